@@ -1,0 +1,32 @@
+# loyalty: points, tiers and lifetime value inside PostgreSQL
+EXTENSION = loyalty
+MODULE_big = loyalty
+OBJS = src/append_only.o src/expression.o src/journal.o src/module.o \
+	src/program.o src/record.o src/tenure.o src/tier.o
+
+# The install script is assembled from parts that sit beside their topic; the
+# order is the order of creation.
+SQL_PARTS = install/head.sql install/tier.sql install/configuration.sql \
+	install/program.sql install/source.sql install/post.sql \
+	install/verify.sql install/tail.sql
+DATA_built = install/loyalty--1.0.sql
+
+REGRESS = program track trigger points types invalid security
+ISOLATION = record
+TAP_TESTS = 1
+REGRESS_OPTS = --inputdir=. --load-extension=loyalty
+ISOLATION_OPTS = --inputdir=. --load-extension=loyalty
+EXTRA_CLEAN = install/loyalty--1.0.sql tmp_check output_iso
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+install/loyalty--1.0.sql: $(SQL_PARTS)
+	cat $^ > $@
+
+print-%: ; @echo $($*)
+.PHONY: demo

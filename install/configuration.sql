@@ -1,0 +1,150 @@
+-- Configuration: plain tables, checked by triggers ----------------------------
+
+CREATE FUNCTION loyalty.canonical_expression(expression text, "row" regclass, facts regclass,
+                                             type regtype, what text)
+RETURNS text
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_canonical_expression';
+COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text) IS
+'parse an SQL expression over a table row and a composite type, and return it with every name qualified';
+
+CREATE FUNCTION loyalty.configuration_changed()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_configuration_changed';
+COMMENT ON FUNCTION loyalty.configuration_changed() IS
+'trigger: tell every session that the configuration of a program changed';
+
+
+
+CREATE FUNCTION loyalty.append_only()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_append_only';
+COMMENT ON FUNCTION loyalty.append_only() IS
+'trigger: refuse changes of recorded entries outside posting';
+
+CREATE FUNCTION loyalty.record()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_record';
+COMMENT ON FUNCTION loyalty.record() IS
+'trigger on tracked tables: record how the touched orders stand; arguments are program and source';
+
+-- An earning rule must fit every tracked table.
+CREATE FUNCTION loyalty.check_earning_rule()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	facts regclass := format('%I.purchase', tg_table_schema)::regclass;
+	rel regclass;
+	points text := NEW.points;
+	applies_when text := NEW.applies_when;
+BEGIN
+	-- without a tracked table, a rule can use the purchase only
+	FOR rel IN EXECUTE format(
+		'SELECT relation FROM %1$I.source WHERE active
+		 UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active)', tg_table_schema)
+	LOOP
+		NEW.points := loyalty.canonical_expression(points, rel, facts, 'numeric',
+			format('points of the earning rule "%s"', NEW.name));
+		NEW.applies_when := loyalty.canonical_expression(applies_when, rel, facts, 'boolean',
+			format('applies_when of the earning rule "%s"', NEW.name));
+	END LOOP;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION loyalty.check_earning_rule() IS
+'trigger: check the expressions of an earning rule and store them qualified';
+
+CREATE FUNCTION loyalty.check_tier()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.qualifies := loyalty.canonical_expression(NEW.qualifies, NULL,
+		format('%I.metrics', tg_table_schema)::regclass, 'boolean',
+		format('qualifies of the tier "%s"', NEW.name));
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION loyalty.check_tier() IS
+'trigger: check the condition of a tier and store it qualified';
+
+CREATE FUNCTION loyalty.check_program()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = NEW.time_zone) THEN
+		RAISE EXCEPTION 'time zone "%" not recognized', NEW.time_zone
+			USING ERRCODE = 'invalid_parameter_value',
+			      HINT = 'Use a name of the view pg_timezone_names, such as ''Europe/Berlin''.';
+	END IF;
+	IF NEW.joined_at IS NOT NULL THEN
+		NEW.joined_at := loyalty.canonical_expression(NEW.joined_at, NEW.customers, NULL,
+			'timestamptz', 'joined_at');
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION loyalty.check_program() IS 'trigger: check the settings of a program';
+
+-- Terms are versions of everything that decides what an order is worth.  An
+-- order keeps the version that it was first recorded under, so a version is
+-- written once and never changes.
+CREATE FUNCTION loyalty.new_terms()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	version int;
+	same boolean;
+BEGIN
+	EXECUTE format('SELECT terms FROM %I.program FOR UPDATE', tg_table_schema) INTO version;
+	IF version IS NULL THEN		-- a restore has not come to this table yet
+		RETURN NULL;
+	END IF;
+	EXECUTE format($sql$
+		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone)
+		                WHERE t.terms = $1)
+		   AND NOT EXISTS ((SELECT name, points, applies_when FROM %1$I.earning_rule
+		                    EXCEPT SELECT name, points, applies_when FROM %1$I.terms_rule WHERE terms = $1)
+		                   UNION ALL
+		                   (SELECT name, points, applies_when FROM %1$I.terms_rule WHERE terms = $1
+		                    EXCEPT SELECT name, points, applies_when FROM %1$I.earning_rule)
+		                   )
+		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
+		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1)
+		                   UNION ALL
+		                   (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1
+		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
+		$sql$, tg_table_schema) INTO same USING version;
+	IF same THEN
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT coalesce(max(terms), 0) + 1 FROM %I.terms', tg_table_schema) INTO version;
+	EXECUTE format($sql$
+		INSERT INTO %1$I.terms (terms, points_scale, rounding, time_zone)
+		SELECT $1, points_scale, rounding, time_zone FROM %1$I.program
+		$sql$, tg_table_schema) USING version;
+	EXECUTE format($sql$
+		INSERT INTO %1$I.terms_rule (terms, name, points, applies_when)
+		SELECT $1, name, points, applies_when FROM %1$I.earning_rule
+		$sql$, tg_table_schema) USING version;
+	EXECUTE format($sql$
+		INSERT INTO %1$I.terms_tier (terms, name, rank, qualifies, multiplier)
+		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
+		$sql$, tg_table_schema) USING version;
+	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.new_terms() IS
+'trigger: write a new version of the terms when rules, tiers or settings changed';
+

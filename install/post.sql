@@ -1,0 +1,52 @@
+-- Posting -----------------------------------------------------------------------
+
+-- Commits after each batch.  Safe beside running orders and in several sessions:
+-- a batch locks the accounts of its customers, in key order, before it looks at
+-- their entries.
+CREATE PROCEDURE loyalty.post(program name, batch int DEFAULT 10000)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	key_type text;
+	last text;
+	posted bigint;
+	total bigint := 0;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF batch IS NULL OR batch < 1 THEN
+		RAISE EXCEPTION 'batch must be at least 1'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = pg_catalog.format('It is %s.', coalesce(batch::pg_catalog.text, 'null'));
+	END IF;
+	IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' THEN
+		RAISE EXCEPTION 'posting runs under READ COMMITTED only'
+			USING ERRCODE = 'active_sql_transaction';
+	END IF;
+	SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_catalog.pg_attribute a
+	 WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.format('%I.journal', program)::pg_catalog.regclass
+	   AND a.attname OPERATOR(pg_catalog.=) 'customer';
+	LOOP
+		EXECUTE pg_catalog.format('SELECT last::pg_catalog.text, posted FROM %I.post_batch($1::%s, $2)', program, key_type)
+		   INTO last, posted USING last, batch;
+		EXIT WHEN last IS NULL;
+		total := total OPERATOR(pg_catalog.+) posted;
+		COMMIT;
+	END LOOP;
+	RAISE NOTICE 'posted % entries', total;
+END
+$$;
+COMMENT ON PROCEDURE loyalty.post(name, int) IS
+'move recorded entries from the journal to the ledger, about batch of them per transaction';
+
+CREATE FUNCTION loyalty.lag(program name)
+RETURNS TABLE (unposted bigint, oldest timestamptz)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM loyalty.require_program(program);
+	RETURN QUERY EXECUTE format('SELECT count(*), min(recorded_at) FROM %I.journal', program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.lag(name) IS
+'how many entries wait to be posted, and since when; every read counts them already';
+

@@ -1,0 +1,465 @@
+-- Programs --------------------------------------------------------------------
+
+-- A program is a schema that holds the table "program" with our trigger on it:
+-- dump, restore and renames can't make that differ from any registry.
+CREATE VIEW loyalty.programs AS
+SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, c.oid::regclass AS settings
+  FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'configuration_changed'
+                           AND p.pronamespace = 'loyalty'::regnamespace
+  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relname = 'program'
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
+COMMENT ON VIEW loyalty.programs IS 'the loyalty programs of this database';
+GRANT SELECT ON loyalty.programs TO PUBLIC;
+
+-- The schema of a program, or a clear error.
+CREATE FUNCTION loyalty.require_program(program name)
+RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF program IS NULL OR NOT EXISTS (SELECT FROM loyalty.programs p WHERE p.name = program) THEN
+		RAISE EXCEPTION 'loyalty program "%" does not exist', program
+			USING ERRCODE = 'undefined_object',
+			      HINT = 'The view loyalty.programs lists the programs of this database.';
+	END IF;
+	RETURN program;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_program(name) IS 'returns the name of an existing program, else an error';
+
+CREATE FUNCTION loyalty.create_program(
+	name name,
+	customers regclass,
+	customer_key name DEFAULT NULL,
+	joined_at text DEFAULT NULL,
+	time_zone text DEFAULT current_setting('TimeZone'),
+	points_scale int DEFAULT 0,
+	rounding text DEFAULT 'floor',
+	on_invalid text DEFAULT 'error')
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key_attnums int2[];
+	key_type text;
+	joined text;
+BEGIN
+	IF name IS NULL OR customers IS NULL THEN
+		RAISE EXCEPTION 'name and customers must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF (SELECT relkind NOT IN ('r', 'p', 'f') FROM pg_class WHERE oid = customers) THEN
+		RAISE EXCEPTION '"%" is not a table', customers
+			USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has one row per customer.';
+	END IF;
+	IF points_scale IS NULL OR points_scale NOT BETWEEN 0 AND 12 THEN
+		RAISE EXCEPTION 'points_scale must be between 0 and 12'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(points_scale::text, 'null'));
+	END IF;
+
+	-- the customer key: named, or the only column of the primary key
+	IF customer_key IS NULL THEN
+		SELECT conkey INTO key_attnums FROM pg_constraint WHERE conrelid = customers AND contype = 'p';
+		IF key_attnums IS NULL THEN
+			RAISE EXCEPTION 'table % has no primary key', customers
+				USING ERRCODE = 'undefined_object', HINT = 'Name the column with customer_key => ''...''.';
+		ELSIF cardinality(key_attnums) > 1 THEN
+			RAISE EXCEPTION 'the primary key of table % has % columns', customers, cardinality(key_attnums)
+				USING ERRCODE = 'feature_not_supported', HINT = 'Name a single unique column with customer_key => ''...''.';
+		END IF;
+		SELECT attname INTO customer_key FROM pg_attribute WHERE attrelid = customers AND attnum = key_attnums[1];
+	END IF;
+	SELECT format_type(atttypid, NULL) INTO key_type
+	  FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped;
+	IF key_type IS NULL THEN
+		RAISE EXCEPTION 'column "%" of table % does not exist', customer_key, customers
+			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
+	END IF;
+
+	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = name) THEN
+		RAISE EXCEPTION 'schema "%" already exists', name
+			USING ERRCODE = 'duplicate_schema', HINT = 'A program makes its own schema: choose another name.';
+	END IF;
+	EXECUTE format('CREATE SCHEMA %I', name);
+	EXECUTE format($sql$COMMENT ON SCHEMA %I IS 'loyalty program'$sql$, name);
+
+	EXECUTE format($sql$
+	CREATE TABLE %1$I.program (
+		only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+		customers regclass NOT NULL,
+		customer_key name NOT NULL,
+		joined_at text,
+		time_zone text NOT NULL,
+		points_scale int NOT NULL CHECK (points_scale BETWEEN 0 AND 12),
+		rounding text NOT NULL CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
+		on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
+		terms int NOT NULL
+	);
+	COMMENT ON TABLE %1$I.program IS 'settings of the program, one row';
+	CREATE TABLE %1$I.source (
+		source int PRIMARY KEY,
+		relation regclass NOT NULL UNIQUE,
+		customer text NOT NULL,
+		at text NOT NULL,
+		amount text NOT NULL,
+		counts_when text NOT NULL,
+		order_key text NOT NULL,
+		active boolean NOT NULL DEFAULT true
+	);
+	COMMENT ON TABLE %1$I.source IS 'tracked tables; written by loyalty.track_orders and loyalty.untrack';
+	CREATE TABLE %1$I.earning_rule (
+		name text PRIMARY KEY,
+		points text NOT NULL,
+		applies_when text NOT NULL DEFAULT 'true'
+	);
+	COMMENT ON TABLE %1$I.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
+	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount)';
+	CREATE TABLE %1$I.tier (
+		name text PRIMARY KEY,
+		rank int NOT NULL UNIQUE,
+		qualifies text NOT NULL,
+		multiplier numeric NOT NULL DEFAULT 1
+			CHECK (multiplier >= 0 AND multiplier < 1000000)
+	);
+	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
+	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at';
+	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
+	CREATE TABLE %1$I.terms (
+		terms int PRIMARY KEY,
+		since timestamptz NOT NULL DEFAULT clock_timestamp(),
+		points_scale int NOT NULL,
+		rounding text NOT NULL,
+		time_zone text NOT NULL
+	);
+	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
+	CREATE TABLE %1$I.terms_rule (
+		terms int, name text, points text NOT NULL, applies_when text NOT NULL,
+		PRIMARY KEY (terms, name)
+	);
+	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
+	CREATE TABLE %1$I.terms_tier (
+		terms int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
+		PRIMARY KEY (terms, name)
+	);
+	COMMENT ON TABLE %1$I.terms_tier IS 'tiers of each version of the terms';
+	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric);
+	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
+	CREATE TYPE %1$I.metrics AS (
+		spend numeric, orders bigint, points_earned numeric, tenure interval,
+		first_order_at timestamptz, last_order_at timestamptz);
+	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer';
+	$sql$, name, key_type);
+
+	-- The first ten columns of journal and ledger are alike, in this order:
+	-- recording reads and writes them by position.
+	EXECUTE format($sql$
+	CREATE TABLE %1$I.journal (
+		customer %2$s NOT NULL,
+		source int NOT NULL,
+		order_key text COLLATE "C" NOT NULL,
+		revision int NOT NULL,
+		at timestamptz NOT NULL,
+		recorded_at timestamptz NOT NULL,
+		terms int NOT NULL,
+		counted boolean NOT NULL,
+		amount numeric NOT NULL,
+		base numeric NOT NULL,
+		PRIMARY KEY (customer, source, order_key, revision)
+	) WITH (autovacuum_vacuum_scale_factor = 0.02);
+	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
+	COMMENT ON COLUMN %1$I.journal.base IS 'points before the multiplier of the tier and before rounding';
+	CREATE TABLE %1$I.ledger (
+		customer %2$s NOT NULL,
+		source int NOT NULL,
+		order_key text COLLATE "C" NOT NULL,
+		revision int NOT NULL,
+		at timestamptz NOT NULL,
+		recorded_at timestamptz NOT NULL,
+		terms int NOT NULL,
+		counted boolean NOT NULL,
+		amount numeric NOT NULL,
+		base numeric NOT NULL,
+		entry bigint NOT NULL,
+		tier text,
+		multiplier numeric NOT NULL,
+		points numeric NOT NULL,
+		orders_change int NOT NULL,
+		amount_change numeric NOT NULL,
+		points_change numeric NOT NULL,
+		PRIMARY KEY (customer, source, order_key, revision)
+	);
+	COMMENT ON TABLE %1$I.ledger IS 'posted entries, numbered per customer; append-only';
+	CREATE TABLE %1$I.account (
+		customer %2$s PRIMARY KEY,
+		version bigint NOT NULL DEFAULT 0,
+		entries bigint NOT NULL DEFAULT 0,
+		spend numeric NOT NULL DEFAULT 0,
+		orders bigint NOT NULL DEFAULT 0,
+		points_earned numeric NOT NULL DEFAULT 0,
+		points numeric NOT NULL DEFAULT 0,
+		first_order_at timestamptz,
+		last_order_at timestamptz
+	) WITH (fillfactor = 80);
+	COMMENT ON TABLE %1$I.account IS 'posted totals of each customer: the fold of the ledger';
+	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.journal
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
+	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
+	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.earning_rule
+		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
+	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.tier
+		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
+	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE OF time_zone, joined_at, customers ON %1$I.program
+		FOR EACH ROW EXECUTE FUNCTION loyalty.check_program();
+	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.earning_rule
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	$sql$, name, key_type);
+
+	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
+		USING points_scale, rounding, time_zone;
+	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid, terms)
+	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING joined_at', name)
+		INTO joined
+		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
+
+	-- Reads: posted state and what is not yet posted, always together.
+	EXECUTE format($sql$
+	CREATE VIEW %1$I.unposted AS
+	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
+	       e.amount, e.base, e.entry, (e.accrual).*
+	  FROM (SELECT j.*,
+	               coalesce(a.entries, 0) + row_number() OVER recorded AS entry,
+	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
+	                              a.first_order_at, a.last_order_at, %5$s,
+	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base,
+	                              p.counted, p.amount, p.points, p.multiplier, p.tier) OVER recorded AS accrual
+	          FROM %1$I.journal j
+	          LEFT JOIN %1$I.account a ON a.customer = j.customer
+	          LEFT JOIN %3$s new ON new.%4$I = j.customer
+	          LEFT JOIN %1$I.ledger p ON p.customer = j.customer AND p.source = j.source
+	                                 AND p.order_key = j.order_key AND p.revision = j.revision - 1
+	                                 AND j.revision > 1
+	        WINDOW recorded AS (PARTITION BY j.customer
+	                            ORDER BY j.recorded_at, j.at, j.source, j.order_key, j.revision
+	                            ROWS UNBOUNDED PRECEDING)) e;
+	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
+
+	CREATE VIEW %1$I.entries AS
+	SELECT customer AS %4$I, entry, source, order_key, revision,
+	       CASE revision WHEN 1 THEN at ELSE recorded_at END AS effective_at, recorded_at,
+	       tier, multiplier, orders_change, amount_change, points_change AS points,
+	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
+	       at AS ordered_at, counted, terms, base
+	  FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	               orders_change, amount_change, points_change, true AS posted, counted, terms, base FROM %1$I.ledger
+	        UNION ALL
+	        SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	               orders_change, amount_change, points_change, false, counted, terms, base FROM %1$I.unposted) e;
+	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
+
+	CREATE VIEW %1$I.recorded_orders AS
+	SELECT DISTINCT ON (customer, source, order_key) *
+	  FROM (SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base FROM %1$I.ledger
+	        UNION ALL
+	        SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base FROM %1$I.journal) e
+	 ORDER BY customer, source, order_key, revision DESC;
+	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
+
+	CREATE VIEW %1$I.standing AS
+	SELECT new.%4$I AS customer, %5$s AS joined_at,
+	       coalesce(a.points, 0) + coalesce(u.points_change, 0) AS points,
+	       coalesce(a.points_earned, 0) + coalesce(u.points_change, 0) AS points_earned,
+	       coalesce(a.spend, 0) + coalesce(u.amount_change, 0) AS spend,
+	       coalesce(a.orders, 0) + coalesce(u.orders_change, 0) AS orders,
+	       CASE WHEN u.revised THEN (SELECT min(r.at) FROM %1$I.recorded_orders r WHERE r.customer = new.%4$I AND r.counted)
+	            ELSE least(a.first_order_at, u.first_order_at) END AS first_order_at,
+	       CASE WHEN u.revised THEN (SELECT max(r.at) FROM %1$I.recorded_orders r WHERE r.customer = new.%4$I AND r.counted)
+	            ELSE greatest(a.last_order_at, u.last_order_at) END AS last_order_at
+	  FROM %3$s new
+	  LEFT JOIN %1$I.account a ON a.customer = new.%4$I
+	  LEFT JOIN (SELECT customer, sum(points_change) AS points_change, sum(amount_change) AS amount_change,
+	                    sum(orders_change)::bigint AS orders_change, bool_or(revision > 1) AS revised,
+	                    min(at) AS first_order_at, max(at) AS last_order_at
+	               FROM %1$I.unposted GROUP BY customer) u ON u.customer = new.%4$I;
+	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
+
+	CREATE VIEW %1$I.members AS
+	SELECT s.customer AS %4$I,
+	       loyalty.tier_for(%6$L::regclass, p.terms, s.spend, s.orders, s.points_earned,
+	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
+	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
+	       loyalty.tenure(s.joined_at, now(), p.time_zone) AS tenure,
+	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
+	  FROM %1$I.standing s CROSS JOIN %1$I.program p;
+	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
+
+	CREATE FUNCTION %1$I.balance(customer %2$s, at timestamptz DEFAULT NULL)
+	RETURNS numeric
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $fn$
+		SELECT CASE WHEN $2 IS NULL
+			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer = $1)
+			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
+			       WHERE e.%4$I = $1 AND e.effective_at <= $2) END
+	$fn$;
+	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
+	'points of a customer: all that is recorded, or what was effective at a moment';
+
+	CREATE FUNCTION %1$I.tier_at(customer %2$s, at timestamptz DEFAULT now())
+	RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $fn$
+		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%4$I = $1 AND x.effective_at <= $2),
+		o AS (SELECT DISTINCT ON (source, order_key) ordered_at, counted
+		        FROM e ORDER BY source, order_key, revision DESC)
+		SELECT loyalty.tier_for(%6$L::regclass, p.terms,
+		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
+		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
+		                        (SELECT coalesce(sum(e.points), 0) FROM e),
+		                        %5$s,
+		                        (SELECT min(ordered_at) FROM o WHERE counted),
+		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
+		  FROM %3$s new CROSS JOIN %1$I.program p
+		 WHERE new.%4$I = $1
+	$fn$;
+	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
+	'tier of a customer at a moment, by what was effective then and the present tiers';
+
+	CREATE FUNCTION %1$I.post_batch(after %2$s, batch int, OUT last %2$s, OUT posted bigint)
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET loyalty.posting = on
+	AS $fn$
+	DECLARE
+		ids %2$s[];
+		revised %2$s[];
+	BEGIN
+		-- whole customers, about as many as have batch entries
+		SELECT array_agg(DISTINCT j.customer) INTO ids
+		  FROM (SELECT customer FROM %1$I.journal
+		         WHERE after IS NULL OR customer > after ORDER BY customer LIMIT batch) j;
+		IF ids IS NULL THEN
+			posted := 0;
+			RETURN;
+		END IF;
+		-- accounts are locked in key order: array_agg(DISTINCT) is sorted
+		last := ids[cardinality(ids)];
+		INSERT INTO %1$I.account (customer) SELECT unnest(ids) ON CONFLICT DO NOTHING;
+		PERFORM FROM %1$I.account a WHERE a.customer = ANY (ids) ORDER BY a.customer FOR UPDATE;
+
+		-- one statement, one snapshot: what leaves the journal enters the ledger
+		WITH moved AS (
+			INSERT INTO %1$I.ledger
+			SELECT u.customer, u.source, u.order_key, u.revision, u.at, u.recorded_at, u.terms, u.counted,
+			       u.amount, u.base, u.entry, u.tier, u.multiplier, u.points, u.orders_change,
+			       u.amount_change, u.points_change
+			  FROM %1$I.unposted u
+			 WHERE u.customer >= ids[1] AND u.customer <= last
+			   AND u.customer IN (SELECT unnest(ids))
+			RETURNING *),
+		removed AS (
+			DELETE FROM %1$I.journal j
+			 WHERE j.customer >= ids[1] AND j.customer <= last
+			   AND j.customer IN (SELECT unnest(ids))
+			RETURNING 1),
+		totals AS (
+			SELECT customer, count(*) AS entries, sum(amount_change) AS spend, sum(orders_change) AS orders,
+			       sum(points_change) AS points, min(at) AS first_order_at, max(at) AS last_order_at,
+			       bool_or(revision > 1) AS revised
+			  FROM moved GROUP BY customer),
+		updated AS (
+			UPDATE %1$I.account a
+			   SET version = a.version + 1, entries = a.entries + t.entries, spend = a.spend + t.spend,
+			       orders = a.orders + t.orders, points_earned = a.points_earned + t.points,
+			       points = a.points + t.points,
+			       first_order_at = least(a.first_order_at, t.first_order_at),
+			       last_order_at = greatest(a.last_order_at, t.last_order_at)
+			  FROM totals t WHERE t.customer = a.customer
+			RETURNING t.entries)
+		SELECT (SELECT coalesce(sum(entries), 0) FROM updated),
+		       (SELECT array_agg(customer) FROM totals t WHERE t.revised)
+		  INTO posted, revised;
+
+		-- an order that was taken back may have been the first or the last
+		IF revised IS NOT NULL THEN
+			UPDATE %1$I.account a
+			   SET first_order_at = o.first_order_at, last_order_at = o.last_order_at
+			  FROM (SELECT ids.customer, min(l.at) AS first_order_at, max(l.at) AS last_order_at
+			          FROM unnest(revised) AS ids (customer)
+			          LEFT JOIN (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
+			                       FROM %1$I.ledger WHERE customer = ANY (revised)
+			                      ORDER BY customer, source, order_key, revision DESC) l
+			            ON l.customer = ids.customer AND l.counted
+			         GROUP BY ids.customer) o
+			 WHERE a.customer = o.customer;
+		END IF;
+	END
+	$fn$;
+	COMMENT ON FUNCTION %1$I.post_batch(%2$s, int) IS
+	'post the entries of the next customers after a key; used by loyalty.post';
+	REVOKE EXECUTE ON FUNCTION %1$I.post_batch(%2$s, int) FROM PUBLIC;
+	$sql$, name, key_type, customers, customer_key, coalesce(joined, 'NULL::timestamptz'),
+	   format('%I.program', name));
+END
+$$;
+COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
+'create a loyalty program: a schema of that name, for the customers of a table';
+
+-- Relations that hold, or held, triggers of a source, with those triggers.
+CREATE FUNCTION loyalty.source_triggers(program name, source int)
+RETURNS TABLE (relation regclass, trigger name, enabled "char")
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
+	  FROM pg_trigger t
+	 WHERE t.tgfoid = 'loyalty.record'::regproc
+	   AND t.tgargs = convert_to(program::text, getdatabaseencoding()) || '\x00'::bytea
+	              || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea
+$$;
+COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source';
+
+CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	entries bigint;
+	customers bigint;
+	t record;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	EXECUTE format('SELECT count(*), count(DISTINCT customer)
+	                  FROM (SELECT customer FROM %1$I.ledger UNION ALL SELECT customer FROM %1$I.journal) e', program)
+	   INTO entries, customers;
+	IF NOT coalesce(force, false) THEN
+		RAISE EXCEPTION 'program "%" holds % entries of % customers', program, entries, customers
+			USING ERRCODE = 'dependent_objects_still_exist',
+			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
+	END IF;
+	FOR t IN EXECUTE format('SELECT x.* FROM %I.source s CROSS JOIN LATERAL loyalty.source_triggers($1, s.source) x', program)
+		USING program
+	LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
+	END LOOP;
+	EXECUTE format('DROP SCHEMA %I CASCADE', program);
+END
+$$;
+ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = warning;
+COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
+'delete a program with all its points; refuses without force';
+

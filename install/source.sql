@@ -1,0 +1,208 @@
+-- Tracked tables --------------------------------------------------------------
+
+-- Statement triggers with transition tables see each row once.  A statement
+-- that names a partition fires that partition's triggers only, so every
+-- relation of a partition tree has them.
+CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	rel regclass;
+BEGIN
+	FOR rel IN SELECT r FROM (SELECT relid AS r FROM pg_partition_tree(relation) UNION SELECT relation) x
+	LOOP
+		EXECUTE format($sql$
+			CREATE TRIGGER %2$I AFTER INSERT ON %1$s REFERENCING NEW TABLE AS new_rows
+				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L);
+			CREATE TRIGGER %3$I AFTER UPDATE ON %1$s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L);
+			CREATE TRIGGER %4$I AFTER DELETE ON %1$s REFERENCING OLD TABLE AS old_rows
+				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L);
+			CREATE TRIGGER %5$I AFTER TRUNCATE ON %1$s
+				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L)
+			$sql$, rel,
+			'loyalty_insert_' || program, 'loyalty_update_' || program,
+			'loyalty_delete_' || program, 'loyalty_truncate_' || program,
+			program, source::text);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass) IS
+'create the triggers that record a tracked table, on it and on its partitions';
+
+-- Points of an order before multiplier and rounding, as SQL over new and
+-- purchase, by one version of the terms.
+CREATE FUNCTION loyalty.base_expression(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT string_agg(format('coalesce(CASE WHEN %%s THEN %%s END, 0)', applies_when, points), ' + ' ORDER BY name)
+		  FROM %I.terms_rule WHERE terms = $1
+		$sql$, program) INTO result USING terms;
+	RETURN coalesce(result, '0');
+END
+$$;
+COMMENT ON FUNCTION loyalty.base_expression(name, int) IS
+'SQL expression of the points of an order before the multiplier, under one version of the terms';
+
+CREATE FUNCTION loyalty.track_orders(
+	program name,
+	"table" regclass,
+	customer text,
+	at text,
+	amount text,
+	counts_when text DEFAULT 'true',
+	order_key text DEFAULT NULL,
+	backfill boolean DEFAULT true)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key_type regtype;
+	key_columns int;
+	src int;
+	active boolean;
+	known boolean;
+	v_terms int;
+	on_invalid text;
+	purchases text;
+	bad record;
+	recorded bigint := 0;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR amount IS NULL OR counts_when IS NULL THEN
+		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = "table") THEN
+		RAISE EXCEPTION '"%" is not a table', "table"
+			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that a view or foreign table shows.';
+	END IF;
+	IF backfill AND current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'orders can be backfilled under READ COMMITTED only'
+			USING ERRCODE = 'active_sql_transaction',
+			      DETAIL = format('The isolation level is %s: its snapshot may miss orders committed before the table was locked.',
+			                      upper(current_setting('transaction_isolation')));
+	END IF;
+	IF order_key IS NULL THEN
+		SELECT cardinality(conkey),
+		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = "table" AND attnum = conkey[1])
+		  INTO key_columns, order_key
+		  FROM pg_constraint WHERE conrelid = "table" AND contype = 'p';
+		IF key_columns IS DISTINCT FROM 1 THEN
+			RAISE EXCEPTION 'table % has no primary key of one column', "table"
+				USING ERRCODE = 'undefined_object',
+				      HINT = 'Name what identifies an order with order_key => ''...''.';
+		END IF;
+	END IF;
+
+	SELECT a.atttypid INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+
+	-- nobody writes orders from here to the end of the transaction, so the
+	-- next snapshot sees all orders that the triggers will not
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
+
+	customer := loyalty.canonical_expression(customer, "table", NULL, key_type, 'customer');
+	at := loyalty.canonical_expression(at, "table", NULL, 'timestamptz', 'at');
+	amount := loyalty.canonical_expression(amount, "table", NULL, 'numeric', 'amount');
+	counts_when := loyalty.canonical_expression(counts_when, "table", NULL, 'boolean', 'counts_when');
+	order_key := loyalty.canonical_expression(order_key, "table", NULL, 'text', 'order_key');
+
+	EXECUTE format('SELECT s.source, s.active FROM %I.source s WHERE s.relation = $1', program)
+	   INTO src, active USING "table";
+	known := src IS NOT NULL;
+	IF known AND active THEN
+		RAISE EXCEPTION 'table % is already tracked by the program "%"', "table", program
+			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+	END IF;
+	EXECUTE format('SELECT coalesce($1, max(source) + 1, 1) FROM %I.source', program) INTO src USING src;
+	EXECUTE format('INSERT INTO %I.source (source, relation, customer, at, amount, counts_when, order_key)
+	                VALUES ($1, $2, $3, $4, $5, $6, $7)
+	                ON CONFLICT (source) DO UPDATE SET customer = excluded.customer, at = excluded.at,
+	                    amount = excluded.amount, counts_when = excluded.counts_when,
+	                    order_key = excluded.order_key, active = true', program)
+		USING src, "table", customer, at, amount, counts_when, order_key;
+	-- the rules must fit this table, too
+	EXECUTE format('UPDATE %I.earning_rule SET points = points', program);
+	PERFORM loyalty.create_triggers(program, src, "table");
+
+	IF NOT backfill THEN
+		RETURN 0;
+	END IF;
+	EXECUTE format('SELECT p.terms, p.on_invalid FROM %I.program p', program) INTO v_terms, on_invalid;
+	purchases := format($sql$
+		SELECT purchase.customer, %5$s AS order_key, purchase.at, purchase.amount, (%6$s) AS base
+		  FROM %1$s AS new
+		  CROSS JOIN LATERAL (SELECT %2$s AS customer, %3$s AS at, %4$s AS amount) AS purchase
+		 WHERE (%7$s) AND purchase.customer IS NOT NULL AND purchase.at IS NOT NULL
+		   AND purchase.amount IS NOT NULL AND %5$s IS NOT NULL
+		$sql$, "table", customer, at, amount, format('(%s)::pg_catalog.text', order_key),
+		loyalty.base_expression(program, v_terms), counts_when);
+	IF on_invalid = 'error' THEN
+		EXECUTE format($sql$
+			SELECT order_key, at, amount, base FROM (%s) o
+			 WHERE NOT isfinite(at) OR amount::text IN ('NaN', 'Infinity', '-Infinity')
+			    OR base::text IN ('NaN', 'Infinity', '-Infinity') LIMIT 1
+			$sql$, purchases) INTO bad;
+		IF bad.order_key IS NOT NULL THEN
+			RAISE EXCEPTION 'amount, time and points of an order must be finite'
+				USING ERRCODE = 'invalid_parameter_value',
+				      DETAIL = format('The order "%s" has the amount %s, the time %s and %s points.',
+				                      bad.order_key, bad.amount, bad.at, bad.base),
+				      HINT = format('Correct the order, or set on_invalid to ''skip'' in %I.program.', program);
+		END IF;
+	END IF;
+	RAISE NOTICE 'recording the orders of %', "table";
+	EXECUTE format($sql$
+		INSERT INTO %1$I.journal (customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base)
+		SELECT o.customer, $1, o.order_key, 1, o.at, $2, $3, true, o.amount, o.base
+		  FROM (%2$s) o
+		 WHERE isfinite(o.at) AND o.amount::text NOT IN ('NaN', 'Infinity', '-Infinity')
+		   AND o.base::text NOT IN ('NaN', 'Infinity', '-Infinity')
+		   AND (NOT $4 OR NOT EXISTS (SELECT FROM %1$I.recorded_orders r
+		                     WHERE r.customer = o.customer AND r.source = $1 AND r.order_key = o.order_key))
+		 ORDER BY o.customer, o.at, o.order_key
+		$sql$, program, purchases)
+		USING src, clock_timestamp(), v_terms, known;
+	GET DIAGNOSTICS recorded = ROW_COUNT;
+	RAISE NOTICE 'recorded % orders of %', recorded, "table";
+	RETURN recorded;
+END
+$$;
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean) IS
+'track a table of orders: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
+
+CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int;
+	t record;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	EXECUTE format('UPDATE %I.source SET active = false WHERE relation = $1 AND active RETURNING source', program)
+	   INTO src USING "table";
+	IF src IS NULL THEN
+		RAISE EXCEPTION 'table % is not tracked by the program "%"', "table", program
+			USING ERRCODE = 'undefined_object', HINT = format('The table %I.source lists what is tracked.', program);
+	END IF;
+	FOR t IN SELECT * FROM loyalty.source_triggers(program, src)
+	LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
+'stop tracking a table; what its orders earned stays';
+

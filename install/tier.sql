@@ -1,0 +1,63 @@
+-- Tiers and accrual ---------------------------------------------------------
+
+CREATE FUNCTION loyalty.tenure(joined timestamptz, at timestamptz, time_zone text)
+RETURNS interval
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_tenure';
+COMMENT ON FUNCTION loyalty.tenure(timestamptz, timestamptz, text) IS
+'calendar years, months and days (at most 29) from the local day of joining to that of the moment asked';
+
+CREATE FUNCTION loyalty.tier_for(program regclass, terms int, spend numeric, orders bigint,
+                                 points_earned numeric, joined_at timestamptz,
+                                 first_order_at timestamptz, last_order_at timestamptz,
+                                 at timestamptz)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_tier_for';
+COMMENT ON FUNCTION loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz) IS
+'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
+
+CREATE TYPE loyalty.accrual AS (
+	tier text,
+	multiplier numeric,
+	points numeric,
+	orders_change int,
+	amount_change numeric,
+	points_change numeric
+);
+COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order: result of loyalty.accrue';
+
+CREATE FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
+	timestamptz, timestamptz, timestamptz, timestamptz, int, text, int, boolean, numeric, numeric,
+	boolean, numeric, numeric, numeric, text)
+RETURNS internal
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_accrue_transition';
+COMMENT ON FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
+	timestamptz, timestamptz, timestamptz, timestamptz, int, text, int, boolean, numeric, numeric,
+	boolean, numeric, numeric, numeric, text) IS 'transition function of loyalty.accrue';
+
+CREATE FUNCTION loyalty.accrue_final(internal)
+RETURNS loyalty.accrual
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_accrue_final';
+COMMENT ON FUNCTION loyalty.accrue_final(internal) IS 'final function of loyalty.accrue';
+
+CREATE AGGREGATE loyalty.accrue(
+	program regclass, terms int,
+	spend numeric, orders bigint, points_earned numeric,
+	first_order_at timestamptz, last_order_at timestamptz, joined_at timestamptz,
+	at timestamptz, source int, order_key text, revision int,
+	counted boolean, amount numeric, base numeric,
+	prior_counted boolean, prior_amount numeric, prior_points numeric,
+	prior_multiplier numeric, prior_tier text) (
+	SFUNC = loyalty.accrue_transition,
+	STYPE = internal,
+	FINALFUNC = loyalty.accrue_final,
+	FINALFUNC_MODIFY = READ_ONLY
+);
+COMMENT ON AGGREGATE loyalty.accrue(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz,
+	timestamptz, timestamptz, int, text, int, boolean, numeric, numeric, boolean, numeric, numeric,
+	numeric, text) IS
+'running accrual over the unposted entries of one customer, for use as a window function';
+

@@ -1,0 +1,223 @@
+-- verify --------------------------------------------------------------------------
+
+-- Recomputes everything in plain SQL from the tracked tables and the entries.
+-- Shares no code with recording and posting: expressions run as SQL text in the
+-- planner's own queries, multipliers are looked up by set-based windows.
+CREATE FUNCTION loyalty.verify(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	base text;
+	tiers text;
+	p record;
+	rel regclass;
+	v_terms int;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
+
+	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
+	LOOP
+		-- every tracked table has its triggers, enabled, on every partition
+		FOR rel IN SELECT r FROM (SELECT relid AS r FROM pg_partition_tree(s.relation) UNION SELECT s.relation) x
+		LOOP
+			RETURN QUERY
+			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text,
+			       format('%s of %s', e.event, rel)
+			  FROM (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
+			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
+			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
+			                    WHERE t.relation = rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
+		END LOOP;
+
+		-- orders as they are in the table, with the points of their own terms
+		SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x)), ' ')
+		  INTO base
+		  FROM (SELECT t AS x FROM loyalty.terms_of(program) t) v;
+		RETURN QUERY EXECUTE format($sql$
+			WITH live AS (
+				SELECT purchase.customer, (%3$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
+				       CASE coalesce(r.terms, $2) %7$s END AS base
+				  FROM %2$s AS new
+				  CROSS JOIN LATERAL (SELECT %4$s AS customer, %5$s AS at, %6$s AS amount) AS purchase
+				  LEFT JOIN %1$I.recorded_orders r ON r.customer = purchase.customer AND r.source = $1
+				                                  AND r.order_key = (%3$s)::text
+				 WHERE (%8$s) AND purchase.customer IS NOT NULL AND purchase.at IS NOT NULL
+				   AND purchase.amount IS NOT NULL AND (%3$s) IS NOT NULL
+				   AND (NOT $3 OR (isfinite(purchase.at) AND purchase.amount::text NOT IN ('NaN', 'Infinity', '-Infinity')))),
+			twice AS (
+				SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
+			SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
+			            WHEN r.order_key IS NULL OR NOT r.counted THEN 'order not recorded'
+			            WHEN r.amount <> l.amount THEN 'amount differs'
+			            WHEN r.at <> l.at THEN 'time differs'
+			            ELSE 'points differ' END,
+			       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
+			       format('recorded %%s at %%s with base %%s, is %%s at %%s with base %%s',
+			              r.amount, r.at, r.base, l.amount, l.at, l.base)
+			  FROM live l
+			  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1) r
+			    ON r.customer = l.customer AND r.order_key = l.order_key
+			 WHERE (l.order_key IS NULL AND r.counted)
+			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base))
+			UNION ALL
+			SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
+			$sql$, program, s.relation, s.order_key, s.customer, s.at, s.amount, base, s.counts_when)
+			USING s.source, p.terms, p.on_invalid = 'skip';
+	END LOOP;
+
+	-- entries of an order: revisions without gap, changes that add up to the state
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'revisions of an order have a gap'::text, e.customer::text, e.order_key::text,
+		       format('%%s entries, last revision %%s', count(*), max(e.revision))
+		  FROM (SELECT customer, source, order_key, revision FROM %1$I.ledger
+		        UNION ALL SELECT customer, source, order_key, revision FROM %1$I.journal) e
+		 GROUP BY e.customer, e.source, e.order_key
+		HAVING count(*) <> max(e.revision) OR min(e.revision) <> 1
+		$sql$, program);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entries of an order do not add up'::text, e.customer::text, e.order_key::text,
+		       format('amount %%s of %%s, points %%s of %%s, orders %%s',
+		              sum(e.amount_change), max(e.amount) FILTER (WHERE e.is_last),
+		              sum(e.points_change), max(e.points) FILTER (WHERE e.is_last), sum(e.orders_change))
+		  FROM (SELECT x.*, x.revision = max(x.revision) OVER (PARTITION BY x.customer, x.source, x.order_key) AS is_last
+		          FROM (SELECT customer, source, order_key, revision, counted, amount, points,
+		                       amount_change, points_change, orders_change, multiplier FROM %1$I.ledger
+		                UNION ALL
+		                SELECT customer, source, order_key, revision, counted, amount, points,
+		                       amount_change, points_change, orders_change, multiplier FROM %1$I.unposted) x) e
+		 GROUP BY e.customer, e.source, e.order_key
+		HAVING sum(e.amount_change) <> max(e.amount) FILTER (WHERE e.is_last)
+		    OR sum(e.points_change) <> max(e.points) FILTER (WHERE e.is_last)
+		    OR sum(e.orders_change) <> (bool_or(e.counted) FILTER (WHERE e.is_last))::int
+		    OR min(e.multiplier) <> max(e.multiplier)
+		    OR (NOT bool_or(e.counted) FILTER (WHERE e.is_last) AND sum(e.points_change) <> 0)
+		$sql$, program);
+
+	-- points = base times multiplier, rounded as the terms say
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'points are not base times multiplier'::text, e.customer::text, e.order_key::text,
+		       format('%%s * %%s gives %%s', e.base, e.multiplier, e.points)
+		  FROM (SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.ledger
+		        UNION ALL SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.unposted) e
+		  JOIN %1$I.terms t USING (terms)
+		  CROSS JOIN LATERAL (SELECT abs(e.base * e.multiplier) * 10::numeric ^ t.points_scale AS units) u
+		 WHERE abs(e.points) * 10::numeric ^ t.points_scale <>
+		       CASE t.rounding
+		       WHEN 'floor' THEN floor(u.units)
+		       WHEN 'ceil' THEN ceil(u.units)
+		       WHEN 'half_up' THEN floor(u.units + 0.5)
+		       ELSE CASE WHEN u.units - floor(u.units) = 0.5 THEN 2 * round(floor(u.units + 0.5) / 2 - 0.25)
+		                 ELSE floor(u.units + 0.5) END
+		       END
+		    OR sign(e.points) * sign(e.base) < 0
+		$sql$, program);
+
+	-- the multiplier is that of the tier held just before the order
+	FOR v_terms IN SELECT t FROM loyalty.terms_of(program) t
+	LOOP
+		EXECUTE format($sql$
+			SELECT string_agg(format('WHEN (%%s) THEN %%L', qualifies, name), ' ' ORDER BY rank DESC)
+			  FROM %I.terms_tier WHERE terms = $1
+			$sql$, program) INTO tiers USING v_terms;
+		RETURN QUERY EXECUTE format($sql$
+			SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
+			       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
+			  FROM (SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier,
+			               CASE %3$s END AS expected
+			          FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
+			                       sum(e.orders_change) OVER before AS orders_before,
+			                       sum(e.points_change) OVER before AS points_before,
+			                       min(e.at) FILTER (WHERE e.counted) OVER before AS first_before,
+			                       max(e.at) FILTER (WHERE e.counted) OVER before AS last_before
+			                  FROM (SELECT customer, entry, order_key, revision, at, counted, terms, tier, multiplier,
+			                               amount_change, orders_change, points_change FROM %1$I.ledger
+			                        UNION ALL
+			                        SELECT customer, entry, order_key, revision, at, counted, terms, tier, multiplier,
+			                               amount_change, orders_change, points_change FROM %1$I.unposted) e
+			                WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
+			                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
+			          LEFT JOIN %1$I.standing st ON st.customer = raw.customer
+			          CROSS JOIN LATERAL (
+			               SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
+			                      coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
+			                      coalesce(raw.points_before, 0) AS points_earned,
+			                      loyalty.calendar_tenure(st.joined_at, raw.at, $2) AS tenure,
+			                      raw.first_before AS first_order_at, raw.last_before AS last_order_at) metrics
+			         WHERE raw.revision = 1 AND raw.terms = $1) h
+			  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
+			 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
+			$sql$, program, NULL, coalesce(tiers, 'WHEN false THEN ''''')) USING v_terms, p.time_zone;
+	END LOOP;
+
+	-- posted state is the fold of the ledger
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'account is not the fold of its ledger'::text, coalesce(a.customer, l.customer)::text, NULL::text,
+		       format('account %%s, ledger %%s', a, l)
+		  FROM (SELECT customer, entries, entries AS last_entry, spend, orders::numeric AS orders, points, points_earned,
+		               first_order_at, last_order_at FROM %1$I.account) a
+		  FULL JOIN (SELECT s.customer, s.entries, s.last_entry, s.spend, s.orders::numeric AS orders, s.points,
+		                    s.points AS points_earned, o.first_order_at, o.last_order_at
+		               FROM (SELECT customer, count(*) AS entries, max(entry) AS last_entry, sum(amount_change) AS spend,
+		                            sum(orders_change) AS orders, sum(points_change) AS points
+		                       FROM %1$I.ledger GROUP BY customer) s
+		               LEFT JOIN (SELECT customer, min(at) AS first_order_at, max(at) AS last_order_at
+		                            FROM (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
+		                                    FROM %1$I.ledger ORDER BY customer, source, order_key, revision DESC) x
+		                           WHERE counted GROUP BY customer) o ON o.customer = s.customer) l
+		    ON l.customer = a.customer
+		 WHERE (a.customer IS NULL OR a.entries <> 0 OR l.customer IS NOT NULL)
+		   AND a IS DISTINCT FROM l
+		$sql$, program);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entry numbers of a customer are not unique'::text, customer::text, NULL::text, format('number %%s', entry)
+		  FROM %1$I.ledger GROUP BY customer, entry HAVING count(*) > 1
+		$sql$, program);
+
+	-- what readers see: the sum of the entries
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'member is not the sum of the entries'::text, m.customer::text, NULL::text,
+		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s', m.points, coalesce(e.points, 0),
+		              m.spend, coalesce(e.spend, 0), m.orders, coalesce(e.orders, 0))
+		  FROM %1$I.standing m
+		  LEFT JOIN (SELECT %2$I AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
+		               FROM %1$I.entries GROUP BY 1) e ON e.customer = m.customer
+		 WHERE m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
+		$sql$, program, p.customer_key);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify(name) IS
+'recompute a program from its tracked tables and entries; one row per violation, none on a healthy program';
+
+CREATE FUNCTION loyalty.terms_of(program name)
+RETURNS SETOF int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT terms FROM %I.terms ORDER BY terms', program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.terms_of(name) IS 'versions of the terms of a program';
+
+-- Tenure for verify(): the whole months that fit, then the days that are left,
+-- found by adding and comparing instead of taking dates apart.
+CREATE FUNCTION loyalty.calendar_tenure(joined timestamptz, at timestamptz, time_zone text)
+RETURNS interval
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN b < a THEN make_interval(days => b - a)
+	            ELSE make_interval(months => m, days => least(b - (a + make_interval(months => m))::date, 29)) END
+	  FROM (SELECT a, b, n - CASE WHEN extract(day FROM b) < extract(day FROM a) THEN 1 ELSE 0 END AS m
+	          FROM (SELECT a, b, (extract(year FROM b) * 12 + extract(month FROM b)
+	                              - extract(year FROM a) * 12 - extract(month FROM a))::int AS n
+	                  FROM (SELECT (joined AT TIME ZONE time_zone)::date AS a,
+	                               (at AT TIME ZONE time_zone)::date AS b) d) e) f
+$$;
+COMMENT ON FUNCTION loyalty.calendar_tenure(timestamptz, timestamptz, text) IS
+'tenure as verify() computes it, independently of loyalty.tenure';
+

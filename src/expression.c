@@ -1,0 +1,343 @@
+/*
+ * expression.c: SQL expressions of the configuration.
+ *
+ * Everything that a program is told as SQL (which amount, which orders count,
+ * how many points, who is in a tier) is parsed by PostgreSQL's parser when it
+ * is written, stored in a canonical text in which every name is qualified, and
+ * evaluated by PostgreSQL's executor.  The canonical text is always read under
+ * the search_path pg_catalog, so that nobody's search_path changes its meaning,
+ * and it is valid SQL wherever "new" is the tracked row and "purchase" or
+ * "metrics" are the facts: verify() and the backfill use it as it is.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "compat.h"
+#include "expression.h"
+
+#define PREFIX "SELECT "
+
+/* What the parser callbacks need. */
+typedef struct ParseContext
+{
+	const char *text;
+	const char *what;
+	Relation	facts;
+	int			facts_varno;
+} ParseContext;
+
+/*
+ * Errors of the parser point into "SELECT " || text, while the user wrote only
+ * the text, as a value in some other statement: show them as an error in an
+ * internal query at the right character.
+ */
+static void
+parse_error_context(void *arg)
+{
+	ParseContext *pc = (ParseContext *) arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		position -= strlen(PREFIX);
+		errposition(0);
+		internalerrposition(Max(position, 1));
+		internalerrquery(pc->text);
+	}
+	errcontext("loyalty expression for %s", pc->what);
+}
+
+/*
+ * A plain name that is a field of the facts means that field, whatever columns
+ * the tracked table has.
+ */
+static Node *
+facts_columnref(ParseState *pstate, ColumnRef *cref)
+{
+	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
+	TupleDesc	desc;
+
+	if (pc->facts == NULL || list_length(cref->fields) != 1 ||
+		!IsA(linitial(cref->fields), String))
+		return NULL;
+	desc = RelationGetDescr(pc->facts);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped &&
+			strcmp(NameStr(att->attname), strVal(linitial(cref->fields))) == 0)
+		{
+			Var		   *var = makeVar(pc->facts_varno, att->attnum, att->atttypid,
+									  att->atttypmod, att->attcollation, 0);
+
+			var->location = cref->location;
+			return (Node *) var;
+		}
+	}
+	return NULL;
+}
+
+/* Refuse what can't be evaluated for one row alone. */
+static bool
+refuse_walker(Node *node, void *context)
+{
+	ParseState *pstate = (ParseState *) context;
+	const char *thing = NULL;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref) || IsA(node, GroupingFunc))
+		thing = "aggregate functions";
+	else if (IsA(node, WindowFunc))
+		thing = "window functions";
+	else if (IsA(node, SubLink))
+		thing = "subqueries";
+	else if ((IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset) ||
+			 (IsA(node, OpExpr) && ((OpExpr *) node)->opretset))
+		thing = "set-returning functions";
+	else if (IsA(node, Param))
+		thing = "parameters";
+	else if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
+		thing = ((Var *) node)->varattno == 0 ? "whole rows" : "system columns";
+	if (thing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s are not allowed in a loyalty expression", thing),
+				 parser_errposition(pstate, exprLocation(node))));
+	return expression_tree_walker(node, refuse_walker, context);
+}
+
+/* The one expression of the raw statement, or an error. */
+static Node *
+only_expression(List *raw)
+{
+	SelectStmt *select;
+	ResTarget  *target;
+
+	if (list_length(raw) == 1 &&
+		IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
+	{
+		select = (SelectStmt *) linitial_node(RawStmt, raw)->stmt;
+		if (select->op == SETOP_NONE && list_length(select->targetList) == 1 &&
+			select->fromClause == NIL && select->whereClause == NULL &&
+			select->groupClause == NIL && select->havingClause == NULL &&
+			select->windowClause == NIL && select->valuesLists == NIL &&
+			select->sortClause == NIL && select->limitCount == NULL &&
+			select->limitOffset == NULL && select->lockingClause == NIL &&
+			select->intoClause == NULL && select->distinctClause == NIL &&
+			select->withClause == NULL)
+		{
+			target = linitial_node(ResTarget, select->targetList);
+			if (target->name == NULL && target->indirection == NIL)
+				return target->val;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_SYNTAX_ERROR),
+			 errmsg("a loyalty expression must be one SQL expression")));
+	return NULL;				/* keep compiler quiet */
+}
+
+/*
+ * Parse, check and coerce.
+ *
+ * The result has the row as relation 1, and the facts as relation 2 (or 1 when
+ * there is no row).  With canonical, *canonical receives the text with every
+ * name qualified.
+ */
+static Node *
+parse_internal(const char *text, ExpressionScope scope, Oid type,
+			   const char *what, char **canonical, Oid *natural_type)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseContext pc = {.text = text,.what = what};
+	ErrorContextCallback callback;
+	Relation	row = NULL;
+	Node	   *expr;
+	Node	   *coerced;
+	List	   *names = NIL;
+	Oid			source_type;
+
+	callback.callback = parse_error_context;
+	callback.arg = &pc;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	pstate->p_sourcetext = psprintf(PREFIX "%s", text);
+	pstate->p_pre_columnref_hook = facts_columnref;
+	pstate->p_ref_hook_state = &pc;
+	if (OidIsValid(scope.row))
+	{
+		ParseNamespaceItem *item;
+
+		row = relation_open(scope.row, AccessShareLock);
+		item = addRangeTableEntryForRelation(pstate, row, AccessShareLock,
+											 makeAlias("new", NIL), false, false);
+		addNSItemToQuery(pstate, item, false, true, true);
+		names = lappend(names, pstrdup("new"));
+	}
+	if (OidIsValid(scope.facts))
+	{
+		ParseNamespaceItem *item;
+
+		pc.facts = relation_open(scope.facts, AccessShareLock);
+		item = addRangeTableEntryForRelation(pstate, pc.facts, AccessShareLock,
+											 NULL, false, false);
+		addNSItemToQuery(pstate, item, false, true, false);
+		pc.facts_varno = list_length(pstate->p_rtable);
+		names = lappend(names, pstrdup(RelationGetRelationName(pc.facts)));
+	}
+
+	expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
+	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
+	refuse_walker(expr, pstate);
+
+	/* Order keys become text, whatever they are: that takes an explicit cast. */
+	source_type = exprType(expr);
+	coerced = coerce_to_target_type(pstate, expr, source_type, type, -1,
+									type == TEXTOID ? COERCION_EXPLICIT : COERCION_ASSIGNMENT,
+									COERCE_EXPLICIT_CAST, -1);
+	if (coerced == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s must be of type %s, not %s", what,
+						format_type_be(type), format_type_be(source_type)),
+				 parser_errposition(pstate, exprLocation(expr))));
+	assign_expr_collations(pstate, coerced);
+	*natural_type = source_type;
+
+	if (canonical != NULL)
+	{
+		PlannedStmt *fake = makeNode(PlannedStmt);
+		int			nest = expression_fix_search_path();
+
+		/*
+		 * The order key is stored before its cast to text, so that a look-up
+		 * by it can use the table's index.
+		 */
+		assign_expr_collations(pstate, expr);
+		fake->rtable = pstate->p_rtable;
+		*canonical = deparse_expression(type == TEXTOID ? expr : coerced,
+										deparse_context_for_plan_tree(fake, names),
+										true, false);
+		AtEOXact_GUC(true, nest);
+	}
+
+	if (row != NULL)
+		relation_close(row, NoLock);
+	if (pc.facts != NULL)
+		relation_close(pc.facts, NoLock);
+	error_context_stack = callback.previous;
+	free_parsestate(pstate);
+	return coerced;
+}
+
+char *
+expression_canonical(const char *text, ExpressionScope scope, Oid type,
+					 const char *what)
+{
+	char	   *canonical;
+	Oid			natural_type;
+
+	(void) parse_internal(text, scope, type, what, &canonical, &natural_type);
+	return canonical;
+}
+
+static bool
+is_user_function(Oid funcid, void *context)
+{
+	return funcid >= FirstNormalObjectId;
+}
+
+static bool
+user_function_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_user_function, context))
+		return true;
+	return expression_tree_walker(node, user_function_walker, context);
+}
+
+/*
+ * Compile a canonical text in the current memory context.
+ */
+Expression
+expression_compile(const char *text, ExpressionScope scope, Oid type,
+				   const char *what)
+{
+	Expression	result;
+	Node	   *expr;
+	int			nest = expression_fix_search_path();
+
+	expr = parse_internal(text, scope, type, what, NULL, &result.type);
+	AtEOXact_GUC(true, nest);
+	result.user_functions = user_function_walker(expr, NULL);
+	if (OidIsValid(scope.row))
+		ChangeVarNodes(expr, 2, INNER_VAR, 0);
+	else
+		ChangeVarNodes(expr, 1, INNER_VAR, 0);
+	result.state = ExecInitExpr(expression_planner((Expr *) expr), NULL);
+	return result;
+}
+
+/*
+ * Set the search_path that canonical texts are read and run under.  Undo with
+ * AtEOXact_GUC(true, result).
+ */
+int
+expression_fix_search_path(void)
+{
+	int			nest = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return nest;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_canonical_expression);
+
+/*
+ * canonical_expression(expression text, row regclass, facts regclass,
+ *                      type regtype, what text) returns text
+ */
+Datum
+loyalty_canonical_expression(PG_FUNCTION_ARGS)
+{
+	ExpressionScope scope;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(3) || PG_ARGISNULL(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("type and description must not be null")));
+	scope.row = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
+	scope.facts = PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2);
+	PG_RETURN_TEXT_P(cstring_to_text(
+									 expression_canonical(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope,
+														  PG_GETARG_OID(3),
+														  text_to_cstring(PG_GETARG_TEXT_PP(4)))));
+}

@@ -1,0 +1,38 @@
+/*
+ * expression.h: SQL expressions of the configuration.
+ */
+#ifndef LOYALTY_EXPRESSION_H
+#define LOYALTY_EXPRESSION_H
+
+#include "nodes/execnodes.h"
+
+/*
+ * The columns an expression may name.  "row" is the tracked table, its columns
+ * are written plainly or as new.column.  "facts" is a composite type of the
+ * program (purchase or metrics); its fields come before columns of the same
+ * name.  Either may be InvalidOid.
+ */
+typedef struct ExpressionScope
+{
+	Oid			row;
+	Oid			facts;
+} ExpressionScope;
+
+/*
+ * A compiled expression: the row in the scan slot, the facts in the inner
+ * slot of the ExprContext.
+ */
+typedef struct Expression
+{
+	ExprState  *state;
+	bool		user_functions; /* calls functions that aren't built in */
+	Oid			type;			/* before the cast to the type asked for */
+} Expression;
+
+extern char *expression_canonical(const char *text, ExpressionScope scope,
+								  Oid type, const char *what);
+extern Expression expression_compile(const char *text, ExpressionScope scope,
+									 Oid type, const char *what);
+extern int	expression_fix_search_path(void);
+
+#endif							/* LOYALTY_EXPRESSION_H */

@@ -1,0 +1,359 @@
+/*
+ * program.c: what a backend remembers of the programs whose tables it changes.
+ *
+ * One entry per (triggering relation, program, source), with the expressions
+ * compiled against the layout of that relation, in a memory context of its own.
+ * This is the one place where a triggering relation is resolved to the
+ * relations that recording writes to.
+ *
+ * A relcache invalidation of the tracked table or of the program's
+ * configuration only marks the entry; the next use builds a new one.  The old
+ * one may still be in use further up the stack, so it lives on to the end of
+ * the transaction.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "program.h"
+
+static List *tables = NIL;		/* of TrackedTable * */
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		TrackedTable *table = (TrackedTable *) lfirst(lc);
+
+		if (!OidIsValid(relid) || relid == table->relid ||
+			relid == table->root || relid == table->program_relid ||
+			relid == table->source_relid || relid == table->journal ||
+			relid == table->ledger)
+			table->valid = false;
+	}
+}
+
+void
+program_cache_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+}
+
+/* A relation of the program that must exist. */
+Oid
+program_relation(Oid schema, const char *name)
+{
+	Oid			relid = get_relname_relid(name, schema);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("loyalty program \"%s\" has no relation \"%s\"",
+						get_namespace_name(schema), name),
+				 errhint("Restore it, or stop tracking with loyalty.untrack().")));
+	return relid;
+}
+
+/* Column of the first result row as text in the current context, or NULL. */
+static char *
+result_text(int row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+static char *
+copy_text(MemoryContext context, int row, int column)
+{
+	char	   *value = result_text(row, column);
+
+	return value ? MemoryContextStrdup(context, value) : NULL;
+}
+
+/* Compile in the table's own context. */
+static Expression
+compile(TrackedTable *table, const char *text, Oid facts, Oid type,
+		const char *what)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	ExpressionScope scope = {.row = table->relid,.facts = facts};
+	Expression	result = expression_compile(text, scope, type, what);
+
+	table->user_functions |= result.user_functions;
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/*
+ * Run a query on the configuration, as the program's owner, as it is now: an
+ * old snapshot must not fill a cache that later transactions use.
+ */
+static void
+read_configuration(TrackedTable *table, const char *query, int32 argument)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(argument)};
+
+	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the configuration of loyalty program \"%s\"",
+			 table->program);
+}
+
+static void
+load_rules(TrackedTable *table, int32 terms)
+{
+	RuleSet    *set;
+	StringInfoData query;
+	MemoryContext old;
+	int			count;
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT name, points, applies_when FROM %s.terms_rule WHERE terms = $1 ORDER BY name",
+					 quote_identifier(table->program));
+	read_configuration(table, query.data, terms);
+	count = SPI_processed;
+
+	set = MemoryContextAllocZero(table->context, sizeof(RuleSet));
+	set->terms = terms;
+	for (int i = 0; i < count; i++)
+	{
+		Rule	   *rule = MemoryContextAllocZero(table->context, sizeof(Rule));
+		SPITupleTable *result = SPI_tuptable;
+
+		rule->name = copy_text(table->context, i, 1);
+		rule->points = compile(table, result_text(i, 2), table->purchase,
+							   NUMERICOID, "the points of an earning rule");
+		rule->applies_when = compile(table, result_text(i, 3), table->purchase,
+									 BOOLOID, "applies_when of an earning rule");
+		SPI_tuptable = result;
+		old = MemoryContextSwitchTo(table->context);
+		set->rules = lappend(set->rules, rule);
+		MemoryContextSwitchTo(old);
+	}
+	old = MemoryContextSwitchTo(table->context);
+	table->rule_sets = lappend(table->rule_sets, set);
+	MemoryContextSwitchTo(old);
+	pfree(query.data);
+}
+
+/* Enter SPI as the owner, with a snapshot of this moment. */
+static void
+owner_begin(TrackedTable *table, Oid *user, int *sec)
+{
+	GetUserIdAndSecContext(user, sec);
+	SetUserIdAndSecContext(table->owner,
+						   *sec | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	PushActiveSnapshot(GetLatestSnapshot());
+}
+
+static void
+owner_end(Oid user, int sec)
+{
+	PopActiveSnapshot();
+	SPI_finish();
+	SetUserIdAndSecContext(user, sec);
+}
+
+/* The tables that a relation is a partition of. */
+static List *
+partition_ancestors(Oid relid)
+{
+	return get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+}
+
+/* Fill a new entry; it is not yet in the list. */
+static TrackedTable *
+load_table(Oid relid, const char *program, int32 source)
+{
+	MemoryContext context;
+	TrackedTable *table;
+	StringInfoData query;
+	Relation	rel;
+	MemoryContext old;
+	Oid			schema;
+	Oid			user;
+	int			sec;
+
+	schema = get_namespace_oid(program, true);
+	if (!OidIsValid(schema))
+		return NULL;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "loyalty tracked table",
+									ALLOCSET_SMALL_SIZES);
+	table = MemoryContextAllocZero(context, sizeof(TrackedTable));
+	table->context = context;
+	table->relid = relid;
+	table->program = MemoryContextStrdup(context, program);
+	table->source = source;
+	table->program_relid = program_relation(schema, "program");
+	table->source_relid = program_relation(schema, "source");
+	table->journal = program_relation(schema, "journal");
+	table->ledger = program_relation(schema, "ledger");
+	table->purchase = program_relation(schema, "purchase");
+
+	rel = relation_open(table->program_relid, AccessShareLock);
+	table->owner = rel->rd_rel->relowner;
+	relation_close(rel, NoLock);
+	rel = relation_open(table->journal, AccessShareLock);
+	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+	relation_close(rel, NoLock);
+	rel = relation_open(table->purchase, AccessShareLock);
+	old = MemoryContextSwitchTo(context);
+	table->purchase_desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	MemoryContextSwitchTo(old);
+	relation_close(rel, NoLock);
+
+	owner_begin(table, &user, &sec);
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT s.relation::oid, s.customer, s.at, s.amount, s.counts_when, s.order_key,"
+					 "       p.terms, p.on_invalid = 'skip'"
+					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
+					 quote_identifier(program));
+	read_configuration(table, query.data, source);
+	if (SPI_processed == 0)
+		table = NULL;
+	else
+	{
+		SPITupleTable *result = SPI_tuptable;
+		char	   *customer = result_text(0, 2);
+		char	   *at = result_text(0, 3);
+		char	   *amount = result_text(0, 4);
+		char	   *counts_when = result_text(0, 5);
+		char	   *skip = result_text(0, 8);
+
+		table->root = DatumGetObjectId(DirectFunctionCall1(oidin,
+														   CStringGetDatum(result_text(0, 1))));
+		if (relid != table->root &&
+			!list_member_oid(partition_ancestors(relid), table->root))
+			ereport(ERROR,
+					(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					 errmsg("table \"%s\" is not tracked by the loyalty program \"%s\"",
+							get_rel_name(relid), program),
+					 errhint("Use loyalty.track_orders() to track a table.")));
+		table->order_key_text = copy_text(context, 0, 6);
+		table->terms = pg_strtoint32(result_text(0, 7));
+		table->skip_invalid = skip != NULL && skip[0] == 't';
+		SPI_freetuptable(result);
+
+		table->customer = compile(table, customer, InvalidOid,
+								  table->customer_type, "the customer");
+		table->at = compile(table, at, InvalidOid, TIMESTAMPTZOID,
+							"the time of the order");
+		table->amount = compile(table, amount, InvalidOid, NUMERICOID,
+								"the amount");
+		table->counts_when = compile(table, counts_when, InvalidOid, BOOLOID,
+									 "counts_when");
+		table->order_key = compile(table, table->order_key_text, InvalidOid,
+								   TEXTOID, "the order key");
+		load_rules(table, table->terms);
+		table->valid = true;
+	}
+	owner_end(user, sec);
+	return table;
+}
+
+/*
+ * The entry for a triggering relation, or NULL if the program, or its note of
+ * this source, is gone.  Stays usable to the end of the transaction.
+ */
+TrackedTable *
+program_tracked_table(Oid relid, const char *program, int32 source)
+{
+	TrackedTable *table;
+	MemoryContext old;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		table = (TrackedTable *) lfirst(lc);
+		if (table->relid != relid || table->source != source ||
+			strcmp(table->program, program) != 0)
+			continue;
+		if (table->valid)
+			return table;
+		tables = foreach_delete_current(tables, lc);
+		if (table->current_rows != NULL)
+		{
+			SPI_freeplan(table->current_rows);
+			table->current_rows = NULL;
+		}
+		MemoryContextSetParent(table->context, TopTransactionContext);
+		break;
+	}
+
+	table = load_table(relid, program, source);
+	if (table != NULL)
+	{
+		MemoryContextSetParent(table->context, CacheMemoryContext);
+		old = MemoryContextSwitchTo(CacheMemoryContext);
+		tables = lappend(tables, table);
+		MemoryContextSwitchTo(old);
+	}
+	return table;
+}
+
+/*
+ * The rules of one version of the terms.
+ */
+RuleSet *
+program_rules(TrackedTable *table, int32 terms)
+{
+	ListCell   *lc;
+	Oid			user;
+	int			sec;
+
+	foreach(lc, table->rule_sets)
+	{
+		RuleSet    *set = (RuleSet *) lfirst(lc);
+
+		if (set->terms == terms)
+			return set;
+	}
+	owner_begin(table, &user, &sec);
+	load_rules(table, terms);
+	owner_end(user, sec);
+	return (RuleSet *) llast(table->rule_sets);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_configuration_changed);
+
+/*
+ * configuration_changed(): statement trigger on program and source.  Tells
+ * every backend to read them again before its next use.
+ */
+Datum
+loyalty_configuration_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called by an AFTER STATEMENT trigger",
+						"configuration_changed")));
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,69 @@
+/*
+ * program.h: what a backend remembers of the programs whose tables it changes.
+ */
+#ifndef LOYALTY_PROGRAM_H
+#define LOYALTY_PROGRAM_H
+
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+#include "utils/relcache.h"
+
+#include "expression.h"
+
+/* One earning rule of one version of the terms. */
+typedef struct Rule
+{
+	char	   *name;
+	Expression	points;
+	Expression	applies_when;
+} Rule;
+
+/* The earning rules of one version of the terms; versions never change. */
+typedef struct RuleSet
+{
+	int32		terms;
+	List	   *rules;			/* of Rule * */
+} RuleSet;
+
+/*
+ * A tracked table, or partition of one, as one program sees it: everything
+ * that recording needs, compiled.
+ */
+typedef struct TrackedTable
+{
+	Oid			relid;			/* the table whose rows these are */
+	char	   *program;		/* schema of the program */
+	int32		source;
+	bool		valid;
+	MemoryContext context;
+
+	Oid			root;			/* the table that was tracked */
+	Oid			owner;			/* of the program: expressions run as this role */
+	Oid			program_relid;
+	Oid			source_relid;
+	Oid			journal;
+	Oid			ledger;
+	Oid			purchase;		/* composite type that rules see */
+	TupleDesc	purchase_desc;
+	Oid			customer_type;
+	int32		terms;			/* current version */
+	bool		skip_invalid;
+	bool		user_functions;
+
+	Expression	customer;
+	Expression	at;
+	Expression	amount;
+	Expression	counts_when;
+	Expression	order_key;
+	char	   *order_key_text;
+	List	   *rule_sets;		/* of RuleSet * */
+	SPIPlanPtr	current_rows;	/* rows by order key; made when first needed */
+} TrackedTable;
+
+extern void program_cache_init(void);
+extern TrackedTable *program_tracked_table(Oid relid, const char *program,
+										   int32 source);
+extern RuleSet *program_rules(TrackedTable *table, int32 terms);
+extern Oid	program_relation(Oid schema, const char *name);
+
+#endif							/* LOYALTY_PROGRAM_H */

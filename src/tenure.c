@@ -1,0 +1,78 @@
+/*
+ * tenure.c: how long a customer has been one.
+ *
+ * Tenure counts calendar years, months and days from the day of joining to the
+ * day asked, both in the program's time zone; a year completes on the
+ * anniversary, and who joined on 29 February completes it on 1 March.
+ *
+ * PostgreSQL compares intervals as if each month had 30 days, so that "4 years
+ * 11 months 30 days" would equal five years a day early.  The days of a tenure
+ * therefore stop at 29: comparing it to years and months is exact.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+#include "tenure.h"
+
+/* The local day of a moment, as a timestamp without time zone. */
+static bool
+local_day(TimestampTz moment, pg_tz *zone, Timestamp *day)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			tz;
+
+	if (TIMESTAMP_NOT_FINITE(moment) ||
+		timestamp2tm(moment, &tz, &tm, &fsec, NULL, zone) != 0)
+		return false;
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	return tm2timestamp(&tm, 0, NULL, day) == 0;
+}
+
+/*
+ * Returns NULL when either moment has no local day (it is infinite).
+ */
+Interval *
+tenure_between(TimestampTz joined, TimestampTz at, pg_tz *zone)
+{
+	Timestamp	from;
+	Timestamp	to;
+	Interval   *age;
+
+	if (!local_day(joined, zone, &from) || !local_day(at, zone, &to))
+		return NULL;
+	age = DatumGetIntervalP(DirectFunctionCall2(timestamp_age,
+												TimestampGetDatum(to),
+												TimestampGetDatum(from)));
+	if (age->day > 29)
+		age->day = 29;
+	return age;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_tenure);
+
+/*
+ * tenure(joined timestamptz, at timestamptz, time_zone text) returns interval
+ */
+Datum
+loyalty_tenure(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	pg_tz	   *zone = pg_tzset(name);
+	Interval   *result;
+
+	if (zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", name)));
+	result = tenure_between(PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_TIMESTAMPTZ(1),
+							zone);
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INTERVAL_P(result);
+}
