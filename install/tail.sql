@@ -5,6 +5,7 @@
 REVOKE EXECUTE ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.drop_program(name, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION loyalty.backfill(name, regclass) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.untrack(name, regclass) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.create_triggers(name, int, regclass) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE loyalty.post(name, int) FROM PUBLIC;

@@ -203,20 +203,25 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.terms_of(name) IS 'versions of the terms of a program';
 
--- Tenure for verify(): the whole months that fit, then the days that are left,
--- found by adding and comparing instead of taking dates apart.
+-- Tenure for verify(), from calendar fields: a month that is not complete lends
+-- its days from the month of the earlier date, as age() does.
 CREATE FUNCTION loyalty.calendar_tenure(joined timestamptz, at timestamptz, time_zone text)
 RETURNS interval
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN b < a THEN make_interval(days => b - a)
-	            ELSE make_interval(months => m, days => least(b - (a + make_interval(months => m))::date, 29)) END
-	  FROM (SELECT a, b, n - CASE WHEN extract(day FROM b) < extract(day FROM a) THEN 1 ELSE 0 END AS m
-	          FROM (SELECT a, b, (extract(year FROM b) * 12 + extract(month FROM b)
-	                              - extract(year FROM a) * 12 - extract(month FROM a))::int AS n
-	                  FROM (SELECT (joined AT TIME ZONE time_zone)::date AS a,
-	                               (at AT TIME ZONE time_zone)::date AS b) d) e) f
+	SELECT CASE WHEN b >= a THEN make_interval(months => months, days => least(days, 29))
+	            ELSE make_interval(months => -months, days => -days) END
+	  FROM (SELECT a, b, whole - (left_over < 0)::int AS months,
+	               CASE WHEN left_over < 0
+	                    THEN left_over + extract(day FROM date_trunc('month', e) + interval '1 month' - interval '1 day')::int
+	                    ELSE left_over END AS days
+	          FROM (SELECT a, b, e, (extract(year FROM l) * 12 + extract(month FROM l)
+	                                 - extract(year FROM e) * 12 - extract(month FROM e))::int AS whole,
+	                       (extract(day FROM l) - extract(day FROM e))::int AS left_over
+	                  FROM (SELECT a, b, least(a, b)::timestamp AS e, greatest(a, b)::timestamp AS l
+	                          FROM (SELECT (joined AT TIME ZONE time_zone)::date AS a,
+	                                       (at AT TIME ZONE time_zone)::date AS b) d) o) m) f
 $$;
 COMMENT ON FUNCTION loyalty.calendar_tenure(timestamptz, timestamptz, text) IS
 'tenure as verify() computes it, independently of loyalty.tenure';

@@ -225,6 +225,13 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 						format_type_be(type), format_type_be(source_type)),
 				 parser_errposition(pstate, exprLocation(expr))));
 	assign_expr_collations(pstate, coerced);
+	if (type == TEXTOID && contain_mutable_functions(coerced))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("%s must not depend on settings of the session", what),
+				 errdetail("The text of a value of type %s does.", format_type_be(source_type)),
+				 errhint("Convert it explicitly, for example to a number with extract(epoch from ...)."),
+				 parser_errposition(pstate, exprLocation(expr))));
 	*natural_type = source_type;
 
 	if (canonical != NULL)

@@ -438,8 +438,10 @@ read_current_rows(Recorder *rec)
 		root->current_rows = plan;
 		AtEOXact_GUC(true, nest);
 	}
-	PushCopiedSnapshot(GetTransactionSnapshot());
-	UpdateActiveSnapshotCommandId();
+
+	/* See what the statement did that fired the trigger. */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_execute_plan(root->current_rows, &array, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look up current orders");
 	PopActiveSnapshot();
