@@ -12,7 +12,7 @@ SQL_PARTS = install/head.sql install/tier.sql install/configuration.sql \
 DATA_built = install/loyalty--1.0.sql
 
 REGRESS = program track trigger points types invalid security
-ISOLATION =
+ISOLATION = record_rc record_rr record_ser post
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty

@@ -7,6 +7,12 @@
  * index and no constraint that direct access would bypass, besides NOT NULL,
  * which the caller guarantees.
  *
+ * Read with SnapshotSelf: what is committed at this moment and what this
+ * transaction did, whatever its isolation level.  The order row has been waited
+ * for, so its newest entry is what counts, even under REPEATABLE READ.  And no
+ * predicate lock is taken, so that recording can't make a SERIALIZABLE
+ * transaction fail that would not fail without it.
+ *
  * Locking: RowExclusiveLock on the journal, AccessShareLock on the ledger, as
  * any INSERT and SELECT take; no row is locked, so nothing waits here.
  */
@@ -29,7 +35,7 @@
 #include "journal.h"
 
 static void
-open_table(EntryTable *table, Oid relid, LOCKMODE lock, Snapshot snapshot)
+open_table(EntryTable *table, Oid relid, LOCKMODE lock)
 {
 	Oid			index;
 
@@ -60,9 +66,7 @@ open_table(EntryTable *table, Oid relid, LOCKMODE lock, Snapshot snapshot)
 }
 
 /*
- * Begin a piece of recording.  The snapshot sees what this transaction did up
- * to now and, under READ COMMITTED, what others committed up to now: the order
- * row may have been waited for.
+ * Begin a piece of recording.
  */
 Journal *
 journal_open(Oid journal_relid, Oid ledger_relid, int32 source)
@@ -71,11 +75,8 @@ journal_open(Oid journal_relid, Oid ledger_relid, int32 source)
 
 	journal->context = CurrentMemoryContext;
 	journal->source = source;
-	PushCopiedSnapshot(GetTransactionSnapshot());
-	UpdateActiveSnapshotCommandId();
-	journal->snapshot = GetActiveSnapshot();
-	open_table(&journal->journal, journal_relid, RowExclusiveLock, journal->snapshot);
-	open_table(&journal->ledger, ledger_relid, AccessShareLock, journal->snapshot);
+	open_table(&journal->journal, journal_relid, RowExclusiveLock);
+	open_table(&journal->ledger, ledger_relid, AccessShareLock);
 	return journal;
 }
 
@@ -88,7 +89,7 @@ find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key,
 		return false;
 	if (table->scan == NULL)
 		table->scan = loyalty_index_beginscan(table->heap, table->index,
-											  journal->snapshot, 3);
+											  SnapshotSelf, 3);
 	table->keys[0].sk_argument = customer;
 	table->keys[1].sk_argument = Int32GetDatum(journal->source);
 	table->keys[2].sk_argument = order_key;
@@ -110,7 +111,8 @@ find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key,
 
 /*
  * What is recorded of an order, posted or not; revision 0 if nothing is.
- * Posting moves the older entries first, so the journal has the newer ones.
+ * Posting moves the older entries first, so the journal has the newer ones; it
+ * is looked at first, so that an entry which moves meanwhile is found.
  */
 void
 journal_find(Journal *journal, Datum customer, Datum order_key,
@@ -216,7 +218,6 @@ journal_close(Journal *journal)
 		ExecDropSingleTupleTableSlot(journal->slots[i]);
 	close_table(&journal->journal);
 	close_table(&journal->ledger);
-	PopActiveSnapshot();
 	if (journal->written)
 		CommandCounterIncrement();
 	pfree(journal);

@@ -7,7 +7,6 @@
 #include "access/genam.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
-#include "utils/snapshot.h"
 
 /* Columns that the journal and the ledger have in common, in this order. */
 typedef enum EntryColumn
@@ -54,7 +53,6 @@ typedef struct Journal
 {
 	EntryTable	journal;
 	EntryTable	ledger;
-	Snapshot	snapshot;
 	int32		source;
 	IndexInfo  *index_info;
 	int			pending;
