@@ -80,11 +80,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = NEW.time_zone) THEN
-		RAISE EXCEPTION 'time zone "%" not recognized', NEW.time_zone
-			USING ERRCODE = 'invalid_parameter_value',
-			      HINT = 'Use a name of the view pg_timezone_names, such as ''Europe/Berlin''.';
-	END IF;
+	PERFORM loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
 	IF NEW.joined_at IS NOT NULL THEN
 		NEW.joined_at := loyalty.canonical_expression(NEW.joined_at, NEW.customers, NULL,
 			'timestamptz', 'joined_at');

@@ -69,7 +69,8 @@ loyalty_tenure(PG_FUNCTION_ARGS)
 	if (zone == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" not recognized", name)));
+				 errmsg("time zone \"%s\" not recognized", name),
+				 errhint("Use a name of the view pg_timezone_names, such as \"Europe/Berlin\".")));
 	result = tenure_between(PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_TIMESTAMPTZ(1),
 							zone);
 	if (result == NULL)
