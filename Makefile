@@ -1,8 +1,9 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/append_only.o src/expression.o src/journal.o src/module.o \
-	src/program.o src/record.o src/tenure.o src/tier.o
+OBJS = src/append_only.o src/current.o src/expression.o src/journal.o \
+	src/module.o src/order.o src/program.o src/record.o src/recorder.o \
+	src/tenure.o src/tier.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.

@@ -46,6 +46,15 @@
 	index_beginscan((heap), (ind), (snapshot), (nkeys), 0)
 #endif
 
+/* tuplesort_begin_heap() takes options from 15 on, before that random access. */
+#if PG_VERSION_NUM >= 150000
+#define loyalty_tuplesort_begin_heap(desc, n, atts, ops, colls, nulls, mem) \
+	tuplesort_begin_heap((desc), (n), (atts), (ops), (colls), (nulls), (mem), NULL, TUPLESORT_NONE)
+#else
+#define loyalty_tuplesort_begin_heap(desc, n, atts, ops, colls, nulls, mem) \
+	tuplesort_begin_heap((desc), (n), (atts), (ops), (colls), (nulls), (mem), NULL, false)
+#endif
+
 /* The local transaction id moved in 17. */
 #if PG_VERSION_NUM >= 170000
 #define loyalty_local_transaction() (MyProc->vxid.lxid)

@@ -14,7 +14,10 @@
  * transaction fail that would not fail without it.
  *
  * Locking: RowExclusiveLock on the journal, AccessShareLock on the ledger, as
- * any INSERT and SELECT take; no row is locked, so nothing waits here.
+ * any INSERT and SELECT take.  The primary key (customer, source, order key,
+ * revision) is what keeps two sessions from recording one order at once: the
+ * second to write a revision finds it taken, and may wait for the first with
+ * journal_wait().  No other order waits for that.
  */
 #include "postgres.h"
 
@@ -22,36 +25,45 @@
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "journal.h"
 
-static void
-open_table(EntryTable *table, Oid relid, LOCKMODE lock)
-{
-	Oid			index;
+/* Customers with more posted orders than this are looked up order by order. */
+#define POSTED_KEYS 64
 
+/*
+ * Open the journal or the ledger with its primary key.
+ */
+void
+entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock)
+{
 	table->heap = table_open(relid, lock);
-	(void) RelationGetIndexList(table->heap);
-	index = table->heap->rd_pkindex;
-	if (!OidIsValid(index))
+	if (!table->heap->rd_indexvalid)
+		list_free(RelationGetIndexList(table->heap));
+	if (!OidIsValid(table->heap->rd_pkindex))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("relation \"%s\" of the loyalty program has no primary key",
 						RelationGetRelationName(table->heap))));
-	table->index = index_open(index, lock);
-	table->slot = table_slot_create(table->heap, NULL);
+	table->index = index_open(table->heap->rd_pkindex, lock);
+	table->slot = NULL;
+	table->scan = NULL;
 	table->empty = RelationGetNumberOfBlocks(table->heap) == 0;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < ENTRY_KEYS; i++)
 	{
 		Oid			type = table->index->rd_opcintype[i];
 		Oid			op = get_opfamily_member(table->index->rd_opfamily[i],
@@ -66,6 +78,20 @@ open_table(EntryTable *table, Oid relid, LOCKMODE lock)
 }
 
 /*
+ * Close it; the locks stay to the end of the transaction.
+ */
+void
+entry_table_close(EntryTable *table)
+{
+	if (table->scan != NULL)
+		index_endscan(table->scan);
+	if (table->slot != NULL)
+		ExecDropSingleTupleTableSlot(table->slot);
+	index_close(table->index, NoLock);
+	table_close(table->heap, NoLock);
+}
+
+/*
  * Begin a piece of recording.
  */
 Journal *
@@ -75,150 +101,253 @@ journal_open(Oid journal_relid, Oid ledger_relid, int32 source)
 
 	journal->context = CurrentMemoryContext;
 	journal->source = source;
-	open_table(&journal->journal, journal_relid, RowExclusiveLock);
-	open_table(&journal->ledger, ledger_relid, AccessShareLock);
+	entry_table_open(&journal->journal, journal_relid, RowExclusiveLock);
+	entry_table_open(&journal->ledger, ledger_relid, AccessShareLock);
 	return journal;
 }
 
-/* The newest visible entry of an order in one of the tables. */
+/*
+ * The newest visible entry of an order in one of the tables: leaves it in the
+ * slot of the table.
+ */
 static bool
-find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key,
-		OrderState *state)
+find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key)
 {
+	MemoryContext old;
+
 	if (table->empty)
 		return false;
 	if (table->scan == NULL)
+	{
+		old = MemoryContextSwitchTo(journal->context);
+		table->slot = table_slot_create(table->heap, NULL);
 		table->scan = loyalty_index_beginscan(table->heap, table->index,
 											  SnapshotSelf, 3);
+		MemoryContextSwitchTo(old);
+	}
 	table->keys[0].sk_argument = customer;
 	table->keys[1].sk_argument = Int32GetDatum(journal->source);
 	table->keys[2].sk_argument = order_key;
 	index_rescan(table->scan, table->keys, 3, NULL, 0);
-	if (!index_getnext_slot(table->scan, BackwardScanDirection, table->slot))
-		return false;
+	return index_getnext_slot(table->scan, BackwardScanDirection, table->slot);
+}
+
+static void
+read_state(EntryTable *table, OrderState *state)
+{
+	Datum	   *values = table->slot->tts_values;
 
 	slot_getsomeattrs(table->slot, ENTRY_COLUMNS);
-	state->revision = DatumGetInt32(table->slot->tts_values[ENTRY_REVISION]);
-	state->at = DatumGetTimestampTz(table->slot->tts_values[ENTRY_AT]);
-	state->recorded_at = DatumGetTimestampTz(table->slot->tts_values[ENTRY_RECORDED_AT]);
-	state->terms = DatumGetInt32(table->slot->tts_values[ENTRY_TERMS]);
-	state->counted = DatumGetBool(table->slot->tts_values[ENTRY_COUNTED]);
-	state->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(table->slot->tts_values[ENTRY_AMOUNT]));
-	state->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(table->slot->tts_values[ENTRY_BASE]));
+	state->revision = DatumGetInt32(values[ENTRY_REVISION]);
+	state->at = DatumGetTimestampTz(values[ENTRY_AT]);
+	state->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
+	state->terms = DatumGetInt32(values[ENTRY_TERMS]);
+	state->counted = DatumGetBool(values[ENTRY_COUNTED]);
+	state->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AMOUNT]));
+	state->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_BASE]));
 	ExecClearTuple(table->slot);
-	return true;
 }
 
 /*
  * What is recorded of an order, posted or not; revision 0 if nothing is.
  * Posting moves the older entries first, so the journal has the newer ones; it
  * is looked at first, so that an entry which moves meanwhile is found.
+ * The numerics are in the current memory context.
  */
 void
 journal_find(Journal *journal, Datum customer, Datum order_key,
 			 OrderState *state)
 {
 	memset(state, 0, sizeof(OrderState));
-	if (!find_in(journal, &journal->journal, customer, order_key, state))
-		(void) find_in(journal, &journal->ledger, customer, order_key, state);
+	if (find_in(journal, &journal->journal, customer, order_key))
+		read_state(&journal->journal, state);
+	else if (find_in(journal, &journal->ledger, customer, order_key))
+		read_state(&journal->ledger, state);
 }
 
+/*
+ * The newest posted revision of an order, or 0.
+ */
+int32
+journal_posted_revision(Journal *journal, Datum customer, Datum order_key)
+{
+	int32		revision;
+	bool		isnull;
+
+	if (!find_in(journal, &journal->ledger, customer, order_key))
+		return 0;
+	revision = DatumGetInt32(slot_getattr(journal->ledger.slot,
+										  ENTRY_REVISION + 1, &isnull));
+	ExecClearTuple(journal->ledger.slot);
+	return revision;
+}
+
+/* Read which orders of a customer are in the ledger, from its index alone. */
 static void
-flush(Journal *journal)
+read_posted_keys(Journal *journal, Datum customer)
+{
+	EntryTable *ledger = &journal->ledger;
+	FormData_pg_attribute *att = TupleDescAttr(RelationGetDescr(ledger->heap), 0);
+	MemoryContext old;
+
+	if (journal->customer_scan == NULL)
+	{
+		old = MemoryContextSwitchTo(journal->context);
+		journal->posted_context = AllocSetContextCreate(journal->context,
+														"loyalty posted keys",
+														ALLOCSET_DEFAULT_SIZES);
+		journal->customer_scan = loyalty_index_beginscan(ledger->heap, ledger->index,
+														 SnapshotSelf, 2);
+		journal->customer_scan->xs_want_itup = true;
+		MemoryContextSwitchTo(old);
+	}
+	MemoryContextReset(journal->posted_context);
+	old = MemoryContextSwitchTo(journal->posted_context);
+	journal->posted_customer = datumCopy(customer, att->attbyval, att->attlen);
+	journal->posted_keys = NULL;
+	journal->posted_count = 0;
+	ledger->keys[0].sk_argument = journal->posted_customer;
+	ledger->keys[1].sk_argument = Int32GetDatum(journal->source);
+	index_rescan(journal->customer_scan, ledger->keys, 2, NULL, 0);
+	while (index_getnext_tid(journal->customer_scan, ForwardScanDirection) != NULL)
+	{
+		bool		isnull;
+
+		if (journal->posted_count == POSTED_KEYS)
+		{
+			journal->posted_count = -1;
+			break;
+		}
+		if (journal->posted_keys == NULL)
+			journal->posted_keys = palloc(POSTED_KEYS * sizeof(text *));
+		journal->posted_keys[journal->posted_count++] =
+			DatumGetTextPCopy(index_getattr(journal->customer_scan->xs_itup,
+											ENTRY_ORDER_KEY + 1,
+											journal->customer_scan->xs_itupdesc,
+											&isnull));
+	}
+	MemoryContextSwitchTo(old);
+	journal->posted_valid = true;
+}
+
+/*
+ * Whether the ledger may have entries of an order.  Made for many orders in
+ * customer order: one look at the index serves all orders of a customer.
+ */
+bool
+journal_posted(Journal *journal, Datum customer, Datum order_key)
+{
+	FormData_pg_attribute *att = TupleDescAttr(RelationGetDescr(journal->ledger.heap), 0);
+	text	   *key = DatumGetTextPP(order_key);
+
+	if (journal->ledger.empty)
+		return false;
+	if (!journal->posted_valid ||
+		!datumIsEqual(journal->posted_customer, customer, att->attbyval, att->attlen))
+		read_posted_keys(journal, customer);
+	if (journal->posted_count < 0)
+		return journal_posted_revision(journal, customer, order_key) != 0;
+	for (int i = 0; i < journal->posted_count; i++)
+	{
+		text	   *posted = journal->posted_keys[i];
+
+		if (VARSIZE_ANY_EXHDR(posted) == VARSIZE_ANY_EXHDR(key) &&
+			memcmp(VARDATA_ANY(posted), VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Append entries.  conflict[i] tells that the revision of entry i may be taken
+ * already: such an entry must be retracted.
+ */
+void
+journal_append(Journal *journal, TupleTableSlot **slots, int count,
+			   bool *conflict)
 {
 	CommandId	cid = GetCurrentCommandId(true);
 	Relation	heap = journal->journal.heap;
 	Relation	index = journal->journal.index;
+	MemoryContext old = MemoryContextSwitchTo(journal->context);
 
-	if (journal->pending == 0)
-		return;
 	if (journal->index_info == NULL)
 		journal->index_info = BuildIndexInfo(index);
-	if (journal->pending > 1)
-	{
-		if (journal->bulk == NULL)
-			journal->bulk = GetBulkInsertState();
-		table_multi_insert(heap, journal->slots, journal->pending, cid, 0,
-						   journal->bulk);
-	}
+	if (count > 1 && journal->bulk == NULL)
+		journal->bulk = GetBulkInsertState();
+	MemoryContextSwitchTo(old);
+	if (count > 1)
+		table_multi_insert(heap, slots, count, cid, 0, journal->bulk);
 	else
-		table_tuple_insert(heap, journal->slots[0], cid, 0, NULL);
+		table_tuple_insert(heap, slots[0], cid, 0, NULL);
 
-	for (int i = 0; i < journal->pending; i++)
+	for (int i = 0; i < count; i++)
 	{
-		TupleTableSlot *slot = journal->slots[i];
-
-		/* The key is the first four columns of the table, in order. */
-		slot_getsomeattrs(slot, ENTRY_REVISION + 1);
-		(void) loyalty_index_insert(index, slot->tts_values, slot->tts_isnull,
-									&slot->tts_tid, heap, UNIQUE_CHECK_YES,
-									journal->index_info);
-		ExecClearTuple(slot);
+		slot_getsomeattrs(slots[i], ENTRY_KEYS);
+		conflict[i] = !loyalty_index_insert(index, slots[i]->tts_values,
+											slots[i]->tts_isnull,
+											&slots[i]->tts_tid, heap,
+											UNIQUE_CHECK_PARTIAL,
+											journal->index_info);
 	}
-	journal->pending = 0;
-	journal->written = true;
+	journal->journal.empty = false;
 }
 
 /*
- * Add an entry.  The datums must live until journal_close().
+ * Take back an entry that was appended in the current command or before.
  */
 void
-journal_append(Journal *journal, Datum customer, Datum order_key,
-			   const OrderState *state)
+journal_retract(Journal *journal, TupleTableSlot *slot)
 {
-	TupleTableSlot *slot;
-	MemoryContext old;
-
-	if (journal->slots[journal->pending] == NULL)
-	{
-		old = MemoryContextSwitchTo(journal->context);
-		journal->slots[journal->pending] =
-			MakeSingleTupleTableSlot(RelationGetDescr(journal->journal.heap),
-									 table_slot_callbacks(journal->journal.heap));
-		MemoryContextSwitchTo(old);
-	}
-	slot = journal->slots[journal->pending];
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, ENTRY_COLUMNS * sizeof(bool));
-	slot->tts_values[ENTRY_CUSTOMER] = customer;
-	slot->tts_values[ENTRY_SOURCE] = Int32GetDatum(journal->source);
-	slot->tts_values[ENTRY_ORDER_KEY] = order_key;
-	slot->tts_values[ENTRY_REVISION] = Int32GetDatum(state->revision);
-	slot->tts_values[ENTRY_AT] = TimestampTzGetDatum(state->at);
-	slot->tts_values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(state->recorded_at);
-	slot->tts_values[ENTRY_TERMS] = Int32GetDatum(state->terms);
-	slot->tts_values[ENTRY_COUNTED] = BoolGetDatum(state->counted);
-	slot->tts_values[ENTRY_AMOUNT] = state->amount;
-	slot->tts_values[ENTRY_BASE] = state->base;
-	ExecStoreVirtualTuple(slot);
-	if (++journal->pending == JOURNAL_BATCH)
-		flush(journal);
-}
-
-static void
-close_table(EntryTable *table)
-{
-	if (table->scan != NULL)
-		index_endscan(table->scan);
-	ExecDropSingleTupleTableSlot(table->slot);
-	index_close(table->index, NoLock);
-	table_close(table->heap, NoLock);
+	CommandCounterIncrement();
+	simple_heap_delete(journal->journal.heap, &slot->tts_tid);
 }
 
 /*
- * Write what is pending and make it visible to the rest of the statement.
+ * If another transaction in progress has written the same revision of the order
+ * in the slot, wait for its end.
+ */
+void
+journal_wait(Journal *journal, TupleTableSlot *slot)
+{
+	EntryTable *table = &journal->journal;
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	TupleTableSlot *found = table_slot_create(table->heap, NULL);
+	TransactionId wait_for = InvalidTransactionId;
+
+	InitDirtySnapshot(dirty);
+	slot_getsomeattrs(slot, ENTRY_KEYS);
+	for (int i = 0; i < ENTRY_KEYS; i++)
+		table->keys[i].sk_argument = slot->tts_values[i];
+	scan = loyalty_index_beginscan(table->heap, table->index, &dirty, ENTRY_KEYS);
+	index_rescan(scan, table->keys, ENTRY_KEYS, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, found))
+	{
+		if (TransactionIdIsValid(dirty.xmin))
+		{
+			wait_for = dirty.xmin;
+			break;
+		}
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(found);
+	if (TransactionIdIsValid(wait_for))
+		XactLockTableWait(wait_for, table->heap, &slot->tts_tid,
+						  XLTW_InsertIndexUnique);
+}
+
+/*
+ * Make what was written visible to the rest of the statement.
  */
 void
 journal_close(Journal *journal)
 {
-	flush(journal);
 	if (journal->bulk != NULL)
 		FreeBulkInsertState(journal->bulk);
-	for (int i = 0; i < JOURNAL_BATCH && journal->slots[i] != NULL; i++)
-		ExecDropSingleTupleTableSlot(journal->slots[i]);
-	close_table(&journal->journal);
-	close_table(&journal->ledger);
-	if (journal->written)
-		CommandCounterIncrement();
-	pfree(journal);
+	if (journal->customer_scan != NULL)
+		index_endscan(journal->customer_scan);
+	entry_table_close(&journal->journal);
+	entry_table_close(&journal->ledger);
+	CommandCounterIncrement();
 }

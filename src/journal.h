@@ -24,6 +24,9 @@ typedef enum EntryColumn
 	ENTRY_COLUMNS
 } EntryColumn;
 
+/* The primary key of both tables is their first columns, in order. */
+#define ENTRY_KEYS (ENTRY_REVISION + 1)
+
 /* An order as it stands: what one entry says. */
 typedef struct OrderState
 {
@@ -44,10 +47,8 @@ typedef struct EntryTable
 	bool		empty;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
-	ScanKeyData keys[3];
+	ScanKeyData keys[ENTRY_KEYS];
 } EntryTable;
-
-#define JOURNAL_BATCH 500
 
 typedef struct Journal
 {
@@ -55,18 +56,31 @@ typedef struct Journal
 	EntryTable	ledger;
 	int32		source;
 	IndexInfo  *index_info;
-	int			pending;
-	bool		written;
-	TupleTableSlot *slots[JOURNAL_BATCH];
 	struct BulkInsertStateData *bulk;
 	MemoryContext context;
+
+	/* order keys of one customer in the ledger, for journal_posted() */
+	IndexScanDesc customer_scan;
+	MemoryContext posted_context;
+	Datum		posted_customer;
+	bool		posted_valid;
+	int			posted_count;	/* -1: too many to remember */
+	text	  **posted_keys;
 } Journal;
 
 extern Journal *journal_open(Oid journal, Oid ledger, int32 source);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);
-extern void journal_append(Journal *journal, Datum customer, Datum order_key,
-						   const OrderState *state);
+extern int32 journal_posted_revision(Journal *journal, Datum customer,
+									 Datum order_key);
+extern bool journal_posted(Journal *journal, Datum customer, Datum order_key);
+extern void journal_append(Journal *journal, TupleTableSlot **slots, int count,
+						   bool *conflict);
+extern void journal_retract(Journal *journal, TupleTableSlot *slot);
+extern void journal_wait(Journal *journal, TupleTableSlot *slot);
 extern void journal_close(Journal *journal);
+
+extern void entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock);
+extern void entry_table_close(EntryTable *table);
 
 #endif							/* LOYALTY_JOURNAL_H */

@@ -71,7 +71,7 @@ program_relation(Oid schema, const char *name)
 	return relid;
 }
 
-/* Column of the first result row as text in the current context, or NULL. */
+/* Column of a result row as text in the current context, or NULL. */
 static char *
 result_text(int row, int column)
 {
@@ -120,10 +120,12 @@ load_rules(TrackedTable *table, int32 terms)
 {
 	RuleSet    *set;
 	StringInfoData query;
+	StringInfoData sum;
 	MemoryContext old;
 	int			count;
 
 	initStringInfo(&query);
+	initStringInfo(&sum);
 	appendStringInfo(&query,
 					 "SELECT name, points, applies_when FROM %s.terms_rule WHERE terms = $1 ORDER BY name",
 					 quote_identifier(table->program));
@@ -138,6 +140,9 @@ load_rules(TrackedTable *table, int32 terms)
 		SPITupleTable *result = SPI_tuptable;
 
 		rule->name = copy_text(table->context, i, 1);
+		rule->always = strcmp(result_text(i, 3), "true") == 0;
+		appendStringInfo(&sum, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
+						 i > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
 		rule->points = compile(table, result_text(i, 2), table->purchase,
 							   NUMERICOID, "the points of an earning rule");
 		rule->applies_when = compile(table, result_text(i, 3), table->purchase,
@@ -147,10 +152,12 @@ load_rules(TrackedTable *table, int32 terms)
 		set->rules = lappend(set->rules, rule);
 		MemoryContextSwitchTo(old);
 	}
+	set->base_text = MemoryContextStrdup(table->context, count > 0 ? sum.data : "0");
 	old = MemoryContextSwitchTo(table->context);
 	table->rule_sets = lappend(table->rule_sets, set);
 	MemoryContextSwitchTo(old);
 	pfree(query.data);
+	pfree(sum.data);
 }
 
 /* Enter SPI as the owner, with a snapshot of this moment. */
@@ -216,6 +223,16 @@ load_table(Oid relid, const char *program, int32 source)
 	relation_close(rel, NoLock);
 	rel = relation_open(table->journal, AccessShareLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
+	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
+	relation_close(rel, NoLock);
+	rel = relation_open(relid, AccessShareLock);
+	old = MemoryContextSwitchTo(context);
+	table->row_desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	table->qualified_name =
+		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+								   RelationGetRelationName(rel));
+	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 	rel = relation_open(table->purchase, AccessShareLock);
 	old = MemoryContextSwitchTo(context);
@@ -236,10 +253,6 @@ load_table(Oid relid, const char *program, int32 source)
 	else
 	{
 		SPITupleTable *result = SPI_tuptable;
-		char	   *customer = result_text(0, 2);
-		char	   *at = result_text(0, 3);
-		char	   *amount = result_text(0, 4);
-		char	   *counts_when = result_text(0, 5);
 		char	   *skip = result_text(0, 8);
 
 		table->root = DatumGetObjectId(DirectFunctionCall1(oidin,
@@ -251,18 +264,22 @@ load_table(Oid relid, const char *program, int32 source)
 					 errmsg("table \"%s\" is not tracked by the loyalty program \"%s\"",
 							get_rel_name(relid), program),
 					 errhint("Use loyalty.track_orders() to track a table.")));
+		table->customer_text = copy_text(context, 0, 2);
+		table->at_text = copy_text(context, 0, 3);
+		table->amount_text = copy_text(context, 0, 4);
+		table->counts_when_text = copy_text(context, 0, 5);
 		table->order_key_text = copy_text(context, 0, 6);
 		table->terms = pg_strtoint32(result_text(0, 7));
 		table->skip_invalid = skip != NULL && skip[0] == 't';
 		SPI_freetuptable(result);
 
-		table->customer = compile(table, customer, InvalidOid,
+		table->customer = compile(table, table->customer_text, InvalidOid,
 								  table->customer_type, "the customer");
-		table->at = compile(table, at, InvalidOid, TIMESTAMPTZOID,
+		table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,
 							"the time of the order");
-		table->amount = compile(table, amount, InvalidOid, NUMERICOID,
+		table->amount = compile(table, table->amount_text, InvalidOid, NUMERICOID,
 								"the amount");
-		table->counts_when = compile(table, counts_when, InvalidOid, BOOLOID,
+		table->counts_when = compile(table, table->counts_when_text, InvalidOid, BOOLOID,
 									 "counts_when");
 		table->order_key = compile(table, table->order_key_text, InvalidOid,
 								   TEXTOID, "the order key");
@@ -271,6 +288,21 @@ load_table(Oid relid, const char *program, int32 source)
 	}
 	owner_end(user, sec);
 	return table;
+}
+
+static void
+free_plans(TrackedTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->rule_sets)
+	{
+		RuleSet    *set = (RuleSet *) lfirst(lc);
+
+		if (set->current != NULL)
+			SPI_freeplan(set->current);
+		set->current = NULL;
+	}
 }
 
 /*
@@ -293,11 +325,7 @@ program_tracked_table(Oid relid, const char *program, int32 source)
 		if (table->valid)
 			return table;
 		tables = foreach_delete_current(tables, lc);
-		if (table->current_rows != NULL)
-		{
-			SPI_freeplan(table->current_rows);
-			table->current_rows = NULL;
-		}
+		free_plans(table);
 		MemoryContextSetParent(table->context, TopTransactionContext);
 		break;
 	}
@@ -311,6 +339,15 @@ program_tracked_table(Oid relid, const char *program, int32 source)
 		MemoryContextSwitchTo(old);
 	}
 	return table;
+}
+
+/*
+ * The entry of the table that was tracked, for an entry of it or of a partition.
+ */
+TrackedTable *
+program_root_table(TrackedTable *table)
+{
+	return program_tracked_table(table->root, table->program, table->source);
 }
 
 /*

@@ -16,6 +16,7 @@ typedef struct Rule
 	char	   *name;
 	Expression	points;
 	Expression	applies_when;
+	bool		always;			/* applies_when is simply true */
 } Rule;
 
 /* The earning rules of one version of the terms; versions never change. */
@@ -23,6 +24,8 @@ typedef struct RuleSet
 {
 	int32		terms;
 	List	   *rules;			/* of Rule * */
+	char	   *base_text;		/* the sum of them as SQL over new and purchase */
+	SPIPlanPtr	current;		/* of current_orders(); made when first needed */
 } RuleSet;
 
 /*
@@ -45,7 +48,10 @@ typedef struct TrackedTable
 	Oid			ledger;
 	Oid			purchase;		/* composite type that rules see */
 	TupleDesc	purchase_desc;
+	TupleDesc	row_desc;
 	Oid			customer_type;
+	int16		customer_length;
+	bool		customer_by_value;
 	int32		terms;			/* current version */
 	bool		skip_invalid;
 	bool		user_functions;
@@ -55,14 +61,19 @@ typedef struct TrackedTable
 	Expression	amount;
 	Expression	counts_when;
 	Expression	order_key;
+	char	   *customer_text;
+	char	   *at_text;
+	char	   *amount_text;
+	char	   *counts_when_text;
 	char	   *order_key_text;
+	char	   *qualified_name;
 	List	   *rule_sets;		/* of RuleSet * */
-	SPIPlanPtr	current_rows;	/* rows by order key; made when first needed */
 } TrackedTable;
 
 extern void program_cache_init(void);
 extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 										   int32 source);
+extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
 extern Oid	program_relation(Oid schema, const char *name);
 

@@ -1,0 +1,167 @@
+# cases.sh: the loads that bench/run measures.  To be sourced.
+
+# "work_mem plus a constant": 4 MB, and 16 for caches, plans and code
+MEMORY=20
+
+# COPY, and posting what it recorded.  The peers pay in the COPY for what posting
+# does; processor time adds the two up, whoever waits for them.
+case_copy() {
+	bases
+	interleaved run_copy "${CONTESTANTS[@]}"
+	local n; n=$(thousands "$ORDERS")
+	row copy "COPY of $n orders" s ratio "<=" 1.3
+	row copy_post "the same and posting, CPU" s ratio "<=" 1.9
+	row copy_memory "memory of a COPY of $n orders" MB value "<=" "$MEMORY"
+}
+run_copy() {
+	local copied
+	fresh "base_$1"
+	timed "COPY shop.orders FROM '$WORK/server/orders'"
+	note copy "$1" "$wall" s
+	note copy_memory "$1" "$memory" MB
+	copied=$cpu
+	cpu=0
+	[ "$1" != loyalty ] || timed "CALL loyalty.post('club')"
+	note copy_post "$1" "$(calc "$copied + $cpu")" s
+}
+
+# Single orders by 16 clients.
+case_one_row() {
+	bases
+	for COMMIT in off on; do
+		interleaved run_one_row "${CONTESTANTS[@]}"
+	done
+	row one_row_off "one-row INSERTs, 16 clients, asynchronous commit" /s ratio ">=" .75
+	row one_row_on "one-row INSERTs, 16 clients, synchronous commit" /s ratio ">=" .85
+}
+run_one_row() { clients "one_row_$COMMIT" "$1" 100000; }
+
+case_hot() {
+	bases
+	COMMIT=on
+	interleaved run_hot "${CONTESTANTS[@]}"
+	row hot "one hot customer, 16 clients, synchronous commit" /s ratio ">=" .85
+}
+run_hot() { clients hot "$1" 1; }
+
+# clients ROW CONTESTANT CUSTOMERS: a second of warm-up takes the first touch of
+# most pages, whose full images go to the WAL
+clients() {
+	fresh "base_$2"
+	client run one_row -D customers="$3" -c 16 -j 2 -T 1
+	client run one_row -D customers="$3" -c 16 -j 2 -T "$DURATION"
+	note "$1" "$2" "$tps" /s
+}
+
+# Asynchronous commit: waiting for the disk would flatter everybody.
+case_thousand() {
+	bases
+	COMMIT=off
+	interleaved run_thousand "${CONTESTANTS[@]}"
+	row thousand "1,000-row INSERT statements" ms ratio "<=" 2.0
+}
+run_thousand() {
+	fresh "base_$1"
+	client run thousand -c 1 -t 3
+	client run thousand -c 1 -t "$STATEMENTS"
+	note thousand "$1" "$(calc "1000 / $tps")" ms
+}
+
+# A tenth of all orders refunded, everything posted before.
+case_refund() {
+	local c
+	bases
+	for c in "${CONTESTANTS[@]}"; do
+		echo "   loading $c"
+		db postgres -c "CREATE DATABASE loaded_$c TEMPLATE base_$c"
+		db "loaded_$c" -c "COPY shop.orders FROM '$WORK/server/orders'"
+		post "loaded_$c" "$c"
+		settle "loaded_$c"
+	done
+	interleaved run_refund "${CONTESTANTS[@]}"
+	row refund "UPDATE of $(thousands $((ORDERS / 10))) of $(thousands "$ORDERS") orders to refunded" s ratio "<=" 1.6
+	for c in "${CONTESTANTS[@]}"; do db postgres -c "DROP DATABASE loaded_$c"; done
+}
+run_refund() {
+	fresh "loaded_$1"
+	timed "UPDATE shop.orders SET status = 'refunded' WHERE order_id > $EARLIER AND order_id % 10 = 0"
+	note refund "$1" "$wall" s
+}
+
+# Orders of the past: recorded, and posted; by hand, both are one.
+case_backfill() {
+	echo "   loading $(thousands "$BACKFILL") orders"
+	db postgres -c "CREATE DATABASE past TEMPLATE empty"
+	db past -c "SELECT setseed(0.5)" \
+		-c "INSERT INTO shop.orders SELECT * FROM bench.orders(1, $BACKFILL, '2022-01-01')" >/dev/null
+	settle past
+	interleaved run_backfill by_hand loyalty
+	local n; n=$(thousands "$BACKFILL")
+	row backfill "backfill of $n orders; baseline: SQL by hand" s ratio "<=" .40 by_hand
+	row backfill_post "the same and posting" s ratio "<=" .40 by_hand
+	row backfill_memory "memory of it" MB value "<=" "$MEMORY" by_hand
+	db postgres -c "DROP DATABASE run" -c "DROP DATABASE past"
+}
+run_backfill() {
+	local backfilled
+	fresh past
+	if [ "$1" = by_hand ]; then
+		db run -f "$HERE/peer.sql"
+		timed "$(cat "$HERE/by_hand.sql")"
+	else
+		db run -f "$HERE/loyalty.sql"
+		timed "SELECT loyalty.backfill('club', 'shop.orders')"
+	fi
+	note backfill "$1" "$wall" s
+	note backfill_memory "$1" "$memory" MB
+	backfilled=$wall
+	wall=0
+	[ "$1" != loyalty ] || timed "CALL loyalty.post('club')"
+	note backfill_post "$1" "$(calc "$backfilled + $wall")" s
+}
+
+# Without full images of pages: they depend on the checkpoints, not on the order.
+case_wal() {
+	bases
+	db postgres -c "ALTER SYSTEM SET full_page_writes = off" -c "SELECT pg_reload_conf()" >/dev/null
+	sleep 1
+	interleaved run_wal "${CONTESTANTS[@]}"
+	row wal "WAL per one-row order" bytes value "<=" 560
+	db postgres -c "ALTER SYSTEM RESET full_page_writes" -c "SELECT pg_reload_conf()" >/dev/null
+	sleep 1
+}
+run_wal() {
+	local before n=5000
+	fresh "base_$1"
+	client run one_row -D customers=100000 -c 1 -t 500
+	before=$(db run -c "SELECT pg_current_wal_insert_lsn()")
+	client run one_row -D customers=100000 -c 1 -t $n
+	note wal "$1" "$(db run -c "SELECT (pg_current_wal_insert_lsn() - '$before') / $n")" bytes
+}
+
+# One member with 1,000 entries, which came between those of others.
+case_read() {
+	local c
+	for c in row_trigger loyalty; do
+		base "$c"
+		echo "   loading $c"
+		db postgres -c "CREATE DATABASE read_$c TEMPLATE base_$c"
+		db "read_$c" -c "INSERT INTO shop.orders
+			SELECT order_id, CASE WHEN order_id % 50 = 0 THEN 1 ELSE customer_id END, ordered_at, amount, status
+			  FROM bench.orders($EARLIER + 1, 50000, '2022-01-01')"
+		post "read_$c" "$c"
+		settle "read_$c"
+	done
+	interleaved run_read balance sum loyalty
+	row read "read a member, 1,000 entries; baseline: balance row" ms value "<=" 0.03 balance
+	row read "the same; baseline: SUM over a ledger" ms value "" "" sum
+	for c in row_trigger loyalty; do db postgres -c "DROP DATABASE read_$c"; done
+}
+run_read() {
+	local template=read_row_trigger
+	[ "$1" != loyalty ] || template=read_loyalty
+	fresh $template
+	client run "read_$1" -c 1 -T 1
+	client run "read_$1" -c 1 -T "$DURATION"
+	note read "$1" "$(calc "1000 / $tps")" ms
+}

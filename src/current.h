@@ -1,0 +1,15 @@
+/*
+ * current.h: orders as they stand in the tracked table at this moment.
+ */
+#ifndef LOYALTY_CURRENT_H
+#define LOYALTY_CURRENT_H
+
+#include "order.h"
+
+/* Receives one order; its values live until it returns. */
+typedef void (*OrderSink) (void *arg, Order *order);
+
+extern void current_orders(TrackedTable *table, Datum *keys, int count,
+						   int32 terms, OrderSink sink, void *arg);
+
+#endif							/* LOYALTY_CURRENT_H */

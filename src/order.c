@@ -1,0 +1,230 @@
+/*
+ * order.c: what a row of a tracked table says about its order.
+ *
+ * A row without customer or order key is no order.  An order counts if
+ * counts_when is true and its amount and time are known; both, and its points,
+ * must be finite: else an error, or by option of the program a line in the
+ * server's log and an order that does not count.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "order.h"
+
+/* The numeric zero. */
+Datum
+order_zero(void)
+{
+	static Datum zero = (Datum) 0;
+
+	if (zero == (Datum) 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
+		MemoryContextSwitchTo(old);
+	}
+	return zero;
+}
+
+void
+order_reader_begin(OrderReader *reader, TrackedTable *table)
+{
+	reader->table = table;
+	reader->econtext = CreateStandaloneExprContext();
+	reader->facts = MakeSingleTupleTableSlot(table->purchase_desc, &TTSOpsVirtual);
+	reader->econtext->ecxt_innertuple = reader->facts;
+}
+
+void
+order_reader_end(OrderReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->facts);
+	FreeExprContext(reader->econtext, true);
+}
+
+static inline Datum
+evaluate(OrderReader *reader, Expression *expression, TupleTableSlot *row,
+		 bool *isnull)
+{
+	reader->econtext->ecxt_scantuple = row;
+	return ExecEvalExprSwitchContext(expression->state, reader->econtext, isnull);
+}
+
+/* In the memory of the row: a value that can be compared and indexed. */
+static Datum
+plain_value(OrderReader *reader, Datum value)
+{
+	MemoryContext old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
+	Datum		result = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
+
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/*
+ * Whose order a row is, and which.  False if it is no order.
+ */
+bool
+order_identify(OrderReader *reader, TupleTableSlot *row, Order *order)
+{
+	bool		isnull;
+
+	order->customer = evaluate(reader, &reader->table->customer, row, &isnull);
+	if (isnull)
+		return false;
+	order->order_key = evaluate(reader, &reader->table->order_key, row, &isnull);
+	if (isnull)
+		return false;
+	if (reader->table->customer_length == -1)
+		order->customer = plain_value(reader, order->customer);
+	order->order_key = plain_value(reader, order->order_key);
+	return true;
+}
+
+/*
+ * An order that is not there, or does not count.
+ */
+void
+order_gone(Order *order)
+{
+	order->counted = false;
+	order->at = 0;
+	order->amount = order_zero();
+	order->base = order_zero();
+}
+
+/* An error, or by option a line in the log. */
+static void
+invalid_value(TrackedTable *table, int sqlstate, const char *what,
+			  const char *value, Datum order_key)
+{
+	if (table->skip_invalid)
+		ereport(LOG,
+				(errcode(sqlstate),
+				 errmsg("loyalty program \"%s\" skipped an order: its %s must be finite",
+						table->program, what),
+				 errdetail("The order \"%s\" has the value %s.",
+						   TextDatumGetCString(order_key), value)));
+	else
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("the %s of an order must be finite", what),
+				 errdetail("The order \"%s\" has the value %s.",
+						   TextDatumGetCString(order_key), value),
+				 errhint("Correct the order, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
+						 table->program)));
+}
+
+static bool
+numeric_is_finite(TrackedTable *table, Datum value, const char *what,
+				  Datum order_key)
+{
+	if (loyalty_numeric_is_finite(DatumGetNumeric(value)))
+		return true;
+	invalid_value(table, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what,
+				  DatumGetCString(DirectFunctionCall1(numeric_out, value)),
+				  order_key);
+	return false;
+}
+
+/*
+ * An order with a value that can't be counted with is an error, or not counted.
+ */
+void
+order_check_finite(TrackedTable *table, Order *order)
+{
+	if (!numeric_is_finite(table, order->amount, "amount", order->order_key))
+		order_gone(order);
+	else if (TIMESTAMP_NOT_FINITE(order->at))
+	{
+		invalid_value(table, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "time",
+					  DatumGetCString(DirectFunctionCall1(timestamptz_out,
+														  TimestampTzGetDatum(order->at))),
+					  order->order_key);
+		order_gone(order);
+	}
+	else if (order->base != (Datum) 0 &&
+			 !numeric_is_finite(table, order->base, "points", order->order_key))
+		order_gone(order);
+}
+
+/*
+ * Points of an order under one version of the terms, before the multiplier and
+ * before rounding: the sum over the rules that apply.
+ */
+Datum
+order_base(OrderReader *reader, TupleTableSlot *row, const Order *order,
+		   int32 terms)
+{
+	RuleSet    *set = program_rules(reader->table, terms);
+	Datum		sum = order_zero();
+	TupleTableSlot *facts = reader->facts;
+	ListCell   *lc;
+
+	if (set->rules == NIL)
+		return sum;
+	ExecClearTuple(facts);
+	memset(facts->tts_isnull, false, 3 * sizeof(bool));
+	facts->tts_values[0] = order->customer;
+	facts->tts_values[1] = TimestampTzGetDatum(order->at);
+	facts->tts_values[2] = order->amount;
+	ExecStoreVirtualTuple(facts);
+
+	foreach(lc, set->rules)
+	{
+		Rule	   *rule = (Rule *) lfirst(lc);
+		Datum		points;
+		bool		isnull;
+		MemoryContext old;
+
+		if (!rule->always &&
+			(!DatumGetBool(evaluate(reader, &rule->applies_when, row, &isnull)) || isnull))
+			continue;
+		points = evaluate(reader, &rule->points, row, &isnull);
+		if (isnull)
+			continue;
+		old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
+		sum = sum == order_zero() ? points : DirectFunctionCall2(numeric_add, sum, points);
+		MemoryContextSwitchTo(old);
+	}
+	return sum;
+}
+
+/*
+ * How an identified order stands by its row, with the points of the present
+ * terms.
+ */
+void
+order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
+{
+	TrackedTable *table = reader->table;
+	bool		isnull;
+
+	order_gone(order);
+	if (!DatumGetBool(evaluate(reader, &table->counts_when, row, &isnull)) || isnull)
+		return;
+	order->amount = evaluate(reader, &table->amount, row, &isnull);
+	if (!isnull)
+		order->at = DatumGetTimestampTz(evaluate(reader, &table->at, row, &isnull));
+	if (isnull)
+	{
+		order_gone(order);
+		return;
+	}
+	order->counted = true;
+	order->amount = plain_value(reader, order->amount);
+	order->base = (Datum) 0;
+	order_check_finite(table, order);
+	if (!order->counted)
+		return;
+	order->base = order_base(reader, row, order, table->terms);
+	order_check_finite(table, order);
+}

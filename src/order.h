@@ -1,0 +1,43 @@
+/*
+ * order.h: what a row of a tracked table says about its order.
+ */
+#ifndef LOYALTY_ORDER_H
+#define LOYALTY_ORDER_H
+
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+
+#include "program.h"
+
+typedef struct Order
+{
+	Datum		customer;
+	Datum		order_key;		/* text, neither compressed nor out of line */
+	bool		counted;		/* else the fields below are zero */
+	TimestampTz at;
+	Datum		amount;			/* numeric */
+	Datum		base;			/* numeric: points before the multiplier */
+} Order;
+
+/*
+ * Evaluates expressions over rows.  Results live until the next
+ * ResetExprContext().
+ */
+typedef struct OrderReader
+{
+	TrackedTable *table;		/* whose rows these are */
+	ExprContext *econtext;
+	TupleTableSlot *facts;		/* purchase, seen by rules */
+} OrderReader;
+
+extern Datum order_zero(void);
+extern void order_reader_begin(OrderReader *reader, TrackedTable *table);
+extern void order_reader_end(OrderReader *reader);
+extern bool order_identify(OrderReader *reader, TupleTableSlot *row, Order *order);
+extern void order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order);
+extern Datum order_base(OrderReader *reader, TupleTableSlot *row,
+						const Order *order, int32 terms);
+extern void order_gone(Order *order);
+extern void order_check_finite(TrackedTable *table, Order *order);
+
+#endif							/* LOYALTY_ORDER_H */

@@ -1,0 +1,667 @@
+/*
+ * recorder.c: writes how touched orders stand to the journal.
+ *
+ * Orders are put in any order and any number of times.  They are sorted by
+ * customer and key, within work_mem and then on disk, so that each is written
+ * once and the index is filled in its own order.  Of several puts of one order
+ * a counted one wins: an order that left a key and another that took it come
+ * out right.
+ *
+ * An order that is most likely new is appended as revision 1 straight away; the
+ * primary key of the journal, and then a look at the ledger, tell if it was
+ * recorded before.  In this order, so that an entry which is posted meanwhile
+ * is found in one or the other.  All others are looked up, and written as a new
+ * revision if they stand otherwise than recorded.
+ *
+ * The terms of an order are those it was first recorded under, for good: when
+ * they aren't the present ones, its points are evaluated again, over the row
+ * that was put with it or else over its row in the table.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "current.h"
+#include "journal.h"
+#include "recorder.h"
+
+/* Entries that are appended at once. */
+#define BATCH 500
+
+/* Behind the columns of an entry, the row may be sorted along. */
+#define SORT_ROW ENTRY_COLUMNS
+
+/* An order that must be looked up. */
+typedef struct Lookup
+{
+	Order		order;
+	MinimalTuple row;			/* or NULL */
+	OrderState	known;
+} Lookup;
+
+struct Recorder
+{
+	TrackedTable *table;
+	RecorderMode mode;
+	TimestampTz now;
+	MemoryContext context;
+	MemoryContext put_context;	/* reset with each put */
+	MemoryContext batch_context;	/* reset with each batch */
+	Journal    *journal;
+	int64		written;
+
+	/* sorting; not for a single order */
+	Tuplesortstate *sort;
+	bool		keep_rows;
+	TupleDesc	sort_desc;
+	TupleTableSlot *put;
+	FmgrInfo	compare;		/* of customers */
+	Oid			collation;
+
+	/* the batch */
+	TupleTableSlot *sorted[BATCH + 2];
+	int			sorted_used;
+	TupleTableSlot *direct[BATCH];	/* complete entries */
+	int			directs;
+	Order		single;			/* what direct[0] is of, if nothing is sorted */
+	Lookup	   *items;
+	int			item_count;
+	TupleTableSlot *entries[BATCH];
+	Lookup	   *entry_items[BATCH];
+	bool		conflict[BATCH];
+
+	OrderReader reader;
+	TupleTableSlot *row_slot;
+};
+
+/* Fill a slot of the journal's layout. */
+static void
+fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
+		   int32 revision, int32 terms, TimestampTz recorded_at)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, ENTRY_COLUMNS * sizeof(bool));
+	slot->tts_values[ENTRY_CUSTOMER] = order->customer;
+	slot->tts_values[ENTRY_SOURCE] = Int32GetDatum(rec->table->source);
+	slot->tts_values[ENTRY_ORDER_KEY] = order->order_key;
+	slot->tts_values[ENTRY_REVISION] = Int32GetDatum(revision);
+	slot->tts_values[ENTRY_AT] = TimestampTzGetDatum(order->at);
+	slot->tts_values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
+	slot->tts_values[ENTRY_TERMS] = Int32GetDatum(terms);
+	slot->tts_values[ENTRY_COUNTED] = BoolGetDatum(order->counted);
+	slot->tts_values[ENTRY_AMOUNT] = order->amount;
+	slot->tts_values[ENTRY_BASE] = order->base;
+}
+
+static void
+read_entry(TupleTableSlot *slot, Order *order)
+{
+	slot_getallattrs(slot);
+	order->customer = slot->tts_values[ENTRY_CUSTOMER];
+	order->order_key = slot->tts_values[ENTRY_ORDER_KEY];
+	order->counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
+	order->amount = slot->tts_values[ENTRY_AMOUNT];
+	order->base = slot->tts_values[ENTRY_BASE];
+}
+
+/* A sort by customer, order key and whether the order counts. */
+static void
+begin_sort(Recorder *rec)
+{
+	TupleDesc	journal = RelationGetDescr(rec->journal->journal.heap);
+	Relation	index = rec->journal->journal.index;
+	AttrNumber	columns[3] = {ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1, ENTRY_COUNTED + 1};
+	Oid			operators[3];
+	Oid			collations[3] = {InvalidOid, InvalidOid, InvalidOid};
+	bool		nulls_first[3] = {false, false, false};
+	TypeCacheEntry *type;
+
+	if (rec->keep_rows)
+	{
+		rec->sort_desc = CreateTemplateTupleDesc(ENTRY_COLUMNS + 1);
+		for (int i = 0; i < ENTRY_COLUMNS; i++)
+			TupleDescCopyEntry(rec->sort_desc, i + 1, journal, i + 1);
+		TupleDescInitEntry(rec->sort_desc, SORT_ROW + 1, "row", BYTEAOID, -1, 0);
+	}
+	else
+		rec->sort_desc = CreateTupleDescCopy(journal);
+
+	/* The order of the primary key, whose columns are the entry's. */
+	for (int i = 0; i < 2; i++)
+	{
+		int			key = columns[i] - 1;
+
+		operators[i] = get_opfamily_member(index->rd_opfamily[key],
+										   index->rd_opcintype[key],
+										   index->rd_opcintype[key],
+										   BTLessStrategyNumber);
+		collations[i] = index->rd_indcollation[key];
+	}
+	type = lookup_type_cache(BOOLOID, TYPECACHE_LT_OPR);
+	operators[2] = type->lt_opr;
+	type = lookup_type_cache(index->rd_opcintype[0], TYPECACHE_CMP_PROC);
+	fmgr_info(type->cmp_proc, &rec->compare);
+	rec->collation = index->rd_indcollation[0];
+
+	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 3, columns, operators,
+											 collations, nulls_first, work_mem);
+	rec->put = MakeSingleTupleTableSlot(rec->sort_desc, &TTSOpsVirtual);
+}
+
+/*
+ * Begin to record orders of a tracked table.  With expected = 1, nothing is
+ * sorted: each order is written when it is put, so it may be put only once.
+ */
+Recorder *
+recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "loyalty recorder",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Recorder   *rec = palloc0(sizeof(Recorder));
+
+	rec->table = table;
+	rec->mode = mode;
+	rec->now = GetCurrentTimestamp();
+	rec->context = context;
+	rec->batch_context = context;
+	rec->journal = journal_open(table->journal, table->ledger, table->source);
+	if (expected != 1)
+	{
+		rec->keep_rows = mode == RECORD_ROWS;
+		rec->put_context = AllocSetContextCreate(context, "loyalty put",
+												 ALLOCSET_SMALL_SIZES);
+		rec->batch_context = AllocSetContextCreate(context, "loyalty batch",
+												   ALLOCSET_DEFAULT_SIZES);
+		begin_sort(rec);
+	}
+	MemoryContextSwitchTo(old);
+	return rec;
+}
+
+/* The i-th slot for entries that are written. */
+static TupleTableSlot *
+entry_slot(Recorder *rec, int i)
+{
+	if (rec->entries[i] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(rec->context);
+
+		rec->entries[i] =
+			MakeSingleTupleTableSlot(RelationGetDescr(rec->journal->journal.heap),
+									 &TTSOpsHeapTuple);
+		MemoryContextSwitchTo(old);
+	}
+	return rec->entries[i];
+}
+
+/* Points of an item under the terms it is known by, from the row it came with. */
+static void
+evaluate_row(Recorder *rec, Lookup *item)
+{
+	MemoryContext old;
+
+	if (rec->row_slot == NULL)
+	{
+		old = MemoryContextSwitchTo(rec->context);
+		order_reader_begin(&rec->reader, rec->table);
+		rec->row_slot = MakeSingleTupleTableSlot(rec->table->row_desc, &TTSOpsMinimalTuple);
+		MemoryContextSwitchTo(old);
+	}
+	ResetExprContext(rec->reader.econtext);
+	ExecStoreMinimalTuple(item->row, rec->row_slot, false);
+	item->order.base = order_base(&rec->reader, rec->row_slot, &item->order,
+								  item->known.terms);
+	order_check_finite(rec->table, &item->order);
+	old = MemoryContextSwitchTo(rec->batch_context);
+	item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.base));
+	MemoryContextSwitchTo(old);
+	ExecClearTuple(rec->row_slot);
+}
+
+static bool
+same_text(Datum a, Datum b)
+{
+	text	   *x = DatumGetTextPP(a);
+	text	   *y = DatumGetTextPP(b);
+
+	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
+		memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+}
+
+static bool
+same_customer(Recorder *rec, Datum a, Datum b)
+{
+	if (rec->sort == NULL && rec->compare.fn_addr == NULL)
+	{
+		Relation	index = rec->journal->journal.index;
+		TypeCacheEntry *type = lookup_type_cache(index->rd_opcintype[0], TYPECACHE_CMP_PROC);
+
+		fmgr_info_cxt(type->cmp_proc, &rec->compare, rec->context);
+		rec->collation = index->rd_indcollation[0];
+	}
+	return DatumGetInt32(FunctionCall2Coll(&rec->compare, rec->collation, a, b)) == 0;
+}
+
+/* What current_orders() finds is put into the items that asked. */
+typedef struct Refresh
+{
+	Recorder   *rec;
+	Lookup	  **items;
+	int			count;
+} Refresh;
+
+static void
+refresh_item(void *arg, Order *order)
+{
+	Refresh    *refresh = (Refresh *) arg;
+	Recorder   *rec = refresh->rec;
+
+	for (int i = 0; i < refresh->count; i++)
+	{
+		Lookup	   *item = refresh->items[i];
+
+		if (!same_text(item->order.order_key, order->order_key) ||
+			!same_customer(rec, item->order.customer, order->customer))
+			continue;
+		if (order->counted || !item->order.counted)
+		{
+			MemoryContext old = MemoryContextSwitchTo(rec->batch_context);
+
+			item->order.counted = order->counted;
+			item->order.at = order->at;
+			item->order.amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
+			item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->base));
+			MemoryContextSwitchTo(old);
+		}
+		break;
+	}
+}
+
+/* Read orders again from the table, with the points of one version of the terms. */
+static void
+refresh_items(Recorder *rec, Lookup **items, int count, int32 terms)
+{
+	TrackedTable *root = program_root_table(rec->table);
+	Refresh		refresh = {.rec = rec,.items = items,.count = count};
+	Datum	   *keys = palloc(count * sizeof(Datum));
+
+	if (root == NULL)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		keys[i] = items[i]->order.order_key;
+		order_gone(&items[i]->order);
+	}
+	current_orders(root, keys, count, terms, refresh_item, &refresh);
+	pfree(keys);
+}
+
+/* Points under the terms by which the items are known. */
+static void
+apply_known_terms(Recorder *rec)
+{
+	Lookup	  **stale = NULL;
+	int			count = 0;
+
+	for (int i = 0; i < rec->item_count; i++)
+	{
+		Lookup	   *item = &rec->items[i];
+
+		if (!item->order.counted || item->known.revision == 0 ||
+			item->known.terms == rec->table->terms)
+			continue;
+		if (item->row != NULL)
+		{
+			evaluate_row(rec, item);
+			continue;
+		}
+		if (stale == NULL)
+			stale = palloc(rec->item_count * sizeof(Lookup *));
+		stale[count++] = item;
+	}
+	while (count > 0)
+	{
+		int32		terms = stale[0]->known.terms;
+		Lookup	  **group = palloc(count * sizeof(Lookup *));
+		int			in_group = 0;
+		int			left = 0;
+
+		for (int i = 0; i < count; i++)
+		{
+			if (stale[i]->known.terms == terms)
+				group[in_group++] = stale[i];
+			else
+				stale[left++] = stale[i];
+		}
+		refresh_items(rec, group, in_group, terms);
+		pfree(group);
+		count = left;
+	}
+}
+
+/* Fill a slot with the next revision of an order; false if there is none to write. */
+static bool
+next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
+{
+	OrderState *known = &item->known;
+	Order		order = item->order;
+	TimestampTz recorded_at = rec->now;
+
+	if (known->revision == 0 && !order.counted)
+		return false;
+	/* An order that is gone keeps its time. */
+	if (!order.counted)
+		order.at = known->at;
+	if (known->revision != 0 && order.counted == known->counted &&
+		order.at == known->at &&
+		DatumGetBool(DirectFunctionCall2(numeric_eq, order.amount, known->amount)) &&
+		DatumGetBool(DirectFunctionCall2(numeric_eq, order.base, known->base)))
+		return false;
+
+	/* Entries of one order are in time order even if the clock went back. */
+	if (known->revision != 0 && recorded_at <= known->recorded_at)
+		recorded_at = known->recorded_at + 1;
+	fill_entry(rec, slot, &order, known->revision + 1,
+			   known->revision == 0 ? rec->table->terms : known->terms, recorded_at);
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+/*
+ * Another transaction has recorded the same order, or does so: wait for it,
+ * look at the order anew, and write what is left to write.
+ */
+static void
+record_again(Recorder *rec, Lookup *item, TupleTableSlot *slot)
+{
+	bool		conflict;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		journal_retract(rec->journal, slot);
+		journal_wait(rec->journal, slot);
+		journal_find(rec->journal, item->order.customer, item->order.order_key,
+					 &item->known);
+		refresh_items(rec, &item, 1, item->known.revision == 0 ?
+					  rec->table->terms : item->known.terms);
+		if (!next_revision(rec, item, slot))
+			return;
+		journal_append(rec->journal, &slot, 1, &conflict);
+		conflict = conflict ||
+			journal_posted_revision(rec->journal, item->order.customer,
+									item->order.order_key) > item->known.revision;
+	} while (conflict);
+	rec->written++;
+}
+
+/* Look up the items of the batch and write those that changed. */
+static void
+record_items(Recorder *rec)
+{
+	int			count = 0;
+
+	for (int i = 0; i < rec->item_count; i++)
+		journal_find(rec->journal, rec->items[i].order.customer,
+					 rec->items[i].order.order_key, &rec->items[i].known);
+	apply_known_terms(rec);
+	for (int i = 0; i < rec->item_count; i++)
+	{
+		if (next_revision(rec, &rec->items[i], entry_slot(rec, count)))
+			rec->entry_items[count++] = &rec->items[i];
+	}
+	if (count == 0)
+		return;
+	journal_append(rec->journal, rec->entries, count, rec->conflict);
+	for (int i = 0; i < count; i++)
+	{
+		Lookup	   *item = rec->entry_items[i];
+
+		/* Nobody else records this order, unless it is more than one row. */
+		if (!rec->conflict[i] && rec->mode == RECORD_CURRENT)
+			rec->conflict[i] =
+				journal_posted_revision(rec->journal, item->order.customer,
+										item->order.order_key) > item->known.revision;
+		if (rec->conflict[i])
+			record_again(rec, item, rec->entries[i]);
+		else
+			rec->written++;
+	}
+}
+
+static Lookup *
+add_item(Recorder *rec, const Order *order, MinimalTuple row)
+{
+	Lookup	   *item;
+
+	if (rec->items == NULL)
+		rec->items = MemoryContextAlloc(rec->context,
+										(rec->sort ? BATCH : 1) * sizeof(Lookup));
+	item = &rec->items[rec->item_count++];
+	item->order = *order;
+	item->row = row;
+	return item;
+}
+
+/* Write the batch. */
+static void
+flush(Recorder *rec)
+{
+	MemoryContext old = MemoryContextSwitchTo(rec->batch_context);
+
+	CHECK_FOR_INTERRUPTS();
+	record_items(rec);
+	rec->item_count = 0;
+	if (rec->directs > 0)
+	{
+		journal_append(rec->journal, rec->direct, rec->directs, rec->conflict);
+		for (int i = 0; i < rec->directs; i++)
+		{
+			Order		order;
+
+			if (rec->sort == NULL)
+				order = rec->single;
+			else
+				read_entry(rec->direct[i], &order);
+			if (rec->conflict[i] ||
+				journal_posted(rec->journal, order.customer, order.order_key))
+			{
+				journal_retract(rec->journal, rec->direct[i]);
+				add_item(rec, &order, NULL);
+			}
+			else
+				rec->written++;
+		}
+		rec->directs = 0;
+		/* Those that were recorded before, after all. */
+		record_items(rec);
+		rec->item_count = 0;
+	}
+	MemoryContextSwitchTo(old);
+	if (rec->batch_context != rec->context)
+		MemoryContextReset(rec->batch_context);
+}
+
+/*
+ * Note how an order stands.  In mode RECORD_ROWS, row is its row.
+ */
+void
+recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
+{
+	MemoryContext old;
+	TupleTableSlot *slot = rec->put;
+
+	if (rec->sort == NULL)
+	{
+		if (rec->mode == RECORD_NEW && order->counted)
+		{
+			fill_entry(rec, entry_slot(rec, 0), order, 1, rec->table->terms, rec->now);
+			rec->direct[rec->directs++] = ExecStoreVirtualTuple(rec->entries[0]);
+			rec->single = *order;
+		}
+		else
+		{
+			bool		copied;
+
+			add_item(rec, order, row != NULL && order->counted && rec->mode == RECORD_ROWS ?
+					 ExecFetchSlotMinimalTuple(row, &copied) : NULL);
+		}
+		flush(rec);
+		return;
+	}
+
+	fill_entry(rec, slot, order, 1, rec->table->terms, rec->now);
+	if (rec->keep_rows)
+	{
+		slot->tts_isnull[SORT_ROW] = row == NULL || !order->counted;
+		if (!slot->tts_isnull[SORT_ROW])
+		{
+			bool		free_tuple;
+			MinimalTuple tuple;
+			bytea	   *bytes;
+
+			MemoryContextReset(rec->put_context);
+			old = MemoryContextSwitchTo(rec->put_context);
+			tuple = ExecFetchSlotMinimalTuple(row, &free_tuple);
+			bytes = palloc(VARHDRSZ + tuple->t_len);
+			SET_VARSIZE(bytes, VARHDRSZ + tuple->t_len);
+			memcpy(VARDATA(bytes), tuple, tuple->t_len);
+			slot->tts_values[SORT_ROW] = PointerGetDatum(bytes);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	ExecStoreVirtualTuple(slot);
+	tuplesort_puttupleslot(rec->sort, slot);
+}
+
+/* An unused slot for the next sorted order. */
+static TupleTableSlot *
+next_slot(Recorder *rec)
+{
+	TupleTableSlot **slot = &rec->sorted[rec->sorted_used++];
+
+	if (*slot == NULL)
+		*slot = MakeSingleTupleTableSlot(rec->sort_desc, &TTSOpsMinimalTuple);
+	return *slot;
+}
+
+/* One sorted order, the last of its kind, goes into the batch. */
+static void
+take_sorted(Recorder *rec, TupleTableSlot *slot)
+{
+	Order		order;
+	MinimalTuple row = NULL;
+
+	read_entry(slot, &order);
+	if (rec->mode == RECORD_NEW && order.counted)
+	{
+		rec->direct[rec->directs++] = slot;
+		return;
+	}
+	if (rec->keep_rows && !slot->tts_isnull[SORT_ROW])
+	{
+		/* a copy, for the alignment that a tuple must have */
+		bytea	   *bytes = DatumGetByteaPP(slot->tts_values[SORT_ROW]);
+
+		row = MemoryContextAlloc(rec->batch_context, VARSIZE_ANY_EXHDR(bytes));
+		memcpy(row, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	}
+	add_item(rec, &order, row);
+}
+
+static bool
+same_order(Recorder *rec, TupleTableSlot *a, TupleTableSlot *b)
+{
+	slot_getsomeattrs(a, ENTRY_KEYS);
+	slot_getsomeattrs(b, ENTRY_KEYS);
+	return same_text(a->tts_values[ENTRY_ORDER_KEY], b->tts_values[ENTRY_ORDER_KEY]) &&
+		same_customer(rec, a->tts_values[ENTRY_CUSTOMER], b->tts_values[ENTRY_CUSTOMER]);
+}
+
+/* Exchange a sorted slot with the one in use last, to use that one again. */
+static void
+swap_sorted(Recorder *rec, int with)
+{
+	TupleTableSlot *last = rec->sorted[rec->sorted_used - 1];
+
+	rec->sorted[rec->sorted_used - 1] = rec->sorted[with];
+	rec->sorted[with] = last;
+}
+
+static void
+write_sorted(Recorder *rec)
+{
+	TupleTableSlot *previous = NULL;
+
+	tuplesort_performsort(rec->sort);
+	for (;;)
+	{
+		TupleTableSlot *next = next_slot(rec);
+		bool		got = tuplesort_gettupleslot(rec->sort, true, true, next, NULL);
+
+		if (previous != NULL && got && same_order(rec, previous, next))
+		{
+			/* previous, just before next, is void */
+			swap_sorted(rec, rec->sorted_used - 2);
+			rec->sorted_used--;
+		}
+		else if (previous != NULL)
+			take_sorted(rec, previous);
+		if (!got)
+			break;
+		previous = next;
+		if (rec->directs + rec->item_count == BATCH)
+		{
+			flush(rec);
+			/* next is not in the batch */
+			swap_sorted(rec, 0);
+			rec->sorted_used = 1;
+		}
+	}
+	flush(rec);
+}
+
+/*
+ * Write what was put; returns the number of entries.
+ */
+int64
+recorder_finish(Recorder *rec)
+{
+	MemoryContext old = MemoryContextSwitchTo(rec->context);
+	int64		written;
+
+	if (rec->sort != NULL)
+	{
+		write_sorted(rec);
+		tuplesort_end(rec->sort);
+		ExecDropSingleTupleTableSlot(rec->put);
+		for (int i = 0; i < BATCH + 2 && rec->sorted[i] != NULL; i++)
+			ExecDropSingleTupleTableSlot(rec->sorted[i]);
+	}
+	for (int i = 0; i < BATCH && rec->entries[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(rec->entries[i]);
+	if (rec->row_slot != NULL)
+	{
+		ExecDropSingleTupleTableSlot(rec->row_slot);
+		order_reader_end(&rec->reader);
+	}
+	journal_close(rec->journal);
+	written = rec->written;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(rec->context);
+	return written;
+}
