@@ -1,9 +1,9 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/append_only.o src/current.o src/expression.o src/journal.o \
-	src/module.o src/order.o src/program.o src/record.o src/recorder.o \
-	src/tenure.o src/tier.o
+OBJS = src/accrual.o src/append_only.o src/current.o src/expression.o \
+	src/journal.o src/module.o src/order.o src/post.o src/program.o \
+	src/record.o src/recorder.o src/tenure.o src/terms.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
@@ -25,6 +25,9 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# PGXS need not track headers; ours are few.
+$(OBJS): $(wildcard $(srcdir)/src/*.h)
 
 install/loyalty--1.0.sql: $(SQL_PARTS)
 	cat $^ > $@

@@ -1,5 +1,11 @@
 -- Posting -----------------------------------------------------------------------
 
+CREATE FUNCTION loyalty.post_batch(program name, after text, batch int, OUT last text, OUT posted bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_post_batch';
+COMMENT ON FUNCTION loyalty.post_batch(name, text, int) IS
+'post the entries of the next customers behind a key, about batch of them; takes the right to insert into the ledger';
+
 -- Commits after each batch.  Safe beside running orders and in several sessions:
 -- a batch locks the accounts of its customers, in key order, before it looks at
 -- their entries.

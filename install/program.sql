@@ -238,21 +238,22 @@ BEGIN
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
 	       e.amount, e.base, e.entry, (e.accrual).*
-	  FROM (SELECT j.*,
-	               coalesce(a.entries, 0) + row_number() OVER recorded AS entry,
+	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
-	                              a.first_order_at, a.last_order_at, %5$s,
-	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base,
-	                              p.counted, p.amount, p.points, p.multiplier, p.tier) OVER recorded AS accrual
-	          FROM %1$I.journal j
+	                              a.first_order_at, a.last_order_at, %5$s, j.repeated,
+	                              CASE WHEN j.repeated AND j.number = 1
+	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
+	                                               WHERE l.customer = j.customer
+	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
+	                              j.at, j.source, j.order_key, j.counted, j.amount, j.base) OVER posting AS accrual
+	          FROM (SELECT r.*, row_number() OVER recording AS number,
+	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
+	                  FROM %1$I.journal r
+	                WINDOW recording AS (PARTITION BY r.customer
+	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
 	          LEFT JOIN %1$I.account a ON a.customer = j.customer
 	          LEFT JOIN %3$s new ON new.%4$I = j.customer
-	          LEFT JOIN %1$I.ledger p ON p.customer = j.customer AND p.source = j.source
-	                                 AND p.order_key = j.order_key AND p.revision = j.revision - 1
-	                                 AND j.revision > 1
-	        WINDOW recorded AS (PARTITION BY j.customer
-	                            ORDER BY j.recorded_at, j.at, j.source, j.order_key, j.revision
-	                            ROWS UNBOUNDED PRECEDING)) e;
+	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
 	CREATE VIEW %1$I.entries AS
@@ -339,73 +340,12 @@ BEGIN
 	'tier of a customer at a moment, by what was effective then and the present tiers';
 
 	CREATE FUNCTION %1$I.post_batch(after %2$s, batch int, OUT last %2$s, OUT posted bigint)
-	LANGUAGE plpgsql
+	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
-	SET loyalty.posting = on
 	AS $fn$
-	DECLARE
-		ids %2$s[];
-		revised %2$s[];
 	BEGIN
-		-- whole customers, about as many as have batch entries
-		SELECT array_agg(DISTINCT j.customer) INTO ids
-		  FROM (SELECT customer FROM %1$I.journal
-		         WHERE after IS NULL OR customer > after ORDER BY customer LIMIT batch) j;
-		IF ids IS NULL THEN
-			posted := 0;
-			RETURN;
-		END IF;
-		-- accounts are locked in key order: array_agg(DISTINCT) is sorted
-		last := ids[cardinality(ids)];
-		INSERT INTO %1$I.account (customer) SELECT unnest(ids) ON CONFLICT DO NOTHING;
-		PERFORM FROM %1$I.account a WHERE a.customer = ANY (ids) ORDER BY a.customer FOR UPDATE;
-
-		-- one statement, one snapshot: what leaves the journal enters the ledger
-		WITH moved AS (
-			INSERT INTO %1$I.ledger
-			SELECT u.customer, u.source, u.order_key, u.revision, u.at, u.recorded_at, u.terms, u.counted,
-			       u.amount, u.base, u.entry, u.tier, u.multiplier, u.points, u.orders_change,
-			       u.amount_change, u.points_change
-			  FROM %1$I.unposted u
-			 WHERE u.customer >= ids[1] AND u.customer <= last
-			   AND u.customer IN (SELECT unnest(ids))
-			RETURNING *),
-		removed AS (
-			DELETE FROM %1$I.journal j
-			 WHERE j.customer >= ids[1] AND j.customer <= last
-			   AND j.customer IN (SELECT unnest(ids))
-			RETURNING 1),
-		totals AS (
-			SELECT customer, count(*) AS entries, sum(amount_change) AS spend, sum(orders_change) AS orders,
-			       sum(points_change) AS points, min(at) AS first_order_at, max(at) AS last_order_at,
-			       bool_or(revision > 1) AS revised
-			  FROM moved GROUP BY customer),
-		updated AS (
-			UPDATE %1$I.account a
-			   SET version = a.version + 1, entries = a.entries + t.entries, spend = a.spend + t.spend,
-			       orders = a.orders + t.orders, points_earned = a.points_earned + t.points,
-			       points = a.points + t.points,
-			       first_order_at = least(a.first_order_at, t.first_order_at),
-			       last_order_at = greatest(a.last_order_at, t.last_order_at)
-			  FROM totals t WHERE t.customer = a.customer
-			RETURNING t.entries)
-		SELECT (SELECT coalesce(sum(entries), 0) FROM updated),
-		       (SELECT array_agg(customer) FROM totals t WHERE t.revised)
-		  INTO posted, revised;
-
-		-- an order that was taken back may have been the first or the last
-		IF revised IS NOT NULL THEN
-			UPDATE %1$I.account a
-			   SET first_order_at = o.first_order_at, last_order_at = o.last_order_at
-			  FROM (SELECT ids.customer, min(l.at) AS first_order_at, max(l.at) AS last_order_at
-			          FROM unnest(revised) AS ids (customer)
-			          LEFT JOIN (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
-			                       FROM %1$I.ledger WHERE customer = ANY (revised)
-			                      ORDER BY customer, source, order_key, revision DESC) l
-			            ON l.customer = ids.customer AND l.counted
-			         GROUP BY ids.customer) o
-			 WHERE a.customer = o.customer;
-		END IF;
+		SELECT p.last, p.posted INTO last, posted
+		  FROM loyalty.post_batch(%1$L, after::text, batch) p;
 	END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.post_batch(%2$s, int) IS

@@ -28,14 +28,13 @@ CREATE TYPE loyalty.accrual AS (
 COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order: result of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, timestamptz, timestamptz, int, text, int, boolean, numeric, numeric,
-	boolean, numeric, numeric, numeric, text)
+	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)
 RETURNS internal
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'loyalty_accrue_transition';
 COMMENT ON FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, timestamptz, timestamptz, int, text, int, boolean, numeric, numeric,
-	boolean, numeric, numeric, numeric, text) IS 'transition function of loyalty.accrue';
+	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)
+	IS 'transition function of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_final(internal)
 RETURNS loyalty.accrual
@@ -43,21 +42,19 @@ LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'loyalty_accrue_final';
 COMMENT ON FUNCTION loyalty.accrue_final(internal) IS 'final function of loyalty.accrue';
 
+-- The arguments from spend to posted tell of the account before the first row.
 CREATE AGGREGATE loyalty.accrue(
 	program regclass, terms int,
 	spend numeric, orders bigint, points_earned numeric,
 	first_order_at timestamptz, last_order_at timestamptz, joined_at timestamptz,
-	at timestamptz, source int, order_key text, revision int,
-	counted boolean, amount numeric, base numeric,
-	prior_counted boolean, prior_amount numeric, prior_points numeric,
-	prior_multiplier numeric, prior_tier text) (
+	repeated boolean, posted anyarray,
+	at timestamptz, source int, order_key text,
+	counted boolean, amount numeric, base numeric) (
 	SFUNC = loyalty.accrue_transition,
 	STYPE = internal,
 	FINALFUNC = loyalty.accrue_final,
 	FINALFUNC_MODIFY = READ_ONLY
 );
 COMMENT ON AGGREGATE loyalty.accrue(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz,
-	timestamptz, timestamptz, int, text, int, boolean, numeric, numeric, boolean, numeric, numeric,
-	numeric, text) IS
+	timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric) IS
 'running accrual over the unposted entries of one customer, for use as a window function';
-

@@ -7,6 +7,7 @@ CREATE FUNCTION loyalty.verify(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	s record;
@@ -15,6 +16,7 @@ DECLARE
 	p record;
 	rel regclass;
 	v_terms int;
+	exact_bounds boolean;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
@@ -123,34 +125,55 @@ BEGIN
 			SELECT string_agg(format('WHEN (%%s) THEN %%L', qualifies, name), ' ' ORDER BY rank DESC)
 			  FROM %I.terms_tier WHERE terms = $1
 			$sql$, program) INTO tiers USING v_terms;
+		-- When orders are taken back, the first and last order before an entry
+		-- are looked for among the orders that stood then.
+		EXECUTE format($sql$
+			SELECT coalesce(bool_or(qualifies ~ 'first_order_at|last_order_at'), false)
+			  FROM %I.terms_tier WHERE terms = $1
+			$sql$, program) INTO exact_bounds USING v_terms;
 		RETURN QUERY EXECUTE format($sql$
+			WITH e AS MATERIALIZED (
+				SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+				       amount_change, orders_change, points_change FROM %1$I.ledger
+				UNION ALL
+				SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+				       amount_change, orders_change, points_change FROM %1$I.unposted),
+			stood AS (
+				SELECT customer, entry AS since, counted, at,
+				       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
+				  FROM e WHERE customer IN (SELECT customer FROM e WHERE revision > 1)),
+			bounds AS (
+				SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
+				  FROM e n
+				  LEFT JOIN stood o ON o.customer = n.customer AND o.counted
+				                   AND o.since < n.entry AND (o.until IS NULL OR o.until >= n.entry)
+				 WHERE %3$L AND n.revision = 1 AND n.customer IN (SELECT customer FROM stood)
+				 GROUP BY n.customer, n.entry)
 			SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
 			       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
 			  FROM (SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier,
-			               CASE %3$s END AS expected
+			               CASE %2$s END AS expected
 			          FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
 			                       sum(e.orders_change) OVER before AS orders_before,
 			                       sum(e.points_change) OVER before AS points_before,
 			                       min(e.at) FILTER (WHERE e.counted) OVER before AS first_before,
 			                       max(e.at) FILTER (WHERE e.counted) OVER before AS last_before
-			                  FROM (SELECT customer, entry, order_key, revision, at, counted, terms, tier, multiplier,
-			                               amount_change, orders_change, points_change FROM %1$I.ledger
-			                        UNION ALL
-			                        SELECT customer, entry, order_key, revision, at, counted, terms, tier, multiplier,
-			                               amount_change, orders_change, points_change FROM %1$I.unposted) e
+			                  FROM e
 			                WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
 			                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
+			          LEFT JOIN bounds b ON b.customer = raw.customer AND b.entry = raw.entry
 			          LEFT JOIN %1$I.standing st ON st.customer = raw.customer
 			          CROSS JOIN LATERAL (
 			               SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
 			                      coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
 			                      coalesce(raw.points_before, 0) AS points_earned,
 			                      loyalty.calendar_tenure(st.joined_at, raw.at, $2) AS tenure,
-			                      raw.first_before AS first_order_at, raw.last_before AS last_order_at) metrics
+			                      CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
+			                      CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
 			         WHERE raw.revision = 1 AND raw.terms = $1) h
 			  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
 			 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
-			$sql$, program, NULL, coalesce(tiers, 'WHEN false THEN ''''')) USING v_terms, p.time_zone;
+			$sql$, program, coalesce(tiers, 'WHEN false THEN '''''), exact_bounds) USING v_terms, p.time_zone;
 	END LOOP;
 
 	-- posted state is the fold of the ledger

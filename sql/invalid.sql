@@ -41,7 +41,6 @@ SELECT * FROM loyalty.verify('club');
 CREATE FUNCTION t_invalid.plant(statement text) RETURNS TABLE (violation text, customer text, order_key text) LANGUAGE plpgsql AS $$
 BEGIN
 	BEGIN
-		SET LOCAL loyalty.posting = on;
 		SET LOCAL session_replication_role = replica;
 		EXECUTE statement;
 		CREATE TEMP TABLE found ON COMMIT DROP AS SELECT v.violation, v.customer, v.order_key FROM loyalty.verify('club') v;

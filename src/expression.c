@@ -305,7 +305,35 @@ expression_compile(const char *text, ExpressionScope scope, Oid type,
 		ChangeVarNodes(expr, 2, INNER_VAR, 0);
 	else
 		ChangeVarNodes(expr, 1, INNER_VAR, 0);
-	result.state = ExecInitExpr(expression_planner((Expr *) expr), NULL);
+	result.planned = expression_planner((Expr *) expr);
+	result.state = ExecInitExpr(result.planned, NULL);
+	result.in_use = InvalidLocalTransactionId;
+	return result;
+}
+
+/*
+ * Evaluate over the rows in the ExprContext; the result lives until its next
+ * reset.  A state can't be used again while it is in use, which happens when a
+ * function that the expression calls changes a tracked table itself.
+ */
+Datum
+expression_evaluate(Expression *expression, ExprContext *econtext, bool *isnull)
+{
+	Datum		result;
+
+	if (!expression->user_functions)
+		return ExecEvalExprSwitchContext(expression->state, econtext, isnull);
+	if (expression->in_use == loyalty_local_transaction())
+	{
+		MemoryContext old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+		ExprState  *state = ExecInitExpr(expression->planned, NULL);
+
+		MemoryContextSwitchTo(old);
+		return ExecEvalExprSwitchContext(state, econtext, isnull);
+	}
+	expression->in_use = loyalty_local_transaction();
+	result = ExecEvalExprSwitchContext(expression->state, econtext, isnull);
+	expression->in_use = InvalidLocalTransactionId;
 	return result;
 }
 

@@ -25,7 +25,9 @@ typedef struct ExpressionScope
 typedef struct Expression
 {
 	ExprState  *state;
+	Expr	   *planned;
 	bool		user_functions; /* calls functions that aren't built in */
+	LocalTransactionId in_use;	/* transaction that is evaluating it */
 	Oid			type;			/* before the cast to the type asked for */
 } Expression;
 
@@ -33,6 +35,8 @@ extern char *expression_canonical(const char *text, ExpressionScope scope,
 								  Oid type, const char *what);
 extern Expression expression_compile(const char *text, ExpressionScope scope,
 									 Oid type, const char *what);
+extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,
+								 bool *isnull);
 extern int	expression_fix_search_path(void);
 
 #endif							/* LOYALTY_EXPRESSION_H */

@@ -4,7 +4,6 @@
 #include "postgres.h"
 #include "fmgr.h"
 
-#include "append_only.h"
 #include "program.h"
 
 PG_MODULE_MAGIC;
@@ -14,6 +13,5 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
-	append_only_init();
 	program_cache_init();
 }

@@ -55,7 +55,7 @@ evaluate(OrderReader *reader, Expression *expression, TupleTableSlot *row,
 		 bool *isnull)
 {
 	reader->econtext->ecxt_scantuple = row;
-	return ExecEvalExprSwitchContext(expression->state, reader->econtext, isnull);
+	return expression_evaluate(expression, reader->econtext, isnull);
 }
 
 /* In the memory of the row: a value that can be compared and indexed. */

@@ -1,26 +1,21 @@
 /*
- * tier.c: tiers, and the points that an order makes at the tier held before it.
+ * terms.c: the versions of a program's terms, as far as posting needs them:
+ * rounding, time zone and tiers.
  *
- * accrue() is an aggregate that is used as a window function over the entries
- * of one customer that are not yet posted, in the order they were recorded.  It
- * starts from the posted account, gives each new order the multiplier of the
- * tier held just before it, and each later revision of an order the multiplier
- * the order began with.  Posting and every view use the same aggregate, so
- * what a reader sees is what posting writes.
+ * A version of the terms never changes, so what is kept of it stays right; it
+ * is thrown away with the program's settings, because the owner may change.
+ * A condition of a tier runs with the rights of the program's owner.
  *
  * An order makes round(multiplier * base) points, rounded once.  Rounding works
  * on the magnitude, so that a credit note mirrors its order.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -31,56 +26,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "expression.h"
 #include "program.h"
 #include "tenure.h"
-
-typedef enum Rounding
-{
-	ROUND_FLOOR,
-	ROUND_HALF_EVEN,
-	ROUND_HALF_UP,
-	ROUND_CEIL
-} Rounding;
-
-typedef struct Tier
-{
-	char	   *name;
-	Datum		multiplier;
-	Expression	qualifies;
-} Tier;
-
-/* One version of a program's terms, as far as tiers go. */
-typedef struct Terms
-{
-	Oid			program;		/* relation "program" of the program */
-	int32		id;
-	bool		valid;
-	Oid			owner;
-	MemoryContext context;
-	int32		scale;
-	Rounding	rounding;
-	pg_tz	   *zone;
-	List	   *tiers;			/* of Tier *, highest first */
-	bool		user_functions;
-	EState	   *estate;
-	TupleTableSlot *metrics;
-} Terms;
+#include "terms.h"
 
 static List *known_terms = NIL; /* of Terms * */
 static bool callback_registered = false;
-
-/* What tiers are decided by. */
-typedef struct Metrics
-{
-	Datum		spend;			/* numeric */
-	int64		orders;
-	Datum		points_earned;	/* numeric */
-	Interval   *tenure;			/* or NULL */
-	bool		has_orders;		/* the two below are set */
-	TimestampTz first_order_at;
-	TimestampTz last_order_at;
-} Metrics;
 
 static void
 relation_changed(Datum arg, Oid relid)
@@ -114,10 +65,14 @@ numeric_from_int(int32 value)
 	return DirectFunctionCall1(int4_numeric, Int32GetDatum(value));
 }
 
-/* Round the magnitude to scale digits. */
-static Datum
-round_points(Datum points, int32 scale, Rounding rounding)
+/*
+ * Round the magnitude of points to the scale of the program.
+ */
+Datum
+terms_round(Terms *terms, Datum points)
 {
+	Rounding	rounding = terms->rounding;
+	int32		scale = terms->scale;
 	Datum		places = Int32GetDatum(scale);
 	Datum		down = DirectFunctionCall2(numeric_trunc, points, places);
 	Datum		half;
@@ -222,18 +177,18 @@ load_terms(Oid program, int32 id)
 		tier->qualifies = expression_compile(qualifies, scope, BOOLOID,
 											 "qualifies of a tier");
 		terms->user_functions |= tier->qualifies.user_functions;
+		terms->uses_tenure |= strstr(qualifies, "tenure") != NULL;
 		terms->tiers = lappend(terms->tiers, tier);
 		MemoryContextSwitchTo(old);
 	}
 
 	old = MemoryContextSwitchTo(context);
 	rel = relation_open(scope.facts, AccessShareLock);
-	terms->estate = CreateExecutorState();
+	terms->econtext = CreateStandaloneExprContext();
 	terms->metrics = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
 											  &TTSOpsVirtual);
+	terms->econtext->ecxt_innertuple = terms->metrics;
 	relation_close(rel, NoLock);
-	MemoryContextSetParent(terms->estate->es_query_cxt, context);
-	GetPerTupleExprContext(terms->estate)->ecxt_innertuple = terms->metrics;
 	MemoryContextSwitchTo(old);
 
 	PopActiveSnapshot();
@@ -243,8 +198,11 @@ load_terms(Oid program, int32 id)
 	return terms;
 }
 
-static Terms *
-find_terms(Oid program, int32 id)
+/*
+ * One version of the terms of a program, given by its table "program".
+ */
+Terms *
+terms_find(Oid program, int32 id)
 {
 	ListCell   *lc;
 	Terms	   *terms;
@@ -274,12 +232,14 @@ find_terms(Oid program, int32 id)
 	return terms;
 }
 
-/* The highest tier whose condition holds, or NULL. */
-static Tier *
-tier_for(Terms *terms, const Metrics *metrics)
+/*
+ * The highest tier whose condition holds, or NULL.
+ */
+Tier *
+terms_tier(Terms *terms, const Metrics *metrics)
 {
 	TupleTableSlot *slot = terms->metrics;
-	ExprContext *econtext = GetPerTupleExprContext(terms->estate);
+	ExprContext *econtext = terms->econtext;
 	Tier	   *found = NULL;
 	ListCell   *lc;
 	Oid			user;
@@ -288,6 +248,14 @@ tier_for(Terms *terms, const Metrics *metrics)
 
 	if (terms->tiers == NIL)
 		return NULL;
+
+	/* A function of the user may come back here before it is through. */
+	if (terms->user_functions)
+	{
+		econtext = CreateStandaloneExprContext();
+		slot = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, &TTSOpsVirtual);
+		econtext->ecxt_innertuple = slot;
+	}
 
 	/* The fields of the composite type "metrics", in order. */
 	ExecClearTuple(slot);
@@ -313,7 +281,7 @@ tier_for(Terms *terms, const Metrics *metrics)
 		bool		isnull;
 
 		ResetExprContext(econtext);
-		if (DatumGetBool(ExecEvalExprSwitchContext(tier->qualifies.state, econtext, &isnull)) && !isnull)
+		if (DatumGetBool(expression_evaluate(&tier->qualifies, econtext, &isnull)) && !isnull)
 		{
 			found = tier;
 			break;
@@ -322,6 +290,11 @@ tier_for(Terms *terms, const Metrics *metrics)
 	if (nest != 0)
 		AtEOXact_GUC(true, nest);
 	SetUserIdAndSecContext(user, sec);
+	if (terms->user_functions)
+	{
+		ExecDropSingleTupleTableSlot(slot);
+		FreeExprContext(econtext, true);
+	}
 	return found;
 }
 
@@ -343,11 +316,11 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) ||
 		PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(8))
 		PG_RETURN_NULL();
-	terms = find_terms(PG_GETARG_OID(0), PG_GETARG_INT32(1));
+	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
 	metrics.spend = PG_GETARG_DATUM(2);
 	metrics.orders = PG_GETARG_INT64(3);
 	metrics.points_earned = PG_GETARG_DATUM(4);
-	if (!PG_ARGISNULL(5))
+	if (!PG_ARGISNULL(5) && terms->uses_tenure)
 		metrics.tenure = tenure_between(PG_GETARG_TIMESTAMPTZ(5),
 										PG_GETARG_TIMESTAMPTZ(8), terms->zone);
 	metrics.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
@@ -356,228 +329,9 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 		metrics.first_order_at = PG_GETARG_TIMESTAMPTZ(6);
 		metrics.last_order_at = PG_GETARG_TIMESTAMPTZ(7);
 	}
-	tier = tier_for(terms, &metrics);
+	tier = terms_tier(terms, &metrics);
 	if (tier == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(tier->name));
 }
 
-/* How an order stood after its latest entry in this window. */
-typedef struct OrderMemory
-{
-	char	   *key;			/* source and order key */
-	uint32		hash;
-	char		status;
-	bool		counted;
-	Datum		amount;
-	Datum		points;
-	Datum		multiplier;
-	char	   *tier;
-} OrderMemory;
-
-#define SH_PREFIX orders
-#define SH_ELEMENT_TYPE OrderMemory
-#define SH_KEY_TYPE char *
-#define SH_KEY key
-#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key), strlen(key))
-#define SH_EQUAL(tb, a, b) (strcmp((a), (b)) == 0)
-#define SH_SCOPE static inline
-#define SH_STORE_HASH
-#define SH_GET_HASH(tb, a) (a)->hash
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-/* State of accrue(): one customer. */
-typedef struct Accrual
-{
-	Metrics		metrics;		/* before the next entry */
-	orders_hash *orders;
-	/* of the latest entry: */
-	char	   *tier;
-	Datum		multiplier;
-	Datum		points;
-	int32		orders_change;
-	Datum		amount_change;
-	Datum		points_change;
-} Accrual;
-
-enum AccrueArgument
-{
-	ARG_STATE,
-	ARG_PROGRAM,
-	ARG_TERMS,
-	ARG_SPEND,
-	ARG_ORDERS,
-	ARG_POINTS_EARNED,
-	ARG_FIRST,
-	ARG_LAST,
-	ARG_JOINED,
-	ARG_AT,
-	ARG_SOURCE,
-	ARG_ORDER_KEY,
-	ARG_REVISION,
-	ARG_COUNTED,
-	ARG_AMOUNT,
-	ARG_BASE,
-	ARG_PRIOR_COUNTED,
-	ARG_PRIOR_AMOUNT,
-	ARG_PRIOR_POINTS,
-	ARG_PRIOR_MULTIPLIER,
-	ARG_PRIOR_TIER
-};
-
-static Datum
-copy_numeric(Datum value)
-{
-	return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
-}
-
-static Datum
-numeric_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? numeric_from_int(0) : copy_numeric(PG_GETARG_DATUM(argument));
-}
-
-PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
-
-Datum
-loyalty_accrue_transition(PG_FUNCTION_ARGS)
-{
-	MemoryContext context;
-	MemoryContext old;
-	Accrual    *state;
-	Terms	   *terms;
-	OrderMemory *memory;
-	char	   *key;
-	bool		found;
-	bool		counted;
-	TimestampTz at;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "accrue transition called outside an aggregate");
-	for (int i = ARG_PROGRAM; i <= ARG_BASE; i++)
-		if (PG_ARGISNULL(i) && (i <= ARG_TERMS || i >= ARG_AT))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument %d of accrue must not be null", i)));
-
-	terms = find_terms(PG_GETARG_OID(ARG_PROGRAM), PG_GETARG_INT32(ARG_TERMS));
-	at = PG_GETARG_TIMESTAMPTZ(ARG_AT);
-	counted = PG_GETARG_BOOL(ARG_COUNTED);
-	key = psprintf("%d:%s", PG_GETARG_INT32(ARG_SOURCE),
-				   text_to_cstring(PG_GETARG_TEXT_PP(ARG_ORDER_KEY)));
-
-	old = MemoryContextSwitchTo(context);
-	if (PG_ARGISNULL(ARG_STATE))
-	{
-		state = palloc0(sizeof(Accrual));
-		state->metrics.spend = numeric_argument(fcinfo, ARG_SPEND);
-		state->metrics.orders = PG_ARGISNULL(ARG_ORDERS) ? 0 : PG_GETARG_INT64(ARG_ORDERS);
-		state->metrics.points_earned = numeric_argument(fcinfo, ARG_POINTS_EARNED);
-		state->metrics.has_orders = !PG_ARGISNULL(ARG_FIRST) && !PG_ARGISNULL(ARG_LAST);
-		if (state->metrics.has_orders)
-		{
-			state->metrics.first_order_at = PG_GETARG_TIMESTAMPTZ(ARG_FIRST);
-			state->metrics.last_order_at = PG_GETARG_TIMESTAMPTZ(ARG_LAST);
-		}
-		state->orders = orders_create(context, 8, NULL);
-	}
-	else
-		state = (Accrual *) PG_GETARG_POINTER(ARG_STATE);
-
-	memory = orders_lookup(state->orders, key);
-	found = memory != NULL;
-	if (!found)
-		memory = orders_insert(state->orders, pstrdup(key), &found);
-	if (!found && !PG_ARGISNULL(ARG_PRIOR_MULTIPLIER))
-	{
-		/* The revision before this one is posted. */
-		memory->counted = PG_GETARG_BOOL(ARG_PRIOR_COUNTED);
-		memory->amount = numeric_argument(fcinfo, ARG_PRIOR_AMOUNT);
-		memory->points = numeric_argument(fcinfo, ARG_PRIOR_POINTS);
-		memory->multiplier = numeric_argument(fcinfo, ARG_PRIOR_MULTIPLIER);
-		memory->tier = PG_ARGISNULL(ARG_PRIOR_TIER) ? NULL :
-			text_to_cstring(PG_GETARG_TEXT_PP(ARG_PRIOR_TIER));
-	}
-	else if (!found)
-	{
-		Tier	   *tier;
-
-		/* A new order: the tier held just before it, as of its time. */
-		MemoryContextSwitchTo(old);
-		state->metrics.tenure = PG_ARGISNULL(ARG_JOINED) ? NULL :
-			tenure_between(PG_GETARG_TIMESTAMPTZ(ARG_JOINED), at, terms->zone);
-		tier = tier_for(terms, &state->metrics);
-		MemoryContextSwitchTo(context);
-		memory->counted = false;
-		memory->amount = numeric_from_int(0);
-		memory->points = numeric_from_int(0);
-		memory->multiplier = tier == NULL ? numeric_from_int(1) : copy_numeric(tier->multiplier);
-		memory->tier = tier == NULL ? NULL : pstrdup(tier->name);
-	}
-	MemoryContextSwitchTo(old);
-
-	/* Compute in the short-lived context, keep the results. */
-	{
-		Datum		points = round_points(DirectFunctionCall2(numeric_mul, memory->multiplier,
-															  PG_GETARG_DATUM(ARG_BASE)),
-										  terms->scale, terms->rounding);
-		Datum		points_change = DirectFunctionCall2(numeric_sub, points, memory->points);
-		Datum		amount_change = DirectFunctionCall2(numeric_sub, PG_GETARG_DATUM(ARG_AMOUNT),
-														memory->amount);
-
-		MemoryContextSwitchTo(context);
-		state->tier = memory->tier;
-		state->multiplier = memory->multiplier;
-		state->points = memory->points = copy_numeric(points);
-		memory->amount = copy_numeric(PG_GETARG_DATUM(ARG_AMOUNT));
-		state->orders_change = (int) counted - (int) memory->counted;
-		memory->counted = counted;
-		state->points_change = copy_numeric(points_change);
-		state->amount_change = copy_numeric(amount_change);
-		state->metrics.spend = DirectFunctionCall2(numeric_add, state->metrics.spend, amount_change);
-		state->metrics.points_earned = DirectFunctionCall2(numeric_add, state->metrics.points_earned,
-														   points_change);
-		MemoryContextSwitchTo(old);
-	}
-	state->metrics.orders += state->orders_change;
-	if (counted)
-	{
-		if (!state->metrics.has_orders || at < state->metrics.first_order_at)
-			state->metrics.first_order_at = at;
-		if (!state->metrics.has_orders || at > state->metrics.last_order_at)
-			state->metrics.last_order_at = at;
-		state->metrics.has_orders = true;
-	}
-	PG_RETURN_POINTER(state);
-}
-
-PG_FUNCTION_INFO_V1(loyalty_accrue_final);
-
-/*
- * Result: (tier, multiplier, points, orders_change, amount_change, points_change).
- * Doesn't change the state: it's called once per row of the window.
- */
-Datum
-loyalty_accrue_final(PG_FUNCTION_ARGS)
-{
-	Accrual    *state;
-	TupleDesc	desc;
-	Datum		values[6];
-	bool		nulls[6] = {false};
-
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	state = (Accrual *) PG_GETARG_POINTER(0);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "accrue must return a composite type");
-	nulls[0] = state->tier == NULL;
-	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(state->tier);
-	values[1] = state->multiplier;
-	values[2] = state->points;
-	values[3] = Int32GetDatum(state->orders_change);
-	values[4] = state->amount_change;
-	values[5] = state->points_change;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
-}

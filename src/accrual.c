@@ -1,0 +1,419 @@
+/*
+ * accrual.c: what entries make of an account, one after the other.
+ *
+ * The entries of one customer are added in the order they were recorded, to
+ * the account as it is posted.  A new order gets the multiplier of the tier held
+ * just before it; a later revision of an order keeps what the order began with.
+ * An order that is taken back leaves nothing behind, in the times of the first
+ * and last order neither.
+ *
+ * Posting and every view use this one fold, the views as an aggregate that is
+ * used as a window function: what a reader sees is what posting writes.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "accrual.h"
+#include "order.h"
+#include "tenure.h"
+
+typedef struct StandingEntry
+{
+	char	   *key;
+	StandingOrder *order;
+	uint32		hash;
+	char		status;
+} StandingEntry;
+
+#define SH_PREFIX standing
+#define SH_ELEMENT_TYPE StandingEntry
+#define SH_KEY_TYPE char *
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key), strlen(key))
+#define SH_EQUAL(tb, a, b) (strcmp((a), (b)) == 0)
+#define SH_SCOPE static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static int
+compare_first(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz x = pairingheap_const_container(StandingOrder, by_first, a)->at;
+	TimestampTz y = pairingheap_const_container(StandingOrder, by_first, b)->at;
+
+	return x < y ? 1 : x > y ? -1 : 0;	/* the root is the greatest */
+}
+
+static int
+compare_last(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz x = pairingheap_const_container(StandingOrder, by_last, a)->at;
+	TimestampTz y = pairingheap_const_container(StandingOrder, by_last, b)->at;
+
+	return x > y ? 1 : x < y ? -1 : 0;
+}
+
+static Datum
+copy_numeric(Datum value)
+{
+	return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+}
+
+/*
+ * Begin with an empty account, in a memory context that the caller resets.
+ */
+Accrual *
+accrual_begin(MemoryContext context)
+{
+	Accrual    *accrual = MemoryContextAllocZero(context, sizeof(Accrual));
+
+	accrual->context = context;
+	accrual->metrics.spend = order_zero();
+	accrual->metrics.points_earned = order_zero();
+	return accrual;
+}
+
+/*
+ * Orders will come more than once, or have come before.
+ */
+void
+accrual_remember_orders(Accrual *accrual)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+
+	accrual->orders = standing_create(accrual->context, 16, NULL);
+	accrual->first = pairingheap_allocate(compare_first, NULL);
+	accrual->last = pairingheap_allocate(compare_last, NULL);
+	MemoryContextSwitchTo(old);
+}
+
+/* In the context of the accrual. */
+static StandingOrder *
+find_order(Accrual *accrual, int32 source, Datum order_key, bool *found)
+{
+	char	   *key = psprintf("%d:%s", source, TextDatumGetCString(order_key));
+	StandingEntry *entry = standing_insert(accrual->orders, key, found);
+
+	if (!*found)
+	{
+		entry->order = palloc0(sizeof(StandingOrder));
+		entry->order->key = key;
+	}
+	return entry->order;
+}
+
+static void
+set_standing(Accrual *accrual, StandingOrder *order, bool counted, TimestampTz at)
+{
+	if (order->counted)
+	{
+		pairingheap_remove(accrual->first, &order->by_first);
+		pairingheap_remove(accrual->last, &order->by_last);
+	}
+	order->counted = counted;
+	order->at = at;
+	if (counted)
+	{
+		pairingheap_add(accrual->first, &order->by_first);
+		pairingheap_add(accrual->last, &order->by_last);
+	}
+}
+
+/*
+ * Tell how a posted order stands.  After accrual_remember_orders(), and for all
+ * posted orders of the customer.
+ */
+void
+accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
+					bool counted, TimestampTz at, Datum amount, Datum points,
+					Datum multiplier, const char *tier)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+	bool		found;
+	StandingOrder *order = find_order(accrual, source, order_key, &found);
+
+	set_standing(accrual, order, counted, at);
+	order->amount = copy_numeric(amount);
+	order->points = copy_numeric(points);
+	order->multiplier = copy_numeric(multiplier);
+	order->tier = tier ? pstrdup(tier) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/* The times of the first and last order, after this entry. */
+static void
+update_bounds(Accrual *accrual, const RecordedEntry *entry)
+{
+	Metrics    *metrics = &accrual->metrics;
+
+	if (accrual->orders != NULL)
+	{
+		metrics->has_orders = !pairingheap_is_empty(accrual->first);
+		if (metrics->has_orders)
+		{
+			metrics->first_order_at =
+				pairingheap_container(StandingOrder, by_first, pairingheap_first(accrual->first))->at;
+			metrics->last_order_at =
+				pairingheap_container(StandingOrder, by_last, pairingheap_first(accrual->last))->at;
+		}
+	}
+	else if (entry->counted)
+	{
+		if (!metrics->has_orders || entry->at < metrics->first_order_at)
+			metrics->first_order_at = entry->at;
+		if (!metrics->has_orders || entry->at > metrics->last_order_at)
+			metrics->last_order_at = entry->at;
+		metrics->has_orders = true;
+	}
+}
+
+/*
+ * Add an entry: fills the fields of the latest entry and moves the metrics on.
+ */
+void
+accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
+{
+	Metrics    *metrics = &accrual->metrics;
+	StandingOrder once = {0};
+	StandingOrder *order = &once;
+	bool		found = false;
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+
+	if (accrual->orders != NULL)
+		order = find_order(accrual, entry->source, entry->order_key, &found);
+	if (!found)
+	{
+		/*
+		 * A new order: the tier held just before it, as of its time.  What is
+		 * taken of the tier lives to the end of the transaction.
+		 */
+		Tier	   *tier;
+
+		metrics->tenure = accrual->has_joined && terms->uses_tenure ?
+			tenure_between(accrual->joined_at, entry->at, terms->zone) : NULL;
+		tier = terms_tier(terms, metrics);
+		order->amount = order_zero();
+		order->points = order_zero();
+		order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
+			tier->multiplier;
+		order->tier = tier == NULL ? NULL : tier->name;
+	}
+	accrual->tier = order->tier;
+	accrual->multiplier = order->multiplier;
+	accrual->points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
+															 entry->base));
+	if (found)
+	{
+		accrual->points_change = DirectFunctionCall2(numeric_sub, accrual->points, order->points);
+		accrual->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
+	}
+	else
+	{
+		accrual->points_change = accrual->points;
+		accrual->amount_change = copy_numeric(entry->amount);
+	}
+	accrual->orders_change = (int) entry->counted - (int) order->counted;
+	order->points = accrual->points;
+	if (accrual->orders != NULL)
+	{
+		order->amount = copy_numeric(entry->amount);
+		set_standing(accrual, order, entry->counted, entry->at);
+	}
+	metrics->spend = DirectFunctionCall2(numeric_add, metrics->spend, accrual->amount_change);
+	metrics->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
+												 accrual->points_change);
+	metrics->orders += accrual->orders_change;
+	update_bounds(accrual, entry);
+	MemoryContextSwitchTo(old);
+}
+
+enum AccrueArgument
+{
+	ARG_STATE,
+	ARG_PROGRAM,
+	ARG_TERMS,
+	ARG_SPEND,
+	ARG_ORDERS,
+	ARG_POINTS_EARNED,
+	ARG_FIRST,
+	ARG_LAST,
+	ARG_JOINED,
+	ARG_REPEATED,
+	ARG_POSTED,
+	ARG_AT,
+	ARG_SOURCE,
+	ARG_ORDER_KEY,
+	ARG_COUNTED,
+	ARG_AMOUNT,
+	ARG_BASE
+};
+
+/* How the posted orders of the customer stand: an array of ledger rows. */
+static void
+read_posted_orders(Accrual *accrual, ArrayType *posted)
+{
+	Datum	   *rows;
+	bool	   *nulls;
+	int			count;
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(posted), &length, &by_value, &align);
+	deconstruct_array(posted, ARR_ELEMTYPE(posted), length, by_value, align,
+					  &rows, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		HeapTupleHeader row;
+		Datum		values[7];
+		Datum		tier;
+		bool		isnull[7];
+		bool		no_tier;
+		static const char *const fields[7] = {"source", "order_key", "counted", "at",
+		"amount", "points", "multiplier"};
+
+		if (nulls[i])
+			continue;
+		row = DatumGetHeapTupleHeader(rows[i]);
+		for (int f = 0; f < 7; f++)
+		{
+			values[f] = GetAttributeByName(row, fields[f], &isnull[f]);
+			if (isnull[f])
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("field \"%s\" of a posted order must not be null", fields[f])));
+		}
+		tier = GetAttributeByName(row, "tier", &no_tier);
+		accrual_known_order(accrual, DatumGetInt32(values[0]), values[1],
+							DatumGetBool(values[2]), DatumGetTimestampTz(values[3]),
+							values[4], values[5], values[6],
+							no_tier ? NULL : TextDatumGetCString(tier));
+	}
+}
+
+/* The state of the window aggregate, from the arguments of the first row. */
+static Accrual *
+begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context)
+{
+	Accrual    *accrual = accrual_begin(context);
+	Metrics    *metrics = &accrual->metrics;
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	if (!PG_ARGISNULL(ARG_SPEND))
+		metrics->spend = copy_numeric(PG_GETARG_DATUM(ARG_SPEND));
+	if (!PG_ARGISNULL(ARG_POINTS_EARNED))
+		metrics->points_earned = copy_numeric(PG_GETARG_DATUM(ARG_POINTS_EARNED));
+	if (!PG_ARGISNULL(ARG_ORDERS))
+		metrics->orders = PG_GETARG_INT64(ARG_ORDERS);
+	metrics->has_orders = !PG_ARGISNULL(ARG_FIRST) && !PG_ARGISNULL(ARG_LAST);
+	if (metrics->has_orders)
+	{
+		metrics->first_order_at = PG_GETARG_TIMESTAMPTZ(ARG_FIRST);
+		metrics->last_order_at = PG_GETARG_TIMESTAMPTZ(ARG_LAST);
+	}
+	accrual->has_joined = !PG_ARGISNULL(ARG_JOINED);
+	if (accrual->has_joined)
+		accrual->joined_at = PG_GETARG_TIMESTAMPTZ(ARG_JOINED);
+	MemoryContextSwitchTo(old);
+	if (!PG_ARGISNULL(ARG_REPEATED) && PG_GETARG_BOOL(ARG_REPEATED))
+	{
+		accrual_remember_orders(accrual);
+		if (!PG_ARGISNULL(ARG_POSTED))
+			read_posted_orders(accrual, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
+	}
+	return accrual;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
+
+/*
+ * accrue(program regclass, terms int,
+ *        spend numeric, orders bigint, points_earned numeric,
+ *        first_order_at timestamptz, last_order_at timestamptz,
+ *        joined_at timestamptz, repeated bool, posted anyarray,
+ *        at timestamptz, source int, order_key text, counted bool,
+ *        amount numeric, base numeric)
+ *
+ * The arguments from spend to posted tell of the account before the first row
+ * of the window and are looked at there only.  repeated: some order comes more
+ * than once or was posted before; then posted has the latest ledger row of each
+ * posted order.
+ */
+Datum
+loyalty_accrue_transition(PG_FUNCTION_ARGS)
+{
+	MemoryContext context;
+	Accrual    *accrual;
+	RecordedEntry entry;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("function \"%s\" can be called by an aggregate only", "accrue_transition")));
+	for (int i = ARG_PROGRAM; i <= ARG_BASE; i++)
+		if (PG_ARGISNULL(i) && (i <= ARG_TERMS || i >= ARG_AT))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument %d of accrue must not be null", i)));
+
+	if (PG_ARGISNULL(ARG_STATE))
+		accrual = begin_aggregate(fcinfo, context);
+	else
+		accrual = (Accrual *) PG_GETARG_POINTER(ARG_STATE);
+	entry.source = PG_GETARG_INT32(ARG_SOURCE);
+	entry.order_key = PG_GETARG_DATUM(ARG_ORDER_KEY);
+	entry.at = PG_GETARG_TIMESTAMPTZ(ARG_AT);
+	entry.counted = PG_GETARG_BOOL(ARG_COUNTED);
+	entry.amount = PG_GETARG_DATUM(ARG_AMOUNT);
+	entry.base = PG_GETARG_DATUM(ARG_BASE);
+	accrual_add(accrual, terms_find(PG_GETARG_OID(ARG_PROGRAM), PG_GETARG_INT32(ARG_TERMS)), &entry);
+	PG_RETURN_POINTER(accrual);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_accrue_final);
+
+/*
+ * Result: (tier, multiplier, points, orders_change, amount_change, points_change).
+ * Doesn't change the state: it's called once per row of the window.
+ */
+Datum
+loyalty_accrue_final(PG_FUNCTION_ARGS)
+{
+	Accrual    *state;
+	TupleDesc	desc;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (!AggCheckCallContext(fcinfo, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("function \"%s\" can be called by an aggregate only", "accrue_final")));
+	state = (Accrual *) PG_GETARG_POINTER(0);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "accrue must return a composite type");
+	nulls[0] = state->tier == NULL;
+	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(state->tier);
+	values[1] = state->multiplier;
+	values[2] = state->points;
+	values[3] = Int32GetDatum(state->orders_change);
+	values[4] = state->amount_change;
+	values[5] = state->points_change;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}

@@ -1,0 +1,62 @@
+/*
+ * terms.h: the versions of a program's terms.
+ */
+#ifndef LOYALTY_TERMS_H
+#define LOYALTY_TERMS_H
+
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "pgtime.h"
+
+#include "expression.h"
+
+typedef enum Rounding
+{
+	ROUND_FLOOR,
+	ROUND_HALF_EVEN,
+	ROUND_HALF_UP,
+	ROUND_CEIL
+} Rounding;
+
+typedef struct Tier
+{
+	char	   *name;
+	Datum		multiplier;		/* numeric */
+	Expression	qualifies;
+} Tier;
+
+/* One version of a program's terms, as far as posting goes. */
+typedef struct Terms
+{
+	Oid			program;		/* relation "program" of the program */
+	int32		id;
+	bool		valid;
+	Oid			owner;
+	MemoryContext context;
+	int32		scale;
+	Rounding	rounding;
+	pg_tz	   *zone;
+	List	   *tiers;			/* of Tier *, highest first */
+	bool		uses_tenure;	/* some tier does */
+	bool		user_functions;
+	ExprContext *econtext;		/* with the slot below as inner row */
+	TupleTableSlot *metrics;
+} Terms;
+
+/* What tiers are decided by. */
+typedef struct Metrics
+{
+	Datum		spend;			/* numeric */
+	int64		orders;
+	Datum		points_earned;	/* numeric */
+	Interval   *tenure;			/* or NULL */
+	bool		has_orders;		/* the two below are set */
+	TimestampTz first_order_at;
+	TimestampTz last_order_at;
+} Metrics;
+
+extern Terms *terms_find(Oid program, int32 id);
+extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
+extern Datum terms_round(Terms *terms, Datum points);
+
+#endif							/* LOYALTY_TERMS_H */
