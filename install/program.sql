@@ -279,30 +279,26 @@ BEGIN
 
 	CREATE VIEW %1$I.standing AS
 	SELECT new.%4$I AS customer, %5$s AS joined_at,
-	       coalesce(a.points, 0) + coalesce(u.points_change, 0) AS points,
-	       coalesce(a.points_earned, 0) + coalesce(u.points_change, 0) AS points_earned,
-	       coalesce(a.spend, 0) + coalesce(u.amount_change, 0) AS spend,
-	       coalesce(a.orders, 0) + coalesce(u.orders_change, 0) AS orders,
-	       CASE WHEN u.revised THEN (SELECT min(r.at) FROM %1$I.recorded_orders r WHERE r.customer = new.%4$I AND r.counted)
-	            ELSE least(a.first_order_at, u.first_order_at) END AS first_order_at,
-	       CASE WHEN u.revised THEN (SELECT max(r.at) FROM %1$I.recorded_orders r WHERE r.customer = new.%4$I AND r.counted)
-	            ELSE greatest(a.last_order_at, u.last_order_at) END AS last_order_at
+	       coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
+	       coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
+	       coalesce(u.spend, a.spend, 0) AS spend,
+	       coalesce(u.orders, a.orders, 0) AS orders,
+	       CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
+	       CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
 	  FROM %3$s new
 	  LEFT JOIN %1$I.account a ON a.customer = new.%4$I
-	  LEFT JOIN (SELECT customer, sum(points_change) AS points_change, sum(amount_change) AS amount_change,
-	                    sum(orders_change)::bigint AS orders_change, bool_or(revision > 1) AS revised,
-	                    min(at) AS first_order_at, max(at) AS last_order_at
-	               FROM %1$I.unposted GROUP BY customer) u ON u.customer = new.%4$I;
+	  LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
+	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer = new.%4$I;
 	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
 
 	CREATE VIEW %1$I.members AS
 	SELECT s.customer AS %4$I,
-	       loyalty.tier_for(%6$L::regclass, p.terms, s.spend, s.orders, s.points_earned,
+	       loyalty.tier_for(%6$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
 	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
-	       loyalty.tenure(s.joined_at, now(), p.time_zone) AS tenure,
+	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
 	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
-	  FROM %1$I.standing s CROSS JOIN %1$I.program p;
+	  FROM %1$I.standing s;
 	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
 
 	CREATE FUNCTION %1$I.balance(customer %2$s, at timestamptz DEFAULT NULL)

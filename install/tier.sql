@@ -23,9 +23,14 @@ CREATE TYPE loyalty.accrual AS (
 	points numeric,
 	orders_change int,
 	amount_change numeric,
-	points_change numeric
+	points_change numeric,
+	spend numeric,
+	orders bigint,
+	points_earned numeric,
+	first_order_at timestamptz,
+	last_order_at timestamptz
 );
-COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order: result of loyalty.accrue';
+COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
 	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)

@@ -388,7 +388,8 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_accrue_final);
 
 /*
- * Result: (tier, multiplier, points, orders_change, amount_change, points_change).
+ * Result: (tier, multiplier, points, orders_change, amount_change, points_change,
+ * spend, orders, points_earned, first_order_at, last_order_at).
  * Doesn't change the state: it's called once per row of the window.
  */
 Datum
@@ -396,8 +397,8 @@ loyalty_accrue_final(PG_FUNCTION_ARGS)
 {
 	Accrual    *state;
 	TupleDesc	desc;
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	Datum		values[11];
+	bool		nulls[11] = {false};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -415,5 +416,11 @@ loyalty_accrue_final(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(state->orders_change);
 	values[4] = state->amount_change;
 	values[5] = state->points_change;
+	values[6] = state->metrics.spend;
+	values[7] = Int64GetDatum(state->metrics.orders);
+	values[8] = state->metrics.points_earned;
+	values[9] = TimestampTzGetDatum(state->metrics.first_order_at);
+	values[10] = TimestampTzGetDatum(state->metrics.last_order_at);
+	nulls[9] = nulls[10] = !state->metrics.has_orders;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
