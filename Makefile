@@ -1,8 +1,8 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/accrual.o src/append_only.o src/current.o src/expression.o \
-	src/journal.o src/module.o src/order.o src/post.o src/program.o \
+OBJS = src/accrual.o src/append_only.o src/backfill.o src/current.o \
+	src/expression.o 	src/journal.o src/module.o src/order.o src/post.o src/program.o \
 	src/record.o src/recorder.o src/tenure.o src/terms.o
 
 # The install script is assembled from parts that sit beside their topic; the

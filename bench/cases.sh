@@ -123,6 +123,7 @@ run_backfill() {
 # Without full images of pages: they depend on the checkpoints, not on the order.
 case_wal() {
 	bases
+	COMMIT=on
 	db postgres -c "ALTER SYSTEM SET full_page_writes = off" -c "SELECT pg_reload_conf()" >/dev/null
 	sleep 1
 	interleaved run_wal "${CONTESTANTS[@]}"
@@ -152,6 +153,7 @@ case_read() {
 		post "read_$c" "$c"
 		settle "read_$c"
 	done
+	COMMIT=on
 	interleaved run_read balance sum loyalty
 	row read "read a member, 1,000 entries; baseline: balance row" ms value "<=" 0.03 balance
 	row read "the same; baseline: SUM over a ledger" ms value "" "" sum

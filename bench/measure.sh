@@ -57,7 +57,7 @@ fresh() {
 	db run -c CHECKPOINT
 }
 
-# verified DATABASE CONTESTANT: what is fast must also be right
+# verified DATABASE CONTESTANT: what is fast must also be right, posting included
 verified() {
 	local check
 	case $2 in
@@ -65,6 +65,7 @@ verified() {
 		row_trigger | statement_trigger | by_hand | balance | sum) check="peer.verify()" ;;
 		*) return 0 ;;
 	esac
+	post "$1" "$2"
 	[ "$(db "$1" -c "SELECT count(*) FROM $check")" = 0 ] && return
 	db "$1" -c "SELECT * FROM $check LIMIT 5" >&2
 	die "$2 is wrong"
@@ -99,7 +100,8 @@ timed() {
 	read -r wall cpu memory <<<"$out"
 }
 
-# client DATABASE SCRIPT OPTION...: runs pgbench; sets tps
+# client DATABASE SCRIPT OPTION...: runs pgbench with the synchronous_commit in
+# COMMIT; sets tps
 client() {
 	local database=$1 script=$2; shift 2
 	as_server env PGOPTIONS="-c synchronous_commit=$COMMIT" "$BINDIR/pgbench" -n -M prepared \
@@ -108,7 +110,6 @@ client() {
 	! grep -q 'failed transactions: [1-9]' "$WORK/pgbench.log" || { cat "$WORK/pgbench.log" >&2; die "transactions failed"; }
 	tps=$(awk '/^tps = / && !/including/ { print $3 }' "$WORK/pgbench.log")
 }
-COMMIT=on
 
 # The table --------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 -- and order ids are taken to be never used again.
 \ir peer.sql
 
--- Balances are written in the order of the customers, against deadlocks.
+-- Balances are written in the order of the customers, against deadlocks; entries
+-- too, because that fills their index faster.
 CREATE FUNCTION peer.earn_inserted()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -18,7 +19,8 @@ BEGIN
 		 WHERE o.status = 'paid'),
 	entered AS (
 		INSERT INTO peer.ledger (customer_id, order_id, revision, at, amount, orders, multiplier, points)
-		SELECT customer_id, order_id, 1, ordered_at, amount, 1, multiplier, points FROM earned)
+		SELECT customer_id, order_id, 1, ordered_at, amount, 1, multiplier, points FROM earned
+		 ORDER BY customer_id, order_id)
 	INSERT INTO peer.balance AS b (customer_id, points, spend, orders, first_order_at, last_order_at)
 	SELECT customer_id, sum(points), sum(amount), count(*), min(ordered_at), max(ordered_at)
 	  FROM earned GROUP BY customer_id ORDER BY customer_id

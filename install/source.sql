@@ -52,6 +52,13 @@ $$;
 COMMENT ON FUNCTION loyalty.base_expression(name, int) IS
 'SQL expression of the points of an order before the multiplier, under one version of the terms';
 
+CREATE FUNCTION loyalty.record_table(program name, source int)
+RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'loyalty_record_table';
+COMMENT ON FUNCTION loyalty.record_table(name, int) IS
+'record how all orders of a tracked table stand; used by loyalty.backfill, which locks the table first';
+
 -- Record the orders that nothing is recorded of: those from before the table was
 -- tracked.  They earn by the present rules.
 CREATE FUNCTION loyalty.backfill(program name, "table" regclass)
@@ -60,65 +67,20 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src record;
-	v_terms int;
-	on_invalid text;
-	purchases text;
-	bad record;
-	known boolean;
+	src int;
 	recorded bigint;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	IF current_setting('transaction_isolation') <> 'read committed' THEN
-		RAISE EXCEPTION 'orders can be backfilled under READ COMMITTED only'
-			USING ERRCODE = 'active_sql_transaction',
-			      DETAIL = format('The isolation level is %s: its snapshot may miss orders committed before the table was locked.',
-			                      upper(current_setting('transaction_isolation')));
-	END IF;
-	EXECUTE format('SELECT * FROM %I.source WHERE relation = $1 AND active', program) INTO src USING "table";
-	IF src.source IS NULL THEN
-		RAISE EXCEPTION 'table % is not tracked by the program "%"', "table", program
+	EXECUTE format('SELECT source FROM %I.source WHERE relation = $1 AND active', program) INTO src USING "table";
+	IF src IS NULL THEN
+		RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
 	END IF;
+	-- nobody writes orders from here to the end of the transaction, and the
+	-- orders are read with a snapshot that is taken afterwards
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
-	EXECUTE format('SELECT p.terms, p.on_invalid FROM %I.program p', program) INTO v_terms, on_invalid;
-	-- the first backfill of a program need not look for what is recorded
-	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.journal) OR EXISTS (SELECT FROM %1$I.ledger)', program) INTO known;
-	purchases := format($sql$
-		SELECT purchase.customer, %5$s AS order_key, purchase.at, purchase.amount, (%6$s) AS base
-		  FROM %1$s AS new
-		  CROSS JOIN LATERAL (SELECT %2$s AS customer, %3$s AS at, %4$s AS amount) AS purchase
-		 WHERE (%7$s) AND purchase.customer IS NOT NULL AND purchase.at IS NOT NULL
-		   AND purchase.amount IS NOT NULL AND %5$s IS NOT NULL
-		$sql$, "table", src.customer, src.at, src.amount, format('(%s)::pg_catalog.text', src.order_key),
-		loyalty.base_expression(program, v_terms), src.counts_when);
-	IF on_invalid = 'error' THEN
-		EXECUTE format($sql$
-			SELECT order_key, at, amount, base FROM (%s) o
-			 WHERE NOT isfinite(at) OR amount::text IN ('NaN', 'Infinity', '-Infinity')
-			    OR base::text IN ('NaN', 'Infinity', '-Infinity') LIMIT 1
-			$sql$, purchases) INTO bad;
-		IF bad.order_key IS NOT NULL THEN
-			RAISE EXCEPTION 'amount, time and points of an order must be finite'
-				USING ERRCODE = 'invalid_parameter_value',
-				      DETAIL = format('The order "%s" has the amount %s, the time %s and %s points.',
-				                      bad.order_key, bad.amount, bad.at, bad.base),
-				      HINT = format('Correct the order, or set on_invalid to ''skip'' in %I.program.', program);
-		END IF;
-	END IF;
 	RAISE NOTICE 'recording the orders of %', "table";
-	EXECUTE format($sql$
-		INSERT INTO %1$I.journal (customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base)
-		SELECT o.customer, $1, o.order_key, 1, o.at, $2, $3, true, o.amount, o.base
-		  FROM (%2$s) o
-		 WHERE isfinite(o.at) AND o.amount::text NOT IN ('NaN', 'Infinity', '-Infinity')
-		   AND o.base::text NOT IN ('NaN', 'Infinity', '-Infinity')
-		   AND (NOT $4 OR NOT EXISTS (SELECT FROM %1$I.recorded_orders r
-		                     WHERE r.customer = o.customer AND r.source = $1 AND r.order_key = o.order_key))
-		 ORDER BY o.customer, o.at, o.order_key
-		$sql$, program, purchases)
-		USING src.source, clock_timestamp(), v_terms, known;
-	GET DIAGNOSTICS recorded = ROW_COUNT;
+	recorded := loyalty.record_table(program, src);
 	RAISE NOTICE 'recorded % orders of %', recorded, "table";
 	RETURN recorded;
 END

@@ -10,3 +10,4 @@ REVOKE EXECUTE ON FUNCTION loyalty.untrack(name, regclass) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.create_triggers(name, int, regclass) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE loyalty.post(name, int) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.post_batch(name, text, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION loyalty.record_table(name, int) FROM PUBLIC;

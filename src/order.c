@@ -123,11 +123,33 @@ invalid_value(TrackedTable *table, int sqlstate, const char *what,
 						 table->program)));
 }
 
+/*
+ * Short numerics, which is nearly all, have an unaligned header: look at an
+ * aligned copy on the stack rather than at one that DatumGetNumeric allocates.
+ */
+static bool
+is_finite(Datum value)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+	union
+	{
+		struct varlena header;
+		int64		align;
+		char		data[VARATT_SHORT_MAX + VARHDRSZ];
+	}			copy;
+
+	if (!VARATT_IS_SHORT(stored))
+		return loyalty_numeric_is_finite(DatumGetNumeric(value));
+	SET_VARSIZE(&copy.header, VARSIZE_SHORT(stored) - VARHDRSZ_SHORT + VARHDRSZ);
+	memcpy(VARDATA(&copy.header), VARDATA_SHORT(stored), VARSIZE_SHORT(stored) - VARHDRSZ_SHORT);
+	return loyalty_numeric_is_finite((Numeric) &copy);
+}
+
 static bool
 numeric_is_finite(TrackedTable *table, Datum value, const char *what,
 				  Datum order_key)
 {
-	if (loyalty_numeric_is_finite(DatumGetNumeric(value)))
+	if (is_finite(value))
 		return true;
 	invalid_value(table, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what,
 				  DatumGetCString(DirectFunctionCall1(numeric_out, value)),
@@ -226,5 +248,6 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 	if (!order->counted)
 		return;
 	order->base = order_base(reader, row, order, table->terms);
-	order_check_finite(table, order);
+	if (order->base != order->amount && order->base != order_zero())
+		order_check_finite(table, order);
 }

@@ -181,6 +181,39 @@ owner_end(Oid user, int sec)
 	SetUserIdAndSecContext(user, sec);
 }
 
+/*
+ * The tracked table of a source, as the owner's configuration says.  An error
+ * if there is none.
+ */
+Oid
+program_source_relation(Oid schema, int32 source)
+{
+	TrackedTable table = {0};
+	StringInfoData query;
+	Relation	rel;
+	Oid			result = InvalidOid;
+	Oid			user;
+	int			sec;
+
+	rel = relation_open(program_relation(schema, "source"), AccessShareLock);
+	table.owner = rel->rd_rel->relowner;
+	table.program = get_namespace_name(schema);
+	relation_close(rel, NoLock);
+	owner_begin(&table, &user, &sec);
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.source WHERE source = $1",
+					 quote_identifier(table.program));
+	read_configuration(&table, query.data, source);
+	if (SPI_processed == 1)
+		result = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(0, 1))));
+	owner_end(user, sec);
+	if (!OidIsValid(result))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("loyalty program \"%s\" has no source %d", table.program, source)));
+	return result;
+}
+
 /* The tables that a relation is a partition of. */
 static List *
 partition_ancestors(Oid relid)

@@ -75,6 +75,7 @@ extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 										   int32 source);
 extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
+extern Oid	program_source_relation(Oid schema, int32 source);
 extern Oid	program_relation(Oid schema, const char *name);
 
 #endif							/* LOYALTY_PROGRAM_H */
