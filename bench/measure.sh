@@ -6,7 +6,8 @@ CONTESTANTS=(plain row_trigger statement_trigger loyalty)
 # db DATABASE ARGUMENT...
 db() {
 	local database=$1; shift
-	as_server env PGOPTIONS="-c client_min_messages=warning" "$BINDIR/psql" -X -q -A -t -F ' ' -h "$WORK/server" -U postgres -v ON_ERROR_STOP=1 "$@" -d "$database"
+	as_server env PGOPTIONS="-c client_min_messages=warning" "$BINDIR/psql" -X -q -A -t -F ' ' -v ON_ERROR_STOP=1 \
+		-h "$WORK/server" -U postgres "$@" -d "$database"
 }
 
 # Databases --------------------------------------------------------------------
@@ -53,7 +54,8 @@ post() { [ "$2" != loyalty ] || db "$1" -c "CALL loyalty.post('club')"; }
 fresh() {
 	db postgres -c "DROP DATABASE IF EXISTS run WITH (FORCE)" -c "CREATE DATABASE run TEMPLATE $1"
 	db run -c "SELECT sum(pg_prewarm(c.oid)) FROM pg_class c
-	            WHERE c.relkind IN ('r', 'i') AND c.relnamespace::regnamespace::text IN ('shop', 'peer', 'club')" >/dev/null
+	            WHERE c.relkind IN ('r', 'i')
+	              AND c.relnamespace::regnamespace::text IN ('shop', 'peer', 'club')" >/dev/null
 	db run -c CHECKPOINT
 }
 

@@ -61,7 +61,6 @@ entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock)
 	table->index = index_open(table->heap->rd_pkindex, lock);
 	table->slot = NULL;
 	table->scan = NULL;
-	table->empty = RelationGetNumberOfBlocks(table->heap) == 0;
 
 	for (int i = 0; i < ENTRY_KEYS; i++)
 	{
@@ -108,28 +107,28 @@ journal_open(Oid journal_relid, Oid ledger_relid, int32 source)
 
 /*
  * The newest visible entry of an order in one of the tables: leaves it in the
- * slot of the table.
+ * slot of the table.  A scan keeps memory of its own from the context that it
+ * is advanced in, so that is always the journal's.
  */
 static bool
 find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key)
 {
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(journal->context);
+	bool		found;
 
-	if (table->empty)
-		return false;
 	if (table->scan == NULL)
 	{
-		old = MemoryContextSwitchTo(journal->context);
 		table->slot = table_slot_create(table->heap, NULL);
 		table->scan = loyalty_index_beginscan(table->heap, table->index,
 											  SnapshotSelf, 3);
-		MemoryContextSwitchTo(old);
 	}
 	table->keys[0].sk_argument = customer;
 	table->keys[1].sk_argument = Int32GetDatum(journal->source);
 	table->keys[2].sk_argument = order_key;
 	index_rescan(table->scan, table->keys, 3, NULL, 0);
-	return index_getnext_slot(table->scan, BackwardScanDirection, table->slot);
+	found = index_getnext_slot(table->scan, BackwardScanDirection, table->slot);
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
 static void
@@ -182,49 +181,59 @@ journal_posted_revision(Journal *journal, Datum customer, Datum order_key)
 	return revision;
 }
 
+/* The next order key of the customer in the ledger's index, or NULL. */
+static text *
+next_posted_key(Journal *journal)
+{
+	IndexScanDesc scan = journal->customer_scan;
+	MemoryContext old = MemoryContextSwitchTo(journal->context);
+	bool		found = index_getnext_tid(scan, ForwardScanDirection) != NULL;
+	text	   *key = NULL;
+	bool		isnull;
+
+	MemoryContextSwitchTo(journal->posted_context);
+	if (found)
+		key = DatumGetTextPCopy(index_getattr(scan->xs_itup, ENTRY_ORDER_KEY + 1,
+											  scan->xs_itupdesc, &isnull));
+	MemoryContextSwitchTo(old);
+	return key;
+}
+
 /* Read which orders of a customer are in the ledger, from its index alone. */
 static void
 read_posted_keys(Journal *journal, Datum customer)
 {
 	EntryTable *ledger = &journal->ledger;
 	FormData_pg_attribute *att = TupleDescAttr(RelationGetDescr(ledger->heap), 0);
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(journal->context);
+	text	   *key;
 
 	if (journal->customer_scan == NULL)
 	{
-		old = MemoryContextSwitchTo(journal->context);
 		journal->posted_context = AllocSetContextCreate(journal->context,
 														"loyalty posted keys",
 														ALLOCSET_DEFAULT_SIZES);
 		journal->customer_scan = loyalty_index_beginscan(ledger->heap, ledger->index,
 														 SnapshotSelf, 2);
 		journal->customer_scan->xs_want_itup = true;
-		MemoryContextSwitchTo(old);
 	}
 	MemoryContextReset(journal->posted_context);
-	old = MemoryContextSwitchTo(journal->posted_context);
+	MemoryContextSwitchTo(journal->posted_context);
 	journal->posted_customer = datumCopy(customer, att->attbyval, att->attlen);
-	journal->posted_keys = NULL;
+	journal->posted_keys = palloc(POSTED_KEYS * sizeof(text *));
 	journal->posted_count = 0;
+	MemoryContextSwitchTo(journal->context);
 	ledger->keys[0].sk_argument = journal->posted_customer;
 	ledger->keys[1].sk_argument = Int32GetDatum(journal->source);
 	index_rescan(journal->customer_scan, ledger->keys, 2, NULL, 0);
-	while (index_getnext_tid(journal->customer_scan, ForwardScanDirection) != NULL)
+	while ((key = next_posted_key(journal)) != NULL)
 	{
-		bool		isnull;
-
 		if (journal->posted_count == POSTED_KEYS)
 		{
 			journal->posted_count = -1;
 			break;
 		}
-		if (journal->posted_keys == NULL)
-			journal->posted_keys = palloc(POSTED_KEYS * sizeof(text *));
-		journal->posted_keys[journal->posted_count++] =
-			DatumGetTextPCopy(index_getattr(journal->customer_scan->xs_itup,
-											ENTRY_ORDER_KEY + 1,
-											journal->customer_scan->xs_itupdesc,
-											&isnull));
+		journal->posted_keys[journal->posted_count++] = key;
 	}
 	MemoryContextSwitchTo(old);
 	journal->posted_valid = true;
@@ -240,8 +249,6 @@ journal_posted(Journal *journal, Datum customer, Datum order_key)
 	FormData_pg_attribute *att = TupleDescAttr(RelationGetDescr(journal->ledger.heap), 0);
 	text	   *key = DatumGetTextPP(order_key);
 
-	if (journal->ledger.empty)
-		return false;
 	if (!journal->posted_valid ||
 		!datumIsEqual(journal->posted_customer, customer, att->attbyval, att->attlen))
 		read_posted_keys(journal, customer);
@@ -290,7 +297,7 @@ journal_append(Journal *journal, TupleTableSlot **slots, int count,
 											UNIQUE_CHECK_PARTIAL,
 											journal->index_info);
 	}
-	journal->journal.empty = false;
+	journal->posted_valid = false;	/* posting goes on meanwhile */
 }
 
 /*

@@ -44,7 +44,6 @@ typedef struct EntryTable
 {
 	Relation	heap;
 	Relation	index;
-	bool		empty;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	ScanKeyData keys[ENTRY_KEYS];

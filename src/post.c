@@ -427,8 +427,6 @@ read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 	IndexScanDesc scan;
 
 	accrual_remember_orders(accrual);
-	if (ledger->empty)
-		return;
 	slot = table_slot_create(ledger->heap, NULL);
 	scan = loyalty_index_beginscan(ledger->heap, ledger->index, SnapshotSelf, 1);
 	ledger->keys[0].sk_argument = customer;

@@ -473,11 +473,6 @@ flush(Recorder *rec)
 		{
 			Order		order;
 
-			if (rec->journal->ledger.empty && !rec->conflict[i])
-			{
-				rec->written++;
-				continue;
-			}
 			if (rec->sort == NULL)
 				order = rec->single;
 			else
