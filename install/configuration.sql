@@ -1,12 +1,12 @@
 -- Configuration: plain tables, checked by triggers ----------------------------
 
 CREATE FUNCTION loyalty.canonical_expression(expression text, "row" regclass, facts regclass,
-                                             type regtype, what text)
+                                             type regtype, what text, time_zone text)
 RETURNS text
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_canonical_expression';
-COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text) IS
-'parse an SQL expression over a table row and a composite type, and return it with every name qualified';
+COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text) IS
+'parse an SQL expression over a table row and a composite type, and return it with every name qualified and local times in the time zone';
 
 CREATE FUNCTION loyalty.configuration_changed()
 RETURNS trigger
@@ -14,8 +14,6 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_configuration_changed';
 COMMENT ON FUNCTION loyalty.configuration_changed() IS
 'trigger: tell every session that the configuration of a program changed';
-
-
 
 CREATE FUNCTION loyalty.append_only()
 RETURNS trigger
@@ -42,16 +40,18 @@ DECLARE
 	rel regclass;
 	points text := NEW.points;
 	applies_when text := NEW.applies_when;
+	zone text;
 BEGIN
+	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
 	-- without a tracked table, a rule can use the purchase only
 	FOR rel IN EXECUTE format(
 		'SELECT relation FROM %1$I.source WHERE active
 		 UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active)', tg_table_schema)
 	LOOP
 		NEW.points := loyalty.canonical_expression(points, rel, facts, 'numeric',
-			format('points of the earning rule "%s"', NEW.name));
+			format('points of the earning rule "%s"', NEW.name), zone);
 		NEW.applies_when := loyalty.canonical_expression(applies_when, rel, facts, 'boolean',
-			format('applies_when of the earning rule "%s"', NEW.name));
+			format('applies_when of the earning rule "%s"', NEW.name), zone);
 	END LOOP;
 	RETURN NEW;
 END
@@ -64,10 +64,13 @@ RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	zone text;
 BEGIN
+	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
 	NEW.qualifies := loyalty.canonical_expression(NEW.qualifies, NULL,
 		format('%I.metrics', tg_table_schema)::regclass, 'boolean',
-		format('qualifies of the tier "%s"', NEW.name));
+		format('qualifies of the tier "%s"', NEW.name), zone);
 	RETURN NEW;
 END
 $$;
@@ -81,14 +84,37 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
+	IF tg_op = 'UPDATE' THEN
+		-- the views, and what is recorded, are built on these
+		IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone)
+		   IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
+			RAISE EXCEPTION 'customers, customer_key, joined_at and time_zone of a program can''t be changed'
+				USING ERRCODE = 'feature_not_supported',
+				      HINT = 'Create another program and track the orders with it.';
+		END IF;
+		RETURN NEW;
+	END IF;
 	IF NEW.joined_at IS NOT NULL THEN
 		NEW.joined_at := loyalty.canonical_expression(NEW.joined_at, NEW.customers, NULL,
-			'timestamptz', 'joined_at');
+			'timestamptz', 'joined_at', NEW.time_zone);
 	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION loyalty.check_program() IS 'trigger: check the settings of a program';
+
+CREATE FUNCTION loyalty.keep_settings()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'the settings of a program can''t be deleted'
+		USING ERRCODE = 'object_not_in_prerequisite_state',
+		      HINT = format('To delete the program, call loyalty.drop_program(%L, force => true).', tg_table_schema);
+END
+$$;
+COMMENT ON FUNCTION loyalty.keep_settings() IS 'trigger: refuse to delete the settings of a program';
 
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is

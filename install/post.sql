@@ -4,7 +4,7 @@ CREATE FUNCTION loyalty.post_batch(program name, after text, batch int, OUT last
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_post_batch';
 COMMENT ON FUNCTION loyalty.post_batch(name, text, int) IS
-'post the entries of the next customers behind a key, about batch of them; takes the right to insert into the ledger';
+'post the entries of the next customers behind a key, about batch of them; takes the right to delete from the journal';
 
 -- Commits after each batch.  Safe beside running orders and in several sessions:
 -- a batch locks the accounts of its customers, in key order, before it looks at
@@ -13,7 +13,6 @@ CREATE PROCEDURE loyalty.post(program name, batch int DEFAULT 10000)
 LANGUAGE plpgsql
 AS $$
 DECLARE
-	key_type text;
 	last text;
 	posted bigint;
 	total bigint := 0;
@@ -27,12 +26,8 @@ BEGIN
 		RAISE EXCEPTION 'posting runs under READ COMMITTED only'
 			USING ERRCODE = 'active_sql_transaction';
 	END IF;
-	SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_catalog.pg_attribute a
-	 WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.format('%I.journal', program)::pg_catalog.regclass
-	   AND a.attname OPERATOR(pg_catalog.=) 'customer';
 	LOOP
-		EXECUTE pg_catalog.format('SELECT last::pg_catalog.text, posted FROM %I.post_batch($1::%s, $2)', program, key_type)
-		   INTO last, posted USING last, batch;
+		SELECT p.last, p.posted INTO last, posted FROM loyalty.post_batch(program, last, batch) p;
 		EXIT WHEN last IS NULL;
 		total := total OPERATOR(pg_catalog.+) posted;
 		COMMIT;

@@ -29,6 +29,29 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_program(name) IS 'returns the name of an existing program, else an error';
 
+-- Types of extensions bring their own operators, which must be meant whatever
+-- the search_path is.
+CREATE FUNCTION loyalty.equality_operator(type regtype)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- without a row: a polymorphic or binary-coercible operator class
+	SELECT coalesce(
+		(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+		   FROM pg_opclass c
+		   JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
+		   JOIN pg_amop x ON x.amopfamily = c.opcfamily AND x.amoplefttype = c.opcintype
+		                 AND x.amoprighttype = c.opcintype AND x.amopstrategy = 3
+		   JOIN pg_operator o ON o.oid = x.amopopr
+		   JOIN pg_namespace n ON n.oid = o.oprnamespace
+		  WHERE c.opcdefault
+		    AND (c.opcintype = type OR c.opcintype = (SELECT typbasetype FROM pg_type WHERE oid = type))
+		  LIMIT 1), 'OPERATOR(pg_catalog.=)')
+$$;
+COMMENT ON FUNCTION loyalty.equality_operator(regtype) IS
+'equality of a type by its default btree operator class, as SQL that means it under every search_path';
+
 CREATE FUNCTION loyalty.create_program(
 	name name,
 	customers regclass,
@@ -44,7 +67,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	key_attnums int2[];
+	key_oid oid;
 	key_type text;
+	key_column name;	-- what views call the key
+	eq text;			-- the equality operator of keys
 	joined text;
 BEGIN
 	IF name IS NULL OR customers IS NULL THEN
@@ -72,12 +98,30 @@ BEGIN
 		END IF;
 		SELECT attname INTO customer_key FROM pg_attribute WHERE attrelid = customers AND attnum = key_attnums[1];
 	END IF;
-	SELECT format_type(atttypid, NULL) INTO key_type
+	SELECT atttypid, format_type(atttypid, -1) INTO key_oid, key_type
 	  FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped;
 	IF key_type IS NULL THEN
 		RAISE EXCEPTION 'column "%" of table % does not exist', customer_key, customers
 			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
 	END IF;
+
+	IF (SELECT typtype = 'c' OR typcategory = 'A' FROM pg_type WHERE oid = key_oid) THEN
+		RAISE EXCEPTION 'a customer key can''t be of type %', key_type
+			USING ERRCODE = 'feature_not_supported', HINT = 'Name a column of a scalar type.';
+	END IF;
+	IF (SELECT relkind FROM pg_class WHERE oid = customers) = 'r'
+	   AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+	                    WHERE i.indrelid = customers AND a.attname = customer_key AND i.indnkeyatts = 1
+	                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) THEN
+		RAISE EXCEPTION 'column "%" of table % is not unique', customer_key, customers
+			USING ERRCODE = 'invalid_table_definition',
+			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
+	END IF;
+	eq := loyalty.equality_operator(key_oid);
+	-- a key that is named like a column of the views is called customer there
+	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
+		orders_change,amount_change,points,balance,posted,ordered_at,counted,terms,base,lifetime_value,orders,
+		first_order_at,last_order_at,joined_at,tenure,average_order}'::name[]) THEN 'customer' ELSE customer_key END;
 
 	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = name) THEN
 		RAISE EXCEPTION 'schema "%" already exists', name
@@ -189,6 +233,7 @@ BEGIN
 		orders_change int NOT NULL,
 		amount_change numeric NOT NULL,
 		points_change numeric NOT NULL,
+		joined_at timestamptz,
 		PRIMARY KEY (customer, source, order_key, revision)
 	);
 	COMMENT ON TABLE %1$I.ledger IS 'posted entries, numbered per customer; append-only';
@@ -212,7 +257,7 @@ BEGIN
 		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.tier
 		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
-	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE OF time_zone, joined_at, customers ON %1$I.program
+	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.program
 		FOR EACH ROW EXECUTE FUNCTION loyalty.check_program();
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.earning_rule
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
@@ -224,6 +269,18 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_rule
+		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
+	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
+		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
 	$sql$, name, key_type);
 
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
@@ -237,13 +294,13 @@ BEGIN
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.entry, (e.accrual).*
-	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry,
+	       e.amount, e.base, e.entry, e.joined_at, (e.accrual).*
+	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry, %5$s AS joined_at,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, %5$s, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
-	                                               WHERE l.customer = j.customer
+	                                               WHERE l.customer %7$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
 	                              j.at, j.source, j.order_key, j.counted, j.amount, j.base) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
@@ -251,13 +308,13 @@ BEGIN
 	                  FROM %1$I.journal r
 	                WINDOW recording AS (PARTITION BY r.customer
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
-	          LEFT JOIN %1$I.account a ON a.customer = j.customer
-	          LEFT JOIN %3$s new ON new.%4$I = j.customer
+	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
+	          LEFT JOIN %3$s new ON new.%4$I %7$s j.customer
 	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
 	CREATE VIEW %1$I.entries AS
-	SELECT customer AS %4$I, entry, source, order_key, revision,
+	SELECT customer AS %8$I, entry, source, order_key, revision,
 	       CASE revision WHEN 1 THEN at ELSE recorded_at END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
@@ -286,13 +343,13 @@ BEGIN
 	       CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
 	       CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
 	  FROM %3$s new
-	  LEFT JOIN %1$I.account a ON a.customer = new.%4$I
+	  LEFT JOIN %1$I.account a ON a.customer %7$s new.%4$I
 	  LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer = new.%4$I;
+	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %7$s new.%4$I;
 	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
 
 	CREATE VIEW %1$I.members AS
-	SELECT s.customer AS %4$I,
+	SELECT s.customer AS %8$I,
 	       loyalty.tier_for(%6$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
 	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
@@ -307,9 +364,9 @@ BEGIN
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
-			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer = $1)
+			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %7$s $1)
 			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
-			       WHERE e.%4$I = $1 AND e.effective_at <= $2) END
+			       WHERE e.%8$I %7$s $1 AND e.effective_at <= $2) END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
 	'points of a customer: all that is recorded, or what was effective at a moment';
@@ -319,7 +376,7 @@ BEGIN
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
-		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%4$I = $1 AND x.effective_at <= $2),
+		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%8$I %7$s $1 AND x.effective_at <= $2),
 		o AS (SELECT DISTINCT ON (source, order_key) ordered_at, counted
 		        FROM e ORDER BY source, order_key, revision DESC)
 		SELECT loyalty.tier_for(%6$L::regclass, p.terms,
@@ -330,25 +387,12 @@ BEGIN
 		                        (SELECT min(ordered_at) FROM o WHERE counted),
 		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
 		  FROM %3$s new CROSS JOIN %1$I.program p
-		 WHERE new.%4$I = $1
+		 WHERE new.%4$I %7$s $1
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
 	'tier of a customer at a moment, by what was effective then and the present tiers';
-
-	CREATE FUNCTION %1$I.post_batch(after %2$s, batch int, OUT last %2$s, OUT posted bigint)
-	LANGUAGE plpgsql SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-	AS $fn$
-	BEGIN
-		SELECT p.last, p.posted INTO last, posted
-		  FROM loyalty.post_batch(%1$L, after::text, batch) p;
-	END
-	$fn$;
-	COMMENT ON FUNCTION %1$I.post_batch(%2$s, int) IS
-	'post the entries of the next customers after a key; used by loyalty.post';
-	REVOKE EXECUTE ON FUNCTION %1$I.post_batch(%2$s, int) FROM PUBLIC;
 	$sql$, name, key_type, customers, customer_key, coalesce(joined, 'NULL::timestamptz'),
-	   format('%I.program', name));
+	   format('%I.program', name), eq, key_column);
 END
 $$;
 COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
@@ -362,11 +406,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
+	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
 	 WHERE t.tgfoid = 'loyalty.record'::regproc
-	   AND t.tgargs = convert_to(program::text, getdatabaseencoding()) || '\x00'::bytea
-	              || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea
+	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || '\x00'::bytea
+	            ELSE t.tgargs = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END
 $$;
-COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source';
+COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source, or of all sources of a program';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void
@@ -379,16 +424,15 @@ DECLARE
 	t record;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	EXECUTE format('SELECT count(*), count(DISTINCT customer)
-	                  FROM (SELECT customer FROM %1$I.ledger UNION ALL SELECT customer FROM %1$I.journal) e', program)
-	   INTO entries, customers;
 	IF NOT coalesce(force, false) THEN
+		EXECUTE format('SELECT count(*), count(DISTINCT customer)
+		                  FROM (SELECT customer FROM %1$I.ledger UNION ALL SELECT customer FROM %1$I.journal) e', program)
+		   INTO entries, customers;
 		RAISE EXCEPTION 'program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
 	END IF;
-	FOR t IN EXECUTE format('SELECT x.* FROM %I.source s CROSS JOIN LATERAL loyalty.source_triggers($1, s.source) x', program)
-		USING program
+	FOR t IN SELECT * FROM loyalty.source_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -399,3 +443,32 @@ ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = war
 COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
 'delete a program with all its points; refuses without force';
 
+-- All of a program belongs to one role: its expressions run as that role.
+CREATE FUNCTION loyalty.change_owner(program name, owner regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF owner IS NULL THEN
+		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	FOR command IN
+		SELECT format('ALTER %s %I.%I OWNER TO %s',
+		              CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, program, c.relname, owner)
+		  FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind IN ('r', 'p', 'v', 'c')
+		UNION ALL
+		SELECT format('ALTER FUNCTION %s OWNER TO %s', p.oid::regprocedure, owner)
+		  FROM pg_proc p WHERE p.pronamespace = to_regnamespace(quote_ident(program))
+		UNION ALL
+		SELECT format('ALTER SCHEMA %I OWNER TO %s', program, owner)
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.change_owner(name, regrole) IS
+'give the schema of a program and all in it to a role, which its expressions then run as';

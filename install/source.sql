@@ -104,13 +104,21 @@ AS $$
 DECLARE
 	key_type regtype;
 	key_columns int;
-	src int;
-	active boolean;
+	zone text;
+	src record;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR amount IS NULL OR counts_when IS NULL THEN
 		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF (SELECT relpersistence FROM pg_class WHERE oid = "table") = 't' THEN
+		RAISE EXCEPTION 'temporary table "%" can''t be tracked', "table"
+			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their orders.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_partition_tree("table") t JOIN pg_class c ON c.oid = t.relid AND c.relkind = 'f') THEN
+		RAISE EXCEPTION 'table "%" has a partition that is a foreign table', "table"
+			USING ERRCODE = 'wrong_object_type', HINT = 'Its orders are written on another server: track them there.';
 	END IF;
 	IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = "table") THEN
 		RAISE EXCEPTION '"%" is not a table', "table"
@@ -128,6 +136,7 @@ BEGIN
 		END IF;
 	END IF;
 
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	SELECT a.atttypid INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 
@@ -135,28 +144,35 @@ BEGIN
 	-- next snapshot sees all orders that the triggers will not
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
 
-	customer := loyalty.canonical_expression(customer, "table", NULL, key_type, 'customer');
-	at := loyalty.canonical_expression(at, "table", NULL, 'timestamptz', 'at');
-	amount := loyalty.canonical_expression(amount, "table", NULL, 'numeric', 'amount');
-	counts_when := loyalty.canonical_expression(counts_when, "table", NULL, 'boolean', 'counts_when');
-	order_key := loyalty.canonical_expression(order_key, "table", NULL, 'text', 'order_key');
+	customer := loyalty.canonical_expression(customer, "table", NULL, key_type, 'customer', zone);
+	at := loyalty.canonical_expression(at, "table", NULL, 'timestamptz', 'at', zone);
+	amount := loyalty.canonical_expression(amount, "table", NULL, 'numeric', 'amount', zone);
+	counts_when := loyalty.canonical_expression(counts_when, "table", NULL, 'boolean', 'counts_when', zone);
+	order_key := loyalty.canonical_expression(order_key, "table", NULL, 'text', 'order_key', zone);
 
-	EXECUTE format('SELECT s.source, s.active FROM %I.source s WHERE s.relation = $1', program)
-	   INTO src, active USING "table";
-	IF active THEN
+	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1', program) INTO src USING "table";
+	IF src.active THEN
 		RAISE EXCEPTION 'table % is already tracked by the program "%"', "table", program
 			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
 	END IF;
-	EXECUTE format('SELECT coalesce($1, max(source) + 1, 1) FROM %I.source', program) INTO src USING src;
+	-- what is recorded of the table is known by these
+	IF src.source IS NOT NULL AND (src.order_key, src.customer) IS DISTINCT FROM (order_key, customer) THEN
+		RAISE EXCEPTION 'the orders of table % are recorded with another order_key or customer', "table"
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = format('They are order_key => %L, customer => %L.', src.order_key, src.customer),
+			      HINT = 'Track the table with these again.';
+	END IF;
+	IF src.source IS NULL THEN
+		EXECUTE format('SELECT coalesce(max(source), 0) + 1 AS source FROM %I.source', program) INTO src;
+	END IF;
 	EXECUTE format('INSERT INTO %I.source (source, relation, customer, at, amount, counts_when, order_key)
 	                VALUES ($1, $2, $3, $4, $5, $6, $7)
-	                ON CONFLICT (source) DO UPDATE SET customer = excluded.customer, at = excluded.at,
-	                    amount = excluded.amount, counts_when = excluded.counts_when,
-	                    order_key = excluded.order_key, active = true', program)
-		USING src, "table", customer, at, amount, counts_when, order_key;
+	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
+	                    counts_when = excluded.counts_when, active = true', program)
+		USING src.source, "table", customer, at, amount, counts_when, order_key;
 	-- the rules must fit this table, too
 	EXECUTE format('UPDATE %I.earning_rule SET points = points', program);
-	PERFORM loyalty.create_triggers(program, src, "table");
+	PERFORM loyalty.create_triggers(program, src.source, "table");
 
 	IF NOT backfill THEN
 		RETURN 0;

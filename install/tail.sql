@@ -11,3 +11,5 @@ REVOKE EXECUTE ON FUNCTION loyalty.create_triggers(name, int, regclass) FROM PUB
 REVOKE EXECUTE ON PROCEDURE loyalty.post(name, int) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.post_batch(name, text, int) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.record_table(name, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION loyalty.change_owner(name, regrole) FROM PUBLIC;

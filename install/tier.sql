@@ -12,7 +12,7 @@ CREATE FUNCTION loyalty.tier_for(program regclass, terms int, spend numeric, ord
                                  first_order_at timestamptz, last_order_at timestamptz,
                                  at timestamptz)
 RETURNS text
-LANGUAGE c STABLE PARALLEL SAFE
+LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'loyalty_tier_for';
 COMMENT ON FUNCTION loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz) IS
 'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
@@ -35,7 +35,7 @@ COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order, and of the
 CREATE FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
 	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)
 RETURNS internal
-LANGUAGE c STABLE PARALLEL SAFE
+LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'loyalty_accrue_transition';
 COMMENT ON FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
 	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)
@@ -43,7 +43,7 @@ COMMENT ON FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, 
 
 CREATE FUNCTION loyalty.accrue_final(internal)
 RETURNS loyalty.accrual
-LANGUAGE c STABLE PARALLEL SAFE
+LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'loyalty_accrue_final';
 COMMENT ON FUNCTION loyalty.accrue_final(internal) IS 'final function of loyalty.accrue';
 
@@ -58,7 +58,8 @@ CREATE AGGREGATE loyalty.accrue(
 	SFUNC = loyalty.accrue_transition,
 	STYPE = internal,
 	FINALFUNC = loyalty.accrue_final,
-	FINALFUNC_MODIFY = READ_ONLY
+	FINALFUNC_MODIFY = READ_ONLY,
+	PARALLEL = RESTRICTED
 );
 COMMENT ON AGGREGATE loyalty.accrue(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz,
 	timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric) IS

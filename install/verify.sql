@@ -3,7 +3,7 @@
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
-CREATE FUNCTION loyalty.verify(program name)
+CREATE FUNCTION loyalty.verify_program(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -15,14 +15,69 @@ DECLARE
 	tiers text;
 	p record;
 	rel regclass;
+	eq text;
 	v_terms int;
 	exact_bounds boolean;
+	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+
+	-- the triggers that keep the program's own tables
+	RETURN QUERY
+	SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %I.%I', t.trigger, program, t.relation)
+	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'), ('earning_rule', 'check_values'),
+	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
+	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
+	               ('source', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed')) t (relation, trigger)
+	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
+	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
+	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
+
+	-- the terms in force are those that rules, tiers and settings say
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
+		  FROM %1$I.program p
+		 WHERE p.terms IS DISTINCT FROM (SELECT max(terms) FROM %1$I.terms)
+		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = p.terms AND t.points_scale = p.points_scale
+		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
+		    OR EXISTS ((SELECT name, points, applies_when FROM %1$I.earning_rule
+		                EXCEPT SELECT name, points, applies_when FROM %1$I.terms_rule r WHERE r.terms = p.terms)
+		               UNION ALL
+		               (SELECT name, points, applies_when FROM %1$I.terms_rule r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, points, applies_when FROM %1$I.earning_rule))
+		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms)
+		               UNION ALL
+		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
+		$sql$, program);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
+		  FROM (SELECT customer, order_key, terms FROM %1$I.ledger
+		        UNION ALL SELECT customer, order_key, terms FROM %1$I.journal) e
+		 WHERE NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = e.terms)
+		$sql$, program);
+	IF FOUND THEN
+		RETURN;		-- nothing of the rest can be computed
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
+		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
+		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
+		 GROUP BY e.source
+		$sql$, program);
 
 	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
 	LOOP
+		IF NOT EXISTS (SELECT FROM pg_class WHERE oid = s.relation) THEN
+			RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
+				format('source %s, was relation %s; call loyalty.untrack(%L, %s)', s.source, s.relation::oid, program, s.relation::oid);
+			CONTINUE;
+		END IF;
+
 		-- every tracked table has its triggers, enabled, on every partition
 		FOR rel IN SELECT r FROM (SELECT relid AS r FROM pg_partition_tree(s.relation) UNION SELECT s.relation) x
 		LOOP
@@ -40,16 +95,20 @@ BEGIN
 		  INTO base
 		  FROM (SELECT t AS x FROM loyalty.terms_of(program) t) v;
 		RETURN QUERY EXECUTE format($sql$
-			WITH live AS (
+			WITH rows AS (
 				SELECT purchase.customer, (%3$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
-				       CASE coalesce(r.terms, $2) %7$s END AS base
+				       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL
+				            THEN CASE coalesce(r.terms, $2) %7$s END END AS base
 				  FROM %2$s AS new
-				  CROSS JOIN LATERAL (SELECT %4$s AS customer, %5$s AS at, %6$s AS amount) AS purchase
-				  LEFT JOIN %1$I.recorded_orders r ON r.customer = purchase.customer AND r.source = $1
-				                                  AND r.order_key = (%3$s)::text
-				 WHERE (%8$s) AND purchase.customer IS NOT NULL AND purchase.at IS NOT NULL
-				   AND purchase.amount IS NOT NULL AND (%3$s) IS NOT NULL
-				   AND (NOT $3 OR (isfinite(purchase.at) AND purchase.amount::text NOT IN ('NaN', 'Infinity', '-Infinity')))),
+				  CROSS JOIN LATERAL (SELECT (%8$s) AS it_does) AS counts
+				  CROSS JOIN LATERAL (SELECT (%4$s) AS customer, CASE WHEN counts.it_does THEN (%5$s) END AS at,
+				                             CASE WHEN counts.it_does THEN (%6$s) END AS amount) AS purchase
+				  LEFT JOIN %1$I.recorded_orders r ON r.customer %9$s purchase.customer AND r.source = $1
+				                                  AND r.order_key = (%3$s)::text),
+			live AS (
+				SELECT * FROM rows
+				 WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND amount IS NOT NULL
+				   AND (NOT $3 OR (isfinite(at) AND %10$s AND %11$s))),
 			twice AS (
 				SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
 			SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
@@ -62,41 +121,45 @@ BEGIN
 			              r.amount, r.at, r.base, l.amount, l.at, l.base)
 			  FROM live l
 			  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1) r
-			    ON r.customer = l.customer AND r.order_key = l.order_key
+			    ON r.customer %9$s l.customer AND r.order_key = l.order_key
 			 WHERE (l.order_key IS NULL AND r.counted)
 			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base))
 			UNION ALL
 			SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-			$sql$, program, s.relation, s.order_key, s.customer, s.at, s.amount, base, s.counts_when)
+			$sql$, program, s.relation, s.order_key, s.customer, s.at, s.amount, base, s.counts_when, eq,
+			format(finite, 'amount'), format(finite, 'base'))
 			USING s.source, p.terms, p.on_invalid = 'skip';
 	END LOOP;
 
-	-- entries of an order: revisions without gap, changes that add up to the state
+	-- the entries of an order are a chain: each revision once, each with the
+	-- change that it makes, all under the terms and the tier of the first
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'revisions of an order have a gap'::text, e.customer::text, e.order_key::text,
-		       format('%%s entries, last revision %%s', count(*), max(e.revision))
-		  FROM (SELECT customer, source, order_key, revision FROM %1$I.ledger
-		        UNION ALL SELECT customer, source, order_key, revision FROM %1$I.journal) e
-		 GROUP BY e.customer, e.source, e.order_key
-		HAVING count(*) <> max(e.revision) OR min(e.revision) <> 1
-		$sql$, program);
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'entries of an order do not add up'::text, e.customer::text, e.order_key::text,
-		       format('amount %%s of %%s, points %%s of %%s, orders %%s',
-		              sum(e.amount_change), max(e.amount) FILTER (WHERE e.is_last),
-		              sum(e.points_change), max(e.points) FILTER (WHERE e.is_last), sum(e.orders_change))
-		  FROM (SELECT x.*, x.revision = max(x.revision) OVER (PARTITION BY x.customer, x.source, x.order_key) AS is_last
-		          FROM (SELECT customer, source, order_key, revision, counted, amount, points,
-		                       amount_change, points_change, orders_change, multiplier FROM %1$I.ledger
+		SELECT CASE WHEN e.revision <> e.n THEN 'revisions of an order have a gap'
+		            WHEN e.amount_change <> e.amount - e.amount_before OR e.points_change <> e.points - e.points_before
+		                 OR e.orders_change <> e.counted::int - e.counted_before THEN 'entries of an order do not add up'
+		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
+		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
+		                 OR e.tier IS DISTINCT FROM e.first_tier THEN 'terms of an order have changed'
+		            ELSE 'entries of an order are not in the order of their recording' END,
+		       e.customer::text, e.order_key::text,
+		       format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', e.revision, e.entry, e.amount,
+		              e.amount_change, e.points, e.points_change)
+		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
+		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
+		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.entry) OVER w AS entry_before,
+		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
+		               first_value(x.multiplier) OVER w AS first_multiplier
+		          FROM (SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
+		                       amount_change, points_change, orders_change, multiplier, tier FROM %1$I.ledger
 		                UNION ALL
-		                SELECT customer, source, order_key, revision, counted, amount, points,
-		                       amount_change, points_change, orders_change, multiplier FROM %1$I.unposted) x) e
-		 GROUP BY e.customer, e.source, e.order_key
-		HAVING sum(e.amount_change) <> max(e.amount) FILTER (WHERE e.is_last)
-		    OR sum(e.points_change) <> max(e.points) FILTER (WHERE e.is_last)
-		    OR sum(e.orders_change) <> (bool_or(e.counted) FILTER (WHERE e.is_last))::int
-		    OR min(e.multiplier) <> max(e.multiplier)
-		    OR (NOT bool_or(e.counted) FILTER (WHERE e.is_last) AND sum(e.points_change) <> 0)
+		                SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
+		                       amount_change, points_change, orders_change, multiplier, tier FROM %1$I.unposted) x
+		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
+		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
+		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
+		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
+		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
+		    OR e.recorded_at <= e.recorded_before OR e.entry <= e.entry_before
 		$sql$, program);
 
 	-- points = base times multiplier, rounded as the terms say
@@ -134,10 +197,10 @@ BEGIN
 		RETURN QUERY EXECUTE format($sql$
 			WITH e AS MATERIALIZED (
 				SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-				       amount_change, orders_change, points_change FROM %1$I.ledger
+				       amount_change, orders_change, points_change, joined_at FROM %1$I.ledger
 				UNION ALL
 				SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-				       amount_change, orders_change, points_change FROM %1$I.unposted),
+				       amount_change, orders_change, points_change, joined_at FROM %1$I.unposted),
 			stood AS (
 				SELECT customer, entry AS since, counted, at,
 				       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
@@ -145,7 +208,7 @@ BEGIN
 			bounds AS (
 				SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
 				  FROM e n
-				  LEFT JOIN stood o ON o.customer = n.customer AND o.counted
+				  LEFT JOIN stood o ON o.customer %4$s n.customer AND o.counted
 				                   AND o.since < n.entry AND (o.until IS NULL OR o.until >= n.entry)
 				 WHERE %3$L AND n.revision = 1 AND n.customer IN (SELECT customer FROM stood)
 				 GROUP BY n.customer, n.entry)
@@ -161,19 +224,18 @@ BEGIN
 			                  FROM e
 			                WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
 			                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
-			          LEFT JOIN bounds b ON b.customer = raw.customer AND b.entry = raw.entry
-			          LEFT JOIN %1$I.standing st ON st.customer = raw.customer
+			          LEFT JOIN bounds b ON b.customer %4$s raw.customer AND b.entry = raw.entry
 			          CROSS JOIN LATERAL (
 			               SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
 			                      coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
 			                      coalesce(raw.points_before, 0) AS points_earned,
-			                      loyalty.calendar_tenure(st.joined_at, raw.at, $2) AS tenure,
+			                      loyalty.calendar_tenure(raw.joined_at, raw.at, $2) AS tenure,
 			                      CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
 			                      CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
 			         WHERE raw.revision = 1 AND raw.terms = $1) h
 			  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
 			 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
-			$sql$, program, coalesce(tiers, 'WHEN false THEN '''''), exact_bounds) USING v_terms, p.time_zone;
+			$sql$, program, coalesce(tiers, 'WHEN false THEN '''''), exact_bounds, eq) USING v_terms, p.time_zone;
 	END LOOP;
 
 	-- posted state is the fold of the ledger
@@ -190,11 +252,12 @@ BEGIN
 		               LEFT JOIN (SELECT customer, min(at) AS first_order_at, max(at) AS last_order_at
 		                            FROM (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
 		                                    FROM %1$I.ledger ORDER BY customer, source, order_key, revision DESC) x
-		                           WHERE counted GROUP BY customer) o ON o.customer = s.customer) l
-		    ON l.customer = a.customer
-		 WHERE (a.customer IS NULL OR a.entries <> 0 OR l.customer IS NOT NULL)
-		   AND a IS DISTINCT FROM l
-		$sql$, program);
+		                           WHERE counted GROUP BY customer) o ON o.customer %2$s s.customer) l
+		    ON l.customer %2$s a.customer
+		 WHERE CASE WHEN l.customer IS NULL THEN a.entries <> 0 OR a.spend <> 0 OR a.orders <> 0 OR a.points <> 0
+		                                         OR a.points_earned <> 0 OR a.first_order_at IS NOT NULL OR a.last_order_at IS NOT NULL
+		            ELSE a IS DISTINCT FROM l END
+		$sql$, program, eq);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry numbers of a customer are not unique'::text, customer::text, NULL::text, format('number %%s', entry)
 		  FROM %1$I.ledger GROUP BY customer, entry HAVING count(*) > 1
@@ -206,12 +269,21 @@ BEGIN
 		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s', m.points, coalesce(e.points, 0),
 		              m.spend, coalesce(e.spend, 0), m.orders, coalesce(e.orders, 0))
 		  FROM %1$I.standing m
-		  LEFT JOIN (SELECT %2$I AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
-		               FROM %1$I.entries GROUP BY 1) e ON e.customer = m.customer
+		  LEFT JOIN (SELECT %2$s AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
+		               FROM %1$I.entries GROUP BY 1) e ON e.customer %3$s m.customer
 		 WHERE m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
-		$sql$, program, p.customer_key);
+		$sql$, program,
+		(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = format('%I.entries', program)::regclass AND attnum = 1), eq);
 END
 $$;
+COMMENT ON FUNCTION loyalty.verify_program(name) IS
+'what loyalty.verify does, with the rights of the caller';
+
+-- As the owner of the program, whose expressions it evaluates.
+CREATE FUNCTION loyalty.verify(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_verify';
 COMMENT ON FUNCTION loyalty.verify(name) IS
 'recompute a program from its tracked tables and entries; one row per violation, none on a healthy program';
 

@@ -1,5 +1,6 @@
 -- Values that can't be counted with.
 \set VERBOSITY default
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA t_invalid;
 CREATE TABLE t_invalid.customers (customer_id int PRIMARY KEY);

@@ -1,4 +1,5 @@
 -- Points, tiers and time: by hand-computed numbers.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 CREATE SCHEMA t_points;

@@ -1,5 +1,6 @@
 -- Creating and dropping programs, and what is refused.
 \set VERBOSITY terse
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA t_program;
 CREATE TABLE t_program.customers (customer_id bigint PRIMARY KEY, created_at timestamptz);

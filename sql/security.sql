@@ -1,4 +1,5 @@
 -- Who may do what, and the rules that every function of the extension keeps.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 
 -- lint: members of the extension
@@ -48,7 +49,7 @@ SELECT customer_id, points FROM club.members;
 SELECT * FROM loyalty.verify('club');
 
 -- expressions run with the owner's rights and a fixed search_path
-CREATE FUNCTION t_security.who(numeric) RETURNS numeric LANGUAGE plpgsql AS $$
+CREATE FUNCTION t_security.who(numeric) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	IF current_user <> 'regress_loyalty_owner' OR current_setting('search_path') <> 'pg_catalog, pg_temp' THEN
 		RAISE 'ran as % with search_path %', current_user, current_setting('search_path');

@@ -1,4 +1,5 @@
 -- Tracking tables: expressions, backfill, untracking.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA t_track;
 CREATE TABLE t_track.customers (customer_id bigint PRIMARY KEY, created_at timestamptz);

@@ -359,6 +359,7 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 {
 	MemoryContext context;
 	Accrual    *accrual;
+	Terms	   *terms;
 	RecordedEntry entry;
 
 	if (!AggCheckCallContext(fcinfo, &context))
@@ -371,8 +372,12 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument %d of accrue must not be null", i)));
 
+	terms = terms_find(PG_GETARG_OID(ARG_PROGRAM), PG_GETARG_INT32(ARG_TERMS));
 	if (PG_ARGISNULL(ARG_STATE))
+	{
+		terms_check_reader(terms);
 		accrual = begin_aggregate(fcinfo, context);
+	}
 	else
 		accrual = (Accrual *) PG_GETARG_POINTER(ARG_STATE);
 	entry.source = PG_GETARG_INT32(ARG_SOURCE);
@@ -381,7 +386,7 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 	entry.counted = PG_GETARG_BOOL(ARG_COUNTED);
 	entry.amount = PG_GETARG_DATUM(ARG_AMOUNT);
 	entry.base = PG_GETARG_DATUM(ARG_BASE);
-	accrual_add(accrual, terms_find(PG_GETARG_OID(ARG_PROGRAM), PG_GETARG_INT32(ARG_TERMS)), &entry);
+	accrual_add(accrual, terms, &entry);
 	PG_RETURN_POINTER(accrual);
 }
 

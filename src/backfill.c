@@ -19,11 +19,12 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "owner.h"
 #include "program.h"
 #include "recorder.h"
 
@@ -83,9 +84,8 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	int64		seen = 0;
 	int64		written;
-	Oid			user;
-	int			sec;
-	int			nest;
+	AclResult	acl;
+	OwnerScope	scope;
 
 	if (root == NULL)
 		ereport(ERROR,
@@ -96,11 +96,22 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of loyalty program \"%s\"", program)));
 
+	acl = pg_class_aclcheck(relid, root->owner, ACL_SELECT);
+	if (acl != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the owner of loyalty program \"%s\" may not read table \"%s\"",
+						program, get_rel_name(relid)),
+				 errhint("Grant SELECT on the table to the role \"%s\".",
+						 GetUserNameFromId(root->owner, false))));
+	if (check_enable_rls(relid, root->owner, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row security hides orders of table \"%s\" from the owner of loyalty program \"%s\"",
+						get_rel_name(relid), program),
+				 errhint("Give the program to the owner of the table, or to a role with BYPASSRLS.")));
 	relations = find_all_inheritors(relid, AccessShareLock, NULL);
-	GetUserIdAndSecContext(&user, &sec);
-	SetUserIdAndSecContext(root->owner,
-						   sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	nest = expression_fix_search_path();
+	owner_enter(&scope, root->owner, true, root->time_zone);
 	PushActiveSnapshot(GetLatestSnapshot());
 	recorder = recorder_begin(root, RECORD_NEW, -1);
 	foreach(lc, relations)
@@ -110,12 +121,11 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 			continue;
 		table = program_tracked_table(lfirst_oid(lc), program, source);
-		if (table != NULL)
+		if (table != NULL && !table->stranger)
 			seen = put_relation(recorder, table, seen);
 	}
 	written = recorder_finish(recorder);
 	PopActiveSnapshot();
-	AtEOXact_GUC(true, nest);
-	SetUserIdAndSecContext(user, sec);
+	owner_leave(&scope);
 	PG_RETURN_INT64(written);
 }

@@ -20,13 +20,13 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "current.h"
+#include "owner.h"
 
 static SPIPlanPtr
 prepare(TrackedTable *table, RuleSet *set)
@@ -35,7 +35,7 @@ prepare(TrackedTable *table, RuleSet *set)
 	Oid			types[1] = {TEXTARRAYOID};
 	Oid			key_type = table->order_key.type;
 	SPIPlanPtr	plan;
-	int			nest = expression_fix_search_path();
+	int			nest = settings_begin(table->time_zone);
 
 	initStringInfo(&query);
 	appendStringInfo(&query,
@@ -62,7 +62,7 @@ prepare(TrackedTable *table, RuleSet *set)
 		elog(ERROR, "could not prepare the look-up of current orders: %s",
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
-	AtEOXact_GUC(true, nest);
+	settings_end(nest);
 	pfree(query.data);
 	return plan;
 }
@@ -77,6 +77,7 @@ current_orders(TrackedTable *table, Datum *keys, int count, int32 terms,
 {
 	RuleSet    *set = program_rules(table, terms);
 	Datum		array;
+	int			nest;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -87,10 +88,12 @@ current_orders(TrackedTable *table, Datum *keys, int count, int32 terms,
 
 	/* See what the statement did that fired the trigger. */
 	CommandCounterIncrement();
+	nest = settings_begin(table->time_zone);
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_execute_plan(set->current, &array, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look up current orders");
 	PopActiveSnapshot();
+	settings_end(nest);
 
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -4,9 +4,9 @@
  * Everything that a program is told as SQL (which amount, which orders count,
  * how many points, who is in a tier) is parsed by PostgreSQL's parser when it
  * is written, stored in a canonical text in which every name is qualified, and
- * evaluated by PostgreSQL's executor.  The canonical text is always read under
- * the search_path pg_catalog, so that nobody's search_path changes its meaning,
- * and it is valid SQL wherever "new" is the tracked row and "purchase" or
+ * evaluated by PostgreSQL's executor.  The canonical text is written, read and
+ * evaluated under fixed settings (see owner.c), so that nobody's search_path or
+ * DateStyle changes its meaning, and it is valid SQL wherever "new" is the tracked row and "purchase" or
  * "metrics" are the facts: verify() and the backfill use it as it is.
  */
 #include "postgres.h"
@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "expression.h"
+#include "owner.h"
 
 #define PREFIX "SELECT "
 
@@ -149,7 +150,9 @@ only_expression(List *raw)
 			select->withClause == NULL)
 		{
 			target = linitial_node(ResTarget, select->targetList);
-			if (target->name == NULL && target->indirection == NIL)
+			if (target->name == NULL && target->indirection == NIL &&
+				!(IsA(target->val, ColumnRef) &&
+				  IsA(llast(((ColumnRef *) target->val)->fields), A_Star)))
 				return target->val;
 		}
 	}
@@ -178,6 +181,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	Node	   *coerced;
 	List	   *names = NIL;
 	Oid			source_type;
+	bool		is_local_time;
 
 	callback.callback = parse_error_context;
 	callback.arg = &pc;
@@ -215,6 +219,8 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 
 	/* Order keys become text, whatever they are: that takes an explicit cast. */
 	source_type = exprType(expr);
+	is_local_time = scope.time_zone != NULL && type == TIMESTAMPTZOID &&
+		(source_type == DATEOID || source_type == TIMESTAMPOID);
 	coerced = coerce_to_target_type(pstate, expr, source_type, type, -1,
 									type == TEXTOID ? COERCION_EXPLICIT : COERCION_ASSIGNMENT,
 									COERCE_EXPLICIT_CAST, -1);
@@ -232,12 +238,20 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 				 errdetail("The text of a value of type %s does.", format_type_be(source_type)),
 				 errhint("Convert it explicitly, for example to a number with extract(epoch from ...)."),
 				 parser_errposition(pstate, exprLocation(expr))));
+	if (contain_volatile_functions(coerced))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("volatile functions are not allowed in a loyalty expression"),
+				 errdetail("The same order must always be worth the same."),
+				 errhint("If the function has no side effect and gives the same result for the same row, declare it STABLE or IMMUTABLE."),
+				 parser_errposition(pstate, exprLocation(expr))));
 	*natural_type = source_type;
 
 	if (canonical != NULL)
 	{
 		PlannedStmt *fake = makeNode(PlannedStmt);
-		int			nest = expression_fix_search_path();
+		bool		is_key = type == TEXTOID;
+		int			nest = settings_begin(NULL);
 
 		/*
 		 * The order key is stored before its cast to text, so that a look-up
@@ -245,10 +259,14 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 		 */
 		assign_expr_collations(pstate, expr);
 		fake->rtable = pstate->p_rtable;
-		*canonical = deparse_expression(type == TEXTOID ? expr : coerced,
+		*canonical = deparse_expression(is_key || is_local_time ? expr : coerced,
 										deparse_context_for_plan_tree(fake, names),
 										true, false);
-		AtEOXact_GUC(true, nest);
+		/* Local times are those of the program's zone, not of the session's. */
+		if (is_local_time)
+			*canonical = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
+								  quote_literal_cstr(scope.time_zone), *canonical);
+		settings_end(nest);
 	}
 
 	if (row != NULL)
@@ -260,14 +278,20 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	return coerced;
 }
 
+/*
+ * Parse what a user wrote, under his settings but for the time zone, which is
+ * the program's, and return it in canonical text.
+ */
 char *
 expression_canonical(const char *text, ExpressionScope scope, Oid type,
 					 const char *what)
 {
 	char	   *canonical;
 	Oid			natural_type;
+	int			nest = settings_begin_time_zone(scope.time_zone);
 
 	(void) parse_internal(text, scope, type, what, &canonical, &natural_type);
+	settings_end(nest);
 	return canonical;
 }
 
@@ -296,17 +320,18 @@ expression_compile(const char *text, ExpressionScope scope, Oid type,
 {
 	Expression	result;
 	Node	   *expr;
-	int			nest = expression_fix_search_path();
+	int			nest = settings_begin(scope.time_zone);
 
 	expr = parse_internal(text, scope, type, what, NULL, &result.type);
-	AtEOXact_GUC(true, nest);
 	result.user_functions = user_function_walker(expr, NULL);
+	result.needs_settings = result.user_functions || contain_mutable_functions(expr);
 	if (OidIsValid(scope.row))
 		ChangeVarNodes(expr, 2, INNER_VAR, 0);
 	else
 		ChangeVarNodes(expr, 1, INNER_VAR, 0);
 	result.planned = expression_planner((Expr *) expr);
 	result.state = ExecInitExpr(result.planned, NULL);
+	settings_end(nest);
 	result.in_use = InvalidLocalTransactionId;
 	return result;
 }
@@ -337,26 +362,24 @@ expression_evaluate(Expression *expression, ExprContext *econtext, bool *isnull)
 	return result;
 }
 
-/*
- * Set the search_path that canonical texts are read and run under.  Undo with
- * AtEOXact_GUC(true, result).
- */
-int
-expression_fix_search_path(void)
-{
-	int			nest = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return nest;
-}
-
 PG_FUNCTION_INFO_V1(loyalty_canonical_expression);
+
+/* A relation whose columns an expression may name. */
+static Oid
+relation_argument(FunctionCallInfo fcinfo, int argument)
+{
+	Oid			relid = PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
+
+	if (OidIsValid(relid) && get_rel_relkind(relid) == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return relid;
+}
 
 /*
  * canonical_expression(expression text, row regclass, facts regclass,
- *                      type regtype, what text) returns text
+ *                      type regtype, what text, time_zone text) returns text
  */
 Datum
 loyalty_canonical_expression(PG_FUNCTION_ARGS)
@@ -369,8 +392,13 @@ loyalty_canonical_expression(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("type and description must not be null")));
-	scope.row = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
-	scope.facts = PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2);
+	scope.row = relation_argument(fcinfo, 1);
+	scope.facts = relation_argument(fcinfo, 2);
+	scope.time_zone = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+	if (!get_typisdefined(PG_GETARG_OID(3)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type with OID %u does not exist", PG_GETARG_OID(3))));
 	PG_RETURN_TEXT_P(cstring_to_text(
 									 expression_canonical(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope,
 														  PG_GETARG_OID(3),

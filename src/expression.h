@@ -16,6 +16,7 @@ typedef struct ExpressionScope
 {
 	Oid			row;
 	Oid			facts;
+	const char *time_zone;		/* of dates and local times; or NULL */
 } ExpressionScope;
 
 /*
@@ -27,6 +28,7 @@ typedef struct Expression
 	ExprState  *state;
 	Expr	   *planned;
 	bool		user_functions; /* calls functions that aren't built in */
+	bool		needs_settings; /* its value may depend on settings */
 	LocalTransactionId in_use;	/* transaction that is evaluating it */
 	Oid			type;			/* before the cast to the type asked for */
 } Expression;
@@ -37,6 +39,5 @@ extern Expression expression_compile(const char *text, ExpressionScope scope,
 									 Oid type, const char *what);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,
 								 bool *isnull);
-extern int	expression_fix_search_path(void);
 
 #endif							/* LOYALTY_EXPRESSION_H */

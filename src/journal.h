@@ -24,6 +24,20 @@ typedef enum EntryColumn
 	ENTRY_COLUMNS
 } EntryColumn;
 
+/* Columns of the ledger behind them. */
+enum
+{
+	LEDGER_ENTRY = ENTRY_COLUMNS,
+	LEDGER_TIER,
+	LEDGER_MULTIPLIER,
+	LEDGER_POINTS,
+	LEDGER_ORDERS_CHANGE,
+	LEDGER_AMOUNT_CHANGE,
+	LEDGER_POINTS_CHANGE,
+	LEDGER_JOINED_AT,
+	LEDGER_COLUMNS
+};
+
 /* The primary key of both tables is their first columns, in order. */
 #define ENTRY_KEYS (ENTRY_REVISION + 1)
 

@@ -8,9 +8,9 @@
  *
  * The entries of a customer are folded in the order they were recorded (see
  * accrual.c), written to the ledger, deleted from the journal, and added to the
- * account, all in one transaction.  Journal and ledger are accessed directly,
- * as in journal.c, since they refuse every change by SQL; the caller needs the
- * right to insert into the ledger, which a program's owner has.
+ * account, all in one transaction, as the program's owner.  Journal and ledger
+ * are accessed directly, as in journal.c, since they refuse every change by SQL.
+ * Who has been granted DELETE on the journal may post, and nothing else by it.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -36,27 +37,17 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "accrual.h"
 #include "compat.h"
 #include "journal.h"
+#include "layout.h"
 #include "order.h"
+#include "owner.h"
 #include "program.h"
-
-/* Columns of the ledger behind those that it has in common with the journal. */
-enum
-{
-	LEDGER_ENTRY = ENTRY_COLUMNS,
-	LEDGER_TIER,
-	LEDGER_MULTIPLIER,
-	LEDGER_POINTS,
-	LEDGER_ORDERS_CHANGE,
-	LEDGER_AMOUNT_CHANGE,
-	LEDGER_POINTS_CHANGE,
-	LEDGER_COLUMNS
-};
 
 #define LEDGER_BATCH 500
 
@@ -95,6 +86,7 @@ typedef struct Poster
 {
 	const char *program;		/* quoted */
 	Oid			program_relid;
+	Oid			owner;
 	EntryTable	journal;
 	EntryTable	ledger;
 	IndexInfo  *ledger_index_info;
@@ -104,6 +96,7 @@ typedef struct Poster
 	char		key_align;
 	FmgrInfo	compare;
 	Oid			collation;
+	char	   *operators[3];	/* =, >= and <= of customers as SQL */
 
 	MemoryContext batch;		/* lives as long as the batch */
 	MemoryContext customer;		/* reset with each customer */
@@ -121,6 +114,23 @@ typedef struct Poster
 	MemoryContext out_context;	/* reset when they are written */
 	int			out_count;
 } Poster;
+
+/* An operator as SQL that means it under every search_path. */
+static char *
+qualified_operator(Oid op)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
+	Form_pg_operator form;
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", op);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
+}
 
 static int
 compare_customers(Poster *poster, Datum a, Datum b)
@@ -253,12 +263,13 @@ lock_accounts(Poster *poster)
 	resetStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT a.customer, a.entries, a.spend, a.orders, a.points_earned,"
-					 " a.first_order_at, a.last_order_at, (%s)::pg_catalog.timestamptz"
-					 " FROM %s.account a LEFT JOIN %s new ON new.%s = a.customer"
-					 " AND new.%s >= $2 AND new.%s <= $3"
-					 " WHERE a.customer = ANY ($1) AND a.customer >= $2 AND a.customer <= $3"
+					 " a.first_order_at, a.last_order_at, (%1$s)::pg_catalog.timestamptz"
+					 " FROM %2$s.account a LEFT JOIN %3$s new ON new.%4$s %5$s a.customer"
+					 " AND new.%4$s %6$s $2 AND new.%4$s %7$s $3"
+					 " WHERE a.customer %5$s ANY ($1) AND a.customer %6$s $2 AND a.customer %7$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
-					 joined_at, poster->program, relation, key, key, key);
+					 joined_at, poster->program, relation, key,
+					 poster->operators[0], poster->operators[1], poster->operators[2]);
 	execute(query.data, 3, types, values, NULL, SPI_OK_SELECT);
 	if (SPI_processed != poster->account_count)
 		ereport(ERROR,
@@ -399,6 +410,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, from->tts_values, ENTRY_COLUMNS * sizeof(Datum));
 	memset(slot->tts_isnull, false, LEDGER_COLUMNS * sizeof(bool));
+	for (int i = LEDGER_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true;		/* columns that users added */
 	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(number);
 	slot->tts_isnull[LEDGER_TIER] = accrual->tier == NULL;
 	slot->tts_values[LEDGER_TIER] = accrual->tier == NULL ? (Datum) 0 :
@@ -408,6 +421,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	slot->tts_values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(accrual->orders_change);
 	slot->tts_values[LEDGER_AMOUNT_CHANGE] = accrual->amount_change;
 	slot->tts_values[LEDGER_POINTS_CHANGE] = accrual->points_change;
+	slot->tts_isnull[LEDGER_JOINED_AT] = !accrual->has_joined;
+	slot->tts_values[LEDGER_JOINED_AT] = TimestampTzGetDatum(accrual->joined_at);
 	ExecStoreVirtualTuple(slot);
 
 	/* A copy of its own: what it is made of goes with the customer. */
@@ -636,15 +651,16 @@ update_accounts(Poster *poster)
 	values[TO_CUSTOMER] = poster->customers[poster->account_count - 1];
 	initStringInfo(&query);
 	appendStringInfo(&query,
-					 "UPDATE %s.account a SET version = a.version + 1, entries = a.entries + t.posted,"
+					 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + t.posted,"
 					 " spend = t.spend, orders = t.orders, points_earned = t.earned,"
 					 " points = a.points + t.points, first_order_at = t.first, last_order_at = t.last"
 					 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 					 " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
 					 " pg_catalog.unnest($7), pg_catalog.unnest($8))"
 					 " AS t (customer, posted, spend, orders, earned, points, first, last)"
-					 " WHERE a.customer = t.customer AND a.customer >= $9 AND a.customer <= $10",
-					 poster->program);
+					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $9 AND a.customer %4$s $10",
+					 poster->program, poster->operators[0], poster->operators[1],
+					 poster->operators[2]);
 	execute(query.data, ARGUMENTS, types, values, NULL, SPI_OK_UPDATE);
 	return posted;
 }
@@ -653,24 +669,42 @@ static void
 poster_begin(Poster *poster, const char *program)
 {
 	Oid			schema = get_namespace_oid(program, false);
-	Oid			ledger = program_relation(schema, "ledger");
-	AclResult	acl = pg_class_aclcheck(ledger, GetUserId(), ACL_INSERT);
+	Oid			journal = program_relation(schema, "journal");
+	AclResult	acl = pg_class_aclcheck(journal, GetUserId(), ACL_DELETE);
 	TypeCacheEntry *type;
 
 	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_TABLE, "ledger");
+		aclcheck_error(acl, OBJECT_TABLE, "journal");
+	poster->owner = layout_check_owner(schema);
 	poster->program = quote_identifier(program);
 	poster->program_relid = program_relation(schema, "program");
-	entry_table_open(&poster->journal, program_relation(schema, "journal"), RowExclusiveLock);
-	entry_table_open(&poster->ledger, ledger, RowExclusiveLock);
+	entry_table_open(&poster->journal, journal, RowExclusiveLock);
+	layout_check_entries(poster->journal.heap, false);
+	entry_table_open(&poster->ledger, program_relation(schema, "ledger"), RowExclusiveLock);
+	layout_check_entries(poster->ledger.heap, true);
 	poster->entry_slot = table_slot_create(poster->journal.heap, NULL);
 
 	poster->key_type = TupleDescAttr(RelationGetDescr(poster->journal.heap), 0)->atttypid;
+	if (TupleDescAttr(RelationGetDescr(poster->ledger.heap), 0)->atttypid != poster->key_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("journal and ledger of loyalty program %s have customers of different types",
+						poster->program)));
 	get_typlenbyvalalign(poster->key_type, &poster->key_length, &poster->key_by_value,
 						 &poster->key_align);
 	type = lookup_type_cache(poster->journal.index->rd_opcintype[0], TYPECACHE_CMP_PROC);
 	fmgr_info(type->cmp_proc, &poster->compare);
 	poster->collation = poster->journal.index->rd_indcollation[0];
+	for (int i = 0; i < lengthof(poster->operators); i++)
+	{
+		static const StrategyNumber strategies[] = {BTEqualStrategyNumber,
+		BTGreaterEqualStrategyNumber, BTLessEqualStrategyNumber};
+		Oid			opclass_type = poster->journal.index->rd_opcintype[0];
+		Oid			op = get_opfamily_member(poster->journal.index->rd_opfamily[0],
+											 opclass_type, opclass_type, strategies[i]);
+
+		poster->operators[i] = qualified_operator(op);
+	}
 
 	poster->batch = CurrentMemoryContext;
 	poster->customer = AllocSetContextCreate(poster->batch, "loyalty posted customer",
@@ -726,6 +760,9 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 	find_customers(&poster, after, PG_ARGISNULL(1), PG_GETARG_INT32(2));
 	if (poster.account_count > 0)
 	{
+		OwnerScope	scope;
+
+		owner_enter(&scope, poster.owner, true, NULL);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
 		lock_accounts(&poster);
@@ -733,6 +770,7 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 		post_entries(&poster);
 		posted = update_accounts(&poster);
 		SPI_finish();
+		owner_leave(&scope);
 		MemoryContextSwitchTo(old);
 		nulls[0] = false;
 		values[0] = CStringGetTextDatum(OidOutputFunctionCall(output,

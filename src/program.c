@@ -21,7 +21,6 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -29,6 +28,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "layout.h"
+#include "owner.h"
 #include "program.h"
 
 static List *tables = NIL;		/* of TrackedTable * */
@@ -45,7 +46,7 @@ relation_changed(Datum arg, Oid relid)
 		if (!OidIsValid(relid) || relid == table->relid ||
 			relid == table->root || relid == table->program_relid ||
 			relid == table->source_relid || relid == table->journal ||
-			relid == table->ledger)
+			relid == table->ledger || relid == table->purchase)
 			table->valid = false;
 	}
 }
@@ -92,10 +93,11 @@ compile(TrackedTable *table, const char *text, Oid facts, Oid type,
 		const char *what)
 {
 	MemoryContext old = MemoryContextSwitchTo(table->context);
-	ExpressionScope scope = {.row = table->relid,.facts = facts};
+	ExpressionScope scope = {.row = table->relid,.facts = facts,
+	.time_zone = table->time_zone};
 	Expression	result = expression_compile(text, scope, type, what);
 
-	table->user_functions |= result.user_functions;
+	table->needs_settings |= result.needs_settings;
 	MemoryContextSwitchTo(old);
 	return result;
 }
@@ -139,6 +141,12 @@ load_rules(TrackedTable *table, int32 terms)
 		Rule	   *rule = MemoryContextAllocZero(table->context, sizeof(Rule));
 		SPITupleTable *result = SPI_tuptable;
 
+		for (int c = 1; c <= 3; c++)
+			if (result_text(i, c) == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("the terms %d of loyalty program \"%s\" have a null in a rule",
+								terms, table->program)));
 		rule->name = copy_text(table->context, i, 1);
 		rule->always = strcmp(result_text(i, 3), "true") == 0;
 		appendStringInfo(&sum, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
@@ -160,25 +168,22 @@ load_rules(TrackedTable *table, int32 terms)
 	pfree(sum.data);
 }
 
-/* Enter SPI as the owner, with a snapshot of this moment. */
+/* Enter SPI as the owner, with fixed settings and a snapshot of this moment. */
 static void
-owner_begin(TrackedTable *table, Oid *user, int *sec)
+owner_begin(TrackedTable *table, OwnerScope *scope)
 {
-	GetUserIdAndSecContext(user, sec);
-	SetUserIdAndSecContext(table->owner,
-						   *sec | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	owner_enter(scope, table->owner, true, table->time_zone);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
 static void
-owner_end(Oid user, int sec)
+owner_end(OwnerScope *scope)
 {
 	PopActiveSnapshot();
 	SPI_finish();
-	SetUserIdAndSecContext(user, sec);
+	owner_leave(scope);
 }
 
 /*
@@ -190,23 +195,20 @@ program_source_relation(Oid schema, int32 source)
 {
 	TrackedTable table = {0};
 	StringInfoData query;
-	Relation	rel;
 	Oid			result = InvalidOid;
-	Oid			user;
-	int			sec;
+	OwnerScope	scope;
 
-	rel = relation_open(program_relation(schema, "source"), AccessShareLock);
-	table.owner = rel->rd_rel->relowner;
+	(void) program_relation(schema, "source");
+	table.owner = layout_check_owner(schema);
 	table.program = get_namespace_name(schema);
-	relation_close(rel, NoLock);
-	owner_begin(&table, &user, &sec);
+	owner_begin(&table, &scope);
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.source WHERE source = $1",
 					 quote_identifier(table.program));
 	read_configuration(&table, query.data, source);
 	if (SPI_processed == 1)
 		result = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(0, 1))));
-	owner_end(user, sec);
+	owner_end(&scope);
 	if (!OidIsValid(result))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -231,8 +233,7 @@ load_table(Oid relid, const char *program, int32 source)
 	Relation	rel;
 	MemoryContext old;
 	Oid			schema;
-	Oid			user;
-	int			sec;
+	OwnerScope	scope;
 
 	schema = get_namespace_oid(program, true);
 	if (!OidIsValid(schema))
@@ -251,10 +252,12 @@ load_table(Oid relid, const char *program, int32 source)
 	table->ledger = program_relation(schema, "ledger");
 	table->purchase = program_relation(schema, "purchase");
 
-	rel = relation_open(table->program_relid, AccessShareLock);
-	table->owner = rel->rd_rel->relowner;
+	table->owner = layout_check_owner(schema);
+	rel = relation_open(table->ledger, AccessShareLock);
+	layout_check_entries(rel, true);
 	relation_close(rel, NoLock);
 	rel = relation_open(table->journal, AccessShareLock);
+	layout_check_entries(rel, false);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
 	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
 	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
@@ -268,16 +271,17 @@ load_table(Oid relid, const char *program, int32 source)
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 	rel = relation_open(table->purchase, AccessShareLock);
+	layout_check_purchase(rel, table->customer_type);
 	old = MemoryContextSwitchTo(context);
 	table->purchase_desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 
-	owner_begin(table, &user, &sec);
+	owner_begin(table, &scope);
 	initStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT s.relation::oid, s.customer, s.at, s.amount, s.counts_when, s.order_key,"
-					 "       p.terms, p.on_invalid = 'skip'"
+					 "       p.terms, p.on_invalid, p.time_zone"
 					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
 					 quote_identifier(program));
 	read_configuration(table, query.data, source);
@@ -288,38 +292,45 @@ load_table(Oid relid, const char *program, int32 source)
 		SPITupleTable *result = SPI_tuptable;
 		char	   *skip = result_text(0, 8);
 
+		for (int c = 1; c <= 9; c++)
+			if (result_text(0, c) == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("the configuration of loyalty program \"%s\" has a null in source %d",
+								program, source)));
 		table->root = DatumGetObjectId(DirectFunctionCall1(oidin,
 														   CStringGetDatum(result_text(0, 1))));
+		/* A partition that was detached, or a trigger that somebody copied. */
 		if (relid != table->root &&
 			!list_member_oid(partition_ancestors(relid), table->root))
-			ereport(ERROR,
-					(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-					 errmsg("table \"%s\" is not tracked by the loyalty program \"%s\"",
-							get_rel_name(relid), program),
-					 errhint("Use loyalty.track_orders() to track a table.")));
+			table->stranger = true;
 		table->customer_text = copy_text(context, 0, 2);
 		table->at_text = copy_text(context, 0, 3);
 		table->amount_text = copy_text(context, 0, 4);
 		table->counts_when_text = copy_text(context, 0, 5);
 		table->order_key_text = copy_text(context, 0, 6);
 		table->terms = pg_strtoint32(result_text(0, 7));
-		table->skip_invalid = skip != NULL && skip[0] == 't';
+		table->skip_invalid = strcmp(skip, "skip") == 0;
+		table->time_zone = copy_text(context, 0, 9);
 		SPI_freetuptable(result);
 
-		table->customer = compile(table, table->customer_text, InvalidOid,
-								  table->customer_type, "the customer");
-		table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,
-							"the time of the order");
-		table->amount = compile(table, table->amount_text, InvalidOid, NUMERICOID,
-								"the amount");
-		table->counts_when = compile(table, table->counts_when_text, InvalidOid, BOOLOID,
-									 "counts_when");
-		table->order_key = compile(table, table->order_key_text, InvalidOid,
-								   TEXTOID, "the order key");
-		load_rules(table, table->terms);
+		if (!table->stranger)
+		{
+			table->customer = compile(table, table->customer_text, InvalidOid,
+										  table->customer_type, "the customer");
+			table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,
+								"the time of the order");
+			table->amount = compile(table, table->amount_text, InvalidOid, NUMERICOID,
+									"the amount");
+			table->counts_when = compile(table, table->counts_when_text, InvalidOid, BOOLOID,
+										 "counts_when");
+			table->order_key = compile(table, table->order_key_text, InvalidOid,
+										   TEXTOID, "the order key");
+			load_rules(table, table->terms);
+		}
 		table->valid = true;
 	}
-	owner_end(user, sec);
+	owner_end(&scope);
 	return table;
 }
 
@@ -390,8 +401,7 @@ RuleSet *
 program_rules(TrackedTable *table, int32 terms)
 {
 	ListCell   *lc;
-	Oid			user;
-	int			sec;
+	OwnerScope	scope;
 
 	foreach(lc, table->rule_sets)
 	{
@@ -400,22 +410,23 @@ program_rules(TrackedTable *table, int32 terms)
 		if (set->terms == terms)
 			return set;
 	}
-	owner_begin(table, &user, &sec);
+	owner_begin(table, &scope);
 	load_rules(table, terms);
-	owner_end(user, sec);
+	owner_end(&scope);
 	return (RuleSet *) llast(table->rule_sets);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_configuration_changed);
 
 /*
- * configuration_changed(): statement trigger on program and source.  Tells
- * every backend to read them again before its next use.
+ * configuration_changed(): statement trigger on the configuration.  Tells every
+ * backend to read it again before its next use.
  */
 Datum
 loyalty_configuration_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Oid			program;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
@@ -424,6 +435,10 @@ loyalty_configuration_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by an AFTER STATEMENT trigger",
 						"configuration_changed")));
-	CacheInvalidateRelcache(trigdata->tg_relation);
+
+	/* What is kept depends on the table "program", whatever table changed. */
+	program = get_relname_relid("program", RelationGetNamespace(trigdata->tg_relation));
+	if (OidIsValid(program))
+		CacheInvalidateRelcacheByRelid(program);
 	return PointerGetDatum(NULL);
 }

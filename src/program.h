@@ -53,8 +53,10 @@ typedef struct TrackedTable
 	int16		customer_length;
 	bool		customer_by_value;
 	int32		terms;			/* current version */
+	const char *time_zone;
 	bool		skip_invalid;
-	bool		user_functions;
+	bool		needs_settings; /* some expression does */
+	bool		stranger;		/* no part of the tracked table (any more) */
 
 	Expression	customer;
 	Expression	at;

@@ -31,7 +31,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -39,43 +38,53 @@
 
 #include "compat.h"
 #include "current.h"
+#include "owner.h"
 #include "recorder.h"
 
 /*
- * Which tables had rows changed or removed since the client's statement began.
- * A table that stands here without need costs time only.
+ * Which tables had rows inserted, and which had rows changed or removed, since
+ * the client's statement began.  A table that stands here without need costs
+ * time only.
  */
-static TimestampTz changes_statement;
-static LocalTransactionId changes_transaction;
-static List *changes = NIL;
+static TimestampTz noted_statement;
+static LocalTransactionId noted_transaction;
+static List *noted_inserts = NIL;
+static List *noted_changes = NIL;
 
 static void
 forget_other_statements(void)
 {
-	if (changes_statement != GetCurrentStatementStartTimestamp() ||
-		changes_transaction != loyalty_local_transaction())
+	if (noted_statement != GetCurrentStatementStartTimestamp() ||
+		noted_transaction != loyalty_local_transaction())
 	{
-		list_free(changes);
-		changes = NIL;
-		changes_statement = GetCurrentStatementStartTimestamp();
-		changes_transaction = loyalty_local_transaction();
+		list_free(noted_inserts);
+		list_free(noted_changes);
+		noted_inserts = noted_changes = NIL;
+		noted_statement = GetCurrentStatementStartTimestamp();
+		noted_transaction = loyalty_local_transaction();
 	}
 }
 
+/*
+ * May rows of the statement be stale?  What was inserted may have been changed
+ * since.  What was changed or removed may have been inserted again, too.
+ */
 static bool
-changed_before(Oid root)
+may_be_stale(Oid root, bool insert)
 {
 	forget_other_statements();
-	return list_member_oid(changes, root);
+	return list_member_oid(noted_changes, root) ||
+		(!insert && list_member_oid(noted_inserts, root));
 }
 
 static void
-note_change(Oid root)
+note_change(Oid root, bool insert)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	List	  **list = insert ? &noted_inserts : &noted_changes;
 
 	forget_other_statements();
-	changes = list_append_unique_oid(changes, root);
+	*list = list_append_unique_oid(*list, root);
 	MemoryContextSwitchTo(old);
 }
 
@@ -288,7 +297,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	int64		rows = tuplestore_tuple_count(after ? after : before);
 	RecorderMode mode;
 
-	statement.reread = changed_before(table->root);
+	statement.reread = may_be_stale(table->root, before == NULL);
 	mode = statement.reread ? RECORD_CURRENT : before == NULL ? RECORD_NEW : RECORD_ROWS;
 
 	/*
@@ -368,41 +377,30 @@ loyalty_record(PG_FUNCTION_ARGS)
 	bool		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event);
 	TrackedTable *table;
 	const char *program = trigdata->tg_trigger->tgargs[0];
-	Oid			user;
-	int			sec;
-	int			nest = 0;
+	OwnerScope	scope;
 
 	if (!truncate && !has_rows(trigdata))
 		return PointerGetDatum(NULL);
 
 	table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
 								  pg_strtoint32(trigdata->tg_trigger->tgargs[1]));
-	if (table == NULL)
+	if (table == NULL || table->stranger)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("table \"%s\" is tracked by the loyalty program \"%s\", which does not exist",
+				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it",
 						RelationGetRelationName(trigdata->tg_relation), program),
-				 errhint("Drop the triggers of that name from the table.")));
+				 errhint("Drop the triggers of that name from the table, or track it with loyalty.track_orders().")));
 		return PointerGetDatum(NULL);
 	}
 
-	GetUserIdAndSecContext(&user, &sec);
-	SetUserIdAndSecContext(table->owner,
-						   sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-
-	/* Functions of users must not find objects of the role that inserts. */
-	if (table->user_functions)
-		nest = expression_fix_search_path();
+	owner_enter(&scope, table->owner, table->needs_settings || truncate, table->time_zone);
 	if (truncate)
 		record_truncate(table);
 	else
 		record_statement(trigdata, table);
-	if (nest != 0)
-		AtEOXact_GUC(true, nest);
-	SetUserIdAndSecContext(user, sec);
+	owner_leave(&scope);
 
-	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		note_change(table->root);
+	note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
 	return PointerGetDatum(NULL);
 }

@@ -92,6 +92,8 @@ fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
 {
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, ENTRY_COLUMNS * sizeof(bool));
+	for (int i = ENTRY_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true; /* columns that users added */
 	slot->tts_values[ENTRY_CUSTOMER] = order->customer;
 	slot->tts_values[ENTRY_SOURCE] = Int32GetDatum(rec->table->source);
 	slot->tts_values[ENTRY_ORDER_KEY] = order->order_key;

@@ -11,12 +11,14 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -26,6 +28,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "layout.h"
+#include "owner.h"
 #include "program.h"
 #include "tenure.h"
 #include "terms.h"
@@ -42,7 +46,8 @@ relation_changed(Datum arg, Oid relid)
 	{
 		Terms	   *terms = (Terms *) lfirst(lc);
 
-		if (!OidIsValid(relid) || relid == terms->program)
+		if (!OidIsValid(relid) || relid == terms->program ||
+			relid == terms->metrics_relid)
 			terms->valid = false;
 	}
 }
@@ -106,6 +111,19 @@ terms_round(Terms *terms, Datum points)
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, half, numeric_from_int(0))) ? down : up;
 }
 
+/* A value of a result row, which must not be null. */
+static char *
+terms_value(const char *schema, int row, int column)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the terms of loyalty program \"%s\" have a null", schema)));
+	return value;
+}
+
 /* Read and compile one version of the terms. */
 static Terms *
 load_terms(Oid program, int32 id)
@@ -114,31 +132,35 @@ load_terms(Oid program, int32 id)
 												  "loyalty terms",
 												  ALLOCSET_SMALL_SIZES);
 	Terms	   *terms = MemoryContextAllocZero(context, sizeof(Terms));
-	ExpressionScope scope = {.row = InvalidOid};
+	ExpressionScope expression_scope = {.row = InvalidOid};
+	OwnerScope	scope;
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(id)};
 	StringInfoData query;
 	Relation	rel;
 	MemoryContext old;
-	char	   *schema;
-	Oid			user;
-	int			sec;
+	Oid			schema_oid = get_rel_namespace(program);
+	char	   *schema = OidIsValid(schema_oid) ? get_namespace_name(schema_oid) : NULL;
+	char	   *zone;
 
 	terms->program = program;
 	terms->id = id;
 	terms->context = context;
-	schema = get_namespace_name(get_rel_namespace(program));
-	scope.facts = program_relation(get_rel_namespace(program), "metrics");
-	rel = relation_open(program, AccessShareLock);
-	terms->owner = rel->rd_rel->relowner;
+	if (schema == NULL || strcmp(get_rel_name(program), "program") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("relation with OID %u is no loyalty program", program)));
+	expression_scope.facts = program_relation(schema_oid, "metrics");
+	terms->metrics_relid = expression_scope.facts;
+	terms->owner = layout_check_owner(schema_oid);
+	rel = relation_open(expression_scope.facts, AccessShareLock);
+	layout_check_metrics(rel);
 	relation_close(rel, NoLock);
 
-	GetUserIdAndSecContext(&user, &sec);
-	SetUserIdAndSecContext(terms->owner,
-						   sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	owner_enter(&scope, terms->owner, true, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	PushActiveSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT points_scale, rounding, time_zone FROM %s.terms WHERE terms = $1",
@@ -149,9 +171,12 @@ load_terms(Oid program, int32 id)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("loyalty program \"%s\" has no terms %d", schema, id)));
-	terms->scale = pg_strtoint32(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	terms->rounding = parse_rounding(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
-	terms->zone = pg_tzset(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3));
+	terms->scale = pg_strtoint32(terms_value(schema, 0, 1));
+	terms->rounding = parse_rounding(terms_value(schema, 0, 2));
+	zone = terms_value(schema, 0, 3);
+	terms->zone = pg_tzset(zone);
+	terms->time_zone = MemoryContextStrdup(context, zone);
+	expression_scope.time_zone = terms->time_zone;
 	if (terms->zone == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -168,22 +193,28 @@ load_terms(Oid program, int32 id)
 		SPITupleTable *result = SPI_tuptable;
 		HeapTuple	row = result->vals[i];
 		Tier	   *tier = MemoryContextAllocZero(context, sizeof(Tier));
-		char	   *qualifies = SPI_getvalue(row, result->tupdesc, 3);
+		char	   *qualifies = terms_value(schema, i, 3);
 		bool		isnull;
 
-		tier->name = MemoryContextStrdup(context, SPI_getvalue(row, result->tupdesc, 1));
+		if (SPI_gettypeid(result->tupdesc, 2) != NUMERICOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("the multiplier of a tier of loyalty program \"%s\" must be numeric", schema)));
+		(void) terms_value(schema, i, 2);
+		tier->name = MemoryContextStrdup(context, terms_value(schema, i, 1));
 		old = MemoryContextSwitchTo(context);
 		tier->multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(row, result->tupdesc, 2, &isnull)));
-		tier->qualifies = expression_compile(qualifies, scope, BOOLOID,
+		tier->qualifies = expression_compile(qualifies, expression_scope, BOOLOID,
 											 "qualifies of a tier");
 		terms->user_functions |= tier->qualifies.user_functions;
+		terms->needs_settings |= tier->qualifies.needs_settings;
 		terms->uses_tenure |= strstr(qualifies, "tenure") != NULL;
 		terms->tiers = lappend(terms->tiers, tier);
 		MemoryContextSwitchTo(old);
 	}
 
 	old = MemoryContextSwitchTo(context);
-	rel = relation_open(scope.facts, AccessShareLock);
+	rel = relation_open(expression_scope.facts, AccessShareLock);
 	terms->econtext = CreateStandaloneExprContext();
 	terms->metrics = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
 											  &TTSOpsVirtual);
@@ -193,7 +224,7 @@ load_terms(Oid program, int32 id)
 
 	PopActiveSnapshot();
 	SPI_finish();
-	SetUserIdAndSecContext(user, sec);
+	owner_leave(&scope);
 	terms->valid = true;
 	return terms;
 }
@@ -232,6 +263,16 @@ terms_find(Oid program, int32 id)
 	return terms;
 }
 
+/* Tell which condition an error is of. */
+static void
+tier_error_context(void *arg)
+{
+	Tier	  **tier = (Tier **) arg;
+
+	if (*tier != NULL)
+		errcontext("condition of the loyalty tier \"%s\"", (*tier)->name);
+}
+
 /*
  * The highest tier whose condition holds, or NULL.
  */
@@ -242,9 +283,9 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	ExprContext *econtext = terms->econtext;
 	Tier	   *found = NULL;
 	ListCell   *lc;
-	Oid			user;
-	int			sec;
-	int			nest = 0;
+	OwnerScope	scope;
+	Tier	   *current = NULL;
+	ErrorContextCallback callback = {.callback = tier_error_context,.arg = &current};
 
 	if (terms->tiers == NIL)
 		return NULL;
@@ -270,16 +311,15 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	slot->tts_isnull[4] = slot->tts_isnull[5] = !metrics->has_orders;
 	ExecStoreVirtualTuple(slot);
 
-	GetUserIdAndSecContext(&user, &sec);
-	SetUserIdAndSecContext(terms->owner,
-						   sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	if (terms->user_functions)
-		nest = expression_fix_search_path();
+	owner_enter(&scope, terms->owner, terms->needs_settings, terms->time_zone);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	foreach(lc, terms->tiers)
 	{
 		Tier	   *tier = (Tier *) lfirst(lc);
 		bool		isnull;
 
+		current = tier;
 		ResetExprContext(econtext);
 		if (DatumGetBool(expression_evaluate(&tier->qualifies, econtext, &isnull)) && !isnull)
 		{
@@ -287,15 +327,40 @@ terms_tier(Terms *terms, const Metrics *metrics)
 			break;
 		}
 	}
-	if (nest != 0)
-		AtEOXact_GUC(true, nest);
-	SetUserIdAndSecContext(user, sec);
+	error_context_stack = callback.previous;
+	owner_leave(&scope);
 	if (terms->user_functions)
 	{
 		ExecDropSingleTupleTableSlot(slot);
 		FreeExprContext(econtext, true);
 	}
 	return found;
+}
+
+/*
+ * Tiers tell something of a program: only to who may read one of its views, or
+ * owns it.
+ */
+void
+terms_check_reader(Terms *terms)
+{
+	static const char *const views[] = {"members", "entries", "standing", "unposted"};
+	Oid			schema = get_rel_namespace(terms->program);
+
+	if (has_privs_of_role(GetUserId(), terms->owner))
+		return;
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		Oid			view = get_relname_relid(views[i], schema);
+
+		if (OidIsValid(view) &&
+			pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for loyalty program \"%s\"",
+					get_namespace_name(schema))));
 }
 
 PG_FUNCTION_INFO_V1(loyalty_tier_for);
@@ -317,6 +382,7 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 		PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(8))
 		PG_RETURN_NULL();
 	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
+	terms_check_reader(terms);
 	metrics.spend = PG_GETARG_DATUM(2);
 	metrics.orders = PG_GETARG_INT64(3);
 	metrics.points_earned = PG_GETARG_DATUM(4);

@@ -29,6 +29,7 @@ typedef struct Tier
 typedef struct Terms
 {
 	Oid			program;		/* relation "program" of the program */
+	Oid			metrics_relid;
 	int32		id;
 	bool		valid;
 	Oid			owner;
@@ -36,9 +37,11 @@ typedef struct Terms
 	int32		scale;
 	Rounding	rounding;
 	pg_tz	   *zone;
+	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */
 	bool		uses_tenure;	/* some tier does */
 	bool		user_functions;
+	bool		needs_settings;
 	ExprContext *econtext;		/* with the slot below as inner row */
 	TupleTableSlot *metrics;
 } Terms;
@@ -56,6 +59,7 @@ typedef struct Metrics
 } Metrics;
 
 extern Terms *terms_find(Oid program, int32 id);
+extern void terms_check_reader(Terms *terms);
 extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
 extern Datum terms_round(Terms *terms, Datum points);
 

@@ -53,10 +53,10 @@ BEGIN
 	END LOOP;
 END $$;
 CREATE PROCEDURE shop.keep_posting() LANGUAGE plpgsql AS $$
-DECLARE after int;
+DECLARE after text;
 BEGIN
 	LOOP
-		SELECT last INTO after FROM club.post_batch(after, 20);
+		SELECT last INTO after FROM loyalty.post_batch('club', after, 20);
 		COMMIT;
 	END LOOP;
 END $$;

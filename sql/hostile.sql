@@ -1,0 +1,137 @@
+-- Roles that mean ill, and owners who break their own program: no right is
+-- gained, no server falls, no error is an internal one.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE SCHEMA t_hostile;
+CREATE TABLE t_hostile.customers (customer_id int PRIMARY KEY, name text, joined_on date DEFAULT '2020-01-01');
+INSERT INTO t_hostile.customers VALUES (1, 'a'), (2, 'a');
+CREATE TABLE t_hostile.orders (order_id int PRIMARY KEY, customer_id int, at timestamp, total numeric);
+CREATE FUNCTION t_hostile.rate(text) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN length($1); END';
+SELECT loyalty.create_program('club', customers => 't_hostile.customers', joined_at => 'joined_on', time_zone => 'Europe/Berlin');
+SELECT loyalty.track_orders('club', 't_hostile.orders', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount * t_hostile.rate(''x'')');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('Gold', 1, 'spend >= 100');
+
+-- the inserter's search_path decides nothing that the owner runs
+CREATE ROLE regress_loyalty_mallory;
+GRANT USAGE ON SCHEMA t_hostile TO regress_loyalty_mallory;
+GRANT INSERT ON t_hostile.orders TO regress_loyalty_mallory;
+CREATE SCHEMA t_evil AUTHORIZATION regress_loyalty_mallory;
+\c -
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET ROLE regress_loyalty_mallory;
+CREATE FUNCTION t_evil.eq(int, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran as %', current_user; END $$;
+CREATE OPERATOR t_evil.= (LEFTARG = int, RIGHTARG = int, FUNCTION = t_evil.eq);
+CREATE FUNCTION t_evil.length(text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'ran as %', current_user; END $$;
+SET search_path = t_evil, pg_catalog;
+SET timezone = 'Asia/Tokyo';
+SET datestyle = 'SQL, DMY';
+INSERT INTO t_hostile.orders VALUES (1, 1, '01/02/2024 12:00', 150);
+SELECT loyalty.tier_for((SELECT settings FROM loyalty.programs WHERE name = 'club'), 1, 1, 1, 1, NULL, NULL, NULL, now());
+SHOW search_path;
+RESET ROLE; RESET search_path; RESET timezone; RESET datestyle;
+-- local times are those of the program
+SELECT ordered_at AT TIME ZONE 'Europe/Berlin' AS at, points FROM club.entries;
+SELECT * FROM loyalty.verify('club');
+-- what was meant when a rule was written stays
+SET datestyle = 'SQL, DMY';
+UPDATE club.earning_rule SET applies_when = $$at >= '01/02/2024'$$;
+RESET datestyle;
+SELECT applies_when FROM club.earning_rule;
+
+-- expressions that are none, or whose value is not the order's own
+INSERT INTO club.earning_rule (name, points) VALUES ('x', '*');
+INSERT INTO club.earning_rule (name, points) VALUES ('x', 'new.*');
+INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amount * random()');
+INSERT INTO club.earning_rule (name, points) VALUES ('x', $$set_config('search_path', 'evil', false)::numeric$$);
+SELECT loyalty.canonical_expression('*', NULL, NULL, 'numeric', 'x', NULL);
+SELECT loyalty.canonical_expression('1', 1::regclass, NULL, 'numeric', 'x', NULL);
+SELECT loyalty.canonical_expression('1', NULL, NULL, 0::regtype, 'x', NULL);
+
+-- a made-up program
+SET ROLE regress_loyalty_mallory;
+CREATE TEMP TABLE program (x int);
+CREATE TEMP TABLE terms AS SELECT 1 AS terms, 0 AS points_scale, 'floor' AS rounding, 'UTC' AS time_zone;
+CREATE TEMP TABLE terms_tier AS SELECT 1 AS terms, 'x' AS name, 1 AS rank, 'length(orders) > 0' AS qualifies, 1.0 AS multiplier;
+CREATE TEMP TABLE metrics (spend numeric, orders text, c numeric, d interval, e timestamptz, f timestamptz);
+\set VERBOSITY sqlstate
+SELECT loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now());
+SELECT loyalty.tier_for('pg_temp.program', 1, 1, 4096, 1, NULL, NULL, NULL, now());
+\set VERBOSITY default
+DROP TABLE metrics, program, terms, terms_tier;
+-- nothing of a program can be probed by who may not read it
+SELECT * FROM loyalty.verify('club');
+SELECT * FROM loyalty.post_batch('club', NULL, 1);
+CALL loyalty.post('club');
+RESET ROLE;
+
+-- an owner who alters the program's tables
+BEGIN;
+ALTER TABLE club.journal ADD COLUMN note text;
+INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
+SELECT points FROM club.members WHERE customer_id = 1;
+ROLLBACK;
+BEGIN;
+ALTER TABLE club.journal RENAME COLUMN at TO moment;
+INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
+ROLLBACK;
+BEGIN;
+ALTER TABLE club.journal DROP CONSTRAINT journal_pkey;
+INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
+ROLLBACK;
+BEGIN;
+ALTER TYPE club.purchase ALTER ATTRIBUTE at TYPE text;
+INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
+ROLLBACK;
+BEGIN;
+ALTER TYPE club.metrics DROP ATTRIBUTE orders, ADD ATTRIBUTE orders text;
+SELECT tier FROM club.members WHERE customer_id = 1;
+ROLLBACK;
+BEGIN;
+ALTER TABLE club.terms_rule OWNER TO regress_loyalty_mallory;
+INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
+ROLLBACK;
+BEGIN;
+SELECT loyalty.change_owner('club', 'regress_loyalty_mallory');
+INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
+SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'club'::regnamespace AND relkind IN ('r', 'v', 'c');
+ROLLBACK;
+DELETE FROM club.program;
+UPDATE club.program SET time_zone = 'UTC';
+-- a tier that fails: the error names it, and its version of the terms can be mended
+UPDATE club.tier SET qualifies = '100 / (spend - 150) > 0';
+INSERT INTO t_hostile.orders VALUES (3, 1, '2024-03-01', 10);
+\set SHOW_CONTEXT errors
+SELECT tier FROM club.members WHERE customer_id = 1;
+SELECT points FROM club.members WHERE customer_id = 1;
+\set SHOW_CONTEXT never
+UPDATE club.terms_tier SET qualifies = 'spend > 0' WHERE qualifies LIKE '%/%';
+UPDATE club.tier SET qualifies = 'spend > 0';
+SELECT tier, points FROM club.members WHERE customer_id = 1;
+SELECT * FROM loyalty.verify('club');
+-- orders are known by their key: it can't be another the next time
+SELECT loyalty.untrack('club', 't_hostile.orders');
+SELECT loyalty.track_orders('club', 't_hostile.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id + 1');
+SELECT loyalty.track_orders('club', 't_hostile.orders', customer => 'customer_id', at => 'at', amount => 'total');
+CREATE TEMP TABLE mine (LIKE t_hostile.orders INCLUDING ALL);
+SELECT loyalty.track_orders('club', 'mine', customer => 'customer_id', at => 'at', amount => 'total');
+SELECT loyalty.create_program('names', customers => 't_hostile.customers', customer_key => 'name');
+CREATE TYPE t_hostile.pair AS (a int, b int);
+CREATE TABLE t_hostile.pairs (pair t_hostile.pair PRIMARY KEY);
+SELECT loyalty.create_program('names', customers => 't_hostile.pairs');
+-- a key that is named like a column of the views
+CREATE TABLE t_hostile.named (points char(10) PRIMARY KEY);
+SELECT loyalty.create_program('names', customers => 't_hostile.named');
+INSERT INTO t_hostile.named VALUES ('abc');
+SELECT customer, points FROM names.members;
+SELECT loyalty.drop_program('names', true);
+-- a tracked table that is gone
+DROP TABLE t_hostile.orders;
+SELECT violation FROM loyalty.verify('club');
+UPDATE club.source SET active = false;
+SELECT violation FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_hostile CASCADE;
+DROP SCHEMA t_evil CASCADE;
+DROP ROLE regress_loyalty_mallory;

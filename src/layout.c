@@ -1,0 +1,175 @@
+/*
+ * layout.c: the columns that the tables of a program must have.
+ *
+ * A program's tables are ordinary tables, which their owner can alter, and
+ * anybody may make tables of the same names in a schema of his own.  What is
+ * read and written by position is checked here first.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "journal.h"
+#include "layout.h"
+
+typedef struct Column
+{
+	const char *name;
+	Oid			type;			/* InvalidOid: any */
+} Column;
+
+/* The columns of the journal, and those that the ledger has behind them. */
+static const Column entry_columns[] = {
+	{"customer", InvalidOid}, {"source", INT4OID}, {"order_key", TEXTOID},
+	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
+	{"terms", INT4OID}, {"counted", BOOLOID}, {"amount", NUMERICOID},
+	{"base", NUMERICOID},
+	{"entry", INT8OID}, {"tier", TEXTOID}, {"multiplier", NUMERICOID},
+	{"points", NUMERICOID}, {"orders_change", INT4OID},
+	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
+	{"joined_at", TIMESTAMPTZOID}
+};
+
+StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
+
+static const Column metrics_columns[] = {
+	{"spend", NUMERICOID}, {"orders", INT8OID}, {"points_earned", NUMERICOID},
+	{"tenure", INTERVALOID}, {"first_order_at", TIMESTAMPTZOID},
+	{"last_order_at", TIMESTAMPTZOID}
+};
+
+static void
+check_columns(Relation rel, const Column *columns, int count, Oid any_type)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < count; i++)
+	{
+		Oid			type = OidIsValid(columns[i].type) ? columns[i].type : any_type;
+
+		if (i >= desc->natts || TupleDescAttr(desc, i)->attisdropped ||
+			strcmp(NameStr(TupleDescAttr(desc, i)->attname), columns[i].name) != 0 ||
+			(OidIsValid(type) && TupleDescAttr(desc, i)->atttypid != type))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("\"%s.%s\" is not laid out as a loyalty program needs it",
+							get_namespace_name(RelationGetNamespace(rel)),
+							RelationGetRelationName(rel)),
+					 errdetail("Column %d must be \"%s\".", i + 1, columns[i].name),
+					 errhint("Restore the columns that loyalty.create_program() made.")));
+	}
+}
+
+/*
+ * The journal or the ledger, with its primary key.
+ */
+void
+layout_check_entries(Relation rel, bool ledger)
+{
+	Relation	index;
+	bool		good = false;
+	int			columns = ledger ? LEDGER_COLUMNS : ENTRY_COLUMNS;
+
+	check_columns(rel, entry_columns, columns, InvalidOid);
+	/* Further columns stay null. */
+	for (int i = columns; i < RelationGetDescr(rel)->natts; i++)
+		if (TupleDescAttr(RelationGetDescr(rel), i)->attnotnull &&
+			!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("\"%s.%s\" is not laid out as a loyalty program needs it",
+							get_namespace_name(RelationGetNamespace(rel)),
+							RelationGetRelationName(rel)),
+					 errdetail("The added column \"%s\" must not be NOT NULL.",
+							   NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
+	if (!rel->rd_indexvalid)
+		list_free(RelationGetIndexList(rel));
+	if (rel->rd_rel->relkind == RELKIND_RELATION && OidIsValid(rel->rd_pkindex))
+	{
+		index = relation_open(rel->rd_pkindex, AccessShareLock);
+		good = index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
+			index->rd_index->indisvalid && index->rd_index->indnkeyatts == ENTRY_KEYS &&
+			index->rd_index->indnatts == ENTRY_KEYS;
+		for (int i = 0; good && i < ENTRY_KEYS; i++)
+			good = index->rd_index->indkey.values[i] == i + 1;
+		relation_close(index, AccessShareLock);
+	}
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s.%s\" is not laid out as a loyalty program needs it",
+						get_namespace_name(RelationGetNamespace(rel)),
+						RelationGetRelationName(rel)),
+				 errdetail("It must be a table with the primary key (customer, source, order_key, revision).")));
+}
+
+/*
+ * The type "purchase", which earning rules see.
+ */
+void
+layout_check_purchase(Relation rel, Oid customer_type)
+{
+	const Column columns[] = {{"customer", customer_type}, {"at", TIMESTAMPTZOID},
+	{"amount", NUMERICOID}};
+
+	check_columns(rel, columns, lengthof(columns), InvalidOid);
+}
+
+/*
+ * The type "metrics", which tiers see.
+ */
+void
+layout_check_metrics(Relation rel)
+{
+	check_columns(rel, metrics_columns, lengthof(metrics_columns), InvalidOid);
+}
+
+/*
+ * The owner of a program: of its schema and of all that decides what is
+ * recorded.  If they differ, somebody could make another act for him.
+ */
+Oid
+layout_check_owner(Oid schema)
+{
+	static const char *const names[] = {"program", "source", "terms", "terms_rule",
+	"terms_tier", "journal", "ledger", "metrics", "purchase"};
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema with OID %u does not exist", schema)));
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		Oid			relid = get_relname_relid(names[i], schema);
+
+		if (!OidIsValid(relid))
+			continue;
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+		if (HeapTupleIsValid(tuple))
+		{
+			Oid			its_owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+
+			ReleaseSysCache(tuple);
+			if (its_owner != owner)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("the schema of loyalty program \"%s\" and its relation \"%s\" have different owners",
+								get_namespace_name(schema), names[i]),
+						 errhint("Call loyalty.change_owner() to give all of the program to one role.")));
+		}
+	}
+	return owner;
+}

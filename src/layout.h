@@ -1,0 +1,14 @@
+/*
+ * layout.h: the columns that the tables of a program must have.
+ */
+#ifndef LOYALTY_LAYOUT_H
+#define LOYALTY_LAYOUT_H
+
+#include "utils/relcache.h"
+
+extern void layout_check_entries(Relation rel, bool ledger);
+extern void layout_check_purchase(Relation rel, Oid customer_type);
+extern void layout_check_metrics(Relation rel);
+extern Oid	layout_check_owner(Oid schema);
+
+#endif							/* LOYALTY_LAYOUT_H */

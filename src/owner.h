@@ -1,0 +1,22 @@
+/*
+ * owner.h: acting as the owner of a program.
+ */
+#ifndef LOYALTY_OWNER_H
+#define LOYALTY_OWNER_H
+
+/* What to go back to. */
+typedef struct OwnerScope
+{
+	Oid			user;
+	int			sec_context;
+	int			guc_nest;		/* 0: settings are those of the session */
+} OwnerScope;
+
+extern int	settings_begin(const char *time_zone);
+extern int	settings_begin_time_zone(const char *time_zone);
+extern void settings_end(int nest);
+extern void owner_enter(OwnerScope *scope, Oid owner, bool fix_settings,
+						const char *time_zone);
+extern void owner_leave(OwnerScope *scope);
+
+#endif							/* LOYALTY_OWNER_H */
