@@ -1,9 +1,9 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/accrual.o src/append_only.o src/backfill.o src/current.o \
-	src/expression.o src/journal.o src/layout.o src/module.o src/order.o \
-	src/owner.o src/post.o src/program.o src/record.o src/recorder.o \
+OBJS = src/accrual.o src/append_only.o src/current.o src/expression.o \
+	src/journal.o src/layout.o src/module.o src/order.o src/owner.o \
+	src/post.o src/program.o src/reconcile.o src/record.o src/recorder.o \
 	src/tenure.o src/terms.o src/verify.o
 
 # The install script is assembled from parts that sit beside their topic; the
@@ -13,8 +13,8 @@ SQL_PARTS = install/head.sql install/tier.sql install/configuration.sql \
 	install/verify.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 
-REGRESS = program track trigger points types invalid security hostile
-ISOLATION = record_rc record_rr record_ser post
+REGRESS = program track trigger points types invalid security hostile lines partition
+ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty

@@ -1,11 +1,12 @@
 -- Configuration: plain tables, checked by triggers ----------------------------
 
 CREATE FUNCTION loyalty.canonical_expression(expression text, "row" regclass, facts regclass,
-                                             type regtype, what text, time_zone text)
+                                             type regtype, what text, time_zone text,
+                                             row_name text DEFAULT 'new', line regclass DEFAULT NULL)
 RETURNS text
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_canonical_expression';
-COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text) IS
+COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text, text, regclass) IS
 'parse an SQL expression over a table row and a composite type, and return it with every name qualified and local times in the time zone';
 
 CREATE FUNCTION loyalty.configuration_changed()
@@ -37,22 +38,34 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	facts regclass := format('%I.purchase', tg_table_schema)::regclass;
-	rel regclass;
+	src record;
 	points text := NEW.points;
 	applies_when text := NEW.applies_when;
 	zone text;
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
-	-- without a tracked table, a rule can use the purchase only
-	FOR rel IN EXECUTE format(
-		'SELECT relation FROM %1$I.source WHERE active
-		 UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active)', tg_table_schema)
+	-- Without a tracked table, a rule can use the purchase only.  A table that
+	-- is gone, or an order table without lines, has no say in a rule.
+	FOR src IN EXECUTE format($sql$
+		SELECT s.relation, l.relation AS line
+		  FROM %1$I.source s
+		  LEFT JOIN %1$I.part l ON l.source = s.source AND l.active AND l.kind = 'lines' AND $1 = 'line'
+		 WHERE s.active AND ($1 = 'order' OR l.relation IS NOT NULL)
+		   AND EXISTS (SELECT FROM pg_class WHERE oid = s.relation)
+		 UNION ALL
+		SELECT NULL, NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active) AND $1 = 'order'
+		$sql$, tg_table_schema) USING NEW.per
 	LOOP
-		NEW.points := loyalty.canonical_expression(points, rel, facts, 'numeric',
-			format('points of the earning rule "%s"', NEW.name), zone);
-		NEW.applies_when := loyalty.canonical_expression(applies_when, rel, facts, 'boolean',
-			format('applies_when of the earning rule "%s"', NEW.name), zone);
+		NEW.points := loyalty.canonical_expression(points, src.relation, facts, 'numeric',
+			format('points of the earning rule "%s"', NEW.name), zone, 'new', src.line);
+		NEW.applies_when := loyalty.canonical_expression(applies_when, src.relation, facts, 'boolean',
+			format('applies_when of the earning rule "%s"', NEW.name), zone, 'new', src.line);
 	END LOOP;
+	IF NOT FOUND AND NEW.per = 'line' THEN
+		RAISE EXCEPTION 'the earning rule "%" is per line, but no tracked table has lines', NEW.name
+			USING ERRCODE = 'invalid_parameter_value',
+			      HINT = 'Name the lines in loyalty.track_orders(), or leave per => ''order''.';
+	END IF;
 	RETURN NEW;
 END
 $$;
@@ -135,11 +148,11 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone)
 		                WHERE t.terms = $1)
-		   AND NOT EXISTS ((SELECT name, points, applies_when FROM %1$I.earning_rule
-		                    EXCEPT SELECT name, points, applies_when FROM %1$I.terms_rule WHERE terms = $1)
+		   AND NOT EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
+		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1)
 		                   UNION ALL
-		                   (SELECT name, points, applies_when FROM %1$I.terms_rule WHERE terms = $1
-		                    EXCEPT SELECT name, points, applies_when FROM %1$I.earning_rule)
+		                   (SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1
+		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule)
 		                   )
 		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
 		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1)
@@ -156,8 +169,8 @@ BEGIN
 		SELECT $1, points_scale, rounding, time_zone FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_rule (terms, name, points, applies_when)
-		SELECT $1, name, points, applies_when FROM %1$I.earning_rule
+		INSERT INTO %1$I.terms_rule (terms, name, points, applies_when, per)
+		SELECT $1, name, points, applies_when, per FROM %1$I.earning_rule
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
 		INSERT INTO %1$I.terms_tier (terms, name, rank, qualifies, multiplier)

@@ -148,18 +148,38 @@ BEGIN
 		relation regclass NOT NULL UNIQUE,
 		customer text NOT NULL,
 		at text NOT NULL,
-		amount text NOT NULL,
+		amount text,
 		counts_when text NOT NULL,
 		order_key text NOT NULL,
 		active boolean NOT NULL DEFAULT true
 	);
 	COMMENT ON TABLE %1$I.source IS 'tracked tables; written by loyalty.track_orders and loyalty.untrack';
+	COMMENT ON COLUMN %1$I.source.amount IS 'null: the sum of the lines';
+	CREATE TABLE %1$I.part (
+		part int PRIMARY KEY,
+		source int NOT NULL,
+		kind text NOT NULL CHECK (kind IN ('lines', 'refunds')),
+		relation regclass NOT NULL,
+		order_key text NOT NULL,
+		amount text,
+		counts_when text NOT NULL DEFAULT 'true',
+		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip')),
+		active boolean NOT NULL DEFAULT true
+	);
+	COMMENT ON TABLE %1$I.part IS 'tables of lines and refunds; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	CREATE TABLE %1$I.archived (
+		source int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
+		PRIMARY KEY (source, order_key)
+	);
+	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points; written by loyalty.reconcile';
 	CREATE TABLE %1$I.earning_rule (
 		name text PRIMARY KEY,
 		points text NOT NULL,
-		applies_when text NOT NULL DEFAULT 'true'
+		applies_when text NOT NULL DEFAULT 'true',
+		per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line'))
 	);
 	COMMENT ON TABLE %1$I.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
+	COMMENT ON COLUMN %1$I.earning_rule.per IS 'order, or line: then it is summed over the lines, whose columns it may use';
 	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount)';
 	CREATE TABLE %1$I.tier (
 		name text PRIMARY KEY,
@@ -180,7 +200,7 @@ BEGIN
 	);
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
-		terms int, name text, points text NOT NULL, applies_when text NOT NULL,
+		terms int, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
 		PRIMARY KEY (terms, name)
 	);
 	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
@@ -268,6 +288,8 @@ BEGIN
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
@@ -409,7 +431,8 @@ AS $$
 	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
 	 WHERE t.tgfoid = 'loyalty.record'::regproc
 	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || '\x00'::bytea
-	            ELSE t.tgargs = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END
+	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
+	                 = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END
 $$;
 COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source, or of all sources of a program';
 

@@ -2,39 +2,47 @@
 
 -- Statement triggers with transition tables see each row once.  A statement
 -- that names a partition fires that partition's triggers only, so every
--- relation of a partition tree has them.
-CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass)
-RETURNS void
+-- relation of a partition tree has them.  Triggers that are there are left.
+CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass, part text DEFAULT '')
+RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	rel regclass;
+	made int := 0;
+	ev record;
+	arguments text := format('%L, %L', program, source::text) || CASE part WHEN '' THEN '' ELSE format(', %L', part) END;
+	suffix text := program || '_' || source || CASE part WHEN '' THEN '' ELSE '_' || part END;
 BEGIN
+	IF octet_length(suffix) > 40 THEN		-- a name has 63 bytes
+		suffix := md5(suffix);
+	END IF;
 	FOR rel IN SELECT r FROM (SELECT relid AS r FROM pg_partition_tree(relation) UNION SELECT relation) x
 	LOOP
-		EXECUTE format($sql$
-			CREATE TRIGGER %2$I AFTER INSERT ON %1$s REFERENCING NEW TABLE AS new_rows
-				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L);
-			CREATE TRIGGER %3$I AFTER UPDATE ON %1$s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L);
-			CREATE TRIGGER %4$I AFTER DELETE ON %1$s REFERENCING OLD TABLE AS old_rows
-				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L);
-			CREATE TRIGGER %5$I AFTER TRUNCATE ON %1$s
-				FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%6$L, %7$L)
-			$sql$, rel,
-			'loyalty_insert_' || program, 'loyalty_update_' || program,
-			'loyalty_delete_' || program, 'loyalty_truncate_' || program,
-			program, source::text);
+		FOR ev IN
+			SELECT * FROM (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'),
+			                      ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
+			                      ('delete', 'REFERENCING OLD TABLE AS old_rows'),
+			                      ('truncate', '')) v (event, referencing)
+			 WHERE NOT EXISTS (SELECT FROM pg_trigger t
+			                    WHERE t.tgrelid = rel AND t.tgname = 'loyalty_' || v.event || '_' || suffix)
+		LOOP
+			EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%s)',
+			               'loyalty_' || ev.event || '_' || suffix, ev.event, rel, ev.referencing, arguments);
+			made := made + 1;
+		END LOOP;
 	END LOOP;
+	RETURN made;
 END
 $$;
-COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass) IS
-'create the triggers that record a tracked table, on it and on its partitions';
+COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass, text) IS
+'create the triggers that record a tracked table, where they are missing on it and on its partitions; returns their number';
 
--- Points of an order before multiplier and rounding, as SQL over new and
--- purchase, by one version of the terms.
-CREATE FUNCTION loyalty.base_expression(program name, terms int)
+-- Points of an order before multiplier and rounding, as SQL, by one version of
+-- the terms: what rules per order say over new and purchase, or what rules per
+-- line say over line, too.
+CREATE FUNCTION loyalty.base_expression(program name, terms int, per text DEFAULT 'order')
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -44,20 +52,58 @@ DECLARE
 BEGIN
 	EXECUTE format($sql$
 		SELECT string_agg(format('coalesce(CASE WHEN %%s THEN %%s END, 0)', applies_when, points), ' + ' ORDER BY name)
-		  FROM %I.terms_rule WHERE terms = $1
-		$sql$, program) INTO result USING terms;
+		  FROM %I.terms_rule WHERE terms = $1 AND per = $2
+		$sql$, program) INTO result USING terms, per;
 	RETURN coalesce(result, '0');
 END
 $$;
-COMMENT ON FUNCTION loyalty.base_expression(name, int) IS
+COMMENT ON FUNCTION loyalty.base_expression(name, int, text) IS
 'SQL expression of the points of an order before the multiplier, under one version of the terms';
 
-CREATE FUNCTION loyalty.record_table(program name, source int)
+CREATE FUNCTION loyalty.record_table(program name, source int, gone boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_record_table';
-COMMENT ON FUNCTION loyalty.record_table(name, int) IS
-'record how all orders of a tracked table stand; used by loyalty.backfill, which locks the table first';
+COMMENT ON FUNCTION loyalty.record_table(name, int, boolean) IS
+'record how all orders of a tracked table stand, or take back those without a row; used by loyalty.backfill and loyalty.reconcile';
+
+CREATE FUNCTION loyalty.require_source(program name, "table" regclass)
+RETURNS int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	EXECUTE format('SELECT source FROM %I.source WHERE relation = $1 AND active', program) INTO src USING "table";
+	IF src IS NULL THEN
+		RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
+			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
+	END IF;
+	RETURN src;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_source(name, regclass) IS 'returns the source of a tracked order table, else an error';
+
+-- From here to the end of the transaction nobody writes orders, their lines or
+-- their refunds, and all are read with a snapshot that is taken afterwards.
+CREATE FUNCTION loyalty.lock_source(program name, source int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	rel regclass;
+BEGIN
+	FOR rel IN EXECUTE format('SELECT relation FROM %1$I.source WHERE source = $1
+	                           UNION SELECT relation FROM %1$I.part WHERE source = $1 AND active ORDER BY 1', program) USING source
+	LOOP
+		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', rel);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.lock_source(name, int) IS 'lock the tables of a source against writers';
 
 -- Record the orders that nothing is recorded of: those from before the table was
 -- tracked.  They earn by the present rules.
@@ -67,20 +113,12 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int;
+	src int := loyalty.require_source(program, "table");
 	recorded bigint;
 BEGIN
-	PERFORM loyalty.require_program(program);
-	EXECUTE format('SELECT source FROM %I.source WHERE relation = $1 AND active', program) INTO src USING "table";
-	IF src IS NULL THEN
-		RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
-			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
-	END IF;
-	-- nobody writes orders from here to the end of the transaction, and the
-	-- orders are read with a snapshot that is taken afterwards
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
+	PERFORM loyalty.lock_source(program, src);
 	RAISE NOTICE 'recording the orders of %', "table";
-	recorded := loyalty.record_table(program, src);
+	recorded := loyalty.record_table(program, src, false);
 	RAISE NOTICE 'recorded % orders of %', recorded, "table";
 	RETURN recorded;
 END
@@ -88,15 +126,75 @@ $$;
 COMMENT ON FUNCTION loyalty.backfill(name, regclass) IS
 'record the orders of a tracked table that are not recorded yet, by the present rules; returns their number';
 
+CREATE FUNCTION loyalty.require_trackable("table" regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = "table" AND relkind IN ('r', 'p')) THEN
+		RAISE EXCEPTION '"%" is not a table', coalesce("table"::text, 'null')
+			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that a view or foreign table shows.';
+	END IF;
+	IF (SELECT relpersistence FROM pg_class WHERE oid = "table") = 't' THEN
+		RAISE EXCEPTION 'temporary table "%" can''t be tracked', "table"
+			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their orders.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_partition_tree("table") t JOIN pg_class c ON c.oid = t.relid AND c.relkind = 'f') THEN
+		RAISE EXCEPTION 'table "%" has a partition that is a foreign table', "table"
+			USING ERRCODE = 'wrong_object_type', HINT = 'Its orders are written on another server: track them there.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+	            WHERE (i.inhparent = "table" OR i.inhrelid = "table") AND NOT c.relispartition) THEN
+		RAISE EXCEPTION 'table "%" takes part in table inheritance', "table"
+			USING ERRCODE = 'wrong_object_type',
+			      DETAIL = 'Statements on a child do not fire the triggers of its parent.',
+			      HINT = 'Make it a partitioned table, or track tables that do not inherit.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_trackable(regclass) IS 'an error unless the relation is a table that can be tracked';
+
+CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, order_key text,
+                                 amount text, counts_when text, without_order text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	row_name text := CASE kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
+	number int;
+BEGIN
+	PERFORM loyalty.require_trackable(relation);
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', 'order_key', NULL, row_name);
+	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', NULL, row_name);
+	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', NULL, row_name);
+	EXECUTE format('SELECT part FROM %I.part p WHERE p.source = $1 AND p.kind = $2 AND p.relation = $3', program)
+	   INTO number USING source, kind, relation;
+	EXECUTE format('INSERT INTO %1$I.part (part, source, kind, relation, order_key, amount, counts_when, without_order)
+	                VALUES (coalesce($1, (SELECT coalesce(max(part), 0) + 1 FROM %1$I.part)), $2, $3, $4, $5, $6, $7, $8)
+	                ON CONFLICT (part) DO UPDATE SET order_key = excluded.order_key, amount = excluded.amount,
+	                    counts_when = excluded.counts_when, without_order = excluded.without_order, active = true', program)
+		USING number, source, kind, relation, order_key, amount, counts_when, without_order;
+	PERFORM loyalty.create_triggers(program, source, relation, kind);
+END
+$$;
+COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) IS
+'note a table of lines or refunds of a source, and make its triggers';
+
 CREATE FUNCTION loyalty.track_orders(
 	program name,
 	"table" regclass,
 	customer text,
 	at text,
-	amount text,
+	amount text DEFAULT NULL,
 	counts_when text DEFAULT 'true',
 	order_key text DEFAULT NULL,
-	backfill boolean DEFAULT true)
+	backfill boolean DEFAULT true,
+	lines regclass DEFAULT NULL,
+	line_order text DEFAULT NULL,
+	line_amount text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -108,22 +206,15 @@ DECLARE
 	src record;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR amount IS NULL OR counts_when IS NULL THEN
+	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR counts_when IS NULL OR (amount IS NULL AND line_amount IS NULL) THEN
 		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
-			USING ERRCODE = 'null_value_not_allowed';
+			USING ERRCODE = 'null_value_not_allowed', HINT = 'With line_amount, amount may be left out.';
 	END IF;
-	IF (SELECT relpersistence FROM pg_class WHERE oid = "table") = 't' THEN
-		RAISE EXCEPTION 'temporary table "%" can''t be tracked', "table"
-			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their orders.';
+	IF (lines IS NULL) <> (line_order IS NULL) OR (lines IS NULL AND line_amount IS NOT NULL) THEN
+		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
+			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	IF EXISTS (SELECT FROM pg_partition_tree("table") t JOIN pg_class c ON c.oid = t.relid AND c.relkind = 'f') THEN
-		RAISE EXCEPTION 'table "%" has a partition that is a foreign table', "table"
-			USING ERRCODE = 'wrong_object_type', HINT = 'Its orders are written on another server: track them there.';
-	END IF;
-	IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = "table") THEN
-		RAISE EXCEPTION '"%" is not a table', "table"
-			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that a view or foreign table shows.';
-	END IF;
+	PERFORM loyalty.require_trackable("table");
 	IF order_key IS NULL THEN
 		SELECT cardinality(conkey),
 		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = "table" AND attnum = conkey[1])
@@ -170,6 +261,9 @@ BEGIN
 	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
 	                    counts_when = excluded.counts_when, active = true', program)
 		USING src.source, "table", customer, at, amount, counts_when, order_key;
+	IF lines IS NOT NULL THEN
+		PERFORM loyalty.add_part(program, src.source, 'lines', lines, line_order, line_amount, 'true', 'skip');
+	END IF;
 	-- the rules must fit this table, too
 	EXECUTE format('UPDATE %I.earning_rule SET points = points', program);
 	PERFORM loyalty.create_triggers(program, src.source, "table");
@@ -180,8 +274,61 @@ BEGIN
 	RETURN loyalty.backfill(program, "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean) IS
-'track a table of orders: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text) IS
+'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
+
+CREATE FUNCTION loyalty.track_refunds(
+	program name,
+	"table" regclass,
+	order_key text,
+	amount text,
+	orders regclass DEFAULT NULL,
+	counts_when text DEFAULT 'true',
+	without_order text DEFAULT 'error',
+	backfill boolean DEFAULT true)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int;
+	sources int;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF "table" IS NULL OR order_key IS NULL OR amount IS NULL OR counts_when IS NULL OR without_order IS NULL THEN
+		RAISE EXCEPTION 'table, order_key, amount, counts_when and without_order must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF without_order NOT IN ('error', 'skip') THEN
+		RAISE EXCEPTION 'without_order must be "error" or "skip"'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', without_order);
+	END IF;
+	IF orders IS NULL THEN
+		EXECUTE format('SELECT min(source), count(*) FROM %I.source WHERE active', program) INTO src, sources;
+		IF sources <> 1 THEN
+			RAISE EXCEPTION 'the program "%" tracks % order tables', program, sources
+				USING ERRCODE = 'invalid_parameter_value',
+				      HINT = 'Name the one that the refunds belong to with orders => ''...''.';
+		END IF;
+	ELSE
+		src := loyalty.require_source(program, orders);
+	END IF;
+	IF EXISTS (SELECT FROM loyalty.source_triggers(program, src) t
+	            JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
+	           WHERE t.relation = "table" AND g.tgnargs = 3) THEN
+		RAISE EXCEPTION 'table % is already tracked by the program "%"', "table", program
+			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+	END IF;
+	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.add_part(program, src, 'refunds', "table", order_key, amount, counts_when, without_order);
+	IF NOT backfill THEN
+		RETURN 0;
+	END IF;
+	RETURN loyalty.record_table(program, src, false);
+END
+$$;
+COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean) IS
+'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
 RETURNS void
@@ -190,21 +337,87 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
+	parts int;
 	t record;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	EXECUTE format('UPDATE %I.source SET active = false WHERE relation = $1 AND active RETURNING source', program)
 	   INTO src USING "table";
-	IF src IS NULL THEN
-		RAISE EXCEPTION 'table % is not tracked by the program "%"', "table", program
-			USING ERRCODE = 'undefined_object', HINT = format('The table %I.source lists what is tracked.', program);
+	IF src IS NOT NULL THEN
+		EXECUTE format('UPDATE %I.part SET active = false WHERE source = $1 AND active', program) USING src;
+	ELSE
+		EXECUTE format('UPDATE %I.part SET active = false WHERE relation = $1 AND active', program) USING "table";
+		GET DIAGNOSTICS parts = ROW_COUNT;
+		IF parts = 0 THEN
+			RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
+				USING ERRCODE = 'undefined_object',
+				      HINT = format('The tables %1$I.source and %1$I.part list what is tracked.', program);
+		END IF;
 	END IF;
-	FOR t IN SELECT * FROM loyalty.source_triggers(program, src)
+	FOR t IN SELECT s.* FROM loyalty.source_triggers(program, src) s
+	          WHERE src IS NOT NULL OR s.relation IN (SELECT relid FROM pg_partition_tree("table") UNION SELECT "table")
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
-'stop tracking a table; what its orders earned stays';
+'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
 
+-- Catch up with what no trigger saw: partitions that came or went, loads with
+-- triggers disabled, a restore in another order.
+CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
+RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, taken_back bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	p record;
+	t record;
+	keep boolean;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF missing NOT IN ('archive', 'take_back') THEN
+		RAISE EXCEPTION 'missing must be "archive" or "take_back"'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', missing);
+	END IF;
+	FOR s IN EXECUTE format('SELECT s.source, s.relation, s.order_key, c.relkind FROM %I.source s
+	                           JOIN pg_class c ON c.oid = s.relation WHERE s.active ORDER BY s.source', program)
+	LOOP
+		PERFORM loyalty.lock_source(program, s.source);
+		relation := s.relation;
+		-- a partition that was detached is no part of the table any more
+		FOR t IN SELECT x.* FROM loyalty.source_triggers(program, s.source) x
+		           JOIN pg_trigger g ON g.tgrelid = x.relation AND g.tgname = x.trigger AND g.tgnargs = 2
+		          WHERE x.relation NOT IN (SELECT relid FROM pg_partition_tree(s.relation) UNION SELECT s.relation)
+		LOOP
+			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
+		END LOOP;
+		triggers_made := loyalty.create_triggers(program, s.source, s.relation);
+		FOR p IN EXECUTE format('SELECT p.relation, p.kind FROM %I.part p WHERE p.source = $1 AND p.active', program) USING s.source
+		LOOP
+			triggers_made := triggers_made + loyalty.create_triggers(program, s.source, p.relation, p.kind);
+		END LOOP;
+		recorded := loyalty.record_table(program, s.source, false);
+		-- Orders that left a partitioned table with their partition were
+		-- archived; those that are missing in an ordinary one were deleted.
+		keep := coalesce(missing = 'archive', s.relkind = 'p');
+		archived := 0;
+		IF keep THEN
+			EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
+			                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
+			                 WHERE r.source = $1 AND r.counted
+			                   AND NOT EXISTS (SELECT FROM %2$s AS new WHERE (%3$s)::text = r.order_key)
+			                ON CONFLICT DO NOTHING', program, s.relation, s.order_key) USING s.source;
+			GET DIAGNOSTICS archived = ROW_COUNT;
+		END IF;
+		EXECUTE format('DELETE FROM %1$I.archived a USING %2$s AS new
+		                 WHERE a.source = $1 AND (%3$s)::text = a.order_key', program, s.relation, s.order_key) USING s.source;
+		taken_back := loyalty.record_table(program, s.source, true);
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.reconcile(name, text) IS
+'record what no trigger saw: makes missing triggers, records all orders as they stand, and archives (keeps the points of) or takes back orders without a row; missing is archive or take_back, by default archive for partitioned tables';

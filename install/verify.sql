@@ -14,10 +14,14 @@ DECLARE
 	base text;
 	tiers text;
 	p record;
-	rel regclass;
 	eq text;
 	v_terms int;
 	exact_bounds boolean;
+	part record;
+	gross text;
+	refunded text;
+	line_points text;
+	joins text;
 	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
 BEGIN
 	PERFORM loyalty.require_program(program);
@@ -31,7 +35,7 @@ BEGIN
 	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'), ('earning_rule', 'check_values'),
 	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
 	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
-	               ('source', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed')) t (relation, trigger)
+	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed')) t (relation, trigger)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
 	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
@@ -43,11 +47,11 @@ BEGIN
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(terms) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = p.terms AND t.points_scale = p.points_scale
 		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
-		    OR EXISTS ((SELECT name, points, applies_when FROM %1$I.earning_rule
-		                EXCEPT SELECT name, points, applies_when FROM %1$I.terms_rule r WHERE r.terms = p.terms)
+		    OR EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms)
 		               UNION ALL
-		               (SELECT name, points, applies_when FROM %1$I.terms_rule r WHERE r.terms = p.terms
-		                EXCEPT SELECT name, points, applies_when FROM %1$I.earning_rule))
+		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
 		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
 		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms)
 		               UNION ALL
@@ -79,30 +83,74 @@ BEGIN
 		END IF;
 
 		-- every tracked table has its triggers, enabled, on every partition
-		FOR rel IN SELECT r FROM (SELECT relid AS r FROM pg_partition_tree(s.relation) UNION SELECT s.relation) x
+		FOR part IN EXECUTE format('SELECT s.relation, '''' AS kind FROM %1$I.source s WHERE s.source = $1
+		                            UNION ALL SELECT p.relation, p.kind FROM %1$I.part p WHERE p.source = $1 AND p.active', program)
+			USING s.source
 		LOOP
+			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
+				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
+					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, s.source,
+					       part.relation::oid, program, part.relation::oid);
+				CONTINUE;
+			END IF;
 			RETURN QUERY
-			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text,
-			       format('%s of %s', e.event, rel)
-			  FROM (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
+			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel::regclass)
+			  FROM (SELECT relid AS rel FROM pg_partition_tree(part.relation) UNION SELECT part.relation) r
+			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
 			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
 			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
-			                    WHERE t.relation = rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
+			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0
+			                      AND g.tgnargs = CASE part.kind WHEN '' THEN 2 ELSE 3 END);
 		END LOOP;
 
-		-- orders as they are in the table, with the points of their own terms
+		-- lines and refunds, added up per order
+		gross := s.amount;
+		refunded := '0';
+		line_points := NULL;
+		joins := '';
+		FOR part IN EXECUTE format('SELECT p.* FROM %I.part p JOIN pg_class c ON c.oid = p.relation
+		                             WHERE p.source = $1 AND p.active ORDER BY p.part', program) USING s.source
+		LOOP
+			IF part.kind = 'refunds' THEN
+				joins := joins || format($sql$
+				  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s AS refund WHERE (%4$s) GROUP BY 1) AS part_%5$s
+				    ON part_%5$s.order_key = (%6$s)::text $sql$, part.order_key, part.amount, part.relation, part.counts_when, part.part, s.order_key);
+				refunded := refunded || format(' + coalesce(part_%s.amount, 0)', part.part);
+			ELSE
+				IF s.amount IS NULL THEN
+					joins := joins || format($sql$
+					  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s AS line GROUP BY 1) AS part_%4$s
+					    ON part_%4$s.order_key = (%5$s)::text $sql$, part.order_key, part.amount, part.relation, part.part, s.order_key);
+					gross := format('coalesce(part_%s.amount, 0)', part.part);
+				END IF;
+				SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s AS line WHERE (%s)::text = (%s)::text)',
+				              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
+				              part.relation, part.order_key, s.order_key)
+				  INTO line_points FROM loyalty.terms_of(program) t
+				HAVING bool_or(loyalty.base_expression(program, t, 'line') <> '0');
+			END IF;
+		END LOOP;
+
+		-- orders as they are in the tables, with the points of their own terms
 		SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x)), ' ')
 		  INTO base
 		  FROM (SELECT t AS x FROM loyalty.terms_of(program) t) v;
+		base := format('CASE coalesce(r.terms, $2) %s END', base);
+		IF line_points IS NOT NULL THEN
+			base := base || format(' + coalesce(%s, 0) * CASE WHEN bought.refunded = 0 THEN 1 ELSE purchase.amount / bought.gross END', line_points);
+		END IF;
 		RETURN QUERY EXECUTE format($sql$
 			WITH rows AS (
 				SELECT purchase.customer, (%3$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
-				       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL
-				            THEN CASE coalesce(r.terms, $2) %7$s END END AS base
+				       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %7$s END AS base
 				  FROM %2$s AS new
+				  %12$s
 				  CROSS JOIN LATERAL (SELECT (%8$s) AS it_does) AS counts
-				  CROSS JOIN LATERAL (SELECT (%4$s) AS customer, CASE WHEN counts.it_does THEN (%5$s) END AS at,
-				                             CASE WHEN counts.it_does THEN (%6$s) END AS amount) AS purchase
+				  CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN (%6$s) END AS gross, %13$s AS refunded) AS bought
+				  CROSS JOIN LATERAL (SELECT (%4$s) AS customer,
+				                             CASE WHEN counts.it_does AND NOT (bought.refunded > 0 AND bought.gross <= bought.refunded)
+				                                  THEN (%5$s) END AS at,
+				                             bought.gross - bought.refunded AS amount) AS purchase
 				  LEFT JOIN %1$I.recorded_orders r ON r.customer %9$s purchase.customer AND r.source = $1
 				                                  AND r.order_key = (%3$s)::text),
 			live AS (
@@ -122,12 +170,15 @@ BEGIN
 			  FROM live l
 			  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1) r
 			    ON r.customer %9$s l.customer AND r.order_key = l.order_key
-			 WHERE (l.order_key IS NULL AND r.counted)
+			 WHERE (l.order_key IS NULL AND r.counted
+			        AND NOT EXISTS (SELECT FROM %1$I.archived a
+			                         WHERE a.source = $1 AND a.order_key = r.order_key
+			                           AND NOT EXISTS (SELECT FROM %2$s AS new WHERE (%3$s)::text = a.order_key)))
 			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base))
 			UNION ALL
 			SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-			$sql$, program, s.relation, s.order_key, s.customer, s.at, s.amount, base, s.counts_when, eq,
-			format(finite, 'amount'), format(finite, 'base'))
+			$sql$, program, s.relation, s.order_key, s.customer, s.at, gross, base, s.counts_when, eq,
+			format(finite, 'amount'), format(finite, 'base'), joins, refunded)
 			USING s.source, p.terms, p.on_invalid = 'skip';
 	END LOOP;
 

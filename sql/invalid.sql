@@ -61,7 +61,7 @@ SELECT * FROM t_invalid.plant('INSERT INTO club.journal SELECT customer, source,
 SELECT * FROM t_invalid.plant('UPDATE t_invalid.orders SET total = 6 WHERE order_id = 5');
 SELECT * FROM t_invalid.plant('DELETE FROM t_invalid.orders WHERE order_id = 5');
 SELECT * FROM t_invalid.plant($$INSERT INTO t_invalid.orders VALUES (50, 77, '2020-01-01', 1)$$);
-SELECT * FROM t_invalid.plant('DROP TRIGGER loyalty_update_club ON t_invalid.orders');
+SELECT * FROM t_invalid.plant('DROP TRIGGER loyalty_update_club_1 ON t_invalid.orders');
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_invalid CASCADE;

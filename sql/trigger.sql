@@ -157,9 +157,9 @@ SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 -- any later change of the order mends it
 UPDATE t_trigger.orders SET status = status WHERE order_id IN (900, 2);
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
-ALTER TABLE t_trigger.orders DISABLE TRIGGER loyalty_insert_club;
+ALTER TABLE t_trigger.orders DISABLE TRIGGER loyalty_insert_club_1;
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
-ALTER TABLE t_trigger.orders ENABLE TRIGGER loyalty_insert_club;
+ALTER TABLE t_trigger.orders ENABLE TRIGGER loyalty_insert_club_1;
 -- DDL between statements of one session
 ALTER TABLE t_trigger.orders ADD COLUMN note text DEFAULT 'x';
 ALTER TABLE t_trigger.orders RENAME TO purchases;

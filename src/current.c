@@ -1,17 +1,16 @@
 /*
- * current.c: orders as they stand in the tracked table at this moment.
+ * current.c: orders as they stand in the tracked tables at this moment.
  *
- * What a trigger was given of an order is not enough when the order was changed
- * again meanwhile, or when another transaction recorded it first.  Then its row
- * is read here, by key, with a plan that is kept:
+ * What a trigger was given of an order is not enough when the order is more
+ * than its row (it has lines or refunds), when it was changed again meanwhile,
+ * or when another transaction recorded it first.  Then it is read here, by
+ * key, with a plan that is kept.  The snapshot is of this moment whatever the
+ * isolation level, as in journal.c.
  *
- * ----------
- *	SELECT purchase.customer, order_key, purchase.at, purchase.amount, points
- *	  FROM table AS new, counts_when, customer and at and amount AS purchase
- *	 WHERE order_key = ANY ($1::text[]::type[])
- * ----------
- *
- * The snapshot is of this moment whatever the isolation level, as in journal.c.
+ * The amount of an order is its own, or the sum of its lines, less its refunds
+ * but not below zero.  An order that is refunded in full does not count.  Rules
+ * see the amount that is left; what rules per line add up to is reduced by the
+ * share that was refunded.
  */
 #include "postgres.h"
 
@@ -28,43 +27,200 @@
 #include "current.h"
 #include "owner.h"
 
-static SPIPlanPtr
-prepare(TrackedTable *table, RuleSet *set)
+/* "WHERE the order key is one of $1", in a way that can use an index on it. */
+static void
+append_key_condition(StringInfo query, TrackedTable *table)
 {
-	StringInfoData query;
-	Oid			types[1] = {TEXTARRAYOID};
-	Oid			key_type = table->order_key.type;
-	SPIPlanPtr	plan;
-	int			nest = settings_begin(table->time_zone);
+	Oid			type = table->order_key.type;
 
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT purchase.customer, (%s)::pg_catalog.text, purchase.at, purchase.amount,"
-					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %s END"
-					 " FROM %s AS new"
-					 " CROSS JOIN LATERAL (SELECT (%s) AS it_does) AS counts"
-					 " CROSS JOIN LATERAL (SELECT (%s) AS customer,"
-					 " CASE WHEN counts.it_does THEN (%s) END AS at,"
-					 " CASE WHEN counts.it_does THEN (%s) END AS amount) AS purchase"
-					 " WHERE ",
-					 table->order_key_text, set->base_text, table->qualified_name,
-					 table->counts_when_text, table->customer_text,
-					 table->at_text, table->amount_text);
-	if (OidIsValid(get_array_type(key_type)))
-		appendStringInfo(&query, "(%s) = ANY ($1::pg_catalog.text[]::%s[])",
+	if (OidIsValid(get_array_type(type)))
+		appendStringInfo(query, " WHERE (%s) = ANY ($1::pg_catalog.text[]::%s[])",
 						 table->order_key_text,
-						 format_type_extended(key_type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+						 format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
 	else
-		appendStringInfo(&query, "(%s)::pg_catalog.text = ANY ($1)",
+		appendStringInfo(query, " WHERE (%s)::pg_catalog.text = ANY ($1)",
 						 table->order_key_text);
-	plan = SPI_prepare(query.data, 1, types);
+}
+
+/*
+ * The order as it was bought and what of it was refunded, over new:
+ *
+ * ----------
+ *	CROSS JOIN LATERAL (SELECT (counts_when) AS it_does) AS counts
+ *	CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN amount or sum of lines END AS gross,
+ *	                           sum of refunds AS refunded) AS bought
+ *	CROSS JOIN LATERAL (SELECT customer, CASE ... END AS at, net AS amount) AS purchase
+ * ----------
+ */
+static void
+append_purchase(StringInfo query, TrackedTable *table)
+{
+	ListCell   *lc;
+
+	appendStringInfo(query,
+					 " CROSS JOIN LATERAL (SELECT (%s) AS it_does) AS counts"
+					 " CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN ",
+					 table->counts_when_text);
+	if (table->amount_text != NULL)
+		appendStringInfo(query, "(%s)", table->amount_text);
+	else if (table->lines != NULL)
+		appendStringInfo(query, "(SELECT coalesce(pg_catalog.sum(%s), 0) FROM %s AS line WHERE (%s) = (%s))",
+						 table->lines->amount_text, table->lines->qualified_name,
+						 table->lines->order_key_text, table->order_key_text);
+	else
+		appendStringInfoString(query, "NULL::pg_catalog.numeric");
+	appendStringInfoString(query, " END AS gross, 0");
+	foreach(lc, table->refunds)
+	{
+		OrderPart  *part = (OrderPart *) lfirst(lc);
+
+		appendStringInfo(query,
+						 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s AS refund WHERE (%s) = (%s) AND (%s)), 0)",
+						 part->amount_text, part->qualified_name, part->order_key_text,
+						 table->order_key_text, part->counts_when_text);
+	}
+	appendStringInfo(query,
+					 " AS refunded) AS bought"
+					 " CROSS JOIN LATERAL (SELECT (%s) AS customer,"
+					 " CASE WHEN counts.it_does AND (bought.refunded <= 0 OR bought.gross > bought.refunded)"
+					 " THEN (%s) END AS at, (bought.gross - bought.refunded)::pg_catalog.numeric AS amount) AS purchase",
+					 table->customer_text, table->at_text);
+}
+
+/* What rules per line add up to, less the share that was refunded. */
+static void
+append_line_points(StringInfo query, TrackedTable *table, RuleSet *set)
+{
+	if (set->line_text == NULL || table->lines == NULL)
+		return;
+	appendStringInfo(query,
+					 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s AS line WHERE (%s) = (%s)), 0)"
+					 " * CASE WHEN bought.refunded = 0 THEN 1 ELSE purchase.amount / bought.gross END",
+					 set->line_text, table->lines->qualified_name,
+					 table->lines->order_key_text, table->order_key_text);
+}
+
+static SPIPlanPtr
+prepare(TrackedTable *table, const char *query)
+{
+	Oid			types[1] = {TEXTARRAYOID};
+	int			nest = settings_begin(table->time_zone);
+	SPIPlanPtr	plan = SPI_prepare(query, 1, types);
+
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the look-up of current orders: %s",
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
 	settings_end(nest);
+	return plan;
+}
+
+/*
+ * ----------
+ *	SELECT purchase.customer, order_key, purchase.at, purchase.amount, points
+ *	  FROM table AS new ... WHERE order_key = ANY ($1::text[]::type[])
+ * ----------
+ */
+static SPIPlanPtr
+prepare_orders(TrackedTable *table, RuleSet *set)
+{
+	StringInfoData query;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT purchase.customer, (%s)::pg_catalog.text, purchase.at, purchase.amount,"
+					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN (%s",
+					 table->order_key_text, set->base_text);
+	append_line_points(&query, table, set);
+	appendStringInfo(&query, ")::pg_catalog.numeric END FROM %s AS new", table->qualified_name);
+	append_purchase(&query, table);
+	append_key_condition(&query, table);
+	plan = prepare(table, query.data);
 	pfree(query.data);
 	return plan;
+}
+
+/*
+ * ----------
+ *	SELECT customer, order_key FROM table AS new WHERE order_key = ANY (...)
+ * ----------
+ */
+static SPIPlanPtr
+prepare_customers(TrackedTable *table)
+{
+	StringInfoData query;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s AS new",
+					 table->customer_text, table->order_key_text, table->qualified_name);
+	append_key_condition(&query, table);
+	plan = prepare(table, query.data);
+	pfree(query.data);
+	return plan;
+}
+
+/* Run one of the two with the rows of this moment. */
+static void
+execute(TrackedTable *table, SPIPlanPtr plan, Datum *keys, int count)
+{
+	Datum		array = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false,
+														TYPALIGN_INT));
+	int			nest;
+
+	/* See what the statement did that fired the trigger. */
+	CommandCounterIncrement();
+	nest = settings_begin(table->time_zone);
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (SPI_execute_plan(plan, &array, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look up current orders");
+	PopActiveSnapshot();
+	settings_end(nest);
+}
+
+/* Whose order row i of the result is, and which; false if it is none. */
+static bool
+identify(TrackedTable *table, uint64 i, Order *order)
+{
+	HeapTuple	tuple = SPI_tuptable->vals[i];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	bool		isnull;
+
+	order->customer = SPI_getbinval(tuple, desc, 1, &isnull);
+	if (isnull)
+		return false;
+	order->order_key = SPI_getbinval(tuple, desc, 2, &isnull);
+	if (isnull)
+		return false;
+	if (table->customer_length == -1)
+		order->customer = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order->customer));
+	order->order_key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order->order_key));
+	order_gone(order);
+	return true;
+}
+
+/*
+ * Give the customers that have the orders with these keys (text) to a sink.
+ * The table is the one that was tracked.
+ */
+void
+current_customers(TrackedTable *table, Datum *keys, int count, OrderSink sink,
+				  void *arg)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (table->customers == NULL)
+		table->customers = prepare_customers(table);
+	execute(table, table->customers, keys, count);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Order		order;
+
+		if (identify(table, i, &order))
+			sink(arg, &order);
+	}
+	SPI_finish();
 }
 
 /*
@@ -76,49 +232,31 @@ current_orders(TrackedTable *table, Datum *keys, int count, int32 terms,
 			   OrderSink sink, void *arg)
 {
 	RuleSet    *set = program_rules(table, terms);
-	Datum		array;
-	int			nest;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (set->current == NULL)
-		set->current = prepare(table, set);
-	array = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false,
-											TYPALIGN_INT));
-
-	/* See what the statement did that fired the trigger. */
-	CommandCounterIncrement();
-	nest = settings_begin(table->time_zone);
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_plan(set->current, &array, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look up current orders");
-	PopActiveSnapshot();
-	settings_end(nest);
-
+		set->current = prepare_orders(table, set);
+	execute(table, set->current, keys, count);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Datum		values[5];
-		bool		isnull[5];
+		Datum		values[3];
+		bool		isnull[3];
 		Order		order;
 
-		for (int c = 0; c < 5; c++)
-			values[c] = SPI_getbinval(tuple, desc, c + 1, &isnull[c]);
-		if (isnull[0] || isnull[1])
+		if (!identify(table, i, &order))
 			continue;
-		order.customer = values[0];
-		if (table->customer_length == -1)
-			order.customer = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[0]));
-		order.order_key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[1]));
-		order_gone(&order);
-		if (!isnull[2] && !isnull[3])
+		for (int c = 0; c < 3; c++)
+			values[c] = SPI_getbinval(tuple, desc, c + 3, &isnull[c]);
+		if (!isnull[0] && !isnull[1])
 		{
 			order.counted = true;
-			order.at = DatumGetTimestampTz(values[2]);
-			order.amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[3]));
-			order.base = isnull[4] ? order_zero() :
-				PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[4]));
+			order.at = DatumGetTimestampTz(values[0]);
+			order.amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[1]));
+			order.base = isnull[2] ? order_zero() :
+				PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[2]));
 			order_check_finite(table, &order);
 		}
 		sink(arg, &order);

@@ -176,7 +176,9 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	ParseState *pstate = make_parsestate(NULL);
 	ParseContext pc = {.text = text,.what = what};
 	ErrorContextCallback callback;
+	const char *row_name = scope.row_name ? scope.row_name : "new";
 	Relation	row = NULL;
+	Relation	line = NULL;
 	Node	   *expr;
 	Node	   *coerced;
 	List	   *names = NIL;
@@ -197,9 +199,19 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 
 		row = relation_open(scope.row, AccessShareLock);
 		item = addRangeTableEntryForRelation(pstate, row, AccessShareLock,
-											 makeAlias("new", NIL), false, false);
+											 makeAlias(row_name, NIL), false, false);
 		addNSItemToQuery(pstate, item, false, true, true);
-		names = lappend(names, pstrdup("new"));
+		names = lappend(names, pstrdup(row_name));
+	}
+	if (OidIsValid(scope.line))
+	{
+		ParseNamespaceItem *item;
+
+		line = relation_open(scope.line, AccessShareLock);
+		item = addRangeTableEntryForRelation(pstate, line, AccessShareLock,
+											 makeAlias("line", NIL), false, false);
+		addNSItemToQuery(pstate, item, false, true, true);
+		names = lappend(names, pstrdup("line"));
 	}
 	if (OidIsValid(scope.facts))
 	{
@@ -271,6 +283,8 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 
 	if (row != NULL)
 		relation_close(row, NoLock);
+	if (line != NULL)
+		relation_close(line, NoLock);
 	if (pc.facts != NULL)
 		relation_close(pc.facts, NoLock);
 	error_context_stack = callback.previous;
@@ -379,12 +393,13 @@ relation_argument(FunctionCallInfo fcinfo, int argument)
 
 /*
  * canonical_expression(expression text, row regclass, facts regclass,
- *                      type regtype, what text, time_zone text) returns text
+ *                      type regtype, what text, time_zone text,
+ *                      row_name text, line regclass) returns text
  */
 Datum
 loyalty_canonical_expression(PG_FUNCTION_ARGS)
 {
-	ExpressionScope scope;
+	ExpressionScope scope = {.row = InvalidOid};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -395,6 +410,8 @@ loyalty_canonical_expression(PG_FUNCTION_ARGS)
 	scope.row = relation_argument(fcinfo, 1);
 	scope.facts = relation_argument(fcinfo, 2);
 	scope.time_zone = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+	scope.row_name = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
+	scope.line = relation_argument(fcinfo, 7);
 	if (!get_typisdefined(PG_GETARG_OID(3)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

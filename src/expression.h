@@ -15,6 +15,8 @@
 typedef struct ExpressionScope
 {
 	Oid			row;
+	const char *row_name;		/* "new" if NULL */
+	Oid			line;			/* a row named "line" besides; or InvalidOid */
 	Oid			facts;
 	const char *time_zone;		/* of dates and local times; or NULL */
 } ExpressionScope;

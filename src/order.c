@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -87,6 +88,41 @@ order_identify(OrderReader *reader, TupleTableSlot *row, Order *order)
 		order->customer = plain_value(reader, order->customer);
 	order->order_key = plain_value(reader, order->order_key);
 	return true;
+}
+
+/*
+ * Which order a line or refund belongs to.  False if to none.
+ */
+bool
+order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key)
+{
+	bool		isnull;
+
+	*order_key = evaluate(reader, &reader->table->order_key, row, &isnull);
+	if (isnull)
+		return false;
+	*order_key = plain_value(reader, *order_key);
+	return true;
+}
+
+/*
+ * A refund that is there and counts, but belongs to no order: an error, or by
+ * option a line in the server's log.
+ */
+void
+order_refund_without_order(OrderReader *reader, TupleTableSlot *row)
+{
+	TrackedTable *table = reader->table;
+	bool		isnull;
+
+	if (!DatumGetBool(evaluate(reader, &table->counts_when, row, &isnull)) || isnull)
+		return;
+	ereport(table->needs_order ? ERROR : LOG,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("a refund in table \"%s\" belongs to no order", get_rel_name(table->relid)),
+			 errdetail("Its order key is null."),
+			 table->needs_order ?
+			 errhint("Name its order, or track the table with without_order => 'skip'.") : 0));
 }
 
 /*

@@ -34,6 +34,8 @@ extern Datum order_zero(void);
 extern void order_reader_begin(OrderReader *reader, TrackedTable *table);
 extern void order_reader_end(OrderReader *reader);
 extern bool order_identify(OrderReader *reader, TupleTableSlot *row, Order *order);
+extern bool order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key);
+extern void order_refund_without_order(OrderReader *reader, TupleTableSlot *row);
 extern void order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order);
 extern Datum order_base(OrderReader *reader, TupleTableSlot *row,
 						const Order *order, int32 terms);

@@ -1,7 +1,7 @@
 /*
  * program.c: what a backend remembers of the programs whose tables it changes.
  *
- * One entry per (triggering relation, program, source), with the expressions
+ * One entry per (triggering relation, program, source, part), with the expressions
  * compiled against the layout of that relation, in a memory context of its own.
  * This is the one place where a triggering relation is resolved to the
  * relations that recording writes to.
@@ -34,6 +34,21 @@
 
 static List *tables = NIL;		/* of TrackedTable * */
 
+static bool
+is_part(TrackedTable *table, Oid relid)
+{
+	ListCell   *lc;
+
+	if (table->lines != NULL && table->lines->relid == relid)
+		return true;
+	foreach(lc, table->refunds)
+	{
+		if (((OrderPart *) lfirst(lc))->relid == relid)
+			return true;
+	}
+	return false;
+}
+
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -46,7 +61,8 @@ relation_changed(Datum arg, Oid relid)
 		if (!OidIsValid(relid) || relid == table->relid ||
 			relid == table->root || relid == table->program_relid ||
 			relid == table->source_relid || relid == table->journal ||
-			relid == table->ledger || relid == table->purchase)
+			relid == table->ledger || relid == table->purchase ||
+			is_part(table, relid))
 			table->valid = false;
 	}
 }
@@ -94,6 +110,8 @@ compile(TrackedTable *table, const char *text, Oid facts, Oid type,
 {
 	MemoryContext old = MemoryContextSwitchTo(table->context);
 	ExpressionScope scope = {.row = table->relid,.facts = facts,
+		.row_name = strcmp(table->part, "lines") == 0 ? "line" :
+		strcmp(table->part, "refunds") == 0 ? "refund" : NULL,
 	.time_zone = table->time_zone};
 	Expression	result = expression_compile(text, scope, type, what);
 
@@ -123,13 +141,15 @@ load_rules(TrackedTable *table, int32 terms)
 	RuleSet    *set;
 	StringInfoData query;
 	StringInfoData sum;
+	StringInfoData lines;
 	MemoryContext old;
 	int			count;
 
 	initStringInfo(&query);
 	initStringInfo(&sum);
+	initStringInfo(&lines);
 	appendStringInfo(&query,
-					 "SELECT name, points, applies_when FROM %s.terms_rule WHERE terms = $1 ORDER BY name",
+					 "SELECT name, points, applies_when, per FROM %s.terms_rule WHERE terms = $1 ORDER BY name",
 					 quote_identifier(table->program));
 	read_configuration(table, query.data, terms);
 	count = SPI_processed;
@@ -141,16 +161,23 @@ load_rules(TrackedTable *table, int32 terms)
 		Rule	   *rule = MemoryContextAllocZero(table->context, sizeof(Rule));
 		SPITupleTable *result = SPI_tuptable;
 
-		for (int c = 1; c <= 3; c++)
+		for (int c = 1; c <= 4; c++)
 			if (result_text(i, c) == NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						 errmsg("the terms %d of loyalty program \"%s\" have a null in a rule",
 								terms, table->program)));
+		/* Rules per line are evaluated by current_orders() alone. */
+		if (strcmp(result_text(i, 4), "line") == 0)
+		{
+			appendStringInfo(&lines, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
+							 lines.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
+			continue;
+		}
 		rule->name = copy_text(table->context, i, 1);
 		rule->always = strcmp(result_text(i, 3), "true") == 0;
 		appendStringInfo(&sum, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
-						 i > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
+						 sum.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
 		rule->points = compile(table, result_text(i, 2), table->purchase,
 							   NUMERICOID, "the points of an earning rule");
 		rule->applies_when = compile(table, result_text(i, 3), table->purchase,
@@ -160,12 +187,15 @@ load_rules(TrackedTable *table, int32 terms)
 		set->rules = lappend(set->rules, rule);
 		MemoryContextSwitchTo(old);
 	}
-	set->base_text = MemoryContextStrdup(table->context, count > 0 ? sum.data : "0");
+	set->base_text = MemoryContextStrdup(table->context, sum.len > 0 ? sum.data : "0");
+	if (lines.len > 0)
+		set->line_text = MemoryContextStrdup(table->context, lines.data);
 	old = MemoryContextSwitchTo(table->context);
 	table->rule_sets = lappend(table->rule_sets, set);
 	MemoryContextSwitchTo(old);
 	pfree(query.data);
 	pfree(sum.data);
+	pfree(lines.data);
 }
 
 /* Enter SPI as the owner, with fixed settings and a snapshot of this moment. */
@@ -223,9 +253,80 @@ partition_ancestors(Oid relid)
 	return get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
 }
 
+/* Quoted and qualified, in the current context; NULL if the relation is gone. */
+static char *
+qualified_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		return NULL;
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+/*
+ * Read the lines (kind "lines") or refunds of an order table: columns relation,
+ * order key, amount and condition of the result.
+ */
+static List *
+load_parts(TrackedTable *table, const char *kind)
+{
+	StringInfoData query;
+	List	   *parts = NIL;
+	MemoryContext old;
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT relation::pg_catalog.oid, order_key, amount, counts_when, without_order = 'error' FROM %s.part"
+					 " WHERE source = $1 AND active AND kind = %s ORDER BY part",
+					 quote_identifier(table->program), quote_literal_cstr(kind));
+	read_configuration(table, query.data, table->source);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		OrderPart  *part = MemoryContextAllocZero(table->context, sizeof(OrderPart));
+
+		part->relid = DatumGetObjectId(DirectFunctionCall1(oidin,
+														   CStringGetDatum(result_text(i, 1))));
+		old = MemoryContextSwitchTo(table->context);
+		part->qualified_name = qualified_name(part->relid);
+		part->order_key_text = copy_text(table->context, i, 2);
+		part->amount_text = copy_text(table->context, i, 3);
+		part->counts_when_text = copy_text(table->context, i, 4);
+		part->needs_order = strcmp(result_text(i, 5), "t") == 0;
+		if (part->qualified_name != NULL)
+			parts = lappend(parts, part);
+		MemoryContextSwitchTo(old);
+	}
+	return parts;
+}
+
+/* Compile what is needed of a table of lines or refunds: its order key. */
+static void
+load_part_table(TrackedTable *table)
+{
+	List	   *parts = load_parts(table, table->part);
+	ListCell   *lc;
+
+	foreach(lc, parts)
+	{
+		OrderPart  *part = (OrderPart *) lfirst(lc);
+
+		if (table->relid != part->relid &&
+			!list_member_oid(partition_ancestors(table->relid), part->relid))
+			continue;
+		table->order_key = compile(table, part->order_key_text, InvalidOid, TEXTOID,
+								   "the order key");
+		table->counts_when = compile(table, part->counts_when_text, InvalidOid, BOOLOID,
+									 "counts_when");
+		table->needs_order = part->needs_order;
+		return;
+	}
+	table->stranger = true;
+}
+
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
-load_table(Oid relid, const char *program, int32 source)
+load_table(Oid relid, const char *program, int32 source, const char *part)
 {
 	MemoryContext context;
 	TrackedTable *table;
@@ -246,6 +347,7 @@ load_table(Oid relid, const char *program, int32 source)
 	table->relid = relid;
 	table->program = MemoryContextStrdup(context, program);
 	table->source = source;
+	table->part = MemoryContextStrdup(context, part);
 	table->program_relid = program_relation(schema, "program");
 	table->source_relid = program_relation(schema, "source");
 	table->journal = program_relation(schema, "journal");
@@ -265,9 +367,7 @@ load_table(Oid relid, const char *program, int32 source)
 	rel = relation_open(relid, AccessShareLock);
 	old = MemoryContextSwitchTo(context);
 	table->row_desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	table->qualified_name =
-		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-								   RelationGetRelationName(rel));
+	table->qualified_name = qualified_name(relid);
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 	rel = relation_open(table->purchase, AccessShareLock);
@@ -293,7 +393,7 @@ load_table(Oid relid, const char *program, int32 source)
 		char	   *skip = result_text(0, 8);
 
 		for (int c = 1; c <= 9; c++)
-			if (result_text(0, c) == NULL)
+			if (result_text(0, c) == NULL && c != 4)
 				ereport(ERROR,
 						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						 errmsg("the configuration of loyalty program \"%s\" has a null in source %d",
@@ -301,7 +401,7 @@ load_table(Oid relid, const char *program, int32 source)
 		table->root = DatumGetObjectId(DirectFunctionCall1(oidin,
 														   CStringGetDatum(result_text(0, 1))));
 		/* A partition that was detached, or a trigger that somebody copied. */
-		if (relid != table->root &&
+		if (table->part[0] == '\0' && relid != table->root &&
 			!list_member_oid(partition_ancestors(relid), table->root))
 			table->stranger = true;
 		table->customer_text = copy_text(context, 0, 2);
@@ -314,14 +414,21 @@ load_table(Oid relid, const char *program, int32 source)
 		table->time_zone = copy_text(context, 0, 9);
 		SPI_freetuptable(result);
 
-		if (!table->stranger)
+		if (table->part[0] != '\0')
+			load_part_table(table);
+		else if (!table->stranger)
 		{
+			List	   *lines = load_parts(table, "lines");
+
+			table->lines = lines == NIL ? NULL : (OrderPart *) linitial(lines);
+			table->refunds = load_parts(table, "refunds");
 			table->customer = compile(table, table->customer_text, InvalidOid,
 										  table->customer_type, "the customer");
 			table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,
 								"the time of the order");
-			table->amount = compile(table, table->amount_text, InvalidOid, NUMERICOID,
-									"the amount");
+			if (table->amount_text != NULL)
+				table->amount = compile(table, table->amount_text, InvalidOid, NUMERICOID,
+										"the amount");
 			table->counts_when = compile(table, table->counts_when_text, InvalidOid, BOOLOID,
 										 "counts_when");
 			table->order_key = compile(table, table->order_key_text, InvalidOid,
@@ -347,6 +454,9 @@ free_plans(TrackedTable *table)
 			SPI_freeplan(set->current);
 		set->current = NULL;
 	}
+	if (table->customers != NULL)
+		SPI_freeplan(table->customers);
+	table->customers = NULL;
 }
 
 /*
@@ -354,7 +464,7 @@ free_plans(TrackedTable *table)
  * this source, is gone.  Stays usable to the end of the transaction.
  */
 TrackedTable *
-program_tracked_table(Oid relid, const char *program, int32 source)
+program_tracked_table(Oid relid, const char *program, int32 source, const char *part)
 {
 	TrackedTable *table;
 	MemoryContext old;
@@ -364,7 +474,7 @@ program_tracked_table(Oid relid, const char *program, int32 source)
 	{
 		table = (TrackedTable *) lfirst(lc);
 		if (table->relid != relid || table->source != source ||
-			strcmp(table->program, program) != 0)
+			strcmp(table->program, program) != 0 || strcmp(table->part, part) != 0)
 			continue;
 		if (table->valid)
 			return table;
@@ -374,7 +484,7 @@ program_tracked_table(Oid relid, const char *program, int32 source)
 		break;
 	}
 
-	table = load_table(relid, program, source);
+	table = load_table(relid, program, source, part);
 	if (table != NULL)
 	{
 		MemoryContextSetParent(table->context, CacheMemoryContext);
@@ -391,7 +501,7 @@ program_tracked_table(Oid relid, const char *program, int32 source)
 TrackedTable *
 program_root_table(TrackedTable *table)
 {
-	return program_tracked_table(table->root, table->program, table->source);
+	return program_tracked_table(table->root, table->program, table->source, "");
 }
 
 /*

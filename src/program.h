@@ -25,12 +25,25 @@ typedef struct RuleSet
 	int32		terms;
 	List	   *rules;			/* of Rule * */
 	char	   *base_text;		/* the sum of them as SQL over new and purchase */
+	char	   *line_text;		/* the same per line, over line, too; or NULL */
 	SPIPlanPtr	current;		/* of current_orders(); made when first needed */
 } RuleSet;
 
+/* A table whose rows say something of orders in another. */
+typedef struct OrderPart
+{
+	Oid			relid;
+	char	   *qualified_name;
+	char	   *order_key_text; /* of the order that a row belongs to */
+	char	   *amount_text;
+	char	   *counts_when_text;	/* of refunds */
+	bool		needs_order;	/* a refund without order is an error */
+} OrderPart;
+
 /*
  * A tracked table, or partition of one, as one program sees it: everything
- * that recording needs, compiled.
+ * that recording needs, compiled.  Or a table of lines or refunds of it, with
+ * only its order key.
  */
 typedef struct TrackedTable
 {
@@ -57,6 +70,11 @@ typedef struct TrackedTable
 	bool		skip_invalid;
 	bool		needs_settings; /* some expression does */
 	bool		stranger;		/* no part of the tracked table (any more) */
+	const char *part;			/* "lines", "refunds", or "" */
+	bool		needs_order;	/* of refunds: one without order is an error */
+	OrderPart  *lines;			/* or NULL */
+	List	   *refunds;		/* of OrderPart * */
+	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
 
 	Expression	customer;
 	Expression	at;
@@ -74,10 +92,17 @@ typedef struct TrackedTable
 
 extern void program_cache_init(void);
 extern TrackedTable *program_tracked_table(Oid relid, const char *program,
-										   int32 source);
+										   int32 source, const char *part);
 extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
 extern Oid	program_source_relation(Oid schema, int32 source);
 extern Oid	program_relation(Oid schema, const char *name);
+
+/* Is an order more than its row? */
+static inline bool
+program_has_parts(const TrackedTable *table)
+{
+	return table->lines != NULL || table->refunds != NIL;
+}
 
 #endif							/* LOYALTY_PROGRAM_H */

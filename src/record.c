@@ -26,7 +26,6 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -39,6 +38,7 @@
 #include "compat.h"
 #include "current.h"
 #include "owner.h"
+#include "reconcile.h"
 #include "recorder.h"
 
 /*
@@ -106,11 +106,12 @@ begin_rows(Tuplestorestate *store)
 typedef struct Statement
 {
 	TrackedTable *table;
+	TrackedTable *root;			/* the table that was tracked */
 	OrderReader reader;			/* of new rows */
 	OrderReader old_reader;
 	Recorder   *recorder;
 
-	/* if the rows may be stale: orders to be read again */
+	/* if the rows are not all that counts: orders to be read again */
 	bool		reread;
 	MemoryContext context;
 	Datum	   *keys;
@@ -126,32 +127,38 @@ put_current(void *arg, Order *order)
 static void
 read_again(Statement *statement)
 {
-	TrackedTable *root = program_root_table(statement->table);
 	MemoryContext old = MemoryContextSwitchTo(statement->context);
 
-	if (root != NULL && statement->key_count > 0)
-		current_orders(root, statement->keys, statement->key_count,
-					   statement->table->terms, put_current, statement->recorder);
+	if (statement->key_count > 0)
+		current_customers(statement->root, statement->keys, statement->key_count,
+						  put_current, statement->recorder);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(statement->context);
 	statement->key_count = 0;
 	statement->keys = NULL;
 }
 
-/* An identified order was touched: whatever else, it stands as it does now. */
+/* An order was touched, whoever has it now. */
 static void
-touch_again(Statement *statement, Order *order)
+touch_key(Statement *statement, Datum order_key)
 {
 	MemoryContext old = MemoryContextSwitchTo(statement->context);
 
 	if (statement->keys == NULL)
 		statement->keys = palloc(KEYS_AT_ONCE * sizeof(Datum));
-	statement->keys[statement->key_count++] = datumCopy(order->order_key, false, -1);
+	statement->keys[statement->key_count++] = datumCopy(order_key, false, -1);
 	MemoryContextSwitchTo(old);
-	order_gone(order);
-	recorder_put(statement->recorder, order, NULL);
 	if (statement->key_count == KEYS_AT_ONCE)
 		read_again(statement);
+}
+
+/* An order of this customer was touched. */
+static void
+touch_order(Statement *statement, Order *order)
+{
+	order_gone(order);
+	recorder_put(statement->recorder, order, NULL);
+	touch_key(statement, order->order_key);
 }
 
 /* A row that is not there any more. */
@@ -159,7 +166,7 @@ static void
 old_row_gone(Statement *statement, Order *order)
 {
 	if (statement->reread)
-		touch_again(statement, order);
+		touch_order(statement, order);
 	else
 	{
 		order_gone(order);
@@ -172,7 +179,7 @@ static void
 new_row(Statement *statement, TupleTableSlot *row, Order *order)
 {
 	if (statement->reread)
-		touch_again(statement, order);
+		touch_order(statement, order);
 	else
 	{
 		order_evaluate(&statement->reader, row, order);
@@ -187,6 +194,18 @@ same_order(TrackedTable *table, Order *a, Order *b)
 						table->customer_by_value, table->customer_length) &&
 		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
 											 a->order_key, b->order_key));
+}
+
+/* A line or refund touches the order that it belongs to. */
+static void
+touch_part(Statement *statement, OrderReader *reader, TupleTableSlot *row)
+{
+	Datum		order_key;
+
+	if (order_key_of(reader, row, &order_key))
+		touch_key(statement, order_key);
+	else if (reader == &statement->reader && strcmp(statement->table->part, "refunds") == 0)
+		order_refund_without_order(reader, row);
 }
 
 /*
@@ -228,14 +247,20 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 			tuplestore_select_read_pointer(before, old_pointer);
 			if (!tuplestore_gettupleslot(before, true, false, old_slot))
 				break;
-			had_order = order_identify(&statement->old_reader, old_slot, &was);
+			if (statement->table->part[0] != '\0')
+				touch_part(statement, &statement->old_reader, old_slot);
+			else
+				had_order = order_identify(&statement->old_reader, old_slot, &was);
 		}
 		if (after != NULL)
 		{
 			tuplestore_select_read_pointer(after, new_pointer);
 			if (!tuplestore_gettupleslot(after, true, false, new_slot))
 				break;
-			has_order = order_identify(&statement->reader, new_slot, &is);
+			if (statement->table->part[0] != '\0')
+				touch_part(statement, &statement->reader, new_slot);
+			else
+				has_order = order_identify(&statement->reader, new_slot, &is);
 		}
 		if (had_order && !(has_order && same_order(statement->table, &was, &is)))
 			old_row_gone(statement, &was);
@@ -250,42 +275,21 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 }
 
 /*
- * TRUNCATE tells no rows: every recorded order that has no row any more is
- * gone.  Set-based, as the owner.
+ * TRUNCATE tells no rows: every order of the source may have changed.  Found
+ * set-based, as the owner: the recorded orders that are gone, or if it was lines
+ * or refunds that went, all orders.
  */
 static void
 record_truncate(TrackedTable *table)
 {
-	StringInfoData query;
-	const char *program = quote_identifier(table->program);
-	Oid			types[1] = {INT4OID};
-	Datum		values[1] = {Int32GetDatum(table->source)};
 	TrackedTable *root = program_root_table(table);
 
-	if (root == NULL)
+	if (root == NULL || root->stranger)
 		return;
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "INSERT INTO %1$s.journal"
-					 " (customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base)"
-					 " SELECT customer, source, order_key, revision + 1, at,"
-					 "        greatest(pg_catalog.clock_timestamp(), recorded_at + '1 microsecond'), terms, false, 0, 0"
-					 "   FROM (SELECT DISTINCT ON (customer, order_key) *"
-					 "           FROM (SELECT customer, source, order_key, revision, at, recorded_at, terms, counted"
-					 "                   FROM %1$s.journal WHERE source = $1"
-					 "                 UNION ALL"
-					 "                 SELECT customer, source, order_key, revision, at, recorded_at, terms, counted"
-					 "                   FROM %1$s.ledger WHERE source = $1) e"
-					 "          ORDER BY customer, order_key, revision DESC) e"
-					 "  WHERE counted"
-					 "    AND NOT EXISTS (SELECT FROM %2$s AS new WHERE (%3$s)::pg_catalog.text = e.order_key)",
-					 program,
-					 root->qualified_name, root->order_key_text);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args(query.data, 1, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not record a TRUNCATE");
-	SPI_finish();
+	if (table->part[0] == '\0')
+		(void) record_missing(root);
+	else
+		(void) record_keys(root);
 }
 
 static void
@@ -297,7 +301,11 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	int64		rows = tuplestore_tuple_count(after ? after : before);
 	RecorderMode mode;
 
-	statement.reread = may_be_stale(table->root, before == NULL);
+	statement.root = program_root_table(table);
+	if (statement.root == NULL || statement.root->stranger)
+		return;
+	statement.reread = table->part[0] != '\0' || program_has_parts(table) ||
+		may_be_stale(table->root, before == NULL);
 	mode = statement.reread ? RECORD_CURRENT : before == NULL ? RECORD_NEW : RECORD_ROWS;
 
 	/*
@@ -308,7 +316,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 		rows = 2 * rows;
 	order_reader_begin(&statement.reader, table);
 	order_reader_begin(&statement.old_reader, table);
-	statement.recorder = recorder_begin(table, mode, rows);
+	statement.recorder = recorder_begin(statement.reread ? statement.root : table, mode, rows);
 	if (statement.reread)
 		statement.context = AllocSetContextCreate(CurrentMemoryContext, "loyalty orders to read",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -341,10 +349,10 @@ check_trigger_call(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by an AFTER STATEMENT trigger", "record")));
-	if (trigdata->tg_trigger->tgnargs != 2)
+	if (trigdata->tg_trigger->tgnargs != 2 && trigdata->tg_trigger->tgnargs != 3)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" needs two arguments: program and source", "record"),
+				 errmsg("function \"%s\" needs the arguments program and source", "record"),
 				 errhint("Use loyalty.track_orders() to track a table.")));
 	if (!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) &&
 		((!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) && trigdata->tg_newtable == NULL) ||
@@ -383,7 +391,9 @@ loyalty_record(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
-								  pg_strtoint32(trigdata->tg_trigger->tgargs[1]));
+								  pg_strtoint32(trigdata->tg_trigger->tgargs[1]),
+								  trigdata->tg_trigger->tgnargs == 3 ?
+								  trigdata->tg_trigger->tgargs[2] : "");
 	if (table == NULL || table->stranger)
 	{
 		ereport(WARNING,
@@ -401,6 +411,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 		record_statement(trigdata, table);
 	owner_leave(&scope);
 
-	note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
+	if (table->part[0] == '\0')
+		note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
 	return PointerGetDatum(NULL);
 }

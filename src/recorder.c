@@ -15,7 +15,8 @@
  *
  * The terms of an order are those it was first recorded under, for good: when
  * they aren't the present ones, its points are evaluated again, over the row
- * that was put with it or else over its row in the table.
+ * that was put with it or else over its row in the table.  Orders that are more
+ * than a row are put as keys only and always read from the tables.
  */
 #include "postgres.h"
 
@@ -293,6 +294,13 @@ refresh_item(void *arg, Order *order)
 	}
 }
 
+/* The terms of an order are those of the first time, for good. */
+static int32
+item_terms(Recorder *rec, Lookup *item)
+{
+	return item->known.revision == 0 ? rec->table->terms : item->known.terms;
+}
+
 /* Read orders again from the table, with the points of one version of the terms. */
 static void
 refresh_items(Recorder *rec, Lookup **items, int count, int32 terms)
@@ -312,7 +320,12 @@ refresh_items(Recorder *rec, Lookup **items, int count, int32 terms)
 	pfree(keys);
 }
 
-/* Points under the terms by which the items are known. */
+/*
+ * Points under the terms by which the items are known.  Items of mode
+ * RECORD_CURRENT are only keys as yet: their rows are read now, after it was
+ * found out what is recorded of them.  If another transaction records one in
+ * between, its revision is taken, and the item is looked at anew.
+ */
 static void
 apply_known_terms(Recorder *rec)
 {
@@ -323,8 +336,9 @@ apply_known_terms(Recorder *rec)
 	{
 		Lookup	   *item = &rec->items[i];
 
-		if (!item->order.counted || item->known.revision == 0 ||
-			item->known.terms == rec->table->terms)
+		if (rec->mode != RECORD_CURRENT &&
+			(!item->order.counted || item->known.revision == 0 ||
+			 item->known.terms == rec->table->terms))
 			continue;
 		if (item->row != NULL)
 		{
@@ -337,14 +351,14 @@ apply_known_terms(Recorder *rec)
 	}
 	while (count > 0)
 	{
-		int32		terms = stale[0]->known.terms;
+		int32		terms = item_terms(rec, stale[0]);
 		Lookup	  **group = palloc(count * sizeof(Lookup *));
 		int			in_group = 0;
 		int			left = 0;
 
 		for (int i = 0; i < count; i++)
 		{
-			if (stale[i]->known.terms == terms)
+			if (item_terms(rec, stale[i]) == terms)
 				group[in_group++] = stale[i];
 			else
 				stale[left++] = stale[i];
@@ -378,7 +392,7 @@ next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 	if (known->revision != 0 && recorded_at <= known->recorded_at)
 		recorded_at = known->recorded_at + 1;
 	fill_entry(rec, slot, &order, known->revision + 1,
-			   known->revision == 0 ? rec->table->terms : known->terms, recorded_at);
+			   item_terms(rec, item), recorded_at);
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
@@ -399,8 +413,7 @@ record_again(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 		journal_wait(rec->journal, slot);
 		journal_find(rec->journal, item->order.customer, item->order.order_key,
 					 &item->known);
-		refresh_items(rec, &item, 1, item->known.revision == 0 ?
-					  rec->table->terms : item->known.terms);
+		refresh_items(rec, &item, 1, item_terms(rec, item));
 		if (!next_revision(rec, item, slot))
 			return;
 		journal_append(rec->journal, &slot, 1, &conflict);

@@ -15,7 +15,7 @@ typedef enum RecorderMode
 {
 	RECORD_ROWS,				/* they may have been recorded before */
 	RECORD_NEW,					/* they are most likely new */
-	RECORD_CURRENT				/* read by current_orders() */
+	RECORD_CURRENT				/* only which they are: read them from the tables */
 } RecorderMode;
 
 extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,

@@ -1,0 +1,237 @@
+/*
+ * reconcile.c: recording what no trigger saw.
+ *
+ * Orders that a tracked table had already, that came while triggers were
+ * disabled, or that went by TRUNCATE.  All go through the same recorder as those
+ * that the trigger sees: sorted by customer, within work_mem and then on disk,
+ * and an order that stands as it is recorded is not written again.
+ *
+ * For a backfill, the caller has locked the tables against writers, and the
+ * snapshot is of this moment, so nothing is missed that the triggers don't see.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "owner.h"
+#include "program.h"
+#include "reconcile.h"
+#include "recorder.h"
+
+/* Progress is told so often. */
+#define PROGRESS_ROWS 1000000
+
+/* Put the orders of one relation that has rows. */
+static int64
+put_relation(Recorder *recorder, TrackedTable *table, int64 seen)
+{
+	Relation	rel = table_open(table->relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	OrderReader reader;
+
+	order_reader_begin(&reader, table);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		Order		order;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetExprContext(reader.econtext);
+		if (order_identify(&reader, slot, &order))
+		{
+			order_evaluate(&reader, slot, &order);
+			recorder_put(recorder, &order, slot);
+		}
+		if (++seen % PROGRESS_ROWS == 0)
+			ereport(NOTICE,
+					(errmsg("read " INT64_FORMAT " rows of orders", seen)));
+	}
+	order_reader_end(&reader);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return seen;
+}
+
+/* Record the orders that have a row. */
+static int64
+record_rows(TrackedTable *root)
+{
+	Recorder   *recorder = recorder_begin(root, RECORD_NEW, -1);
+	List	   *relations = find_all_inheritors(root->relid, AccessShareLock, NULL);
+	ListCell   *lc;
+	int64		seen = 0;
+
+	foreach(lc, relations)
+	{
+		TrackedTable *table;
+
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
+			continue;
+		table = program_tracked_table(lfirst_oid(lc), root->program, root->source, "");
+		if (table != NULL && !table->stranger)
+			seen = put_relation(recorder, table, seen);
+	}
+	return recorder_finish(recorder);
+}
+
+/*
+ * Put the orders that a query finds: customer and key, for the recorder to read.
+ * A cursor keeps memory bounded.
+ */
+static void
+put_query(Recorder *recorder, TrackedTable *root, const char *query)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(root->source)};
+	Portal		portal;
+
+	portal = SPI_cursor_open_with_args(NULL, query, 1, types, values, NULL, true, 0);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, 10000);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			Order		order;
+			bool		isnull;
+
+			order.customer = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+			if (isnull)
+				continue;
+			order.order_key = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+			if (isnull)
+				continue;
+			if (root->customer_length == -1)
+				order.customer = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order.customer));
+			order.order_key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order.order_key));
+			order_gone(&order);
+			recorder_put(recorder, &order, NULL);
+		}
+		SPI_freetuptable(SPI_tuptable);
+		CHECK_FOR_INTERRUPTS();
+	}
+	SPI_cursor_close(portal);
+}
+
+static int64
+record_query(TrackedTable *root, const char *query)
+{
+	Recorder   *recorder = recorder_begin(root, RECORD_CURRENT, -1);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	put_query(recorder, root, query);
+	PopActiveSnapshot();
+	SPI_finish();
+	return recorder_finish(recorder);
+}
+
+/*
+ * Record how all orders that have a row stand, reading each by its key: orders
+ * with lines or refunds.  As the owner.
+ */
+int64
+record_keys(TrackedTable *root)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s AS new WHERE $1 IS NOT NULL",
+					 root->customer_text, root->order_key_text, root->qualified_name);
+	return record_query(root, query.data);
+}
+
+/*
+ * Take back the orders that have no row any more, unless they are archived.
+ * Returns the number of entries.  As the owner.
+ */
+int64
+record_missing(TrackedTable *root)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT r.customer, r.order_key FROM %s.recorded_orders r"
+					 " WHERE r.source = $1 AND r.counted"
+					 " AND NOT EXISTS (SELECT FROM %s AS new WHERE (%s)::pg_catalog.text = r.order_key)"
+					 " AND NOT EXISTS (SELECT FROM %s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
+					 quote_identifier(root->program), root->qualified_name,
+					 root->order_key_text, quote_identifier(root->program));
+	return record_query(root, query.data);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_record_table);
+
+/*
+ * record_table(program name, source int, gone bool) returns bigint
+ *
+ * Records how all orders of a tracked table stand, or, with gone, takes back
+ * those that have no row any more; returns the number of entries.  For the owner
+ * of the program, whose rights the expressions have.
+ */
+Datum
+loyalty_record_table(PG_FUNCTION_ARGS)
+{
+	const char *program = NameStr(*PG_GETARG_NAME(0));
+	int32		source = PG_GETARG_INT32(1);
+	Oid			schema = get_namespace_oid(program, false);
+	Oid			relid = program_source_relation(schema, source);
+	TrackedTable *root = program_tracked_table(relid, program, source, "");
+	int64		written;
+	AclResult	acl;
+	OwnerScope	scope;
+
+	if (root == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("loyalty program \"%s\" has no source %d", program, source)));
+	if (!has_privs_of_role(GetUserId(), root->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of loyalty program \"%s\"", program)));
+	acl = pg_class_aclcheck(relid, root->owner, ACL_SELECT);
+	if (acl != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the owner of loyalty program \"%s\" may not read table \"%s\"",
+						program, get_rel_name(relid)),
+				 errhint("Grant SELECT on the table to the role \"%s\".",
+						 GetUserNameFromId(root->owner, false))));
+	if (check_enable_rls(relid, root->owner, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row security hides orders of table \"%s\" from the owner of loyalty program \"%s\"",
+						get_rel_name(relid), program),
+				 errhint("Give the program to the owner of the table, or to a role with BYPASSRLS.")));
+	owner_enter(&scope, root->owner, true, root->time_zone);
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (PG_GETARG_BOOL(2))
+		written = record_missing(root);
+	else if (program_has_parts(root))
+		written = record_keys(root);
+	else
+		written = record_rows(root);
+	PopActiveSnapshot();
+	owner_leave(&scope);
+	PG_RETURN_INT64(written);
+}
