@@ -1,10 +1,10 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/accrual.o src/append_only.o src/current.o src/expression.o \
-	src/journal.o src/layout.o src/module.o src/order.o src/owner.o \
-	src/post.o src/program.o src/reconcile.o src/record.o src/recorder.o \
-	src/tenure.o src/terms.o src/verify.o
+OBJS = src/accrual.o src/append_only.o src/columns.o src/current.o \
+	src/expression.o src/journal.o src/layout.o src/module.o src/order.o \
+	src/owner.o src/post.o src/program.o src/reconcile.o src/record.o \
+	src/recorder.o src/tenure.o src/terms.o src/verify.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
@@ -13,7 +13,7 @@ SQL_PARTS = install/head.sql install/tier.sql install/configuration.sql \
 	install/verify.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 
-REGRESS = program track trigger points types invalid security hostile lines partition
+REGRESS = program track trigger points types invalid security hostile lines partition ddl
 ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty

@@ -9,6 +9,34 @@ AS 'MODULE_PATHNAME', 'loyalty_canonical_expression';
 COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text, text, regclass) IS
 'parse an SQL expression over a table row and a composite type, and return it with every name qualified and local times in the time zone';
 
+CREATE FUNCTION loyalty.expression_columns(expression text, "row" regclass, facts regclass, row_name text, line regclass, program name)
+RETURNS int[]
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_expression_columns';
+COMMENT ON FUNCTION loyalty.expression_columns(text, regclass, regclass, text, regclass, name) IS
+'columns of the row that a qualified expression uses, by number';
+
+CREATE FUNCTION loyalty.column_name(relation regclass, program name, number int)
+RETURNS text
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_column_name';
+COMMENT ON FUNCTION loyalty.column_name(regclass, name, int) IS
+'the name by which expressions of a program know a column of a tracked table';
+
+CREATE FUNCTION loyalty.tracked_table(relation regclass, program name, alias text)
+RETURNS text
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_tracked_table';
+COMMENT ON FUNCTION loyalty.tracked_table(regclass, name, text) IS
+'a tracked table for FROM, with its columns under the names that expressions use; null if it is gone';
+
+CREATE FUNCTION loyalty.columns()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_columns';
+COMMENT ON FUNCTION loyalty.columns() IS
+'trigger that never fires: holds on to the columns that expressions use';
+
 CREATE FUNCTION loyalty.configuration_changed()
 RETURNS trigger
 LANGUAGE c
@@ -129,6 +157,89 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.keep_settings() IS 'trigger: refuse to delete the settings of a program';
 
+CREATE FUNCTION loyalty.active_sources(program name)
+RETURNS SETOF int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT s.source FROM %I.source s JOIN pg_class c ON c.oid = s.relation
+	                              WHERE s.active ORDER BY s.source', program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.active_sources(name) IS 'sources of a program whose tables exist';
+
+-- Columns that the expressions of a source use, by table.
+CREATE FUNCTION loyalty.used_columns(program name, source int)
+RETURNS TABLE (relation regclass, part text, "column" int)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH s AS (SELECT * FROM %1$I.source WHERE source = $2),
+		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $2 AND p.active),
+		expression AS (
+			SELECT s.relation, '' AS part, e AS text, 'new' AS row_name
+			  FROM s CROSS JOIN LATERAL unnest(ARRAY[s.customer, s.at, s.amount, s.counts_when, s.order_key]) e
+			UNION
+			SELECT p.relation, p.kind, e, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END
+			  FROM p CROSS JOIN LATERAL unnest(ARRAY[p.order_key, p.amount, p.counts_when]) e),
+		rule AS (
+			SELECT DISTINCT e AS text, r.per FROM %1$I.terms_rule r CROSS JOIN LATERAL unnest(ARRAY[r.points, r.applies_when]) e)
+		SELECT DISTINCT u.relation, u.part, u.used
+		  FROM (SELECT e.relation, e.part, unnest(loyalty.expression_columns(e.text, e.relation, NULL, e.row_name, NULL, $1)) AS used
+		          FROM expression e WHERE e.text IS NOT NULL
+		        UNION ALL
+		        SELECT s.relation, '', unnest(loyalty.expression_columns(r.text, s.relation, %2$L, 'new', l.relation, $1))
+		          FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
+		         WHERE r.per = 'order' OR l.relation IS NOT NULL
+		        UNION ALL
+		        SELECT l.relation, 'lines', unnest(loyalty.expression_columns(r.text, l.relation, %2$L, 'line', NULL, $1))
+		          FROM p l CROSS JOIN rule r
+		         WHERE l.kind = 'lines' AND r.per = 'line' AND r.text !~ '\mnew\.') u
+		$sql$, program, format('%I.purchase', program)) USING program, source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.used_columns(name, int) IS 'columns of tracked tables that the expressions of a source use';
+
+-- Hold on to them: see loyalty.columns().  What is held already is left.
+CREATE FUNCTION loyalty.hold_columns(program name, source int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	h record;
+	suffix text;
+	names text;
+	stored text;
+BEGIN
+	FOR h IN
+		SELECT u.relation, u.part, array_agg(a.attname ORDER BY a.attnum) AS names,
+		       array_agg(loyalty.column_name(u.relation, program, u."column") ORDER BY a.attnum) AS stored,
+		       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = u.relation AND t.tgname LIKE 'loyalty\_columns\_%') AS others
+		  FROM loyalty.used_columns(program, source) u
+		  JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u."column"
+		 WHERE NOT EXISTS (SELECT FROM pg_trigger t
+		                    WHERE t.tgrelid = u.relation AND t.tgfoid = 'loyalty.columns'::regproc AND a.attnum = ANY (t.tgattr)
+		                      AND substr(t.tgargs, 1, octet_length(program::text) + 1) = convert_to(program::text, getdatabaseencoding()) || '\x00'::bytea)
+		 GROUP BY u.relation, u.part
+	LOOP
+		SELECT string_agg(quote_ident(n), ', ') INTO names FROM unnest(h.names) n;
+		SELECT string_agg(quote_literal(n), ', ') INTO stored FROM unnest(h.stored) n;
+		suffix := format('%s_%s%s_%s', program, source, h.part, h.others + 1);
+		IF octet_length(suffix) > 40 THEN
+			suffix := md5(suffix);
+		END IF;
+		EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
+		               'loyalty_columns_' || suffix, names, h.relation, program, source::text, h.part, stored);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.hold_columns(name, int) IS
+'keep the columns that the expressions of a source use from being dropped, and follow their renames';
+
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is
 -- written once and never changes.
@@ -177,6 +288,7 @@ BEGIN
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
+	PERFORM loyalty.hold_columns(tg_table_schema, s) FROM loyalty.active_sources(tg_table_schema) s;
 	RETURN NULL;
 END
 $$;

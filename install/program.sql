@@ -312,14 +312,19 @@ BEGIN
 		INTO joined
 		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
 
-	-- Reads: posted state and what is not yet posted, always together.
+	-- Reads: posted state and what is not yet posted, always together.  What is
+	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
+	CREATE VIEW %1$I.customer AS
+	SELECT new.%4$I AS customer, %5$s AS joined_at FROM %3$s new;
+	COMMENT ON VIEW %1$I.customer IS 'the customers, and since when they are';
+
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
 	       e.amount, e.base, e.entry, e.joined_at, (e.accrual).*
-	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry, %5$s AS joined_at,
+	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry, c.joined_at,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
-	                              a.first_order_at, a.last_order_at, %5$s, j.repeated,
+	                              a.first_order_at, a.last_order_at, c.joined_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
 	                                               WHERE l.customer %7$s j.customer
@@ -331,7 +336,7 @@ BEGIN
 	                WINDOW recording AS (PARTITION BY r.customer
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
 	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
-	          LEFT JOIN %3$s new ON new.%4$I %7$s j.customer
+	          LEFT JOIN %1$I.customer c ON c.customer %7$s j.customer
 	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
@@ -357,17 +362,17 @@ BEGIN
 	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
 
 	CREATE VIEW %1$I.standing AS
-	SELECT new.%4$I AS customer, %5$s AS joined_at,
+	SELECT c.customer, c.joined_at,
 	       coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
 	       coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
 	       coalesce(u.spend, a.spend, 0) AS spend,
 	       coalesce(u.orders, a.orders, 0) AS orders,
 	       CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
 	       CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
-	  FROM %3$s new
-	  LEFT JOIN %1$I.account a ON a.customer %7$s new.%4$I
+	  FROM %1$I.customer c
+	  LEFT JOIN %1$I.account a ON a.customer %7$s c.customer
 	  LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %7$s new.%4$I;
+	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %7$s c.customer;
 	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
 
 	CREATE VIEW %1$I.members AS
@@ -405,11 +410,11 @@ BEGIN
 		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
 		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
 		                        (SELECT coalesce(sum(e.points), 0) FROM e),
-		                        %5$s,
+		                        c.joined_at,
 		                        (SELECT min(ordered_at) FROM o WHERE counted),
 		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
-		  FROM %3$s new CROSS JOIN %1$I.program p
-		 WHERE new.%4$I %7$s $1
+		  FROM %1$I.customer c CROSS JOIN %1$I.program p
+		 WHERE c.customer %7$s $1
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
 	'tier of a customer at a moment, by what was effective then and the present tiers';
@@ -429,7 +434,7 @@ AS $$
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
 	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
-	 WHERE t.tgfoid = 'loyalty.record'::regproc
+	 WHERE t.tgfoid IN ('loyalty.record'::regproc, 'loyalty.columns'::regproc)
 	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || '\x00'::bytea
 	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
 	                 = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END

@@ -267,6 +267,7 @@ BEGIN
 	-- the rules must fit this table, too
 	EXECUTE format('UPDATE %I.earning_rule SET points = points', program);
 	PERFORM loyalty.create_triggers(program, src.source, "table");
+	PERFORM loyalty.hold_columns(program, src.source);
 
 	IF NOT backfill THEN
 		RETURN 0;
@@ -321,6 +322,7 @@ BEGIN
 	END IF;
 	PERFORM loyalty.lock_source(program, src);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", order_key, amount, counts_when, without_order);
+	PERFORM loyalty.hold_columns(program, src);
 	IF NOT backfill THEN
 		RETURN 0;
 	END IF;
@@ -382,8 +384,12 @@ BEGIN
 		RAISE EXCEPTION 'missing must be "archive" or "take_back"'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', missing);
 	END IF;
-	FOR s IN EXECUTE format('SELECT s.source, s.relation, s.order_key, c.relkind FROM %I.source s
-	                           JOIN pg_class c ON c.oid = s.relation WHERE s.active ORDER BY s.source', program)
+	FOR s IN EXECUTE format('SELECT s.source, s.relation, s.order_key, c.relkind FROM %1$I.source s
+	                           JOIN pg_class c ON c.oid = s.relation
+	                          WHERE s.active
+	                            AND NOT EXISTS (SELECT FROM %1$I.part p WHERE p.source = s.source AND p.active
+	                                             AND NOT EXISTS (SELECT FROM pg_class x WHERE x.oid = p.relation))
+	                          ORDER BY s.source', program)
 	LOOP
 		PERFORM loyalty.lock_source(program, s.source);
 		relation := s.relation;
@@ -395,6 +401,7 @@ BEGIN
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
 		triggers_made := loyalty.create_triggers(program, s.source, s.relation);
+		PERFORM loyalty.hold_columns(program, s.source);
 		FOR p IN EXECUTE format('SELECT p.relation, p.kind FROM %I.part p WHERE p.source = $1 AND p.active', program) USING s.source
 		LOOP
 			triggers_made := triggers_made + loyalty.create_triggers(program, s.source, p.relation, p.kind);
@@ -408,12 +415,12 @@ BEGIN
 			EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
 			                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
 			                 WHERE r.source = $1 AND r.counted
-			                   AND NOT EXISTS (SELECT FROM %2$s AS new WHERE (%3$s)::text = r.order_key)
-			                ON CONFLICT DO NOTHING', program, s.relation, s.order_key) USING s.source;
+			                   AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = r.order_key)
+			                ON CONFLICT DO NOTHING', program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key) USING s.source;
 			GET DIAGNOSTICS archived = ROW_COUNT;
 		END IF;
-		EXECUTE format('DELETE FROM %1$I.archived a USING %2$s AS new
-		                 WHERE a.source = $1 AND (%3$s)::text = a.order_key', program, s.relation, s.order_key) USING s.source;
+		EXECUTE format('DELETE FROM %1$I.archived a USING %2$s
+		                 WHERE a.source = $1 AND (%3$s)::text = a.order_key', program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key) USING s.source;
 		taken_back := loyalty.record_table(program, s.source, true);
 		RETURN NEXT;
 	END LOOP;

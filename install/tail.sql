@@ -17,3 +17,4 @@ REVOKE EXECUTE ON FUNCTION loyalty.track_refunds(name, regclass, text, text, reg
 REVOKE EXECUTE ON FUNCTION loyalty.reconcile(name, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.lock_source(name, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION loyalty.hold_columns(name, int) FROM PUBLIC;

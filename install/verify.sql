@@ -18,6 +18,8 @@ DECLARE
 	v_terms int;
 	exact_bounds boolean;
 	part record;
+	lacking boolean;
+	has_lines boolean;
 	gross text;
 	refunded text;
 	line_points text;
@@ -83,14 +85,18 @@ BEGIN
 		END IF;
 
 		-- every tracked table has its triggers, enabled, on every partition
+		lacking := false;
+		has_lines := false;
 		FOR part IN EXECUTE format('SELECT s.relation, '''' AS kind FROM %1$I.source s WHERE s.source = $1
 		                            UNION ALL SELECT p.relation, p.kind FROM %1$I.part p WHERE p.source = $1 AND p.active', program)
 			USING s.source
 		LOOP
+			has_lines := has_lines OR part.kind = 'lines';
 			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
 				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
 					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, s.source,
 					       part.relation::oid, program, part.relation::oid);
+				lacking := true;
 				CONTINUE;
 			END IF;
 			RETURN QUERY
@@ -100,30 +106,39 @@ BEGIN
 			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
 			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
 			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0
+			                      AND g.tgfoid = 'loyalty.record'::regproc
 			                      AND g.tgnargs = CASE part.kind WHEN '' THEN 2 ELSE 3 END);
 		END LOOP;
+
+		IF s.amount IS NULL AND NOT has_lines THEN
+			RETURN QUERY SELECT 'tracked table lacks its lines'::text, NULL::text, NULL::text,
+				format('%s; call loyalty.untrack(), and track it with its lines', s.relation);
+		END IF;
+		CONTINUE WHEN lacking OR (s.amount IS NULL AND NOT has_lines);
 
 		-- lines and refunds, added up per order
 		gross := s.amount;
 		refunded := '0';
 		line_points := NULL;
 		joins := '';
-		FOR part IN EXECUTE format('SELECT p.* FROM %I.part p JOIN pg_class c ON c.oid = p.relation
-		                             WHERE p.source = $1 AND p.active ORDER BY p.part', program) USING s.source
+		FOR part IN EXECUTE format('SELECT p.part, p.kind, p.order_key, p.amount, p.counts_when,
+		                                   loyalty.tracked_table(p.relation, $2, CASE p.kind WHEN ''lines'' THEN ''line'' ELSE ''refund'' END) AS relation
+		                              FROM %I.part p JOIN pg_class c ON c.oid = p.relation
+		                             WHERE p.source = $1 AND p.active ORDER BY p.part', program) USING s.source, program
 		LOOP
 			IF part.kind = 'refunds' THEN
 				joins := joins || format($sql$
-				  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s AS refund WHERE (%4$s) GROUP BY 1) AS part_%5$s
+				  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s WHERE (%4$s) GROUP BY 1) AS part_%5$s
 				    ON part_%5$s.order_key = (%6$s)::text $sql$, part.order_key, part.amount, part.relation, part.counts_when, part.part, s.order_key);
 				refunded := refunded || format(' + coalesce(part_%s.amount, 0)', part.part);
 			ELSE
 				IF s.amount IS NULL THEN
 					joins := joins || format($sql$
-					  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s AS line GROUP BY 1) AS part_%4$s
+					  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s GROUP BY 1) AS part_%4$s
 					    ON part_%4$s.order_key = (%5$s)::text $sql$, part.order_key, part.amount, part.relation, part.part, s.order_key);
 					gross := format('coalesce(part_%s.amount, 0)', part.part);
 				END IF;
-				SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s AS line WHERE (%s)::text = (%s)::text)',
+				SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s)::text = (%s)::text)',
 				              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
 				              part.relation, part.order_key, s.order_key)
 				  INTO line_points FROM loyalty.terms_of(program) t
@@ -143,7 +158,7 @@ BEGIN
 			WITH rows AS (
 				SELECT purchase.customer, (%3$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
 				       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %7$s END AS base
-				  FROM %2$s AS new
+				  FROM %2$s
 				  %12$s
 				  CROSS JOIN LATERAL (SELECT (%8$s) AS it_does) AS counts
 				  CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN (%6$s) END AS gross, %13$s AS refunded) AS bought
@@ -173,11 +188,11 @@ BEGIN
 			 WHERE (l.order_key IS NULL AND r.counted
 			        AND NOT EXISTS (SELECT FROM %1$I.archived a
 			                         WHERE a.source = $1 AND a.order_key = r.order_key
-			                           AND NOT EXISTS (SELECT FROM %2$s AS new WHERE (%3$s)::text = a.order_key)))
+			                           AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = a.order_key)))
 			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base))
 			UNION ALL
 			SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-			$sql$, program, s.relation, s.order_key, s.customer, s.at, gross, base, s.counts_when, eq,
+			$sql$, program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key, s.customer, s.at, gross, base, s.counts_when, eq,
 			format(finite, 'amount'), format(finite, 'base'), joins, refunded)
 			USING s.source, p.terms, p.on_invalid = 'skip';
 	END LOOP;

@@ -64,8 +64,8 @@ append_purchase(StringInfo query, TrackedTable *table)
 	if (table->amount_text != NULL)
 		appendStringInfo(query, "(%s)", table->amount_text);
 	else if (table->lines != NULL)
-		appendStringInfo(query, "(SELECT coalesce(pg_catalog.sum(%s), 0) FROM %s AS line WHERE (%s) = (%s))",
-						 table->lines->amount_text, table->lines->qualified_name,
+		appendStringInfo(query, "(SELECT coalesce(pg_catalog.sum(%s), 0) FROM %s WHERE (%s) = (%s))",
+						 table->lines->amount_text, table->lines->from,
 						 table->lines->order_key_text, table->order_key_text);
 	else
 		appendStringInfoString(query, "NULL::pg_catalog.numeric");
@@ -75,8 +75,8 @@ append_purchase(StringInfo query, TrackedTable *table)
 		OrderPart  *part = (OrderPart *) lfirst(lc);
 
 		appendStringInfo(query,
-						 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s AS refund WHERE (%s) = (%s) AND (%s)), 0)",
-						 part->amount_text, part->qualified_name, part->order_key_text,
+						 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s WHERE (%s) = (%s) AND (%s)), 0)",
+						 part->amount_text, part->from, part->order_key_text,
 						 table->order_key_text, part->counts_when_text);
 	}
 	appendStringInfo(query,
@@ -94,9 +94,9 @@ append_line_points(StringInfo query, TrackedTable *table, RuleSet *set)
 	if (set->line_text == NULL || table->lines == NULL)
 		return;
 	appendStringInfo(query,
-					 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s AS line WHERE (%s) = (%s)), 0)"
+					 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s WHERE (%s) = (%s)), 0)"
 					 " * CASE WHEN bought.refunded = 0 THEN 1 ELSE purchase.amount / bought.gross END",
-					 set->line_text, table->lines->qualified_name,
+					 set->line_text, table->lines->from,
 					 table->lines->order_key_text, table->order_key_text);
 }
 
@@ -133,7 +133,7 @@ prepare_orders(TrackedTable *table, RuleSet *set)
 					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN (%s",
 					 table->order_key_text, set->base_text);
 	append_line_points(&query, table, set);
-	appendStringInfo(&query, ")::pg_catalog.numeric END FROM %s AS new", table->qualified_name);
+	appendStringInfo(&query, ")::pg_catalog.numeric END FROM %s", table->from);
 	append_purchase(&query, table);
 	append_key_condition(&query, table);
 	plan = prepare(table, query.data);
@@ -153,8 +153,8 @@ prepare_customers(TrackedTable *table)
 	SPIPlanPtr	plan;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s AS new",
-					 table->customer_text, table->order_key_text, table->qualified_name);
+	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s",
+					 table->customer_text, table->order_key_text, table->from);
 	append_key_condition(&query, table);
 	plan = prepare(table, query.data);
 	pfree(query.data);

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -26,12 +27,15 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+#include "columns.h"
 #include "compat.h"
 #include "expression.h"
 #include "owner.h"
@@ -163,6 +167,43 @@ only_expression(List *raw)
 }
 
 /*
+ * Add a row to what the expression may name.  Stored text is read with the
+ * column names that it was written with; *stored receives the alias whose
+ * columns have these names, or NULL if they are the present ones.
+ */
+static void
+add_row(ParseState *pstate, Relation rel, Oid root, const char *name,
+		const char *program, bool is_stored, Alias **stored)
+{
+	List	   *names = program == NULL ? NIL :
+		columns_stored_names(OidIsValid(root) ? root : RelationGetRelid(rel), rel, program);
+	ParseNamespaceItem *item =
+		addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+									  makeAlias(name, is_stored ? names : NIL), false, false);
+
+	addNSItemToQuery(pstate, item, false, true, true);
+	*stored = NULL;
+	if (names != NIL)
+	{
+		TupleDesc	desc = RelationGetDescr(rel);
+		List	   *all = NIL;
+		ListCell   *lc = list_head(names);
+
+		for (int i = 0; i < desc->natts; i++)
+		{
+			if (TupleDescAttr(desc, i)->attisdropped)
+				all = lappend(all, makeString(pstrdup("")));
+			else
+			{
+				all = lappend(all, lfirst(lc));
+				lc = lnext(names, lc);
+			}
+		}
+		*stored = makeAlias(name, all);
+	}
+}
+
+/*
  * Parse, check and coerce.
  *
  * The result has the row as relation 1, and the facts as relation 2 (or 1 when
@@ -179,6 +220,8 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	const char *row_name = scope.row_name ? scope.row_name : "new";
 	Relation	row = NULL;
 	Relation	line = NULL;
+	Alias	   *row_alias = NULL;
+	Alias	   *line_alias = NULL;
 	Node	   *expr;
 	Node	   *coerced;
 	List	   *names = NIL;
@@ -195,22 +238,14 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	pstate->p_ref_hook_state = &pc;
 	if (OidIsValid(scope.row))
 	{
-		ParseNamespaceItem *item;
-
 		row = relation_open(scope.row, AccessShareLock);
-		item = addRangeTableEntryForRelation(pstate, row, AccessShareLock,
-											 makeAlias(row_name, NIL), false, false);
-		addNSItemToQuery(pstate, item, false, true, true);
+		add_row(pstate, row, scope.root, row_name, scope.program, canonical == NULL, &row_alias);
 		names = lappend(names, pstrdup(row_name));
 	}
 	if (OidIsValid(scope.line))
 	{
-		ParseNamespaceItem *item;
-
 		line = relation_open(scope.line, AccessShareLock);
-		item = addRangeTableEntryForRelation(pstate, line, AccessShareLock,
-											 makeAlias("line", NIL), false, false);
-		addNSItemToQuery(pstate, item, false, true, true);
+		add_row(pstate, line, InvalidOid, "line", scope.program, canonical == NULL, &line_alias);
 		names = lappend(names, pstrdup("line"));
 	}
 	if (OidIsValid(scope.facts))
@@ -233,9 +268,10 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	source_type = exprType(expr);
 	is_local_time = scope.time_zone != NULL && type == TIMESTAMPTZOID &&
 		(source_type == DATEOID || source_type == TIMESTAMPOID);
-	coerced = coerce_to_target_type(pstate, expr, source_type, type, -1,
-									type == TEXTOID ? COERCION_EXPLICIT : COERCION_ASSIGNMENT,
-									COERCE_EXPLICIT_CAST, -1);
+	coerced = type == InvalidOid ? expr :
+		coerce_to_target_type(pstate, expr, source_type, type, -1,
+							  type == TEXTOID ? COERCION_EXPLICIT : COERCION_ASSIGNMENT,
+							  COERCE_EXPLICIT_CAST, -1);
 	if (coerced == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -271,6 +307,10 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 		 */
 		assign_expr_collations(pstate, expr);
 		fake->rtable = pstate->p_rtable;
+		if (row_alias != NULL)
+			rt_fetch(1, fake->rtable)->alias = row_alias;
+		if (line_alias != NULL)
+			rt_fetch(2, fake->rtable)->alias = line_alias;
 		*canonical = deparse_expression(is_key || is_local_time ? expr : coerced,
 										deparse_context_for_plan_tree(fake, names),
 										true, false);
@@ -323,6 +363,23 @@ user_function_walker(Node *node, void *context)
 	if (check_functions_in_node(node, is_user_function, context))
 		return true;
 	return expression_tree_walker(node, user_function_walker, context);
+}
+
+/*
+ * The columns of the row that a canonical text names, by number (offset as in
+ * pull_varattnos()).
+ */
+static Bitmapset *
+expression_columns(const char *text, ExpressionScope scope)
+{
+	Oid			natural_type;
+	Bitmapset  *attnums = NULL;
+	int			nest = settings_begin(scope.time_zone);
+	Node	   *expr = parse_internal(text, scope, InvalidOid, "an expression", NULL, &natural_type);
+
+	settings_end(nest);
+	pull_varattnos(expr, 1, &attnums);
+	return attnums;
 }
 
 /*
@@ -410,6 +467,9 @@ loyalty_canonical_expression(PG_FUNCTION_ARGS)
 	scope.row = relation_argument(fcinfo, 1);
 	scope.facts = relation_argument(fcinfo, 2);
 	scope.time_zone = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+	/* rules are of a program: its type "purchase" is among the facts */
+	if (OidIsValid(scope.facts))
+		scope.program = get_namespace_name(get_rel_namespace(scope.facts));
 	scope.row_name = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
 	scope.line = relation_argument(fcinfo, 7);
 	if (!get_typisdefined(PG_GETARG_OID(3)))
@@ -420,4 +480,34 @@ loyalty_canonical_expression(PG_FUNCTION_ARGS)
 									 expression_canonical(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope,
 														  PG_GETARG_OID(3),
 														  text_to_cstring(PG_GETARG_TEXT_PP(4)))));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_expression_columns);
+
+/*
+ * expression_columns(expression text, row regclass, facts regclass,
+ *                    row_name text, line regclass, program name) returns int[]
+ *
+ * The columns of the row that a canonical expression uses, by number.
+ */
+Datum
+loyalty_expression_columns(PG_FUNCTION_ARGS)
+{
+	ExpressionScope scope = {.row = InvalidOid};
+	Bitmapset  *columns;
+	int			column = -1;
+	ArrayBuildState *state = initArrayResult(INT4OID, CurrentMemoryContext, false);
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(5))
+		PG_RETURN_NULL();
+	scope.row = relation_argument(fcinfo, 1);
+	scope.facts = relation_argument(fcinfo, 2);
+	scope.row_name = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	scope.line = relation_argument(fcinfo, 4);
+	scope.program = NameStr(*PG_GETARG_NAME(5));
+	columns = expression_columns(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope);
+	while ((column = bms_next_member(columns, column)) >= 0)
+		state = accumArrayResult(state, Int32GetDatum(column + FirstLowInvalidHeapAttributeNumber),
+								 false, INT4OID, CurrentMemoryContext);
+	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
 }

@@ -16,6 +16,8 @@ typedef struct ExpressionScope
 {
 	Oid			row;
 	const char *row_name;		/* "new" if NULL */
+	const char *program;		/* by whose names stored text knows columns; or NULL */
+	Oid			root;			/* what row is a partition of, if not a table of its own */
 	Oid			line;			/* a row named "line" besides; or InvalidOid */
 	Oid			facts;
 	const char *time_zone;		/* of dates and local times; or NULL */

@@ -206,33 +206,6 @@ find_customers(Poster *poster, Datum after, bool from_start, int limit)
 	poster->account_count = count;
 }
 
-/* The condition and expression that give joined_at, as SQL over "new". */
-static void
-read_customer_table(Poster *poster, char **relation, char **key, char **joined_at)
-{
-	StringInfoData query;
-	MemoryContext old;
-
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname), pg_catalog.quote_ident(p.customer_key),"
-					 " coalesce(p.joined_at, 'NULL::pg_catalog.timestamptz')"
-					 " FROM %s.program p JOIN pg_catalog.pg_class c ON c.oid = p.customers"
-					 " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
-					 poster->program);
-	execute(query.data, 0, NULL, NULL, NULL, SPI_OK_SELECT);
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the customer table of the loyalty program %s does not exist",
-						poster->program)));
-	old = MemoryContextSwitchTo(poster->batch);
-	*relation = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	*key = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
-	*joined_at = pstrdup(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3));
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * Create the accounts that are missing, lock all in key order, and read them.
  */
@@ -243,9 +216,6 @@ lock_accounts(Poster *poster)
 	Oid			types[3] = {array_type, poster->key_type, poster->key_type};
 	Datum		values[3];
 	StringInfoData query;
-	char	   *relation;
-	char	   *key;
-	char	   *joined_at;
 
 	values[0] = PointerGetDatum(construct_array(poster->customers, poster->account_count,
 												poster->key_type, poster->key_length,
@@ -259,17 +229,16 @@ lock_accounts(Poster *poster)
 	execute(query.data, 1, types, values, NULL, SPI_OK_INSERT);
 
 	/* The range lets the planner see that a small part of the tables is needed. */
-	read_customer_table(poster, &relation, &key, &joined_at);
 	resetStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT a.customer, a.entries, a.spend, a.orders, a.points_earned,"
-					 " a.first_order_at, a.last_order_at, (%1$s)::pg_catalog.timestamptz"
-					 " FROM %2$s.account a LEFT JOIN %3$s new ON new.%4$s %5$s a.customer"
-					 " AND new.%4$s %6$s $2 AND new.%4$s %7$s $3"
-					 " WHERE a.customer %5$s ANY ($1) AND a.customer %6$s $2 AND a.customer %7$s $3"
+					 " a.first_order_at, a.last_order_at, c.joined_at"
+					 " FROM %1$s.account a LEFT JOIN %1$s.customer c ON c.customer %2$s a.customer"
+					 " AND c.customer %3$s $2 AND c.customer %4$s $3"
+					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
-					 joined_at, poster->program, relation, key,
-					 poster->operators[0], poster->operators[1], poster->operators[2]);
+					 poster->program, poster->operators[0], poster->operators[1],
+					 poster->operators[2]);
 	execute(query.data, 3, types, values, NULL, SPI_OK_SELECT);
 	if (SPI_processed != poster->account_count)
 		ereport(ERROR,

@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "columns.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
@@ -112,6 +113,8 @@ compile(TrackedTable *table, const char *text, Oid facts, Oid type,
 	ExpressionScope scope = {.row = table->relid,.facts = facts,
 		.row_name = strcmp(table->part, "lines") == 0 ? "line" :
 		strcmp(table->part, "refunds") == 0 ? "refund" : NULL,
+		.program = table->program,
+		.root = table->part[0] == '\0' ? table->root : InvalidOid,
 	.time_zone = table->time_zone};
 	Expression	result = expression_compile(text, scope, type, what);
 
@@ -253,17 +256,6 @@ partition_ancestors(Oid relid)
 	return get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
 }
 
-/* Quoted and qualified, in the current context; NULL if the relation is gone. */
-static char *
-qualified_name(Oid relid)
-{
-	char	   *name = get_rel_name(relid);
-
-	if (name == NULL)
-		return NULL;
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
-}
-
 /*
  * Read the lines (kind "lines") or refunds of an order table: columns relation,
  * order key, amount and condition of the result.
@@ -288,12 +280,15 @@ load_parts(TrackedTable *table, const char *kind)
 		part->relid = DatumGetObjectId(DirectFunctionCall1(oidin,
 														   CStringGetDatum(result_text(i, 1))));
 		old = MemoryContextSwitchTo(table->context);
-		part->qualified_name = qualified_name(part->relid);
+		part->from = columns_from_clause(part->relid, table->program,
+										 strcmp(kind, "lines") == 0 ? "line" : "refund");
 		part->order_key_text = copy_text(table->context, i, 2);
 		part->amount_text = copy_text(table->context, i, 3);
 		part->counts_when_text = copy_text(table->context, i, 4);
 		part->needs_order = strcmp(result_text(i, 5), "t") == 0;
-		if (part->qualified_name != NULL)
+		if (part->from == NULL)
+			table->stranger = true; /* what is left can't tell how orders stand */
+		else
 			parts = lappend(parts, part);
 		MemoryContextSwitchTo(old);
 	}
@@ -367,7 +362,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	rel = relation_open(relid, AccessShareLock);
 	old = MemoryContextSwitchTo(context);
 	table->row_desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	table->qualified_name = qualified_name(relid);
+	table->from = columns_from_clause(relid, table->program, "new");
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 	rel = relation_open(table->purchase, AccessShareLock);
@@ -422,6 +417,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 
 			table->lines = lines == NIL ? NULL : (OrderPart *) linitial(lines);
 			table->refunds = load_parts(table, "refunds");
+			if (table->lines == NULL && table->amount_text == NULL)
+				table->stranger = true;
 			table->customer = compile(table, table->customer_text, InvalidOid,
 										  table->customer_type, "the customer");
 			table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,

@@ -33,7 +33,7 @@ typedef struct RuleSet
 typedef struct OrderPart
 {
 	Oid			relid;
-	char	   *qualified_name;
+	char	   *from;			/* "schema.table AS line", or refund */
 	char	   *order_key_text; /* of the order that a row belongs to */
 	char	   *amount_text;
 	char	   *counts_when_text;	/* of refunds */
@@ -86,7 +86,7 @@ typedef struct TrackedTable
 	char	   *amount_text;
 	char	   *counts_when_text;
 	char	   *order_key_text;
-	char	   *qualified_name;
+	char	   *from;			/* "schema.table AS new" */
 	List	   *rule_sets;		/* of RuleSet * */
 } TrackedTable;
 

@@ -155,8 +155,8 @@ record_keys(TrackedTable *root)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s AS new WHERE $1 IS NOT NULL",
-					 root->customer_text, root->order_key_text, root->qualified_name);
+	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s WHERE $1 IS NOT NULL",
+					 root->customer_text, root->order_key_text, root->from);
 	return record_query(root, query.data);
 }
 
@@ -173,9 +173,9 @@ record_missing(TrackedTable *root)
 	appendStringInfo(&query,
 					 "SELECT r.customer, r.order_key FROM %s.recorded_orders r"
 					 " WHERE r.source = $1 AND r.counted"
-					 " AND NOT EXISTS (SELECT FROM %s AS new WHERE (%s)::pg_catalog.text = r.order_key)"
+					 " AND NOT EXISTS (SELECT FROM %s WHERE (%s)::pg_catalog.text = r.order_key)"
 					 " AND NOT EXISTS (SELECT FROM %s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
-					 quote_identifier(root->program), root->qualified_name,
+					 quote_identifier(root->program), root->from,
 					 root->order_key_text, quote_identifier(root->program));
 	return record_query(root, query.data);
 }

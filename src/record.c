@@ -398,9 +398,9 @@ loyalty_record(PG_FUNCTION_ARGS)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it",
+				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, or lacks a table that it needs",
 						RelationGetRelationName(trigdata->tg_relation), program),
-				 errhint("Drop the triggers of that name from the table, or track it with loyalty.track_orders().")));
+				 errhint("loyalty.verify() tells more.  Call loyalty.untrack() or loyalty.reconcile().")));
 		return PointerGetDatum(NULL);
 	}
 
