@@ -45,10 +45,33 @@
 #define POSTED_KEYS 64
 
 /*
- * Open the journal or the ledger with its primary key.
+ * Scan keys that look for equality with the first columns of a primary key of
+ * entries; the arguments are set when they are used.  In the current memory
+ * context.
  */
 void
-entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock)
+journal_init_keys(Relation index, ScanKeyData *keys)
+{
+	for (int i = 0; i < ENTRY_KEYS; i++)
+	{
+		Oid			type = index->rd_opcintype[i];
+		Oid			op = get_opfamily_member(index->rd_opfamily[i],
+											 type, type, BTEqualStrategyNumber);
+
+		if (!OidIsValid(op))
+			elog(ERROR, "missing equality operator for type %u", type);
+		ScanKeyEntryInitialize(&keys[i], 0, i + 1, BTEqualStrategyNumber,
+							   InvalidOid, index->rd_indcollation[i],
+							   get_opcode(op), (Datum) 0);
+	}
+}
+
+/*
+ * Open the journal or the ledger with its primary key, for which journal_init_keys()
+ * made the keys; without, they are made here.
+ */
+void
+entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock, const ScanKeyData *keys)
 {
 	table->heap = table_open(relid, lock);
 	if (!table->heap->rd_indexvalid)
@@ -61,19 +84,10 @@ entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock)
 	table->index = index_open(table->heap->rd_pkindex, lock);
 	table->slot = NULL;
 	table->scan = NULL;
-
-	for (int i = 0; i < ENTRY_KEYS; i++)
-	{
-		Oid			type = table->index->rd_opcintype[i];
-		Oid			op = get_opfamily_member(table->index->rd_opfamily[i],
-											 type, type, BTEqualStrategyNumber);
-
-		if (!OidIsValid(op))
-			elog(ERROR, "missing equality operator for type %u", type);
-		ScanKeyEntryInitialize(&table->keys[i], 0, i + 1, BTEqualStrategyNumber,
-							   InvalidOid, table->index->rd_indcollation[i],
-							   get_opcode(op), (Datum) 0);
-	}
+	if (keys != NULL)
+		memcpy(table->keys, keys, sizeof(table->keys));
+	else
+		journal_init_keys(table->index, table->keys);
 }
 
 /*
@@ -94,14 +108,15 @@ entry_table_close(EntryTable *table)
  * Begin a piece of recording.
  */
 Journal *
-journal_open(Oid journal_relid, Oid ledger_relid, int32 source)
+journal_open(Oid journal_relid, Oid ledger_relid, int32 source,
+			 const ScanKeyData *keys)
 {
 	Journal    *journal = palloc0(sizeof(Journal));
 
 	journal->context = CurrentMemoryContext;
 	journal->source = source;
-	entry_table_open(&journal->journal, journal_relid, RowExclusiveLock);
-	entry_table_open(&journal->ledger, ledger_relid, AccessShareLock);
+	entry_table_open(&journal->journal, journal_relid, RowExclusiveLock, keys);
+	entry_table_open(&journal->ledger, ledger_relid, AccessShareLock, keys);
 	return journal;
 }
 

@@ -81,7 +81,9 @@ typedef struct Journal
 	text	  **posted_keys;
 } Journal;
 
-extern Journal *journal_open(Oid journal, Oid ledger, int32 source);
+extern void journal_init_keys(Relation index, ScanKeyData *keys);
+extern Journal *journal_open(Oid journal, Oid ledger, int32 source,
+							 const ScanKeyData *keys);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);
 extern int32 journal_posted_revision(Journal *journal, Datum customer,
@@ -93,7 +95,8 @@ extern void journal_retract(Journal *journal, TupleTableSlot *slot);
 extern void journal_wait(Journal *journal, TupleTableSlot *slot);
 extern void journal_close(Journal *journal);
 
-extern void entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock);
+extern void entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock,
+							 const ScanKeyData *keys);
 extern void entry_table_close(EntryTable *table);
 
 #endif							/* LOYALTY_JOURNAL_H */

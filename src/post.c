@@ -647,9 +647,9 @@ poster_begin(Poster *poster, const char *program)
 	poster->owner = layout_check_owner(schema);
 	poster->program = quote_identifier(program);
 	poster->program_relid = program_relation(schema, "program");
-	entry_table_open(&poster->journal, journal, RowExclusiveLock);
+	entry_table_open(&poster->journal, journal, RowExclusiveLock, NULL);
 	layout_check_entries(poster->journal.heap, false);
-	entry_table_open(&poster->ledger, program_relation(schema, "ledger"), RowExclusiveLock);
+	entry_table_open(&poster->ledger, program_relation(schema, "ledger"), RowExclusiveLock, NULL);
 	layout_check_entries(poster->ledger.heap, true);
 	poster->entry_slot = table_slot_create(poster->journal.heap, NULL);
 

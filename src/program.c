@@ -327,6 +327,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	TrackedTable *table;
 	StringInfoData query;
 	Relation	rel;
+	Relation	index;
+	Oid			ledger_type;
 	MemoryContext old;
 	Oid			schema;
 	OwnerScope	scope;
@@ -352,9 +354,20 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	table->owner = layout_check_owner(schema);
 	rel = relation_open(table->ledger, AccessShareLock);
 	layout_check_entries(rel, true);
+	ledger_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
 	relation_close(rel, NoLock);
 	rel = relation_open(table->journal, AccessShareLock);
 	layout_check_entries(rel, false);
+	if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid != ledger_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("journal and ledger of loyalty program \"%s\" have customers of different types",
+						program)));
+	index = relation_open(rel->rd_pkindex, AccessShareLock);
+	old = MemoryContextSwitchTo(context);
+	journal_init_keys(index, table->entry_keys);
+	MemoryContextSwitchTo(old);
+	relation_close(index, NoLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
 	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
 	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;

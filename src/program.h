@@ -9,6 +9,7 @@
 #include "utils/relcache.h"
 
 #include "expression.h"
+#include "journal.h"
 
 /* One earning rule of one version of the terms. */
 typedef struct Rule
@@ -59,6 +60,7 @@ typedef struct TrackedTable
 	Oid			source_relid;
 	Oid			journal;
 	Oid			ledger;
+	ScanKeyData entry_keys[ENTRY_KEYS]; /* of their primary keys */
 	Oid			purchase;		/* composite type that rules see */
 	TupleDesc	purchase_desc;
 	TupleDesc	row_desc;

@@ -240,10 +240,9 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 		bool		has_order = false;
 
 		CHECK_FOR_INTERRUPTS();
-		ResetExprContext(statement->old_reader.econtext);
-		ResetExprContext(statement->reader.econtext);
 		if (before != NULL)
 		{
+			ResetExprContext(statement->old_reader.econtext);
 			tuplestore_select_read_pointer(before, old_pointer);
 			if (!tuplestore_gettupleslot(before, true, false, old_slot))
 				break;
@@ -254,6 +253,7 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 		}
 		if (after != NULL)
 		{
+			ResetExprContext(statement->reader.econtext);
 			tuplestore_select_read_pointer(after, new_pointer);
 			if (!tuplestore_gettupleslot(after, true, false, new_slot))
 				break;
@@ -314,8 +314,10 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	 */
 	if (statement.reread)
 		rows = 2 * rows;
-	order_reader_begin(&statement.reader, table);
-	order_reader_begin(&statement.old_reader, table);
+	if (after != NULL)
+		order_reader_begin(&statement.reader, table);
+	if (before != NULL)
+		order_reader_begin(&statement.old_reader, table);
 	statement.recorder = recorder_begin(statement.reread ? statement.root : table, mode, rows);
 	if (statement.reread)
 		statement.context = AllocSetContextCreate(CurrentMemoryContext, "loyalty orders to read",
@@ -328,8 +330,10 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 		MemoryContextDelete(statement.context);
 	}
 	(void) recorder_finish(statement.recorder);
-	order_reader_end(&statement.reader);
-	order_reader_end(&statement.old_reader);
+	if (after != NULL)
+		order_reader_end(&statement.reader);
+	if (before != NULL)
+		order_reader_end(&statement.old_reader);
 }
 
 /*

@@ -70,17 +70,18 @@ struct Recorder
 	FmgrInfo	compare;		/* of customers */
 	Oid			collation;
 
-	/* the batch */
-	TupleTableSlot *sorted[BATCH + 2];
+	/* the batch: arrays of "size" */
+	int			size;
+	TupleTableSlot **sorted;	/* two more */
 	int			sorted_used;
-	TupleTableSlot *direct[BATCH];	/* complete entries */
+	TupleTableSlot **direct;	/* complete entries */
 	int			directs;
 	Order		single;			/* what direct[0] is of, if nothing is sorted */
 	Lookup	   *items;
 	int			item_count;
-	TupleTableSlot *entries[BATCH];
-	Lookup	   *entry_items[BATCH];
-	bool		conflict[BATCH];
+	TupleTableSlot **entries;
+	Lookup	  **entry_items;
+	bool	   *conflict;
 
 	OrderReader reader;
 	TupleTableSlot *row_slot;
@@ -181,9 +182,17 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 	rec->now = GetCurrentTimestamp();
 	rec->context = context;
 	rec->batch_context = context;
-	rec->journal = journal_open(table->journal, table->ledger, table->source);
+	rec->journal = journal_open(table->journal, table->ledger, table->source,
+								table->entry_keys);
+	rec->size = expected == 1 ? 1 : BATCH;
+	rec->direct = palloc0(rec->size * sizeof(TupleTableSlot *));
+	rec->entries = palloc0(rec->size * sizeof(TupleTableSlot *));
+	rec->entry_items = palloc(rec->size * sizeof(Lookup *));
+	rec->items = palloc(rec->size * sizeof(Lookup));
+	rec->conflict = palloc(rec->size * sizeof(bool));
 	if (expected != 1)
 	{
+		rec->sorted = palloc0((rec->size + 2) * sizeof(TupleTableSlot *));
 		rec->keep_rows = mode == RECORD_ROWS;
 		rec->put_context = AllocSetContextCreate(context, "loyalty put",
 												 ALLOCSET_SMALL_SIZES);
@@ -461,12 +470,8 @@ record_items(Recorder *rec)
 static Lookup *
 add_item(Recorder *rec, const Order *order, MinimalTuple row)
 {
-	Lookup	   *item;
+	Lookup	   *item = &rec->items[rec->item_count++];
 
-	if (rec->items == NULL)
-		rec->items = MemoryContextAlloc(rec->context,
-										(rec->sort ? BATCH : 1) * sizeof(Lookup));
-	item = &rec->items[rec->item_count++];
 	item->order = *order;
 	item->row = row;
 	return item;
@@ -487,13 +492,20 @@ flush(Recorder *rec)
 		for (int i = 0; i < rec->directs; i++)
 		{
 			Order		order;
+			bool		known = rec->conflict[i];
 
 			if (rec->sort == NULL)
+			{
 				order = rec->single;
+				known = known || journal_posted_revision(rec->journal, order.customer,
+														 order.order_key) != 0;
+			}
 			else
+			{
 				read_entry(rec->direct[i], &order);
-			if (rec->conflict[i] ||
-				journal_posted(rec->journal, order.customer, order.order_key))
+				known = known || journal_posted(rec->journal, order.customer, order.order_key);
+			}
+			if (known)
 			{
 				journal_retract(rec->journal, rec->direct[i]);
 				add_item(rec, &order, NULL);
@@ -639,7 +651,7 @@ write_sorted(Recorder *rec)
 		if (!got)
 			break;
 		previous = next;
-		if (rec->directs + rec->item_count == BATCH)
+		if (rec->directs + rec->item_count == rec->size)
 		{
 			flush(rec);
 			/* next is not in the batch */
@@ -664,10 +676,10 @@ recorder_finish(Recorder *rec)
 		write_sorted(rec);
 		tuplesort_end(rec->sort);
 		ExecDropSingleTupleTableSlot(rec->put);
-		for (int i = 0; i < BATCH + 2 && rec->sorted[i] != NULL; i++)
+		for (int i = 0; i < rec->size + 2 && rec->sorted[i] != NULL; i++)
 			ExecDropSingleTupleTableSlot(rec->sorted[i]);
 	}
-	for (int i = 0; i < BATCH && rec->entries[i] != NULL; i++)
+	for (int i = 0; i < rec->size && rec->entries[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(rec->entries[i]);
 	if (rec->row_slot != NULL)
 	{
