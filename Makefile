@@ -10,7 +10,7 @@ OBJS = src/accrual.o src/append_only.o src/columns.o src/current.o \
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/tier.sql install/configuration.sql \
 	install/program.sql install/source.sql install/post.sql \
-	install/verify.sql install/tail.sql
+	install/verify.sql install/access.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 
 REGRESS = program track trigger points types invalid security hostile lines partition ddl

@@ -232,8 +232,14 @@ BEGIN
 		IF octet_length(suffix) > 40 THEN
 			suffix := md5(suffix);
 		END IF;
-		EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
-		               'loyalty_columns_' || suffix, names, h.relation, program, source::text, h.part, stored);
+		-- who may write rules need not have any right on the order table
+		BEGIN
+			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
+			               'loyalty_columns_' || suffix, names, h.relation, program, source::text, h.part, stored);
+		EXCEPTION WHEN insufficient_privilege THEN
+			RAISE WARNING 'the columns % of table % are used by a loyalty program but not kept from being dropped', names, h.relation
+				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);
+		END;
 	END LOOP;
 END
 $$;

@@ -18,3 +18,4 @@ REVOKE EXECUTE ON FUNCTION loyalty.reconcile(name, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.lock_source(name, int) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION loyalty.hold_columns(name, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION loyalty.grant_access(name, regrole, text) FROM PUBLIC;

@@ -8,6 +8,7 @@ RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_nestloop = off	-- everything is recomputed: a bad guess would be quadratic
 AS $$
 DECLARE
 	s record;
@@ -291,17 +292,19 @@ BEGIN
 			                WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
 			                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
 			          LEFT JOIN bounds b ON b.customer %4$s raw.customer AND b.entry = raw.entry
+			          CROSS JOIN LATERAL %5$s years
 			          CROSS JOIN LATERAL (
 			               SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
 			                      coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
 			                      coalesce(raw.points_before, 0) AS points_earned,
-			                      loyalty.calendar_tenure(raw.joined_at, raw.at, $2) AS tenure,
+			                      years.tenure,
 			                      CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
 			                      CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
 			         WHERE raw.revision = 1 AND raw.terms = $1) h
 			  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
 			 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
-			$sql$, program, coalesce(tiers, 'WHEN false THEN '''''), exact_bounds, eq) USING v_terms, p.time_zone;
+			$sql$, program, coalesce(tiers, 'WHEN false THEN '''''), exact_bounds, eq,
+			loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2')) USING v_terms, p.time_zone;
 	END LOOP;
 
 	-- posted state is the fold of the ledger
@@ -365,25 +368,29 @@ $$;
 COMMENT ON FUNCTION loyalty.terms_of(name) IS 'versions of the terms of a program';
 
 -- Tenure for verify(), from calendar fields: a month that is not complete lends
--- its days from the month of the earlier date, as age() does.
-CREATE FUNCTION loyalty.calendar_tenure(joined timestamptz, at timestamptz, time_zone text)
-RETURNS interval
-LANGUAGE sql STABLE STRICT
+-- its days from the month of the earlier date, as age() does.  As SQL for FROM,
+-- since a function call per entry would be slow.
+CREATE FUNCTION loyalty.tenure_sql(joined text, at text, time_zone text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN b >= a THEN make_interval(months => months, days => least(days, 29))
-	            ELSE make_interval(months => -months, days => -days) END
-	  FROM (SELECT a, b, whole - (left_over < 0)::int AS months,
-	               CASE WHEN left_over < 0
-	                    THEN left_over + extract(day FROM date_trunc('month', e) + interval '1 month' - interval '1 day')::int
-	                    ELSE left_over END AS days
-	          FROM (SELECT a, b, e, (extract(year FROM l) * 12 + extract(month FROM l)
-	                                 - extract(year FROM e) * 12 - extract(month FROM e))::int AS whole,
-	                       (extract(day FROM l) - extract(day FROM e))::int AS left_over
-	                  FROM (SELECT a, b, least(a, b)::timestamp AS e, greatest(a, b)::timestamp AS l
-	                          FROM (SELECT (joined AT TIME ZONE time_zone)::date AS a,
-	                                       (at AT TIME ZONE time_zone)::date AS b) d) o) m) f
+	SELECT format($sql$
+		(SELECT CASE WHEN NOT isfinite(%1$s) OR NOT isfinite(%2$s) OR %1$s IS NULL THEN NULL
+		             WHEN to_day >= from_day THEN make_interval(months => months, days => least(days, 29))
+		             ELSE make_interval(months => -months, days => -days) END AS tenure
+		   FROM (SELECT (CASE WHEN isfinite(%1$s) THEN %1$s ELSE %2$s END AT TIME ZONE %3$s)::date AS from_day,
+		                (%2$s AT TIME ZONE %3$s)::date AS to_day) d
+		  CROSS JOIN LATERAL (SELECT least(from_day, to_day)::timestamp AS e, greatest(from_day, to_day)::timestamp AS l) o
+		  CROSS JOIN LATERAL (
+		       SELECT (extract(year FROM l) * 12 + extract(month FROM l)
+		               - extract(year FROM e) * 12 - extract(month FROM e))::int AS whole,
+		              (extract(day FROM l) - extract(day FROM e))::int AS left_over) m
+		  CROSS JOIN LATERAL (
+		       SELECT whole - (left_over < 0)::int AS months,
+		              CASE WHEN left_over < 0
+		                   THEN left_over + extract(day FROM date_trunc('month', e) + interval '1 month' - interval '1 day')::int
+		                   ELSE left_over END AS days) f) $sql$, joined, at, time_zone)
 $$;
-COMMENT ON FUNCTION loyalty.calendar_tenure(timestamptz, timestamptz, text) IS
-'tenure as verify() computes it, independently of loyalty.tenure';
-
+COMMENT ON FUNCTION loyalty.tenure_sql(text, text, text) IS
+'tenure as verify() computes it, independently of loyalty.tenure: a subquery for FROM over expressions of joined, at and time zone';

@@ -39,9 +39,13 @@ SELECT loyalty.tenure('2020-01-01 23:30+00', '2025-01-02 00:30+01', 'Europe/Berl
 SELECT loyalty.tenure('infinity', now(), 'UTC'), loyalty.tenure(now(), '-infinity', 'UTC');
 SELECT loyalty.tenure(now(), now(), 'Mars/Olympus');
 -- verify() computes tenure in another way
-SELECT count(*) FROM generate_series(timestamptz '2019-12-28', '2020-03-03', '1 day') a
-  CROSS JOIN generate_series(timestamptz '2019-02-25', '2025-03-05', '3 days') b
- WHERE loyalty.tenure(a, b, 'UTC') IS DISTINCT FROM loyalty.calendar_tenure(a, b, 'UTC');
+SELECT format($$SELECT count(*), count(t.tenure) FROM generate_series(timestamptz '2019-12-28', '2020-03-03', '1 day') a
+  CROSS JOIN generate_series(timestamptz '2019-02-25', '2025-03-05', '3 days') b CROSS JOIN LATERAL %s t
+ WHERE loyalty.tenure(a, b, 'UTC') IS NOT DISTINCT FROM t.tenure$$, loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
+:compare;
+SELECT format($$SELECT t.tenure FROM (VALUES (timestamptz 'infinity', now()), (NULL, now())) v (a, b) CROSS JOIN LATERAL %s t$$,
+              loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
+:compare;
 
 -- the multiplier is that of the tier held just before the order
 SELECT t_points.fresh();

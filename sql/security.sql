@@ -48,6 +48,38 @@ RESET ROLE;
 SELECT customer_id, points FROM club.members;
 SELECT * FROM loyalty.verify('club');
 
+-- sets of grants: read, operate, admin
+CREATE ROLE regress_loyalty_helper;
+SELECT loyalty.grant_access('club', 'regress_loyalty_helper', 'everything');
+SELECT loyalty.grant_access('club', 'regress_loyalty_helper', 'read');
+SET ROLE regress_loyalty_helper;
+SELECT customer_id, points FROM club.members;
+SELECT order_key, points FROM club.entries;
+SELECT club.balance(1), club.tier_at(1);
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+INSERT INTO club.earning_rule (name, points) VALUES ('mine', '1000000');
+RESET ROLE;
+SELECT loyalty.grant_access('club', 'regress_loyalty_helper', 'operate');
+SET ROLE regress_loyalty_helper;
+CALL loyalty.post('club');
+SELECT * FROM loyalty.lag('club');
+DELETE FROM club.journal;
+UPDATE club.ledger SET points = 0;
+INSERT INTO club.ledger SELECT * FROM club.ledger;
+RESET ROLE;
+SELECT loyalty.grant_access('club', 'regress_loyalty_helper', 'admin');
+SET ROLE regress_loyalty_helper;
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('big', '5', 'order_id > 100');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('Silver', 1, 'spend >= 10');
+UPDATE club.program SET rounding = 'ceil';
+SELECT customer_id, tier, points FROM club.members;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+RESET ROLE;
+DROP OWNED BY regress_loyalty_helper;
+DROP ROLE regress_loyalty_helper;
+
 -- expressions run with the owner's rights and a fixed search_path
 CREATE FUNCTION t_security.who(numeric) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
 BEGIN
