@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -177,6 +179,60 @@ execute(TrackedTable *table, SPIPlanPtr plan, Datum *keys, int count)
 		elog(ERROR, "could not look up current orders");
 	PopActiveSnapshot();
 	settings_end(nest);
+}
+
+/* Lock the newest version of a row, whatever the isolation level. */
+static void
+lock_row(Oid relid, ItemPointer tid)
+{
+	Relation	rel = table_open(relid, RowShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+
+	/* A row that was deleted meanwhile needs no lock, and nothing else can fail. */
+	(void) table_tuple_lock(rel, tid, GetLatestSnapshot(), slot,
+							GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+							LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							&failure);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Lock the rows of the orders with these keys (text) against other transactions
+ * that change one of these orders, or lines or refunds of it: both would see
+ * the order without what the other does.  The lock is that of an UPDATE of the
+ * row, so it keeps nobody waiting who would not write to the same order.  Taken
+ * directly: that needs no right to update, and it follows a row that was
+ * changed after the snapshot instead of failing.
+ */
+void
+current_lock(TrackedTable *table, Datum *keys, int count)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (table->rows == NULL)
+	{
+		StringInfoData query;
+
+		initStringInfo(&query);
+		appendStringInfo(&query, "SELECT new.tableoid, new.ctid FROM %s", table->from);
+		append_key_condition(&query, table);
+		appendStringInfo(&query, " ORDER BY %s", table->order_key_text);
+		table->rows = prepare(table, query.data);
+		pfree(query.data);
+	}
+	execute(table, table->rows, keys, count);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+														   SPI_tuptable->tupdesc, 1, &isnull));
+		Datum		tid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+
+		lock_row(relid, (ItemPointer) DatumGetPointer(tid));
+	}
+	SPI_finish();
 }
 
 /* Whose order row i of the result is, and which; false if it is none. */

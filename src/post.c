@@ -21,7 +21,6 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -37,7 +36,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -114,23 +112,6 @@ typedef struct Poster
 	MemoryContext out_context;	/* reset when they are written */
 	int			out_count;
 } Poster;
-
-/* An operator as SQL that means it under every search_path. */
-static char *
-qualified_operator(Oid op)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-	Form_pg_operator form;
-	char	   *result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", op);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-					  NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return result;
-}
 
 static int
 compare_customers(Poster *poster, Datum a, Datum b)
@@ -668,11 +649,7 @@ poster_begin(Poster *poster, const char *program)
 	{
 		static const StrategyNumber strategies[] = {BTEqualStrategyNumber,
 		BTGreaterEqualStrategyNumber, BTLessEqualStrategyNumber};
-		Oid			opclass_type = poster->journal.index->rd_opcintype[0];
-		Oid			op = get_opfamily_member(poster->journal.index->rd_opfamily[0],
-											 opclass_type, opclass_type, strategies[i]);
-
-		poster->operators[i] = qualified_operator(op);
+		poster->operators[i] = program_key_operator(poster->journal.index, strategies[i]);
 	}
 
 	poster->batch = CurrentMemoryContext;

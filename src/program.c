@@ -13,10 +13,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -27,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "columns.h"
 #include "layout.h"
@@ -87,6 +90,28 @@ program_relation(Oid schema, const char *name)
 						get_namespace_name(schema), name),
 				 errhint("Restore it, or stop tracking with loyalty.untrack().")));
 	return relid;
+}
+
+/*
+ * A comparison of customers by the primary key of the journal, as SQL that
+ * means it under every search_path.
+ */
+char *
+program_key_operator(Relation index, StrategyNumber strategy)
+{
+	Oid			type = index->rd_opcintype[0];
+	Oid			op = get_opfamily_member(index->rd_opfamily[0], type, type, strategy);
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
+	Form_pg_operator form;
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", op);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /* Column of a result row as text in the current context, or NULL. */
@@ -366,6 +391,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	index = relation_open(rel->rd_pkindex, AccessShareLock);
 	old = MemoryContextSwitchTo(context);
 	journal_init_keys(index, table->entry_keys);
+	table->same_customer = program_key_operator(index, BTEqualStrategyNumber);
 	MemoryContextSwitchTo(old);
 	relation_close(index, NoLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
@@ -467,6 +493,9 @@ free_plans(TrackedTable *table)
 	if (table->customers != NULL)
 		SPI_freeplan(table->customers);
 	table->customers = NULL;
+	if (table->rows != NULL)
+		SPI_freeplan(table->rows);
+	table->rows = NULL;
 }
 
 /*

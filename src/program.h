@@ -61,6 +61,7 @@ typedef struct TrackedTable
 	Oid			journal;
 	Oid			ledger;
 	ScanKeyData entry_keys[ENTRY_KEYS]; /* of their primary keys */
+	char	   *same_customer;	/* equality of customers as SQL */
 	Oid			purchase;		/* composite type that rules see */
 	TupleDesc	purchase_desc;
 	TupleDesc	row_desc;
@@ -77,6 +78,7 @@ typedef struct TrackedTable
 	OrderPart  *lines;			/* or NULL */
 	List	   *refunds;		/* of OrderPart * */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
+	SPIPlanPtr	rows;			/* of current_lock(); the same */
 
 	Expression	customer;
 	Expression	at;
@@ -98,6 +100,7 @@ extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
 extern Oid	program_source_relation(Oid schema, int32 source);
+extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);
 
 /* Is an order more than its row? */

@@ -13,6 +13,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -161,8 +162,8 @@ record_keys(TrackedTable *root)
 }
 
 /*
- * Take back the orders that have no row any more, unless they are archived.
- * Returns the number of entries.  As the owner.
+ * Take back the orders that their customer has no row of any more, unless they
+ * are archived.  Returns the number of entries.  As the owner.
  */
 int64
 record_missing(TrackedTable *root)
@@ -173,10 +174,11 @@ record_missing(TrackedTable *root)
 	appendStringInfo(&query,
 					 "SELECT r.customer, r.order_key FROM %s.recorded_orders r"
 					 " WHERE r.source = $1 AND r.counted"
-					 " AND NOT EXISTS (SELECT FROM %s WHERE (%s)::pg_catalog.text = r.order_key)"
+					 " AND NOT EXISTS (SELECT FROM %s WHERE (%s)::pg_catalog.text = r.order_key AND (%s) %s r.customer)"
 					 " AND NOT EXISTS (SELECT FROM %s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
 					 quote_identifier(root->program), root->from,
-					 root->order_key_text, quote_identifier(root->program));
+					 root->order_key_text, root->customer_text, root->same_customer,
+					 quote_identifier(root->program));
 	return record_query(root, query.data);
 }
 

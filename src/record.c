@@ -129,6 +129,8 @@ read_again(Statement *statement)
 {
 	MemoryContext old = MemoryContextSwitchTo(statement->context);
 
+	if (statement->key_count > 0 && statement->table->part[0] != '\0')
+		current_lock(statement->root, statement->keys, statement->key_count);
 	if (statement->key_count > 0)
 		current_customers(statement->root, statement->keys, statement->key_count,
 						  put_current, statement->recorder);

@@ -408,7 +408,8 @@ next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 
 /*
  * Another transaction has recorded the same order, or does so: wait for it,
- * look at the order anew, and write what is left to write.
+ * look at the order anew, and write what is left to write.  Row locks make this
+ * rare: it takes two rows with the same order key.
  */
 static void
 record_again(Recorder *rec, Lookup *item, TupleTableSlot *slot)

@@ -26,7 +26,7 @@ BEGIN
 	}
 }
 
-my $seeds = $ENV{LOYALTY_SEEDS} || 100;
+my $seeds = $ENV{LOYALTY_SEEDS} || 60;
 my @seeds = defined $ENV{LOYALTY_SEED} ? ($ENV{LOYALTY_SEED}) : (map { int(rand(1_000_000_000)) } 1 .. $seeds);
 my $steps = 12;
 my $node = $new->('model');
@@ -55,6 +55,7 @@ END $$;
 CREATE TRIGGER aaa AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION again();
 CREATE PROCEDURE fresh() LANGUAGE plpgsql AS $$
 BEGIN
+	SET LOCAL client_min_messages = warning;
 	IF EXISTS (SELECT FROM loyalty.programs) THEN PERFORM loyalty.drop_program('club', force => true); END IF;
 	TRUNCATE plain, parted, headers, lines, refunds;
 	PERFORM loyalty.create_program('club', customers => 'customers', time_zone => 'UTC');
@@ -148,6 +149,8 @@ sub transaction
 			push @s, 'SAVEPOINT a', statement(), pick('ROLLBACK TO a', 'RELEASE a');
 		}
 		push @s, statement();
+		# sessions overlap in earnest
+		push @s, 'DO $$ BEGIN PERFORM pg_sleep(' . int(rand(15)) / 1000 . '); END $$' if rand() < 0.5;
 	}
 	push @s, rand() < 0.2 ? 'ROLLBACK' : 'COMMIT';
 	push @s, "CALL loyalty.post('club', " . pick(1, 3, 1000) . ')' if rand() < 0.4;
@@ -167,9 +170,12 @@ SEED: for my $seed (@seeds)
 		my @work = map { transaction() } 1 .. 2;
 		push @log, @work;
 		my @running = map {
-			my $in = "SET client_min_messages = error;\n$_";
-			IPC::Run::start([ 'psql', '-XqAt', '-d', $conn ], '<', \$in, '>', \my $out, '2>', \my $err);
-		} @work;
+			my $file = $node->basedir . "/session$_.sql";
+			open my $script, '>', $file or die $!;
+			print $script "SET client_min_messages = error;\n$work[$_]";
+			close $script;
+			IPC::Run::start([ 'psql', '-XqAt', '-d', $conn, '-f', $file ], '>', \my $out, '2>', \my $err);
+		} 0 .. 1;
 		$_->finish for @running;
 		$node->safe_psql('postgres', "UPDATE club.earning_rule SET points = 'amount + ' || $step || ' - $step'") if rand() < 0.1;
 		my $violations = $node->safe_psql('postgres', "SELECT * FROM loyalty.verify('club')");
