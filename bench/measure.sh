@@ -102,11 +102,12 @@ timed() {
 	read -r wall cpu memory <<<"$out"
 }
 
+PIN=()
 # client DATABASE SCRIPT OPTION...: runs pgbench with the synchronous_commit in
-# COMMIT; sets tps
+# COMMIT, by way of the command in PIN; sets tps
 client() {
 	local database=$1 script=$2; shift 2
-	as_server env PGOPTIONS="-c synchronous_commit=$COMMIT" "$BINDIR/pgbench" -n -M prepared \
+	as_server "${PIN[@]}" env PGOPTIONS="-c synchronous_commit=$COMMIT" "$BINDIR/pgbench" -n -M prepared \
 		-h "$WORK/server" -U postgres -f "$HERE/$script.sql" "$@" "$database" >"$WORK/pgbench.log" 2>&1 ||
 		{ cat "$WORK/pgbench.log" >&2; die "pgbench failed"; }
 	! grep -q 'failed transactions: [1-9]' "$WORK/pgbench.log" || { cat "$WORK/pgbench.log" >&2; die "transactions failed"; }

@@ -11,6 +11,7 @@ DECLARE
 	next int := 1;
 	rate numeric;
 	spend_before numeric;
+	joined timestamptz;
 BEGIN
 	IF TG_OP = 'UPDATE'
 	   AND (OLD.order_id, OLD.customer_id, OLD.ordered_at, OLD.amount, OLD.status = 'paid')
@@ -44,19 +45,18 @@ BEGIN
 			SELECT coalesce(max(revision), 0) + 1, max(multiplier) INTO next, rate
 			  FROM peer.ledger WHERE customer_id = NEW.customer_id AND order_id = NEW.order_id;
 		END IF;
+		SELECT created_at INTO joined FROM shop.customers WHERE customer_id = NEW.customer_id;
 		-- one upsert reads the spend and adds to it under one lock
 		INSERT INTO peer.balance AS b (customer_id, points, spend, orders, first_order_at, last_order_at)
 		VALUES (NEW.customer_id, floor(NEW.amount * coalesce(rate, 1)), NEW.amount, 1, NEW.ordered_at, NEW.ordered_at)
 		ON CONFLICT (customer_id) DO UPDATE
-		   SET points = b.points + floor(NEW.amount * coalesce(rate, peer.multiplier(b.spend,
-		                    (SELECT c.created_at FROM shop.customers c WHERE c.customer_id = NEW.customer_id), NEW.ordered_at))),
+		   SET points = b.points + floor(NEW.amount * coalesce(rate, peer.multiplier(b.spend, joined, NEW.ordered_at))),
 		       spend = b.spend + excluded.spend,
 		       orders = b.orders + 1,
 		       first_order_at = least(b.first_order_at, excluded.first_order_at),
 		       last_order_at = greatest(b.last_order_at, excluded.last_order_at)
 		RETURNING b.spend - NEW.amount INTO spend_before;
-		rate := coalesce(rate, peer.multiplier(spend_before,
-			(SELECT c.created_at FROM shop.customers c WHERE c.customer_id = NEW.customer_id), NEW.ordered_at));
+		rate := coalesce(rate, peer.multiplier(spend_before, joined, NEW.ordered_at));
 		INSERT INTO peer.ledger (customer_id, order_id, revision, at, amount, orders, multiplier, points)
 		VALUES (NEW.customer_id, NEW.order_id, next, NEW.ordered_at, NEW.amount, 1, rate, floor(NEW.amount * rate));
 	END IF;

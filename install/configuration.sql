@@ -78,10 +78,10 @@ BEGIN
 		SELECT s.relation, l.relation AS line
 		  FROM %1$I.source s
 		  LEFT JOIN %1$I.part l ON l.source = s.source AND l.active AND l.kind = 'lines' AND $1 = 'line'
-		 WHERE s.active AND ($1 = 'order' OR l.relation IS NOT NULL)
+		 WHERE s.active AND NOT s.refunds AND ($1 = 'order' OR l.relation IS NOT NULL)
 		   AND EXISTS (SELECT FROM pg_class WHERE oid = s.relation)
 		 UNION ALL
-		SELECT NULL, NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active) AND $1 = 'order'
+		SELECT NULL, NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active AND NOT refunds) AND $1 = 'order'
 		$sql$, tg_table_schema) USING NEW.per
 	LOOP
 		NEW.points := loyalty.canonical_expression(points, src.relation, facts, 'numeric',
@@ -193,7 +193,7 @@ BEGIN
 		        UNION ALL
 		        SELECT s.relation, '', unnest(loyalty.expression_columns(r.text, s.relation, %2$L, 'new', l.relation, $1))
 		          FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
-		         WHERE r.per = 'order' OR l.relation IS NOT NULL
+		         WHERE NOT s.refunds AND (r.per = 'order' OR l.relation IS NOT NULL)
 		        UNION ALL
 		        SELECT l.relation, 'lines', unnest(loyalty.expression_columns(r.text, l.relation, %2$L, 'line', NULL, $1))
 		          FROM p l CROSS JOIN rule r

@@ -151,8 +151,10 @@ BEGIN
 		amount text,
 		counts_when text NOT NULL,
 		order_key text NOT NULL,
+		refunds boolean NOT NULL DEFAULT false,
 		active boolean NOT NULL DEFAULT true
 	);
+	COMMENT ON COLUMN %1$I.source.refunds IS 'these orders are refunds that name no order: only rules over the purchase apply';
 	COMMENT ON TABLE %1$I.source IS 'tracked tables; written by loyalty.track_orders and loyalty.untrack';
 	COMMENT ON COLUMN %1$I.source.amount IS 'null: the sum of the lines';
 	CREATE TABLE %1$I.part (
@@ -163,7 +165,7 @@ BEGIN
 		order_key text NOT NULL,
 		amount text,
 		counts_when text NOT NULL DEFAULT 'true',
-		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip')),
+		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip', 'customer')),
 		active boolean NOT NULL DEFAULT true
 	);
 	COMMENT ON TABLE %1$I.part IS 'tables of lines and refunds; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';

@@ -42,7 +42,7 @@ COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass, text) IS
 -- Points of an order before multiplier and rounding, as SQL, by one version of
 -- the terms: what rules per order say over new and purchase, or what rules per
 -- line say over line, too.
-CREATE FUNCTION loyalty.base_expression(program name, terms int, per text DEFAULT 'order')
+CREATE FUNCTION loyalty.base_expression(program name, terms int, per text DEFAULT 'order', purchase_only boolean DEFAULT false)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -52,12 +52,12 @@ DECLARE
 BEGIN
 	EXECUTE format($sql$
 		SELECT string_agg(format('coalesce(CASE WHEN %%s THEN %%s END, 0)', applies_when, points), ' + ' ORDER BY name)
-		  FROM %I.terms_rule WHERE terms = $1 AND per = $2
-		$sql$, program) INTO result USING terms, per;
+		  FROM %I.terms_rule WHERE terms = $1 AND per = $2 AND NOT ($3 AND (points ~ '\mnew\.' OR applies_when ~ '\mnew\.'))
+		$sql$, program) INTO result USING terms, per, purchase_only;
 	RETURN coalesce(result, '0');
 END
 $$;
-COMMENT ON FUNCTION loyalty.base_expression(name, int, text) IS
+COMMENT ON FUNCTION loyalty.base_expression(name, int, text, boolean) IS
 'SQL expression of the points of an order before the multiplier, under one version of the terms';
 
 CREATE FUNCTION loyalty.record_table(program name, source int, gone boolean)
@@ -183,6 +183,72 @@ $$;
 COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) IS
 'note a table of lines or refunds of a source, and make its triggers';
 
+-- Note a table of orders, or of refunds that are nobody's but their customer's.
+-- From here to the end of the transaction nobody writes to it, so the next
+-- snapshot sees all orders that its triggers will not.
+CREATE FUNCTION loyalty.add_source(program name, relation regclass, customer text, at text, amount text,
+                                   counts_when text, order_key text, refunds boolean)
+RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key_type regtype;
+	key_columns int;
+	zone text;
+	src record;
+BEGIN
+	PERFORM loyalty.require_trackable(relation);
+	IF order_key IS NULL THEN
+		SELECT cardinality(conkey),
+		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = relation AND attnum = conkey[1])
+		  INTO key_columns, order_key
+		  FROM pg_constraint WHERE conrelid = relation AND contype = 'p';
+		IF key_columns IS DISTINCT FROM 1 THEN
+			RAISE EXCEPTION 'table % has no primary key of one column', relation
+				USING ERRCODE = 'undefined_object',
+				      HINT = format('Name what identifies a row with %s => ''...''.',
+				                    CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END);
+		END IF;
+	END IF;
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	SELECT a.atttypid INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+
+	customer := loyalty.canonical_expression(customer, relation, NULL, key_type, 'customer', zone);
+	at := loyalty.canonical_expression(at, relation, NULL, 'timestamptz', 'at', zone);
+	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', zone);
+	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', zone);
+	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', 'order_key', zone);
+
+	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1', program) INTO src USING relation;
+	IF src.active THEN
+		RAISE EXCEPTION 'table % is already tracked by the program "%"', relation, program
+			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+	END IF;
+	-- what is recorded of the table is known by these
+	IF src.source IS NOT NULL AND (src.order_key, src.customer) IS DISTINCT FROM (order_key, customer) THEN
+		RAISE EXCEPTION 'the orders of table % are recorded with another order_key or customer', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = format('They are order_key => %L, customer => %L.', src.order_key, src.customer),
+			      HINT = 'Track the table with these again.';
+	END IF;
+	IF src.source IS NULL THEN
+		EXECUTE format('SELECT coalesce(max(source), 0) + 1 AS source FROM %I.source', program) INTO src;
+	END IF;
+	EXECUTE format('INSERT INTO %I.source (source, relation, customer, at, amount, counts_when, order_key, refunds)
+	                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
+	                    counts_when = excluded.counts_when, refunds = excluded.refunds, active = true', program)
+		USING src.source, relation, customer, at, amount, counts_when, order_key, refunds;
+	PERFORM loyalty.create_triggers(program, src.source, relation);
+	RETURN src.source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean) IS
+'note a table of orders, or of refunds without orders, and make its triggers; returns the number of the source';
+
 CREATE FUNCTION loyalty.track_orders(
 	program name,
 	"table" regclass,
@@ -200,10 +266,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	key_type regtype;
-	key_columns int;
-	zone text;
-	src record;
+	src int;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR counts_when IS NULL OR (amount IS NULL AND line_amount IS NULL) THEN
@@ -214,60 +277,13 @@ BEGIN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	PERFORM loyalty.require_trackable("table");
-	IF order_key IS NULL THEN
-		SELECT cardinality(conkey),
-		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = "table" AND attnum = conkey[1])
-		  INTO key_columns, order_key
-		  FROM pg_constraint WHERE conrelid = "table" AND contype = 'p';
-		IF key_columns IS DISTINCT FROM 1 THEN
-			RAISE EXCEPTION 'table % has no primary key of one column', "table"
-				USING ERRCODE = 'undefined_object',
-				      HINT = 'Name what identifies an order with order_key => ''...''.';
-		END IF;
-	END IF;
-
-	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
-	SELECT a.atttypid INTO key_type FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
-
-	-- nobody writes orders from here to the end of the transaction, so the
-	-- next snapshot sees all orders that the triggers will not
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
-
-	customer := loyalty.canonical_expression(customer, "table", NULL, key_type, 'customer', zone);
-	at := loyalty.canonical_expression(at, "table", NULL, 'timestamptz', 'at', zone);
-	amount := loyalty.canonical_expression(amount, "table", NULL, 'numeric', 'amount', zone);
-	counts_when := loyalty.canonical_expression(counts_when, "table", NULL, 'boolean', 'counts_when', zone);
-	order_key := loyalty.canonical_expression(order_key, "table", NULL, 'text', 'order_key', zone);
-
-	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1', program) INTO src USING "table";
-	IF src.active THEN
-		RAISE EXCEPTION 'table % is already tracked by the program "%"', "table", program
-			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
-	END IF;
-	-- what is recorded of the table is known by these
-	IF src.source IS NOT NULL AND (src.order_key, src.customer) IS DISTINCT FROM (order_key, customer) THEN
-		RAISE EXCEPTION 'the orders of table % are recorded with another order_key or customer', "table"
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      DETAIL = format('They are order_key => %L, customer => %L.', src.order_key, src.customer),
-			      HINT = 'Track the table with these again.';
-	END IF;
-	IF src.source IS NULL THEN
-		EXECUTE format('SELECT coalesce(max(source), 0) + 1 AS source FROM %I.source', program) INTO src;
-	END IF;
-	EXECUTE format('INSERT INTO %I.source (source, relation, customer, at, amount, counts_when, order_key)
-	                VALUES ($1, $2, $3, $4, $5, $6, $7)
-	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
-	                    counts_when = excluded.counts_when, active = true', program)
-		USING src.source, "table", customer, at, amount, counts_when, order_key;
+	src := loyalty.add_source(program, "table", customer, at, amount, counts_when, order_key, false);
 	IF lines IS NOT NULL THEN
-		PERFORM loyalty.add_part(program, src.source, 'lines', lines, line_order, line_amount, 'true', 'skip');
+		PERFORM loyalty.add_part(program, src, 'lines', lines, line_order, line_amount, 'true', 'skip');
 	END IF;
 	-- the rules must fit this table, too
 	EXECUTE format('UPDATE %I.earning_rule SET points = points', program);
-	PERFORM loyalty.create_triggers(program, src.source, "table");
-	PERFORM loyalty.hold_columns(program, src.source);
+	PERFORM loyalty.hold_columns(program, src);
 
 	IF NOT backfill THEN
 		RETURN 0;
@@ -286,14 +302,19 @@ CREATE FUNCTION loyalty.track_refunds(
 	orders regclass DEFAULT NULL,
 	counts_when text DEFAULT 'true',
 	without_order text DEFAULT 'error',
-	backfill boolean DEFAULT true)
+	backfill boolean DEFAULT true,
+	customer text DEFAULT NULL,
+	at text DEFAULT NULL,
+	refund_key text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
+	own int;
 	sources int;
+	recorded bigint := 0;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR order_key IS NULL OR amount IS NULL OR counts_when IS NULL OR without_order IS NULL THEN
@@ -304,8 +325,12 @@ BEGIN
 		RAISE EXCEPTION 'without_order must be "error" or "skip"'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', without_order);
 	END IF;
+	IF (customer IS NULL) <> (at IS NULL) THEN
+		RAISE EXCEPTION 'customer and at belong together'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'They tell whose a refund without an order is, and when it was made.';
+	END IF;
 	IF orders IS NULL THEN
-		EXECUTE format('SELECT min(source), count(*) FROM %I.source WHERE active', program) INTO src, sources;
+		EXECUTE format('SELECT min(source), count(*) FROM %I.source WHERE active AND NOT refunds', program) INTO src, sources;
 		IF sources <> 1 THEN
 			RAISE EXCEPTION 'the program "%" tracks % order tables', program, sources
 				USING ERRCODE = 'invalid_parameter_value',
@@ -321,15 +346,25 @@ BEGIN
 			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
 	END IF;
 	PERFORM loyalty.lock_source(program, src);
-	PERFORM loyalty.add_part(program, src, 'refunds', "table", order_key, amount, counts_when, without_order);
+	PERFORM loyalty.add_part(program, src, 'refunds', "table", order_key, amount, counts_when,
+	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END);
 	PERFORM loyalty.hold_columns(program, src);
-	IF NOT backfill THEN
-		RETURN 0;
+	IF backfill THEN
+		recorded := loyalty.record_table(program, src, false);
 	END IF;
-	RETURN loyalty.record_table(program, src, false);
+	-- refunds without an order are orders of their own, of less than nothing
+	IF customer IS NOT NULL THEN
+		own := loyalty.add_source(program, "table", customer, at, format('-(%s)', amount),
+		                          format('(%s) AND (%s) IS NULL', counts_when, order_key), refund_key, true);
+		PERFORM loyalty.hold_columns(program, own);
+		IF backfill THEN
+			recorded := recorded + loyalty.record_table(program, own, false);
+		END IF;
+	END IF;
+	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean) IS
+COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text) IS
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
@@ -345,19 +380,17 @@ BEGIN
 	PERFORM loyalty.require_program(program);
 	EXECUTE format('UPDATE %I.source SET active = false WHERE relation = $1 AND active RETURNING source', program)
 	   INTO src USING "table";
-	IF src IS NOT NULL THEN
-		EXECUTE format('UPDATE %I.part SET active = false WHERE source = $1 AND active', program) USING src;
-	ELSE
-		EXECUTE format('UPDATE %I.part SET active = false WHERE relation = $1 AND active', program) USING "table";
-		GET DIAGNOSTICS parts = ROW_COUNT;
-		IF parts = 0 THEN
-			RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
-				USING ERRCODE = 'undefined_object',
-				      HINT = format('The tables %1$I.source and %1$I.part list what is tracked.', program);
-		END IF;
+	EXECUTE format('UPDATE %I.part SET active = false WHERE (source = $1 OR relation = $2) AND active', program) USING src, "table";
+	GET DIAGNOSTICS parts = ROW_COUNT;
+	IF src IS NULL AND parts = 0 THEN
+		RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
+			USING ERRCODE = 'undefined_object',
+			      HINT = format('The tables %1$I.source and %1$I.part list what is tracked.', program);
 	END IF;
-	FOR t IN SELECT s.* FROM loyalty.source_triggers(program, src) s
-	          WHERE src IS NOT NULL OR s.relation IN (SELECT relid FROM pg_partition_tree("table") UNION SELECT "table")
+	FOR t IN SELECT s.* FROM loyalty.source_triggers(program, src) s WHERE src IS NOT NULL
+	         UNION
+	         SELECT s.* FROM loyalty.source_triggers(program, NULL) s
+	          WHERE s.relation IN (SELECT relid FROM pg_partition_tree("table") UNION SELECT "table")
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;

@@ -148,7 +148,7 @@ BEGIN
 		END LOOP;
 
 		-- orders as they are in the tables, with the points of their own terms
-		SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x)), ' ')
+		SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x, 'order', s.refunds)), ' ')
 		  INTO base
 		  FROM (SELECT t AS x FROM loyalty.terms_of(program) t) v;
 		base := format('CASE coalesce(r.terms, $2) %s END', base);

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -22,11 +23,14 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "accrual.h"
+#include "layout.h"
 #include "order.h"
+#include "program.h"
 #include "tenure.h"
 
 typedef struct StandingEntry
@@ -263,6 +267,27 @@ enum AccrueArgument
 	ARG_BASE
 };
 
+/*
+ * The array must be of rows of the program's ledger: anybody can call accrue(),
+ * with whatever array.
+ */
+static void
+check_posted_orders(Terms *terms, ArrayType *posted)
+{
+	Oid			schema = get_rel_namespace(terms->program);
+	Oid			ledger = program_relation(schema, "ledger");
+	Relation	rel;
+
+	if (get_typ_typrelid(ARR_ELEMTYPE(posted)) != ledger)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("posted orders must be an array of rows of the ledger of loyalty program \"%s\"",
+						get_namespace_name(schema))));
+	rel = relation_open(ledger, AccessShareLock);
+	layout_check_entries(rel, true);
+	relation_close(rel, NoLock);
+}
+
 /* How the posted orders of the customer stand: an array of ledger rows. */
 static void
 read_posted_orders(Accrual *accrual, ArrayType *posted)
@@ -308,7 +333,7 @@ read_posted_orders(Accrual *accrual, ArrayType *posted)
 
 /* The state of the window aggregate, from the arguments of the first row. */
 static Accrual *
-begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context)
+begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context, Terms *terms)
 {
 	Accrual    *accrual = accrual_begin(context);
 	Metrics    *metrics = &accrual->metrics;
@@ -334,7 +359,10 @@ begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context)
 	{
 		accrual_remember_orders(accrual);
 		if (!PG_ARGISNULL(ARG_POSTED))
+		{
+			check_posted_orders(terms, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
 			read_posted_orders(accrual, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
+		}
 	}
 	return accrual;
 }
@@ -376,7 +404,7 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(ARG_STATE))
 	{
 		terms_check_reader(terms);
-		accrual = begin_aggregate(fcinfo, context);
+		accrual = begin_aggregate(fcinfo, context, terms);
 	}
 	else
 		accrual = (Accrual *) PG_GETARG_POINTER(ARG_STATE);

@@ -40,6 +40,7 @@
 
 #include "compat.h"
 #include "journal.h"
+#include "layout.h"
 
 /* Customers with more posted orders than this are looked up order by order. */
 #define POSTED_KEYS 64
@@ -73,15 +74,16 @@ journal_init_keys(Relation index, ScanKeyData *keys)
 void
 entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock, const ScanKeyData *keys)
 {
+	Oid			key;
+
 	table->heap = table_open(relid, lock);
-	if (!table->heap->rd_indexvalid)
-		list_free(RelationGetIndexList(table->heap));
-	if (!OidIsValid(table->heap->rd_pkindex))
+	key = layout_primary_key(table->heap);
+	if (!OidIsValid(key))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("relation \"%s\" of the loyalty program has no primary key",
 						RelationGetRelationName(table->heap))));
-	table->index = index_open(table->heap->rd_pkindex, lock);
+	table->index = index_open(key, lock);
 	table->slot = NULL;
 	table->scan = NULL;
 	if (keys != NULL)

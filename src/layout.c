@@ -70,12 +70,26 @@ check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 }
 
 /*
+ * The index that is the primary key of a table, or InvalidOid.  What the relation
+ * cache knows of it goes with any invalidation, so it is asked for anew each
+ * time.
+ */
+Oid
+layout_primary_key(Relation rel)
+{
+	if (!rel->rd_indexvalid)
+		list_free(RelationGetIndexList(rel));
+	return rel->rd_pkindex;
+}
+
+/*
  * The journal or the ledger, with its primary key.
  */
 void
 layout_check_entries(Relation rel, bool ledger)
 {
 	Relation	index;
+	Oid			key;
 	bool		good = false;
 	int			columns = ledger ? LEDGER_COLUMNS : ENTRY_COLUMNS;
 
@@ -91,11 +105,10 @@ layout_check_entries(Relation rel, bool ledger)
 							RelationGetRelationName(rel)),
 					 errdetail("The added column \"%s\" must not be NOT NULL.",
 							   NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
-	if (!rel->rd_indexvalid)
-		list_free(RelationGetIndexList(rel));
-	if (rel->rd_rel->relkind == RELKIND_RELATION && OidIsValid(rel->rd_pkindex))
+	key = layout_primary_key(rel);
+	if (rel->rd_rel->relkind == RELKIND_RELATION && OidIsValid(key))
 	{
-		index = relation_open(rel->rd_pkindex, AccessShareLock);
+		index = relation_open(key, AccessShareLock);
 		good = index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
 			index->rd_index->indisvalid && index->rd_index->indnkeyatts == ENTRY_KEYS &&
 			index->rd_index->indnatts == ENTRY_KEYS;

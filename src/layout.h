@@ -6,6 +6,7 @@
 
 #include "utils/relcache.h"
 
+extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger);
 extern void layout_check_purchase(Relation rel, Oid customer_type);
 extern void layout_check_metrics(Relation rel);

@@ -107,22 +107,25 @@ order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key)
 
 /*
  * A refund that is there and counts, but belongs to no order: an error, or by
- * option a line in the server's log.
+ * option a line in the server's log.  If it is its customer's, it is recorded as
+ * an order of its own by another trigger.
  */
 void
 order_refund_without_order(OrderReader *reader, TupleTableSlot *row)
 {
 	TrackedTable *table = reader->table;
+	bool		is_error = strcmp(table->without_order, "error") == 0;
 	bool		isnull;
 
-	if (!DatumGetBool(evaluate(reader, &table->counts_when, row, &isnull)) || isnull)
+	if (strcmp(table->without_order, "customer") == 0 ||
+		!DatumGetBool(evaluate(reader, &table->counts_when, row, &isnull)) || isnull)
 		return;
-	ereport(table->needs_order ? ERROR : LOG,
+	ereport(is_error ? ERROR : LOG,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("a refund in table \"%s\" belongs to no order", get_rel_name(table->relid)),
 			 errdetail("Its order key is null."),
-			 table->needs_order ?
-			 errhint("Name its order, or track the table with without_order => 'skip'.") : 0));
+			 is_error ?
+			 errhint("Name its order, or track the table with without_order => 'skip', or with a customer.") : 0));
 }
 
 /*

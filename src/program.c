@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
@@ -163,6 +165,16 @@ read_configuration(TrackedTable *table, const char *query, int32 argument)
 			 table->program);
 }
 
+/* Does a canonical text name a column of the order's row? */
+static bool
+uses_row(const char *text)
+{
+	for (const char *at = strstr(text, "new."); at != NULL; at = strstr(at + 1, "new."))
+		if (at == text || !(isalnum((unsigned char) at[-1]) || at[-1] == '_'))
+			return true;
+	return false;
+}
+
 static void
 load_rules(TrackedTable *table, int32 terms)
 {
@@ -195,6 +207,11 @@ load_rules(TrackedTable *table, int32 terms)
 						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						 errmsg("the terms %d of loyalty program \"%s\" have a null in a rule",
 								terms, table->program)));
+		/* Refunds are no orders: only what rules say of the purchase fits. */
+		if (table->is_refunds &&
+			(strcmp(result_text(i, 4), "order") != 0 ||
+			 uses_row(result_text(i, 2)) || uses_row(result_text(i, 3))))
+			continue;
 		/* Rules per line are evaluated by current_orders() alone. */
 		if (strcmp(result_text(i, 4), "line") == 0)
 		{
@@ -294,7 +311,7 @@ load_parts(TrackedTable *table, const char *kind)
 
 	initStringInfo(&query);
 	appendStringInfo(&query,
-					 "SELECT relation::pg_catalog.oid, order_key, amount, counts_when, without_order = 'error' FROM %s.part"
+					 "SELECT relation::pg_catalog.oid, order_key, amount, counts_when, without_order FROM %s.part"
 					 " WHERE source = $1 AND active AND kind = %s ORDER BY part",
 					 quote_identifier(table->program), quote_literal_cstr(kind));
 	read_configuration(table, query.data, table->source);
@@ -310,7 +327,7 @@ load_parts(TrackedTable *table, const char *kind)
 		part->order_key_text = copy_text(table->context, i, 2);
 		part->amount_text = copy_text(table->context, i, 3);
 		part->counts_when_text = copy_text(table->context, i, 4);
-		part->needs_order = strcmp(result_text(i, 5), "t") == 0;
+		part->without_order = copy_text(table->context, i, 5);
 		if (part->from == NULL)
 			table->stranger = true; /* what is left can't tell how orders stand */
 		else
@@ -338,7 +355,7 @@ load_part_table(TrackedTable *table)
 								   "the order key");
 		table->counts_when = compile(table, part->counts_when_text, InvalidOid, BOOLOID,
 									 "counts_when");
-		table->needs_order = part->needs_order;
+		table->without_order = part->without_order;
 		return;
 	}
 	table->stranger = true;
@@ -388,7 +405,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("journal and ledger of loyalty program \"%s\" have customers of different types",
 						program)));
-	index = relation_open(rel->rd_pkindex, AccessShareLock);
+	index = relation_open(layout_primary_key(rel), AccessShareLock);
 	old = MemoryContextSwitchTo(context);
 	journal_init_keys(index, table->entry_keys);
 	table->same_customer = program_key_operator(index, BTEqualStrategyNumber);
@@ -415,7 +432,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	initStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT s.relation::oid, s.customer, s.at, s.amount, s.counts_when, s.order_key,"
-					 "       p.terms, p.on_invalid, p.time_zone"
+					 "       p.terms, p.on_invalid, p.time_zone, s.refunds"
 					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
 					 quote_identifier(program));
 	read_configuration(table, query.data, source);
@@ -426,7 +443,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 		SPITupleTable *result = SPI_tuptable;
 		char	   *skip = result_text(0, 8);
 
-		for (int c = 1; c <= 9; c++)
+		for (int c = 1; c <= 10; c++)
 			if (result_text(0, c) == NULL && c != 4)
 				ereport(ERROR,
 						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -446,6 +463,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 		table->terms = pg_strtoint32(result_text(0, 7));
 		table->skip_invalid = strcmp(skip, "skip") == 0;
 		table->time_zone = copy_text(context, 0, 9);
+		table->is_refunds = result_text(0, 10)[0] == 't';
 		SPI_freetuptable(result);
 
 		if (table->part[0] != '\0')

@@ -38,7 +38,7 @@ typedef struct OrderPart
 	char	   *order_key_text; /* of the order that a row belongs to */
 	char	   *amount_text;
 	char	   *counts_when_text;	/* of refunds */
-	bool		needs_order;	/* a refund without order is an error */
+	char	   *without_order;	/* what to do about a refund that names none */
 } OrderPart;
 
 /*
@@ -74,7 +74,8 @@ typedef struct TrackedTable
 	bool		needs_settings; /* some expression does */
 	bool		stranger;		/* no part of the tracked table (any more) */
 	const char *part;			/* "lines", "refunds", or "" */
-	bool		needs_order;	/* of refunds: one without order is an error */
+	const char *without_order;	/* of refunds: what to do about one that names none */
+	bool		is_refunds;		/* orders are refunds that name no order */
 	OrderPart  *lines;			/* or NULL */
 	List	   *refunds;		/* of OrderPart * */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */

@@ -4,26 +4,13 @@ use strict;
 use warnings;
 use IPC::Run ();
 use Time::HiRes qw(usleep);
+use FindBin;
+use lib $FindBin::RealBin;
+use LoyaltyNode;
 use Test::More;
 
-my ($cluster, $new);
-BEGIN
-{
-	if (eval { require PostgreSQL::Test::Cluster; 1 })
-	{
-		require PostgreSQL::Test::Utils;
-		$new = sub { PostgreSQL::Test::Cluster->new(@_) };
-	}
-	else
-	{
-		require PostgresNode;
-		require TestLib;
-		$new = sub { PostgresNode->get_new_node(@_) };
-	}
-}
-
 my $rounds = 10;
-my $node = $new->('crash');
+my $node = new_node('crash');
 $node->init;
 $node->append_conf('postgresql.conf', "max_connections = 50\nrestart_after_crash = off\n");
 $node->start;

@@ -2,25 +2,12 @@
 # entries and accounts, an empty verify(), and orders that earn as before.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LoyaltyNode;
 use Test::More;
 
-my $new;
-BEGIN
-{
-	if (eval { require PostgreSQL::Test::Cluster; 1 })
-	{
-		require PostgreSQL::Test::Utils;
-		$new = sub { PostgreSQL::Test::Cluster->new(@_) };
-	}
-	else
-	{
-		require PostgresNode;
-		require TestLib;
-		$new = sub { PostgresNode->get_new_node(@_) };
-	}
-}
-
-my $node = $new->('dump');
+my $node = new_node('dump');
 $node->init;
 $node->append_conf('postgresql.conf', "max_prepared_transactions = 5\n");
 $node->start;

@@ -2,23 +2,10 @@
 # data and doesn't accrue a second time.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LoyaltyNode;
 use Test::More;
-
-my $new;
-BEGIN
-{
-	if (eval { require PostgreSQL::Test::Cluster; 1 })
-	{
-		require PostgreSQL::Test::Utils;
-		$new = sub { PostgreSQL::Test::Cluster->new(@_) };
-	}
-	else
-	{
-		require PostgresNode;
-		require TestLib;
-		$new = sub { PostgresNode->get_new_node(@_) };
-	}
-}
 
 my $setup = <<'SQL';
 CREATE EXTENSION loyalty;
@@ -36,7 +23,7 @@ my $members = 'SELECT customer_id, tier, points, lifetime_value, orders FROM clu
 my $entries = 'SELECT customer_id, entry, order_key, points, balance FROM club.entries ORDER BY 1, 2';
 my $verify = "SELECT * FROM loyalty.verify('club')";
 
-my $primary = $new->('primary');
+my $primary = new_node('primary');
 $primary->init(allows_streaming => 'logical');
 $primary->start;
 $primary->safe_psql('postgres', $setup . $configuration . <<'SQL');
@@ -49,7 +36,7 @@ SQL
 
 # physical: reads are complete, posted or not
 $primary->backup('base');
-my $standby = $new->('standby');
+my $standby = new_node('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
 $primary->safe_psql('postgres', "INSERT INTO shop.orders VALUES (100, 1, '2022-01-01', 1000)");
@@ -65,7 +52,7 @@ isnt($code, 0, 'posting on a standby is refused');
 like($err, qr/read-only|recovery/, 'and says why');
 
 # logical: the program's tables are published beside the orders
-my $subscriber = $new->('subscriber');
+my $subscriber = new_node('subscriber');
 $subscriber->init(allows_streaming => 'logical');
 $subscriber->start;
 $subscriber->safe_psql('postgres', $setup);

@@ -7,29 +7,16 @@
 # LOYALTY_SEED repeats one run, LOYALTY_SEEDS sets how many there are.
 use strict;
 use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LoyaltyNode;
 use Test::More;
 use IPC::Run ();
-
-my $new;
-BEGIN
-{
-	if (eval { require PostgreSQL::Test::Cluster; 1 })
-	{
-		require PostgreSQL::Test::Utils;
-		$new = sub { PostgreSQL::Test::Cluster->new(@_) };
-	}
-	else
-	{
-		require PostgresNode;
-		require TestLib;
-		$new = sub { PostgresNode->get_new_node(@_) };
-	}
-}
 
 my $seeds = $ENV{LOYALTY_SEEDS} || 60;
 my @seeds = defined $ENV{LOYALTY_SEED} ? ($ENV{LOYALTY_SEED}) : (map { int(rand(1_000_000_000)) } 1 .. $seeds);
 my $steps = 12;
-my $node = $new->('model');
+my $node = new_node('model');
 $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\njit = off\nautovacuum = off\ndeadlock_timeout = 50ms\n");
 $node->start;
