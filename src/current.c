@@ -102,18 +102,20 @@ append_line_points(StringInfo query, TrackedTable *table, RuleSet *set)
 					 table->lines->order_key_text, table->order_key_text);
 }
 
+/* A plan that is kept; frees the query. */
 static SPIPlanPtr
-prepare(TrackedTable *table, const char *query)
+prepare(TrackedTable *table, StringInfo query)
 {
 	Oid			types[1] = {TEXTARRAYOID};
 	int			nest = settings_begin(table->time_zone);
-	SPIPlanPtr	plan = SPI_prepare(query, 1, types);
+	SPIPlanPtr	plan = SPI_prepare(query->data, 1, types);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the look-up of current orders: %s",
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
 	settings_end(nest);
+	pfree(query->data);
 	return plan;
 }
 
@@ -127,7 +129,6 @@ static SPIPlanPtr
 prepare_orders(TrackedTable *table, RuleSet *set)
 {
 	StringInfoData query;
-	SPIPlanPtr	plan;
 
 	initStringInfo(&query);
 	appendStringInfo(&query,
@@ -138,9 +139,7 @@ prepare_orders(TrackedTable *table, RuleSet *set)
 	appendStringInfo(&query, ")::pg_catalog.numeric END FROM %s", table->from);
 	append_purchase(&query, table);
 	append_key_condition(&query, table);
-	plan = prepare(table, query.data);
-	pfree(query.data);
-	return plan;
+	return prepare(table, &query);
 }
 
 /*
@@ -152,18 +151,15 @@ static SPIPlanPtr
 prepare_customers(TrackedTable *table)
 {
 	StringInfoData query;
-	SPIPlanPtr	plan;
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s",
 					 table->customer_text, table->order_key_text, table->from);
 	append_key_condition(&query, table);
-	plan = prepare(table, query.data);
-	pfree(query.data);
-	return plan;
+	return prepare(table, &query);
 }
 
-/* Run one of the two with the rows of this moment. */
+/* Run one of the plans with the rows of this moment. */
 static void
 execute(TrackedTable *table, SPIPlanPtr plan, Datum *keys, int count)
 {
@@ -219,8 +215,7 @@ current_lock(TrackedTable *table, Datum *keys, int count)
 		appendStringInfo(&query, "SELECT new.tableoid, new.ctid FROM %s", table->from);
 		append_key_condition(&query, table);
 		appendStringInfo(&query, " ORDER BY %s", table->order_key_text);
-		table->rows = prepare(table, query.data);
-		pfree(query.data);
+		table->rows = prepare(table, &query);
 	}
 	execute(table, table->rows, keys, count);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -235,9 +230,12 @@ current_lock(TrackedTable *table, Datum *keys, int count)
 	SPI_finish();
 }
 
-/* Whose order row i of the result is, and which; false if it is none. */
-static bool
-identify(TrackedTable *table, uint64 i, Order *order)
+/*
+ * Whose order row i of an SPI result is, and which: its first two columns.  False
+ * if it is none.
+ */
+bool
+current_identify(TrackedTable *table, uint64 i, Order *order)
 {
 	HeapTuple	tuple = SPI_tuptable->vals[i];
 	TupleDesc	desc = SPI_tuptable->tupdesc;
@@ -273,7 +271,7 @@ current_customers(TrackedTable *table, Datum *keys, int count, OrderSink sink,
 	{
 		Order		order;
 
-		if (identify(table, i, &order))
+		if (current_identify(table, i, &order))
 			sink(arg, &order);
 	}
 	SPI_finish();
@@ -302,7 +300,7 @@ current_orders(TrackedTable *table, Datum *keys, int count, int32 terms,
 		bool		isnull[3];
 		Order		order;
 
-		if (!identify(table, i, &order))
+		if (!current_identify(table, i, &order))
 			continue;
 		for (int c = 0; c < 3; c++)
 			values[c] = SPI_getbinval(tuple, desc, c + 3, &isnull[c]);

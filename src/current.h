@@ -9,6 +9,7 @@
 /* Receives one order; its values live until it returns. */
 typedef void (*OrderSink) (void *arg, Order *order);
 
+extern bool current_identify(TrackedTable *table, uint64 i, Order *order);
 extern void current_lock(TrackedTable *table, Datum *keys, int count);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  OrderSink sink, void *arg);

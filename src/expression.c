@@ -336,7 +336,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
  * Parse what a user wrote, under his settings but for the time zone, which is
  * the program's, and return it in canonical text.
  */
-char *
+static char *
 expression_canonical(const char *text, ExpressionScope scope, Oid type,
 					 const char *what)
 {

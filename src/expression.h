@@ -37,8 +37,6 @@ typedef struct Expression
 	Oid			type;			/* before the cast to the type asked for */
 } Expression;
 
-extern char *expression_canonical(const char *text, ExpressionScope scope,
-								  Oid type, const char *what);
 extern Expression expression_compile(const char *text, ExpressionScope scope,
 									 Oid type, const char *what);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,

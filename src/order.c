@@ -71,27 +71,7 @@ plain_value(OrderReader *reader, Datum value)
 }
 
 /*
- * Whose order a row is, and which.  False if it is no order.
- */
-bool
-order_identify(OrderReader *reader, TupleTableSlot *row, Order *order)
-{
-	bool		isnull;
-
-	order->customer = evaluate(reader, &reader->table->customer, row, &isnull);
-	if (isnull)
-		return false;
-	order->order_key = evaluate(reader, &reader->table->order_key, row, &isnull);
-	if (isnull)
-		return false;
-	if (reader->table->customer_length == -1)
-		order->customer = plain_value(reader, order->customer);
-	order->order_key = plain_value(reader, order->order_key);
-	return true;
-}
-
-/*
- * Which order a line or refund belongs to.  False if to none.
+ * Which order a row is, or a line or refund belongs to.  False if none.
  */
 bool
 order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key)
@@ -103,6 +83,22 @@ order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key)
 		return false;
 	*order_key = plain_value(reader, *order_key);
 	return true;
+}
+
+/*
+ * Whose order a row is, and which.  False if it is no order.
+ */
+bool
+order_identify(OrderReader *reader, TupleTableSlot *row, Order *order)
+{
+	bool		isnull;
+
+	order->customer = evaluate(reader, &reader->table->customer, row, &isnull);
+	if (isnull)
+		return false;
+	if (reader->table->customer_length == -1)
+		order->customer = plain_value(reader, order->customer);
+	return order_key_of(reader, row, &order->order_key);
 }
 
 /*

@@ -219,7 +219,6 @@ load_rules(TrackedTable *table, int32 terms)
 							 lines.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
 			continue;
 		}
-		rule->name = copy_text(table->context, i, 1);
 		rule->always = strcmp(result_text(i, 3), "true") == 0;
 		appendStringInfo(&sum, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
 						 sum.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));

@@ -14,7 +14,6 @@
 /* One earning rule of one version of the terms. */
 typedef struct Rule
 {
-	char	   *name;
 	Expression	points;
 	Expression	applies_when;
 	bool		always;			/* applies_when is simply true */

@@ -29,6 +29,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "current.h"
 #include "owner.h"
 #include "program.h"
 #include "reconcile.h"
@@ -111,19 +112,9 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query)
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			Order		order;
-			bool		isnull;
 
-			order.customer = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-			if (isnull)
-				continue;
-			order.order_key = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
-			if (isnull)
-				continue;
-			if (root->customer_length == -1)
-				order.customer = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order.customer));
-			order.order_key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order.order_key));
-			order_gone(&order);
-			recorder_put(recorder, &order, NULL);
+			if (current_identify(root, i, &order))
+				recorder_put(recorder, &order, NULL);
 		}
 		SPI_freetuptable(SPI_tuptable);
 		CHECK_FOR_INTERRUPTS();
