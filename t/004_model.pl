@@ -26,9 +26,9 @@ CREATE TABLE customers (customer_id int PRIMARY KEY);
 INSERT INTO customers SELECT generate_series(1, 6);
 -- an order is a row; a partitioned table, and lines and refunds
 CREATE TABLE plain (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, status text);
-CREATE TABLE parted (order_id int, customer_id int, at timestamptz, total numeric, status text) PARTITION BY LIST (order_id);
+CREATE TABLE parted (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, status text) PARTITION BY LIST (order_id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1, 2, 3, 4, 5, 6);
-CREATE TABLE parted_2 (status text, total numeric, at timestamptz, customer_id int, order_id int);
+CREATE TABLE parted_2 (status text, total numeric, at timestamptz, customer_id int, order_id int NOT NULL);
 ALTER TABLE parted ATTACH PARTITION parted_2 DEFAULT;
 CREATE TABLE headers (order_id int PRIMARY KEY, customer_id int, at timestamptz, status text);
 CREATE TABLE lines (line_id int PRIMARY KEY, order_id int, price numeric, qty int);
@@ -90,6 +90,7 @@ sub statement
 	my $id = id();
 	my $where = pick("order_id = $id", "order_id % 3 = " . int(rand(3)), "customer_id = " . (1 + int(rand(6))), "order_id > $id");
 	my $exists = $alone ? 'true' : "EXISTS (SELECT FROM headers h WHERE h.order_id = $id)";
+	my ($of_lines, $of_refunds) = map { $alone ? 'true' : "(order_id IS NULL OR EXISTS (SELECT FROM headers h WHERE h.order_id = $_.order_id))" } 'lines', 'refunds';
 	my @possible = (
 		"INSERT INTO plain VALUES ($id, " . customer() . ', ' . at() . ', ' . money() . ', ' . status() . ') ON CONFLICT DO NOTHING',
 		"INSERT INTO plain VALUES ($id, " . customer() . ', ' . at() . ', ' . money() . ', ' . status()
@@ -115,12 +116,12 @@ sub statement
 		"DELETE FROM headers WHERE order_id = $id",
 		"INSERT INTO lines SELECT coalesce(max(line_id), 0) + 1, $id, " . price() . ', ' . (1 + int(rand(3))) . " FROM lines HAVING $exists",
 		"INSERT INTO lines SELECT coalesce((SELECT max(line_id) FROM lines), 0) + h.order_id, h.order_id, 5, 1 FROM headers h WHERE h.order_id < $id",
-		"UPDATE lines SET qty = qty + 1 WHERE $id >= order_id",
-		"UPDATE lines SET order_id = $id WHERE $exists AND line_id % 5 = " . int(rand(5)),
-		"DELETE FROM lines WHERE line_id % 4 = " . int(rand(4)),
+		"UPDATE lines SET qty = qty + 1 WHERE $of_lines AND $id >= order_id",
+		"UPDATE lines SET order_id = $id WHERE $exists AND $of_lines AND line_id % 5 = " . int(rand(5)),
+		"DELETE FROM lines WHERE $of_lines AND line_id % 4 = " . int(rand(4)),
 		"INSERT INTO refunds SELECT coalesce(max(refund_id), 0) + 1, " . pick($id, $id, 'NULL') . ', ' . price() . " FROM refunds HAVING $exists",
-		"UPDATE refunds SET order_id = $id WHERE $exists AND refund_id % 3 = " . int(rand(3)),
-		"DELETE FROM refunds WHERE refund_id % 3 = " . int(rand(3)));
+		"UPDATE refunds SET order_id = $id WHERE $exists AND $of_refunds AND refund_id % 3 = " . int(rand(3)),
+		"DELETE FROM refunds WHERE $of_refunds AND refund_id % 3 = " . int(rand(3)));
 	# rare ones
 	return pick("TRUNCATE plain", "TRUNCATE parted_1", "TRUNCATE lines", "TRUNCATE refunds", "TRUNCATE headers, lines") if rand() < 0.03;
 	return "SET session_replication_role = replica; $possible[int(rand(@possible))]; RESET session_replication_role; SELECT loyalty.reconcile('club', missing => 'take_back')"
