@@ -181,12 +181,13 @@ BEGIN
 		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $2 AND p.active),
 		expression AS (
 			SELECT s.relation, '' AS part, e AS text, 'new' AS row_name
-			  FROM s CROSS JOIN LATERAL unnest(ARRAY[s.customer, s.at, s.amount, s.counts_when, s.order_key]) e
+			  FROM s CROSS JOIN LATERAL unnest(ARRAY[s.customer, s.at, s.amount, s.counts_when, s.order_key, s.currency]) e
 			UNION
 			SELECT p.relation, p.kind, e, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END
 			  FROM p CROSS JOIN LATERAL unnest(ARRAY[p.order_key, p.amount, p.counts_when]) e),
 		rule AS (
-			SELECT DISTINCT e AS text, r.per FROM %1$I.terms_rule r CROSS JOIN LATERAL unnest(ARRAY[r.points, r.applies_when]) e)
+			SELECT DISTINCT e AS text, r.per FROM s JOIN %1$I.terms_rule r ON r.terms >= s.terms
+			 CROSS JOIN LATERAL unnest(ARRAY[r.points, r.applies_when]) e)
 		SELECT DISTINCT u.relation, u.part, u.used
 		  FROM (SELECT e.relation, e.part, unnest(loyalty.expression_columns(e.text, e.relation, NULL, e.row_name, NULL, $1)) AS used
 		          FROM expression e WHERE e.text IS NOT NULL
@@ -211,7 +212,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	h record;
-	suffix text;
 	names text;
 	stored text;
 BEGIN
@@ -228,14 +228,10 @@ BEGIN
 	LOOP
 		SELECT string_agg(quote_ident(n), ', ') INTO names FROM unnest(h.names) n;
 		SELECT string_agg(quote_literal(n), ', ') INTO stored FROM unnest(h.stored) n;
-		suffix := format('%s_%s%s_%s', program, source, h.part, h.others + 1);
-		IF octet_length(suffix) > 40 THEN
-			suffix := md5(suffix);
-		END IF;
 		-- who may write rules need not have any right on the order table
 		BEGIN
 			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
-			               'loyalty_columns_' || suffix, names, h.relation, program, source::text, h.part, stored);
+			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored);
 		EXCEPTION WHEN insufficient_privilege THEN
 			RAISE WARNING 'the columns % of table % are used by a loyalty program but not kept from being dropped', names, h.relation
 				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);

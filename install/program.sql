@@ -120,7 +120,7 @@ BEGIN
 	eq := loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
-		orders_change,amount_change,points,balance,posted,ordered_at,counted,terms,base,lifetime_value,orders,
+		orders_change,amount_change,points,balance,posted,ordered_at,counted,terms,base,currency,rate,lifetime_value,orders,
 		first_order_at,last_order_at,joined_at,tenure,average_order}'::name[]) THEN 'customer' ELSE customer_key END;
 
 	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = name) THEN
@@ -152,11 +152,15 @@ BEGIN
 		counts_when text NOT NULL,
 		order_key text NOT NULL,
 		refunds boolean NOT NULL DEFAULT false,
+		currency text,
+		terms int NOT NULL,
 		active boolean NOT NULL DEFAULT true
 	);
 	COMMENT ON COLUMN %1$I.source.refunds IS 'these orders are refunds that name no order: only rules over the purchase apply';
 	COMMENT ON TABLE %1$I.source IS 'tracked tables; written by loyalty.track_orders and loyalty.untrack';
 	COMMENT ON COLUMN %1$I.source.amount IS 'null: the sum of the lines';
+	COMMENT ON COLUMN %1$I.source.terms IS 'those in force when it was first tracked: no order of it has older ones';
+	COMMENT ON COLUMN %1$I.source.currency IS 'what currency amounts are in; null: that of the program';
 	CREATE TABLE %1$I.part (
 		part int PRIMARY KEY,
 		source int NOT NULL,
@@ -174,6 +178,14 @@ BEGIN
 		PRIMARY KEY (source, order_key)
 	);
 	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points; written by loyalty.reconcile';
+	CREATE TABLE %1$I.rate (
+		currency text COLLATE "C" CONSTRAINT currency_is_not_empty CHECK (currency <> ''),
+		valid_from timestamptz DEFAULT '-infinity',
+		rate numeric NOT NULL CONSTRAINT rate_is_positive_and_finite CHECK (rate > 0 AND rate < 1e12),
+		PRIMARY KEY (currency, valid_from)
+	);
+	COMMENT ON TABLE %1$I.rate IS 'rates of currencies: an order keeps the one that was valid at its time when it was first recorded';
+	COMMENT ON COLUMN %1$I.rate.rate IS 'what one unit of the currency is worth in that of the program';
 	CREATE TABLE %1$I.earning_rule (
 		name text PRIMARY KEY,
 		points text NOT NULL,
@@ -182,7 +194,7 @@ BEGIN
 	);
 	COMMENT ON TABLE %1$I.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
 	COMMENT ON COLUMN %1$I.earning_rule.per IS 'order, or line: then it is summed over the lines, whose columns it may use';
-	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount)';
+	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)';
 	CREATE TABLE %1$I.tier (
 		name text PRIMARY KEY,
 		rank int NOT NULL UNIQUE,
@@ -211,7 +223,7 @@ BEGIN
 		PRIMARY KEY (terms, name)
 	);
 	COMMENT ON TABLE %1$I.terms_tier IS 'tiers of each version of the terms';
-	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric);
+	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric, rate numeric);
 	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
 	CREATE TYPE %1$I.metrics AS (
 		spend numeric, orders bigint, points_earned numeric, tenure interval,
@@ -219,7 +231,7 @@ BEGIN
 	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer';
 	$sql$, name, key_type);
 
-	-- The first ten columns of journal and ledger are alike, in this order:
+	-- The first twelve columns of journal and ledger are alike, in this order:
 	-- recording reads and writes them by position.
 	EXECUTE format($sql$
 	CREATE TABLE %1$I.journal (
@@ -233,9 +245,13 @@ BEGIN
 		counted boolean NOT NULL,
 		amount numeric NOT NULL,
 		base numeric NOT NULL,
+		currency text COLLATE "C" NOT NULL,
+		rate numeric NOT NULL,
 		PRIMARY KEY (customer, source, order_key, revision)
 	) WITH (autovacuum_vacuum_scale_factor = 0.02);
 	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
+	COMMENT ON COLUMN %1$I.journal.currency IS 'of the order; empty if it is that of the program, which amount and base are in';
+	COMMENT ON COLUMN %1$I.journal.rate IS 'what one unit of the currency is worth';
 	COMMENT ON COLUMN %1$I.journal.base IS 'points before the multiplier of the tier and before rounding';
 	CREATE TABLE %1$I.ledger (
 		customer %2$s NOT NULL,
@@ -248,6 +264,8 @@ BEGIN
 		counted boolean NOT NULL,
 		amount numeric NOT NULL,
 		base numeric NOT NULL,
+		currency text COLLATE "C" NOT NULL,
+		rate numeric NOT NULL,
 		entry bigint NOT NULL,
 		tier text,
 		multiplier numeric NOT NULL,
@@ -288,7 +306,7 @@ BEGIN
 	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
@@ -323,7 +341,7 @@ BEGIN
 
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.entry, e.joined_at, (e.accrual).*
+	       e.amount, e.base, e.currency, e.rate, e.entry, e.joined_at, (e.accrual).*
 	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry, c.joined_at,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, c.joined_at, j.repeated,
@@ -347,19 +365,19 @@ BEGIN
 	       CASE revision WHEN 1 THEN at ELSE recorded_at END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       at AS ordered_at, counted, terms, base
+	       at AS ordered_at, counted, terms, base, currency, rate
 	  FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, true AS posted, counted, terms, base FROM %1$I.ledger
+	               orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
 	        UNION ALL
 	        SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, false, counted, terms, base FROM %1$I.unposted) e;
+	               orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e;
 	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
 
 	CREATE VIEW %1$I.recorded_orders AS
 	SELECT DISTINCT ON (customer, source, order_key) *
-	  FROM (SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base FROM %1$I.ledger
+	  FROM (SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base, currency, rate FROM %1$I.ledger
 	        UNION ALL
-	        SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base FROM %1$I.journal) e
+	        SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base, currency, rate FROM %1$I.journal) e
 	 ORDER BY customer, source, order_key, revision DESC;
 	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
 

@@ -1,43 +1,30 @@
 -- Tracked tables --------------------------------------------------------------
 
--- Statement triggers with transition tables see each row once.  A statement
--- that names a partition fires that partition's triggers only, so every
--- relation of a partition tree has them.  Triggers that are there are left.
+-- A statement that names a partition, or a child, fires that table's triggers
+-- only, so all of them have triggers.  Those that are there are left.
 CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass, part text DEFAULT '')
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	rel regclass;
+	t record;
 	made int := 0;
-	ev record;
-	arguments text := format('%L, %L', program, source::text) || CASE part WHEN '' THEN '' ELSE format(', %L', part) END;
-	suffix text := program || '_' || source || CASE part WHEN '' THEN '' ELSE '_' || part END;
 BEGIN
-	IF octet_length(suffix) > 40 THEN		-- a name has 63 bytes
-		suffix := md5(suffix);
-	END IF;
-	FOR rel IN SELECT r FROM (SELECT relid AS r FROM pg_partition_tree(relation) UNION SELECT relation) x
+	FOR t IN
+		SELECT d AS relation, e AS event
+		  FROM loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
+		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
+		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text, part))
 	LOOP
-		FOR ev IN
-			SELECT * FROM (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'),
-			                      ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
-			                      ('delete', 'REFERENCING OLD TABLE AS old_rows'),
-			                      ('truncate', '')) v (event, referencing)
-			 WHERE NOT EXISTS (SELECT FROM pg_trigger t
-			                    WHERE t.tgrelid = rel AND t.tgname = 'loyalty_' || v.event || '_' || suffix)
-		LOOP
-			EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%s)',
-			               'loyalty_' || ev.event || '_' || suffix, ev.event, rel, ev.referencing, arguments);
-			made := made + 1;
-		END LOOP;
+		EXECUTE loyalty.trigger_command(t.event, t.relation, program, source::text, part);
+		made := made + 1;
 	END LOOP;
 	RETURN made;
 END
 $$;
 COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass, text) IS
-'create the triggers that record a tracked table, where they are missing on it and on its partitions; returns their number';
+'create the triggers that record a tracked table, where they are missing on it, its partitions and children; returns their number';
 
 -- Points of an order before multiplier and rounding, as SQL, by one version of
 -- the terms: what rules per order say over new and purchase, or what rules per
@@ -140,16 +127,9 @@ BEGIN
 		RAISE EXCEPTION 'temporary table "%" can''t be tracked', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their orders.';
 	END IF;
-	IF EXISTS (SELECT FROM pg_partition_tree("table") t JOIN pg_class c ON c.oid = t.relid AND c.relkind = 'f') THEN
-		RAISE EXCEPTION 'table "%" has a partition that is a foreign table', "table"
+	IF EXISTS (SELECT FROM loyalty.descendants("table") d JOIN pg_class c ON c.oid = d AND c.relkind = 'f') THEN
+		RAISE EXCEPTION 'table "%" has a partition or child that is a foreign table', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Its orders are written on another server: track them there.';
-	END IF;
-	IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-	            WHERE (i.inhparent = "table" OR i.inhrelid = "table") AND NOT c.relispartition) THEN
-		RAISE EXCEPTION 'table "%" takes part in table inheritance', "table"
-			USING ERRCODE = 'wrong_object_type',
-			      DETAIL = 'Statements on a child do not fire the triggers of its parent.',
-			      HINT = 'Make it a partitioned table, or track tables that do not inherit.';
 	END IF;
 END
 $$;
@@ -187,7 +167,7 @@ COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text
 -- From here to the end of the transaction nobody writes to it, so the next
 -- snapshot sees all orders that its triggers will not.
 CREATE FUNCTION loyalty.add_source(program name, relation regclass, customer text, at text, amount text,
-                                   counts_when text, order_key text, refunds boolean)
+                                   counts_when text, order_key text, refunds boolean, currency text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -221,6 +201,7 @@ BEGIN
 	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', zone);
 	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', zone);
 	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', 'order_key', zone);
+	currency := loyalty.canonical_expression(currency, relation, NULL, 'text', 'currency', zone);
 
 	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1', program) INTO src USING relation;
 	IF src.active THEN
@@ -237,16 +218,16 @@ BEGIN
 	IF src.source IS NULL THEN
 		EXECUTE format('SELECT coalesce(max(source), 0) + 1 AS source FROM %I.source', program) INTO src;
 	END IF;
-	EXECUTE format('INSERT INTO %I.source (source, relation, customer, at, amount, counts_when, order_key, refunds)
-	                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	EXECUTE format('INSERT INTO %1$I.source (source, relation, customer, at, amount, counts_when, order_key, refunds, currency, terms)
+	                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, terms FROM %1$I.program
 	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
-	                    counts_when = excluded.counts_when, refunds = excluded.refunds, active = true', program)
-		USING src.source, relation, customer, at, amount, counts_when, order_key, refunds;
+	                    counts_when = excluded.counts_when, refunds = excluded.refunds, currency = excluded.currency, active = true', program)
+		USING src.source, relation, customer, at, amount, counts_when, order_key, refunds, currency;
 	PERFORM loyalty.create_triggers(program, src.source, relation);
 	RETURN src.source;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean) IS
+COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean, text) IS
 'note a table of orders, or of refunds without orders, and make its triggers; returns the number of the source';
 
 CREATE FUNCTION loyalty.track_orders(
@@ -260,7 +241,8 @@ CREATE FUNCTION loyalty.track_orders(
 	backfill boolean DEFAULT true,
 	lines regclass DEFAULT NULL,
 	line_order text DEFAULT NULL,
-	line_amount text DEFAULT NULL)
+	line_amount text DEFAULT NULL,
+	currency text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -277,7 +259,7 @@ BEGIN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	src := loyalty.add_source(program, "table", customer, at, amount, counts_when, order_key, false);
+	src := loyalty.add_source(program, "table", customer, at, amount, counts_when, order_key, false, currency);
 	IF lines IS NOT NULL THEN
 		PERFORM loyalty.add_part(program, src, 'lines', lines, line_order, line_amount, 'true', 'skip');
 	END IF;
@@ -291,7 +273,7 @@ BEGIN
 	RETURN loyalty.backfill(program, "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text) IS
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
 CREATE FUNCTION loyalty.track_refunds(
@@ -305,7 +287,8 @@ CREATE FUNCTION loyalty.track_refunds(
 	backfill boolean DEFAULT true,
 	customer text DEFAULT NULL,
 	at text DEFAULT NULL,
-	refund_key text DEFAULT NULL)
+	refund_key text DEFAULT NULL,
+	currency text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -329,8 +312,12 @@ BEGIN
 		RAISE EXCEPTION 'customer and at belong together'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'They tell whose a refund without an order is, and when it was made.';
 	END IF;
+	IF currency IS NOT NULL AND customer IS NULL THEN
+		RAISE EXCEPTION 'currency is of refunds without an order, whose customer must be named'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A refund of an order is in the currency of the order.';
+	END IF;
 	IF orders IS NULL THEN
-		EXECUTE format('SELECT min(source), count(*) FROM %I.source WHERE active AND NOT refunds', program) INTO src, sources;
+		EXECUTE format('SELECT min(source), count(*) FROM %I.source s JOIN pg_class c ON c.oid = s.relation WHERE active AND NOT refunds', program) INTO src, sources;
 		IF sources <> 1 THEN
 			RAISE EXCEPTION 'the program "%" tracks % order tables', program, sources
 				USING ERRCODE = 'invalid_parameter_value',
@@ -355,7 +342,7 @@ BEGIN
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
 		own := loyalty.add_source(program, "table", customer, at, format('-(%s)', amount),
-		                          format('(%s) AND (%s) IS NULL', counts_when, order_key), refund_key, true);
+		                          format('(%s) AND (%s) IS NULL', counts_when, order_key), refund_key, true, currency);
 		PERFORM loyalty.hold_columns(program, own);
 		IF backfill THEN
 			recorded := recorded + loyalty.record_table(program, own, false);
@@ -364,7 +351,7 @@ BEGIN
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text) IS
+COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text) IS
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
@@ -390,7 +377,7 @@ BEGIN
 	FOR t IN SELECT s.* FROM loyalty.source_triggers(program, src) s WHERE src IS NOT NULL
 	         UNION
 	         SELECT s.* FROM loyalty.source_triggers(program, NULL) s
-	          WHERE s.relation IN (SELECT relid FROM pg_partition_tree("table") UNION SELECT "table")
+	          WHERE s.relation IN (SELECT loyalty.descendants("table"))
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -417,7 +404,12 @@ BEGIN
 		RAISE EXCEPTION 'missing must be "archive" or "take_back"'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', missing);
 	END IF;
-	FOR s IN EXECUTE format('SELECT s.source, s.relation, s.order_key, c.relkind FROM %1$I.source s
+	-- what is left of tables that were dropped
+	FOR s IN EXECUTE format('SELECT relation FROM %I.source WHERE active AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)
+	LOOP
+		PERFORM loyalty.untrack(program, s.relation);
+	END LOOP;
+	FOR s IN EXECUTE format('SELECT s.source, s.relation, s.order_key, c.relkind, c.relhassubclass FROM %1$I.source s
 	                           JOIN pg_class c ON c.oid = s.relation
 	                          WHERE s.active
 	                            AND NOT EXISTS (SELECT FROM %1$I.part p WHERE p.source = s.source AND p.active
@@ -429,7 +421,7 @@ BEGIN
 		-- a partition that was detached is no part of the table any more
 		FOR t IN SELECT x.* FROM loyalty.source_triggers(program, s.source) x
 		           JOIN pg_trigger g ON g.tgrelid = x.relation AND g.tgname = x.trigger AND g.tgnargs = 2
-		          WHERE x.relation NOT IN (SELECT relid FROM pg_partition_tree(s.relation) UNION SELECT s.relation)
+		          WHERE x.relation NOT IN (SELECT loyalty.descendants(s.relation))
 		LOOP
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
@@ -440,9 +432,9 @@ BEGIN
 			triggers_made := triggers_made + loyalty.create_triggers(program, s.source, p.relation, p.kind);
 		END LOOP;
 		recorded := loyalty.record_table(program, s.source, false);
-		-- Orders that left a partitioned table with their partition were
+		-- Orders that left a table with their partition, or child, were
 		-- archived; those that are missing in an ordinary one were deleted.
-		keep := coalesce(missing = 'archive', s.relkind = 'p');
+		keep := coalesce(missing = 'archive', s.relkind = 'p' OR s.relhassubclass);
 		archived := 0;
 		IF keep THEN
 			EXECUTE format('INSERT INTO %1$I.archived (source, order_key)

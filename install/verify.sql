@@ -25,9 +25,21 @@ DECLARE
 	refunded text;
 	line_points text;
 	joins text;
+	money text;
+	exchange text;
 	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
 BEGIN
 	PERFORM loyalty.require_program(program);
+	-- a view goes if the customer table was dropped with CASCADE
+	RETURN QUERY
+	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
+	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,
+	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
+	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
 	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
@@ -79,11 +91,8 @@ BEGIN
 
 	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
 	LOOP
-		IF NOT EXISTS (SELECT FROM pg_class WHERE oid = s.relation) THEN
-			RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
-				format('source %s, was relation %s; call loyalty.untrack(%L, %s)', s.source, s.relation::oid, program, s.relation::oid);
-			CONTINUE;
-		END IF;
+		-- a table that was dropped is not tracked any more; its points stay
+		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_class WHERE oid = s.relation);
 
 		-- every tracked table has its triggers, enabled, on every partition
 		lacking := false;
@@ -101,8 +110,8 @@ BEGIN
 				CONTINUE;
 			END IF;
 			RETURN QUERY
-			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel::regclass)
-			  FROM (SELECT relid AS rel FROM pg_partition_tree(part.relation) UNION SELECT part.relation) r
+			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
+			  FROM loyalty.descendants(part.relation) AS r (rel)
 			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
 			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
 			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
@@ -142,7 +151,7 @@ BEGIN
 				SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s)::text = (%s)::text)',
 				              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
 				              part.relation, part.order_key, s.order_key)
-				  INTO line_points FROM loyalty.terms_of(program) t
+				  INTO line_points FROM loyalty.terms_of(program, s.terms) t
 				HAVING bool_or(loyalty.base_expression(program, t, 'line') <> '0');
 			END IF;
 		END LOOP;
@@ -150,25 +159,38 @@ BEGIN
 		-- orders as they are in the tables, with the points of their own terms
 		SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x, 'order', s.refunds)), ' ')
 		  INTO base
-		  FROM (SELECT t AS x FROM loyalty.terms_of(program) t) v;
+		  FROM (SELECT t AS x FROM loyalty.terms_of(program, s.terms) t) v;
 		base := format('CASE coalesce(r.terms, $2) %s END', base);
 		IF line_points IS NOT NULL THEN
-			base := base || format(' + coalesce(%s, 0) * CASE WHEN bought.refunded = 0 THEN 1 ELSE purchase.amount / bought.gross END', line_points);
+			base := base || format(' + coalesce(%s, 0) * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END', line_points);
 		END IF;
+		-- the rate that is pinned, or of the newest row that was valid by then
+		money := CASE WHEN s.currency IS NULL THEN '''''' ELSE format('coalesce((%s)::text, '''')', s.currency) END;
+		exchange := CASE WHEN s.currency IS NULL THEN '1::numeric' ELSE format($sql$
+			CASE WHEN money.currency = '' THEN 1
+			     WHEN money.currency = r.currency THEN r.rate
+			     ELSE (SELECT x.rate FROM %1$I.rate x
+			            WHERE x.currency = money.currency AND x.valid_from <= (%2$s)
+			              AND NOT EXISTS (SELECT FROM %1$I.rate y WHERE y.currency = x.currency
+			                                 AND y.valid_from <= (%2$s) AND y.valid_from > x.valid_from)) END $sql$, program, s.at) END;
 		RETURN QUERY EXECUTE format($sql$
 			WITH rows AS (
 				SELECT purchase.customer, (%3$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
+				       money.currency, purchase.rate,
 				       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %7$s END AS base
 				  FROM %2$s
 				  %12$s
 				  CROSS JOIN LATERAL (SELECT (%8$s) AS it_does) AS counts
 				  CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN (%6$s) END AS gross, %13$s AS refunded) AS bought
+				  LEFT JOIN %1$I.recorded_orders r ON r.customer %9$s (%4$s) AND r.source = $1
+				                                  AND r.order_key = (%3$s)::text
+				  CROSS JOIN LATERAL (SELECT %14$s COLLATE "C" AS currency) AS money
+				  CROSS JOIN LATERAL (SELECT %15$s AS rate) AS exchange
 				  CROSS JOIN LATERAL (SELECT (%4$s) AS customer,
 				                             CASE WHEN counts.it_does AND NOT (bought.refunded > 0 AND bought.gross <= bought.refunded)
 				                                  THEN (%5$s) END AS at,
-				                             bought.gross - bought.refunded AS amount) AS purchase
-				  LEFT JOIN %1$I.recorded_orders r ON r.customer %9$s purchase.customer AND r.source = $1
-				                                  AND r.order_key = (%3$s)::text),
+				                             (bought.gross - bought.refunded) * exchange.rate AS amount,
+				                             exchange.rate) AS purchase),
 			live AS (
 				SELECT * FROM rows
 				 WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND amount IS NOT NULL
@@ -177,6 +199,7 @@ BEGIN
 				SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
 			SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
 			            WHEN r.order_key IS NULL OR NOT r.counted THEN 'order not recorded'
+			            WHEN r.currency <> l.currency OR r.rate <> l.rate THEN 'currency or rate differs'
 			            WHEN r.amount <> l.amount THEN 'amount differs'
 			            WHEN r.at <> l.at THEN 'time differs'
 			            ELSE 'points differ' END,
@@ -190,11 +213,15 @@ BEGIN
 			        AND NOT EXISTS (SELECT FROM %1$I.archived a
 			                         WHERE a.source = $1 AND a.order_key = r.order_key
 			                           AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = a.order_key)))
-			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base))
+			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base
+			                                    OR r.currency <> l.currency OR r.rate <> l.rate))
+			UNION ALL
+			SELECT 'no rate for the currency of an order', customer::text, order_key, format('%%s at %%s', currency, at)
+			  FROM rows WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND rate IS NULL
 			UNION ALL
 			SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
 			$sql$, program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key, s.customer, s.at, gross, base, s.counts_when, eq,
-			format(finite, 'amount'), format(finite, 'base'), joins, refunded)
+			format(finite, 'amount'), format(finite, 'base'), joins, refunded, money, exchange)
 			USING s.source, p.terms, p.on_invalid = 'skip';
 	END LOOP;
 
@@ -207,25 +234,28 @@ BEGIN
 		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
 		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
 		                 OR e.tier IS DISTINCT FROM e.first_tier THEN 'terms of an order have changed'
+		            WHEN e.currency = e.currency_before AND e.rate <> e.rate_before THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       e.customer::text, e.order_key::text,
 		       format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', e.revision, e.entry, e.amount,
 		              e.amount_change, e.points, e.points_change)
 		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
 		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
+		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
 		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.entry) OVER w AS entry_before,
 		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
 		               first_value(x.multiplier) OVER w AS first_multiplier
 		          FROM (SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier FROM %1$I.ledger
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.ledger
 		                UNION ALL
 		                SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier FROM %1$I.unposted) x
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.unposted) x
 		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
 		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
 		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
 		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
 		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
+		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
 		    OR e.recorded_at <= e.recorded_before OR e.entry <= e.entry_before
 		$sql$, program);
 
@@ -249,7 +279,7 @@ BEGIN
 		$sql$, program);
 
 	-- the multiplier is that of the tier held just before the order
-	FOR v_terms IN SELECT t FROM loyalty.terms_of(program) t
+	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t
 	LOOP
 		EXECUTE format($sql$
 			SELECT string_agg(format('WHEN (%%s) THEN %%L', qualifies, name), ' ' ORDER BY rank DESC)
@@ -356,16 +386,16 @@ AS 'MODULE_PATHNAME', 'loyalty_verify';
 COMMENT ON FUNCTION loyalty.verify(name) IS
 'recompute a program from its tracked tables and entries; one row per violation, none on a healthy program';
 
-CREATE FUNCTION loyalty.terms_of(program name)
+CREATE FUNCTION loyalty.terms_of(program name, since int)
 RETURNS SETOF int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT terms FROM %I.terms ORDER BY terms', program);
+	RETURN QUERY EXECUTE format('SELECT terms FROM %I.terms WHERE terms >= $1 ORDER BY terms', program) USING since;
 END
 $$;
-COMMENT ON FUNCTION loyalty.terms_of(name) IS 'versions of the terms of a program';
+COMMENT ON FUNCTION loyalty.terms_of(name, int) IS 'versions of the terms of a program, from one on';
 
 -- Tenure for verify(), from calendar fields: a month that is not complete lends
 -- its days from the month of the earlier date, as age() does.  As SQL for FROM,

@@ -67,5 +67,27 @@ CALL loyalty.post('club', 0);
 CALL loyalty.post('club', 1);
 SELECT unposted FROM loyalty.lag('club');
 SELECT * FROM loyalty.verify('club');
+-- another table of the same program and the same table in another program: rules
+-- of the past need not fit, those in force must
+ALTER TABLE t_track.orders ADD COLUMN channel text DEFAULT 'web';
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('web', '1', $$channel = 'web'$$);
+CREATE TABLE t_track."Kassen-Bons ""ü""" ("Bon-Nr" text PRIMARY KEY, "Kunde" int, "wann" timestamptz, "Preis (€)" numeric);
+INSERT INTO t_track."Kassen-Bons ""ü""" VALUES ('A''1', 4, '2021-05-01', 10), ('A"2', 5, '2021-05-02', 20);
+SELECT loyalty.track_orders('club', 't_track."Kassen-Bons ""ü"""', customer => '"Kunde"', at => 'wann', amount => '"Preis (€)"');
+DELETE FROM club.earning_rule WHERE name = 'web' OR applies_when ~ 'shipping';
+SELECT loyalty.track_orders('club', 't_track."Kassen-Bons ""ü"""', customer => '"Kunde"', at => 'wann', amount => '"Preis (€)"');
+SELECT loyalty.create_program('Zweites "Programm"', 't_track.customers', time_zone => 'UTC');
+INSERT INTO "Zweites ""Programm""".earning_rule (name, points) VALUES ('ten', '10 * amount');
+SELECT loyalty.track_orders('Zweites "Programm"', 't_track.orders', customer => 'customer_id', at => 'ordered_at', amount => 'total');
+SELECT loyalty.track_orders('Zweites "Programm"', 't_track."Kassen-Bons ""ü"""', customer => '"Kunde"', at => 'wann', amount => '"Preis (€)"');
+INSERT INTO t_track."Kassen-Bons ""ü""" VALUES ('A3', 4, '2021-06-01', 5);
+UPDATE t_track.orders SET total = total + 1 WHERE customer_id = 4;
+SELECT customer_id, c.points, z.points AS zweites FROM club.members c JOIN "Zweites ""Programm""".members z USING (customer_id) ORDER BY 1;
+SELECT * FROM loyalty.verify('club');
+SELECT * FROM loyalty.verify('Zweites "Programm"');
+SELECT loyalty.drop_program('Zweites "Programm"', force => true);
+DELETE FROM t_track."Kassen-Bons ""ü""";
+SELECT customer_id, points FROM club.members ORDER BY 1;
+SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_track CASCADE;

@@ -11,6 +11,12 @@
  * but not below zero.  An order that is refunded in full does not count.  Rules
  * see the amount that is left; what rules per line add up to is reduced by the
  * share that was refunded.
+ *
+ * The amount of an order in a currency is multiplied by the rate that was valid
+ * when it was made, by the program's table "rate" at the moment when the order
+ * was first recorded.  It is pinned in the entry, until the order's currency
+ * changes.  An order in a currency without a rate does not count: checkouts don't
+ * fail for a rate that nobody entered, and verify() tells of it.
  */
 #include "postgres.h"
 
@@ -45,13 +51,39 @@ append_key_condition(StringInfo query, TrackedTable *table)
 }
 
 /*
- * The order as it was bought and what of it was refunded, over new:
+ * What the order's money is worth in the program's, over new and asked:
+ *
+ * ----------
+ *	CROSS JOIN LATERAL (SELECT currency) AS money
+ *	CROSS JOIN LATERAL (SELECT rate pinned, or valid at the order's time) AS exchange
+ * ----------
+ */
+static void
+append_exchange(StringInfo query, TrackedTable *table)
+{
+	if (table->currency_text == NULL)
+		appendStringInfoString(query,
+							   " CROSS JOIN (SELECT ''::pg_catalog.text AS currency) AS money"
+							   " CROSS JOIN (SELECT 1::pg_catalog.numeric AS rate) AS exchange");
+	else
+		appendStringInfo(query,
+						 " CROSS JOIN LATERAL (SELECT coalesce((%1$s)::pg_catalog.text, '') COLLATE pg_catalog.\"C\" AS currency) AS money"
+						 " CROSS JOIN LATERAL (SELECT CASE WHEN money.currency = '' THEN 1"
+						 " WHEN money.currency = asked.currency COLLATE pg_catalog.\"C\" THEN asked.rate"
+						 " ELSE (SELECT r.rate FROM %2$s.rate AS r WHERE r.currency = money.currency AND r.valid_from <= (%3$s)"
+						 " ORDER BY r.valid_from DESC LIMIT 1) END AS rate) AS exchange",
+						 table->currency_text, quote_identifier(table->program),
+						 table->at_text);
+}
+
+/*
+ * The order as it was bought and what of it was refunded, over new and exchange:
  *
  * ----------
  *	CROSS JOIN LATERAL (SELECT (counts_when) AS it_does) AS counts
  *	CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN amount or sum of lines END AS gross,
  *	                           sum of refunds AS refunded) AS bought
- *	CROSS JOIN LATERAL (SELECT customer, CASE ... END AS at, net AS amount) AS purchase
+ *	CROSS JOIN LATERAL (SELECT customer, CASE ... END AS at, net * rate AS amount, rate) AS purchase
  * ----------
  */
 static void
@@ -85,8 +117,10 @@ append_purchase(StringInfo query, TrackedTable *table)
 					 " AS refunded) AS bought"
 					 " CROSS JOIN LATERAL (SELECT (%s) AS customer,"
 					 " CASE WHEN counts.it_does AND (bought.refunded <= 0 OR bought.gross > bought.refunded)"
-					 " THEN (%s) END AS at, (bought.gross - bought.refunded)::pg_catalog.numeric AS amount) AS purchase",
-					 table->customer_text, table->at_text);
+					 " THEN (%s) END AS at, (bought.gross - bought.refunded)::pg_catalog.numeric%s AS amount,"
+					 " exchange.rate) AS purchase",
+					 table->customer_text, table->at_text,
+					 table->currency_text == NULL ? "" : " * exchange.rate");
 }
 
 /* What rules per line add up to, less the share that was refunded. */
@@ -97,18 +131,18 @@ append_line_points(StringInfo query, TrackedTable *table, RuleSet *set)
 		return;
 	appendStringInfo(query,
 					 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s WHERE (%s) = (%s)), 0)"
-					 " * CASE WHEN bought.refunded = 0 THEN 1 ELSE purchase.amount / bought.gross END",
+					 " * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END",
 					 set->line_text, table->lines->from,
 					 table->lines->order_key_text, table->order_key_text);
 }
 
 /* A plan that is kept; frees the query. */
 static SPIPlanPtr
-prepare(TrackedTable *table, StringInfo query)
+prepare(TrackedTable *table, StringInfo query, int arguments)
 {
-	Oid			types[1] = {TEXTARRAYOID};
+	Oid			types[3] = {TEXTARRAYOID, TEXTARRAYOID, get_array_type(NUMERICOID)};
 	int			nest = settings_begin(table->time_zone);
-	SPIPlanPtr	plan = SPI_prepare(query->data, 1, types);
+	SPIPlanPtr	plan = SPI_prepare(query->data, arguments, types);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the look-up of current orders: %s",
@@ -121,8 +155,10 @@ prepare(TrackedTable *table, StringInfo query)
 
 /*
  * ----------
- *	SELECT purchase.customer, order_key, purchase.at, purchase.amount, points
- *	  FROM table AS new ... WHERE order_key = ANY ($1::text[]::type[])
+ *	SELECT purchase.customer, order_key, purchase.at, purchase.amount, points,
+ *	       exchange.rate, money.currency, asked.number
+ *	  FROM table AS new LEFT JOIN unnest($1, $2, $3) AS asked ON same order_key ...
+ *	 WHERE order_key = ANY ($1::text[]::type[])
  * ----------
  */
 static SPIPlanPtr
@@ -136,10 +172,14 @@ prepare_orders(TrackedTable *table, RuleSet *set)
 					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN (%s",
 					 table->order_key_text, set->base_text);
 	append_line_points(&query, table, set);
-	appendStringInfo(&query, ")::pg_catalog.numeric END FROM %s", table->from);
+	appendStringInfo(&query, ")::pg_catalog.numeric END, exchange.rate, money.currency, asked.number FROM %s"
+					 " JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY AS asked (order_key, currency, rate, number)"
+					 " ON asked.order_key COLLATE pg_catalog.\"C\" = (%s)::pg_catalog.text",
+					 table->from, table->order_key_text);
+	append_exchange(&query, table);
 	append_purchase(&query, table);
 	append_key_condition(&query, table);
-	return prepare(table, &query);
+	return prepare(table, &query, 3);
 }
 
 /*
@@ -156,22 +196,26 @@ prepare_customers(TrackedTable *table)
 	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s",
 					 table->customer_text, table->order_key_text, table->from);
 	append_key_condition(&query, table);
-	return prepare(table, &query);
+	return prepare(table, &query, 1);
+}
+
+static Datum
+text_array(Datum *texts, int count)
+{
+	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* Run one of the plans with the rows of this moment. */
 static void
-execute(TrackedTable *table, SPIPlanPtr plan, Datum *keys, int count)
+execute(TrackedTable *table, SPIPlanPtr plan, Datum *arguments)
 {
-	Datum		array = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false,
-														TYPALIGN_INT));
 	int			nest;
 
 	/* See what the statement did that fired the trigger. */
 	CommandCounterIncrement();
 	nest = settings_begin(table->time_zone);
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_plan(plan, &array, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(plan, arguments, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look up current orders");
 	PopActiveSnapshot();
 	settings_end(nest);
@@ -205,6 +249,8 @@ lock_row(Oid relid, ItemPointer tid)
 void
 current_lock(TrackedTable *table, Datum *keys, int count)
 {
+	Datum		array = text_array(keys, count);
+
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (table->rows == NULL)
@@ -215,9 +261,9 @@ current_lock(TrackedTable *table, Datum *keys, int count)
 		appendStringInfo(&query, "SELECT new.tableoid, new.ctid FROM %s", table->from);
 		append_key_condition(&query, table);
 		appendStringInfo(&query, " ORDER BY %s", table->order_key_text);
-		table->rows = prepare(table, &query);
+		table->rows = prepare(table, &query, 1);
 	}
-	execute(table, table->rows, keys, count);
+	execute(table, table->rows, &array);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -262,11 +308,13 @@ void
 current_customers(TrackedTable *table, Datum *keys, int count, OrderSink sink,
 				  void *arg)
 {
+	Datum		array = text_array(keys, count);
+
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (table->customers == NULL)
 		table->customers = prepare_customers(table);
-	execute(table, table->customers, keys, count);
+	execute(table, table->customers, &array);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Order		order;
@@ -277,43 +325,102 @@ current_customers(TrackedTable *table, Datum *keys, int count, OrderSink sink,
 	SPI_finish();
 }
 
+/* The arguments of the plan of current_orders(). */
+static void
+pin_arguments(TrackedTable *table, const OrderPin *pins, int count,
+			  Datum *arguments)
+{
+	Datum	   *values = palloc(count * sizeof(Datum));
+	bool	   *nulls = palloc(count * sizeof(bool));
+	int			lower = 1;
+
+	for (int i = 0; i < count; i++)
+		values[i] = pins[i].order_key;
+	arguments[0] = text_array(values, count);
+	/* the shorter arrays of an unnest() end in nulls */
+	if (table->currency_text == NULL)
+		count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = pins[i].currency;
+		nulls[i] = values[i] == (Datum) 0;
+	}
+	arguments[1] = PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
+													  TEXTOID, -1, false, TYPALIGN_INT));
+	for (int i = 0; i < count; i++)
+		values[i] = pins[i].rate;
+	arguments[2] = PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
+													  NUMERICOID, -1, false, TYPALIGN_INT));
+	pfree(values);
+	pfree(nulls);
+}
+
 /*
- * Give the orders with these keys (text) to a sink, with the points of one
- * version of the terms.  The table is the one that was tracked.
+ * Fill an identified order from row i of the result of current_orders().
+ */
+static void
+read_current(TrackedTable *table, uint64 i, Order *order)
+{
+	enum
+	{
+		AT, AMOUNT, BASE, RATE, CURRENCY, COLUMNS
+	};
+	Datum		values[COLUMNS];
+	bool		isnull[COLUMNS];
+
+	for (int c = 0; c < COLUMNS; c++)
+		values[c] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+								  c + 3, &isnull[c]);
+	if (!isnull[AT] && isnull[RATE])
+		ereport(LOG,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("loyalty program \"%s\" skipped an order: its currency has no rate",
+						table->program),
+				 errdetail("The order \"%s\" of %s is in the currency \"%s\".",
+						   TextDatumGetCString(order->order_key),
+						   DatumGetCString(DirectFunctionCall1(timestamptz_out, values[AT])),
+						   TextDatumGetCString(values[CURRENCY])),
+				 errhint("Insert the rate into the table \"rate\" of the program, then call loyalty.reconcile().")));
+	if (isnull[AT] || isnull[AMOUNT] || isnull[RATE])
+		return;
+	order->counted = true;
+	order->at = DatumGetTimestampTz(values[AT]);
+	order->amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AMOUNT]));
+	if (!isnull[BASE])
+		order->base = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[BASE]));
+	order->rate = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[RATE]));
+	order->currency = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[CURRENCY]));
+	order_check_finite(table, order);
+}
+
+/*
+ * Give the orders with these keys to a sink, with the points of one version of
+ * the terms and the rates that are pinned.  The table is the one that was
+ * tracked.
  */
 void
-current_orders(TrackedTable *table, Datum *keys, int count, int32 terms,
-			   OrderSink sink, void *arg)
+current_orders(TrackedTable *table, const OrderPin *pins, int count, int32 terms,
+			   PinnedOrderSink sink, void *arg)
 {
 	RuleSet    *set = program_rules(table, terms);
+	Datum		arguments[3];
 
+	pin_arguments(table, pins, count, arguments);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (set->current == NULL)
 		set->current = prepare_orders(table, set);
-	execute(table, set->current, keys, count);
+	execute(table, set->current, arguments);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Datum		values[3];
-		bool		isnull[3];
 		Order		order;
+		bool		isnull;
+		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 8, &isnull);
 
 		if (!current_identify(table, i, &order))
 			continue;
-		for (int c = 0; c < 3; c++)
-			values[c] = SPI_getbinval(tuple, desc, c + 3, &isnull[c]);
-		if (!isnull[0] && !isnull[1])
-		{
-			order.counted = true;
-			order.at = DatumGetTimestampTz(values[0]);
-			order.amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[1]));
-			order.base = isnull[2] ? order_zero() :
-				PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[2]));
-			order_check_finite(table, &order);
-		}
-		sink(arg, &order);
+		read_current(table, i, &order);
+		sink(arg, &order, (int) DatumGetInt64(asked) - 1);
 	}
 	SPI_finish();
 }

@@ -9,11 +9,22 @@
 /* Receives one order; its values live until it returns. */
 typedef void (*OrderSink) (void *arg, Order *order);
 
+/* The same, with the number of the pin that asked for it. */
+typedef void (*PinnedOrderSink) (void *arg, Order *order, int asked);
+
+/* An order that is asked for, with the rate that it keeps in a currency. */
+typedef struct OrderPin
+{
+	Datum		order_key;		/* text */
+	Datum		currency;		/* text, or (Datum) 0: nothing is pinned */
+	Datum		rate;			/* numeric */
+} OrderPin;
+
 extern bool current_identify(TrackedTable *table, uint64 i, Order *order);
 extern void current_lock(TrackedTable *table, Datum *keys, int count);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  OrderSink sink, void *arg);
-extern void current_orders(TrackedTable *table, Datum *keys, int count,
-						   int32 terms, OrderSink sink, void *arg);
+extern void current_orders(TrackedTable *table, const OrderPin *pins, int count,
+						   int32 terms, PinnedOrderSink sink, void *arg);
 
 #endif							/* LOYALTY_CURRENT_H */

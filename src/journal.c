@@ -161,6 +161,8 @@ read_state(EntryTable *table, OrderState *state)
 	state->counted = DatumGetBool(values[ENTRY_COUNTED]);
 	state->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AMOUNT]));
 	state->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_BASE]));
+	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
+	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
 	ExecClearTuple(table->slot);
 }
 
@@ -168,7 +170,7 @@ read_state(EntryTable *table, OrderState *state)
  * What is recorded of an order, posted or not; revision 0 if nothing is.
  * Posting moves the older entries first, so the journal has the newer ones; it
  * is looked at first, so that an entry which moves meanwhile is found.
- * The numerics are in the current memory context.
+ * The values are in the current memory context.
  */
 void
 journal_find(Journal *journal, Datum customer, Datum order_key,

@@ -21,6 +21,8 @@ typedef enum EntryColumn
 	ENTRY_COUNTED,
 	ENTRY_AMOUNT,
 	ENTRY_BASE,
+	ENTRY_CURRENCY,
+	ENTRY_RATE,
 	ENTRY_COLUMNS
 } EntryColumn;
 
@@ -51,6 +53,8 @@ typedef struct OrderState
 	bool		counted;
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric: points before the multiplier */
+	Datum		currency;		/* text; empty: that of the program */
+	Datum		rate;			/* numeric: what one unit of it is worth */
 } OrderState;
 
 /* Ways into one of the two tables. */

@@ -32,7 +32,7 @@ static const Column entry_columns[] = {
 	{"customer", InvalidOid}, {"source", INT4OID}, {"order_key", TEXTOID},
 	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
 	{"terms", INT4OID}, {"counted", BOOLOID}, {"amount", NUMERICOID},
-	{"base", NUMERICOID},
+	{"base", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
 	{"entry", INT8OID}, {"tier", TEXTOID}, {"multiplier", NUMERICOID},
 	{"points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
@@ -132,7 +132,7 @@ void
 layout_check_purchase(Relation rel, Oid customer_type)
 {
 	const Column columns[] = {{"customer", customer_type}, {"at", TIMESTAMPTZOID},
-	{"amount", NUMERICOID}};
+	{"amount", NUMERICOID}, {"rate", NUMERICOID}};
 
 	check_columns(rel, columns, lengthof(columns), InvalidOid);
 }
@@ -154,7 +154,7 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "source", "terms", "terms_rule",
-	"terms_tier", "journal", "ledger", "metrics", "purchase"};
+	"terms_tier", "rate", "journal", "ledger", "metrics", "purchase"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

@@ -19,19 +19,28 @@
 #include "compat.h"
 #include "order.h"
 
+/* The numerics zero and one, and the empty text, which live forever. */
+static Datum zero;
+static Datum one;
+static Datum empty;
+
+static void
+init_constants(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
+	one = DirectFunctionCall1(int4_numeric, Int32GetDatum(1));
+	empty = CStringGetTextDatum("");
+	MemoryContextSwitchTo(old);
+}
+
 /* The numeric zero. */
 Datum
 order_zero(void)
 {
-	static Datum zero = (Datum) 0;
-
 	if (zero == (Datum) 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
-		MemoryContextSwitchTo(old);
-	}
+		init_constants();
 	return zero;
 }
 
@@ -134,6 +143,8 @@ order_gone(Order *order)
 	order->at = 0;
 	order->amount = order_zero();
 	order->base = order_zero();
+	order->currency = empty;
+	order->rate = one;
 }
 
 /* An error, or by option a line in the log. */
@@ -229,10 +240,11 @@ order_base(OrderReader *reader, TupleTableSlot *row, const Order *order,
 	if (set->rules == NIL)
 		return sum;
 	ExecClearTuple(facts);
-	memset(facts->tts_isnull, false, 3 * sizeof(bool));
+	memset(facts->tts_isnull, false, 4 * sizeof(bool));
 	facts->tts_values[0] = order->customer;
 	facts->tts_values[1] = TimestampTzGetDatum(order->at);
 	facts->tts_values[2] = order->amount;
+	facts->tts_values[3] = order->rate;
 	ExecStoreVirtualTuple(facts);
 
 	foreach(lc, set->rules)

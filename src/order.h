@@ -13,10 +13,12 @@ typedef struct Order
 {
 	Datum		customer;
 	Datum		order_key;		/* text, neither compressed nor out of line */
-	bool		counted;		/* else the fields below are zero */
+	bool		counted;		/* else at, amount and base are zero */
 	TimestampTz at;
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric: points before the multiplier */
+	Datum		currency;		/* text; empty: that of the program */
+	Datum		rate;			/* numeric: what one unit of it is worth */
 } Order;
 
 /*

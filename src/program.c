@@ -19,7 +19,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -37,6 +37,12 @@
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
+
+/*
+ * Entries that are kept.  More are only there for a session that writes to so
+ * many partitions by name; then the oldest goes.
+ */
+#define MAX_TABLES 250
 
 static List *tables = NIL;		/* of TrackedTable * */
 
@@ -290,11 +296,13 @@ program_source_relation(Oid schema, int32 source)
 	return result;
 }
 
-/* The tables that a relation is a partition of. */
-static List *
-partition_ancestors(Oid relid)
+/* Is a relation a table, or a partition or child of it? */
+static bool
+is_part_of(Oid relid, Oid table)
 {
-	return get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+	return relid == table ||
+		(OidIsValid(get_rel_type_id(relid)) && OidIsValid(get_rel_type_id(table)) &&
+		 typeInheritsFrom(get_rel_type_id(relid), get_rel_type_id(table)));
 }
 
 /*
@@ -347,8 +355,7 @@ load_part_table(TrackedTable *table)
 	{
 		OrderPart  *part = (OrderPart *) lfirst(lc);
 
-		if (table->relid != part->relid &&
-			!list_member_oid(partition_ancestors(table->relid), part->relid))
+		if (!is_part_of(table->relid, part->relid))
 			continue;
 		table->order_key = compile(table, part->order_key_text, InvalidOid, TEXTOID,
 								   "the order key");
@@ -358,6 +365,26 @@ load_part_table(TrackedTable *table)
 		return;
 	}
 	table->stranger = true;
+}
+
+/* Plans live outside of the entry's memory, but go with it. */
+static void
+free_plans(void *arg)
+{
+	TrackedTable *table = (TrackedTable *) arg;
+	ListCell   *lc;
+
+	foreach(lc, table->rule_sets)
+	{
+		RuleSet    *set = (RuleSet *) lfirst(lc);
+
+		if (set->current != NULL)
+			SPI_freeplan(set->current);
+	}
+	if (table->customers != NULL)
+		SPI_freeplan(table->customers);
+	if (table->rows != NULL)
+		SPI_freeplan(table->rows);
 }
 
 /* Fill a new entry; it is not yet in the list. */
@@ -375,13 +402,16 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	OwnerScope	scope;
 
 	schema = get_namespace_oid(program, true);
-	if (!OidIsValid(schema))
+	if (!OidIsValid(schema) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return NULL;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "loyalty tracked table",
 									ALLOCSET_SMALL_SIZES);
 	table = MemoryContextAllocZero(context, sizeof(TrackedTable));
 	table->context = context;
+	table->end.func = free_plans;
+	table->end.arg = table;
+	MemoryContextRegisterResetCallback(context, &table->end);
 	table->relid = relid;
 	table->program = MemoryContextStrdup(context, program);
 	table->source = source;
@@ -431,7 +461,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	initStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT s.relation::oid, s.customer, s.at, s.amount, s.counts_when, s.order_key,"
-					 "       p.terms, p.on_invalid, p.time_zone, s.refunds"
+					 "       p.terms, p.on_invalid, p.time_zone, s.refunds, s.currency"
 					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
 					 quote_identifier(program));
 	read_configuration(table, query.data, source);
@@ -451,8 +481,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 		table->root = DatumGetObjectId(DirectFunctionCall1(oidin,
 														   CStringGetDatum(result_text(0, 1))));
 		/* A partition that was detached, or a trigger that somebody copied. */
-		if (table->part[0] == '\0' && relid != table->root &&
-			!list_member_oid(partition_ancestors(relid), table->root))
+		if (table->part[0] == '\0' && !is_part_of(relid, table->root))
 			table->stranger = true;
 		table->customer_text = copy_text(context, 0, 2);
 		table->at_text = copy_text(context, 0, 3);
@@ -463,6 +492,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 		table->skip_invalid = strcmp(skip, "skip") == 0;
 		table->time_zone = copy_text(context, 0, 9);
 		table->is_refunds = result_text(0, 10)[0] == 't';
+		table->currency_text = copy_text(context, 0, 11);
 		SPI_freetuptable(result);
 
 		if (table->part[0] != '\0')
@@ -494,25 +524,11 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	return table;
 }
 
+/* An entry that is no longer in the list goes with the transaction. */
 static void
-free_plans(TrackedTable *table)
+retire(TrackedTable *table)
 {
-	ListCell   *lc;
-
-	foreach(lc, table->rule_sets)
-	{
-		RuleSet    *set = (RuleSet *) lfirst(lc);
-
-		if (set->current != NULL)
-			SPI_freeplan(set->current);
-		set->current = NULL;
-	}
-	if (table->customers != NULL)
-		SPI_freeplan(table->customers);
-	table->customers = NULL;
-	if (table->rows != NULL)
-		SPI_freeplan(table->rows);
-	table->rows = NULL;
+	MemoryContextSetParent(table->context, TopTransactionContext);
 }
 
 /*
@@ -535,14 +551,18 @@ program_tracked_table(Oid relid, const char *program, int32 source, const char *
 		if (table->valid)
 			return table;
 		tables = foreach_delete_current(tables, lc);
-		free_plans(table);
-		MemoryContextSetParent(table->context, TopTransactionContext);
+		retire(table);
 		break;
 	}
 
 	table = load_table(relid, program, source, part);
 	if (table != NULL)
 	{
+		if (list_length(tables) == MAX_TABLES)
+		{
+			retire((TrackedTable *) linitial(tables));
+			tables = list_delete_first(tables);
+		}
 		MemoryContextSetParent(table->context, CacheMemoryContext);
 		old = MemoryContextSwitchTo(CacheMemoryContext);
 		tables = lappend(tables, table);

@@ -52,6 +52,7 @@ typedef struct TrackedTable
 	int32		source;
 	bool		valid;
 	MemoryContext context;
+	MemoryContextCallback end;
 
 	Oid			root;			/* the table that was tracked */
 	Oid			owner;			/* of the program: expressions run as this role */
@@ -90,6 +91,7 @@ typedef struct TrackedTable
 	char	   *amount_text;
 	char	   *counts_when_text;
 	char	   *order_key_text;
+	char	   *currency_text;	/* or NULL: amounts are in the program's own */
 	char	   *from;			/* "schema.table AS new" */
 	List	   *rule_sets;		/* of RuleSet * */
 } TrackedTable;
@@ -103,11 +105,12 @@ extern Oid	program_source_relation(Oid schema, int32 source);
 extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);
 
-/* Is an order more than its row? */
+/* Is an order more than its row: has it lines, refunds, or a rate that is pinned? */
 static inline bool
-program_has_parts(const TrackedTable *table)
+program_more_than_row(const TrackedTable *table)
 {
-	return table->lines != NULL || table->refunds != NIL;
+	return table->lines != NULL || table->refunds != NIL ||
+		table->currency_text != NULL;
 }
 
 #endif							/* LOYALTY_PROGRAM_H */

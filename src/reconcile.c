@@ -220,7 +220,7 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (PG_GETARG_BOOL(2))
 		written = record_missing(root);
-	else if (program_has_parts(root))
+	else if (program_more_than_row(root))
 		written = record_keys(root);
 	else
 		written = record_rows(root);

@@ -306,7 +306,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	statement.root = program_root_table(table);
 	if (statement.root == NULL || statement.root->stranger)
 		return;
-	statement.reread = table->part[0] != '\0' || program_has_parts(table) ||
+	statement.reread = table->part[0] != '\0' || program_more_than_row(table) ||
 		may_be_stale(table->root, before == NULL);
 	mode = statement.reread ? RECORD_CURRENT : before == NULL ? RECORD_NEW : RECORD_ROWS;
 

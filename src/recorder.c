@@ -15,8 +15,9 @@
  *
  * The terms of an order are those it was first recorded under, for good: when
  * they aren't the present ones, its points are evaluated again, over the row
- * that was put with it or else over its row in the table.  Orders that are more
- * than a row are put as keys only and always read from the tables.
+ * that was put with it or else over its row in the table.  So is the rate of its
+ * currency.  Orders that are more than a row, or have a currency, are put as keys
+ * only and always read from the tables.
  */
 #include "postgres.h"
 
@@ -106,6 +107,8 @@ fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
 	slot->tts_values[ENTRY_COUNTED] = BoolGetDatum(order->counted);
 	slot->tts_values[ENTRY_AMOUNT] = order->amount;
 	slot->tts_values[ENTRY_BASE] = order->base;
+	slot->tts_values[ENTRY_CURRENCY] = order->currency;
+	slot->tts_values[ENTRY_RATE] = order->rate;
 }
 
 static void
@@ -118,6 +121,8 @@ read_entry(TupleTableSlot *slot, Order *order)
 	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
 	order->base = slot->tts_values[ENTRY_BASE];
+	order->currency = slot->tts_values[ENTRY_CURRENCY];
+	order->rate = slot->tts_values[ENTRY_RATE];
 }
 
 /* A sort by customer, order key and whether the order counts. */
@@ -255,6 +260,12 @@ same_text(Datum a, Datum b)
 }
 
 static bool
+same_numeric(Datum a, Datum b)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, a, b));
+}
+
+static bool
 same_customer(Recorder *rec, Datum a, Datum b)
 {
 	if (rec->sort == NULL && rec->compare.fn_addr == NULL)
@@ -273,34 +284,27 @@ typedef struct Refresh
 {
 	Recorder   *rec;
 	Lookup	  **items;
-	int			count;
 } Refresh;
 
 static void
-refresh_item(void *arg, Order *order)
+refresh_item(void *arg, Order *order, int asked)
 {
 	Refresh    *refresh = (Refresh *) arg;
 	Recorder   *rec = refresh->rec;
+	Order	   *known = &refresh->items[asked]->order;
+	MemoryContext old;
 
-	for (int i = 0; i < refresh->count; i++)
-	{
-		Lookup	   *item = refresh->items[i];
-
-		if (!same_text(item->order.order_key, order->order_key) ||
-			!same_customer(rec, item->order.customer, order->customer))
-			continue;
-		if (order->counted || !item->order.counted)
-		{
-			MemoryContext old = MemoryContextSwitchTo(rec->batch_context);
-
-			item->order.counted = order->counted;
-			item->order.at = order->at;
-			item->order.amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
-			item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->base));
-			MemoryContextSwitchTo(old);
-		}
-		break;
-	}
+	/* The order may be another customer's now. */
+	if (!order->counted || !same_customer(rec, known->customer, order->customer))
+		return;
+	old = MemoryContextSwitchTo(rec->batch_context);
+	known->counted = true;
+	known->at = order->at;
+	known->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
+	known->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->base));
+	known->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->currency));
+	known->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->rate));
+	MemoryContextSwitchTo(old);
 }
 
 /* The terms of an order are those of the first time, for good. */
@@ -315,18 +319,22 @@ static void
 refresh_items(Recorder *rec, Lookup **items, int count, int32 terms)
 {
 	TrackedTable *root = program_root_table(rec->table);
-	Refresh		refresh = {.rec = rec,.items = items,.count = count};
-	Datum	   *keys = palloc(count * sizeof(Datum));
+	Refresh		refresh = {.rec = rec,.items = items};
+	OrderPin   *pins = palloc(count * sizeof(OrderPin));
 
 	if (root == NULL)
 		return;
 	for (int i = 0; i < count; i++)
 	{
-		keys[i] = items[i]->order.order_key;
+		OrderState *known = &items[i]->known;
+
+		pins[i].order_key = items[i]->order.order_key;
+		pins[i].currency = known->revision == 0 ? (Datum) 0 : known->currency;
+		pins[i].rate = known->rate;
 		order_gone(&items[i]->order);
 	}
-	current_orders(root, keys, count, terms, refresh_item, &refresh);
-	pfree(keys);
+	current_orders(root, pins, count, terms, refresh_item, &refresh);
+	pfree(pins);
 }
 
 /*
@@ -388,13 +396,18 @@ next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 
 	if (known->revision == 0 && !order.counted)
 		return false;
-	/* An order that is gone keeps its time. */
+	/* An order that is gone keeps its time, and its rate. */
 	if (!order.counted)
+	{
 		order.at = known->at;
+		order.currency = known->currency;
+		order.rate = known->rate;
+	}
 	if (known->revision != 0 && order.counted == known->counted &&
-		order.at == known->at &&
-		DatumGetBool(DirectFunctionCall2(numeric_eq, order.amount, known->amount)) &&
-		DatumGetBool(DirectFunctionCall2(numeric_eq, order.base, known->base)))
+		order.at == known->at && same_text(order.currency, known->currency) &&
+		same_numeric(order.amount, known->amount) &&
+		same_numeric(order.base, known->base) &&
+		same_numeric(order.rate, known->rate))
 		return false;
 
 	/* Entries of one order are in time order even if the clock went back. */

@@ -1,0 +1,126 @@
+-- DDL on tracked tables -----------------------------------------------------------
+
+-- A relation and all that inherits from it: partitions, or children.
+CREATE FUNCTION loyalty.descendants(relation regclass)
+RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE tree AS (
+		SELECT relation::oid AS relid
+		UNION
+		SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relid)
+	SELECT relid::regclass FROM tree
+$$;
+COMMENT ON FUNCTION loyalty.descendants(regclass) IS 'a table with its partitions and the tables that inherit from it, at all levels';
+
+-- Names of our triggers on tracked tables.
+CREATE FUNCTION loyalty.trigger_name(kind text, program name, source text, part text, number bigint DEFAULT NULL)
+RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ('loyalty_' || kind || '_' || CASE WHEN octet_length(suffix) > 40 THEN md5(suffix) ELSE suffix END)::name
+	  FROM concat_ws('_', program, source, nullif(part, ''), number) suffix
+$$;
+COMMENT ON FUNCTION loyalty.trigger_name(text, name, text, text, bigint) IS
+'the name of a trigger on a tracked table: readable if it fits into a name';
+
+-- Statement triggers with transition tables see each row once.
+CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, source text, part text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%L, %L%s)',
+	              loyalty.trigger_name(event, program, source, part), event, relation,
+	              CASE event WHEN 'insert' THEN 'REFERENCING NEW TABLE AS new_rows'
+	                         WHEN 'update' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
+	                         WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' END,
+	              program, source, CASE part WHEN '' THEN '' ELSE format(', %L', part) END)
+$$;
+COMMENT ON FUNCTION loyalty.trigger_command(text, regclass, name, text, text) IS
+'the command that makes one of the triggers that record a tracked table';
+
+CREATE FUNCTION loyalty.trigger_arguments(tgargs bytea)
+RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(convert_from(decode(replace(a, ' ', ''), 'hex'), getdatabaseencoding()) ORDER BY n)
+	  FROM unnest(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 '))
+	       WITH ORDINALITY AS x (a, n)
+$$;
+COMMENT ON FUNCTION loyalty.trigger_arguments(bytea) IS 'arguments of a trigger, and one empty text behind them';
+
+-- A statement that names a partition, or a child, fires the triggers of that
+-- table only.  So whatever becomes part of a tracked table gets its triggers,
+-- with the rights of whoever makes it so.  This looks at catalogs only.
+CREATE FUNCTION loyalty.follow_ddl()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	renamed text;
+	missing record;
+BEGIN
+	IF tg_tag = 'ALTER SCHEMA' THEN
+		-- the name of a program is in the triggers of the tables that it tracks
+		SELECT (loyalty.trigger_arguments(t.tgargs))[1] INTO renamed
+		  FROM pg_event_trigger_ddl_commands() c
+		  JOIN pg_class s ON s.relnamespace = c.objid
+		  JOIN loyalty.programs p ON p.settings = s.oid
+		  JOIN pg_trigger t ON t.tgrelid = s.oid AND t.tgname = 'changed' AND t.tgnargs = 1
+		 WHERE c.classid = 'pg_namespace'::regclass AND p.name <> (loyalty.trigger_arguments(t.tgargs))[1];
+		IF FOUND THEN
+			RAISE EXCEPTION 'the schema of the loyalty program "%" can''t be renamed', renamed
+				USING ERRCODE = 'feature_not_supported',
+				      HINT = 'Create a program of the other name and track the orders with it.';
+		END IF;
+		RETURN;
+	END IF;
+	FOR missing IN
+		WITH RECURSIVE touched AS (
+			SELECT DISTINCT c.objid AS relid FROM pg_event_trigger_ddl_commands() c
+			 WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table'),
+		above (relid, ancestor) AS (
+			SELECT relid, relid FROM touched
+			UNION
+			SELECT a.relid, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor),
+		tracked AS (
+			SELECT DISTINCT a.relid, loyalty.trigger_arguments(t.tgargs) AS arguments
+			  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
+			   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3))
+		SELECT DISTINCT c.oid::regclass AS relation, c.relkind, e.event,
+		       k.arguments[1]::name AS program, k.arguments[2] AS source, k.arguments[3] AS part
+		  FROM tracked k
+		 CROSS JOIN LATERAL loyalty.descendants(k.relid) d
+		  JOIN pg_class c ON c.oid = d
+		 CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event)
+		 WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = d
+		                      AND t.tgname = loyalty.trigger_name(e.event, k.arguments[1], k.arguments[2], k.arguments[3]))
+		 ORDER BY 1, 3
+	LOOP
+		IF missing.relkind = 'f' THEN
+			IF missing.event = 'insert' THEN
+				RAISE WARNING 'what is written to the foreign table % is not recorded', missing.relation;
+			END IF;
+			CONTINUE;
+		END IF;
+		BEGIN
+			EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
+		EXCEPTION WHEN insufficient_privilege THEN
+			RAISE WARNING 'what is written to table % itself is not recorded', missing.relation
+				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.follow_ddl() IS
+'event trigger: what becomes a partition or child of a tracked table gets its triggers; programs are not renamed';
+
+CREATE EVENT TRIGGER loyalty_follow_ddl ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'ALTER SCHEMA')
+	EXECUTE FUNCTION loyalty.follow_ddl();
+COMMENT ON EVENT TRIGGER loyalty_follow_ddl IS 'what becomes a partition or child of a tracked table gets its triggers';
