@@ -44,12 +44,13 @@ case_hot() {
 }
 run_hot() { clients hot "$1" 1; }
 
-# clients ROW CONTESTANT CUSTOMERS: a second of warm-up takes the first touch of
-# most pages, whose full images go to the WAL
+# clients ROW CONTESTANT CUSTOMERS [TEMPLATE [SCRIPT]]: a second of warm-up takes
+# the first touch of most pages, whose full images go to the WAL
 clients() {
-	fresh "base_$2"
-	client run one_row -D customers="$3" -c 16 -j 2 -T 1
-	client run one_row -D customers="$3" -c 16 -j 2 -T "$DURATION"
+	local script=${5:-one_row}
+	fresh "${4:-base_$2}"
+	client run "$script" -D customers="$3" -c 16 -j 2 -T 1
+	client run "$script" -D customers="$3" -c 16 -j 2 -T "$DURATION"
 	note "$1" "$2" "$tps" /s
 }
 
@@ -173,4 +174,67 @@ run_read() {
 	client run "read_$1" -c 1 -T 1
 	client run "read_$1" -c 1 -T "$DURATION"
 	note read "$1" "$(calc "1000 / $tps")" ms
+}
+
+# Orders of three lines: header and lines by 16 clients, and loaded one after the
+# other, as one does.
+case_lines() {
+	local c n
+	db postgres -c "CREATE DATABASE with_lines TEMPLATE empty"
+	db with_lines -f "$HERE/lines.sql" -c "SELECT setseed(0.5)" \
+		-c "COPY (SELECT * FROM bench.lines(1, $EARLIER)) TO '$WORK/server/earlier_lines'" \
+		-c "COPY (SELECT * FROM bench.lines($EARLIER + 1, $LINES)) TO '$WORK/server/lines'" \
+		-c "COPY (SELECT order_id, customer_id, ordered_at, 0, status FROM bench.orders($EARLIER + 1, $LINES, '2022-01-01'))
+		     TO '$WORK/server/headers'" >/dev/null
+	for c in plain loyalty; do
+		echo "   preparing $c"
+		db postgres -c "CREATE DATABASE lines_$c TEMPLATE with_lines"
+		[ "$c" = plain ] || db "lines_$c" -f "$HERE/loyalty_lines.sql"
+		db "lines_$c" -c "COPY shop.orders FROM '$WORK/server/earlier'" -c "COPY shop.lines FROM '$WORK/server/earlier_lines'"
+		post "lines_$c" "$c"
+		settle "lines_$c"
+	done
+	COMMIT=off
+	interleaved run_one_order plain loyalty
+	row one_order "orders of three lines, 16 clients, asynchronous" /s ratio "" ""
+	interleaved run_copy_lines plain loyalty
+	n=$(thousands "$LINES")
+	row copy_lines "COPY of $n orders, then of their lines" s ratio "" ""
+	for c in with_lines lines_plain lines_loyalty; do db postgres -c "DROP DATABASE $c"; done
+}
+run_one_order() { clients one_order "$1" 100000 "lines_$1" one_order; }
+run_copy_lines() {
+	local headers
+	fresh "lines_$1"
+	timed "COPY shop.orders FROM '$WORK/server/headers'"
+	headers=$wall
+	timed "COPY shop.lines FROM '$WORK/server/lines'"
+	note copy_lines "$1" "$(calc "$headers + $wall")" s
+}
+
+# The same orders in many partitions; single ones all go into one of them.
+case_partitions() {
+	local c n
+	for c in plain loyalty; do
+		echo "   preparing $c"
+		db postgres -c "CREATE DATABASE parts_$c TEMPLATE empty"
+		db "parts_$c" -v partitions="$PARTITIONS" -f "$HERE/partitions.sql"
+		[ "$c" = plain ] || db "parts_$c" -f "$HERE/loyalty.sql"
+		db "parts_$c" -c "COPY shop.orders FROM '$WORK/server/earlier'"
+		post "parts_$c" "$c"
+		settle "parts_$c"
+	done
+	n=$(thousands "$PARTITIONS")
+	COMMIT=off
+	interleaved run_one_row_parts plain loyalty
+	row one_row_parts "one-row INSERTs, 16 clients, $n partitions" /s ratio ">=" .75
+	interleaved run_copy_parts plain loyalty
+	row copy_parts "COPY of $(thousands "$ORDERS") orders, $n partitions" s ratio "<=" 1.3
+	for c in parts_plain parts_loyalty; do db postgres -c "DROP DATABASE $c"; done
+}
+run_one_row_parts() { clients one_row_parts "$1" 100000 "parts_$1"; }
+run_copy_parts() {
+	fresh "parts_$1"
+	timed "COPY shop.orders FROM '$WORK/server/orders'"
+	note copy_parts "$1" "$wall" s
 }
