@@ -25,6 +25,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -142,7 +143,8 @@ prepare(TrackedTable *table, StringInfo query, int arguments)
 {
 	Oid			types[3] = {TEXTARRAYOID, TEXTARRAYOID, get_array_type(NUMERICOID)};
 	int			nest = settings_begin(table->time_zone);
-	SPIPlanPtr	plan = SPI_prepare(query->data, arguments, types);
+	SPIPlanPtr	plan = SPI_prepare_cursor(query->data, arguments, types,
+										  CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the look-up of current orders: %s",
@@ -157,12 +159,13 @@ prepare(TrackedTable *table, StringInfo query, int arguments)
  * ----------
  *	SELECT purchase.customer, order_key, purchase.at, purchase.amount, points,
  *	       exchange.rate, money.currency, asked.number
- *	  FROM table AS new LEFT JOIN unnest($1, $2, $3) AS asked ON same order_key ...
+ *	  FROM table AS new JOIN unnest($1, $2, $3) AS asked ON same order_key ...
  *	 WHERE order_key = ANY ($1::text[]::type[])
  * ----------
+ * For a single order there is nothing to join.
  */
 static SPIPlanPtr
-prepare_orders(TrackedTable *table, RuleSet *set)
+prepare_orders(TrackedTable *table, RuleSet *set, bool single)
 {
 	StringInfoData query;
 
@@ -172,20 +175,31 @@ prepare_orders(TrackedTable *table, RuleSet *set)
 					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN (%s",
 					 table->order_key_text, set->base_text);
 	append_line_points(&query, table, set);
-	appendStringInfo(&query, ")::pg_catalog.numeric END, exchange.rate, money.currency, asked.number FROM %s"
-					 " JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY AS asked (order_key, currency, rate, number)"
-					 " ON asked.order_key COLLATE pg_catalog.\"C\" = (%s)::pg_catalog.text",
-					 table->from, table->order_key_text);
+	appendStringInfo(&query, ")::pg_catalog.numeric END, exchange.rate, money.currency, asked.number FROM %s",
+					 table->from);
+	if (single)
+		appendStringInfoString(&query,
+							   " CROSS JOIN (SELECT ($2)[1] AS currency, ($3)[1] AS rate, 1::pg_catalog.int8 AS number) AS asked");
+	else
+		appendStringInfo(&query,
+						 " JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
+						 " WITH ORDINALITY AS asked (order_key, currency, rate, number)"
+						 " ON asked.order_key COLLATE pg_catalog.\"C\" = (%s)::pg_catalog.text",
+						 table->order_key_text);
 	append_exchange(&query, table);
 	append_purchase(&query, table);
 	append_key_condition(&query, table);
+	if (single)
+		appendStringInfo(&query, " AND ($1)[1] COLLATE pg_catalog.\"C\" = (%s)::pg_catalog.text",
+						 table->order_key_text);
 	return prepare(table, &query, 3);
 }
 
 /*
  * ----------
- *	SELECT customer, order_key FROM table AS new WHERE order_key = ANY (...)
+ *	SELECT customer, order_key, tableoid, ctid FROM table AS new WHERE order_key = ANY (...)
  * ----------
+ * In the order of the keys: two sessions that lock rows don't meet crosswise.
  */
 static SPIPlanPtr
 prepare_customers(TrackedTable *table)
@@ -193,9 +207,10 @@ prepare_customers(TrackedTable *table)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s",
+	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text, new.tableoid, new.ctid FROM %s",
 					 table->customer_text, table->order_key_text, table->from);
 	append_key_condition(&query, table);
+	appendStringInfo(&query, " ORDER BY %s", table->order_key_text);
 	return prepare(table, &query, 1);
 }
 
@@ -221,59 +236,43 @@ execute(TrackedTable *table, SPIPlanPtr plan, Datum *arguments)
 	settings_end(nest);
 }
 
-/* Lock the newest version of a row, whatever the isolation level. */
-static void
+/*
+ * Lock a row, whatever the isolation level; false if it was changed meanwhile,
+ * and is another one now.
+ */
+static bool
 lock_row(Oid relid, ItemPointer tid)
 {
 	Relation	rel = table_open(relid, RowShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TM_FailureData failure;
+	TM_Result	result = table_tuple_lock(rel, tid, GetLatestSnapshot(), slot,
+										  GetCurrentCommandId(false),
+										  LockTupleNoKeyExclusive, LockWaitBlock,
+										  0, &failure);
 
-	/* A row that was deleted meanwhile needs no lock, and nothing else can fail. */
-	(void) table_tuple_lock(rel, tid, GetLatestSnapshot(), slot,
-							GetCurrentCommandId(false), LockTupleNoKeyExclusive,
-							LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
-							&failure);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
+	return result != TM_Updated && result != TM_Deleted;
 }
 
-/*
- * Lock the rows of the orders with these keys (text) against other transactions
- * that change one of these orders, or lines or refunds of it: both would see
- * the order without what the other does.  The lock is that of an UPDATE of the
- * row, so it keeps nobody waiting who would not write to the same order.  Taken
- * directly: that needs no right to update, and it follows a row that was
- * changed after the snapshot instead of failing.
- */
-void
-current_lock(TrackedTable *table, Datum *keys, int count)
+/* Lock the rows of the result of current_customers(). */
+static bool
+lock_rows(void)
 {
-	Datum		array = text_array(keys, count);
+	bool		locked = true;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (table->rows == NULL)
+	for (uint64 i = 0; locked && i < SPI_processed; i++)
 	{
-		StringInfoData query;
-
-		initStringInfo(&query);
-		appendStringInfo(&query, "SELECT new.tableoid, new.ctid FROM %s", table->from);
-		append_key_condition(&query, table);
-		appendStringInfo(&query, " ORDER BY %s", table->order_key_text);
-		table->rows = prepare(table, &query, 1);
-	}
-	execute(table, table->rows, &array);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
 		bool		isnull;
-		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-														   SPI_tuptable->tupdesc, 1, &isnull));
-		Datum		tid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+		Oid			relid = DatumGetObjectId(SPI_getbinval(tuple, desc, 3, &isnull));
+		Datum		tid = SPI_getbinval(tuple, desc, 4, &isnull);
 
-		lock_row(relid, (ItemPointer) DatumGetPointer(tid));
+		locked = lock_row(relid, (ItemPointer) DatumGetPointer(tid));
 	}
-	SPI_finish();
+	return locked;
 }
 
 /*
@@ -303,10 +302,17 @@ current_identify(TrackedTable *table, uint64 i, Order *order)
 /*
  * Give the customers that have the orders with these keys (text) to a sink.
  * The table is the one that was tracked.
+ *
+ * With lock, their rows are locked against other transactions that change one
+ * of these orders, or lines or refunds of it: both would see the order without
+ * what the other does.  The lock is that of an UPDATE of the row, so it keeps
+ * nobody waiting who would not write to the same order.  Taken directly: that
+ * needs no right to update, and a row that was changed after the snapshot is
+ * read again instead of failing.
  */
 void
-current_customers(TrackedTable *table, Datum *keys, int count, OrderSink sink,
-				  void *arg)
+current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
+				  OrderSink sink, void *arg)
 {
 	Datum		array = text_array(keys, count);
 
@@ -315,6 +321,12 @@ current_customers(TrackedTable *table, Datum *keys, int count, OrderSink sink,
 	if (table->customers == NULL)
 		table->customers = prepare_customers(table);
 	execute(table, table->customers, &array);
+	while (lock && !lock_rows())
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_freetuptable(SPI_tuptable);
+		execute(table, table->customers, &array);
+	}
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Order		order;
@@ -403,14 +415,16 @@ current_orders(TrackedTable *table, const OrderPin *pins, int count, int32 terms
 			   PinnedOrderSink sink, void *arg)
 {
 	RuleSet    *set = program_rules(table, terms);
+	SPIPlanPtr *plan;
 	Datum		arguments[3];
 
 	pin_arguments(table, pins, count, arguments);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (set->current == NULL)
-		set->current = prepare_orders(table, set);
-	execute(table, set->current, arguments);
+	plan = count == 1 ? &set->current_one : &set->current;
+	if (*plan == NULL)
+		*plan = prepare_orders(table, set, count == 1);
+	execute(table, *plan, arguments);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Order		order;

@@ -21,9 +21,8 @@ typedef struct OrderPin
 } OrderPin;
 
 extern bool current_identify(TrackedTable *table, uint64 i, Order *order);
-extern void current_lock(TrackedTable *table, Datum *keys, int count);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
-							  OrderSink sink, void *arg);
+							  bool lock, OrderSink sink, void *arg);
 extern void current_orders(TrackedTable *table, const OrderPin *pins, int count,
 						   int32 terms, PinnedOrderSink sink, void *arg);
 

@@ -380,11 +380,11 @@ free_plans(void *arg)
 
 		if (set->current != NULL)
 			SPI_freeplan(set->current);
+		if (set->current_one != NULL)
+			SPI_freeplan(set->current_one);
 	}
 	if (table->customers != NULL)
 		SPI_freeplan(table->customers);
-	if (table->rows != NULL)
-		SPI_freeplan(table->rows);
 }
 
 /* Fill a new entry; it is not yet in the list. */

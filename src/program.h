@@ -27,6 +27,7 @@ typedef struct RuleSet
 	char	   *base_text;		/* the sum of them as SQL over new and purchase */
 	char	   *line_text;		/* the same per line, over line, too; or NULL */
 	SPIPlanPtr	current;		/* of current_orders(); made when first needed */
+	SPIPlanPtr	current_one;	/* the same of a single order */
 } RuleSet;
 
 /* A table whose rows say something of orders in another. */
@@ -79,7 +80,6 @@ typedef struct TrackedTable
 	OrderPart  *lines;			/* or NULL */
 	List	   *refunds;		/* of OrderPart * */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
-	SPIPlanPtr	rows;			/* of current_lock(); the same */
 
 	Expression	customer;
 	Expression	at;

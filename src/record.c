@@ -111,8 +111,8 @@ typedef struct Statement
 	OrderReader old_reader;
 	Recorder   *recorder;
 
-	/* if the rows are not all that counts: orders to be read again */
-	bool		reread;
+	bool		more_than_row;	/* rows only tell which orders to look at */
+	bool		reread;			/* and not even that for sure: read by key whose they are */
 	MemoryContext context;
 	Datum	   *keys;
 	int			key_count;
@@ -129,11 +129,9 @@ read_again(Statement *statement)
 {
 	MemoryContext old = MemoryContextSwitchTo(statement->context);
 
-	if (statement->key_count > 0 && statement->table->part[0] != '\0')
-		current_lock(statement->root, statement->keys, statement->key_count);
 	if (statement->key_count > 0)
 		current_customers(statement->root, statement->keys, statement->key_count,
-						  put_current, statement->recorder);
+						  statement->table->part[0] != '\0', put_current, statement->recorder);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(statement->context);
 	statement->key_count = 0;
@@ -182,6 +180,11 @@ new_row(Statement *statement, TupleTableSlot *row, Order *order)
 {
 	if (statement->reread)
 		touch_order(statement, order);
+	else if (statement->more_than_row)
+	{
+		order_gone(order);
+		recorder_put(statement->recorder, order, NULL);
+	}
 	else
 	{
 		order_evaluate(&statement->reader, row, order);
@@ -306,9 +309,10 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	statement.root = program_root_table(table);
 	if (statement.root == NULL || statement.root->stranger)
 		return;
-	statement.reread = table->part[0] != '\0' || program_more_than_row(table) ||
-		may_be_stale(table->root, before == NULL);
-	mode = statement.reread ? RECORD_CURRENT : before == NULL ? RECORD_NEW : RECORD_ROWS;
+	statement.more_than_row = program_more_than_row(table);
+	statement.reread = table->part[0] != '\0' || may_be_stale(table->root, before == NULL);
+	mode = statement.reread || statement.more_than_row ? RECORD_CURRENT :
+		before == NULL ? RECORD_NEW : RECORD_ROWS;
 
 	/*
 	 * The one row of an update may be put twice, but then as two orders.  What
@@ -320,7 +324,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 		order_reader_begin(&statement.reader, table);
 	if (before != NULL)
 		order_reader_begin(&statement.old_reader, table);
-	statement.recorder = recorder_begin(statement.reread ? statement.root : table, mode, rows);
+	statement.recorder = recorder_begin(mode == RECORD_CURRENT ? statement.root : table, mode, rows);
 	if (statement.reread)
 		statement.context = AllocSetContextCreate(CurrentMemoryContext, "loyalty orders to read",
 												  ALLOCSET_DEFAULT_SIZES);
