@@ -137,6 +137,105 @@ SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 DELETE FROM t_trigger.customers WHERE customer_id = 1;
 SELECT * FROM t_trigger.now;
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
+-- generated columns, which expressions may use
+CREATE TABLE t_trigger.computed (order_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2020-01-01',
+                                 net numeric, vat numeric, total numeric GENERATED ALWAYS AS (net + vat) STORED);
+CREATE VIEW t_trigger.computed_now AS
+SELECT r.customer AS customer_id, r.order_key, r.amount FROM club.recorded_orders r JOIN club.source s USING (source)
+ WHERE s.relation = 't_trigger.computed'::regclass AND r.counted ORDER BY 2;
+SELECT loyalty.track_orders('club', 't_trigger.computed', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO t_trigger.computed (customer_id, net, vat) VALUES (2, 10, 1), (2, 20, 2);
+INSERT INTO t_trigger.computed (order_id, customer_id, net, vat) OVERRIDING SYSTEM VALUE VALUES (77, 2, 30, 3);
+UPDATE t_trigger.computed SET vat = 0 WHERE order_id = 2;
+SELECT * FROM t_trigger.computed_now;
+-- UPDATE ... FROM, DELETE ... USING, a cursor
+UPDATE t_trigger.computed c SET net = v.net FROM (VALUES (1, 11), (77, 31)) v (id, net) WHERE v.id = c.order_id;
+DELETE FROM t_trigger.computed USING (VALUES (77)) v (id) WHERE v.id = order_id;
+BEGIN;
+DECLARE it CURSOR FOR SELECT * FROM t_trigger.computed WHERE order_id = 1 FOR UPDATE;
+FETCH it;
+UPDATE t_trigger.computed SET net = 12 WHERE CURRENT OF it;
+COMMIT;
+SELECT * FROM t_trigger.computed_now;
+SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
+-- updatable views, with and without an INSTEAD OF trigger
+CREATE VIEW t_trigger.big AS SELECT order_id, customer_id, net, vat FROM t_trigger.computed WHERE net >= 10 WITH CHECK OPTION;
+INSERT INTO t_trigger.big (customer_id, net, vat) VALUES (2, 50, 5);
+INSERT INTO t_trigger.big (customer_id, net, vat) VALUES (2, 5, 5);
+UPDATE t_trigger.big SET net = net + 1 WHERE net = 50;
+DELETE FROM t_trigger.big WHERE order_id = 1;
+SELECT * FROM t_trigger.computed_now;
+CREATE VIEW t_trigger.instead AS SELECT customer_id, net FROM t_trigger.computed;
+CREATE FUNCTION t_trigger.instead() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO t_trigger.computed (customer_id, net, vat) VALUES (NEW.customer_id, NEW.net, 0);
+	RETURN NEW;
+END $$;
+CREATE TRIGGER instead INSTEAD OF INSERT ON t_trigger.instead FOR EACH ROW EXECUTE FUNCTION t_trigger.instead();
+INSERT INTO t_trigger.instead VALUES (2, 60), (2, 61);
+SELECT * FROM t_trigger.computed_now;
+SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
+-- rules that do something else, or more
+CREATE RULE keep AS ON DELETE TO t_trigger.computed WHERE OLD.net > 60 DO INSTEAD UPDATE t_trigger.computed SET vat = 100 WHERE order_id = OLD.order_id;
+CREATE RULE twice AS ON INSERT TO t_trigger.upsert DO ALSO INSERT INTO t_trigger.computed (customer_id, net, vat) VALUES (NEW.customer_id, NEW.total, 1);
+DELETE FROM t_trigger.computed WHERE net >= 60;
+INSERT INTO t_trigger.upsert (order_id, customer_id, total) VALUES (50, 2, 500);
+SELECT * FROM t_trigger.computed_now;
+SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
+DROP RULE twice ON t_trigger.upsert;
+DROP RULE keep ON t_trigger.computed;
+-- BEFORE triggers that change or drop rows
+CREATE FUNCTION t_trigger.before() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.net = 13 THEN RETURN NULL; END IF;
+	NEW.vat := 7;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER before BEFORE INSERT OR UPDATE ON t_trigger.computed FOR EACH ROW EXECUTE FUNCTION t_trigger.before();
+INSERT INTO t_trigger.computed (customer_id, net, vat) VALUES (2, 13, 1), (2, 14, 1);
+SELECT * FROM t_trigger.computed_now WHERE amount BETWEEN 13 AND 30;
+DROP TRIGGER before ON t_trigger.computed;
+-- a deferred trigger that changes the order at commit
+CREATE FUNCTION t_trigger.later() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE t_trigger.computed SET net = 1000 WHERE order_id = NEW.order_id;
+	RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON t_trigger.computed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION t_trigger.later();
+BEGIN;
+INSERT INTO t_trigger.computed (customer_id, net, vat) VALUES (2, 15, 0);
+SELECT amount FROM t_trigger.computed_now WHERE amount IN (15, 1000);
+COMMIT;
+SELECT amount FROM t_trigger.computed_now WHERE amount IN (15, 1000);
+SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
+DROP TRIGGER later ON t_trigger.computed;
+-- COPY ... FREEZE into a table that is made, or emptied, in the same transaction
+BEGIN;
+TRUNCATE t_trigger.computed;
+COPY t_trigger.computed (customer_id, net, vat) FROM stdin WITH (FREEZE);
+2	1	1
+3	2	2
+\.
+COMMIT;
+SELECT customer_id, amount FROM t_trigger.computed_now ORDER BY 1, 2;
+SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
+-- a table that is made, tracked and filled in one transaction
+BEGIN;
+CREATE TABLE t_trigger.young (order_id int PRIMARY KEY, customer_id int REFERENCES t_trigger.customers ON UPDATE CASCADE ON DELETE SET NULL,
+                              at timestamptz DEFAULT '2020-01-01', total numeric);
+SELECT loyalty.track_orders('club', 't_trigger.young', customer => 'customer_id', at => 'at', amount => 'total');
+COPY t_trigger.young (order_id, customer_id, total) FROM stdin WITH (FREEZE);
+1	3	7000
+2	3	8000
+\.
+COMMIT;
+-- foreign keys that hand a new key, or none, down to the orders
+INSERT INTO t_trigger.customers VALUES (4, '2015-01-01'), (5, '2015-01-01');
+UPDATE t_trigger.young SET customer_id = order_id + 3;
+UPDATE t_trigger.customers SET customer_id = 6 WHERE customer_id = 4;
+DELETE FROM t_trigger.customers WHERE customer_id = 5;
+SELECT * FROM t_trigger.now WHERE customer_id > 3;
+SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 -- TRUNCATE
 BEGIN;
 TRUNCATE t_trigger.customers CASCADE;
