@@ -28,6 +28,9 @@
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
+#if PG_VERSION_NUM >= 180000
+#include "rewrite/rewriteHandler.h"
+#endif
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -394,6 +397,16 @@ expression_compile(const char *text, ExpressionScope scope, Oid type,
 	int			nest = settings_begin(scope.time_zone);
 
 	expr = parse_internal(text, scope, type, what, NULL, &result.type);
+#if PG_VERSION_NUM >= 180000
+	/* Rows don't hold what virtual columns are. */
+	if (OidIsValid(scope.row))
+	{
+		Relation	row = relation_open(scope.row, AccessShareLock);
+
+		expr = expand_generated_columns_in_expr(expr, row, 1);
+		relation_close(row, NoLock);
+	}
+#endif
 	result.user_functions = user_function_walker(expr, NULL);
 	result.needs_settings = result.user_functions || contain_mutable_functions(expr);
 	if (OidIsValid(scope.row))
