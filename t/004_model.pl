@@ -24,8 +24,10 @@ $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION loyalty;
 CREATE TABLE customers (customer_id int PRIMARY KEY);
 INSERT INTO customers SELECT generate_series(1, 6);
--- an order is a row; a partitioned table, and lines and refunds
+-- an order is a row, with a child table; a partitioned table; lines and refunds
 CREATE TABLE plain (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, status text);
+CREATE TABLE child (note text, status text, order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric);
+ALTER TABLE child INHERIT plain;
 CREATE TABLE parted (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, status text) PARTITION BY LIST (order_id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1, 2, 3, 4, 5, 6);
 CREATE TABLE parted_2 (status text, total numeric, at timestamptz, customer_id int, order_id int NOT NULL);
@@ -109,6 +111,9 @@ sub statement
 		"UPDATE parted SET order_id = 40 + order_id WHERE order_id = $id AND NOT EXISTS (SELECT FROM parted p WHERE p.order_id = 40 + $id)",
 		"UPDATE parted_2 SET total = " . price() . " WHERE order_id = 20 + $id",
 		"DELETE FROM $t WHERE $where",
+		"INSERT INTO child (order_id, customer_id, at, total, status) VALUES (100 + $id, " . customer() . ', ' . at() . ', ' . money() . ', ' . status() . ') ON CONFLICT DO NOTHING',
+		"UPDATE child SET total = " . money() . ", customer_id = " . customer() . " WHERE order_id = 100 + $id",
+		"DELETE FROM ONLY plain WHERE $where",
 		"DELETE FROM parted_1 WHERE $where",
 		"WITH gone AS (DELETE FROM plain WHERE order_id = $id RETURNING *) INSERT INTO parted SELECT order_id + 60, customer_id, at, total, status FROM gone"
 		  . ' WHERE NOT EXISTS (SELECT FROM parted p WHERE p.order_id = gone.order_id + 60)',
@@ -127,6 +132,9 @@ sub statement
 		"UPDATE refunds SET order_id = $id WHERE $exists AND $of_refunds AND refund_id % 3 = " . int(rand(3)),
 		"DELETE FROM refunds WHERE $of_refunds AND refund_id % 3 = " . int(rand(3)));
 	# rare ones
+	return "ALTER TABLE parted DETACH PARTITION parted_1; SELECT loyalty.reconcile('club', missing => 'take_back');"
+	  . " UPDATE parted_1 SET total = " . price() . "; ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES IN (1, 2, 3, 4, 5, 6); SELECT loyalty.reconcile('club')"
+	  if $alone && rand() < 0.05;
 	return pick("TRUNCATE plain", "TRUNCATE parted_1", "TRUNCATE lines", "TRUNCATE refunds", "TRUNCATE headers, lines") if rand() < 0.03;
 	return "SET session_replication_role = replica; $possible[int(rand(@possible))]; RESET session_replication_role; SELECT loyalty.reconcile('club', missing => 'take_back')"
 	  if rand() < 0.04;
