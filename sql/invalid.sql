@@ -2,6 +2,7 @@
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+SET timezone = 'UTC';
 CREATE SCHEMA t_invalid;
 CREATE TABLE t_invalid.customers (customer_id int PRIMARY KEY);
 INSERT INTO t_invalid.customers VALUES (1);

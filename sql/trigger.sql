@@ -64,11 +64,18 @@ INSERT INTO t_trigger.upsert (order_id, customer_id, total) VALUES (1, 3, 7), (3
 INSERT INTO t_trigger.upsert (order_id, customer_id, total) VALUES (1, 3, 100) ON CONFLICT DO NOTHING;
 SELECT * FROM t_trigger.now;
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
--- MERGE
+-- MERGE, which came with 15, or what it does
+SELECT current_setting('server_version_num')::int >= 150000 AS has_merge \gset
+\if :has_merge
 MERGE INTO t_trigger.upsert u USING (VALUES (1, 70), (2, 0), (9, 90)) v (id, total) ON u.order_id = v.id
  WHEN MATCHED AND v.total = 0 THEN DELETE
  WHEN MATCHED THEN UPDATE SET total = v.total
  WHEN NOT MATCHED THEN INSERT (order_id, customer_id, total) VALUES (v.id, 3, v.total);
+\else
+DELETE FROM t_trigger.upsert WHERE order_id = 2;
+UPDATE t_trigger.upsert SET total = 70 WHERE order_id = 1;
+INSERT INTO t_trigger.upsert (order_id, customer_id, total) VALUES (9, 3, 90);
+\endif
 SELECT * FROM t_trigger.now;
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 -- writable CTEs
@@ -162,7 +169,9 @@ SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 -- updatable views, with and without an INSTEAD OF trigger
 CREATE VIEW t_trigger.big AS SELECT order_id, customer_id, net, vat FROM t_trigger.computed WHERE net >= 10 WITH CHECK OPTION;
 INSERT INTO t_trigger.big (customer_id, net, vat) VALUES (2, 50, 5);
+\set VERBOSITY terse
 INSERT INTO t_trigger.big (customer_id, net, vat) VALUES (2, 5, 5);
+\set VERBOSITY default
 UPDATE t_trigger.big SET net = net + 1 WHERE net = 50;
 DELETE FROM t_trigger.big WHERE order_id = 1;
 SELECT * FROM t_trigger.computed_now;
