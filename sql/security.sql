@@ -111,6 +111,62 @@ SET ROLE regress_loyalty_clerk;
 INSERT INTO t_security.orders VALUES (2, 1, '2020-01-01', 10);
 RESET ROLE;
 SELECT customer_id, points FROM club.members;
+-- errors tell nothing of the rules to who may not read them: on its row, and on its lines
+SET ROLE regress_loyalty_owner;
+UPDATE club.earning_rule SET points = 't_security.who(amount / (amount - 7))';
+CREATE TABLE club.lines (order_id int, price numeric);
+GRANT USAGE ON SCHEMA club TO regress_loyalty_clerk;
+GRANT INSERT ON club.lines TO regress_loyalty_clerk;
+SELECT loyalty.untrack('club', 't_security.orders');
+SELECT loyalty.track_orders('club', 't_security.orders', customer => 'customer_id', at => 'at', amount => 'total',
+                            lines => 'club.lines', line_order => 'order_id', line_amount => 'price');
+RESET ROLE;
+\set SHOW_CONTEXT always
+SET SESSION AUTHORIZATION regress_loyalty_clerk;
+INSERT INTO t_security.orders VALUES (3, 1, '2020-01-01', 7);
+DO $$ BEGIN INSERT INTO t_security.orders VALUES (3, 1, '2020-01-01', 7); END $$;
+INSERT INTO t_security.orders VALUES (3, 1, '2020-01-01', 8);
+SET SESSION AUTHORIZATION regress_loyalty_owner;
+DO $$
+DECLARE
+	context text;
+BEGIN
+	INSERT INTO t_security.orders VALUES (4, 1, '2020-01-01', 7);
+EXCEPTION WHEN division_by_zero THEN
+	GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+	RAISE WARNING 'the owner is told: %', context LIKE '%(purchase.amount - (7)::numeric)%recording orders%';
+END $$;
+UPDATE club.earning_rule SET points = 'amount';
+\set SHOW_CONTEXT never
+RESET SESSION AUTHORIZATION;
+
+-- row security changes nothing of what is recorded: whoever sees what, and if rows
+-- are changed by who can't read them
+SET ROLE regress_loyalty_owner;
+ALTER TABLE t_security.orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE club.lines ENABLE ROW LEVEL SECURITY;
+CREATE POLICY clerks_insert ON t_security.orders FOR INSERT TO regress_loyalty_clerk WITH CHECK (true);
+CREATE POLICY clerks_insert ON club.lines FOR INSERT TO regress_loyalty_clerk WITH CHECK (true);
+GRANT SELECT ON t_security.orders, club.lines TO regress_loyalty_clerk;
+SET ROLE regress_loyalty_clerk;
+INSERT INTO t_security.orders VALUES (10, 1, '2020-01-01', 100), (11, 1, '2020-01-01', 200);
+INSERT INTO club.lines VALUES (10, 1);
+SELECT count(*) AS visible FROM t_security.orders;
+SET ROLE regress_loyalty_owner;
+SELECT customer_id, points, orders FROM club.members;
+SELECT * FROM loyalty.verify('club');
+-- the owner must be able to read all rows: else the checkout goes on, and one is told
+ALTER TABLE club.lines FORCE ROW LEVEL SECURITY;
+SET ROLE regress_loyalty_clerk;
+INSERT INTO t_security.orders VALUES (12, 1, '2020-01-01', 100);
+INSERT INTO club.lines VALUES (12, 1);
+SET ROLE regress_loyalty_owner;
+SELECT * FROM loyalty.verify('club');
+SELECT * FROM loyalty.reconcile('club');
+ALTER TABLE club.lines NO FORCE ROW LEVEL SECURITY;
+SELECT recorded FROM loyalty.reconcile('club');
+SELECT customer_id, points, orders FROM club.members;
+RESET ROLE;
 SET ROLE regress_loyalty_owner;
 CALL loyalty.post('club');
 SELECT * FROM loyalty.verify('club');

@@ -30,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -387,6 +388,24 @@ free_plans(void *arg)
 		SPI_freeplan(table->customers);
 }
 
+/* Does row security hide rows from the owner that orders are read from? */
+static bool
+rows_are_hidden(TrackedTable *table)
+{
+	bool		hidden = check_enable_rls(table->root, table->owner, true) == RLS_ENABLED;
+	ListCell   *lc;
+
+	if (table->lines != NULL)
+		hidden |= check_enable_rls(table->lines->relid, table->owner, true) == RLS_ENABLED;
+	foreach(lc, table->refunds)
+	{
+		OrderPart  *part = (OrderPart *) lfirst(lc);
+
+		hidden |= check_enable_rls(part->relid, table->owner, true) == RLS_ENABLED;
+	}
+	return hidden;
+}
+
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
 load_table(Oid relid, const char *program, int32 source, const char *part)
@@ -504,6 +523,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 			table->lines = lines == NIL ? NULL : (OrderPart *) linitial(lines);
 			table->refunds = load_parts(table, "refunds");
 			if (table->lines == NULL && table->amount_text == NULL)
+				table->stranger = true;
+			if (program_more_than_row(table) && rows_are_hidden(table))
 				table->stranger = true;
 			table->customer = compile(table, table->customer_text, InvalidOid,
 										  table->customer_type, "the customer");

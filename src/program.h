@@ -73,7 +73,8 @@ typedef struct TrackedTable
 	const char *time_zone;
 	bool		skip_invalid;
 	bool		needs_settings; /* some expression does */
-	bool		stranger;		/* no part of the tracked table (any more) */
+	bool		stranger;		/* not to be recorded: no part of the tracked table (any
+								 * more), or it lacks what it needs */
 	const char *part;			/* "lines", "refunds", or "" */
 	const char *without_order;	/* of refunds: what to do about one that names none */
 	bool		is_refunds;		/* orders are refunds that name no order */

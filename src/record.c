@@ -28,6 +28,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -383,6 +384,73 @@ has_rows(TriggerData *trigdata)
 	return rows != NULL && tuplestore_tuple_count(rows) > 0;
 }
 
+/* Where in the context of an error recording begins. */
+static void
+record_error_context(void *arg)
+{
+	errcontext("recording orders of the loyalty program \"%s\"", (const char *) arg);
+}
+
+/*
+ * The context of an error quotes the queries and functions that failed, and with
+ * them the rules of the program.  They are for sessions of its owner; all others
+ * are shown what led to recording only, and the server's log has the rest.
+ */
+static void
+hide_context(ErrorData *error, TrackedTable *table)
+{
+	char	   *marker = psprintf("recording orders of the loyalty program \"%s\"", table->program);
+	char	   *outer = error->context ? strstr(error->context, marker) : NULL;
+
+	error->internalquery = NULL;
+	error->internalpos = 0;
+	if (outer == NULL || outer == error->context)
+		return;
+	ereport(LOG_SERVER_ONLY,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not record orders of the loyalty program \"%s\": %s",
+					table->program, error->message),
+			 errcontext("%s", error->context)));
+	error->context = outer;
+}
+
+/* Record what a statement did, as the owner of the program. */
+static void
+record_as_owner(TriggerData *trigdata, TrackedTable *table)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event);
+	ErrorContextCallback callback = {.callback = record_error_context,.arg = table->program};
+	bool		hide = !has_privs_of_role(GetSessionUserId(), table->owner);
+	OwnerScope	scope;
+
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	owner_enter(&scope, table->owner, table->needs_settings || truncate, table->time_zone);
+	PG_TRY();
+	{
+		if (truncate)
+			record_truncate(table);
+		else
+			record_statement(trigdata, table);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		error_context_stack = callback.previous;
+		if (hide)
+			hide_context(error, table);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	owner_leave(&scope);
+	error_context_stack = callback.previous;
+}
+
 PG_FUNCTION_INFO_V1(loyalty_record);
 
 /*
@@ -392,12 +460,10 @@ Datum
 loyalty_record(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_trigger_call(fcinfo);
-	bool		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event);
 	TrackedTable *table;
 	const char *program = trigdata->tg_trigger->tgargs[0];
-	OwnerScope	scope;
 
-	if (!truncate && !has_rows(trigdata))
+	if (!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) && !has_rows(trigdata))
 		return PointerGetDatum(NULL);
 
 	table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
@@ -408,19 +474,13 @@ loyalty_record(PG_FUNCTION_ARGS)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, or lacks a table that it needs",
+				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, lacks a table that it needs, or its owner may not read all rows",
 						RelationGetRelationName(trigdata->tg_relation), program),
 				 errhint("loyalty.verify() tells more.  Call loyalty.untrack() or loyalty.reconcile().")));
 		return PointerGetDatum(NULL);
 	}
 
-	owner_enter(&scope, table->owner, table->needs_settings || truncate, table->time_zone);
-	if (truncate)
-		record_truncate(table);
-	else
-		record_statement(trigdata, table);
-	owner_leave(&scope);
-
+	record_as_owner(trigdata, table);
 	if (table->part[0] == '\0')
 		note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
 	return PointerGetDatum(NULL);
