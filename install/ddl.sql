@@ -9,10 +9,26 @@ AS $$
 	WITH RECURSIVE tree AS (
 		SELECT relation::oid AS relid
 		UNION
-		SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relid)
+		SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relid
+		  JOIN pg_class c ON c.oid = i.inhrelid AND c.relpersistence <> 't')
 	SELECT relid::regclass FROM tree
 $$;
-COMMENT ON FUNCTION loyalty.descendants(regclass) IS 'a table with its partitions and the tables that inherit from it, at all levels';
+COMMENT ON FUNCTION loyalty.descendants(regclass) IS 'a table with its partitions and the tables that inherit from it, at all levels, but for temporary ones';
+
+-- Parents of such tables that are not among them: a statement that names one of
+-- these changes rows of the table and fires no trigger of it.
+CREATE FUNCTION loyalty.outside_parents(relation regclass)
+RETURNS TABLE (child regclass, parent regclass)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH tree AS MATERIALIZED (SELECT d FROM loyalty.descendants(relation) d)
+	SELECT i.inhrelid::regclass, i.inhparent::regclass
+	  FROM tree t JOIN pg_inherits i ON i.inhrelid = t.d
+	 WHERE i.inhparent NOT IN (SELECT d FROM tree)
+$$;
+COMMENT ON FUNCTION loyalty.outside_parents(regclass) IS
+'tables through which rows of a table can be changed without its triggers';
 
 -- Names of our triggers on tracked tables.
 CREATE FUNCTION loyalty.trigger_name(kind text, program name, source text, part text, number bigint DEFAULT NULL)
@@ -65,6 +81,9 @@ DECLARE
 	renamed text;
 	missing record;
 BEGIN
+	IF to_regnamespace('loyalty') IS NULL THEN
+		RAISE EXCEPTION 'the schema of the extension loyalty can''t be renamed' USING ERRCODE = 'feature_not_supported';
+	END IF;
 	IF tg_tag = 'ALTER SCHEMA' THEN
 		-- the name of a program is in the triggers of the tables that it tracks
 		SELECT (loyalty.trigger_arguments(t.tgargs))[1] INTO renamed
@@ -92,7 +111,7 @@ BEGIN
 			SELECT DISTINCT a.relid, loyalty.trigger_arguments(t.tgargs) AS arguments
 			  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
 			   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3))
-		SELECT DISTINCT c.oid::regclass AS relation, c.relkind, e.event,
+		SELECT DISTINCT c.oid::regclass AS relation, c.relkind, c.relpersistence, e.event,
 		       k.arguments[1]::name AS program, k.arguments[2] AS source, k.arguments[3] AS part
 		  FROM tracked k
 		 CROSS JOIN LATERAL loyalty.descendants(k.relid) d
@@ -102,9 +121,10 @@ BEGIN
 		                      AND t.tgname = loyalty.trigger_name(e.event, k.arguments[1], k.arguments[2], k.arguments[3]))
 		 ORDER BY 1, 3
 	LOOP
-		IF missing.relkind = 'f' THEN
+		IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
 			IF missing.event = 'insert' THEN
-				RAISE WARNING 'what is written to the foreign table % is not recorded', missing.relation;
+				RAISE WARNING 'what is written to the % table % is not recorded',
+					CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
 			END IF;
 			CONTINUE;
 		END IF;
@@ -114,6 +134,24 @@ BEGIN
 			RAISE WARNING 'what is written to table % itself is not recorded', missing.relation
 				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
 		END;
+	END LOOP;
+	-- a tracked table that became part of one that isn't
+	FOR missing IN
+		SELECT DISTINCT i.inhrelid::regclass AS relation, i.inhparent::regclass AS parent,
+		       k.arguments[1] AS program, k.arguments[2] AS source
+		  FROM pg_event_trigger_ddl_commands() c
+		 CROSS JOIN LATERAL loyalty.descendants(c.objid) d
+		  JOIN pg_inherits i ON i.inhrelid = d
+		  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
+		 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(t.tgargs) AS arguments) k
+		 WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table'
+		   AND NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname)
+		 ORDER BY 1, 2
+	LOOP
+		RAISE WARNING 'statements on table % are not recorded by the loyalty program "%", which tracks % only',
+			missing.parent, missing.program, missing.relation
+			USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
+			                    missing.program, missing.parent, missing.source, missing.program);
 	END LOOP;
 END
 $$;

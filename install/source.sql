@@ -118,6 +118,8 @@ RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	outside record;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = "table" AND relkind IN ('r', 'p')) THEN
 		RAISE EXCEPTION '"%" is not a table', coalesce("table"::text, 'null')
@@ -130,6 +132,12 @@ BEGIN
 	IF EXISTS (SELECT FROM loyalty.descendants("table") d JOIN pg_class c ON c.oid = d AND c.relkind = 'f') THEN
 		RAISE EXCEPTION 'table "%" has a partition or child that is a foreign table', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Its orders are written on another server: track them there.';
+	END IF;
+	SELECT * INTO outside FROM loyalty.outside_parents("table") LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'table "%" is a partition or child of "%"', outside.child, outside.parent
+			USING ERRCODE = 'wrong_object_type', DETAIL = 'Statements that name the parent do not fire the triggers of its children.',
+			      HINT = 'Track the parent.';
 	END IF;
 END
 $$;

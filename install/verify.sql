@@ -110,6 +110,9 @@ BEGIN
 				CONTINUE;
 			END IF;
 			RETURN QUERY
+			SELECT 'table is part of one that is not tracked'::text, NULL::text, NULL::text, format('%s of %s', o.child, o.parent)
+			  FROM loyalty.outside_parents(part.relation) o;
+			RETURN QUERY
 			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
 			  FROM loyalty.descendants(part.relation) AS r (rel)
 			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)

@@ -103,6 +103,21 @@ SELECT * FROM points;
 SELECT violation, count(*) FROM loyalty.verify('abroad') GROUP BY 1;
 SELECT loyalty.drop_program('abroad', force => true);
 
+-- whatever type the currency has
+CREATE TYPE code AS ENUM ('EUR', 'CHF');
+CREATE DOMAIN iso AS char(3) CHECK (VALUE <> 'XXX');
+CREATE TABLE typed (order_id numeric PRIMARY KEY, customer_id int, total numeric, e code, d iso, since date);
+SELECT loyalty.create_program('abroad', 'customers', time_zone => 'UTC');
+INSERT INTO abroad.rate VALUES ('CHF', DEFAULT, 1.05), ('EUR', DEFAULT, 1);
+SELECT loyalty.track_orders('abroad', 'typed', customer => 'customer_id', at => $$'2025-06-01'$$, amount => 'total', currency => 'since');
+SELECT loyalty.track_orders('abroad', 'typed', customer => 'customer_id', at => $$'2025-06-01'$$, amount => 'total', currency => 'coalesce(e::text, d)');
+INSERT INTO typed VALUES (1.0, 1, 10, 'CHF', NULL), (2.00, 1, 10, 'EUR', NULL), (3, 1, 10, NULL, 'CHF'), (4, 1, 10, NULL, NULL), (5, 1, 10, NULL, '');
+UPDATE typed SET order_id = 1.00 WHERE order_id = 1;
+UPDATE typed SET total = 11;
+SELECT order_key, counted, currency, rate, amount FROM abroad.recorded_orders ORDER BY 1;
+SELECT * FROM loyalty.verify('abroad');
+SELECT loyalty.drop_program('abroad', force => true);
+
 -- rules per line know the rate
 CREATE TABLE lines (line_id int PRIMARY KEY, order_id int, price numeric, category text);
 SELECT loyalty.create_program('abroad', 'customers', time_zone => 'UTC');

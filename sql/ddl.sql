@@ -86,6 +86,7 @@ DROP TABLE t_ddl2.people;
 -- the name of a program is part of its tracked tables
 ALTER SCHEMA club RENAME TO society;
 ALTER SCHEMA club OWNER TO CURRENT_USER;
+ALTER SCHEMA loyalty RENAME TO fidelity;
 -- lines are dropped: their orders can't be recorded, and verify() tells
 BEGIN;
 DROP TABLE t_ddl2.items;

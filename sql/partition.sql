@@ -141,6 +141,31 @@ UPDATE t_part.other SET customer_id = 1;
 DELETE FROM t_part.parent WHERE order_id = 1004;
 SELECT * FROM t_part.now;
 SELECT * FROM loyalty.verify('club');
+-- temporary children are no part of it
+CREATE TEMPORARY TABLE passing () INHERITS (t_part.parent);
+DROP TABLE passing;
+-- what can be changed through a parent that is not tracked
+SELECT loyalty.track_orders('club', 't_part.child', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id');
+SELECT loyalty.track_orders('club', 't_part.y2023', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id');
+CREATE TABLE t_part.parent2 (order_id int PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2020-01-01', total numeric);
+CREATE TABLE t_part.of_two () INHERITS (t_part.parent, t_part.parent2);
+SELECT loyalty.track_orders('club', 't_part.parent2', customer => 'customer_id', at => 'at', amount => 'total');
+SELECT * FROM loyalty.verify('club');
+DROP TABLE t_part.of_two;
+-- a tracked table becomes a partition of a new one, which takes its place
+SELECT loyalty.track_orders('club', 't_part.parent2', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO t_part.parent2 VALUES (2001, 3, DEFAULT, 6000);
+CREATE TABLE t_part.whole (LIKE t_part.parent2) PARTITION BY LIST (order_id);
+ALTER TABLE t_part.whole ATTACH PARTITION t_part.parent2 DEFAULT;
+SELECT * FROM loyalty.verify('club');
+UPDATE club.source SET relation = 't_part.whole' WHERE relation = 't_part.parent2'::regclass;
+SELECT * FROM loyalty.reconcile('club') WHERE relation = 't_part.whole'::regclass;
+INSERT INTO t_part.whole VALUES (2002, 3, DEFAULT, 3000);
+UPDATE t_part.whole SET total = total + 1;
+UPDATE t_part.parent2 SET total = total + 1;
+SELECT * FROM t_part.now;
+SELECT * FROM loyalty.verify('club');
+DELETE FROM t_part.whole;
 -- archived with its child; taken back with a TRUNCATE, which goes down the tree
 ALTER TABLE t_part.other NO INHERIT t_part.parent;
 SELECT * FROM loyalty.reconcile('club');

@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -34,6 +35,7 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -207,6 +209,27 @@ add_row(ParseState *pstate, Relation rel, Oid root, const char *name,
 }
 
 /*
+ * May the result depend on settings, or the time?  The label of an enum is called
+ * stable because it can be renamed, which is no reason to refuse it.
+ */
+static bool
+is_mutable_function(Oid funcid, void *context)
+{
+	return func_volatile(funcid) != PROVOLATILE_IMMUTABLE && funcid != F_ENUM_OUT;
+}
+
+static bool
+settings_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_mutable_function, context) ||
+		IsA(node, SQLValueFunction))
+		return true;
+	return expression_tree_walker(node, settings_walker, context);
+}
+
+/*
  * Parse, check and coerce.
  *
  * The result has the row as relation 1, and the facts as relation 2 (or 1 when
@@ -282,7 +305,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 						format_type_be(type), format_type_be(source_type)),
 				 parser_errposition(pstate, exprLocation(expr))));
 	assign_expr_collations(pstate, coerced);
-	if (type == TEXTOID && contain_mutable_functions(coerced))
+	if (type == TEXTOID && settings_walker(coerced, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("%s must not depend on settings of the session", what),
