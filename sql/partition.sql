@@ -156,10 +156,23 @@ DROP TABLE t_part.of_two;
 SELECT loyalty.track_orders('club', 't_part.parent2', customer => 'customer_id', at => 'at', amount => 'total');
 INSERT INTO t_part.parent2 VALUES (2001, 3, DEFAULT, 6000);
 CREATE TABLE t_part.whole (LIKE t_part.parent2) PARTITION BY LIST (order_id);
+-- (before 15, PostgreSQL refuses to attach a table with triggers of this kind)
+SELECT current_setting('server_version_num')::int >= 150000 AS attaches \gset
+SET client_min_messages = error;
+\if :attaches
 ALTER TABLE t_part.whole ATTACH PARTITION t_part.parent2 DEFAULT;
-SELECT * FROM loyalty.verify('club');
+\else
+DO $$
+BEGIN
+	PERFORM loyalty.untrack('club', 't_part.parent2');
+	ALTER TABLE t_part.whole ATTACH PARTITION t_part.parent2 DEFAULT;
+	UPDATE club.source SET active = true WHERE relation = 't_part.parent2'::regclass;
+END $$;
+\endif
+SET client_min_messages = warning;
+SELECT DISTINCT violation FROM loyalty.verify('club') WHERE violation LIKE '%part of%';
 UPDATE club.source SET relation = 't_part.whole' WHERE relation = 't_part.parent2'::regclass;
-SELECT * FROM loyalty.reconcile('club') WHERE relation = 't_part.whole'::regclass;
+SELECT relation, recorded, archived, taken_back FROM loyalty.reconcile('club') WHERE relation = 't_part.whole'::regclass;
 INSERT INTO t_part.whole VALUES (2002, 3, DEFAULT, 3000);
 UPDATE t_part.whole SET total = total + 1;
 UPDATE t_part.parent2 SET total = total + 1;
