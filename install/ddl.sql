@@ -71,14 +71,19 @@ COMMENT ON FUNCTION loyalty.trigger_arguments(bytea) IS 'arguments of a trigger,
 
 -- A statement that names a partition, or a child, fires the triggers of that
 -- table only.  So whatever becomes part of a tracked table gets its triggers,
--- with the rights of whoever makes it so.  This looks at catalogs only.
+-- with the rights of whoever makes it so.  This looks at catalogs only, which can
+-- be large where there are many partitions, and at few of their rows.
 CREATE FUNCTION loyalty.follow_ddl()
 RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 AS $$
 DECLARE
 	renamed text;
+	touched oid;
 	missing record;
 BEGIN
 	IF to_regnamespace('loyalty') IS NULL THEN
@@ -99,59 +104,63 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	FOR missing IN
-		WITH RECURSIVE touched AS (
-			SELECT DISTINCT c.objid AS relid FROM pg_event_trigger_ddl_commands() c
-			 WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table'),
-		above (relid, ancestor) AS (
-			SELECT relid, relid FROM touched
-			UNION
-			SELECT a.relid, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor),
-		tracked AS (
-			SELECT DISTINCT a.relid, loyalty.trigger_arguments(t.tgargs) AS arguments
-			  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
-			   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3))
-		SELECT DISTINCT c.oid::regclass AS relation, c.relkind, c.relpersistence, e.event,
-		       k.arguments[1]::name AS program, k.arguments[2] AS source, k.arguments[3] AS part
-		  FROM tracked k
-		 CROSS JOIN LATERAL loyalty.descendants(k.relid) d
-		  JOIN pg_class c ON c.oid = d
-		 CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event)
-		 WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = d
-		                      AND t.tgname = loyalty.trigger_name(e.event, k.arguments[1], k.arguments[2], k.arguments[3]))
-		 ORDER BY 1, 3
-	LOOP
-		IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
-			IF missing.event = 'insert' THEN
-				RAISE WARNING 'what is written to the % table % is not recorded',
-					CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
-			END IF;
-			CONTINUE;
-		END IF;
-		BEGIN
-			EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
-		EXCEPTION WHEN insufficient_privilege THEN
-			RAISE WARNING 'what is written to table % itself is not recorded', missing.relation
-				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
-		END;
-	END LOOP;
-	-- a tracked table that became part of one that isn't
-	FOR missing IN
-		SELECT DISTINCT i.inhrelid::regclass AS relation, i.inhparent::regclass AS parent,
-		       k.arguments[1] AS program, k.arguments[2] AS source
-		  FROM pg_event_trigger_ddl_commands() c
-		 CROSS JOIN LATERAL loyalty.descendants(c.objid) d
-		  JOIN pg_inherits i ON i.inhrelid = d
-		  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
-		 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(t.tgargs) AS arguments) k
+	FOR touched IN
+		SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c
 		 WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table'
-		   AND NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname)
-		 ORDER BY 1, 2
 	LOOP
-		RAISE WARNING 'statements on table % are not recorded by the loyalty program "%", which tracks % only',
-			missing.parent, missing.program, missing.relation
-			USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
-			                    missing.program, missing.parent, missing.source, missing.program);
+		-- most tables have nothing to do with any other
+		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = touched)
+		          AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = touched);
+		FOR missing IN
+			WITH RECURSIVE above (ancestor) AS (
+				SELECT touched
+				UNION
+				SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor),
+			tracked AS MATERIALIZED (
+				SELECT DISTINCT loyalty.trigger_arguments(t.tgargs) AS arguments
+				  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
+				   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)),
+			wanted AS MATERIALIZED (
+				SELECT arguments[1]::name AS program, arguments[2] AS source, arguments[3] AS part, event,
+				       loyalty.trigger_name(event, arguments[1], arguments[2], arguments[3]) AS trigger
+				  FROM tracked CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event))
+			SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.source, w.part
+			  FROM wanted w
+			 CROSS JOIN loyalty.descendants(touched) d
+			  JOIN pg_class c ON c.oid = d
+			 WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = d AND t.tgname = w.trigger)
+			 ORDER BY 1, w.event
+		LOOP
+			IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
+				IF missing.event = 'insert' THEN
+					RAISE WARNING 'what is written to the % table % is not recorded',
+						CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
+				END IF;
+				CONTINUE;
+			END IF;
+			BEGIN
+				EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
+			EXCEPTION WHEN insufficient_privilege THEN
+				RAISE WARNING 'what is written to table % itself is not recorded', missing.relation
+					USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
+			END;
+		END LOOP;
+		-- a tracked table that became part of one that isn't
+		FOR missing IN
+			SELECT DISTINCT i.inhrelid::regclass AS relation, i.inhparent::regclass AS parent,
+			       k.arguments[1] AS program, k.arguments[2] AS source
+			  FROM loyalty.descendants(touched) d
+			  JOIN pg_inherits i ON i.inhrelid = d
+			  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
+			 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(t.tgargs) AS arguments) k
+			 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname)
+			 ORDER BY 1, 2
+		LOOP
+			RAISE WARNING 'statements on table % are not recorded by the loyalty program "%", which tracks % only',
+				missing.parent, missing.program, missing.relation
+				USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
+				                    missing.program, missing.parent, missing.source, missing.program);
+		END LOOP;
 	END LOOP;
 END
 $$;
