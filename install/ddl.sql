@@ -5,6 +5,9 @@ CREATE FUNCTION loyalty.descendants(relation regclass)
 RETURNS SETOF regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off	-- most tables have few descendants or none, and the
+SET enable_mergejoin = off	-- planner can't know which
+SET enable_seqscan = off
 AS $$
 	WITH RECURSIVE tree AS (
 		SELECT relation::oid AS relid
@@ -147,13 +150,16 @@ BEGIN
 		END LOOP;
 		-- a tracked table that became part of one that isn't
 		FOR missing IN
-			SELECT DISTINCT i.inhrelid::regclass AS relation, i.inhparent::regclass AS parent,
+			WITH unseen AS MATERIALIZED (
+				SELECT i.inhrelid, i.inhparent, t.tgargs
+				  FROM loyalty.descendants(touched) d
+				  JOIN pg_inherits i ON i.inhrelid = d
+				  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
+				 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname))
+			SELECT DISTINCT u.inhrelid::regclass AS relation, u.inhparent::regclass AS parent,
 			       k.arguments[1] AS program, k.arguments[2] AS source
-			  FROM loyalty.descendants(touched) d
-			  JOIN pg_inherits i ON i.inhrelid = d
-			  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
-			 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(t.tgargs) AS arguments) k
-			 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname)
+			  FROM unseen u
+			 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(u.tgargs) AS arguments) k
 			 ORDER BY 1, 2
 		LOOP
 			RAISE WARNING 'statements on table % are not recorded by the loyalty program "%", which tracks % only',
