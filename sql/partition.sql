@@ -156,7 +156,7 @@ DROP TABLE t_part.of_two;
 SELECT loyalty.track_orders('club', 't_part.parent2', customer => 'customer_id', at => 'at', amount => 'total');
 INSERT INTO t_part.parent2 VALUES (2001, 3, DEFAULT, 6000);
 CREATE TABLE t_part.whole (LIKE t_part.parent2) PARTITION BY LIST (order_id);
--- (before 15, PostgreSQL refuses to attach a table with triggers of this kind)
+-- (13 refuses to attach a table with triggers of this kind)
 SELECT current_setting('server_version_num')::int >= 150000 AS attaches \gset
 SET client_min_messages = error;
 \if :attaches
