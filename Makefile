@@ -2,9 +2,10 @@
 EXTENSION = loyalty
 MODULE_big = loyalty
 OBJS = src/accrual.o src/append_only.o src/columns.o src/current.o \
-	src/expression.o src/journal.o src/layout.o src/module.o src/order.o \
+	src/expression.o src/layout.o src/module.o src/order.o \
 	src/owner.o src/post.o src/program.o src/reconcile.o src/record.o \
-	src/recorder.o src/tenure.o src/terms.o src/verify.o
+	src/recorder.o src/store/journal.o src/store/writer.o src/tenure.o \
+	src/terms.o src/verify.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
@@ -20,7 +21,7 @@ REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty
 EXTRA_CLEAN = install/loyalty--1.0.sql tmp_check output_iso
 
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/store
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 
 PG_CONFIG ?= pg_config
@@ -28,7 +29,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS need not track headers; ours are few.
-$(OBJS): $(wildcard $(srcdir)/src/*.h)
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 
 install/loyalty--1.0.sql: $(SQL_PARTS)
 	cat $^ > $@
