@@ -3,7 +3,7 @@ EXTENSION = loyalty
 MODULE_big = loyalty
 OBJS = src/accrual.o src/append_only.o src/columns.o src/current.o \
 	src/expression.o src/layout.o src/module.o src/order.o \
-	src/owner.o src/post.o src/program.o src/reconcile.o src/record.o \
+	src/owner.o src/post.o src/program.o src/protect.o src/reconcile.o src/record.o \
 	src/recorder.o src/store/journal.o src/store/writer.o src/tenure.o \
 	src/terms.o src/verify.o
 

@@ -286,9 +286,21 @@ BEGIN
 		points_earned numeric NOT NULL DEFAULT 0,
 		points numeric NOT NULL DEFAULT 0,
 		first_order_at timestamptz,
-		last_order_at timestamptz
+		last_order_at timestamptz,
+		last_recorded_at timestamptz
 	) WITH (fillfactor = 80);
 	COMMENT ON TABLE %1$I.account IS 'posted totals of each customer: the fold of the ledger';
+	COMMENT ON COLUMN %1$I.account.last_recorded_at IS 'when the newest of the posted entries was recorded';
+	CREATE TABLE %1$I.set_aside (
+		customer %2$s PRIMARY KEY,
+		source int,
+		order_key text COLLATE "C",
+		revision int,
+		sqlstate text NOT NULL,
+		error text NOT NULL,
+		since timestamptz NOT NULL DEFAULT now()
+	);
+	COMMENT ON TABLE %1$I.set_aside IS 'customers with entries that could not be posted: the first of them and why; written by posting';
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.journal
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger
@@ -341,15 +353,18 @@ BEGIN
 
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.currency, e.rate, e.entry, e.joined_at, (e.accrual).*
-	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry, c.joined_at,
+	       e.amount, e.base, e.currency, e.rate, e.entries + (e.accrual).number AS entry, e.joined_at,
+	       (e.accrual).tier, (e.accrual).multiplier, (e.accrual).points, (e.accrual).orders_change, (e.accrual).amount_change,
+	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
+	       (e.accrual).first_order_at, (e.accrual).last_order_at
+	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries, c.joined_at,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, c.joined_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
 	                                               WHERE l.customer %7$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
-	                              j.at, j.source, j.order_key, j.counted, j.amount, j.base) OVER posting AS accrual
+	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
 	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
 	                  FROM %1$I.journal r
@@ -357,7 +372,8 @@ BEGIN
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
 	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
 	          LEFT JOIN %1$I.customer c ON c.customer %7$s j.customer
-	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e;
+	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
+	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
 	CREATE VIEW %1$I.entries AS

@@ -33,7 +33,7 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,
+	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
 	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	IF FOUND THEN
@@ -88,6 +88,22 @@ BEGIN
 		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
 		 GROUP BY e.source
 		$sql$, program);
+
+	-- entries that the fold leaves out, and those that posting could not write
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entry does not count'::text, j.customer::text, j.order_key::text,
+		       format('revision %%s: %%s', j.revision,
+		              coalesce((SELECT a.error FROM %1$I.set_aside a
+		                         WHERE a.customer %2$s j.customer AND a.order_key = j.order_key AND a.revision = j.revision),
+		                       'it overflows, or an earlier entry of its order is missing'))
+		  FROM %1$I.journal j
+		 WHERE NOT EXISTS (SELECT FROM %1$I.unposted u
+		                    WHERE u.customer %2$s j.customer AND u.source = j.source
+		                      AND u.order_key = j.order_key AND u.revision = j.revision)
+		UNION ALL
+		SELECT 'entries of a customer cannot be posted', customer::text, NULL, error
+		  FROM %1$I.set_aside WHERE order_key IS NULL
+		$sql$, program, eq);
 
 	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
 	LOOP

@@ -18,6 +18,20 @@
 #include "utils/numeric.h"
 #include "utils/rel.h"
 
+/* Built-in casts were named after their C functions before 14. */
+#if PG_VERSION_NUM < 140000
+#define F_NUMERIC_INT4 F_INT4_NUMERIC
+#define F_NUMERIC_INT8 F_INT8_NUMERIC
+#define F_INT8_INT4 F_INT48
+#endif
+
+/* Indexes other than btree can have comparisons from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define loyalty_comparison_meanings(opno) get_op_index_interpretation(opno)
+#else
+#define loyalty_comparison_meanings(opno) get_op_btree_interpretation(opno)
+#endif
+
 /* raw_parser() takes a mode from 14 on. */
 #if PG_VERSION_NUM >= 140000
 #define loyalty_raw_parser(text) raw_parser((text), RAW_PARSE_DEFAULT)

@@ -391,6 +391,69 @@ user_function_walker(Node *node, void *context)
 	return expression_tree_walker(node, user_function_walker, context);
 }
 
+/* Is an operator a comparison of built-in types, as btree and hash know them? */
+static bool
+is_comparison(Oid opno)
+{
+	List	   *meanings;
+
+	if (opno >= FirstNormalObjectId)
+		return false;
+	meanings = loyalty_comparison_meanings(opno);
+	list_free_deep(meanings);
+	return meanings != NIL;
+}
+
+/*
+ * May an expression raise an error?  Comparisons, logic, constants and casts that
+ * widen an integer do not; of anything else, nothing is known.
+ */
+static bool
+may_raise_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_List:
+		case T_Var:
+		case T_Const:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			if (!is_comparison(((OpExpr *) node)->opno))
+				return true;
+			break;
+		case T_ScalarArrayOpExpr:
+			if (!is_comparison(((ScalarArrayOpExpr *) node)->opno))
+				return true;
+			break;
+		case T_FuncExpr:
+			switch (((FuncExpr *) node)->funcid)
+			{
+				case F_NUMERIC_INT4:
+				case F_NUMERIC_INT8:
+				case F_INT8_INT4:
+					break;
+				default:
+					return true;
+			}
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, may_raise_walker, context);
+}
+
 /*
  * The columns of the row that a canonical text names, by number (offset as in
  * pull_varattnos()).
@@ -437,6 +500,7 @@ expression_compile(const char *text, ExpressionScope scope, Oid type,
 	else
 		ChangeVarNodes(expr, 1, INNER_VAR, 0);
 	result.planned = expression_planner((Expr *) expr);
+	result.may_raise = may_raise_walker((Node *) result.planned, NULL);
 	result.state = ExecInitExpr(result.planned, NULL);
 	settings_end(nest);
 	result.in_use = InvalidLocalTransactionId;

@@ -154,7 +154,7 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "source", "terms", "terms_rule",
-	"terms_tier", "rate", "journal", "ledger", "metrics", "purchase"};
+	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

@@ -32,6 +32,7 @@
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
+#include "protect.h"
 #include "tenure.h"
 #include "terms.h"
 
@@ -264,14 +265,56 @@ terms_find(Oid program, int32 id)
 	return terms;
 }
 
-/* Tell which condition an error is of. */
-static void
-tier_error_context(void *arg)
+/* A condition that is evaluated, for protect(). */
+typedef struct Condition
 {
-	Tier	  **tier = (Tier **) arg;
+	Tier	   *tier;
+	ExprContext *econtext;
+	bool		holds;
+} Condition;
 
-	if (*tier != NULL)
-		errcontext("condition of the loyalty tier \"%s\"", (*tier)->name);
+static void
+evaluate_condition(void *arg)
+{
+	Condition  *condition = (Condition *) arg;
+	bool		isnull;
+	Datum		value = expression_evaluate(&condition->tier->qualifies, condition->econtext,
+											&isnull);
+
+	condition->holds = !isnull && DatumGetBool(value);
+}
+
+/*
+ * Does the condition of a tier hold?  One that raises an error for a member does
+ * not hold for that member: it must not stop posting, or reads of others.  The
+ * log has it once per session, and verify() tells of it.
+ */
+static bool
+tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
+{
+	Condition	condition = {.tier = tier,.econtext = econtext};
+	LocalTransactionId in_use = tier->qualifies.in_use;
+	ErrorData  *error;
+
+	ResetExprContext(econtext);
+	if (!tier->qualifies.may_raise)
+	{
+		evaluate_condition(&condition);
+		return condition.holds;
+	}
+	error = protect(evaluate_condition, &condition);
+	if (error == NULL)
+		return condition.holds;
+	tier->qualifies.in_use = in_use;
+	if (!tier->told)
+		ereport(LOG,
+				(errcode(error->sqlerrcode),
+				 errmsg("the condition of tier \"%s\" of loyalty program \"%s\" failed and does not hold: %s",
+						tier->name, get_namespace_name(get_rel_namespace(terms->program)),
+						error->message)));
+	tier->told = true;
+	FreeErrorData(error);
+	return false;
 }
 
 /*
@@ -285,8 +328,6 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	Tier	   *found = NULL;
 	ListCell   *lc;
 	OwnerScope	scope;
-	Tier	   *current = NULL;
-	ErrorContextCallback callback = {.callback = tier_error_context,.arg = &current};
 
 	if (terms->tiers == NIL)
 		return NULL;
@@ -313,22 +354,16 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	ExecStoreVirtualTuple(slot);
 
 	owner_enter(&scope, terms->owner, terms->needs_settings, terms->time_zone);
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
 	foreach(lc, terms->tiers)
 	{
 		Tier	   *tier = (Tier *) lfirst(lc);
-		bool		isnull;
 
-		current = tier;
-		ResetExprContext(econtext);
-		if (DatumGetBool(expression_evaluate(&tier->qualifies, econtext, &isnull)) && !isnull)
+		if (tier_qualifies(terms, tier, econtext))
 		{
 			found = tier;
 			break;
 		}
 	}
-	error_context_stack = callback.previous;
 	owner_leave(&scope);
 	if (terms->user_functions)
 	{
