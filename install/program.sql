@@ -306,17 +306,17 @@ BEGIN
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.earning_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.program
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_program();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_program');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.earning_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
@@ -330,11 +330,23 @@ BEGIN
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	$sql$, name, key_type);
 
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
@@ -461,19 +473,31 @@ $$;
 COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
 'create a loyalty program: a schema of that name, for the customers of a table';
 
--- Relations that hold, or held, triggers of a source, with those triggers.
+-- Triggers of a source: on the tables that the program says it tracks, with their
+-- partitions and children, and on what may have been a part of these, since it
+-- belongs to the owner of one, or of the program.  Anybody can make triggers of
+-- these names on tables of his own, which prove nothing and are left alone.
 CREATE FUNCTION loyalty.source_triggers(program name, source int)
 RETURNS TABLE (relation regclass, trigger name, enabled "char")
-LANGUAGE sql STABLE
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
+	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, source, false) r),
+	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
+	party AS MATERIALIZED (
+		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
+		UNION
+		SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = program)
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
+	  JOIN pg_class c ON c.oid = t.tgrelid
 	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
 	 WHERE t.tgfoid IN ('loyalty.record'::regproc, 'loyalty.columns'::regproc)
 	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || '\x00'::bytea
 	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
 	                 = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END
+	   AND (t.tgrelid IN (SELECT part.relation FROM part)
+	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;
 COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source, or of all sources of a program';
 
@@ -489,9 +513,10 @@ DECLARE
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF NOT coalesce(force, false) THEN
-		EXECUTE format('SELECT count(*), count(DISTINCT customer)
-		                  FROM (SELECT customer FROM %1$I.ledger UNION ALL SELECT customer FROM %1$I.journal) e', program)
-		   INTO entries, customers;
+		SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
+		  FROM loyalty.as_owner(program, format('SELECT count(*), count(DISTINCT customer)
+		                                           FROM (SELECT customer FROM %1$I.ledger
+		                                                 UNION ALL SELECT customer FROM %1$I.journal) e', program)) r;
 		RAISE EXCEPTION 'program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);

@@ -161,4 +161,13 @@ loyalty_close_result_relation(EState *estate, ResultRelInfo *target)
 #endif
 }
 
+/* Multiranges came in 14. */
+#if PG_VERSION_NUM >= 140000
+#define loyalty_is_multirange(typtype) ((typtype) == TYPTYPE_MULTIRANGE)
+#define loyalty_multirange_range(type) get_multirange_range(type)
+#else
+#define loyalty_is_multirange(typtype) false
+#define loyalty_multirange_range(type) InvalidOid
+#endif
+
 #endif							/* LOYALTY_COMPAT_H */

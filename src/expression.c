@@ -13,7 +13,6 @@
 
 #include "access/relation.h"
 #include "access/sysattr.h"
-#include "access/transam.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -44,6 +43,7 @@
 #include "compat.h"
 #include "expression.h"
 #include "owner.h"
+#include "trust.h"
 
 #define PREFIX "SELECT "
 
@@ -305,6 +305,16 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 						format_type_be(type), format_type_be(source_type)),
 				 parser_errposition(pstate, exprLocation(expr))));
 	assign_expr_collations(pstate, coerced);
+	/* Stored text has the cast that it needs: a column has got another type. */
+	if (canonical == NULL && OidIsValid(type) && type != TEXTOID && source_type != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s is of type %s now, not %s", what,
+						format_type_be(source_type), format_type_be(type)),
+				 errhint("A column has got another type: stop tracking the table with loyalty.untrack() and track it again.")));
+	trust_check(coerced);
+	if (type == TEXTOID)
+		trust_check_key_type(source_type, what);
 	if (type == TEXTOID && settings_walker(coerced, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -375,22 +385,6 @@ expression_canonical(const char *text, ExpressionScope scope, Oid type,
 	return canonical;
 }
 
-static bool
-is_user_function(Oid funcid, void *context)
-{
-	return funcid >= FirstNormalObjectId;
-}
-
-static bool
-user_function_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, is_user_function, context))
-		return true;
-	return expression_tree_walker(node, user_function_walker, context);
-}
-
 /* Is an operator a comparison of built-in types, as btree and hash know them? */
 static bool
 is_comparison(Oid opno)
@@ -459,16 +453,26 @@ may_raise_walker(Node *node, void *context)
  * pull_varattnos()).
  */
 static Bitmapset *
-expression_columns(const char *text, ExpressionScope scope)
+expression_columns(const char *text, ExpressionScope scope, Oid type, const char *what)
 {
 	Oid			natural_type;
 	Bitmapset  *attnums = NULL;
 	int			nest = settings_begin(scope.time_zone);
-	Node	   *expr = parse_internal(text, scope, InvalidOid, "an expression", NULL, &natural_type);
+	Node	   *expr = parse_internal(text, scope, type, what, NULL, &natural_type);
 
 	settings_end(nest);
 	pull_varattnos(expr, 1, &attnums);
 	return attnums;
+}
+
+/*
+ * An error unless a canonical text can be put into a query: it is a value of the
+ * type, and calls nothing that the current user must not run.
+ */
+void
+expression_check(const char *text, ExpressionScope scope, Oid type, const char *what)
+{
+	bms_free(expression_columns(text, scope, type, what));
 }
 
 /*
@@ -493,8 +497,9 @@ expression_compile(const char *text, ExpressionScope scope, Oid type,
 		relation_close(row, NoLock);
 	}
 #endif
-	result.user_functions = user_function_walker(expr, NULL);
-	result.needs_settings = result.user_functions || contain_mutable_functions(expr);
+	trust_check(expr);
+	result.user_functions = trust_runs_user_code(expr);
+	result.needs_settings = trust_depends_on_settings(expr);
 	if (OidIsValid(scope.row))
 		ChangeVarNodes(expr, 2, INNER_VAR, 0);
 	else
@@ -545,6 +550,8 @@ relation_argument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
+	if (OidIsValid(relid))
+		trust_check_read(relid);
 	return relid;
 }
 
@@ -586,9 +593,11 @@ PG_FUNCTION_INFO_V1(loyalty_expression_columns);
 
 /*
  * expression_columns(expression text, row regclass, facts regclass,
- *                    row_name text, line regclass, program name) returns int[]
+ *                    row_name text, line regclass, program name, type regtype)
+ *		returns int[]
  *
- * The columns of the row that a canonical expression uses, by number.
+ * The columns of the row that a canonical expression uses, by number; an error
+ * unless it may run with the rights of the current user.
  */
 Datum
 loyalty_expression_columns(PG_FUNCTION_ARGS)
@@ -598,14 +607,15 @@ loyalty_expression_columns(PG_FUNCTION_ARGS)
 	int			column = -1;
 	ArrayBuildState *state = initArrayResult(INT4OID, CurrentMemoryContext, false);
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(5))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(5) || PG_ARGISNULL(6))
 		PG_RETURN_NULL();
 	scope.row = relation_argument(fcinfo, 1);
 	scope.facts = relation_argument(fcinfo, 2);
 	scope.row_name = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	scope.line = relation_argument(fcinfo, 4);
 	scope.program = NameStr(*PG_GETARG_NAME(5));
-	columns = expression_columns(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope);
+	columns = expression_columns(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope,
+								 PG_GETARG_OID(6), "an expression of the program");
 	while ((column = bms_next_member(columns, column)) >= 0)
 		state = accumArrayResult(state, Int32GetDatum(column + FirstLowInvalidHeapAttributeNumber),
 								 false, INT4OID, CurrentMemoryContext);

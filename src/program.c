@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
@@ -38,6 +39,7 @@
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
+#include "trust.h"
 
 /*
  * Entries that are kept.  More are only there for a session that writes to so
@@ -182,6 +184,9 @@ uses_row(const char *text)
 	return false;
 }
 
+static void check_line_rule(TrackedTable *table, const char *points,
+							const char *applies_when);
+
 static void
 load_rules(TrackedTable *table, int32 terms)
 {
@@ -222,6 +227,7 @@ load_rules(TrackedTable *table, int32 terms)
 		/* Rules per line are evaluated by current_orders() alone. */
 		if (strcmp(result_text(i, 4), "line") == 0)
 		{
+			check_line_rule(table, result_text(i, 2), result_text(i, 3));
 			appendStringInfo(&lines, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
 							 lines.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
 			continue;
@@ -406,6 +412,52 @@ rows_are_hidden(TrackedTable *table)
 	return hidden;
 }
 
+/* May a part of an order be read by query, as the owner, who is the current user? */
+static void
+check_part(TrackedTable *table, OrderPart *part, const char *row_name)
+{
+	ExpressionScope scope = {.row = part->relid,.row_name = row_name,
+	.program = table->program,.time_zone = table->time_zone};
+
+	trust_check_table(part->relid);
+	expression_check(part->order_key_text, scope, TEXTOID, "the order key");
+	if (part->amount_text != NULL)
+		expression_check(part->amount_text, scope, NUMERICOID, "the amount");
+	expression_check(part->counts_when_text, scope, BOOLOID, "counts_when");
+}
+
+/* The same for all that is not compiled, but becomes part of queries. */
+static void
+check_queries(TrackedTable *table)
+{
+	ListCell   *lc;
+	ExpressionScope scope = {.row = table->relid,.root = table->root,
+	.program = table->program,.time_zone = table->time_zone};
+
+	trust_check_table(table->relid);
+	if (table->currency_text != NULL)
+		expression_check(table->currency_text, scope, TEXTOID, "the currency");
+	if (table->lines != NULL)
+		check_part(table, table->lines, "line");
+	foreach(lc, table->refunds)
+		check_part(table, (OrderPart *) lfirst(lc), "refund");
+}
+
+/* A rule per line, which is never compiled. */
+static void
+check_line_rule(TrackedTable *table, const char *points, const char *applies_when)
+{
+	ExpressionScope scope = {.row = table->relid,.root = table->root,
+		.facts = table->purchase,.program = table->program,
+	.time_zone = table->time_zone};
+
+	if (table->lines == NULL)
+		return;
+	scope.line = table->lines->relid;
+	expression_check(points, scope, NUMERICOID, "the points of an earning rule");
+	expression_check(applies_when, scope, BOOLOID, "applies_when of an earning rule");
+}
+
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
 load_table(Oid relid, const char *program, int32 source, const char *part)
@@ -460,6 +512,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	MemoryContextSwitchTo(old);
 	relation_close(index, NoLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+	/* Comparing customers, and reading them from text, may run code of users. */
+	table->needs_settings = table->customer_type >= FirstNormalObjectId;
 	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
 	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
 	relation_close(rel, NoLock);
@@ -526,6 +580,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 				table->stranger = true;
 			if (program_more_than_row(table) && rows_are_hidden(table))
 				table->stranger = true;
+			check_queries(table);
 			table->customer = compile(table, table->customer_text, InvalidOid,
 										  table->customer_type, "the customer");
 			table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,

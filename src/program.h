@@ -11,6 +11,14 @@
 #include "expression.h"
 #include "journal.h"
 
+/*
+ * Marks the messages of the files that include this: they say nothing of the
+ * rules, and are shown to whoever inserts an order (see record.c).  Those about
+ * expressions, of expression.c and trust.c, are not.
+ */
+#undef TEXTDOMAIN
+#define TEXTDOMAIN "loyalty"
+
 /* One earning rule of one version of the terms. */
 typedef struct Rule
 {

@@ -126,6 +126,37 @@ terms_value(const char *schema, int row, int column)
 	return value;
 }
 
+/*
+ * Tiers tell something of a program: only to who may read one of its views, or
+ * owns it.
+ */
+static void
+check_reader(Oid schema, Oid owner)
+{
+	static const char *const views[] = {"members", "entries", "standing", "unposted"};
+
+	if (has_privs_of_role(GetUserId(), owner))
+		return;
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		Oid			view = get_relname_relid(views[i], schema);
+
+		if (OidIsValid(view) &&
+			pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for loyalty program \"%s\"",
+					get_namespace_name(schema))));
+}
+
+void
+terms_check_reader(Terms *terms)
+{
+	check_reader(get_rel_namespace(terms->program), terms->owner);
+}
+
 /* Read and compile one version of the terms. */
 static Terms *
 load_terms(Oid program, int32 id)
@@ -155,6 +186,7 @@ load_terms(Oid program, int32 id)
 	expression_scope.facts = program_relation(schema_oid, "metrics");
 	terms->metrics_relid = expression_scope.facts;
 	terms->owner = layout_check_owner(schema_oid);
+	check_reader(schema_oid, terms->owner);
 	rel = relation_open(expression_scope.facts, AccessShareLock);
 	layout_check_metrics(rel);
 	relation_close(rel, NoLock);
@@ -371,32 +403,6 @@ terms_tier(Terms *terms, const Metrics *metrics)
 		FreeExprContext(econtext, true);
 	}
 	return found;
-}
-
-/*
- * Tiers tell something of a program: only to who may read one of its views, or
- * owns it.
- */
-void
-terms_check_reader(Terms *terms)
-{
-	static const char *const views[] = {"members", "entries", "standing", "unposted"};
-	Oid			schema = get_rel_namespace(terms->program);
-
-	if (has_privs_of_role(GetUserId(), terms->owner))
-		return;
-	for (int i = 0; i < lengthof(views); i++)
-	{
-		Oid			view = get_relname_relid(views[i], schema);
-
-		if (OidIsValid(view) &&
-			pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-			return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for loyalty program \"%s\"",
-					get_namespace_name(schema))));
 }
 
 PG_FUNCTION_INFO_V1(loyalty_tier_for);
