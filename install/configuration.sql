@@ -237,6 +237,34 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.used_columns(name, int) IS 'columns of tracked tables that the expressions of a source use';
 
+-- The owner of a type makes casts and checks for it, which run as the program's owner
+-- whenever customers are compared, shown or read.
+CREATE FUNCTION loyalty.require_key_type(type regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN
+		WITH RECURSIVE base AS (
+			SELECT b.oid, b.typowner, b.typbasetype FROM pg_type b WHERE b.oid = type
+			UNION ALL
+			SELECT b.oid, b.typowner, b.typbasetype FROM base d JOIN pg_type b ON b.oid = d.typbasetype)
+		SELECT base.oid::regtype AS name, base.typowner AS owner FROM base
+	LOOP
+		IF NOT pg_has_role(t.owner, current_user, 'USAGE') THEN
+			RAISE EXCEPTION 'the type % of the customer key belongs to role "%"', t.name, pg_get_userbyid(t.owner)
+				USING ERRCODE = 'insufficient_privilege',
+				      HINT = format('Its casts and checks run with the rights of the program''s owner, %I: they must belong to this role or to a superuser.', current_user);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_key_type(regtype) IS
+'an error unless a type, and what it is a domain of, belongs to the current user or a superuser';
+
 -- verify() puts all these texts into queries, so each is looked at before.
 CREATE FUNCTION loyalty.check_code(program name)
 RETURNS void
@@ -247,6 +275,8 @@ BEGIN
 	IF to_regclass(format('%I.terms_tier', program)) IS NULL OR to_regclass(format('%I.part', program)) IS NULL THEN
 		RETURN;		-- verify() tells of what is missing
 	END IF;
+	PERFORM loyalty.require_key_type(a.atttypid) FROM pg_attribute a
+	  WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	PERFORM count(*) FROM loyalty.active_sources(program) s CROSS JOIN LATERAL loyalty.used_columns(program, s) u;
 	EXECUTE format('SELECT count(loyalty.expression_columns(t.qualifies, NULL, $2, ''new'', NULL, $1, ''boolean''))
 	                  FROM %I.terms_tier t', program) USING program, format('%I.metrics', program)::regclass;
@@ -296,6 +326,7 @@ BEGIN
 		SELECT string_agg(quote_literal(n), ', ') INTO stored FROM unnest(h.stored) n;
 		-- the owner, who may write rules, need not have this right on the order table
 		BEGIN
+			PERFORM loyalty.require_triggers(program, source, h.relation);
 			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
 			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored);
 		EXCEPTION WHEN insufficient_privilege THEN

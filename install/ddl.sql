@@ -88,6 +88,8 @@ DECLARE
 	renamed text;
 	touched oid;
 	missing record;
+	-- not by its name, which takes the right to use the schema
+	recorder oid := (SELECT p.oid FROM pg_proc p WHERE p.proname = 'record' AND p.pronamespace = to_regnamespace('loyalty'));
 BEGIN
 	IF to_regnamespace('loyalty') IS NULL THEN
 		RAISE EXCEPTION 'the schema of the extension loyalty can''t be renamed' USING ERRCODE = 'feature_not_supported';
@@ -116,6 +118,17 @@ BEGIN
 		-- most tables have nothing to do with any other
 		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = touched)
 		          AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = touched);
+		CONTINUE WHEN NOT EXISTS (
+			WITH RECURSIVE above (relid) AS (
+				SELECT touched
+				UNION
+				SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.relid),
+			below (relid) AS (
+				SELECT touched
+				UNION
+				SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.relid)
+			SELECT FROM (SELECT relid FROM above UNION ALL SELECT relid FROM below) r
+			  JOIN pg_trigger t ON t.tgrelid = r.relid AND t.tgfoid = recorder);
 		-- whatever goes wrong, DDL of others goes on
 		BEGIN
 			FOR missing IN

@@ -117,6 +117,13 @@ BEGIN
 			USING ERRCODE = 'invalid_table_definition',
 			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
 	END IF;
+	-- the views of the program read the table with the rights of its owner
+	IF NOT has_table_privilege(customers, 'SELECT') AND NOT has_any_column_privilege(customers, 'SELECT') THEN
+		RAISE EXCEPTION 'permission denied for table %', customers
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Grant SELECT on the table to the role "%s".', current_user);
+	END IF;
+	PERFORM loyalty.require_key_type(key_oid);
 	eq := loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
@@ -532,7 +539,170 @@ ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = war
 COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
 'delete a program with all its points; refuses without force';
 
--- All of a program belongs to one role: its expressions run as that role.
+-- What a command says of an object, with the names of a program's schema unqualified.
+-- Every name in the command must be qualified: that schema is its owner's.
+CREATE FUNCTION loyalty.definition(command text, program name)
+RETURNS text
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	path text := format('pg_catalog, %I, pg_temp', program);
+	result text;
+BEGIN
+	PERFORM set_config('search_path', path, true);
+	EXECUTE command INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION loyalty.definition(text, name) IS
+'run a command that deparses an object, with the names of a program''s schema unqualified';
+
+-- All in the schema of a program by which it could do anything, as if its name was
+-- another.  Plain columns, keys and indexes that users added can't do anything.
+CREATE FUNCTION loyalty.shape(program name, called name)
+RETURNS TABLE (kind text, name text, definition text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH ns AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = program),
+	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind <> 'i'),
+	part AS (
+		SELECT i.type AS kind, coalesce(i.name, substr(i.identity, length(quote_ident(program)) + 2)) AS name,
+		       CASE d.classid
+		       WHEN 'pg_proc'::regclass THEN format('SELECT pg_catalog.pg_get_functiondef(%s::pg_catalog.oid)', d.objid)
+		       WHEN 'pg_class'::regclass THEN
+		            (SELECT CASE WHEN r.relname = 'customer' THEN NULL
+		                    ELSE format('SELECT pg_catalog.concat(pg_catalog.pg_get_viewdef(%1$s::pg_catalog.oid), (SELECT c.reloptions FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %1$s::pg_catalog.oid))', d.objid) END
+		               FROM rel r WHERE r.oid = d.objid AND r.relkind = 'v')
+		       END AS command
+		  FROM ns JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = ns.oid
+		 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
+		 WHERE i.type IS NOT NULL AND i.type NOT IN ('index', 'toast table')
+		UNION ALL
+		SELECT 'column', format('%s.%s', r.relname, a.attname),
+		       format('SELECT pg_catalog.concat_ws('' '', pg_catalog.format_type(%1$s, %2$s), %3$L::pg_catalog.text, %4$L::pg_catalog.text, '
+		              '(SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d WHERE d.adrelid OPERATOR(pg_catalog.=) %5$s::pg_catalog.oid AND d.adnum OPERATOR(pg_catalog.=) %6$s))',
+		              a.atttypid, a.atttypmod, a.attidentity, a.attgenerated, r.oid, a.attnum)
+		  FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid
+		 WHERE r.relkind IN ('r', 'p', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+		   AND (a.atthasdef OR a.attidentity <> '' OR a.atttypid >= 16384)
+		UNION ALL
+		SELECT 'constraint', format('%s.%s', r.relname, c.conname), format('SELECT pg_catalog.pg_get_constraintdef(%s::pg_catalog.oid)', c.oid)
+		  FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid WHERE c.contype NOT IN ('p', 'u', 'n')
+		UNION ALL
+		SELECT 'index', format('%s.%s', r.relname, x.indexrelid::regclass), format('SELECT pg_catalog.pg_get_indexdef(%s::pg_catalog.oid)', x.indexrelid)
+		  FROM rel r JOIN pg_index x ON x.indrelid = r.oid WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+		UNION ALL
+		SELECT 'trigger', format('%s.%s', r.relname, t.tgname), format('SELECT pg_catalog.pg_get_triggerdef(%s::pg_catalog.oid, true)', t.oid)
+		  FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid WHERE NOT t.tgisinternal
+		UNION ALL
+		SELECT 'rule', format('%s.%s', r.relname, w.rulename), format('SELECT pg_catalog.pg_get_ruledef(%s::pg_catalog.oid)', w.oid)
+		  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid WHERE w.rulename <> '_RETURN'
+		UNION ALL
+		SELECT 'policy', format('%s.%s', r.relname, p.polname), NULL FROM rel r JOIN pg_policy p ON p.polrelid = r.oid
+		UNION ALL
+		SELECT 'child of', format('%s: %s', r.relname, i.inhrelid::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhparent = r.oid
+		UNION ALL
+		SELECT 'parent of', format('%s: %s', r.relname, i.inhparent::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhrelid = r.oid)
+	-- the name stands in arguments of triggers, and in the text of functions
+	SELECT p.kind, p.name,
+	       coalesce(replace(replace(replace(loyalty.definition(p.command, program),
+	                                        quote_literal(quote_ident(program) || '.program'), quote_literal(quote_ident(called) || '.program')),
+	                                quote_literal(program), quote_literal(called)),
+	                        quote_ident(program) || '.', quote_ident(called) || '.'), '')
+	  FROM part p
+$$;
+COMMENT ON FUNCTION loyalty.shape(name, name) IS
+'all in the schema of a program by which it could do anything, but for what is told of the customer table';
+
+-- What somebody put into the schema of a program: the difference to one that is
+-- made for the purpose, and taken back at once.  Runs as the owner.
+CREATE FUNCTION loyalty.strangers(program name)
+RETURNS SETOF text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	other name := format('loyalty_compare_%s', pg_backend_pid());
+	key name;
+	key_type text;
+	found_ones text[];
+BEGIN
+	EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
+	SELECT format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	BEGIN
+		EXECUTE format('CREATE SCHEMA %I', other || '_customers');
+		EXECUTE format('CREATE TABLE %I.customers (%I %s PRIMARY KEY)', other || '_customers', key, key_type);
+		PERFORM loyalty.create_program(other, format('%I.customers', other || '_customers')::regclass, key, time_zone => 'UTC');
+		SELECT array_agg(format('%s %s', d.kind, d.name) ORDER BY d.kind, d.name) INTO found_ones
+		  FROM (SELECT * FROM loyalty.shape(program, program) EXCEPT SELECT * FROM loyalty.shape(other, program)) d;
+		RAISE EXCEPTION USING ERRCODE = 'LY000', MESSAGE = 'take it back';
+	EXCEPTION WHEN SQLSTATE 'LY000' THEN
+		NULL;
+	END;
+	RETURN QUERY SELECT unnest(found_ones);
+END
+$$;
+COMMENT ON FUNCTION loyalty.strangers(name) IS
+'objects in the schema of a program that loyalty.create_program does not make, or not so';
+
+-- What an owner of a program could do by its customer view, or lets others do: a role
+-- that gets the program must be told.
+CREATE FUNCTION loyalty.loopholes(program name, owner oid)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH ns AS (SELECT n.oid, n.nspowner, n.nspacl FROM pg_namespace n WHERE n.nspname = program),
+	rel AS (SELECT c.oid, c.relname, c.relacl FROM pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind <> 'i'),
+	used AS (
+		SELECT d.refclassid, d.refobjid, p.proowner AS owner
+		  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+		  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
+		  JOIN pg_proc p ON p.oid = d.refobjid
+		 WHERE r.relname = 'customer'
+		UNION
+		SELECT d.refclassid, d.refobjid, p.proowner
+		  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+		  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_operator'::regclass
+		  JOIN pg_operator o ON o.oid = d.refobjid
+		  JOIN pg_proc p ON p.oid = o.oprcode
+		 WHERE r.relname = 'customer'),
+	acl AS (
+		SELECT r.relname, a.* FROM rel r CROSS JOIN LATERAL aclexplode(r.relacl) a
+		UNION ALL
+		SELECT r.relname, a.* FROM rel r JOIN pg_attribute t ON t.attrelid = r.oid CROSS JOIN LATERAL aclexplode(t.attacl) a
+		UNION ALL
+		SELECT NULL, a.* FROM ns CROSS JOIN LATERAL aclexplode(ns.nspacl) a)
+	SELECT format('%s used by view customer', pg_describe_object(u.refclassid, u.refobjid, 0))
+	  FROM used u
+	 WHERE NOT pg_has_role(u.owner, loopholes.owner, 'USAGE')
+	UNION ALL
+	SELECT format('table %s in view customer', d.refobjid::regclass)
+	  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+	  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+	 WHERE r.relname = 'customer' AND d.refobjid NOT IN (r.oid, (SELECT min(x.refobjid) FROM pg_depend x
+	                                                              WHERE x.classid = 'pg_rewrite'::regclass AND x.objid = w.oid
+	                                                                AND x.refclassid = 'pg_class'::regclass AND x.refobjid <> r.oid))
+	UNION ALL
+	SELECT DISTINCT format('right %s on %s of role %s', a.privilege_type, coalesce(a.relname::text, 'the schema'),
+	                       CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END)
+	  FROM acl a CROSS JOIN ns
+	 WHERE a.grantee NOT IN (ns.nspowner, loopholes.owner)
+	   AND NOT (a.privilege_type IN ('SELECT', 'USAGE')
+	            OR (a.relname IN ('earning_rule', 'tier', 'rate') AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE'))
+	            OR (a.relname = 'program' AND a.privilege_type = 'UPDATE')
+	            OR (a.relname = 'journal' AND a.privilege_type = 'DELETE'))
+$$;
+COMMENT ON FUNCTION loyalty.loopholes(name, oid) IS
+'by what else than the rules somebody could act with the rights of a role to which a program is given';
+
+-- All of a program belongs to one role: its expressions run as that role.  Nothing
+-- but what the extension made is handed over; and what it does, its rules, is read
+-- anew as that role, which refuses functions of the old owner.
 CREATE FUNCTION loyalty.change_owner(program name, owner regrole)
 RETURNS void
 LANGUAGE plpgsql
@@ -540,10 +710,28 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	command text;
+	strangers text[];
+	before text;
+	writers text;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace AND NOT has_function_privilege(owner, p.oid, 'EXECUTE')) THEN
+		RAISE EXCEPTION 'role "%" may not call the functions of loyalty', owner
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
+	END IF;
+	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
+	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
+	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r
+	        UNION ALL
+	        SELECT l FROM loyalty.loopholes(program, owner) l) x;
+	IF strangers IS NOT NULL THEN
+		RAISE EXCEPTION 'the schema of loyalty program "%" holds what is not of the program', program
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = array_to_string(strangers, E'\n'),
+			      HINT = format('It would act with the rights of the role %s. Drop it, revoke it, or move it to another schema.', owner);
 	END IF;
 	FOR command IN
 		SELECT format('ALTER %s %I.%I OWNER TO %s',
@@ -557,6 +745,20 @@ BEGIN
 	LOOP
 		EXECUTE command;
 	END LOOP;
+	-- now that the old owner can't change anything any more
+	IF before IS DISTINCT FROM (SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) FROM loyalty.shape(program, program) x) THEN
+		RAISE EXCEPTION 'the schema of loyalty program "%" was changed meanwhile', program
+			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
+	END IF;
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.check_code($1::name)', program::text);
+	SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END, ', ') INTO writers
+	  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN ('earning_rule', 'tier', 'rate', 'program')
+	   AND a.privilege_type <> 'SELECT' AND a.grantee <> owner::oid;
+	IF writers IS NOT NULL THEN
+		RAISE WARNING 'rules of loyalty program "%" can be written by: %', program, writers
+			USING DETAIL = format('They act with the rights of the role %s.', owner);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.change_owner(name, regrole) IS

@@ -15,7 +15,8 @@ BEGIN
 		SELECT d AS relation, e AS event
 		  FROM loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
 		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
-		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text, part))
+		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text, part)
+		                      AND g.tgfoid = 'loyalty.record'::regproc)
 	LOOP
 		EXECUTE loyalty.trigger_command(t.event, t.relation, program, source::text, part);
 		made := made + 1;
@@ -145,6 +146,7 @@ DECLARE
 BEGIN
 	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, source, true) ORDER BY 1
 	LOOP
+		PERFORM loyalty.require_triggers(program, source, rel);
 		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', rel);
 	END LOOP;
 END
@@ -562,14 +564,12 @@ BEGIN
 		LOOP
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
-		PERFORM loyalty.require_triggers(program, s.source, s.relation);
 		triggers_made := loyalty.create_triggers(program, s.source, s.relation);
 		PERFORM loyalty.hold_columns(program, s.source);
 		FOR p IN SELECT r[1]::oid::regclass AS relation, r[2] AS kind
 		           FROM loyalty.as_owner(program, format('SELECT p.relation::oid, p.kind FROM %I.part p
 		                                                   WHERE p.source = $1::int AND p.active', program), s.source::text) r
 		LOOP
-			PERFORM loyalty.require_triggers(program, s.source, p.relation);
 			triggers_made := triggers_made + loyalty.create_triggers(program, s.source, p.relation, p.kind);
 		END LOOP;
 		recorded := loyalty.record_table(program, s.source, false);

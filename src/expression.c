@@ -13,6 +13,7 @@
 
 #include "access/relation.h"
 #include "access/sysattr.h"
+#include "access/transam.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -287,6 +288,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	}
 
 	expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
+	trust_check_raw(expr);
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
 	refuse_walker(expr, pstate);
 
@@ -305,6 +307,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 						format_type_be(type), format_type_be(source_type)),
 				 parser_errposition(pstate, exprLocation(expr))));
 	assign_expr_collations(pstate, coerced);
+	trust_check(coerced);
 	/* Stored text has the cast that it needs: a column has got another type. */
 	if (canonical == NULL && OidIsValid(type) && type != TEXTOID && source_type != type)
 		ereport(ERROR,
@@ -312,7 +315,6 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 				 errmsg("%s is of type %s now, not %s", what,
 						format_type_be(source_type), format_type_be(type)),
 				 errhint("A column has got another type: stop tracking the table with loyalty.untrack() and track it again.")));
-	trust_check(coerced);
 	if (type == TEXTOID)
 		trust_check_key_type(source_type, what);
 	if (type == TEXTOID && settings_walker(coerced, NULL))
@@ -614,6 +616,10 @@ loyalty_expression_columns(PG_FUNCTION_ARGS)
 	scope.row_name = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	scope.line = relation_argument(fcinfo, 4);
 	scope.program = NameStr(*PG_GETARG_NAME(5));
+	if (OidIsValid(scope.row))
+		trust_check_table(scope.row);
+	if (OidIsValid(scope.line))
+		trust_check_table(scope.line);
 	columns = expression_columns(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope,
 								 PG_GETARG_OID(6), "an expression of the program");
 	while ((column = bms_next_member(columns, column)) >= 0)

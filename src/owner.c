@@ -79,6 +79,15 @@ settings_begin_writing(void)
 }
 
 /*
+ * Fix the time zone, too, within settings_begin() or owner_enter().
+ */
+void
+settings_time_zone(const char *time_zone)
+{
+	set("TimeZone", time_zone);
+}
+
+/*
  * Fix the time zone alone, if there is one.
  */
 int

@@ -435,6 +435,7 @@ check_queries(TrackedTable *table)
 	.program = table->program,.time_zone = table->time_zone};
 
 	trust_check_table(table->relid);
+	trust_check_key_type(table->customer_type, "the customer");
 	if (table->currency_text != NULL)
 		expression_check(table->currency_text, scope, TEXTOID, "the currency");
 	if (table->lines != NULL)

@@ -30,6 +30,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -182,6 +183,26 @@ trust_check(Node *expr)
 	(void) check_walker(expr, NULL);
 }
 
+static bool
+raw_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, TypeName))
+		check_type(LookupTypeNameOid(NULL, (TypeName *) node, true));
+	return raw_expression_tree_walker(node, raw_walker, context);
+}
+
+/*
+ * The same for what the parser runs itself, before there is an expression:
+ * constants are read by the input functions of the types that the text names.
+ */
+void
+trust_check_raw(Node *raw)
+{
+	(void) raw_walker(raw, NULL);
+}
+
 /*
  * Keys are compared with each other, and with text, by whatever operators and
  * casts their type has: its owner can add some.
@@ -189,13 +210,17 @@ trust_check(Node *expr)
 void
 trust_check_key_type(Oid type, const char *what)
 {
-	if (!is_builtin(type) && !owner_trusts(GetUserId(), type_owner(type)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("%s must not be of type %s, which belongs to role \"%s\"", what,
-						format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY),
-						GetUserNameFromId(type_owner(type), false)),
-				 errhint("Use a built-in type, or cast it to one in the expression.")));
+	for (Oid t = type; OidIsValid(t) && !is_builtin(t);
+		 t = get_typtype(t) == TYPTYPE_DOMAIN ? getBaseType(t) : InvalidOid)
+	{
+		if (!owner_trusts(GetUserId(), type_owner(t)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("%s must not be of type %s, which belongs to role \"%s\"", what,
+							format_type_extended(t, -1, FORMAT_TYPE_FORCE_QUALIFY),
+							GetUserNameFromId(type_owner(t), false)),
+					 errhint("Use a built-in type, or cast it to one in the expression.")));
+	}
 }
 
 /* Does an expression of a table call such a function without its row? */

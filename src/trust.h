@@ -7,6 +7,7 @@
 #include "nodes/nodes.h"
 
 extern void trust_check(Node *expr);
+extern void trust_check_raw(Node *raw);
 extern void trust_check_key_type(Oid type, const char *what);
 extern void trust_check_table(Oid relid);
 extern void trust_check_read(Oid relid);

@@ -55,6 +55,21 @@ result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)
 	return store;
 }
 
+/* Local times are those of the program, whatever the session has. */
+static void
+enter_time_zone(const char *program)
+{
+	char	   *query = psprintf("SELECT time_zone::pg_catalog.text FROM %s.program",
+								 quote_identifier(program));
+	char	   *zone;
+
+	if (SPI_execute(query, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		return;					/* verify() tells of that */
+	zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (zone != NULL)
+		settings_time_zone(zone);
+}
+
 /*
  * Answer a question about a program, its first argument, with the rows of queries
  * over its name, for everybody who may read its ledger.
@@ -83,6 +98,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
 	owner_enter(&scope, owner, true, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
 	values[0] = PG_GETARG_DATUM(0);
 	for (int q = 0; q < count; q++)
 	{
