@@ -294,12 +294,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT u.relation, u.part, array_agg(a.attname ORDER BY a.attnum),
 	       array_agg(loyalty.column_name(u.relation, program, u."column") ORDER BY a.attnum),
-	       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = u.relation AND t.tgname LIKE 'loyalty\_columns\_%')
+	       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = u.relation AND starts_with(t.tgname::text, 'loyalty_columns_'))
 	  FROM loyalty.used_columns(program, source) u
 	  JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u."column"
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger t
 	                    WHERE t.tgrelid = u.relation AND t.tgfoid = 'loyalty.columns'::regproc AND a.attnum = ANY (t.tgattr)
-	                      AND substr(t.tgargs, 1, octet_length(program::text) + 1) = convert_to(program::text, getdatabaseencoding()) || '\x00'::bytea)
+	                      AND substr(t.tgargs, 1, octet_length(program::text) + 1) = convert_to(program::text, getdatabaseencoding()) || decode('00', 'hex'))
 	 GROUP BY u.relation, u.part
 $$;
 COMMENT ON FUNCTION loyalty.loose_columns(name, int) IS

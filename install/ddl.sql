@@ -67,7 +67,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT array_agg(convert_from(decode(replace(a, ' ', ''), 'hex'), getdatabaseencoding()) ORDER BY n)
-	  FROM unnest(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 '))
+	  FROM unnest(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', chr(92) || '1 ', 'g'), '00 '))
 	       WITH ORDINALITY AS x (a, n)
 $$;
 COMMENT ON FUNCTION loyalty.trigger_arguments(bytea) IS 'arguments of a trigger, and one empty text behind them';
@@ -103,7 +103,7 @@ BEGIN
 		  JOIN pg_trigger t ON t.tgrelid = s.oid AND t.tgname = 'changed' AND t.tgnargs = 1
 		  JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = 'configuration_changed' AND p.pronamespace = 'loyalty'::regnamespace
 		 WHERE c.classid = 'pg_namespace'::regclass
-		   AND t.tgargs <> convert_to(n.nspname::text, getdatabaseencoding()) || '\x00'::bytea;
+		   AND t.tgargs <> convert_to(n.nspname::text, getdatabaseencoding()) || decode('00', 'hex');
 		IF FOUND THEN
 			RAISE EXCEPTION 'the schema of the loyalty program "%" can''t be renamed', renamed
 				USING ERRCODE = 'feature_not_supported',

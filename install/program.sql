@@ -500,9 +500,9 @@ AS $$
 	  JOIN pg_class c ON c.oid = t.tgrelid
 	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
 	 WHERE t.tgfoid IN ('loyalty.record'::regproc, 'loyalty.columns'::regproc)
-	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || '\x00'::bytea
+	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || decode('00', 'hex')
 	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
-	                 = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END
+	                 = p || decode('00', 'hex') || convert_to(source::text, getdatabaseencoding()) || decode('00', 'hex') END
 	   AND (t.tgrelid IN (SELECT part.relation FROM part)
 	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;

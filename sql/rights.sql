@@ -289,6 +289,38 @@ SELECT * FROM loyalty.verify('club');
 ROLLBACK;
 RESET ROLE;
 
+-- before 16, an empty table can become a view, whose functions run as who reads it
+SET ROLE regress_rights_shop;
+CREATE TABLE t_rights.guests (id int PRIMARY KEY);
+GRANT SELECT ON t_rights.guests TO regress_rights_keeper;
+SET ROLE regress_rights_keeper;
+SELECT loyalty.create_program('guests', customers => 't_rights.guests');
+SET ROLE regress_rights_shop;
+ALTER TABLE t_rights.guests DROP CONSTRAINT guests_pkey, ALTER id DROP NOT NULL;
+VACUUM t_rights.guests;
+DO $$
+BEGIN
+	CREATE RULE "_RETURN" AS ON SELECT TO t_rights.guests DO INSTEAD SELECT t_rights.one(1) AS id;
+EXCEPTION WHEN wrong_object_type THEN
+	ASSERT current_setting('server_version_num')::int >= 160000;
+END $$;
+SET ROLE regress_rights_keeper;
+DO $$
+DECLARE
+	command text;
+BEGIN
+	FOREACH command IN ARRAY ARRAY['SELECT loyalty.verify(''guests'')', 'CALL loyalty.post(''guests'')', 'SELECT loyalty.reconcile(''guests'')'] LOOP
+		BEGIN
+			EXECUTE command;
+			ASSERT current_setting('server_version_num')::int >= 160000;
+		EXCEPTION WHEN wrong_object_type THEN
+			ASSERT current_setting('server_version_num')::int < 160000;
+		END;
+	END LOOP;
+END $$;
+DROP SCHEMA guests CASCADE;
+RESET ROLE;
+
 -- 4. unrelated DDL, and partitions, of roles that have no right on anything of ours
 SET ROLE regress_rights_mallory;
 CREATE TEMP TABLE parent (a int, b int) PARTITION BY RANGE (a);
@@ -641,11 +673,14 @@ CREATE TABLE mine.orders (order_id bytea PRIMARY KEY, email text, at timestamptz
 GRANT USAGE ON SCHEMA mine TO regress_rights_clerk;
 GRANT SELECT, INSERT, UPDATE ON mine.orders TO regress_rights_clerk;
 SELECT loyalty.create_program('mail', customers => 'mine.people');
-INSERT INTO mail.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO mail.earning_rule (name, points, applies_when) VALUES ('one', 'amount', 'true'),
+	('nulls', '1000', $$array_position('{NULL}'::text[], NULL) IS NULL OR 'a\b' <> E'a\\b'$$);	-- never
 INSERT INTO mail.tier (name, rank, qualifies) VALUES ('exact', 1, $$first_order_at::text = '2025-01-01 00:00:00+00' OR spend::float8::text = '0.30000000000000004'$$);
 SELECT loyalty.track_orders('mail', 'mine.orders', customer => 'email', at => 'at', amount => 'total');
 RESET ROLE;
 CREATE SCHEMA t_rights_evil AUTHORIZATION regress_rights_clerk;
+\c -
+SET client_min_messages = warning;
 SET ROLE regress_rights_clerk;
 CREATE FUNCTION t_rights_evil.lower(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -660,11 +695,17 @@ SET extra_float_digits = -15;
 SET IntervalStyle = 'iso_8601';
 SET DateStyle = 'SQL, DMY';
 SET TimeZone = 'Asia/Tokyo';
-INSERT INTO mine.orders VALUES ('\x01', 'a@x', DEFAULT, 10);
+SET array_nulls = off;
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET quote_all_identifiers = on;
+SET transform_null_equals = on;
+SET bytea_output = 'escape';
+INSERT INTO mine.orders VALUES (E'\\x01', 'a@x', DEFAULT, 10);
 SET bytea_output = 'hex';
 UPDATE mine.orders SET total = 11;
 SET bytea_output = 'escape';
-INSERT INTO mine.orders VALUES ('\x02', 'b@x', DEFAULT, 20), ('\x03', 'b@x', DEFAULT, 30);
+INSERT INTO mine.orders VALUES (E'\\x02', 'b@x', DEFAULT, 20), (E'\\x03', 'b@x', DEFAULT, 30);
 UPDATE mine.orders SET total = total + 1 WHERE email = 'b@x';
 RESET ROLE;
 -- under the same settings, of a superuser

@@ -161,6 +161,9 @@ loyalty_close_result_relation(EState *estate, ResultRelInfo *target)
 #endif
 }
 
+/* An empty table can become a view before 16. */
+#define LOYALTY_TABLES_BECOME_VIEWS (PG_VERSION_NUM < 160000)
+
 /* Multiranges came in 14. */
 #if PG_VERSION_NUM >= 140000
 #define loyalty_is_multirange(typtype) ((typtype) == TYPTYPE_MULTIRANGE)

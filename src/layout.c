@@ -13,11 +13,13 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "journal.h"
 #include "layout.h"
 
@@ -147,6 +149,35 @@ layout_check_metrics(Relation rel)
 }
 
 /*
+ * The owner of the customer table must not run code as the program's owner, by
+ * making a view of it: an error if the view "customer" reads one now.
+ */
+static void
+check_customers(Oid schema)
+{
+	Oid			relid = LOYALTY_TABLES_BECOME_VIEWS ? get_relname_relid("customer", schema) : InvalidOid;
+	Relation	view;
+	ListCell   *lc;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
+		return;
+	view = relation_open(relid, AccessShareLock);
+	foreach(lc, get_view_query(view)->rtable)
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->relid != relid &&
+			get_rel_relkind(rte->relid) == RELKIND_VIEW)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("the customer table \"%s\" of loyalty program \"%s\" is a view now",
+							get_rel_name(rte->relid), get_namespace_name(schema)),
+					 errhint("Restore the table.")));
+	}
+	relation_close(view, AccessShareLock);
+}
+
+/*
  * The owner of a program: of its schema and of all that decides what is
  * recorded.  If they differ, somebody could make another act for him.
  */
@@ -185,5 +216,6 @@ layout_check_owner(Oid schema)
 						 errhint("Call loyalty.change_owner() to give all of the program to one role.")));
 		}
 	}
+	check_customers(schema);
 	return owner;
 }

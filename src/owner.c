@@ -46,6 +46,13 @@ set_all(const char *time_zone)
 	set("lc_time", "C");
 	set("xmlbinary", "base64");
 	set("xmloption", "content");
+	set("timezone_abbreviations", "Default");
+	set("default_text_search_config", "pg_catalog.simple");
+	/* how stored text is read, and written */
+	set("standard_conforming_strings", "on");
+	set("array_nulls", "on");
+	set("transform_null_equals", "off");
+	set("quote_all_identifiers", "off");
 	if (time_zone != NULL)
 		set("TimeZone", time_zone);
 }
