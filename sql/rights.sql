@@ -603,7 +603,7 @@ BEGIN
 	RETURN $1;
 END $$;
 SELECT loyalty.create_program('quiet', customers => 't_rights.customers');
-INSERT INTO quiet.earning_rule (name, points) VALUES ('secret', 'mine.secret_rate(amount) + 777');
+INSERT INTO quiet.earning_rule (name, points) VALUES ('hush', 'mine.secret_rate(amount) + 777');
 SELECT loyalty.track_orders('quiet', 't_rights.orders', customer => 'customer_id', at => 'at', amount => 'total', backfill => false);
 \set SHOW_CONTEXT always
 RESET ROLE;

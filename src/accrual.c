@@ -355,7 +355,7 @@ check_posted_orders(Terms *terms, ArrayType *posted)
 				 errmsg("posted orders must be an array of rows of the ledger of loyalty program \"%s\"",
 						get_namespace_name(schema))));
 	rel = relation_open(ledger, AccessShareLock);
-	layout_check_entries(rel, true);
+	layout_check_entries(rel, true, AccessShareLock);
 	relation_close(rel, NoLock);
 }
 

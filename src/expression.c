@@ -535,8 +535,15 @@ expression_evaluate(Expression *expression, ExprContext *econtext, bool *isnull)
 		return ExecEvalExprSwitchContext(state, econtext, isnull);
 	}
 	expression->in_use = loyalty_local_transaction();
-	result = ExecEvalExprSwitchContext(expression->state, econtext, isnull);
-	expression->in_use = InvalidLocalTransactionId;
+	PG_TRY();
+	{
+		result = ExecEvalExprSwitchContext(expression->state, econtext, isnull);
+	}
+	PG_FINALLY();
+	{
+		expression->in_use = InvalidLocalTransactionId;
+	}
+	PG_END_TRY();
 	return result;
 }
 

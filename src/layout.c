@@ -85,10 +85,11 @@ layout_primary_key(Relation rel)
 }
 
 /*
- * The journal or the ledger, with its primary key.
+ * The journal or the ledger, with its primary key, which is locked as the table
+ * is.
  */
 void
-layout_check_entries(Relation rel, bool ledger)
+layout_check_entries(Relation rel, bool ledger, LOCKMODE lock)
 {
 	Relation	index;
 	Oid			key;
@@ -110,13 +111,13 @@ layout_check_entries(Relation rel, bool ledger)
 	key = layout_primary_key(rel);
 	if (rel->rd_rel->relkind == RELKIND_RELATION && OidIsValid(key))
 	{
-		index = relation_open(key, AccessShareLock);
+		index = relation_open(key, lock);
 		good = index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
 			index->rd_index->indisvalid && index->rd_index->indnkeyatts == ENTRY_KEYS &&
 			index->rd_index->indnatts == ENTRY_KEYS;
 		for (int i = 0; good && i < ENTRY_KEYS; i++)
 			good = index->rd_index->indkey.values[i] == i + 1;
-		relation_close(index, AccessShareLock);
+		relation_close(index, NoLock);
 	}
 	if (!good)
 		ereport(ERROR,

@@ -86,6 +86,20 @@ settings_begin_writing(void)
 }
 
 /*
+ * Fix, within settings_begin(), how look-ups by key are planned: by index, even
+ * while tables are tiny, since the plans are kept while the tables grow; without
+ * index-only scans, which do not work with every snapshot (see snapshot.c); and
+ * without JIT, which costs more than a look-up.
+ */
+void
+settings_look_up(void)
+{
+	set("enable_seqscan", "off");
+	set("enable_indexonlyscan", "off");
+	set("jit", "off");
+}
+
+/*
  * Fix the time zone, too, within settings_begin() or owner_enter().
  */
 void

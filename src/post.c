@@ -840,9 +840,9 @@ batch_begin(Batch *batch, const char *program, Oid schema)
 	batch->journal = program_relation(schema, "journal");
 	batch->ledger = program_relation(schema, "ledger");
 	entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
-	layout_check_entries(journal.heap, false);
+	layout_check_entries(journal.heap, false, RowExclusiveLock);
 	entry_table_open(&ledger, batch->ledger, RowExclusiveLock, NULL);
-	layout_check_entries(ledger.heap, true);
+	layout_check_entries(ledger.heap, true, RowExclusiveLock);
 
 	batch->key_type = TupleDescAttr(RelationGetDescr(journal.heap), 0)->atttypid;
 	if (TupleDescAttr(RelationGetDescr(ledger.heap), 0)->atttypid != batch->key_type)

@@ -35,6 +35,7 @@
 #include "protect.h"
 #include "tenure.h"
 #include "terms.h"
+#include "watch.h"
 
 static List *known_terms = NIL; /* of Terms * */
 static bool callback_registered = false;
@@ -176,6 +177,7 @@ load_terms(Oid program, int32 id)
 	char	   *schema = OidIsValid(schema_oid) ? get_namespace_name(schema_oid) : NULL;
 	char	   *zone;
 
+	watch_begin();
 	terms->program = program;
 	terms->id = id;
 	terms->context = context;
@@ -259,7 +261,7 @@ load_terms(Oid program, int32 id)
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
-	terms->valid = true;
+	terms->valid = !watch_saw(program) && !watch_saw(terms->metrics_relid);
 	return terms;
 }
 
@@ -325,7 +327,6 @@ static bool
 tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
 {
 	Condition	condition = {.tier = tier,.econtext = econtext};
-	LocalTransactionId in_use = tier->qualifies.in_use;
 	ErrorData  *error;
 
 	ResetExprContext(econtext);
@@ -337,7 +338,6 @@ tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
 	error = protect(evaluate_condition, &condition);
 	if (error == NULL)
 		return condition.holds;
-	tier->qualifies.in_use = in_use;
 	if (!tier->told)
 		ereport(LOG,
 				(errcode(error->sqlerrcode),
