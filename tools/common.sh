@@ -70,7 +70,7 @@ make_work() {
 	trap 'interrupted 15' TERM
 	trap 'interrupted 1' HUP
 	# The name of a Unix socket has at most 107 bytes.
-	[ "${#WORK}" -le 60 ] || die "the name of the folder \"$where\" is too long for the sockets in it: set TMPDIR to another one"
+	[ "${#WORK}" -le 75 ] || die "the name of the folder \"$where\" is too long for the sockets in it: set TMPDIR to another one"
 	mkdir "$WORK/tmp"
 	chmod 755 "$WORK"
 	chmod 1777 "$WORK/tmp"
