@@ -49,10 +49,13 @@ step() {
 
 # tended COMMAND...: runs it in the background and waits, because a shell answers
 # a signal only when its foreground command is over.
+TENDED=""
 tended() {
 	local status=0
 	"$@" </dev/null &
-	wait $! || status=$?
+	TENDED=$!
+	wait "$TENDED" || status=$?
+	TENDED=""
 	return "$status"
 }
 
@@ -90,6 +93,7 @@ finish() {
 	set +e
 	trap - ERR EXIT
 	trap '' INT TERM HUP
+	[ -z "$TENDED" ] || kill "$TENDED" 2>/dev/null
 	[ -z "$APT_ANSWERS" ] || "${AS_ROOT[@]}" rm -f "$APT_ANSWERS"
 	if ! $KEEP_WORK; then
 		end_processes "$WORK"
