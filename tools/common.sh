@@ -232,6 +232,7 @@ check_pg_config() {
 	found=$(command -v "$PG_CONFIG") || die "PG_CONFIG is \"$PG_CONFIG\", but there is no such program"
 	PG_CONFIG=$found
 	VERSION=$("$PG_CONFIG" --version 2>/dev/null) || die "PG_CONFIG is \"$PG_CONFIG\", but \"$PG_CONFIG --version\" fails"
+	VERSION=${VERSION%%$'\n'*}
 	[[ $VERSION =~ ^PostgreSQL\ ([0-9]+) ]] || die "PG_CONFIG is \"$PG_CONFIG\", but it says \"$VERSION\": it is no pg_config"
 	MAJOR=${BASH_REMATCH[1]}
 	[ "$MAJOR" -ge "$OLDEST" ] || die "PG_CONFIG \"$PG_CONFIG\" belongs to $VERSION; loyalty needs PostgreSQL $OLDEST or newer"
