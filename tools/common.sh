@@ -200,7 +200,7 @@ has_headers() { [ -f "$("$1" --includedir-server 2>/dev/null)/postgres.h" ] && [
 # Perl with what TAP tests need; sets PG_CONFIG, BINDIR, VERSION and MAJOR
 need_server() {
 	local missing=() major=""
-	echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || missing+=(gcc libc6-dev)
+	gcc -E - <<<'#include <stdio.h>' >/dev/null 2>&1 || missing+=(gcc libc6-dev)
 	command -v make >/dev/null || missing+=(make)
 	if [ "${1:-}" = perl ]; then
 		command -v prove >/dev/null || missing+=(perl)
