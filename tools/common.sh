@@ -93,7 +93,7 @@ finish() {
 	set +e
 	trap - ERR EXIT
 	trap '' INT TERM HUP
-	[ -z "$TENDED" ] || kill "$TENDED" 2>/dev/null
+	[ -z "$TENDED" ] || end_family "$TENDED"
 	[ -z "$APT_ANSWERS" ] || "${AS_ROOT[@]}" rm -f "$APT_ANSWERS"
 	if ! $KEEP_WORK; then
 		end_processes "$WORK"
@@ -124,6 +124,30 @@ end_processes() {
 			esac
 			sleep 0.1
 		done
+	done
+}
+
+# family PID: the process and all that it started, and these started
+family() {
+	local file line fields
+	echo "$1"
+	for file in /proc/[0-9]*/stat; do
+		{ read -r line <"$file"; } 2>/dev/null || continue
+		read -r -a fields <<<"${line##*) }"
+		[ "${fields[1]}" != "$1" ] || [ "${fields[0]}" = Z ] || family "${line%% *}"
+	done
+}
+
+# end_family PID: scripts like this one have something to do before they end
+end_family() {
+	local pid pids
+	mapfile -t pids < <(family "$1")
+	kill "${pids[@]}" 2>/dev/null
+	for _ in {1..100}; do
+		for pid in "${pids[@]}"; do
+			if kill -0 "$pid" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status"; then sleep 0.1; continue 2; fi
+		done
+		return
 	done
 }
 
