@@ -26,6 +26,13 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+
+# Debian's packages of 13 have no isolation tester.
+ALL_ISOLATION := $(ISOLATION)
+ifeq ($(wildcard $(dir $(PGXS))../test/isolation/pg_isolation_regress),)
+undefine ISOLATION
+endif
+
 include $(PGXS)
 
 # PGXS need not track headers; ours are few.
