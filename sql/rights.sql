@@ -278,7 +278,9 @@ ALTER TABLE t_rights.orders DROP COLUMN total;
 CREATE FUNCTION t_rights.total(t_rights.orders) RETURNS numeric LANGUAGE plpgsql STABLE AS
 	'BEGIN PERFORM t_rights.note(''total''); RETURN 1; END';
 SET ROLE regress_rights_keeper;
+\set VERBOSITY sqlstate
 SELECT * FROM loyalty.verify('club');
+\set VERBOSITY default
 ROLLBACK;
 BEGIN;
 DROP TRIGGER loyalty_columns_club_1_1 ON t_rights.orders;
