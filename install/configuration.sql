@@ -193,47 +193,58 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.active_sources(name) IS 'sources of a program whose tables exist';
 
--- Columns that the expressions of a source use, by table.  An error if one of the
--- expressions must not run with the owner's rights: this runs as the owner.
-CREATE FUNCTION loyalty.used_columns(program name, source int)
-RETURNS TABLE (relation regclass, part text, "column" int)
+-- The expressions of a source, each with the rows that it may name, and of what type
+-- its value must be.  Runs as the owner, as all that reads them.
+CREATE FUNCTION loyalty.expressions(program name, source int)
+RETURNS TABLE (text text, relation regclass, part text, row_name text, facts regclass, line regclass, type regtype)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	facts regclass := format('%I.purchase', program)::regclass;
+	purchase regclass := format('%I.purchase', program)::regclass;
 	key_type regtype;
 BEGIN
 	SELECT a.atttypid INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	RETURN QUERY EXECUTE format($sql$
-		WITH s AS (SELECT * FROM %1$I.source WHERE source = $2),
-		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $2 AND p.active),
-		expression AS (
-			SELECT s.relation, '' AS part, e.text, 'new' AS row_name, e.type
-			  FROM s CROSS JOIN LATERAL (VALUES
-			       (s.customer, $3), (s.at, 'timestamptz'::regtype), (s.amount, 'numeric'), (s.counts_when, 'boolean'),
-			       (s.order_key, 'text'), (s.currency, 'text')) e (text, type)
-			UNION
-			SELECT p.relation, p.kind, e.text, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, e.type
-			  FROM p CROSS JOIN LATERAL (VALUES
-			       (p.order_key, 'text'::regtype), (p.amount, 'numeric'), (p.counts_when, 'boolean')) e (text, type)),
+		WITH s AS (SELECT * FROM %1$I.source WHERE source = $1),
+		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $1 AND p.active),
 		rule AS (
 			SELECT DISTINCT e.text, r.per, e.type FROM s JOIN %1$I.terms_rule r ON r.terms >= s.terms
-			 CROSS JOIN LATERAL (VALUES (r.points, 'numeric'::regtype), (r.applies_when, 'boolean')) e (text, type))
-		SELECT DISTINCT u.relation, u.part, u.used
-		  FROM (SELECT e.relation, e.part, unnest(loyalty.expression_columns(e.text, e.relation, NULL, e.row_name, NULL, $1, e.type)) AS used
-		          FROM expression e WHERE e.text IS NOT NULL
-		        UNION ALL
-		        SELECT s.relation, '', unnest(loyalty.expression_columns(r.text, s.relation, $4, 'new', l.relation, $1, r.type))
-		          FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
-		         WHERE NOT s.refunds AND (r.per = 'order' OR l.relation IS NOT NULL)
-		        UNION ALL
-		        SELECT l.relation, 'lines', unnest(loyalty.expression_columns(r.text, l.relation, $4, 'line', NULL, $1, r.type))
-		          FROM p l CROSS JOIN rule r
-		         WHERE l.kind = 'lines' AND r.per = 'line' AND r.text !~ '\mnew\.') u
-		$sql$, program) USING program, source, key_type, facts;
+			 CROSS JOIN LATERAL (VALUES (r.points, 'numeric'::regtype), (r.applies_when, 'boolean')) e (text, type)),
+		expression AS (
+			SELECT e.text, s.relation, '' AS part, 'new' AS row_name, NULL::regclass AS facts, NULL::regclass AS line, e.type
+			  FROM s CROSS JOIN LATERAL (VALUES
+			       (s.customer, $2), (s.at, 'timestamptz'::regtype), (s.amount, 'numeric'), (s.counts_when, 'boolean'),
+			       (s.order_key, 'text'), (s.currency, 'text')) e (text, type)
+			UNION
+			SELECT e.text, p.relation, p.kind, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, NULL, NULL, e.type
+			  FROM p CROSS JOIN LATERAL (VALUES
+			       (p.order_key, 'text'::regtype), (p.amount, 'numeric'), (p.counts_when, 'boolean')) e (text, type)
+			UNION
+			SELECT r.text, s.relation, '', 'new', $3, l.relation, r.type
+			  FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
+			 WHERE NOT s.refunds AND (r.per = 'order' OR l.relation IS NOT NULL)
+			UNION
+			SELECT r.text, l.relation, 'lines', 'line', $3, NULL, r.type
+			  FROM p l CROSS JOIN rule r
+			 WHERE l.kind = 'lines' AND r.per = 'line' AND r.text !~ '[[:<:]]new[.]')
+		SELECT * FROM expression e WHERE e.text IS NOT NULL
+		$sql$, program) USING source, key_type, purchase;
 END
+$$;
+COMMENT ON FUNCTION loyalty.expressions(name, int) IS 'the expressions of a source, with the rows that they may name';
+
+-- Columns that the expressions of a source use, by table.  An error if one of the
+-- expressions must not run with the owner's rights.
+CREATE FUNCTION loyalty.used_columns(program name, source int)
+RETURNS TABLE (relation regclass, part text, "column" int)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT e.relation, e.part, used
+	  FROM loyalty.expressions(program, source) e
+	 CROSS JOIN LATERAL unnest(loyalty.expression_columns(e.text, e.relation, e.facts, e.row_name, e.line, program, e.type)) used
 $$;
 COMMENT ON FUNCTION loyalty.used_columns(name, int) IS 'columns of tracked tables that the expressions of a source use';
 
@@ -265,25 +276,45 @@ $$;
 COMMENT ON FUNCTION loyalty.require_key_type(regtype) IS
 'an error unless a type, and what it is a domain of, belongs to the current user or a superuser';
 
--- verify() puts all these texts into queries, so each is looked at before.
-CREATE FUNCTION loyalty.check_code(program name)
-RETURNS void
+-- verify() puts all these texts into queries, so each is looked at before, one by
+-- one.  What is wrong otherwise, verify() tells itself.
+CREATE FUNCTION loyalty.foreign_code(program name)
+RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	e record;
 BEGIN
-	IF to_regclass(format('%I.terms_tier', program)) IS NULL OR to_regclass(format('%I.part', program)) IS NULL THEN
-		RETURN;		-- verify() tells of what is missing
+	IF to_regclass(format('%I.terms_tier', program)) IS NULL OR to_regclass(format('%I.terms_rule', program)) IS NULL
+	   OR to_regclass(format('%I.part', program)) IS NULL OR to_regclass(format('%I.source', program)) IS NULL THEN
+		RETURN;
 	END IF;
-	PERFORM loyalty.require_key_type(a.atttypid) FROM pg_attribute a
-	  WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
-	PERFORM count(*) FROM loyalty.active_sources(program) s CROSS JOIN LATERAL loyalty.used_columns(program, s) u;
-	EXECUTE format('SELECT count(loyalty.expression_columns(t.qualifies, NULL, $2, ''new'', NULL, $1, ''boolean''))
-	                  FROM %I.terms_tier t', program) USING program, format('%I.metrics', program)::regclass;
+	BEGIN
+		PERFORM loyalty.require_key_type(a.atttypid) FROM pg_attribute a
+		  WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	EXCEPTION WHEN insufficient_privilege THEN
+		RETURN NEXT sqlerrm;
+	END;
+	FOR e IN EXECUTE format($sql$
+		SELECT x.* FROM loyalty.active_sources($1) s CROSS JOIN LATERAL loyalty.expressions($1, s) x
+		UNION
+		SELECT t.qualifies, NULL, '', 'new', $2, NULL, 'boolean'::regtype FROM %1$I.terms_tier t
+		$sql$, program) USING program, format('%I.metrics', program)::regclass
+	LOOP
+		BEGIN
+			PERFORM loyalty.expression_columns(e.text, e.relation, e.facts, e.row_name, e.line, program, e.type);
+		EXCEPTION
+			WHEN insufficient_privilege OR datatype_mismatch OR wrong_object_type THEN
+				RETURN NEXT sqlerrm;
+			WHEN OTHERS THEN
+				NULL;
+		END;
+	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_code(name) IS
-'an error if an expression of a program would run code that must not run with the rights of the current user';
+COMMENT ON FUNCTION loyalty.foreign_code(name) IS
+'what the expressions of a program would run that must not run with the rights of the current user';
 
 -- Columns that are used and not held yet, with the names of expressions for them.
 -- Runs as the owner.

@@ -712,6 +712,7 @@ DECLARE
 	command text;
 	strangers text[];
 	before text;
+	foreign_code text;
 	writers text;
 BEGIN
 	PERFORM loyalty.require_program(program);
@@ -750,7 +751,12 @@ BEGIN
 		RAISE EXCEPTION 'the schema of loyalty program "%" was changed meanwhile', program
 			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.check_code($1::name)', program::text);
+	SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+	IF foreign_code IS NOT NULL THEN
+		RAISE EXCEPTION '%', foreign_code
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = 'Give it to the new owner, too, or change the rule. Rules of old terms count while orders are recorded under them.';
+	END IF;
 	SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END, ', ') INTO writers
 	  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
 	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN ('earning_rule', 'tier', 'rate', 'program')

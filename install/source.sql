@@ -486,6 +486,7 @@ BEGIN
 	         UNION
 	         SELECT s.* FROM loyalty.source_triggers(program, NULL) s
 	          WHERE s.relation IN (SELECT loyalty.descendants("table"))
+	          ORDER BY 1, 2
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;

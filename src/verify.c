@@ -71,8 +71,8 @@ enter_time_zone(const char *program)
 }
 
 /*
- * Answer a question about a program, its first argument, with the rows of queries
- * over its name, for everybody who may read its ledger.
+ * Answer a question about a program, its first argument, with the rows of the
+ * first query over its name that has any, for everybody who may read its ledger.
  */
 static void
 answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
@@ -100,11 +100,11 @@ answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
 		elog(ERROR, "SPI_connect failed");
 	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
 	values[0] = PG_GETARG_DATUM(0);
-	for (int q = 0; q < count; q++)
+	for (int q = 0; q < count && tuplestore_tuple_count(store) == 0; q++)
 	{
 		if (SPI_execute_with_args(queries[q], 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not look into a loyalty program");
-		for (uint64 i = 0; q == count - 1 && i < SPI_processed; i++)
+		for (uint64 i = 0; i < SPI_processed; i++)
 			tuplestore_puttuple(store, SPI_tuptable->vals[i]);
 	}
 	SPI_finish();
@@ -120,7 +120,8 @@ Datum
 loyalty_verify(PG_FUNCTION_ARGS)
 {
 	static const char *const queries[] = {
-		"SELECT loyalty.check_code($1)",
+		"SELECT DISTINCT 'expression must not run with the rights of the owner'::pg_catalog.text,"
+		" NULL::pg_catalog.text, NULL::pg_catalog.text, f FROM loyalty.foreign_code($1) f ORDER BY 4",
 		"SELECT v.violation, v.customer, v.order_key, v.detail FROM loyalty.verify_program($1) v"
 	};
 
