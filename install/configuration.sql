@@ -68,6 +68,20 @@ AS 'MODULE_PATHNAME', 'loyalty_configuration_changed';
 COMMENT ON FUNCTION loyalty.configuration_changed() IS
 'trigger: tell every session that the configuration of a program changed';
 
+CREATE FUNCTION loyalty.restore_begin()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_restore_begin';
+COMMENT ON FUNCTION loyalty.restore_begin() IS
+'trigger on journal and ledger, for restores: nobody records while entries are inserted by SQL';
+
+CREATE FUNCTION loyalty.restore_entry()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_restore_entry';
+COMMENT ON FUNCTION loyalty.restore_entry() IS
+'trigger on journal and ledger, for restores: an entry that is restored replaces what was recorded of its order without it';
+
 CREATE FUNCTION loyalty.append_only()
 RETURNS trigger
 LANGUAGE c

@@ -308,6 +308,14 @@ BEGIN
 		since timestamptz NOT NULL DEFAULT now()
 	);
 	COMMENT ON TABLE %1$I.set_aside IS 'customers with entries that could not be posted: the first of them and why; written by posting';
+	CREATE TRIGGER restore_begin BEFORE INSERT ON %1$I.journal
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.restore_begin();
+	CREATE TRIGGER restore_entry BEFORE INSERT ON %1$I.journal
+		FOR EACH ROW EXECUTE FUNCTION loyalty.restore_entry();
+	CREATE TRIGGER restore_begin BEFORE INSERT ON %1$I.ledger
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.restore_begin();
+	CREATE TRIGGER restore_entry BEFORE INSERT ON %1$I.ledger
+		FOR EACH ROW EXECUTE FUNCTION loyalty.restore_entry();
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.journal
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger

@@ -47,7 +47,9 @@ BEGIN
 	-- the triggers that keep the program's own tables
 	RETURN QUERY
 	SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %I.%I', t.trigger, program, t.relation)
-	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'), ('earning_rule', 'check_values'),
+	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'),
+	               ('journal', 'restore_begin'), ('journal', 'restore_entry'), ('ledger', 'restore_begin'), ('ledger', 'restore_entry'),
+	               ('earning_rule', 'check_values'),
 	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
 	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
 	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed')) t (relation, trigger)

@@ -1,0 +1,176 @@
+/*
+ * restore.c: restores that load orders and entries in whatever order.
+ *
+ * Nobody but a restore inserts entries by SQL; recording and posting do not
+ * fire these triggers.  If a restore loads orders before the entries of the
+ * program, the triggers on the orders record them, as if they were new.  What
+ * the restored entries say comes first: they have the terms under which the
+ * orders were recorded.  So an entry that is restored replaces what was recorded
+ * of its order without it:
+ *
+ * - in the journal, the entry of the same revision;
+ * - for an entry of the ledger, all entries of the journal that do not follow it:
+ *   those of the same or an earlier revision, and those of other terms or of
+ *   another rate for the same currency.
+ *
+ * A restore in several sessions may load orders and entries at the same time.  So
+ * the journal is locked first, against everything that is being recorded: who
+ * records afterwards finds what was restored.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "journal.h"
+#include "layout.h"
+#include "owner.h"
+#include "program.h"
+
+/* An entry that is restored. */
+typedef struct Restored
+{
+	bool		ledger;			/* into the ledger, else into the journal */
+	int32		revision;
+	int32		terms;
+	Datum		currency;
+	Datum		rate;
+} Restored;
+
+/* The trigger protocol, and which of the two tables the trigger is on. */
+static TriggerData *
+check_call(FunctionCallInfo fcinfo, const char *name, bool for_row, bool *ledger)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	const char *table;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) ||
+		(TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) != 0) != for_row)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called by a BEFORE INSERT trigger for each %s",
+						name, for_row ? "row" : "statement")));
+	table = RelationGetRelationName(trigdata->tg_relation);
+	*ledger = strcmp(table, "ledger") == 0;
+	if (!*ledger && strcmp(table, "journal") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" is for the journal and the ledger of a loyalty program", name)));
+	return trigdata;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_restore_begin);
+
+/*
+ * restore_begin(): trigger BEFORE INSERT FOR EACH STATEMENT on journal and
+ * ledger.  Waits for all that is being recorded, and keeps others from recording
+ * to the end of the transaction.
+ */
+Datum
+loyalty_restore_begin(PG_FUNCTION_ARGS)
+{
+	bool		ledger;
+	TriggerData *trigdata = check_call(fcinfo, "restore_begin", false, &ledger);
+
+	LockRelationOid(program_relation(RelationGetNamespace(trigdata->tg_relation), "journal"),
+					ShareRowExclusiveLock);
+	return PointerGetDatum(NULL);
+}
+
+/* Is an entry of the journal, in the slot, void beside the restored one? */
+static bool
+is_void(TupleTableSlot *slot, const Restored *restored)
+{
+	Datum	   *values = slot->tts_values;
+	int32		revision = DatumGetInt32(values[ENTRY_REVISION]);
+
+	if (!restored->ledger)
+		return revision == restored->revision;
+	return revision <= restored->revision ||
+		DatumGetInt32(values[ENTRY_TERMS]) != restored->terms ||
+		(DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, values[ENTRY_CURRENCY],
+											  restored->currency)) &&
+		 !DatumGetBool(DirectFunctionCall2(numeric_eq, values[ENTRY_RATE], restored->rate)));
+}
+
+/* Delete the entries of an order from the journal that are void. */
+static void
+delete_void(EntryTable *journal, Datum *key, const Restored *restored)
+{
+	TupleTableSlot *slot = table_slot_create(journal->heap, NULL);
+	IndexScanDesc scan = loyalty_index_beginscan(journal->heap, journal->index, SnapshotSelf,
+												 ENTRY_REVISION);
+	List	   *found = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < ENTRY_REVISION; i++)
+		journal->keys[i].sk_argument = key[i];
+	index_rescan(scan, journal->keys, ENTRY_REVISION, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		slot_getsomeattrs(slot, ENTRY_COLUMNS);
+		if (is_void(slot, restored))
+		{
+			ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+			*tid = slot->tts_tid;
+			found = lappend(found, tid);
+		}
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	foreach(lc, found)
+		entry_table_delete(journal, (ItemPointer) lfirst(lc), 1);
+	list_free_deep(found);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_restore_entry);
+
+/*
+ * restore_entry(): trigger BEFORE INSERT FOR EACH ROW on journal and ledger.
+ */
+Datum
+loyalty_restore_entry(PG_FUNCTION_ARGS)
+{
+	Restored	restored;
+	TriggerData *trigdata = check_call(fcinfo, "restore_entry", true, &restored.ledger);
+	Oid			schema = RelationGetNamespace(trigdata->tg_relation);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	EntryTable	journal;
+	OwnerScope	scope;
+	Datum		values[ENTRY_COLUMNS];
+
+	layout_check_entries(trigdata->tg_relation, restored.ledger, RowExclusiveLock);
+	for (int i = 0; i < ENTRY_COLUMNS; i++)
+	{
+		bool		isnull;
+
+		values[i] = heap_getattr(trigdata->tg_trigtuple, i + 1, desc, &isnull);
+		if (isnull)		/* PostgreSQL is about to refuse the row */
+			return PointerGetDatum(trigdata->tg_trigtuple);
+	}
+	restored.revision = DatumGetInt32(values[ENTRY_REVISION]);
+	restored.terms = DatumGetInt32(values[ENTRY_TERMS]);
+	restored.currency = values[ENTRY_CURRENCY];
+	restored.rate = values[ENTRY_RATE];
+
+	owner_enter(&scope, layout_check_owner(schema), true, NULL);
+	entry_table_open(&journal, program_relation(schema, "journal"), RowExclusiveLock, NULL);
+	layout_check_entries(journal.heap, false, RowExclusiveLock);
+	delete_void(&journal, values, &restored);
+	entry_table_close(&journal);
+	owner_leave(&scope);
+	return PointerGetDatum(trigdata->tg_trigtuple);
+}
