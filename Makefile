@@ -9,7 +9,7 @@ OBJS = src/accrual.o src/append_only.o src/columns.o src/current.o \
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/program.sql install/source.sql install/post.sql \
+	install/comments.sql install/program.sql install/source.sql install/post.sql \
 	install/verify.sql install/access.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 

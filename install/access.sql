@@ -10,10 +10,10 @@ DECLARE
 	command text;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	IF role IS NULL OR level IS NULL OR level NOT IN ('read', 'operate', 'admin') THEN
-		RAISE EXCEPTION 'role must be given, and level be "read", "operate" or "admin"'
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The level is %L.', level);
+	IF role IS NULL THEN
+		RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	PERFORM loyalty.require_choice('level', level, 'read', 'operate', 'admin');
 	FOREACH command IN ARRAY
 		-- read: every view, and the ledger, with which one may verify
 		ARRAY['GRANT USAGE ON SCHEMA %1$I TO %2$s',

@@ -90,7 +90,7 @@ DECLARE
 	missing record;
 BEGIN
 	IF to_regnamespace('loyalty') IS NULL THEN
-		RAISE EXCEPTION 'the schema of the extension loyalty can''t be renamed' USING ERRCODE = 'feature_not_supported';
+		RAISE EXCEPTION 'the schema of the extension loyalty cannot be renamed' USING ERRCODE = 'feature_not_supported';
 	END IF;
 	IF tg_tag = 'ALTER SCHEMA' THEN
 		-- the name of a program is in the triggers of the tables that it tracks
@@ -101,7 +101,7 @@ BEGIN
 		  JOIN pg_trigger t ON t.tgrelid = s.oid AND t.tgname = 'changed' AND t.tgnargs = 1
 		 WHERE c.classid = 'pg_namespace'::regclass AND p.name <> (loyalty.trigger_arguments(t.tgargs))[1];
 		IF FOUND THEN
-			RAISE EXCEPTION 'the schema of the loyalty program "%" can''t be renamed', renamed
+			RAISE EXCEPTION 'the schema of the loyalty program "%" cannot be renamed', renamed
 				USING ERRCODE = 'feature_not_supported',
 				      HINT = 'Create a program of the other name and track the orders with it.';
 		END IF;
