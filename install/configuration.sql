@@ -90,7 +90,7 @@ BEGIN
 	SELECT z.name INTO zone FROM pg_timezone_names z WHERE lower(z.name) = lower(time_zone)
 	 ORDER BY z.name = time_zone DESC LIMIT 1;
 	IF zone IS NULL THEN
-		RAISE EXCEPTION 'time zone % is not known by name', coalesce(format('"%s"', time_zone), 'null')
+		RAISE EXCEPTION 'time zone % is not known by name', CASE WHEN time_zone IS NULL THEN 'null' ELSE format('"%s"', time_zone) END
 			USING ERRCODE = 'invalid_parameter_value',
 			      DETAIL = 'Offsets, abbreviations and POSIX zones say nothing of daylight saving time, or mean the opposite of what they look like.',
 			      HINT = 'Use a name of the view pg_timezone_names, such as time_zone => ''Europe/Berlin'' or ''UTC''.';
@@ -133,6 +133,7 @@ DECLARE
 	fixed text[] := '{relation,active,without_order}';
 	row_name text;
 	key_type regtype;
+	orders regclass := CASE tg_op WHEN 'UPDATE' THEN OLD.relation END;
 	e record;
 BEGIN
 	IF tg_table_name = 'part' THEN
@@ -151,10 +152,13 @@ BEGIN
 	   OR (NOT NEW.active AND OLD.active)
 	   OR (to_jsonb(NEW) ->> 'without_order' IS DISTINCT FROM to_jsonb(OLD) ->> 'without_order'
 	       AND 'customer' IN (to_jsonb(NEW) ->> 'without_order', to_jsonb(OLD) ->> 'without_order')) THEN
+		IF to_jsonb(OLD) ->> 'kind' = 'lines' THEN
+			EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', tg_table_schema) INTO orders USING OLD.source;
+		END IF;
 		RAISE EXCEPTION 'what is tracked of table "%" cannot be changed directly', OLD.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = format('Call loyalty.untrack(%L, %L), and then loyalty.%s() with what shall hold from then on.',
-			                    tg_table_schema, OLD.relation, CASE WHEN to_jsonb(NEW) ->> 'kind' = 'refunds' THEN 'track_refunds' ELSE 'track_orders' END);
+			                    tg_table_schema, orders, CASE WHEN to_jsonb(NEW) ->> 'kind' = 'refunds' THEN 'track_refunds' ELSE 'track_orders' END);
 	END IF;
 	IF NEW.active AND (NEW.relation IS DISTINCT FROM OLD.relation OR NOT OLD.active) THEN
 		-- the expressions must fit the table that takes the place
@@ -419,7 +423,9 @@ BEGIN
 		-- who may write rules need not have any right on the order table
 		BEGIN
 			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
-			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored);
+			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored)
+			     || loyalty.trigger_comment(loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), h.relation,
+			                                format('holds on to the columns that the loyalty program "%s" uses; never fires', program));
 		EXCEPTION WHEN insufficient_privilege THEN
 			RAISE WARNING 'the columns % of table % are used by a loyalty program but not kept from being dropped', names, h.relation
 				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);

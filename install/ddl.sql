@@ -45,6 +45,18 @@ $$;
 COMMENT ON FUNCTION loyalty.trigger_name(text, name, text, text, bigint) IS
 'the name of a trigger on a tracked table: readable if it fits into a name';
 
+-- Only the owner of a table may comment on its triggers; whoever else makes one goes
+-- without.
+CREATE FUNCTION loyalty.trigger_comment(trigger name, relation regclass, comment text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT format('; COMMENT ON TRIGGER %I ON %s IS %L', trigger, relation, comment)
+	                   FROM pg_class WHERE oid = relation AND pg_has_role(relowner, 'USAGE')), '')
+$$;
+COMMENT ON FUNCTION loyalty.trigger_comment(name, regclass, text) IS 'the command that comments on a trigger, behind the one that makes it';
+
 -- Statement triggers with transition tables see each row once.
 CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, source text, part text)
 RETURNS text
@@ -57,6 +69,8 @@ AS $$
 	                         WHEN 'update' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
 	                         WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' END,
 	              program, source, CASE part WHEN '' THEN '' ELSE format(', %L', part) END)
+	       || loyalty.trigger_comment(loyalty.trigger_name(event, program, source, part), relation,
+	                                  format('records for the loyalty program "%s" how orders stand after each %s', program, upper(event)))
 $$;
 COMMENT ON FUNCTION loyalty.trigger_command(text, regclass, name, text, text) IS
 'the command that makes one of the triggers that record a tracked table';

@@ -231,6 +231,34 @@ $$;
 COMMENT ON FUNCTION loyalty.require_same_type(text, text, text, text, text) IS
 'an error unless what names an order in another table has the type of the key of the order';
 
+-- Keys are compared under a search_path that has no operators of extensions.  A
+-- type that has an equality of its own elsewhere is compared as text, and a domain
+-- over an enum, which has none, as the enum.
+CREATE FUNCTION loyalty.comparable_key(key text, from_row text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type oid;
+BEGIN
+	LOOP
+		BEGIN
+			EXECUTE format('SELECT pg_typeof((SELECT (%s) FROM %s WHERE false)), (SELECT (%1$s) = (%1$s) FROM %2$s WHERE false)', key, from_row)
+			   INTO type;
+			RETURN key;
+		EXCEPTION WHEN undefined_function THEN
+			EXECUTE format('SELECT pg_typeof((SELECT (%s) FROM %s WHERE false))', key, from_row) INTO type;
+			IF (SELECT typtype FROM pg_type WHERE oid = type) <> 'd' THEN
+				RETURN format('(%s)::text', key);
+			END IF;
+			SELECT format('(%s)::%s', key, format_type(typbasetype, typtypmod)) INTO key FROM pg_type WHERE oid = type;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.comparable_key(text, text) IS 'a key as an expression that can be compared under every search_path';
+
 CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, order_key text,
                                  amount text, counts_when text, without_order text)
 RETURNS void
@@ -254,6 +282,7 @@ BEGIN
 	END IF;
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', key_name, NULL, row_name);
+	order_key := loyalty.comparable_key(order_key, format('%s AS %s', relation, row_name));
 	PERFORM loyalty.require_same_type(key_name, order_key, format('%s AS %s', relation, row_name),
 		orders.order_key, loyalty.tracked_table(orders.relation, program, 'new'));
 	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric',
@@ -326,6 +355,7 @@ BEGIN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', relation, program, part_kind
 			USING ERRCODE = 'duplicate_object', HINT = 'A table has orders, or lines or refunds of orders.';
 	END IF;
+	order_key := loyalty.comparable_key(order_key, format('%s AS new', relation));
 	IF NOT coalesce(key_is_unique, false) THEN
 		PERFORM loyalty.require_unique_key(relation, order_key, program, key_name);
 	END IF;

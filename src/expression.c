@@ -283,14 +283,18 @@ warn_of_division(ParseState *pstate, Node *expr, Oid type, List *deparse_context
 {
 	Search		search = {.pstate = pstate,.everywhere = type == NUMERICOID};
 	char	   *dividend;
+	char	   *divisor;
 
 	if ((type != NUMERICOID && type != BOOLOID) || !division_walker(expr, &search))
 		return;
 	dividend = deparse_expression(linitial(search.division->args), deparse_context, true, false);
+	divisor = deparse_expression(lsecond(search.division->args), deparse_context, true, false);
 	ereport(WARNING,
 			(errmsg("the division %s of integers loses the fraction",
 					deparse_expression((Node *) search.division, deparse_context, true, false)),
-			 errhint("Divide by a number with decimals, as in \"%s / 100.0\", to keep it.", dividend),
+			 strspn(divisor, "0123456789") == strlen(divisor) ?
+			 errhint("Write %s / %s.0 to keep it.", dividend, divisor) :
+			 errhint("Write %s / (%s)::numeric to keep it.", dividend, divisor),
 			 parser_errposition(pstate, exprLocation((Node *) search.division))));
 }
 
@@ -569,7 +573,11 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("%s must not depend on settings of the session", what),
+				 source_type == TEXTOID ?
+				 errdetail("It calls a function that is not immutable, as \"||\" is with a value that is no text.") :
 				 errdetail("The text of a value of type %s does.", format_type_be(source_type)),
+				 source_type == TEXTOID ?
+				 errhint("Convert each value to text first, as in a::text || '-' || b::text.") :
 				 errhint("Convert it explicitly, for example to a number with extract(epoch from ...)."),
 				 parser_errposition(pstate, exprLocation(expr))));
 	if (contain_volatile_functions(coerced))
