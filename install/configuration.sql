@@ -427,7 +427,7 @@ BEGIN
 			     || loyalty.trigger_comment(loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), h.relation,
 			                                format('holds on to the columns that the loyalty program "%s" uses; never fires', program));
 		EXCEPTION WHEN insufficient_privilege THEN
-			RAISE WARNING 'the columns % of table % are used by a loyalty program but not kept from being dropped', names, h.relation
+			RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped', names, h.relation
 				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);
 		END;
 	END LOOP;

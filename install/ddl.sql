@@ -150,7 +150,7 @@ BEGIN
 		LOOP
 			IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
 				IF missing.event = 'insert' THEN
-					RAISE WARNING 'what is written to the % table % is not recorded',
+					RAISE WARNING 'what is written to the % table "%" is not recorded',
 						CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
 				END IF;
 				CONTINUE;
@@ -158,7 +158,7 @@ BEGIN
 			BEGIN
 				EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
 			EXCEPTION WHEN insufficient_privilege THEN
-				RAISE WARNING 'what is written to table % itself is not recorded', missing.relation
+				RAISE WARNING 'what is written to table "%" itself is not recorded', missing.relation
 					USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
 			END;
 		END LOOP;
@@ -176,7 +176,7 @@ BEGIN
 			 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(u.tgargs) AS arguments) k
 			 ORDER BY 1, 2
 		LOOP
-			RAISE WARNING 'statements on table % are not recorded by the loyalty program "%", which tracks % only',
+			RAISE WARNING 'statements on table "%" are not recorded by the loyalty program "%", which tracks "%" only',
 				missing.parent, missing.program, missing.relation
 				USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
 				                    missing.program, missing.parent, missing.source, missing.program);

@@ -104,9 +104,9 @@ DECLARE
 	recorded bigint;
 BEGIN
 	PERFORM loyalty.lock_source(program, src);
-	RAISE NOTICE 'recording the orders of %', "table";
+	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
-	RAISE NOTICE 'recorded % orders of %', recorded, "table";
+	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
 	RETURN recorded;
 END
 $$;

@@ -104,6 +104,12 @@ INSERT INTO club.tier (name, rank, qualifies) VALUES
 	('a', 1, $$tenure > '5 years'$$), ('b', 2, $$tenure > '0'$$), ('c', 3, $$last_order_at - first_order_at > '5 hours' OR tenure >= '3 months 10 days'$$);
 ROLLBACK;
 
+-- what depends on when one looks
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', '1', $$at < now() - interval '14 days'$$);
+INSERT INTO club.earning_rule (name, points) VALUES ('x', 'extract(year FROM age(at))');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'last_order_at::date >= CURRENT_DATE - 365');
+INSERT INTO club.earning_rule (name, points) VALUES ('x', $$CASE WHEN CURRENT_USER = 'boss' THEN 1000 END$$);
+
 -- a division of integers loses the fraction, where one is wanted: once, when it is written
 INSERT INTO club.earning_rule (name, points) VALUES ('cents', 'cents/100');
 UPDATE club.earning_rule SET applies_when = 'cents > 0';

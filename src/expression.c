@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -369,6 +370,42 @@ check_tenure(ParseState *pstate, Node *expr, Relation facts, int facts_varno)
 		(void) tenure_walker(expr, &search);
 }
 
+/*
+ * Does a function tell the time of now?  Its value would be another when the
+ * same row is looked at again.
+ */
+static bool
+is_of_now(Oid funcid, void *context)
+{
+	const char *name;
+
+	if (get_func_namespace(funcid) != PG_CATALOG_NAMESPACE)
+		return false;
+	name = get_func_name(funcid);
+	return name != NULL &&
+		(strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
+		 strcmp(name, "statement_timestamp") == 0 ||
+		 (strcmp(name, "age") == 0 && get_func_nargs(funcid) == 1));
+}
+
+/* Refuse what depends on when, or by whom, the expression is evaluated. */
+static bool
+refuse_moment_walker(Node *node, void *context)
+{
+	ParseState *pstate = (ParseState *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("the present time or user is not allowed in a loyalty expression"),
+				 errdetail("Nothing is recorded when time passes, and the same order must always be worth the same."),
+				 errhint("Use times that orders and customers have, such as the tenure in a tier."),
+				 parser_errposition(pstate, exprLocation(node))));
+	return expression_tree_walker(node, refuse_moment_walker, context);
+}
+
 /* Refuse what cannot be evaluated for one row alone. */
 static bool
 refuse_walker(Node *node, void *context)
@@ -552,7 +589,10 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
 	refuse_walker(expr, pstate);
 	if (canonical != NULL)
+	{
+		(void) refuse_moment_walker(expr, pstate);
 		check_tenure(pstate, expr, pc.facts, pc.facts_varno);
+	}
 
 	/* Order keys become text, whatever they are: that takes an explicit cast. */
 	source_type = exprType(expr);
