@@ -10,11 +10,11 @@ OBJS = src/accrual.o src/append_only.o src/columns.o src/configuration.o src/cur
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/program.sql install/source.sql install/post.sql \
+	install/comments.sql install/program.sql install/source.sql install/post.sql \
 	install/verify.sql install/access.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 
-REGRESS = program track trigger points types invalid security rights hostile lines currency partition ddl
+REGRESS = program track trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl
 ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty

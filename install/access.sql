@@ -35,10 +35,10 @@ DECLARE
 	routine regprocedure;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	IF role IS NULL OR level IS NULL OR level NOT IN ('read', 'operate', 'admin') THEN
-		RAISE EXCEPTION 'role must be given, and level be "read", "operate" or "admin"'
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The level is %L.', level);
+	IF role IS NULL THEN
+		RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	PERFORM loyalty.require_choice('level', level, 'read', 'operate', 'admin');
 	-- as GRANT gives a warning only to who may not grant all of it
 	IF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = program), 'USAGE') THEN
 		RAISE EXCEPTION 'must be owner of loyalty program "%"', program

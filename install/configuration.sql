@@ -96,6 +96,158 @@ AS 'MODULE_PATHNAME', 'loyalty_record';
 COMMENT ON FUNCTION loyalty.record() IS
 'trigger on tracked tables: record how the touched orders stand; arguments are program and source';
 
+-- One of a few words, or an error that lists them.
+CREATE FUNCTION loyalty.require_choice(what text, value text, VARIADIC choices text[])
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	quoted text[] := ARRAY(SELECT format('"%s"', c) FROM unnest(choices) WITH ORDINALITY x (c, n) ORDER BY n);
+BEGIN
+	IF value IS NULL OR value <> ALL (choices) THEN
+		RAISE EXCEPTION '% must be % or %', what,
+			array_to_string(quoted[1:cardinality(quoted) - 1], ', '), quoted[cardinality(quoted)]
+			USING ERRCODE = 'invalid_parameter_value',
+			      DETAIL = CASE WHEN value IS NULL THEN 'It is null.' ELSE format('It is "%s".', value) END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_choice(text, text, text[]) IS 'an error that lists the choices, unless the value is one of them';
+
+-- Names of POSIX zones such as CET+1 mean the opposite of what they say, and
+-- abbreviations have no daylight saving time.
+CREATE FUNCTION loyalty.require_time_zone(time_zone text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	zone text;
+BEGIN
+	SELECT z.name INTO zone FROM pg_timezone_names z WHERE lower(z.name) = lower(time_zone)
+	 ORDER BY z.name = time_zone DESC LIMIT 1;
+	IF zone IS NULL THEN
+		RAISE EXCEPTION 'time zone % is not known by name', CASE WHEN time_zone IS NULL THEN 'null' ELSE format('"%s"', time_zone) END
+			USING ERRCODE = 'invalid_parameter_value',
+			      DETAIL = 'Offsets, abbreviations and POSIX zones say nothing of daylight saving time, or mean the opposite of what they look like.',
+			      HINT = 'Use a name of the view pg_timezone_names, such as time_zone => ''Europe/Berlin'' or ''UTC''.';
+	END IF;
+	RETURN zone;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_time_zone(text) IS 'returns the name of a time zone as pg_timezone_names has it, else an error';
+
+-- What is written by functions, or restored, is not refused to whoever writes it
+-- by hand: functions say who they are with a setting, and pg_dump turns off
+-- check_function_bodies for what it restores, as it does for functions, because
+-- rows come before what they name.
+CREATE FUNCTION loyalty.is_written_by_hand(program name)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	exists_already boolean;
+BEGIN
+	IF coalesce(current_setting('loyalty.tracking', true), '') = 'on' OR current_setting('check_function_bodies') = 'off' THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.program)', program) INTO exists_already;
+	RETURN exists_already;
+END
+$$;
+COMMENT ON FUNCTION loyalty.is_written_by_hand(name) IS
+'is a row of what is tracked changed by somebody, neither by a function of the extension nor by a restore?';
+
+-- Tracked tables are noted by functions, which make their triggers, too.  By hand,
+-- only the table itself can be changed for the one that took its place.
+CREATE FUNCTION loyalty.check_source()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	fixed text[] := '{relation,active,without_order}';
+	row_name text;
+	key_type regtype;
+	orders regclass := CASE tg_op WHEN 'UPDATE' THEN OLD.relation END;
+	e record;
+BEGIN
+	IF tg_table_name = 'part' THEN
+		PERFORM loyalty.require_choice('kind', to_jsonb(NEW) ->> 'kind', 'lines', 'refunds');
+		PERFORM loyalty.require_choice('without_order', to_jsonb(NEW) ->> 'without_order', 'error', 'skip', 'customer');
+	END IF;
+	IF NOT loyalty.is_written_by_hand(tg_table_schema) THEN
+		RETURN NEW;
+	END IF;
+	IF tg_op = 'INSERT' THEN
+		RAISE EXCEPTION 'rows of table "%" cannot be inserted directly', tg_table_name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = 'Call loyalty.track_orders() or loyalty.track_refunds(), which make the triggers, too.';
+	END IF;
+	IF to_jsonb(NEW) - fixed IS DISTINCT FROM to_jsonb(OLD) - fixed
+	   OR (NOT NEW.active AND OLD.active)
+	   OR (to_jsonb(NEW) ->> 'without_order' IS DISTINCT FROM to_jsonb(OLD) ->> 'without_order'
+	       AND 'customer' IN (to_jsonb(NEW) ->> 'without_order', to_jsonb(OLD) ->> 'without_order')) THEN
+		IF to_jsonb(OLD) ->> 'kind' = 'lines' THEN
+			EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', tg_table_schema) INTO orders USING OLD.source;
+		END IF;
+		RAISE EXCEPTION 'what is tracked of table "%" cannot be changed directly', OLD.relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('Call loyalty.untrack(%L, %L), and then loyalty.%s() with what shall hold from then on.',
+			                    tg_table_schema, orders, CASE WHEN to_jsonb(NEW) ->> 'kind' = 'refunds' THEN 'track_refunds' ELSE 'track_orders' END);
+	END IF;
+	IF NEW.active AND (NEW.relation IS DISTINCT FROM OLD.relation OR NOT OLD.active) THEN
+		-- the expressions must fit the table that takes the place
+		PERFORM loyalty.require_trackable(NEW.relation, tg_table_schema);
+		row_name := CASE to_jsonb(NEW) ->> 'kind' WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'new' END;
+		SELECT a.atttypid INTO key_type FROM pg_attribute a
+		 WHERE a.attrelid = format('%I.journal', tg_table_schema)::regclass AND a.attname = 'customer';
+		FOR e IN SELECT x.key, x.value FROM jsonb_each_text(to_jsonb(NEW)) x
+		          WHERE x.key IN ('customer', 'at', 'amount', 'counts_when', 'order_key', 'currency') AND x.value IS NOT NULL
+		LOOP
+			PERFORM loyalty.canonical_expression(e.value, NEW.relation, NULL,
+				CASE e.key WHEN 'customer' THEN key_type WHEN 'at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
+				           WHEN 'counts_when' THEN 'boolean' ELSE 'text' END::regtype,
+				e.key, NULL, row_name);
+		END LOOP;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION loyalty.check_source() IS
+'trigger: refuse changes of what is tracked by hand, but for a table that takes the place of a tracked one';
+
+-- Versions of the terms are written when rules, tiers or settings change.  By hand,
+-- only expressions that fail can be corrected in them.
+CREATE FUNCTION loyalty.check_terms()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	corrigible text[] := '{points,applies_when,qualifies}';
+BEGIN
+	IF pg_trigger_depth() > 1 OR NOT loyalty.is_written_by_hand(tg_table_schema) THEN
+		RETURN NEW;
+	END IF;
+	IF tg_op = 'INSERT' THEN
+		RAISE EXCEPTION 'rows of table "%" cannot be inserted directly', tg_table_name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = 'Change the tables earning_rule and tier, or points_scale and rounding in program: that makes new terms.';
+	END IF;
+	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible THEN
+		RAISE EXCEPTION 'a version of the terms cannot be changed'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = 'The orders that were recorded under it keep it.',
+			      HINT = 'Only expressions can be corrected in it. Change the tables earning_rule and tier, or points_scale and rounding in program, for orders to come.';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION loyalty.check_terms() IS 'trigger: refuse changes of the versions of the terms by hand, but for corrections of expressions';
+
 -- An earning rule must fit every tracked table.
 CREATE FUNCTION loyalty.check_earning_rule()
 RETURNS trigger
@@ -109,6 +261,7 @@ DECLARE
 	applies_when text := NEW.applies_when;
 	zone text;
 BEGIN
+	PERFORM loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
 	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
 	-- Without a tracked table, a rule can use the purchase only.  A table that
 	-- is gone, or an order table without lines, has no say in a rule.
@@ -146,6 +299,10 @@ AS $$
 DECLARE
 	zone text;
 BEGIN
+	IF NEW.multiplier IS NULL OR NOT (NEW.multiplier >= 0 AND NEW.multiplier < 1000000) THEN
+		RAISE EXCEPTION 'multiplier of the tier "%" must be at least 0 and less than 1000000', NEW.name
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.multiplier::text, 'null'));
+	END IF;
 	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
 	NEW.qualifies := loyalty.canonical_expression(NEW.qualifies, NULL,
 		format('%I.metrics', tg_table_schema)::regclass, 'boolean',
@@ -161,18 +318,35 @@ RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	newest int;
 BEGIN
-	PERFORM loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
+	PERFORM loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
+	PERFORM loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
+	IF NEW.points_scale IS NULL OR NEW.points_scale NOT BETWEEN 0 AND 12 THEN
+		RAISE EXCEPTION 'points_scale must be between 0 and 12'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.points_scale::text, 'null'));
+	END IF;
 	IF tg_op = 'UPDATE' THEN
+		-- the newest version is in force, and no other
+		IF NEW.terms IS DISTINCT FROM OLD.terms THEN
+			EXECUTE format('SELECT max(terms) FROM %I.terms', tg_table_schema) INTO newest;
+			IF NEW.terms IS DISTINCT FROM newest THEN
+				RAISE EXCEPTION 'terms of a program cannot be changed directly'
+					USING ERRCODE = 'object_not_in_prerequisite_state',
+					      HINT = 'Change the tables earning_rule and tier, or points_scale and rounding: that makes new terms.';
+			END IF;
+		END IF;
 		-- the views, and what is recorded, are built on these
 		IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone)
 		   IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
-			RAISE EXCEPTION 'customers, customer_key, joined_at and time_zone of a program can''t be changed'
+			RAISE EXCEPTION 'customers, customer_key, joined_at and time_zone of a program cannot be changed'
 				USING ERRCODE = 'feature_not_supported',
 				      HINT = 'Create another program and track the orders with it.';
 		END IF;
 		RETURN NEW;
 	END IF;
+	PERFORM loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
 	IF NEW.joined_at IS NOT NULL THEN
 		NEW.joined_at := loyalty.canonical_expression(NEW.joined_at, NEW.customers, NULL,
 			'timestamptz', 'joined_at', NEW.time_zone);
@@ -188,12 +362,30 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RAISE EXCEPTION 'the settings of a program can''t be deleted'
-		USING ERRCODE = 'object_not_in_prerequisite_state',
-		      HINT = format('To delete the program, call loyalty.drop_program(%L, force => true).', tg_table_schema);
+	IF tg_table_name = 'program' THEN
+		RAISE EXCEPTION 'the settings of a program cannot be deleted'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('To delete the program, call loyalty.drop_program(%L, force => true).', tg_table_schema);
+	ELSIF tg_table_name IN ('source', 'part') THEN
+		RAISE EXCEPTION 'rows of table "%" cannot be deleted', tg_table_name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = 'What is recorded refers to them.',
+			      HINT = format('To stop tracking a table, call loyalty.untrack(%L, ...).', tg_table_schema);
+	ELSIF tg_table_name LIKE 'terms%' THEN
+		RAISE EXCEPTION 'versions of the terms cannot be deleted'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = 'The orders that were recorded under them keep them.',
+			      HINT = 'Change the tables earning_rule and tier: that makes new terms.';
+	ELSIF loyalty.is_written_by_hand(tg_table_schema) THEN
+		RAISE EXCEPTION 'table "%" cannot be changed directly', tg_table_name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('Call loyalty.reconcile(%L), with missing => ''archive'' or ''take_back''.', tg_table_schema);
+	END IF;
+	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.keep_settings() IS 'trigger: refuse to delete the settings of a program';
+COMMENT ON FUNCTION loyalty.keep_settings() IS
+'trigger: refuse to delete what a program is built on, and to change by hand which orders are archived';
 
 CREATE FUNCTION loyalty.active_sources(program name)
 RETURNS SETOF int
@@ -373,9 +565,11 @@ BEGIN
 		BEGIN
 			PERFORM loyalty.require_triggers(program, source, h.relation);
 			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
-			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored);
+			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored)
+			     || loyalty.trigger_comment(loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), h.relation,
+			                                format('holds on to the columns that the loyalty program "%s" uses; never fires', program));
 		EXCEPTION WHEN insufficient_privilege THEN
-			RAISE WARNING 'the columns % of table % are used by a loyalty program but not kept from being dropped', names, h.relation
+			RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped', names, h.relation
 				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);
 		END;
 	END LOOP;

@@ -45,6 +45,18 @@ $$;
 COMMENT ON FUNCTION loyalty.trigger_name(text, name, text, text, bigint) IS
 'the name of a trigger on a tracked table: readable if it fits into a name';
 
+-- Only the owner of a table may comment on its triggers; whoever else makes one goes
+-- without.
+CREATE FUNCTION loyalty.trigger_comment(trigger name, relation regclass, comment text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT format('; COMMENT ON TRIGGER %I ON %s IS %L', trigger, relation, comment)
+	                   FROM pg_class WHERE oid = relation AND pg_has_role(relowner, 'USAGE')), '')
+$$;
+COMMENT ON FUNCTION loyalty.trigger_comment(name, regclass, text) IS 'the command that comments on a trigger, behind the one that makes it';
+
 -- Statement triggers with transition tables see each row once.
 CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, source text, part text)
 RETURNS text
@@ -57,6 +69,8 @@ AS $$
 	                         WHEN 'update' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
 	                         WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' END,
 	              program, source, CASE part WHEN '' THEN '' ELSE format(', %L', part) END)
+	       || loyalty.trigger_comment(loyalty.trigger_name(event, program, source, part), relation,
+	                                  format('records for the loyalty program "%s" how orders stand after each %s', program, upper(event)))
 $$;
 COMMENT ON FUNCTION loyalty.trigger_command(text, regclass, name, text, text) IS
 'the command that makes one of the triggers that record a tracked table';
@@ -92,7 +106,7 @@ DECLARE
 	recorder oid := (SELECT p.oid FROM pg_proc p WHERE p.proname = 'record' AND p.pronamespace = to_regnamespace('loyalty'));
 BEGIN
 	IF to_regnamespace('loyalty') IS NULL THEN
-		RAISE EXCEPTION 'the schema of the extension loyalty can''t be renamed' USING ERRCODE = 'feature_not_supported';
+		RAISE EXCEPTION 'the schema of the extension loyalty cannot be renamed' USING ERRCODE = 'feature_not_supported';
 	END IF;
 	IF tg_tag = 'ALTER SCHEMA' THEN
 		-- the name of a program is in the triggers of the tables that it tracks
@@ -105,7 +119,7 @@ BEGIN
 		 WHERE c.classid = 'pg_namespace'::regclass
 		   AND t.tgargs <> convert_to(n.nspname::text, getdatabaseencoding()) || decode('00', 'hex');
 		IF FOUND THEN
-			RAISE EXCEPTION 'the schema of the loyalty program "%" can''t be renamed', renamed
+			RAISE EXCEPTION 'the schema of the loyalty program "%" cannot be renamed', renamed
 				USING ERRCODE = 'feature_not_supported',
 				      HINT = 'Create a program of the other name and track the orders with it.';
 		END IF;
@@ -153,7 +167,7 @@ BEGIN
 			LOOP
 				IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
 					IF missing.event = 'insert' THEN
-						RAISE WARNING 'what is written to the % table % is not recorded',
+						RAISE WARNING 'what is written to the % table "%" is not recorded',
 							CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
 					END IF;
 					CONTINUE;
@@ -161,7 +175,7 @@ BEGIN
 				BEGIN
 					EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
 				EXCEPTION WHEN insufficient_privilege THEN
-					RAISE WARNING 'what is written to table % itself is not recorded', missing.relation
+					RAISE WARNING 'what is written to table "%" itself is not recorded', missing.relation
 						USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
 				END;
 			END LOOP;
@@ -179,13 +193,13 @@ BEGIN
 				 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(u.tgargs) AS arguments) k
 				 ORDER BY 1, 2
 			LOOP
-				RAISE WARNING 'statements on table % are not recorded by the loyalty program "%", which tracks % only',
+				RAISE WARNING 'statements on table "%" are not recorded by the loyalty program "%", which tracks "%" only',
 					missing.parent, missing.program, missing.relation
 					USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
 					                    missing.program, missing.parent, missing.source, missing.program);
 			END LOOP;
 		EXCEPTION WHEN OTHERS THEN
-			RAISE WARNING 'loyalty could not look after table %, which has partitions or children, or is one: %', touched::regclass, sqlerrm
+			RAISE WARNING 'loyalty could not look after table "%", which has partitions or children, or is one: %', touched::regclass, sqlerrm
 				USING HINT = 'If a program tracks it, loyalty.reconcile() makes the missing triggers.';
 		END;
 	END LOOP;

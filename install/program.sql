@@ -36,7 +36,12 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- without a row: a polymorphic or binary-coercible operator class
+	-- a domain is compared like its base type; without a row: a polymorphic or
+	-- binary-coercible operator class
+	WITH RECURSIVE base (oid) AS (
+		SELECT type::oid
+		UNION
+		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
 	SELECT coalesce(
 		(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
 		   FROM pg_opclass c
@@ -46,7 +51,7 @@ AS $$
 		   JOIN pg_operator o ON o.oid = x.amopopr
 		   JOIN pg_namespace n ON n.oid = o.oprnamespace
 		  WHERE c.opcdefault
-		    AND (c.opcintype = type OR c.opcintype = (SELECT typbasetype FROM pg_type WHERE oid = type))
+		    AND c.opcintype IN (SELECT oid FROM base)
 		  LIMIT 1), 'OPERATOR(pg_catalog.=)')
 $$;
 COMMENT ON FUNCTION loyalty.equality_operator(regtype) IS
@@ -69,6 +74,8 @@ DECLARE
 	key_attnums int2[];
 	key_oid oid;
 	key_type text;
+	key_cast text := '';
+	base record;
 	key_column name;	-- what views call the key
 	eq text;			-- the equality operator of keys
 	joined text;
@@ -77,10 +84,17 @@ BEGIN
 		RAISE EXCEPTION 'name and customers must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF (SELECT relkind NOT IN ('r', 'p', 'f') FROM pg_class WHERE oid = customers) THEN
+	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = customers AND relkind IN ('r', 'p', 'f')) THEN
 		RAISE EXCEPTION '"%" is not a table', customers
 			USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has one row per customer.';
 	END IF;
+	IF (SELECT relpersistence = 't' FROM pg_class WHERE oid = customers) THEN
+		RAISE EXCEPTION 'the customers cannot be in the temporary table "%"', customers
+			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their customers. Name a permanent table.';
+	END IF;
+	PERFORM loyalty.require_choice('rounding', rounding, 'floor', 'half_even', 'half_up', 'ceil');
+	PERFORM loyalty.require_choice('on_invalid', on_invalid, 'error', 'skip');
+	time_zone := loyalty.require_time_zone(time_zone);
 	IF points_scale IS NULL OR points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(points_scale::text, 'null'));
@@ -90,10 +104,10 @@ BEGIN
 	IF customer_key IS NULL THEN
 		SELECT conkey INTO key_attnums FROM pg_constraint WHERE conrelid = customers AND contype = 'p';
 		IF key_attnums IS NULL THEN
-			RAISE EXCEPTION 'table % has no primary key', customers
+			RAISE EXCEPTION 'table "%" has no primary key', customers
 				USING ERRCODE = 'undefined_object', HINT = 'Name the column with customer_key => ''...''.';
 		ELSIF cardinality(key_attnums) > 1 THEN
-			RAISE EXCEPTION 'the primary key of table % has % columns', customers, cardinality(key_attnums)
+			RAISE EXCEPTION 'the primary key of table "%" has % columns', customers, cardinality(key_attnums)
 				USING ERRCODE = 'feature_not_supported', HINT = 'Name a single unique column with customer_key => ''...''.';
 		END IF;
 		SELECT attname INTO customer_key FROM pg_attribute WHERE attrelid = customers AND attnum = key_attnums[1];
@@ -101,19 +115,31 @@ BEGIN
 	SELECT atttypid, format_type(atttypid, -1) INTO key_oid, key_type
 	  FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped;
 	IF key_type IS NULL THEN
-		RAISE EXCEPTION 'column "%" of table % does not exist', customer_key, customers
+		RAISE EXCEPTION 'column "%" of table "%" does not exist', customer_key, customers
 			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
 	END IF;
 
-	IF (SELECT typtype = 'c' OR typcategory = 'A' FROM pg_type WHERE oid = key_oid) THEN
-		RAISE EXCEPTION 'a customer key can''t be of type %', key_type
+	-- A domain over a type whose operators are polymorphic cannot be compared as
+	-- what it is: the program knows such a key by the type below the domains.
+	WITH RECURSIVE base (oid) AS (
+		SELECT key_oid
+		UNION
+		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM base JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	IF base.typtype IN ('c', 'p') OR base.typcategory = 'A' THEN
+		RAISE EXCEPTION 'a customer key cannot be of type %', key_type
 			USING ERRCODE = 'feature_not_supported', HINT = 'Name a column of a scalar type.';
 	END IF;
-	IF (SELECT relkind FROM pg_class WHERE oid = customers) = 'r'
+	IF base.oid <> key_oid AND base.typtype IN ('e', 'r', 'm') THEN
+		key_oid := base.oid;
+		key_type := format_type(key_oid, -1);
+		key_cast := format('::%s', key_type);
+	END IF;
+	IF (SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = customers)
 	   AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 	                    WHERE i.indrelid = customers AND a.attname = customer_key AND i.indnkeyatts = 1
 	                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) THEN
-		RAISE EXCEPTION 'column "%" of table % is not unique', customer_key, customers
+		RAISE EXCEPTION 'column "%" of table "%" is not unique', customer_key, customers
 			USING ERRCODE = 'invalid_table_definition',
 			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
 	END IF;
@@ -348,6 +374,30 @@ BEGIN
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.source
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.part
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_tier
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.source
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.part
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_rule
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_tier
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
@@ -360,8 +410,6 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	$sql$, name, key_type);
 
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
@@ -375,7 +423,7 @@ BEGIN
 	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.customer AS
-	SELECT new.%4$I AS customer, %5$s AS joined_at FROM %3$s new;
+	SELECT new.%4$I%9$s AS customer, %5$s AS joined_at FROM %3$s new;
 	COMMENT ON VIEW %1$I.customer IS 'the customers, and since when they are';
 
 	CREATE VIEW %1$I.unposted AS
@@ -482,7 +530,8 @@ BEGIN
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
 	'tier of a customer at a moment, by what was effective then and the present tiers';
 	$sql$, name, key_type, customers, customer_key, coalesce(joined, 'NULL::timestamptz'),
-	   format('%I.program', name), eq, key_column);
+	   format('%I.program', name), eq, key_column, key_cast);
+	PERFORM loyalty.comment_program(name);
 END
 $$;
 COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
@@ -532,7 +581,7 @@ BEGIN
 		  FROM loyalty.as_owner(program, format('SELECT count(*), count(DISTINCT customer)
 		                                           FROM (SELECT customer FROM %1$I.ledger
 		                                                 UNION ALL SELECT customer FROM %1$I.journal) e', program)) r;
-		RAISE EXCEPTION 'program "%" holds % entries of % customers', program, entries, customers
+		RAISE EXCEPTION 'loyalty program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
 	END IF;

@@ -67,7 +67,7 @@ BEGIN
 	SELECT r[1]::int INTO src
 	  FROM loyalty.as_owner(program, format('SELECT source FROM %I.source WHERE relation = $1::oid AND active', program), "table"::oid::text) r;
 	IF src IS NULL THEN
-		RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
+		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
 	END IF;
 	RETURN src;
@@ -165,16 +165,16 @@ DECLARE
 	recorded bigint;
 BEGIN
 	PERFORM loyalty.lock_source(program, src);
-	RAISE NOTICE 'recording the orders of %', "table";
+	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
-	RAISE NOTICE 'recorded % orders of %', recorded, "table";
+	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
 	RETURN recorded;
 END
 $$;
 COMMENT ON FUNCTION loyalty.backfill(name, regclass) IS
 'record the orders of a tracked table that are not recorded yet, by the present rules; returns their number';
 
-CREATE FUNCTION loyalty.require_trackable("table" regclass)
+CREATE FUNCTION loyalty.require_trackable("table" regclass, program name)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -187,8 +187,15 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that a view or foreign table shows.';
 	END IF;
 	IF (SELECT relpersistence FROM pg_class WHERE oid = "table") = 't' THEN
-		RAISE EXCEPTION 'temporary table "%" can''t be tracked', "table"
+		RAISE EXCEPTION 'temporary table "%" cannot be tracked', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their orders.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+	            WHERE t.tgrelid = "table" AND t.tgname IN ('append_only', 'changed', 'keep_row', 'check_values')
+	              AND p.pronamespace = 'loyalty'::regnamespace)
+	   OR "table" = to_regclass(format('%I.account', program)) OR "table" = to_regclass(format('%I.rate', program)) THEN
+		RAISE EXCEPTION 'table "%" belongs to a loyalty program', "table"
+			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that the orders are written to.';
 	END IF;
 	IF EXISTS (SELECT FROM loyalty.descendants("table") d JOIN pg_class c ON c.oid = d AND c.relkind = 'f') THEN
 		RAISE EXCEPTION 'table "%" has a partition or child that is a foreign table', "table"
@@ -202,7 +209,116 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_trackable(regclass) IS 'an error unless the relation is a table that can be tracked';
+COMMENT ON FUNCTION loyalty.require_trackable(regclass, name) IS 'an error unless the relation is a table that a program can track';
+
+-- Orders are known by their key, so no two rows may have the same.  A unique index
+-- over columns that the key is made of says so.  One over a partitioned table must
+-- have the columns that it is partitioned by, too, and says as much as PostgreSQL
+-- can say there; children of a table have indexes of their own.
+CREATE FUNCTION loyalty.require_unique_key("table" regclass, key text, program name, what text)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	used int[] := loyalty.expression_columns(key, "table", NULL, 'new', NULL, program, 'text');
+	lacking record;
+BEGIN
+	WITH uncertain AS (
+		SELECT d AS relation, r.relkind,
+		       ARRAY(SELECT y.attnum::int FROM pg_attribute x
+		               JOIN pg_attribute y ON y.attrelid = d AND y.attname = x.attname
+		              WHERE x.attrelid = "table" AND x.attnum = ANY (used)) AS used,
+		       ARRAY(SELECT a FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs) a WHERE p.partrelid = d) AS parted_by
+		  FROM loyalty.descendants("table") d JOIN pg_class r ON r.oid = d
+		 WHERE d = "table" OR NOT r.relispartition)
+	SELECT u.relation INTO lacking
+	  FROM uncertain u
+	 WHERE NOT EXISTS (
+		SELECT FROM pg_index i
+		 CROSS JOIN LATERAL (
+			SELECT array_agg(c.attnum) AS attnums
+			  FROM (SELECT k.attnum::int FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n)
+			         WHERE k.attnum <> 0 AND k.n <= i.indnkeyatts
+			        UNION
+			        SELECT e.refobjsubid FROM pg_depend e
+			         WHERE i.indexprs IS NOT NULL AND e.classid = 'pg_class'::regclass AND e.objid = i.indexrelid
+			           AND e.refclassid = 'pg_class'::regclass AND e.refobjid = i.indrelid AND e.refobjsubid > 0) c) x
+		 WHERE i.indrelid = u.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+		   AND x.attnums && u.used AND x.attnums <@ (u.used || u.parted_by))
+	 ORDER BY u.relation::text
+	 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION '% of table "%" is not known to be unique', what, lacking.relation
+			USING ERRCODE = 'invalid_table_definition',
+			      DETAIL = format('No unique index is over the columns of %s only. Rows with the same key would be taken for one order.', key),
+			      HINT = format('Create one, or name a key that is unique with %s => ''...''. If you know that no two rows have the same key, say so with key_is_unique => true.', what);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_unique_key(regclass, text, name, text) IS
+'an error unless a unique index of the table, and of each of its children, is over columns of the key';
+
+-- What names an order in a row of lines or refunds is compared with the key of the
+-- order, and both are known by their text.
+CREATE FUNCTION loyalty.require_same_type(what text, expression text, from_row text, order_key text, from_order text)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	types regtype[];
+	kinds text[];
+BEGIN
+	EXECUTE format('SELECT ARRAY[pg_typeof((SELECT (%s) FROM %s WHERE false)), pg_typeof((SELECT (%s) FROM %s WHERE false))]',
+	               expression, from_row, order_key, from_order) INTO types;
+	-- all integers have the same text, and so do all strings
+	WITH RECURSIVE base (n, oid) AS (
+		SELECT n, t::oid FROM unnest(types) WITH ORDINALITY x (t, n)
+		UNION
+		SELECT b.n, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT array_agg(CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
+	                      WHEN t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
+	                      ELSE t.oid::text END ORDER BY b.n) INTO kinds
+	  FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	IF kinds[1] <> kinds[2] THEN
+		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, types[2], types[1]
+			USING ERRCODE = 'datatype_mismatch',
+			      HINT = format('Convert it, as in %s => ''(%s)::%s''.', what,
+			                    regexp_replace(expression, '^(line|refund)\.', ''), types[2]);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_same_type(text, text, text, text, text) IS
+'an error unless what names an order in another table has the type of the key of the order';
+
+-- Keys are compared under a search_path that has no operators of extensions.  A
+-- type that has an equality of its own elsewhere is compared as text, and a domain
+-- over an enum, which has none, as the enum.
+CREATE FUNCTION loyalty.comparable_key(key text, from_row text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type oid;
+BEGIN
+	LOOP
+		BEGIN
+			EXECUTE format('SELECT pg_typeof((SELECT (%s) FROM %s WHERE false)), (SELECT (%1$s) = (%1$s) FROM %2$s WHERE false)', key, from_row)
+			   INTO type;
+			RETURN key;
+		EXCEPTION WHEN undefined_function THEN
+			EXECUTE format('SELECT pg_typeof((SELECT (%s) FROM %s WHERE false))', key, from_row) INTO type;
+			IF (SELECT typtype FROM pg_type WHERE oid = type) <> 'd' THEN
+				RETURN format('(%s)::text', key);
+			END IF;
+			SELECT format('(%s)::%s', key, format_type(typbasetype, typtypmod)) INTO key FROM pg_type WHERE oid = type;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.comparable_key(text, text) IS 'a key as an expression that can be compared under every search_path';
 
 -- Runs as the owner.
 CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation regclass, order_key text,
@@ -210,13 +326,27 @@ CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation 
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	row_name text := CASE kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
+	key_name text := CASE kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END;
+	orders record;
 	number int;
 BEGIN
-	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', 'order_key', NULL, row_name);
-	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', NULL, row_name);
+	EXECUTE format('SELECT s.relation, s.order_key FROM %I.source s WHERE s.source = $1', program) INTO orders USING source;
+	IF relation = orders.relation THEN
+		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their % as well', relation, kind
+			USING ERRCODE = 'invalid_parameter_value',
+			      HINT = CASE kind WHEN 'lines' THEN 'Orders that are one row each need no lines: leave lines out.'
+			             ELSE 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.' END;
+	END IF;
+	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', key_name, NULL, row_name);
+	order_key := loyalty.comparable_key(order_key, format('%s AS %s', relation, row_name));
+	PERFORM loyalty.require_same_type(key_name, order_key, format('%s AS %s', relation, row_name),
+		orders.order_key, loyalty.tracked_table(orders.relation, program, 'new'));
+	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric',
+		CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END, NULL, row_name);
 	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', NULL, row_name);
 	EXECUTE format('SELECT part FROM %I.part p WHERE p.source = $1 AND p.kind = $2 AND p.relation = $3', program)
 	   INTO number USING source, kind, relation;
@@ -237,7 +367,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM loyalty.require_trackable(relation);
+	PERFORM loyalty.require_trackable(relation, program);
 	PERFORM loyalty.require_readable(program, relation);
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5, $6, $7, $8)',
@@ -250,13 +380,16 @@ COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text
 
 -- Runs as the owner.
 CREATE FUNCTION loyalty.note_source(program name, relation regclass, customer text, at text, amount text,
-                                   counts_when text, order_key text, refunds boolean, currency text)
+                                   counts_when text, order_key text, refunds boolean, currency text, key_is_unique boolean)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
+	key_name text := CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END;
 	key_type regtype;
+	part_kind text;
 	zone text;
 	src record;
 BEGIN
@@ -267,17 +400,28 @@ BEGIN
 	at := loyalty.canonical_expression(at, relation, NULL, 'timestamptz', 'at', zone);
 	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', zone);
 	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', zone);
-	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', 'order_key', zone);
+	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', key_name, zone);
 	currency := loyalty.canonical_expression(currency, relation, NULL, 'text', 'currency', zone);
 
 	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1', program) INTO src USING relation;
 	IF src.active THEN
-		RAISE EXCEPTION 'table % is already tracked by the program "%"', relation, program
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
 			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+	END IF;
+	-- refunds that are nobody's but their customer's are tracked as both
+	EXECUTE format('SELECT p.kind FROM %I.part p WHERE p.relation = $1 AND p.active AND NOT $2 LIMIT 1', program)
+	   INTO part_kind USING relation, refunds;
+	IF part_kind IS NOT NULL THEN
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', relation, program, part_kind
+			USING ERRCODE = 'duplicate_object', HINT = 'A table has orders, or lines or refunds of orders.';
+	END IF;
+	order_key := loyalty.comparable_key(order_key, format('%s AS new', relation));
+	IF NOT coalesce(key_is_unique, false) THEN
+		PERFORM loyalty.require_unique_key(relation, order_key, program, key_name);
 	END IF;
 	-- what is recorded of the table is known by these
 	IF src.source IS NOT NULL AND (src.order_key, src.customer) IS DISTINCT FROM (order_key, customer) THEN
-		RAISE EXCEPTION 'the orders of table % are recorded with another order_key or customer', relation
+		RAISE EXCEPTION 'the orders of table "%" are recorded with another order_key or customer', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = format('They are order_key => %L, customer => %L.', src.order_key, src.customer),
 			      HINT = 'Track the table with these again.';
@@ -293,14 +437,14 @@ BEGIN
 	RETURN src.source;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_source(name, regclass, text, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.note_source(name, regclass, text, text, text, text, text, boolean, text, boolean) IS
 'note a table of orders, or of refunds without orders; returns the number of the source';
 
 -- Note a table of orders, or of refunds that are nobody's but their customer's.
 -- From here to the end of the transaction nobody writes to it, so the next
 -- snapshot sees all orders that its triggers will not.
 CREATE FUNCTION loyalty.add_source(program name, relation regclass, customer text, at text, amount text,
-                                   counts_when text, order_key text, refunds boolean, currency text)
+                                   counts_when text, order_key text, refunds boolean, currency text, key_is_unique boolean)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -309,7 +453,7 @@ DECLARE
 	key_columns int;
 	src int;
 BEGIN
-	PERFORM loyalty.require_trackable(relation);
+	PERFORM loyalty.require_trackable(relation, program);
 	PERFORM loyalty.require_readable(program, relation);
 	IF order_key IS NULL THEN
 		SELECT cardinality(conkey),
@@ -317,7 +461,7 @@ BEGIN
 		  INTO key_columns, order_key
 		  FROM pg_constraint WHERE conrelid = relation AND contype = 'p';
 		IF key_columns IS DISTINCT FROM 1 THEN
-			RAISE EXCEPTION 'table % has no primary key of one column', relation
+			RAISE EXCEPTION 'table "%" has no primary key of one column', relation
 				USING ERRCODE = 'undefined_object',
 				      HINT = format('Name what identifies a row with %s => ''...''.',
 				                    CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END);
@@ -325,13 +469,14 @@ BEGIN
 	END IF;
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_source($1::name, $2::oid, $3, $4, $5, $6, $7, $8::boolean, $9)',
-	                        program::text, relation::oid::text, customer, at, amount, counts_when, order_key, refunds::text, currency) r;
+	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_source($1::name, $2::oid, $3, $4, $5, $6, $7, $8::boolean, $9, $10::boolean)',
+	                        program::text, relation::oid::text, customer, at, amount, counts_when, order_key, refunds::text, currency,
+	                        key_is_unique::text) r;
 	PERFORM loyalty.create_triggers(program, src, relation);
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean, text, boolean) IS
 'note a table of orders, or of refunds without orders, and make its triggers; returns the number of the source';
 
 CREATE FUNCTION loyalty.track_orders(
@@ -346,7 +491,8 @@ CREATE FUNCTION loyalty.track_orders(
 	lines regclass DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
-	currency text DEFAULT NULL)
+	currency text DEFAULT NULL,
+	key_is_unique boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -363,7 +509,7 @@ BEGIN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	src := loyalty.add_source(program, "table", customer, at, amount, counts_when, order_key, false, currency);
+	src := loyalty.add_source(program, "table", customer, at, amount, counts_when, order_key, false, currency, key_is_unique);
 	IF lines IS NOT NULL THEN
 		PERFORM loyalty.add_part(program, src, 'lines', lines, line_order, line_amount, 'true', 'skip');
 	END IF;
@@ -377,7 +523,7 @@ BEGIN
 	RETURN loyalty.backfill(program, "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text) IS
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, boolean) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
 CREATE FUNCTION loyalty.track_refunds(
@@ -392,7 +538,8 @@ CREATE FUNCTION loyalty.track_refunds(
 	customer text DEFAULT NULL,
 	at text DEFAULT NULL,
 	refund_key text DEFAULT NULL,
-	currency text DEFAULT NULL)
+	currency text DEFAULT NULL,
+	key_is_unique boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -401,6 +548,7 @@ DECLARE
 	src int;
 	own int;
 	sources int;
+	has_orders boolean;
 	recorded bigint := 0;
 BEGIN
 	PERFORM loyalty.require_program(program);
@@ -408,10 +556,7 @@ BEGIN
 		RAISE EXCEPTION 'table, order_key, amount, counts_when and without_order must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF without_order NOT IN ('error', 'skip') THEN
-		RAISE EXCEPTION 'without_order must be "error" or "skip"'
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', without_order);
-	END IF;
+	PERFORM loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	IF (customer IS NULL) <> (at IS NULL) THEN
 		RAISE EXCEPTION 'customer and at belong together'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'They tell whose a refund without an order is, and when it was made.';
@@ -425,7 +570,7 @@ BEGIN
 		  FROM loyalty.as_owner(program, format('SELECT min(source), count(*) FROM %I.source s JOIN pg_class c ON c.oid = s.relation
 		                                          WHERE active AND NOT refunds', program)) r;
 		IF sources <> 1 THEN
-			RAISE EXCEPTION 'the program "%" tracks % order tables', program, sources
+			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, sources
 				USING ERRCODE = 'invalid_parameter_value',
 				      HINT = 'Name the one that the refunds belong to with orders => ''...''.';
 		END IF;
@@ -435,8 +580,14 @@ BEGIN
 	IF EXISTS (SELECT FROM loyalty.source_triggers(program, src) t
 	            JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
 	           WHERE t.relation = "table" AND g.tgnargs = 3) THEN
-		RAISE EXCEPTION 'table % is already tracked by the program "%"', "table", program
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', "table", program
 			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.source WHERE relation = $1 AND active AND NOT refunds)', program) INTO has_orders USING "table";
+	IF has_orders THEN
+		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
+			USING ERRCODE = 'invalid_parameter_value',
+			      HINT = 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.';
 	END IF;
 	PERFORM loyalty.lock_source(program, src);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", order_key, amount, counts_when,
@@ -448,7 +599,7 @@ BEGIN
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
 		own := loyalty.add_source(program, "table", customer, at, format('-(%s)', amount),
-		                          format('(%s) AND (%s) IS NULL', counts_when, order_key), refund_key, true, currency);
+		                          format('(%s) AND (%s) IS NULL', counts_when, order_key), refund_key, true, currency, key_is_unique);
 		PERFORM loyalty.hold_columns(program, own);
 		IF backfill THEN
 			recorded := recorded + loyalty.record_table(program, own, false);
@@ -457,13 +608,14 @@ BEGIN
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text, boolean) IS
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	src int;
@@ -478,7 +630,7 @@ BEGIN
 	  FROM loyalty.as_owner(program, format('UPDATE %I.part SET active = false WHERE (source = $1::int OR relation = $2::oid) AND active
 	                                         RETURNING part', program), src::text, "table"::oid::text);
 	IF src IS NULL AND parts = 0 THEN
-		RAISE EXCEPTION 'table % is not tracked by the program "%"', coalesce("table"::text, 'null'), program
+		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object',
 			      HINT = format('The tables %1$I.source and %1$I.part list what is tracked.', program);
 	END IF;
@@ -529,6 +681,7 @@ CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
 RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, taken_back bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;
@@ -537,9 +690,8 @@ DECLARE
 	keep boolean;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	IF missing NOT IN ('archive', 'take_back') THEN
-		RAISE EXCEPTION 'missing must be "archive" or "take_back"'
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', missing);
+	IF missing IS NOT NULL THEN
+		PERFORM loyalty.require_choice('missing', missing, 'archive', 'take_back');
 	END IF;
 	-- what is left of tables that were dropped
 	FOR s IN SELECT r[1]::oid::regclass AS relation

@@ -20,4 +20,5 @@ GRANT EXECUTE ON ROUTINE loyalty.columns TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.descendants TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_name TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_command TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.trigger_comment TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_arguments TO PUBLIC;

@@ -1,5 +1,537 @@
 -- verify --------------------------------------------------------------------------
 
+-- What makes an expression fail is for verify() to tell; that the server cannot
+-- go on, is asked to stop, or had to choose between transactions, is not.
+CREATE FUNCTION loyalty.only_expression_errors(state text, message text)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF state ~ '^(25|40|53|55|57|58|XX)' THEN
+		RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.only_expression_errors(text, text) IS
+'raise an error again unless it can come from an expression of a program';
+
+-- The orders of a source as its tables have them, with the points of their own
+-- terms, as SQL: which is 'all', 'others' (than those whose keys are in $4), or
+-- 'given' (those in $4, which are looked up one by one).  $1 is the source, $2 the
+-- version of the terms in force.
+CREATE FUNCTION loyalty.orders_sql(program name, source int, which text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	part record;
+	eq text;
+	orders text;
+	recorded text;
+	others text := '';
+	base text;
+	gross text;
+	refunded text := '0';
+	line_points text;
+	joins text := '';
+	money text;
+	exchange text;
+	given text := '';
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	orders := loyalty.tracked_table(s.relation, program, 'new');
+	recorded := format('%1$I.recorded_orders r ON r.customer %2$s (%3$s) AND r.source = $1 AND r.order_key = (%4$s)::text',
+	                   program, eq, s.customer, s.order_key);
+	IF which = 'others' THEN
+		orders := format('(SELECT * FROM %s WHERE ((%s)::text = ANY ($4)) IS NOT TRUE OFFSET 0) AS new', orders, s.order_key);
+	ELSIF which = 'given' THEN
+		EXECUTE format('SELECT format_type(pg_typeof((SELECT (%s) FROM %s WHERE false)), -1)', s.order_key, orders) INTO given;
+		given := CASE WHEN to_regtype(given || '[]') IS NULL THEN format('WHERE (%s)::text = ANY ($4)', s.order_key)
+		              ELSE format('WHERE (%s) = ANY ($4::text[]::%s[])', s.order_key, given) END;
+		recorded := format('LATERAL (SELECT * FROM (SELECT revision, terms, currency, rate FROM %1$I.ledger WHERE customer %2$s (%3$s) AND source = $1 AND order_key = (%4$s)::text
+		                                            UNION ALL
+		                                            SELECT revision, terms, currency, rate FROM %1$I.journal WHERE customer %2$s (%3$s) AND source = $1 AND order_key = (%4$s)::text) x
+		                             ORDER BY revision DESC LIMIT 1) r ON true', program, eq, s.customer, s.order_key);
+	END IF;
+
+	-- lines and refunds, added up per order
+	gross := s.amount;
+	FOR part IN EXECUTE format('SELECT p.part, p.kind, p.order_key, p.amount, CASE p.kind WHEN ''lines'' THEN ''true'' ELSE p.counts_when END AS counts_when,
+	                                   loyalty.tracked_table(p.relation, $2, CASE p.kind WHEN ''lines'' THEN ''line'' ELSE ''refund'' END) AS relation
+	                              FROM %I.part p JOIN pg_class c ON c.oid = p.relation
+	                             WHERE p.source = $1 AND p.active ORDER BY p.part', program) USING source, program
+	LOOP
+		IF which = 'others' THEN
+			others := format('((%1$s)::text = ANY ($4)) IS FALSE AND (%1$s)::text IN (SELECT (%2$s)::text FROM %3$s)', part.order_key,
+			                 s.order_key, loyalty.tracked_table(s.relation, program, 'new'));
+		END IF;
+		IF part.kind = 'refunds' OR s.amount IS NULL THEN
+			joins := joins || CASE WHEN which = 'given' THEN format($sql$
+			  LEFT JOIN LATERAL (SELECT sum(%2$s) AS amount FROM %3$s WHERE (%1$s) = (%6$s) AND (%4$s)) AS part_%5$s ON true $sql$,
+				part.order_key, part.amount, part.relation, part.counts_when, part.part, s.order_key)
+			ELSE format($sql$
+			  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s WHERE (%4$s) GROUP BY 1) AS part_%5$s
+			    ON part_%5$s.order_key = (%6$s)::text $sql$, part.order_key, part.amount,
+				CASE which WHEN 'all' THEN part.relation
+				ELSE format('(SELECT * FROM %s WHERE %s OFFSET 0) AS %s', part.relation, others,
+				            CASE part.kind WHEN 'lines' THEN 'line' ELSE 'refund' END) END,
+				part.counts_when, part.part, s.order_key) END;
+		END IF;
+		IF part.kind = 'refunds' THEN
+			refunded := refunded || format(' + coalesce(part_%s.amount, 0)', part.part);
+			CONTINUE;
+		ELSIF s.amount IS NULL THEN
+			gross := format('coalesce(part_%s.amount, 0)', part.part);
+		END IF;
+		SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s)::text = (%s)::text)',
+		              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
+		              part.relation, part.order_key, s.order_key)
+		  INTO line_points FROM loyalty.terms_of(program, s.terms) t
+		HAVING bool_or(loyalty.base_expression(program, t, 'line') <> '0');
+	END LOOP;
+
+	SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x, 'order', s.refunds)), ' ')
+	  INTO base
+	  FROM (SELECT t AS x FROM loyalty.terms_of(program, s.terms) t) v;
+	base := format('CASE coalesce(r.terms, $2) %s END', base);
+	IF line_points IS NOT NULL THEN
+		base := base || format(' + coalesce(%s, 0) * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END', line_points);
+	END IF;
+	-- the rate that is pinned, or of the newest row that was valid by then
+	money := CASE WHEN s.currency IS NULL THEN '''''' ELSE format('coalesce((%s)::text, '''')', s.currency) END;
+	exchange := CASE WHEN s.currency IS NULL THEN '1::numeric' ELSE format($sql$
+		CASE WHEN money.currency = '' THEN 1
+		     WHEN money.currency = r.currency THEN r.rate
+		     ELSE (SELECT x.rate FROM %1$I.rate x
+		            WHERE x.currency = money.currency AND x.valid_from <= (%2$s)
+		              AND NOT EXISTS (SELECT FROM %1$I.rate y WHERE y.currency = x.currency
+		                                 AND y.valid_from <= (%2$s) AND y.valid_from > x.valid_from)) END $sql$, program, s.at) END;
+	RETURN format($sql$
+		SELECT purchase.customer, (%2$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
+		       money.currency, purchase.rate,
+		       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %6$s END AS base
+		  FROM %1$s
+		  %8$s
+		  CROSS JOIN LATERAL (SELECT (%7$s) AS it_does) AS counts
+		  CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN (%5$s) END AS gross, %9$s AS refunded) AS bought
+		  LEFT JOIN %10$s
+		  CROSS JOIN LATERAL (SELECT %11$s COLLATE "C" AS currency) AS money
+		  CROSS JOIN LATERAL (SELECT %12$s AS rate) AS exchange
+		  CROSS JOIN LATERAL (SELECT (%3$s) AS customer,
+		                             CASE WHEN counts.it_does AND NOT (bought.refunded > 0 AND bought.gross <= bought.refunded)
+		                                  THEN (%4$s) END AS at,
+		                             (bought.gross - bought.refunded) * exchange.rate AS amount,
+		                             exchange.rate) AS purchase %13$s $sql$,
+		orders, s.order_key, s.customer, s.at, gross, base, s.counts_when, joins, refunded, recorded, money, exchange, given);
+END
+$$;
+COMMENT ON FUNCTION loyalty.orders_sql(name, int, text) IS
+'the orders of a source as its tables have them, as SQL for verify()';
+
+-- What is recorded against what is in the tables.  Orders whose expressions fail are
+-- left out by their keys.
+CREATE FUNCTION loyalty.verify_orders(program name, source int, failing text[])
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	p record;
+	eq text;
+	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	RETURN QUERY EXECUTE format($sql$
+		WITH rows AS (%4$s),
+		live AS (
+			SELECT * FROM rows
+			 WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND amount IS NOT NULL
+			   AND (NOT $3 OR (isfinite(at) AND %6$s AND %7$s))),
+		twice AS (
+			SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
+		SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
+		            WHEN r.order_key IS NULL OR NOT r.counted THEN 'order not recorded'
+		            WHEN r.currency <> l.currency OR r.rate <> l.rate THEN 'currency or rate differs'
+		            WHEN r.amount <> l.amount THEN 'amount differs'
+		            WHEN r.at <> l.at THEN 'time differs'
+		            ELSE 'points differ' END,
+		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
+		       format('recorded %%s at %%s with base %%s, is %%s at %%s with base %%s',
+		              r.amount, r.at, r.base, l.amount, l.at, l.base)
+		  FROM live l
+		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
+		    ON r.customer %5$s l.customer AND r.order_key = l.order_key
+		 WHERE (l.order_key IS NULL AND r.counted
+		        AND NOT EXISTS (SELECT FROM %1$I.archived a
+		                         WHERE a.source = $1 AND a.order_key = r.order_key
+		                           AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = a.order_key)))
+		    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base
+		                                    OR r.currency <> l.currency OR r.rate <> l.rate))
+		UNION ALL
+		SELECT 'no rate for the currency of an order', customer::text, order_key, format('%%s at %%s', currency, at)
+		  FROM rows WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND rate IS NULL
+		UNION ALL
+		SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
+		$sql$, program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key,
+		loyalty.orders_sql(program, source, CASE WHEN failing IS NULL THEN 'all' ELSE 'others' END), eq,
+		format(finite, 'amount'), format(finite, 'base'))
+		USING source, p.terms, p.on_invalid = 'skip', failing;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_orders(name, int, text[]) IS
+'what is recorded of the orders of a source against what its tables have, but for those whose keys are given';
+
+-- Which of these orders make their expressions fail, by halves.  The query is
+-- loyalty.orders_sql() of given ones.
+CREATE FUNCTION loyalty.failing_orders(query text, keys text[], source int, terms int)
+RETURNS TABLE (order_key text, error text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = on
+AS $$
+DECLARE
+	half int := cardinality(keys) / 2;
+BEGIN
+	EXECUTE query USING source, terms, false, keys;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	IF half = 0 THEN
+		RETURN QUERY SELECT keys[1], SQLERRM;
+	ELSE
+		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[1:half], source, terms);
+		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[half + 1:], source, terms);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.failing_orders(text, text[], int, int) IS 'those of some orders whose expressions fail, with the error';
+
+-- The orders of a source when an expression fails for some of them.
+CREATE FUNCTION loyalty.verify_failing_orders(program name, source int)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	most int := 1000;		-- as many are looked for, and told
+	s record;
+	p record;
+	query text;
+	keys text[];
+	failing text[] := '{}';
+	f record;
+	still_counts boolean;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	-- counting them makes sure that all of it is computed
+	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.base), count(x.currency), count(x.rate) FROM (%s) x',
+	                loyalty.orders_sql(program, source, 'given'));
+	FOR keys IN EXECUTE format('SELECT array_agg(key) FROM (SELECT key, row_number() OVER (ORDER BY key COLLATE "C") AS n
+	                                                         FROM (SELECT DISTINCT (%s)::text AS key FROM %s) d WHERE key IS NOT NULL) k
+	                             GROUP BY n / 1000', s.order_key, loyalty.tracked_table(s.relation, program, 'new'))
+	LOOP
+		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, source, p.terms) x
+		LOOP
+			failing := failing || f.order_key;
+			EXECUTE format('SELECT EXISTS (SELECT FROM %I.recorded_orders WHERE source = $1 AND order_key = $2 AND counted)', program)
+			   INTO still_counts USING source, f.order_key;
+			-- with skip, such an order does not count, and that is that
+			IF p.on_invalid <> 'skip' OR still_counts THEN
+				RETURN QUERY SELECT CASE WHEN still_counts THEN 'order counts, but cannot be computed' ELSE 'order cannot be computed' END,
+					NULL::text, f.order_key, f.error;
+			END IF;
+		END LOOP;
+		IF cardinality(failing) > most THEN
+			RETURN QUERY SELECT 'orders of a table cannot be verified'::text, NULL::text, NULL::text,
+				format('%s: more than %s of them make an expression fail', s.relation, most);
+			RETURN;
+		END IF;
+	END LOOP;
+	RETURN QUERY SELECT * FROM loyalty.verify_orders(program, source, failing);
+EXCEPTION WHEN OTHERS THEN
+	-- the key itself fails, or that of a line or refund
+	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	RETURN QUERY SELECT 'orders of a table cannot be verified'::text, NULL::text, NULL::text, format('%s: %s', s.relation, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_failing_orders(name, int) IS
+'what loyalty.verify_orders does, when an expression fails for some order';
+
+-- The tier by conditions in the order of rank, each of which may fail: then it does
+-- not hold.
+CREATE FUNCTION loyalty.try_tiers(metrics anyelement, tiers text[], conditions text[], OUT tier text, OUT failed text[], OUT errors text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	holds boolean;
+BEGIN
+	FOR i IN 1 .. coalesce(cardinality(tiers), 0) LOOP
+		BEGIN
+			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS metrics', conditions[i]) INTO holds USING metrics;
+			IF holds THEN
+				tier := tiers[i];
+				EXIT;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			failed := failed || tiers[i];
+			errors := errors || SQLERRM;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.try_tiers(anyelement, text[], text[]) IS
+'the first tier whose condition holds, and those before it whose conditions fail, with the errors';
+
+-- How verify() finds a tier from metrics, as SQL for FROM: the tier is in held.tier.
+CREATE FUNCTION loyalty.tier_sql(program name, terms int, guarded boolean)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT CASE WHEN $2 THEN
+		       format('CROSS JOIN LATERAL loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure,
+		                                                        metrics.first_order_at, metrics.last_order_at)::%%s, %%L::text[], %%L::text[]) AS held',
+		              %2$L, coalesce(array_agg(name ORDER BY rank DESC), '{}'), coalesce(array_agg(qualifies ORDER BY rank DESC), '{}'))
+		       ELSE
+		       format('CROSS JOIN LATERAL (SELECT CASE %%s END AS tier, NULL::text[] AS failed, NULL::text[] AS errors) AS held',
+		              coalesce(string_agg(format('WHEN (%%s) THEN %%L', qualifies, name), ' ' ORDER BY rank DESC), 'WHEN false THEN ''''')) END
+		  FROM %1$I.terms_tier WHERE terms = $1
+		$sql$, program, format('%I.metrics', program)) INTO result USING terms, guarded;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION loyalty.tier_sql(name, int, boolean) IS
+'how verify() finds a tier from metrics, as SQL for FROM; guarded against conditions that fail';
+
+-- The multiplier of an order is that of the tier held just before it, under one
+-- version of the terms.  A condition that fails does not hold, which is told once.
+CREATE FUNCTION loyalty.verify_tiers(program name, terms int, guarded boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text;
+	exact_bounds boolean;
+	zone text;
+BEGIN
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	-- When orders are taken back, the first and last order before an entry
+	-- are looked for among the orders that stood then.
+	EXECUTE format($sql$
+		SELECT coalesce(bool_or(qualifies ~ 'first_order_at|last_order_at'), false)
+		  FROM %I.terms_tier WHERE terms = $1
+		$sql$, program) INTO exact_bounds USING terms;
+	RETURN QUERY EXECUTE format($sql$
+		WITH e AS MATERIALIZED (
+			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+			       amount_change, orders_change, points_change, joined_at FROM %1$I.ledger
+			UNION ALL
+			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+			       amount_change, orders_change, points_change, joined_at FROM %1$I.unposted),
+		stood AS (
+			SELECT customer, entry AS since, counted, at,
+			       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
+			  FROM e WHERE EXISTS (SELECT FROM e x WHERE x.customer %4$s e.customer AND x.revision > 1)),
+		bounds AS (
+			SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
+			  FROM e n
+			  LEFT JOIN stood o ON o.customer %4$s n.customer AND o.counted
+			                   AND o.since < n.entry AND (o.until IS NULL OR o.until >= n.entry)
+			 WHERE %3$L AND n.revision = 1 AND EXISTS (SELECT FROM stood x WHERE x.customer %4$s n.customer)
+			 GROUP BY n.customer, n.entry),
+		h AS %6$s (
+			SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier,
+			       held.tier AS expected, held.failed, held.errors
+			  FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
+			               sum(e.orders_change) OVER before AS orders_before,
+			               sum(e.points_change) OVER before AS points_before,
+			               min(e.at) FILTER (WHERE e.counted) OVER before AS first_before,
+			               max(e.at) FILTER (WHERE e.counted) OVER before AS last_before
+			          FROM e
+			        WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
+			                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
+			  LEFT JOIN bounds b ON b.customer %4$s raw.customer AND b.entry = raw.entry
+			  CROSS JOIN LATERAL %5$s years
+			  CROSS JOIN LATERAL (
+			       SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
+			              coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
+			              coalesce(raw.points_before, 0) AS points_earned,
+			              years.tenure,
+			              CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
+			              CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
+			  %2$s
+			 WHERE raw.revision = 1 AND raw.terms = $1)
+		SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
+		       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
+		  FROM h
+		  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
+		 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
+		%7$s
+		$sql$, program, loyalty.tier_sql(program, terms, guarded), exact_bounds, eq,
+		loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2'), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
+		CASE WHEN guarded THEN $sql$
+		UNION ALL
+		SELECT 'condition of a tier fails', NULL, NULL,
+		       format('tier "%s" of terms %s: %s; before orders of customers: %s', f.tier, $1, min(f.error), count(DISTINCT h.customer))
+		  FROM h CROSS JOIN LATERAL unnest(h.failed, h.errors) f (tier, error) GROUP BY f.tier $sql$ ELSE '' END)
+		USING terms, zone;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_tiers(name, int, boolean) IS
+'orders of a version of the terms that earned at another tier than was held before them; guarded: with conditions that fail';
+
+-- What readers see is the sum of the entries, and the tier is that of the sum.
+CREATE FUNCTION loyalty.verify_members(program name, guarded boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text;
+	p record;
+BEGIN
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
+	RETURN QUERY EXECUTE format($sql$
+		WITH m AS %7$s (
+			SELECT s.*, held.tier AS expected, held.failed, held.errors
+			  FROM %1$I.standing s
+			 CROSS JOIN LATERAL %5$s years
+			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, s.points_earned, years.tenure, s.first_order_at, s.last_order_at) metrics
+			  %4$s)
+		SELECT CASE WHEN m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
+		            THEN 'member is not the sum of the entries' ELSE 'member has another tier than the conditions say' END,
+		       m.customer::text, NULL::text,
+		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s, tier %%s', m.points, coalesce(e.points, 0),
+		              m.spend, coalesce(e.spend, 0), m.orders, coalesce(e.orders, 0), m.expected)
+		  FROM m
+		  LEFT JOIN (SELECT %2$s AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
+		               FROM %1$I.entries GROUP BY 1) e ON e.customer %3$s m.customer
+		 WHERE m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
+		    OR (m.failed IS NULL
+		        AND loyalty.tier_for(%6$L::regclass, $1, m.spend, m.orders, m.points_earned, m.joined_at,
+		                             m.first_order_at, m.last_order_at, now()) IS DISTINCT FROM m.expected)
+		%8$s
+		$sql$, program,
+		(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = format('%I.entries', program)::regclass AND attnum = 1), eq,
+		loyalty.tier_sql(program, p.terms, guarded), loyalty.tenure_sql('s.joined_at', 'now()', '$2'),
+		format('%I.program', program), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
+		CASE WHEN guarded THEN $sql$
+		UNION ALL
+		SELECT 'condition of a tier fails', NULL, NULL,
+		       format('tier "%s": %s; customers: %s', f.tier, min(f.error), count(*))
+		  FROM m CROSS JOIN LATERAL unnest(m.failed, m.errors) f (tier, error) GROUP BY f.tier $sql$ ELSE '' END)
+		USING p.terms, p.time_zone;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_members(name, boolean) IS
+'members that are not the sum of their entries, or of another tier than the conditions say; guarded: with conditions that fail';
+
+-- Entries are recorded after the terms that they are of, and before now.  Clocks of
+-- servers that take over from each other may differ a little.
+CREATE FUNCTION loyalty.verify_times(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text;
+BEGIN
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	RETURN QUERY EXECUTE format($sql$
+		SELECT CASE WHEN e.recorded_at < t.since THEN 'entry was recorded before its terms' ELSE 'entry was recorded in the future' END,
+		       e.customer::text, e.order_key::text, format('at %%s, under terms %%s of %%s', e.recorded_at, t.terms, t.since)
+		  FROM (SELECT customer, order_key, recorded_at, terms FROM %1$I.ledger
+		        UNION ALL
+		        SELECT customer, order_key, recorded_at, terms FROM %1$I.journal) e
+		  JOIN %1$I.terms t ON t.terms = e.terms
+		 WHERE e.recorded_at < t.since - interval '5 minutes' OR e.recorded_at > clock_timestamp() + interval '5 minutes'
+		$sql$, program);
+	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = format('%I.account', program)::regclass
+	                                      AND attname = 'last_recorded_at' AND NOT attisdropped) THEN
+		RETURN QUERY EXECUTE format($sql$
+			SELECT 'entries were not recorded when the account says'::text, a.customer::text, NULL::text,
+			       format('the newest at %%s, account %%s', l.newest, a.last_recorded_at)
+			  FROM %1$I.account a
+			  FULL JOIN (SELECT customer, max(recorded_at) AS newest, (array_agg(recorded_at ORDER BY entry DESC))[1] AS last
+			               FROM %1$I.ledger GROUP BY customer) l ON l.customer %2$s a.customer
+			 WHERE a.last_recorded_at IS DISTINCT FROM l.newest AND a.last_recorded_at IS DISTINCT FROM l.last
+			$sql$, program, eq);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_times(name) IS 'entries that were recorded at a moment that cannot be';
+
+-- Reads find customers in the view "customer", which keeps to its columns whatever
+-- they are called by now; what the settings say is the same, as long as it is known
+-- by these names.
+CREATE FUNCTION loyalty.verify_customers(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	p record;
+	eq text;
+	key_type text;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
+	SELECT loyalty.equality_operator(a.atttypid), format_type(a.atttypid, -1) INTO eq, key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	IF NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+	                WHERE w.ev_class = format('%I.customer', program)::regclass
+	                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.customers) THEN
+		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
+			format('customers is "%s", which the view "customer" does not read', p.customers);
+		RETURN;
+	END IF;
+	-- a column was renamed since
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = p.customers AND attname = p.customer_key AND NOT attisdropped) THEN
+		RETURN;
+	END IF;
+	BEGIN
+		RETURN QUERY EXECUTE format($sql$
+			SELECT 'settings and customers differ'::text, max(x.customer::text), NULL::text,
+			       format('%%s customers are not in the view "customer" by customer_key "%%s" since joined_at, which is %%s',
+			              count(*), %5$L::text, coalesce(%6$L::text, 'null'))
+			  FROM (SELECT (new.%2$I)::%7$s AS customer, (%3$s)::timestamptz AS joined_at FROM %1$s AS new) x
+			  LEFT JOIN %4$s c ON c.customer %8$s x.customer
+			 WHERE x.customer IS NOT NULL AND (c.customer IS NULL OR c.joined_at IS DISTINCT FROM x.joined_at)
+			HAVING count(*) > 0
+			$sql$, p.customers, p.customer_key, coalesce(p.joined_at, 'NULL'), format('%I.customer', program),
+			p.customer_key, p.joined_at, key_type, eq);
+	EXCEPTION
+		WHEN undefined_column THEN
+			RETURN;		-- joined_at knows a column by the name that it had
+		WHEN OTHERS THEN
+			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
+				format('customer_key "%s", joined_at %s: %s', p.customer_key, coalesce(p.joined_at, 'null'), SQLERRM);
+	END;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_customers(name) IS 'what the settings of a program say of customers against what reads find';
+
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
@@ -12,22 +544,12 @@ SET enable_nestloop = off	-- everything is recomputed: a bad guess would be quad
 AS $$
 DECLARE
 	s record;
-	base text;
-	tiers text;
 	p record;
 	eq text;
 	v_terms int;
-	exact_bounds boolean;
 	part record;
 	lacking boolean;
 	has_lines boolean;
-	gross text;
-	refunded text;
-	line_points text;
-	joins text;
-	money text;
-	exchange text;
-	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	-- a view goes if the customer table was dropped with CASCADE
@@ -52,7 +574,10 @@ BEGIN
 	               ('earning_rule', 'check_values'),
 	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
 	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
-	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed')) t (relation, trigger)
+	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
+	               ('source', 'check_change'), ('part', 'check_change'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
+	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
+	               ('source', 'keep_row'), ('part', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row')) t (relation, trigger)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
 	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
@@ -147,103 +672,13 @@ BEGIN
 		END IF;
 		CONTINUE WHEN lacking OR (s.amount IS NULL AND NOT has_lines);
 
-		-- lines and refunds, added up per order
-		gross := s.amount;
-		refunded := '0';
-		line_points := NULL;
-		joins := '';
-		FOR part IN EXECUTE format('SELECT p.part, p.kind, p.order_key, p.amount, p.counts_when,
-		                                   loyalty.tracked_table(p.relation, $2, CASE p.kind WHEN ''lines'' THEN ''line'' ELSE ''refund'' END) AS relation
-		                              FROM %I.part p JOIN pg_class c ON c.oid = p.relation
-		                             WHERE p.source = $1 AND p.active ORDER BY p.part', program) USING s.source, program
-		LOOP
-			IF part.kind = 'refunds' THEN
-				joins := joins || format($sql$
-				  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s WHERE (%4$s) GROUP BY 1) AS part_%5$s
-				    ON part_%5$s.order_key = (%6$s)::text $sql$, part.order_key, part.amount, part.relation, part.counts_when, part.part, s.order_key);
-				refunded := refunded || format(' + coalesce(part_%s.amount, 0)', part.part);
-			ELSE
-				IF s.amount IS NULL THEN
-					joins := joins || format($sql$
-					  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s GROUP BY 1) AS part_%4$s
-					    ON part_%4$s.order_key = (%5$s)::text $sql$, part.order_key, part.amount, part.relation, part.part, s.order_key);
-					gross := format('coalesce(part_%s.amount, 0)', part.part);
-				END IF;
-				SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s)::text = (%s)::text)',
-				              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
-				              part.relation, part.order_key, s.order_key)
-				  INTO line_points FROM loyalty.terms_of(program, s.terms) t
-				HAVING bool_or(loyalty.base_expression(program, t, 'line') <> '0');
-			END IF;
-		END LOOP;
-
-		-- orders as they are in the tables, with the points of their own terms
-		SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x, 'order', s.refunds)), ' ')
-		  INTO base
-		  FROM (SELECT t AS x FROM loyalty.terms_of(program, s.terms) t) v;
-		base := format('CASE coalesce(r.terms, $2) %s END', base);
-		IF line_points IS NOT NULL THEN
-			base := base || format(' + coalesce(%s, 0) * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END', line_points);
-		END IF;
-		-- the rate that is pinned, or of the newest row that was valid by then
-		money := CASE WHEN s.currency IS NULL THEN '''''' ELSE format('coalesce((%s)::text, '''')', s.currency) END;
-		exchange := CASE WHEN s.currency IS NULL THEN '1::numeric' ELSE format($sql$
-			CASE WHEN money.currency = '' THEN 1
-			     WHEN money.currency = r.currency THEN r.rate
-			     ELSE (SELECT x.rate FROM %1$I.rate x
-			            WHERE x.currency = money.currency AND x.valid_from <= (%2$s)
-			              AND NOT EXISTS (SELECT FROM %1$I.rate y WHERE y.currency = x.currency
-			                                 AND y.valid_from <= (%2$s) AND y.valid_from > x.valid_from)) END $sql$, program, s.at) END;
-		RETURN QUERY EXECUTE format($sql$
-			WITH rows AS (
-				SELECT purchase.customer, (%3$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
-				       money.currency, purchase.rate,
-				       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %7$s END AS base
-				  FROM %2$s
-				  %12$s
-				  CROSS JOIN LATERAL (SELECT (%8$s) AS it_does) AS counts
-				  CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN (%6$s) END AS gross, %13$s AS refunded) AS bought
-				  LEFT JOIN %1$I.recorded_orders r ON r.customer %9$s (%4$s) AND r.source = $1
-				                                  AND r.order_key = (%3$s)::text
-				  CROSS JOIN LATERAL (SELECT %14$s COLLATE "C" AS currency) AS money
-				  CROSS JOIN LATERAL (SELECT %15$s AS rate) AS exchange
-				  CROSS JOIN LATERAL (SELECT (%4$s) AS customer,
-				                             CASE WHEN counts.it_does AND NOT (bought.refunded > 0 AND bought.gross <= bought.refunded)
-				                                  THEN (%5$s) END AS at,
-				                             (bought.gross - bought.refunded) * exchange.rate AS amount,
-				                             exchange.rate) AS purchase),
-			live AS (
-				SELECT * FROM rows
-				 WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND amount IS NOT NULL
-				   AND (NOT $3 OR (isfinite(at) AND %10$s AND %11$s))),
-			twice AS (
-				SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
-			SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
-			            WHEN r.order_key IS NULL OR NOT r.counted THEN 'order not recorded'
-			            WHEN r.currency <> l.currency OR r.rate <> l.rate THEN 'currency or rate differs'
-			            WHEN r.amount <> l.amount THEN 'amount differs'
-			            WHEN r.at <> l.at THEN 'time differs'
-			            ELSE 'points differ' END,
-			       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
-			       format('recorded %%s at %%s with base %%s, is %%s at %%s with base %%s',
-			              r.amount, r.at, r.base, l.amount, l.at, l.base)
-			  FROM live l
-			  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1) r
-			    ON r.customer %9$s l.customer AND r.order_key = l.order_key
-			 WHERE (l.order_key IS NULL AND r.counted
-			        AND NOT EXISTS (SELECT FROM %1$I.archived a
-			                         WHERE a.source = $1 AND a.order_key = r.order_key
-			                           AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = a.order_key)))
-			    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base
-			                                    OR r.currency <> l.currency OR r.rate <> l.rate))
-			UNION ALL
-			SELECT 'no rate for the currency of an order', customer::text, order_key, format('%%s at %%s', currency, at)
-			  FROM rows WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND rate IS NULL
-			UNION ALL
-			SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-			$sql$, program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key, s.customer, s.at, gross, base, s.counts_when, eq,
-			format(finite, 'amount'), format(finite, 'base'), joins, refunded, money, exchange)
-			USING s.source, p.terms, p.on_invalid = 'skip';
+		BEGIN
+			RETURN QUERY SELECT * FROM loyalty.verify_orders(program, s.source, NULL);
+		EXCEPTION WHEN OTHERS THEN
+			-- an expression fails for some order: the others are verified without it
+			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			RETURN QUERY SELECT * FROM loyalty.verify_failing_orders(program, s.source);
+		END;
 	END LOOP;
 
 	-- the entries of an order are a chain: each revision once, each with the
@@ -302,60 +737,12 @@ BEGIN
 	-- the multiplier is that of the tier held just before the order
 	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t
 	LOOP
-		EXECUTE format($sql$
-			SELECT string_agg(format('WHEN (%%s) THEN %%L', qualifies, name), ' ' ORDER BY rank DESC)
-			  FROM %I.terms_tier WHERE terms = $1
-			$sql$, program) INTO tiers USING v_terms;
-		-- When orders are taken back, the first and last order before an entry
-		-- are looked for among the orders that stood then.
-		EXECUTE format($sql$
-			SELECT coalesce(bool_or(qualifies ~ 'first_order_at|last_order_at'), false)
-			  FROM %I.terms_tier WHERE terms = $1
-			$sql$, program) INTO exact_bounds USING v_terms;
-		RETURN QUERY EXECUTE format($sql$
-			WITH e AS MATERIALIZED (
-				SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-				       amount_change, orders_change, points_change, joined_at FROM %1$I.ledger
-				UNION ALL
-				SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-				       amount_change, orders_change, points_change, joined_at FROM %1$I.unposted),
-			stood AS (
-				SELECT customer, entry AS since, counted, at,
-				       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
-				  FROM e WHERE customer IN (SELECT customer FROM e WHERE revision > 1)),
-			bounds AS (
-				SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
-				  FROM e n
-				  LEFT JOIN stood o ON o.customer %4$s n.customer AND o.counted
-				                   AND o.since < n.entry AND (o.until IS NULL OR o.until >= n.entry)
-				 WHERE %3$L AND n.revision = 1 AND n.customer IN (SELECT customer FROM stood)
-				 GROUP BY n.customer, n.entry)
-			SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
-			       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
-			  FROM (SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier,
-			               CASE %2$s END AS expected
-			          FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
-			                       sum(e.orders_change) OVER before AS orders_before,
-			                       sum(e.points_change) OVER before AS points_before,
-			                       min(e.at) FILTER (WHERE e.counted) OVER before AS first_before,
-			                       max(e.at) FILTER (WHERE e.counted) OVER before AS last_before
-			                  FROM e
-			                WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
-			                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
-			          LEFT JOIN bounds b ON b.customer %4$s raw.customer AND b.entry = raw.entry
-			          CROSS JOIN LATERAL %5$s years
-			          CROSS JOIN LATERAL (
-			               SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
-			                      coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
-			                      coalesce(raw.points_before, 0) AS points_earned,
-			                      years.tenure,
-			                      CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
-			                      CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
-			         WHERE raw.revision = 1 AND raw.terms = $1) h
-			  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
-			 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
-			$sql$, program, coalesce(tiers, 'WHEN false THEN '''''), exact_bounds, eq,
-			loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2')) USING v_terms, p.time_zone;
+		BEGIN
+			RETURN QUERY SELECT * FROM loyalty.verify_tiers(program, v_terms, false);
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			RETURN QUERY SELECT * FROM loyalty.verify_tiers(program, v_terms, true);
+		END;
 	END LOOP;
 
 	-- posted state is the fold of the ledger
@@ -383,17 +770,16 @@ BEGIN
 		  FROM %1$I.ledger GROUP BY customer, entry HAVING count(*) > 1
 		$sql$, program);
 
-	-- what readers see: the sum of the entries
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'member is not the sum of the entries'::text, m.customer::text, NULL::text,
-		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s', m.points, coalesce(e.points, 0),
-		              m.spend, coalesce(e.spend, 0), m.orders, coalesce(e.orders, 0))
-		  FROM %1$I.standing m
-		  LEFT JOIN (SELECT %2$s AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
-		               FROM %1$I.entries GROUP BY 1) e ON e.customer %3$s m.customer
-		 WHERE m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
-		$sql$, program,
-		(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = format('%I.entries', program)::regclass AND attnum = 1), eq);
+	RETURN QUERY SELECT * FROM loyalty.verify_times(program);
+	RETURN QUERY SELECT * FROM loyalty.verify_customers(program);
+
+	-- what readers see: the sum of the entries, and the tier of it
+	BEGIN
+		RETURN QUERY SELECT * FROM loyalty.verify_members(program, false);
+	EXCEPTION WHEN OTHERS THEN
+		PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+		RETURN QUERY SELECT * FROM loyalty.verify_members(program, true);
+	END;
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_program(name) IS
@@ -434,8 +820,9 @@ AS $$
 		                (%2$s AT TIME ZONE %3$s)::date AS to_day) d
 		  CROSS JOIN LATERAL (SELECT least(from_day, to_day)::timestamp AS e, greatest(from_day, to_day)::timestamp AS l) o
 		  CROSS JOIN LATERAL (
-		       SELECT (extract(year FROM l) * 12 + extract(month FROM l)
-		               - extract(year FROM e) * 12 - extract(month FROM e))::int AS whole,
+		       -- there is no year 0: the one before 1 is -1
+		       SELECT ((extract(year FROM l) + (extract(year FROM l) < 0)::int) * 12 + extract(month FROM l)
+		               - (extract(year FROM e) + (extract(year FROM e) < 0)::int) * 12 - extract(month FROM e))::int AS whole,
 		              (extract(day FROM l) - extract(day FROM e))::int AS left_over) m
 		  CROSS JOIN LATERAL (
 		       SELECT whole - (left_over < 0)::int AS months,

@@ -15,7 +15,7 @@ ALTER TABLE t_ddl.parts ATTACH PARTITION t_ddl.p1 FOR VALUES FROM ('2024-01-01')
 ALTER TABLE t_ddl.orders DROP COLUMN a;
 SELECT loyalty.create_program('club', customers => 't_ddl.customers', joined_at => 'since');
 SELECT loyalty.track_orders('club', 't_ddl.orders', customer => 'customer_id', at => 'at', lines => 't_ddl.lines', line_order => 'order_id', line_amount => 'price');
-SELECT loyalty.track_orders('club', 't_ddl.parts', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id');
+SELECT loyalty.track_orders('club', 't_ddl.parts', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id', key_is_unique => true);
 SELECT loyalty.track_refunds('club', 't_ddl.refunds', order_key => 'order_id', amount => 'amount');
 SELECT loyalty.track_refunds('club', 't_ddl.refunds', order_key => 'order_id', amount => 'amount', orders => 't_ddl.orders');
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');

@@ -138,7 +138,7 @@ SELECT loyalty.drop_program('names', true);
 -- a tracked table that is gone
 DROP TABLE t_hostile.orders;
 SELECT violation FROM loyalty.verify('club');
-UPDATE club.source SET active = false;
+SELECT * FROM loyalty.reconcile('club');
 SELECT violation FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_hostile CASCADE;

@@ -17,7 +17,7 @@ ALTER TABLE t_part.orders ATTACH PARTITION t_part.y2021 FOR VALUES FROM ('2021-0
 SELECT loyalty.create_program('club', customers => 't_part.customers');
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 SELECT loyalty.track_orders('club', 't_part.orders', customer => 'customer_id', at => 'at', amount => 'total');
-SELECT loyalty.track_orders('club', 't_part.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id');
+SELECT loyalty.track_orders('club', 't_part.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id', key_is_unique => true);
 CREATE VIEW t_part.now AS SELECT customer_id, points, orders FROM club.members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
 -- through the root, a middle partition and a leaf; a move between partitions
 INSERT INTO t_part.orders VALUES (1, 1, '2020-02-01', 10), (2, 1, '2021-02-01', 20), (3, 3, '2021-02-01', 30);
@@ -105,7 +105,7 @@ CREATE ROLE regress_part;
 GRANT ALL ON SCHEMA t_part TO regress_part;
 SELECT loyalty.untrack('club', 't_part.orders');
 ALTER TABLE t_part.orders OWNER TO regress_part;
-SELECT loyalty.track_orders('club', 't_part.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id');
+SELECT loyalty.track_orders('club', 't_part.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id', key_is_unique => true);
 SET ROLE regress_part;
 CREATE TABLE t_part.y2026 PARTITION OF t_part.orders FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 INSERT INTO t_part.y2026 VALUES (40, 1, '2026-06-01', 1);
@@ -124,7 +124,7 @@ CREATE TABLE t_part.parent (order_id int PRIMARY KEY, customer_id int, at timest
 CREATE TABLE t_part.other (extra text, total numeric, at timestamptz DEFAULT '2020-01-01', customer_id int, order_id int);
 CREATE TABLE t_part.child (total numeric, note text) INHERITS (t_part.parent);
 INSERT INTO t_part.child (order_id, customer_id, total) VALUES (1001, 1, 1000);
-SELECT loyalty.track_orders('club', 't_part.parent', customer => 'customer_id', at => 'at', amount => 'total');
+SELECT loyalty.track_orders('club', 't_part.parent', customer => 'customer_id', at => 'at', amount => 'total', key_is_unique => true);
 CREATE TABLE t_part.grandchild (more text) INHERITS (t_part.child);
 ALTER TABLE t_part.other ALTER COLUMN order_id SET NOT NULL;
 ALTER TABLE t_part.other INHERIT t_part.parent;

@@ -31,7 +31,7 @@ loyalty_append_only(PG_FUNCTION_ARGS)
 						"append_only")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("entries of \"%s\" can't be changed or deleted",
+			 errmsg("entries of \"%s\" cannot be changed or deleted",
 					RelationGetRelationName(trigdata->tg_relation)),
 			 errhint("Change the order: the difference is recorded as a new entry.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */

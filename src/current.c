@@ -48,7 +48,7 @@ append_key_condition(StringInfo query, TrackedTable *table)
 	if (OidIsValid(get_array_type(type)))
 		appendStringInfo(query, " WHERE (%s) = ANY ($1::pg_catalog.text[]::%s[])",
 						 table->order_key_text,
-						 format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+						 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	else
 		appendStringInfo(query, " WHERE (%s)::pg_catalog.text = ANY ($1)",
 						 table->order_key_text);

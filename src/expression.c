@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -37,6 +38,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
@@ -47,6 +50,9 @@
 #include "trust.h"
 
 #define PREFIX "SELECT "
+
+/* How many columns of a row a hint lists. */
+#define MAX_LISTED 40
 
 /* What the parser callbacks need. */
 typedef struct ParseContext
@@ -109,7 +115,299 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 	return NULL;
 }
 
-/* Refuse what can't be evaluated for one row alone. */
+/* What a hint says of a name that is not known. */
+typedef struct Suggestion
+{
+	const char *name;			/* the name that was written */
+	StringInfoData known;		/* every name that there is, by row */
+	const char *nearest;		/* the one that is most alike, or NULL */
+	int			distance;
+} Suggestion;
+
+/* Is this name more like the one that was written than those before? */
+static void
+suggest_name(Suggestion *suggestion, const char *name)
+{
+	int			limit = Min(suggestion->distance - 1, (int) strlen(suggestion->name) / 2);
+	int			distance;
+
+	if (limit < 1 || strlen(name) > NAMEDATALEN || strlen(suggestion->name) > NAMEDATALEN)
+		return;
+	distance = varstr_levenshtein_less_equal(suggestion->name, strlen(suggestion->name),
+											 name, strlen(name), 1, 1, 1, limit, true);
+	if (distance > limit)
+		return;
+	suggestion->distance = distance;
+	suggestion->nearest = name;
+}
+
+/* Add the columns of one row to a hint: "new (order_id, total)". */
+static void
+suggest_row(Suggestion *suggestion, const char *row, List *columns)
+{
+	int			listed = 0;
+	ListCell   *lc;
+
+	appendStringInfo(&suggestion->known, "%s%s (", suggestion->known.len > 0 ? ", " : "",
+					 quote_identifier(row));
+	foreach(lc, columns)
+	{
+		const char *name = strVal(lfirst(lc));
+
+		if (name[0] == '\0')		/* the column was dropped */
+			continue;
+		suggest_name(suggestion, name);
+		if (++listed <= MAX_LISTED)
+			appendStringInfo(&suggestion->known, "%s%s", listed > 1 ? ", " : "",
+							 quote_identifier(name));
+		else if (listed == MAX_LISTED + 1)
+			appendStringInfoString(&suggestion->known, ", ...");
+	}
+	appendStringInfoChar(&suggestion->known, ')');
+}
+
+/*
+ * A name that neither the facts nor a row has is an error that lists what there
+ * is, with the name that is most like it first.
+ */
+static Node *
+unknown_columnref(ParseState *pstate, ColumnRef *cref, Node *var)
+{
+	Suggestion	suggestion = {.distance = NAMEDATALEN};
+	const char *row = NULL;
+	bool		is_row_known = false;
+	ListCell   *lc;
+
+	if (var != NULL || list_length(cref->fields) > 2 ||
+		!IsA(linitial(cref->fields), String) || !IsA(llast(cref->fields), String))
+		return NULL;
+	suggestion.name = strVal(llast(cref->fields));
+	if (list_length(cref->fields) == 2)
+		row = strVal(linitial(cref->fields));
+	initStringInfo(&suggestion.known);
+	foreach(lc, pstate->p_namespace)
+	{
+		Alias	   *names = ((ParseNamespaceItem *) lfirst(lc))->p_rte->eref;
+
+		if (row != NULL && strcmp(row, names->aliasname) == 0)
+			is_row_known = true;
+	}
+	foreach(lc, pstate->p_namespace)
+	{
+		Alias	   *names = ((ParseNamespaceItem *) lfirst(lc))->p_rte->eref;
+
+		if (!is_row_known || strcmp(row, names->aliasname) == 0)
+			suggest_row(&suggestion, names->aliasname, names->colnames);
+	}
+	if (row != NULL && !is_row_known)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no row \"%s\" in a loyalty expression here", row),
+				 suggestion.known.len == 0 ? errhint("The expression can use constants only.") :
+				 errhint("Known here: %s.", suggestion.known.data),
+				 parser_errposition(pstate, cref->location)));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 row == NULL ? errmsg("column \"%s\" does not exist", suggestion.name) :
+			 errmsg("column %s.%s does not exist", row, suggestion.name),
+			 suggestion.known.len == 0 ? errhint("The expression can use constants only.") :
+			 suggestion.nearest == NULL ? errhint("Known here: %s.", suggestion.known.data) :
+			 errhint("Perhaps you meant \"%s\". Known here: %s.", suggestion.nearest, suggestion.known.data),
+			 parser_errposition(pstate, cref->location)));
+	return NULL;				/* keep compiler quiet */
+}
+
+/* What to look for in a parsed expression. */
+typedef struct Search
+{
+	ParseState *pstate;
+	int			facts_varno;
+	AttrNumber	tenure;			/* the field of the facts that is the tenure */
+	bool		everywhere;		/* any division, not only one that becomes a fraction */
+	OpExpr	   *division;		/* the first that was found */
+} Search;
+
+static bool
+is_integer_division(Oid funcid)
+{
+	switch (funcid)
+	{
+		case F_INT2DIV:
+		case F_INT4DIV:
+		case F_INT8DIV:
+		case F_INT24DIV:
+		case F_INT28DIV:
+		case F_INT42DIV:
+		case F_INT48DIV:
+		case F_INT82DIV:
+		case F_INT84DIV:
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Find a division of integers, which loses the fraction, where a fraction is
+ * wanted: anywhere in an amount or in points, else where the quotient is
+ * converted to a number that can have one.
+ */
+static bool
+division_walker(Node *node, void *context)
+{
+	Search	   *search = (Search *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) && search->everywhere &&
+		is_integer_division(((OpExpr *) node)->opfuncid))
+	{
+		search->division = (OpExpr *) node;
+		return true;
+	}
+	if (IsA(node, FuncExpr) && !search->everywhere &&
+		((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST &&
+		(((FuncExpr *) node)->funcresulttype == NUMERICOID ||
+		 ((FuncExpr *) node)->funcresulttype == FLOAT8OID))
+	{
+		bool		found;
+
+		search->everywhere = true;
+		found = expression_tree_walker(node, division_walker, context);
+		search->everywhere = false;
+		return found;
+	}
+	return expression_tree_walker(node, division_walker, context);
+}
+
+/* Warn of a division that loses the fraction. */
+static void
+warn_of_division(ParseState *pstate, Node *expr, Oid type, List *deparse_context)
+{
+	Search		search = {.pstate = pstate,.everywhere = type == NUMERICOID};
+	char	   *dividend;
+	char	   *divisor;
+
+	if ((type != NUMERICOID && type != BOOLOID) || !division_walker(expr, &search))
+		return;
+	dividend = deparse_expression(linitial(search.division->args), deparse_context, true, false);
+	divisor = deparse_expression(lsecond(search.division->args), deparse_context, true, false);
+	ereport(WARNING,
+			(errmsg("the division %s of integers loses the fraction",
+					deparse_expression((Node *) search.division, deparse_context, true, false)),
+			 strspn(divisor, "0123456789") == strlen(divisor) ?
+			 errhint("Write %s / %s.0 to keep it.", dividend, divisor) :
+			 errhint("Write %s / (%s)::numeric to keep it.", dividend, divisor),
+			 parser_errposition(pstate, exprLocation((Node *) search.division))));
+}
+
+static bool
+is_tenure(Node *node, Search *search)
+{
+	return IsA(node, Var) && ((Var *) node)->varno == search->facts_varno &&
+		((Var *) node)->varattno == search->tenure;
+}
+
+/* Refuse a constant that has a time of day, or a list that has one. */
+static void
+refuse_seconds(Node *node, Search *search)
+{
+	ListCell   *lc;
+
+	if (IsA(node, ArrayExpr))
+	{
+		foreach(lc, ((ArrayExpr *) node)->elements)
+			refuse_seconds((Node *) lfirst(lc), search);
+		return;
+	}
+	if (!IsA(node, Const) || ((Const *) node)->consttype != INTERVALOID ||
+		((Const *) node)->constisnull ||
+		DatumGetIntervalP(((Const *) node)->constvalue)->time == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("tenure counts whole years, months and days"),
+			 errdetail("The constant is %s, in hours, minutes and seconds.",
+					   DatumGetCString(DirectFunctionCall1(interval_out, ((Const *) node)->constvalue))),
+			 errhint("Name the unit, as in tenure >= '5 years'."),
+			 parser_errposition(search->pstate, exprLocation(node))));
+}
+
+/* A number without a unit is so many seconds: nobody means that of a tenure. */
+static bool
+tenure_walker(Node *node, void *context)
+{
+	Search	   *search = (Search *) context;
+	List	   *args = NIL;
+	bool		compares = false;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, NullIfExpr))
+		args = ((OpExpr *) node)->args;
+	else if (IsA(node, ScalarArrayOpExpr))
+		args = ((ScalarArrayOpExpr *) node)->args;
+	else if (IsA(node, MinMaxExpr))
+		args = ((MinMaxExpr *) node)->args;
+	foreach(lc, args)
+		compares |= is_tenure((Node *) lfirst(lc), search);
+	if (compares)
+	{
+		foreach(lc, args)
+			refuse_seconds((Node *) lfirst(lc), search);
+	}
+	return expression_tree_walker(node, tenure_walker, context);
+}
+
+static void
+check_tenure(ParseState *pstate, Node *expr, Relation facts, int facts_varno)
+{
+	Search		search = {.pstate = pstate,.facts_varno = facts_varno};
+
+	if (facts == NULL)
+		return;
+	search.tenure = get_attnum(RelationGetRelid(facts), "tenure");
+	if (search.tenure != InvalidAttrNumber)
+		(void) tenure_walker(expr, &search);
+}
+
+/*
+ * Does a function tell the time of now?  Its value would be another when the
+ * same row is looked at again.
+ */
+static bool
+is_of_now(Oid funcid, void *context)
+{
+	const char *name;
+
+	if (get_func_namespace(funcid) != PG_CATALOG_NAMESPACE)
+		return false;
+	name = get_func_name(funcid);
+	return name != NULL &&
+		(strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
+		 strcmp(name, "statement_timestamp") == 0 ||
+		 (strcmp(name, "age") == 0 && get_func_nargs(funcid) == 1));
+}
+
+/* Refuse what depends on when, or by whom, the expression is evaluated. */
+static bool
+refuse_moment_walker(Node *node, void *context)
+{
+	ParseState *pstate = (ParseState *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("the present time or user is not allowed in a loyalty expression"),
+				 errdetail("Nothing is recorded when time passes, and the same order must always be worth the same."),
+				 errhint("Use times that orders and customers have, such as the tenure in a tier."),
+				 parser_errposition(pstate, exprLocation(node))));
+	return expression_tree_walker(node, refuse_moment_walker, context);
+}
+
+/* Refuse what cannot be evaluated for one row alone. */
 static bool
 refuse_walker(Node *node, void *context)
 {
@@ -262,6 +560,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 
 	pstate->p_sourcetext = psprintf(PREFIX "%s", text);
 	pstate->p_pre_columnref_hook = facts_columnref;
+	pstate->p_post_columnref_hook = unknown_columnref;
 	pstate->p_ref_hook_state = &pc;
 	if (OidIsValid(scope.row))
 	{
@@ -291,6 +590,11 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	trust_check_raw(expr);
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
 	refuse_walker(expr, pstate);
+	if (canonical != NULL)
+	{
+		(void) refuse_moment_walker(expr, pstate);
+		check_tenure(pstate, expr, pc.facts, pc.facts_varno);
+	}
 
 	/* Order keys become text, whatever they are: that takes an explicit cast. */
 	source_type = exprType(expr);
@@ -321,7 +625,11 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("%s must not depend on settings of the session", what),
+				 source_type == TEXTOID ?
+				 errdetail("It calls a function that is not immutable, as \"||\" is with a value that is no text.") :
 				 errdetail("The text of a value of type %s does.", format_type_be(source_type)),
+				 source_type == TEXTOID ?
+				 errhint("Convert each value to text first, as in a::text || '-' || b::text.") :
 				 errhint("Convert it explicitly, for example to a number with extract(epoch from ...)."),
 				 parser_errposition(pstate, exprLocation(expr))));
 	if (contain_volatile_functions(coerced))
@@ -336,6 +644,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	if (canonical != NULL)
 	{
 		PlannedStmt *fake = makeNode(PlannedStmt);
+		List	   *deparse_context;
 		bool		is_key = type == TEXTOID;
 		int			nest = settings_begin(NULL);
 
@@ -349,9 +658,12 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 			rt_fetch(1, fake->rtable)->alias = row_alias;
 		if (line_alias != NULL)
 			rt_fetch(2, fake->rtable)->alias = line_alias;
+		deparse_context = deparse_context_for_plan_tree(fake, names);
 		*canonical = deparse_expression(is_key || is_local_time ? expr : coerced,
-										deparse_context_for_plan_tree(fake, names),
-										true, false);
+										deparse_context, true, false);
+		/* Who writes what is stored already was warned when it was written. */
+		if (strcmp(*canonical, text) != 0)
+			warn_of_division(pstate, expr, type, deparse_context);
 		/* Local times are those of the program's zone, not of the session's. */
 		if (is_local_time)
 			*canonical = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",

@@ -1,0 +1,142 @@
+-- Comments on what a program is made of -------------------------------------------
+
+-- \d+ and \dd of psql, and every tool that shows comments, say what a column, a
+-- constraint, an index or a trigger of a program is for.  What bears the same name
+-- means the same everywhere; what has a comment of its own keeps it.
+CREATE FUNCTION loyalty.comment_program(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		WITH relation AS (
+			SELECT c.oid, c.relname, c.relkind FROM pg_class c
+			 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind IN ('r', 'v', 'c')),
+		-- relation is null where a column means the same in all
+		said (relation, name, text) AS (VALUES
+			('program', 'only_row', 'true: there is one row'),
+			('program', 'customers', 'the table that has one row per customer'),
+			('program', 'customer_key', 'its column that identifies a customer'),
+			('program', 'joined_at', 'SQL expression over its row: since when somebody is a customer; null: not known'),
+			('program', 'terms', 'version of the terms in force; written when rules, tiers or settings change'),
+			(NULL, 'time_zone', 'where days, and times without zone, are counted'),
+			(NULL, 'points_scale', 'decimals of points'),
+			(NULL, 'rounding', 'how points are rounded to them: floor, half_even, half_up or ceil, of the magnitude'),
+			(NULL, 'on_invalid', 'an order that cannot be counted with: error, or skip with a line in the log'),
+			('source', 'customer', 'SQL expression over the order row: whose order it is'),
+			('source', 'at', 'SQL expression over the order row: when it was made'),
+			('source', 'counts_when', 'SQL condition over the order row: does it count?'),
+			('source', 'order_key', 'SQL expression over the order row: what identifies it'),
+			('part', 'order_key', 'SQL expression over the row: which order it belongs to'),
+			('part', 'amount', 'SQL expression over the row: its part of the amount of the order, or what is refunded of it'),
+			('part', 'counts_when', 'SQL condition over the row: does it count?'),
+			('part', 'part', 'number of the table of lines or refunds'),
+			('part', 'kind', 'lines or refunds'),
+			('part', 'without_order', 'a refund that names no order: error, skip, or customer if it is an order of less than nothing'),
+			(NULL, 'active', 'is it tracked? false after loyalty.untrack()'),
+			(NULL, 'relation', 'the tracked table'),
+			('archived', 'since', 'when it was archived'),
+			('terms', 'since', 'when this version came into force'),
+			('rate', 'valid_from', 'from when on, until the next row of the currency'),
+			('earning_rule', 'name', 'name of the rule'),
+			('terms_rule', 'name', 'name of the rule'),
+			(NULL, 'applies_when', 'SQL condition over the order row (new) and its purchase: does the rule apply?'),
+			('terms_rule', 'points', 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)'),
+			('terms_rule', 'per', 'order, or line: then it is summed over the lines'),
+			('tier', 'name', 'name of the tier'),
+			('terms_tier', 'name', 'name of the tier'),
+			(NULL, 'rank', 'the tier of highest rank that qualifies is held'),
+			(NULL, 'qualifies', 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at'),
+			('account', 'version', 'how often it was posted to'),
+			('account', 'entries', 'how many entries are posted'),
+			('account', 'spend', 'amounts of the orders that count, as posted'),
+			('account', 'orders', 'orders that count, as posted'),
+			('account', 'points', 'points, as posted'),
+			('account', 'last_recorded_at', 'when the newest of the posted entries was recorded'),
+			(NULL, 'customer', 'key of the customer'),
+			(NULL, 'source', 'number of the tracked table that the order is in'),
+			(NULL, 'order_key', 'key of the order in it, as text'),
+			(NULL, 'revision', 'how often the order was recorded, this time included'),
+			(NULL, 'at', 'when the order was made'),
+			(NULL, 'ordered_at', 'when the order was made'),
+			(NULL, 'effective_at', 'from when on the entry has effect: the time of a new order, else when the change was recorded'),
+			(NULL, 'recorded_at', 'when it was recorded'),
+			(NULL, 'terms', 'version of the terms; an order keeps that of its first recording'),
+			(NULL, 'counted', 'does the order count, from this revision on?'),
+			(NULL, 'amount', 'what the order is worth, in the currency of the program'),
+			(NULL, 'base', 'points before the multiplier of the tier and before rounding'),
+			(NULL, 'currency', 'of the order; empty if it is that of the program'),
+			(NULL, 'rate', 'what one unit of the currency is worth in that of the program'),
+			(NULL, 'entry', 'number of the entry among those of the customer'),
+			(NULL, 'tier', 'the tier held; of an entry, just before the order'),
+			(NULL, 'multiplier', 'of the points of orders made while the tier is held'),
+			('ledger', 'points', 'what the order earns, from this revision on'),
+			('unposted', 'points', 'what the order earns, from this revision on'),
+			(NULL, 'orders_change', 'by how many orders the entry changes the total'),
+			(NULL, 'amount_change', 'by how much the entry changes what the customer spent'),
+			(NULL, 'points_change', 'by how much the entry changes the points'),
+			('entries', 'points', 'by how much the entry changes the points'),
+			('entries', 'balance', 'points after the entry'),
+			(NULL, 'posted', 'is the entry in the ledger?'),
+			(NULL, 'joined_at', 'since when the customer is one'),
+			(NULL, 'spend', 'amounts of the orders that count'),
+			(NULL, 'lifetime_value', 'amounts of the orders that count'),
+			(NULL, 'orders', 'how many orders count'),
+			(NULL, 'points_earned', 'points of all orders'),
+			(NULL, 'points', 'points at this moment'),
+			(NULL, 'first_order_at', 'time of the first order that counts'),
+			(NULL, 'last_order_at', 'time of the last order that counts'),
+			(NULL, 'tenure', 'years, months and days since joining'),
+			(NULL, 'average_order', 'lifetime value by orders'))
+		SELECT DISTINCT ON (r.oid, a.attnum)
+		       format('COMMENT ON COLUMN %I.%I.%I IS %L', program, r.relname, a.attname, s.text)
+		  FROM relation r
+		  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+		  JOIN said s ON coalesce(s.relation, r.relname) = r.relname
+		             AND s.name = CASE WHEN r.relkind = 'v' AND a.attnum = 1 THEN 'customer' ELSE a.attname END
+		 WHERE col_description(r.oid, a.attnum) IS NULL
+		 ORDER BY r.oid, a.attnum, s.relation IS NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
+	FOR command IN
+		SELECT format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, t.tgrelid::regclass, s.text)
+		  FROM pg_trigger t
+		  JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = to_regnamespace(quote_ident(program))
+		  JOIN (VALUES ('append_only', 'entries are not changed or deleted, but by posting'),
+		               ('check_values', 'checks what is written and stores expressions with every name qualified'),
+		               ('check_change', 'refuses changes by hand of what functions write'),
+		               ('new_terms', 'writes a new version of the terms when rules, tiers or settings changed'),
+		               ('changed', 'tells every session that the configuration changed'),
+		               ('owner_only', 'lets only the owner write, whatever was granted'),
+		               ('keep_row', 'refuses to delete what the program is built on')) s (name, text) ON s.name = t.tgname
+		 WHERE NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL
+		UNION ALL
+		SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, k.conrelid::regclass,
+		              CASE k.contype WHEN 'p' THEN 'one row for each ' || x.columns
+		                             WHEN 'u' THEN 'no two rows have the same ' || x.columns
+		                             ELSE 'checks ' || coalesce(x.columns, 'the row') END)
+		  FROM pg_constraint k
+		  JOIN pg_class c ON c.oid = k.conrelid AND c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'r'
+		 CROSS JOIN LATERAL (SELECT string_agg(a.attname, ', ' ORDER BY u.n) AS columns
+		                       FROM unnest(k.conkey) WITH ORDINALITY u (attnum, n)
+		                       JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum) x
+		 WHERE k.contype IN ('p', 'u', 'c') AND obj_description(k.oid, 'pg_constraint') IS NULL
+		UNION ALL
+		SELECT format('COMMENT ON INDEX %s IS %L', i.indexrelid::regclass,
+		              CASE WHEN i.indisprimary THEN 'rows by ' ELSE 'look-ups by ' END || x.columns)
+		  FROM pg_index i
+		  JOIN pg_class c ON c.oid = i.indrelid AND c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'r'
+		 CROSS JOIN LATERAL (SELECT string_agg(pg_get_indexdef(i.indexrelid, n, true), ', ' ORDER BY n) AS columns
+		                       FROM generate_series(1, i.indnkeyatts) n) x
+		 WHERE obj_description(i.indexrelid, 'pg_class') IS NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.comment_program(name) IS
+'say what each column, constraint, index and trigger of a program is for, where nothing is said yet';
