@@ -532,6 +532,131 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.verify_customers(name) IS 'what the settings of a program say of customers against what reads find';
 
+-- Entries among themselves.
+CREATE FUNCTION loyalty.verify_entries(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- the entries of an order are a chain: each revision once, each with the
+	-- change that it makes, all under the terms and the tier of the first
+	RETURN QUERY EXECUTE format($sql$
+		SELECT CASE WHEN e.revision <> e.n THEN 'revisions of an order have a gap'
+		            WHEN e.amount_change <> e.amount - e.amount_before OR e.points_change <> e.points - e.points_before
+		                 OR e.orders_change <> e.counted::int - e.counted_before THEN 'entries of an order do not add up'
+		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
+		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
+		                 OR e.tier IS DISTINCT FROM e.first_tier THEN 'terms of an order have changed'
+		            WHEN e.currency = e.currency_before AND e.rate <> e.rate_before THEN 'rate of an order has changed'
+		            ELSE 'entries of an order are not in the order of their recording' END,
+		       e.customer::text, e.order_key::text,
+		       format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', e.revision, e.entry, e.amount,
+		              e.amount_change, e.points, e.points_change)
+		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
+		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
+		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
+		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.entry) OVER w AS entry_before,
+		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
+		               first_value(x.multiplier) OVER w AS first_multiplier
+		          FROM (SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.ledger
+		                UNION ALL
+		                SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.unposted) x
+		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
+		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
+		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
+		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
+		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
+		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
+		    OR e.recorded_at <= e.recorded_before OR e.entry <= e.entry_before
+		$sql$, program);
+
+	-- points = base times multiplier, rounded as the terms say
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'points are not base times multiplier'::text, e.customer::text, e.order_key::text,
+		       format('%%s * %%s gives %%s', e.base, e.multiplier, e.points)
+		  FROM (SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.ledger
+		        UNION ALL SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.unposted) e
+		  JOIN %1$I.terms t USING (terms)
+		  CROSS JOIN LATERAL (SELECT abs(e.base * e.multiplier) * 10::numeric ^ t.points_scale AS units) u
+		 WHERE abs(e.points) * 10::numeric ^ t.points_scale <>
+		       CASE t.rounding
+		       WHEN 'floor' THEN floor(u.units)
+		       WHEN 'ceil' THEN ceil(u.units)
+		       WHEN 'half_up' THEN floor(u.units + 0.5)
+		       ELSE CASE WHEN u.units - floor(u.units) = 0.5 THEN 2 * round(floor(u.units + 0.5) / 2 - 0.25)
+		                 ELSE floor(u.units + 0.5) END
+		       END
+		    OR sign(e.points) * sign(e.base) < 0
+		$sql$, program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_entries(name) IS 'entries that do not follow from each other, or from what they say themselves';
+
+-- Posted totals against the posted entries.
+CREATE FUNCTION loyalty.verify_accounts(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text;
+BEGIN
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	-- posted state is the fold of the ledger
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'account is not the fold of its ledger'::text, coalesce(a.customer, l.customer)::text, NULL::text,
+		       format('account %%s, ledger %%s', a, l)
+		  FROM (SELECT customer, entries, entries AS last_entry, spend, orders::numeric AS orders, points, points_earned,
+		               first_order_at, last_order_at FROM %1$I.account) a
+		  FULL JOIN (SELECT s.customer, s.entries, s.last_entry, s.spend, s.orders::numeric AS orders, s.points,
+		                    s.points AS points_earned, o.first_order_at, o.last_order_at
+		               FROM (SELECT customer, count(*) AS entries, max(entry) AS last_entry, sum(amount_change) AS spend,
+		                            sum(orders_change) AS orders, sum(points_change) AS points
+		                       FROM %1$I.ledger GROUP BY customer) s
+		               LEFT JOIN (SELECT customer, min(at) AS first_order_at, max(at) AS last_order_at
+		                            FROM (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
+		                                    FROM %1$I.ledger ORDER BY customer, source, order_key, revision DESC) x
+		                           WHERE counted GROUP BY customer) o ON o.customer %2$s s.customer) l
+		    ON l.customer %2$s a.customer
+		 WHERE CASE WHEN l.customer IS NULL THEN a.entries <> 0 OR a.spend <> 0 OR a.orders <> 0 OR a.points <> 0
+		                                         OR a.points_earned <> 0 OR a.first_order_at IS NOT NULL OR a.last_order_at IS NOT NULL
+		            ELSE a IS DISTINCT FROM l END
+		$sql$, program, eq);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entry numbers of a customer are not unique'::text, customer::text, NULL::text, format('number %%s', entry)
+		  FROM %1$I.ledger GROUP BY customer, entry HAVING count(*) > 1
+		$sql$, program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_accounts(name) IS 'accounts that are not the fold of their ledger';
+
+-- One part of what verify() does, a call of a function of this schema.  If it fails,
+-- another is made instead; if there is none, or it fails as well, that is told, and
+-- the other parts are verified nevertheless.
+CREATE FUNCTION loyalty.verify_part(part text, otherwise text DEFAULT NULL)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- a function in FROM has returned all it returns before the first row is seen
+	RETURN QUERY EXECUTE 'SELECT * FROM loyalty.' || part;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	IF otherwise IS NULL THEN
+		RETURN QUERY SELECT 'part of the program cannot be verified'::text, NULL::text, NULL::text,
+			format('%s: %s', split_part(part, '(', 1), SQLERRM);
+	ELSE
+		RETURN QUERY SELECT * FROM loyalty.verify_part(otherwise);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
+
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
@@ -544,8 +669,6 @@ SET enable_nestloop = off	-- everything is recomputed: a bad guess would be quad
 AS $$
 DECLARE
 	s record;
-	p record;
-	eq text;
 	v_terms int;
 	part record;
 	lacking boolean;
@@ -561,10 +684,6 @@ BEGIN
 	IF FOUND THEN
 		RETURN;
 	END IF;
-
-	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 
 	-- the triggers that keep the program's own tables
 	RETURN QUERY
@@ -654,114 +773,25 @@ BEGIN
 		END IF;
 		CONTINUE WHEN lacking OR (s.amount IS NULL AND NOT has_lines);
 
-		BEGIN
-			RETURN QUERY SELECT * FROM loyalty.verify_orders(program, s.source, NULL);
-		EXCEPTION WHEN OTHERS THEN
-			-- an expression fails for some order: the others are verified without it
-			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-			RETURN QUERY SELECT * FROM loyalty.verify_failing_orders(program, s.source);
-		END;
+		-- if an expression fails for some order, the others are verified without it
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL)', program, s.source),
+		                                               format('verify_failing_orders(%L, %s)', program, s.source));
 	END LOOP;
 
-	-- the entries of an order are a chain: each revision once, each with the
-	-- change that it makes, all under the terms and the tier of the first
-	RETURN QUERY EXECUTE format($sql$
-		SELECT CASE WHEN e.revision <> e.n THEN 'revisions of an order have a gap'
-		            WHEN e.amount_change <> e.amount - e.amount_before OR e.points_change <> e.points - e.points_before
-		                 OR e.orders_change <> e.counted::int - e.counted_before THEN 'entries of an order do not add up'
-		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
-		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
-		                 OR e.tier IS DISTINCT FROM e.first_tier THEN 'terms of an order have changed'
-		            WHEN e.currency = e.currency_before AND e.rate <> e.rate_before THEN 'rate of an order has changed'
-		            ELSE 'entries of an order are not in the order of their recording' END,
-		       e.customer::text, e.order_key::text,
-		       format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', e.revision, e.entry, e.amount,
-		              e.amount_change, e.points, e.points_change)
-		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
-		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
-		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
-		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.entry) OVER w AS entry_before,
-		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
-		               first_value(x.multiplier) OVER w AS first_multiplier
-		          FROM (SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.ledger
-		                UNION ALL
-		                SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.unposted) x
-		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
-		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
-		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
-		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
-		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
-		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
-		    OR e.recorded_at <= e.recorded_before OR e.entry <= e.entry_before
-		$sql$, program);
-
-	-- points = base times multiplier, rounded as the terms say
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'points are not base times multiplier'::text, e.customer::text, e.order_key::text,
-		       format('%%s * %%s gives %%s', e.base, e.multiplier, e.points)
-		  FROM (SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.ledger
-		        UNION ALL SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.unposted) e
-		  JOIN %1$I.terms t USING (terms)
-		  CROSS JOIN LATERAL (SELECT abs(e.base * e.multiplier) * 10::numeric ^ t.points_scale AS units) u
-		 WHERE abs(e.points) * 10::numeric ^ t.points_scale <>
-		       CASE t.rounding
-		       WHEN 'floor' THEN floor(u.units)
-		       WHEN 'ceil' THEN ceil(u.units)
-		       WHEN 'half_up' THEN floor(u.units + 0.5)
-		       ELSE CASE WHEN u.units - floor(u.units) = 0.5 THEN 2 * round(floor(u.units + 0.5) / 2 - 0.25)
-		                 ELSE floor(u.units + 0.5) END
-		       END
-		    OR sign(e.points) * sign(e.base) < 0
-		$sql$, program);
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_entries(%L)', program));
 
 	-- the multiplier is that of the tier held just before the order
 	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t
 	LOOP
-		BEGIN
-			RETURN QUERY SELECT * FROM loyalty.verify_tiers(program, v_terms, false);
-		EXCEPTION WHEN OTHERS THEN
-			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-			RETURN QUERY SELECT * FROM loyalty.verify_tiers(program, v_terms, true);
-		END;
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_tiers(%L, %s, false)', program, v_terms),
+		                                               format('verify_tiers(%L, %s, true)', program, v_terms));
 	END LOOP;
 
-	-- posted state is the fold of the ledger
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'account is not the fold of its ledger'::text, coalesce(a.customer, l.customer)::text, NULL::text,
-		       format('account %%s, ledger %%s', a, l)
-		  FROM (SELECT customer, entries, entries AS last_entry, spend, orders::numeric AS orders, points, points_earned,
-		               first_order_at, last_order_at FROM %1$I.account) a
-		  FULL JOIN (SELECT s.customer, s.entries, s.last_entry, s.spend, s.orders::numeric AS orders, s.points,
-		                    s.points AS points_earned, o.first_order_at, o.last_order_at
-		               FROM (SELECT customer, count(*) AS entries, max(entry) AS last_entry, sum(amount_change) AS spend,
-		                            sum(orders_change) AS orders, sum(points_change) AS points
-		                       FROM %1$I.ledger GROUP BY customer) s
-		               LEFT JOIN (SELECT customer, min(at) AS first_order_at, max(at) AS last_order_at
-		                            FROM (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
-		                                    FROM %1$I.ledger ORDER BY customer, source, order_key, revision DESC) x
-		                           WHERE counted GROUP BY customer) o ON o.customer %2$s s.customer) l
-		    ON l.customer %2$s a.customer
-		 WHERE CASE WHEN l.customer IS NULL THEN a.entries <> 0 OR a.spend <> 0 OR a.orders <> 0 OR a.points <> 0
-		                                         OR a.points_earned <> 0 OR a.first_order_at IS NOT NULL OR a.last_order_at IS NOT NULL
-		            ELSE a IS DISTINCT FROM l END
-		$sql$, program, eq);
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'entry numbers of a customer are not unique'::text, customer::text, NULL::text, format('number %%s', entry)
-		  FROM %1$I.ledger GROUP BY customer, entry HAVING count(*) > 1
-		$sql$, program);
-
-	RETURN QUERY SELECT * FROM loyalty.verify_times(program);
-	RETURN QUERY SELECT * FROM loyalty.verify_customers(program);
-
-	-- what readers see: the sum of the entries, and the tier of it
-	BEGIN
-		RETURN QUERY SELECT * FROM loyalty.verify_members(program, false);
-	EXCEPTION WHEN OTHERS THEN
-		PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-		RETURN QUERY SELECT * FROM loyalty.verify_members(program, true);
-	END;
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_accounts(%L)', program));
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_times(%L)', program));
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_customers(%L)', program));
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_members(%L, false)', program),
+	                                               format('verify_members(%L, true)', program));
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_program(name) IS

@@ -159,6 +159,15 @@ UPDATE club.source SET relation = 'other' WHERE relation = 'orders'::regclass;
 UPDATE club.source SET relation = 'no_key' WHERE relation = 'orders'::regclass;
 UPDATE club.source SET relation = 'club.journal' WHERE relation = 'orders'::regclass;
 UPDATE club.source SET relation = 0 WHERE relation = 'orders'::regclass;
+-- one that was untracked can be tracked again as it was, if it still has all of it
+SELECT loyalty.untrack('club', 'orders');
+BEGIN;
+ALTER TABLE orders RENAME cents TO pence;
+UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+ROLLBACK;
+INSERT INTO orders VALUES (2, 1, DEFAULT, 10, 700, 'paid');
+UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+SELECT relation, triggers_made, recorded FROM loyalty.reconcile('club');
 -- versions of the terms are written by triggers
 INSERT INTO club.terms VALUES (100, now(), 0, 'floor', 'UTC');
 INSERT INTO club.terms_rule VALUES (1, 'gift', '1000', 'true', 'order');
