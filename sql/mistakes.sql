@@ -62,6 +62,13 @@ SELECT loyalty.track_orders('club', 'parted', customer => 'customer_id', at => '
 SELECT loyalty.track_orders('club', 'parent', customer => 'customer_id', at => 'at', amount => 'total');
 ROLLBACK;
 
+-- types that need a conversion
+SELECT loyalty.track_orders('club', 'orders', customer => 'status', at => 'at', amount => 'total');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'cents', amount => 'total');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'status');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'at');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'total', counts_when => 'cents');
+
 -- lines and refunds name orders by a value of the same type, and are tables of their own
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', lines => 'lines', line_order => 'note', line_amount => 'price');
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', lines => 'lines', line_order => 'order_id::numeric', line_amount => 'price');
