@@ -39,6 +39,12 @@ BEGIN
 			(NULL, 'active', 'is it tracked? false after loyalty.untrack()'),
 			(NULL, 'relation', 'the tracked table'),
 			('archived', 'since', 'when it was archived'),
+			('set_aside', 'source', 'the first entry that could not be posted; null: it is none in particular'),
+			('set_aside', 'order_key', 'its order'),
+			('set_aside', 'revision', 'its revision'),
+			('set_aside', 'sqlstate', 'SQLSTATE of the error'),
+			('set_aside', 'error', 'why it could not be posted'),
+			('set_aside', 'since', 'when that was seen first'),
 			('terms', 'since', 'when this version came into force'),
 			('rate', 'valid_from', 'from when on, until the next row of the currency'),
 			('earning_rule', 'name', 'name of the rule'),
@@ -107,6 +113,8 @@ BEGIN
 		  FROM pg_trigger t
 		  JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = to_regnamespace(quote_ident(program))
 		  JOIN (VALUES ('append_only', 'entries are not changed or deleted, but by posting'),
+		               ('restore_begin', 'nobody records while a restore inserts entries'),
+		               ('restore_entry', 'an entry that is restored replaces what was recorded of its order without it'),
 		               ('check_values', 'checks what is written and stores expressions with every name qualified'),
 		               ('check_change', 'refuses changes by hand of what functions write'),
 		               ('new_terms', 'writes a new version of the terms when rules, tiers or settings changed'),

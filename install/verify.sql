@@ -467,17 +467,13 @@ BEGIN
 		  JOIN %1$I.terms t ON t.terms = e.terms
 		 WHERE e.recorded_at < t.since - interval '5 minutes' OR e.recorded_at > clock_timestamp() + interval '5 minutes'
 		$sql$, program);
-	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = format('%I.account', program)::regclass
-	                                      AND attname = 'last_recorded_at' AND NOT attisdropped) THEN
-		RETURN QUERY EXECUTE format($sql$
-			SELECT 'entries were not recorded when the account says'::text, a.customer::text, NULL::text,
-			       format('the newest at %%s, account %%s', l.newest, a.last_recorded_at)
-			  FROM %1$I.account a
-			  FULL JOIN (SELECT customer, max(recorded_at) AS newest, (array_agg(recorded_at ORDER BY entry DESC))[1] AS last
-			               FROM %1$I.ledger GROUP BY customer) l ON l.customer %2$s a.customer
-			 WHERE a.last_recorded_at IS DISTINCT FROM l.newest AND a.last_recorded_at IS DISTINCT FROM l.last
-			$sql$, program, eq);
-	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entries were not recorded when the account says'::text, coalesce(a.customer, l.customer)::text, NULL::text,
+		       format('the newest at %%s, account %%s', l.newest, a.last_recorded_at)
+		  FROM %1$I.account a
+		  FULL JOIN (SELECT customer, max(recorded_at) AS newest FROM %1$I.ledger GROUP BY customer) l ON l.customer %2$s a.customer
+		 WHERE a.last_recorded_at IS DISTINCT FROM l.newest
+		$sql$, program, eq);
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_times(name) IS 'entries that were recorded at a moment that cannot be';
@@ -532,155 +528,13 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.verify_customers(name) IS 'what the settings of a program say of customers against what reads find';
 
--- Recomputes everything in plain SQL from the tracked tables and the entries.
--- Shares no code with recording and posting: expressions run as SQL text in the
--- planner's own queries, multipliers are looked up by set-based windows.
-CREATE FUNCTION loyalty.verify_program(program name)
+-- Entries among themselves.
+CREATE FUNCTION loyalty.verify_entries(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off
-SET enable_nestloop = off	-- everything is recomputed: a bad guess would be quadratic
 AS $$
-DECLARE
-	s record;
-	p record;
-	eq text;
-	v_terms int;
-	part record;
-	lacking boolean;
-	has_lines boolean;
 BEGIN
-	PERFORM loyalty.require_program(program);
-	-- a view goes if the customer table was dropped with CASCADE
-	RETURN QUERY
-	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
-	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
-	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
-	IF FOUND THEN
-		RETURN;
-	END IF;
-
-	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
-
-	-- the triggers that keep the program's own tables
-	RETURN QUERY
-	SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %I.%I', t.trigger, program, t.relation)
-	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'),
-	               ('journal', 'restore_begin'), ('journal', 'restore_entry'), ('ledger', 'restore_begin'), ('ledger', 'restore_entry'),
-	               ('earning_rule', 'check_values'),
-	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
-	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
-	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
-	               ('source', 'check_change'), ('part', 'check_change'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
-	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
-	               ('source', 'keep_row'), ('part', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row')) t (relation, trigger)
-	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
-	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
-	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
-
-	-- the terms in force are those that rules, tiers and settings say
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
-		  FROM %1$I.program p
-		 WHERE p.terms IS DISTINCT FROM (SELECT max(terms) FROM %1$I.terms)
-		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = p.terms AND t.points_scale = p.points_scale
-		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
-		    OR EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
-		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms)
-		               UNION ALL
-		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms
-		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
-		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
-		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms)
-		               UNION ALL
-		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms
-		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
-		$sql$, program);
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
-		  FROM (SELECT customer, order_key, terms FROM %1$I.ledger
-		        UNION ALL SELECT customer, order_key, terms FROM %1$I.journal) e
-		 WHERE NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = e.terms)
-		$sql$, program);
-	IF FOUND THEN
-		RETURN;		-- nothing of the rest can be computed
-	END IF;
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
-		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
-		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
-		 GROUP BY e.source
-		$sql$, program);
-
-	-- entries that the fold leaves out, and those that posting could not write
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'entry does not count'::text, j.customer::text, j.order_key::text,
-		       format('revision %%s: %%s', j.revision,
-		              coalesce((SELECT a.error FROM %1$I.set_aside a
-		                         WHERE a.customer %2$s j.customer AND a.order_key = j.order_key AND a.revision = j.revision),
-		                       'it overflows, or an earlier entry of its order is missing'))
-		  FROM %1$I.journal j
-		 WHERE NOT EXISTS (SELECT FROM %1$I.unposted u
-		                    WHERE u.customer %2$s j.customer AND u.source = j.source
-		                      AND u.order_key = j.order_key AND u.revision = j.revision)
-		UNION ALL
-		SELECT 'entries of a customer cannot be posted', customer::text, NULL, error
-		  FROM %1$I.set_aside WHERE order_key IS NULL
-		$sql$, program, eq);
-
-	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
-	LOOP
-		-- a table that was dropped is not tracked any more; its points stay
-		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_class WHERE oid = s.relation);
-
-		-- every tracked table has its triggers, enabled, on every partition
-		lacking := false;
-		has_lines := false;
-		FOR part IN EXECUTE format('SELECT s.relation, '''' AS kind FROM %1$I.source s WHERE s.source = $1
-		                            UNION ALL SELECT p.relation, p.kind FROM %1$I.part p WHERE p.source = $1 AND p.active', program)
-			USING s.source
-		LOOP
-			has_lines := has_lines OR part.kind = 'lines';
-			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
-				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
-					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, s.source,
-					       part.relation::oid, program, part.relation::oid);
-				lacking := true;
-				CONTINUE;
-			END IF;
-			RETURN QUERY
-			SELECT 'table is part of one that is not tracked'::text, NULL::text, NULL::text, format('%s of %s', o.child, o.parent)
-			  FROM loyalty.outside_parents(part.relation) o;
-			RETURN QUERY
-			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
-			  FROM loyalty.descendants(part.relation) AS r (rel)
-			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
-			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
-			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
-			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0
-			                      AND g.tgfoid = 'loyalty.record'::regproc
-			                      AND g.tgnargs = CASE part.kind WHEN '' THEN 2 ELSE 3 END);
-		END LOOP;
-
-		IF s.amount IS NULL AND NOT has_lines THEN
-			RETURN QUERY SELECT 'tracked table lacks its lines'::text, NULL::text, NULL::text,
-				format('%s; call loyalty.untrack(), and track it with its lines', s.relation);
-		END IF;
-		CONTINUE WHEN lacking OR (s.amount IS NULL AND NOT has_lines);
-
-		BEGIN
-			RETURN QUERY SELECT * FROM loyalty.verify_orders(program, s.source, NULL);
-		EXCEPTION WHEN OTHERS THEN
-			-- an expression fails for some order: the others are verified without it
-			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-			RETURN QUERY SELECT * FROM loyalty.verify_failing_orders(program, s.source);
-		END;
-	END LOOP;
-
 	-- the entries of an order are a chain: each revision once, each with the
 	-- change that it makes, all under the terms and the tier of the first
 	RETURN QUERY EXECUTE format($sql$
@@ -733,18 +587,53 @@ BEGIN
 		       END
 		    OR sign(e.points) * sign(e.base) < 0
 		$sql$, program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_entries(name) IS 'entries that do not follow from each other, or from what they say themselves';
 
-	-- the multiplier is that of the tier held just before the order
-	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t
-	LOOP
-		BEGIN
-			RETURN QUERY SELECT * FROM loyalty.verify_tiers(program, v_terms, false);
-		EXCEPTION WHEN OTHERS THEN
-			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-			RETURN QUERY SELECT * FROM loyalty.verify_tiers(program, v_terms, true);
-		END;
-	END LOOP;
+-- Entries that the fold leaves out, and those that posting could not write.
+CREATE FUNCTION loyalty.verify_left_out(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET enable_nestloop = off
+AS $$
+DECLARE
+	eq text;
+BEGIN
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entry does not count'::text, j.customer::text, j.order_key::text,
+		       format('revision %%s: %%s', j.revision,
+		              coalesce((SELECT a.error FROM %1$I.set_aside a
+		                         WHERE a.customer %2$s j.customer AND a.order_key = j.order_key AND a.revision = j.revision),
+		                       'it overflows, or an earlier entry of its order is missing'))
+		  FROM %1$I.journal j
+		 WHERE NOT EXISTS (SELECT FROM %1$I.unposted u
+		                    WHERE u.customer %2$s j.customer AND u.source = j.source
+		                      AND u.order_key = j.order_key AND u.revision = j.revision)
+		UNION ALL
+		SELECT 'entries of a customer cannot be posted', customer::text, NULL, error
+		  FROM %1$I.set_aside WHERE order_key IS NULL
+		$sql$, program, eq);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_left_out(name) IS
+'part of loyalty.verify: entries that do not count, and customers whose entries cannot be posted';
 
+-- Posted totals against the posted entries.
+CREATE FUNCTION loyalty.verify_accounts(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text;
+BEGIN
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	-- posted state is the fold of the ledger
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'account is not the fold of its ledger'::text, coalesce(a.customer, l.customer)::text, NULL::text,
@@ -769,17 +658,174 @@ BEGIN
 		SELECT 'entry numbers of a customer are not unique'::text, customer::text, NULL::text, format('number %%s', entry)
 		  FROM %1$I.ledger GROUP BY customer, entry HAVING count(*) > 1
 		$sql$, program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_accounts(name) IS 'accounts that are not the fold of their ledger';
 
-	RETURN QUERY SELECT * FROM loyalty.verify_times(program);
-	RETURN QUERY SELECT * FROM loyalty.verify_customers(program);
+-- One part of what verify() does, a call of a function of this schema.  If it fails,
+-- another is made instead; if there is none, or it fails as well, that is told, and
+-- the other parts are verified nevertheless.
+CREATE FUNCTION loyalty.verify_part(part text, otherwise text DEFAULT NULL)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- a function in FROM has returned all it returns before the first row is seen
+	RETURN QUERY EXECUTE 'SELECT * FROM loyalty.' || part;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	IF otherwise IS NULL THEN
+		RETURN QUERY SELECT 'part of the program cannot be verified'::text, NULL::text, NULL::text,
+			format('%s: %s', split_part(part, '(', 1), SQLERRM);
+	ELSE
+		RETURN QUERY SELECT * FROM loyalty.verify_part(otherwise);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
 
-	-- what readers see: the sum of the entries, and the tier of it
-	BEGIN
-		RETURN QUERY SELECT * FROM loyalty.verify_members(program, false);
-	EXCEPTION WHEN OTHERS THEN
-		PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-		RETURN QUERY SELECT * FROM loyalty.verify_members(program, true);
-	END;
+-- Recomputes everything in plain SQL from the tracked tables and the entries.
+-- Shares no code with recording and posting: expressions run as SQL text in the
+-- planner's own queries, multipliers are looked up by set-based windows.
+CREATE FUNCTION loyalty.verify_program(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET enable_nestloop = off	-- everything is recomputed: a bad guess would be quadratic
+AS $$
+DECLARE
+	s record;
+	v_terms int;
+	part record;
+	lacking boolean;
+	has_lines boolean;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	-- a view goes if the customer table was dropped with CASCADE
+	RETURN QUERY
+	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
+	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
+	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
+	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+
+	-- the triggers that keep the program's own tables
+	RETURN QUERY
+	SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %I.%I', t.trigger, program, t.relation)
+	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'),
+	               ('journal', 'restore_begin'), ('journal', 'restore_entry'), ('ledger', 'restore_begin'), ('ledger', 'restore_entry'),
+	               ('earning_rule', 'check_values'),
+	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
+	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
+	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
+	               ('source', 'check_change'), ('part', 'check_change'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
+	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
+	               ('source', 'keep_row'), ('part', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
+	               ('source', 'owner_only'), ('part', 'owner_only'), ('archived', 'owner_only'),
+	               ('terms', 'owner_only'), ('terms_rule', 'owner_only'), ('terms_tier', 'owner_only')) t (relation, trigger)
+	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
+	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
+	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
+
+	-- the terms in force are those that rules, tiers and settings say
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
+		  FROM %1$I.program p
+		 WHERE p.terms IS DISTINCT FROM (SELECT max(terms) FROM %1$I.terms)
+		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = p.terms AND t.points_scale = p.points_scale
+		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
+		    OR EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms)
+		               UNION ALL
+		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
+		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms)
+		               UNION ALL
+		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
+		$sql$, program);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
+		  FROM (SELECT customer, order_key, terms FROM %1$I.ledger
+		        UNION ALL SELECT customer, order_key, terms FROM %1$I.journal) e
+		 WHERE NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = e.terms)
+		$sql$, program);
+	IF FOUND THEN
+		RETURN;		-- nothing of the rest can be computed
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
+		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
+		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
+		 GROUP BY e.source
+		$sql$, program);
+
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_left_out(%L)', program));
+
+	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
+	LOOP
+		-- a table that was dropped is not tracked any more; its points stay
+		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_class WHERE oid = s.relation);
+
+		-- every tracked table has its triggers, enabled, on every partition
+		lacking := false;
+		has_lines := false;
+		FOR part IN EXECUTE format('SELECT s.relation, '''' AS kind FROM %1$I.source s WHERE s.source = $1
+		                            UNION ALL SELECT p.relation, p.kind FROM %1$I.part p WHERE p.source = $1 AND p.active', program)
+			USING s.source
+		LOOP
+			has_lines := has_lines OR part.kind = 'lines';
+			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
+				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
+					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, s.source,
+					       part.relation::oid, program, part.relation::oid);
+				lacking := true;
+				CONTINUE;
+			END IF;
+			RETURN QUERY
+			SELECT 'table is part of one that is not tracked'::text, NULL::text, NULL::text, format('%s of %s', o.child, o.parent)
+			  FROM loyalty.outside_parents(part.relation) o;
+			RETURN QUERY
+			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
+			  FROM loyalty.descendants(part.relation) AS r (rel)
+			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
+			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
+			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
+			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0
+			                      AND g.tgfoid = 'loyalty.record'::regproc
+			                      AND g.tgnargs = CASE part.kind WHEN '' THEN 2 ELSE 3 END);
+		END LOOP;
+
+		IF s.amount IS NULL AND NOT has_lines THEN
+			RETURN QUERY SELECT 'tracked table lacks its lines'::text, NULL::text, NULL::text,
+				format('%s; call loyalty.untrack(), and track it with its lines', s.relation);
+		END IF;
+		CONTINUE WHEN lacking OR (s.amount IS NULL AND NOT has_lines);
+
+		-- if an expression fails for some order, the others are verified without it
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL)', program, s.source),
+		                                               format('verify_failing_orders(%L, %s)', program, s.source));
+	END LOOP;
+
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_entries(%L)', program));
+
+	-- the multiplier is that of the tier held just before the order
+	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t
+	LOOP
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_tiers(%L, %s, false)', program, v_terms),
+		                                               format('verify_tiers(%L, %s, true)', program, v_terms));
+	END LOOP;
+
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_accounts(%L)', program));
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_times(%L)', program));
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_customers(%L)', program));
+	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_members(%L, false)', program),
+	                                               format('verify_members(%L, true)', program));
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_program(name) IS

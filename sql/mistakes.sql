@@ -62,6 +62,13 @@ SELECT loyalty.track_orders('club', 'parted', customer => 'customer_id', at => '
 SELECT loyalty.track_orders('club', 'parent', customer => 'customer_id', at => 'at', amount => 'total');
 ROLLBACK;
 
+-- types that need a conversion
+SELECT loyalty.track_orders('club', 'orders', customer => 'status', at => 'at', amount => 'total');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'cents', amount => 'total');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'status');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'at');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'total', counts_when => 'cents');
+
 -- lines and refunds name orders by a value of the same type, and are tables of their own
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', lines => 'lines', line_order => 'note', line_amount => 'price');
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', lines => 'lines', line_order => 'order_id::numeric', line_amount => 'price');
@@ -159,6 +166,15 @@ UPDATE club.source SET relation = 'other' WHERE relation = 'orders'::regclass;
 UPDATE club.source SET relation = 'no_key' WHERE relation = 'orders'::regclass;
 UPDATE club.source SET relation = 'club.journal' WHERE relation = 'orders'::regclass;
 UPDATE club.source SET relation = 0 WHERE relation = 'orders'::regclass;
+-- one that was untracked can be tracked again as it was, if it still has all of it
+SELECT loyalty.untrack('club', 'orders');
+BEGIN;
+ALTER TABLE orders RENAME cents TO pence;
+UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+ROLLBACK;
+INSERT INTO orders VALUES (2, 1, DEFAULT, 10, 700, 'paid');
+UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+SELECT relation, triggers_made, recorded FROM loyalty.reconcile('club');
 -- versions of the terms are written by triggers
 INSERT INTO club.terms VALUES (100, now(), 0, 'floor', 'UTC');
 INSERT INTO club.terms_rule VALUES (1, 'gift', '1000', 'true', 'order');

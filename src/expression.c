@@ -551,6 +551,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	Node	   *coerced;
 	List	   *names = NIL;
 	Oid			source_type;
+	Oid			seconds = FLOAT8OID;
 	bool		is_local_time;
 
 	callback.callback = parse_error_context;
@@ -609,6 +610,10 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("%s must be of type %s, not %s", what,
 						format_type_be(type), format_type_be(source_type)),
+				 can_coerce_type(1, &source_type, &type, COERCION_EXPLICIT) ?
+				 errhint("Convert it, as in (%s)::%s.", text, format_type_be(type)) :
+				 type == TIMESTAMPTZOID && can_coerce_type(1, &source_type, &seconds, COERCION_IMPLICIT) ?
+				 errhint("Convert seconds since 1970 with to_timestamp(%s).", text) : 0,
 				 parser_errposition(pstate, exprLocation(expr))));
 	assign_expr_collations(pstate, coerced);
 	trust_check(coerced);
