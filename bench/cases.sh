@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # cases.sh: the loads that bench/run measures.  To be sourced.
 
 # "work_mem plus a constant": 4 MB, and 16 for caches, plans and code

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # measure.sh: how bench/run measures, and how it shows what it measured.  To be
 # sourced.
 

@@ -1,5 +1,29 @@
 -- Access ---------------------------------------------------------------------------
 
+-- A grant on the extension's own routines can be made by those only who may hand it
+-- on; one that is there already need not be made.
+CREATE FUNCTION loyalty.grant_routine(routine regprocedure, role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text := format('GRANT EXECUTE ON ROUTINE %s TO %s', routine, role);
+BEGIN
+	IF has_function_privilege(role, routine, 'EXECUTE') THEN
+		RETURN;
+	END IF;
+	IF NOT has_function_privilege(routine, 'EXECUTE WITH GRANT OPTION') THEN
+		RAISE EXCEPTION 'role "%" may not grant the right to call %', current_user, routine
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Let a superuser do it: %s;', command);
+	END IF;
+	EXECUTE command;
+END
+$$;
+COMMENT ON FUNCTION loyalty.grant_routine(regprocedure, regrole) IS
+'grant a role the right to call a routine of the extension, or an error that says who can';
+
 -- Sets of ordinary GRANTs; nothing that GRANT and REVOKE could not do.
 CREATE FUNCTION loyalty.grant_access(program name, role regrole, level text)
 RETURNS void
@@ -8,34 +32,44 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	command text;
+	routine regprocedure;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF role IS NULL THEN
 		RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	PERFORM loyalty.require_choice('level', level, 'read', 'operate', 'admin');
+	-- as GRANT gives a warning only to who may not grant all of it
+	IF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = program), 'USAGE') THEN
+		RAISE EXCEPTION 'must be owner of loyalty program "%"', program
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Let the role "%s" call loyalty.grant_access(), or a member of it.',
+			                    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = program));
+	END IF;
 	FOREACH command IN ARRAY
 		-- read: every view, and the ledger, with which one may verify
 		ARRAY['GRANT USAGE ON SCHEMA %1$I TO %2$s',
-		      'GRANT SELECT ON %1$I.members, %1$I.entries, %1$I.standing, %1$I.unposted, %1$I.recorded_orders, %1$I.customer, %1$I.ledger TO %2$s',
-		      'GRANT SELECT ON %1$I.program, %1$I.source, %1$I.part, %1$I.rate, %1$I.earning_rule, %1$I.tier, %1$I.terms, %1$I.terms_rule, %1$I.terms_tier, %1$I.archived TO %2$s']
+		      'GRANT SELECT ON %1$I.members, %1$I.entries, %1$I.standing, %1$I.unposted, %1$I.recorded_orders, %1$I.customer, %1$I.ledger, %1$I.set_aside TO %2$s',
+		      'GRANT SELECT ON %1$I.program, %1$I.source, %1$I.part, %1$I.rate, %1$I.earning_rule, %1$I.tier, %1$I.terms, %1$I.terms_rule, %1$I.terms_tier, %1$I.archived TO %2$s',
+		      'GRANT EXECUTE ON FUNCTION %1$I.balance, %1$I.tier_at TO %2$s']
 		-- operate: post; the journal refuses every DELETE but that of posting
 		|| CASE WHEN level IN ('operate', 'admin') THEN
-		ARRAY['GRANT SELECT, DELETE ON %1$I.journal TO %2$s',
-		      'GRANT EXECUTE ON PROCEDURE loyalty.post(name, int) TO %2$s',
-		      'GRANT EXECUTE ON FUNCTION loyalty.post_batch(name, text, int) TO %2$s'] ELSE '{}' END
-		-- admin: write rules, tiers and settings, of which new terms are made
+		ARRAY['GRANT SELECT, DELETE ON %1$I.journal TO %2$s'] ELSE '{}' END
+		-- admin: write rules, tiers, rates and settings; of these, new terms are made
+		-- by the owner, and so nobody may write terms
 		|| CASE WHEN level = 'admin' THEN
 		ARRAY['GRANT INSERT, UPDATE, DELETE ON %1$I.earning_rule, %1$I.tier, %1$I.rate TO %2$s',
-		      'GRANT UPDATE ON %1$I.program TO %2$s',
-		      'GRANT INSERT ON %1$I.terms, %1$I.terms_rule, %1$I.terms_tier TO %2$s',
-		      'GRANT EXECUTE ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text, text, regclass) TO %2$s',
-		      'GRANT EXECUTE ON FUNCTION loyalty.hold_columns(name, int) TO %2$s'] ELSE '{}' END
+		      'GRANT UPDATE ON %1$I.program TO %2$s'] ELSE '{}' END
 	LOOP
 		EXECUTE format(command, program, role);
 	END LOOP;
+	IF level IN ('operate', 'admin') THEN
+		FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'loyalty'::regnamespace AND proname IN ('post', 'post_batch')
+		LOOP
+			PERFORM loyalty.grant_routine(routine, role);
+		END LOOP;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.grant_access(name, regrole, text) IS
-'grant a role what it needs to read a program (read), to post it, too (operate), or to change its rules, tiers and settings, too (admin)';
-
+'grant a role what it needs to read a program (read), to post it, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';

@@ -50,6 +50,9 @@ BEGIN
 			('terms_tier', 'name', 'name of the tier'),
 			(NULL, 'rank', 'the tier of highest rank that qualifies is held'),
 			(NULL, 'qualifies', 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at'),
+			('set_aside', 'sqlstate', 'code of the error'),
+			('set_aside', 'error', 'why it could not be posted'),
+			('set_aside', 'since', 'when posting met it first'),
 			('account', 'version', 'how often it was posted to'),
 			('account', 'entries', 'how many entries are posted'),
 			('account', 'spend', 'amounts of the orders that count, as posted'),
@@ -111,6 +114,7 @@ BEGIN
 		               ('check_change', 'refuses changes by hand of what functions write'),
 		               ('new_terms', 'writes a new version of the terms when rules, tiers or settings changed'),
 		               ('changed', 'tells every session that the configuration changed'),
+		               ('owner_only', 'only the owner of the program writes this table, whatever was granted'),
 		               ('keep_row', 'refuses to delete what the program is built on')) s (name, text) ON s.name = t.tgname
 		 WHERE NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL
 		UNION ALL

@@ -9,12 +9,36 @@ AS 'MODULE_PATHNAME', 'loyalty_canonical_expression';
 COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text, text, regclass) IS
 'parse an SQL expression over a table row and a composite type, and return it with every name qualified and local times in the time zone';
 
-CREATE FUNCTION loyalty.expression_columns(expression text, "row" regclass, facts regclass, row_name text, line regclass, program name)
+CREATE FUNCTION loyalty.expression_columns(expression text, "row" regclass, facts regclass, row_name text, line regclass, program name, type regtype)
 RETURNS int[]
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_expression_columns';
-COMMENT ON FUNCTION loyalty.expression_columns(text, regclass, regclass, text, regclass, name) IS
-'columns of the row that a qualified expression uses, by number';
+COMMENT ON FUNCTION loyalty.expression_columns(text, regclass, regclass, text, regclass, name, regtype) IS
+'columns of the row that a qualified expression uses, by number; an error unless it may run with the rights of the current user';
+
+-- Runs a command with the rights of a program's owner, for those who have them
+-- anyway.  Whatever administration reads or writes in a program goes through it:
+-- none of the owner's code runs with the rights of a superuser who calls.
+CREATE FUNCTION loyalty.as_owner(program name, command text, VARIADIC arguments text[] DEFAULT '{}')
+RETURNS SETOF text[]
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_as_owner';
+COMMENT ON FUNCTION loyalty.as_owner(name, text, text[]) IS
+'run a command with the rights of the owner of a program, in a security-restricted operation; its parameters and results are texts';
+
+CREATE FUNCTION loyalty.configuration()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_configuration';
+COMMENT ON FUNCTION loyalty.configuration() IS
+'trigger on the configuration of a program: calls the trigger function that its argument names, with the rights of the program''s owner';
+
+CREATE FUNCTION loyalty.owner_only()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_owner_only';
+COMMENT ON FUNCTION loyalty.owner_only() IS
+'trigger: only the owner of a program writes this table, whatever was granted';
 
 CREATE FUNCTION loyalty.column_name(relation regclass, program name, number int)
 RETURNS text
@@ -361,42 +385,151 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.active_sources(name) IS 'sources of a program whose tables exist';
 
--- Columns that the expressions of a source use, by table.
-CREATE FUNCTION loyalty.used_columns(program name, source int)
-RETURNS TABLE (relation regclass, part text, "column" int)
+-- The expressions of a source, each with the rows that it may name, and of what type
+-- its value must be.  Runs as the owner, as all that reads them.
+CREATE FUNCTION loyalty.expressions(program name, source int)
+RETURNS TABLE (text text, relation regclass, part text, row_name text, facts regclass, line regclass, type regtype)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	purchase regclass := format('%I.purchase', program)::regclass;
+	key_type regtype;
 BEGIN
+	SELECT a.atttypid INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	RETURN QUERY EXECUTE format($sql$
-		WITH s AS (SELECT * FROM %1$I.source WHERE source = $2),
-		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $2 AND p.active),
-		expression AS (
-			SELECT s.relation, '' AS part, e AS text, 'new' AS row_name
-			  FROM s CROSS JOIN LATERAL unnest(ARRAY[s.customer, s.at, s.amount, s.counts_when, s.order_key, s.currency]) e
-			UNION
-			SELECT p.relation, p.kind, e, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END
-			  FROM p CROSS JOIN LATERAL unnest(ARRAY[p.order_key, p.amount, p.counts_when]) e),
+		WITH s AS (SELECT * FROM %1$I.source WHERE source = $1),
+		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $1 AND p.active),
 		rule AS (
-			SELECT DISTINCT e AS text, r.per FROM s JOIN %1$I.terms_rule r ON r.terms >= s.terms
-			 CROSS JOIN LATERAL unnest(ARRAY[r.points, r.applies_when]) e)
-		SELECT DISTINCT u.relation, u.part, u.used
-		  FROM (SELECT e.relation, e.part, unnest(loyalty.expression_columns(e.text, e.relation, NULL, e.row_name, NULL, $1)) AS used
-		          FROM expression e WHERE e.text IS NOT NULL
-		        UNION ALL
-		        SELECT s.relation, '', unnest(loyalty.expression_columns(r.text, s.relation, %2$L, 'new', l.relation, $1))
-		          FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
-		         WHERE NOT s.refunds AND (r.per = 'order' OR l.relation IS NOT NULL)
-		        UNION ALL
-		        SELECT l.relation, 'lines', unnest(loyalty.expression_columns(r.text, l.relation, %2$L, 'line', NULL, $1))
-		          FROM p l CROSS JOIN rule r
-		         WHERE l.kind = 'lines' AND r.per = 'line' AND r.text !~ '\mnew\.') u
-		$sql$, program, format('%I.purchase', program)) USING program, source;
+			SELECT DISTINCT e.text, r.per, e.type FROM s JOIN %1$I.terms_rule r ON r.terms >= s.terms
+			 CROSS JOIN LATERAL (VALUES (r.points, 'numeric'::regtype), (r.applies_when, 'boolean')) e (text, type)),
+		expression AS (
+			SELECT e.text, s.relation, '' AS part, 'new' AS row_name, NULL::regclass AS facts, NULL::regclass AS line, e.type
+			  FROM s CROSS JOIN LATERAL (VALUES
+			       (s.customer, $2), (s.at, 'timestamptz'::regtype), (s.amount, 'numeric'), (s.counts_when, 'boolean'),
+			       (s.order_key, 'text'), (s.currency, 'text')) e (text, type)
+			UNION
+			SELECT e.text, p.relation, p.kind, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, NULL, NULL, e.type
+			  FROM p CROSS JOIN LATERAL (VALUES
+			       (p.order_key, 'text'::regtype), (p.amount, 'numeric'), (p.counts_when, 'boolean')) e (text, type)
+			UNION
+			SELECT r.text, s.relation, '', 'new', $3, l.relation, r.type
+			  FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
+			 WHERE NOT s.refunds AND (r.per = 'order' OR l.relation IS NOT NULL)
+			UNION
+			SELECT r.text, l.relation, 'lines', 'line', $3, NULL, r.type
+			  FROM p l CROSS JOIN rule r
+			 WHERE l.kind = 'lines' AND r.per = 'line' AND r.text !~ '[[:<:]]new[.]')
+		SELECT * FROM expression e WHERE e.text IS NOT NULL
+		$sql$, program) USING source, key_type, purchase;
 END
+$$;
+COMMENT ON FUNCTION loyalty.expressions(name, int) IS 'the expressions of a source, with the rows that they may name';
+
+-- Columns that the expressions of a source use, by table.  An error if one of the
+-- expressions must not run with the owner's rights.
+CREATE FUNCTION loyalty.used_columns(program name, source int)
+RETURNS TABLE (relation regclass, part text, "column" int)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT e.relation, e.part, used
+	  FROM loyalty.expressions(program, source) e
+	 CROSS JOIN LATERAL unnest(loyalty.expression_columns(e.text, e.relation, e.facts, e.row_name, e.line, program, e.type)) used
 $$;
 COMMENT ON FUNCTION loyalty.used_columns(name, int) IS 'columns of tracked tables that the expressions of a source use';
 
--- Hold on to them: see loyalty.columns().  What is held already is left.
+-- The owner of a type makes casts and checks for it, which run as the program's owner
+-- whenever customers are compared, shown or read.
+CREATE FUNCTION loyalty.require_key_type(type regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN
+		WITH RECURSIVE base AS (
+			SELECT b.oid, b.typowner, b.typbasetype FROM pg_type b WHERE b.oid = type
+			UNION ALL
+			SELECT b.oid, b.typowner, b.typbasetype FROM base d JOIN pg_type b ON b.oid = d.typbasetype)
+		SELECT base.oid::regtype AS name, base.typowner AS owner FROM base
+	LOOP
+		IF NOT pg_has_role(t.owner, current_user, 'USAGE') THEN
+			RAISE EXCEPTION 'the type % of the customer key belongs to role "%"', t.name, pg_get_userbyid(t.owner)
+				USING ERRCODE = 'insufficient_privilege',
+				      HINT = format('Its casts and checks run with the rights of the program''s owner, %I: they must belong to this role or to a superuser.', current_user);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_key_type(regtype) IS
+'an error unless a type, and what it is a domain of, belongs to the current user or a superuser';
+
+-- verify() puts all these texts into queries, so each is looked at before, one by
+-- one.  What is wrong otherwise, verify() tells itself.
+CREATE FUNCTION loyalty.foreign_code(program name)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	e record;
+BEGIN
+	IF to_regclass(format('%I.terms_tier', program)) IS NULL OR to_regclass(format('%I.terms_rule', program)) IS NULL
+	   OR to_regclass(format('%I.part', program)) IS NULL OR to_regclass(format('%I.source', program)) IS NULL THEN
+		RETURN;
+	END IF;
+	BEGIN
+		PERFORM loyalty.require_key_type(a.atttypid) FROM pg_attribute a
+		  WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	EXCEPTION WHEN insufficient_privilege THEN
+		RETURN NEXT sqlerrm;
+	END;
+	FOR e IN EXECUTE format($sql$
+		SELECT x.* FROM loyalty.active_sources($1) s CROSS JOIN LATERAL loyalty.expressions($1, s) x
+		UNION
+		SELECT t.qualifies, NULL, '', 'new', $2, NULL, 'boolean'::regtype FROM %1$I.terms_tier t
+		$sql$, program) USING program, format('%I.metrics', program)::regclass
+	LOOP
+		BEGIN
+			PERFORM loyalty.expression_columns(e.text, e.relation, e.facts, e.row_name, e.line, program, e.type);
+		EXCEPTION
+			WHEN insufficient_privilege OR datatype_mismatch OR wrong_object_type THEN
+				RETURN NEXT sqlerrm;
+			WHEN OTHERS THEN
+				NULL;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.foreign_code(name) IS
+'what the expressions of a program would run that must not run with the rights of the current user';
+
+-- Columns that are used and not held yet, with the names of expressions for them.
+-- Runs as the owner.
+CREATE FUNCTION loyalty.loose_columns(program name, source int)
+RETURNS TABLE (relation regclass, part text, names name[], stored text[], others bigint)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT u.relation, u.part, array_agg(a.attname ORDER BY a.attnum),
+	       array_agg(loyalty.column_name(u.relation, program, u."column") ORDER BY a.attnum),
+	       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = u.relation AND starts_with(t.tgname::text, 'loyalty_columns_'))
+	  FROM loyalty.used_columns(program, source) u
+	  JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u."column"
+	 WHERE NOT EXISTS (SELECT FROM pg_trigger t
+	                    WHERE t.tgrelid = u.relation AND t.tgfoid = 'loyalty.columns'::regproc AND a.attnum = ANY (t.tgattr)
+	                      AND substr(t.tgargs, 1, octet_length(program::text) + 1) = convert_to(program::text, getdatabaseencoding()) || decode('00', 'hex'))
+	 GROUP BY u.relation, u.part
+$$;
+COMMENT ON FUNCTION loyalty.loose_columns(name, int) IS
+'columns that the expressions of a source use, and that nothing keeps from being dropped';
+
+-- Hold on to them: see loyalty.columns().  What is held already is left.  The
+-- trigger takes a right of whoever calls.
 CREATE FUNCTION loyalty.hold_columns(program name, source int)
 RETURNS void
 LANGUAGE plpgsql
@@ -408,20 +541,15 @@ DECLARE
 	stored text;
 BEGIN
 	FOR h IN
-		SELECT u.relation, u.part, array_agg(a.attname ORDER BY a.attnum) AS names,
-		       array_agg(loyalty.column_name(u.relation, program, u."column") ORDER BY a.attnum) AS stored,
-		       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = u.relation AND t.tgname LIKE 'loyalty\_columns\_%') AS others
-		  FROM loyalty.used_columns(program, source) u
-		  JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u."column"
-		 WHERE NOT EXISTS (SELECT FROM pg_trigger t
-		                    WHERE t.tgrelid = u.relation AND t.tgfoid = 'loyalty.columns'::regproc AND a.attnum = ANY (t.tgattr)
-		                      AND substr(t.tgargs, 1, octet_length(program::text) + 1) = convert_to(program::text, getdatabaseencoding()) || '\x00'::bytea)
-		 GROUP BY u.relation, u.part
+		SELECT r[1]::oid::regclass AS relation, r[2] AS part, r[3]::name[] AS names, r[4]::text[] AS stored, r[5]::bigint AS others
+		  FROM loyalty.as_owner(program, 'SELECT l.relation::oid, l.part, l.names, l.stored, l.others
+		                                    FROM loyalty.loose_columns($1::name, $2::int) l', program, source::text) r
 	LOOP
 		SELECT string_agg(quote_ident(n), ', ') INTO names FROM unnest(h.names) n;
 		SELECT string_agg(quote_literal(n), ', ') INTO stored FROM unnest(h.stored) n;
-		-- who may write rules need not have any right on the order table
+		-- the owner, who may write rules, need not have this right on the order table
 		BEGIN
+			PERFORM loyalty.require_triggers(program, source, h.relation);
 			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
 			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored)
 			     || loyalty.trigger_comment(loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), h.relation,

@@ -81,7 +81,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT array_agg(convert_from(decode(replace(a, ' ', ''), 'hex'), getdatabaseencoding()) ORDER BY n)
-	  FROM unnest(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 '))
+	  FROM unnest(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', chr(92) || '1 ', 'g'), '00 '))
 	       WITH ORDINALITY AS x (a, n)
 $$;
 COMMENT ON FUNCTION loyalty.trigger_arguments(bytea) IS 'arguments of a trigger, and one empty text behind them';
@@ -102,18 +102,22 @@ DECLARE
 	renamed text;
 	touched oid;
 	missing record;
+	-- not by its name, which takes the right to use the schema
+	recorder oid := (SELECT p.oid FROM pg_proc p WHERE p.proname = 'record' AND p.pronamespace = to_regnamespace('loyalty'));
 BEGIN
 	IF to_regnamespace('loyalty') IS NULL THEN
 		RAISE EXCEPTION 'the schema of the extension loyalty cannot be renamed' USING ERRCODE = 'feature_not_supported';
 	END IF;
 	IF tg_tag = 'ALTER SCHEMA' THEN
 		-- the name of a program is in the triggers of the tables that it tracks
-		SELECT (loyalty.trigger_arguments(t.tgargs))[1] INTO renamed
+		SELECT convert_from(substr(t.tgargs, 1, length(t.tgargs) - 1), getdatabaseencoding()) INTO renamed
 		  FROM pg_event_trigger_ddl_commands() c
-		  JOIN pg_class s ON s.relnamespace = c.objid
-		  JOIN loyalty.programs p ON p.settings = s.oid
+		  JOIN pg_namespace n ON n.oid = c.objid
+		  JOIN pg_class s ON s.relnamespace = n.oid AND s.relname = 'program'
 		  JOIN pg_trigger t ON t.tgrelid = s.oid AND t.tgname = 'changed' AND t.tgnargs = 1
-		 WHERE c.classid = 'pg_namespace'::regclass AND p.name <> (loyalty.trigger_arguments(t.tgargs))[1];
+		  JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = 'configuration_changed' AND p.pronamespace = 'loyalty'::regnamespace
+		 WHERE c.classid = 'pg_namespace'::regclass
+		   AND t.tgargs <> convert_to(n.nspname::text, getdatabaseencoding()) || decode('00', 'hex');
 		IF FOUND THEN
 			RAISE EXCEPTION 'the schema of the loyalty program "%" cannot be renamed', renamed
 				USING ERRCODE = 'feature_not_supported',
@@ -128,59 +132,76 @@ BEGIN
 		-- most tables have nothing to do with any other
 		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = touched)
 		          AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = touched);
-		FOR missing IN
-			WITH RECURSIVE above (ancestor) AS (
+		CONTINUE WHEN NOT EXISTS (
+			WITH RECURSIVE above (relid) AS (
 				SELECT touched
 				UNION
-				SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor),
-			tracked AS MATERIALIZED (
-				SELECT DISTINCT loyalty.trigger_arguments(t.tgargs) AS arguments
-				  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
-				   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)),
-			wanted AS MATERIALIZED (
-				SELECT arguments[1]::name AS program, arguments[2] AS source, arguments[3] AS part, event,
-				       loyalty.trigger_name(event, arguments[1], arguments[2], arguments[3]) AS trigger
-				  FROM tracked CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event))
-			SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.source, w.part
-			  FROM wanted w
-			 CROSS JOIN loyalty.descendants(touched) d
-			  JOIN pg_class c ON c.oid = d
-			 WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = d AND t.tgname = w.trigger)
-			 ORDER BY 1, w.event
-		LOOP
-			IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
-				IF missing.event = 'insert' THEN
-					RAISE WARNING 'what is written to the % table "%" is not recorded',
-						CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
+				SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.relid),
+			below (relid) AS (
+				SELECT touched
+				UNION
+				SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.relid)
+			SELECT FROM (SELECT relid FROM above UNION ALL SELECT relid FROM below) r
+			  JOIN pg_trigger t ON t.tgrelid = r.relid AND t.tgfoid = recorder);
+		-- whatever goes wrong, DDL of others goes on
+		BEGIN
+			FOR missing IN
+				WITH RECURSIVE above (ancestor) AS (
+					SELECT touched
+					UNION
+					SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.ancestor),
+				tracked AS MATERIALIZED (
+					SELECT DISTINCT loyalty.trigger_arguments(t.tgargs) AS arguments
+					  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
+					   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)),
+				wanted AS MATERIALIZED (
+					SELECT arguments[1]::name AS program, arguments[2] AS source, arguments[3] AS part, event,
+					       loyalty.trigger_name(event, arguments[1], arguments[2], arguments[3]) AS trigger
+					  FROM tracked CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event))
+				SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.source, w.part
+				  FROM wanted w
+				 CROSS JOIN loyalty.descendants(touched) d
+				  JOIN pg_class c ON c.oid = d
+				 WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = d AND t.tgname = w.trigger)
+				 ORDER BY 1, w.event
+			LOOP
+				IF missing.relkind = 'f' OR missing.relpersistence = 't' THEN
+					IF missing.event = 'insert' THEN
+						RAISE WARNING 'what is written to the % table "%" is not recorded',
+							CASE missing.relkind WHEN 'f' THEN 'foreign' ELSE 'temporary' END, missing.relation;
+					END IF;
+					CONTINUE;
 				END IF;
-				CONTINUE;
-			END IF;
-			BEGIN
-				EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
-			EXCEPTION WHEN insufficient_privilege THEN
-				RAISE WARNING 'what is written to table "%" itself is not recorded', missing.relation
-					USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
-			END;
-		END LOOP;
-		-- a tracked table that became part of one that isn't
-		FOR missing IN
-			WITH unseen AS MATERIALIZED (
-				SELECT i.inhrelid, i.inhparent, t.tgargs
-				  FROM loyalty.descendants(touched) d
-				  JOIN pg_inherits i ON i.inhrelid = d
-				  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
-				 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname))
-			SELECT DISTINCT u.inhrelid::regclass AS relation, u.inhparent::regclass AS parent,
-			       k.arguments[1] AS program, k.arguments[2] AS source
-			  FROM unseen u
-			 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(u.tgargs) AS arguments) k
-			 ORDER BY 1, 2
-		LOOP
-			RAISE WARNING 'statements on table "%" are not recorded by the loyalty program "%", which tracks "%" only',
-				missing.parent, missing.program, missing.relation
-				USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
-				                    missing.program, missing.parent, missing.source, missing.program);
-		END LOOP;
+				BEGIN
+					EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
+				EXCEPTION WHEN insufficient_privilege THEN
+					RAISE WARNING 'what is written to table "%" itself is not recorded', missing.relation
+						USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
+				END;
+			END LOOP;
+			-- a tracked table that became part of one that isn't
+			FOR missing IN
+				WITH unseen AS MATERIALIZED (
+					SELECT i.inhrelid, i.inhparent, t.tgargs
+					  FROM loyalty.descendants(touched) d
+					  JOIN pg_inherits i ON i.inhrelid = d
+					  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
+					 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname))
+				SELECT DISTINCT u.inhrelid::regclass AS relation, u.inhparent::regclass AS parent,
+				       k.arguments[1] AS program, k.arguments[2] AS source
+				  FROM unseen u
+				 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(u.tgargs) AS arguments) k
+				 ORDER BY 1, 2
+			LOOP
+				RAISE WARNING 'statements on table "%" are not recorded by the loyalty program "%", which tracks "%" only',
+					missing.parent, missing.program, missing.relation
+					USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
+					                    missing.program, missing.parent, missing.source, missing.program);
+			END LOOP;
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING 'loyalty could not look after table "%", which has partitions or children, or is one: %', touched::regclass, sqlerrm
+				USING HINT = 'If a program tracks it, loyalty.reconcile() makes the missing triggers.';
+		END;
 	END LOOP;
 END
 $$;

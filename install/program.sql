@@ -143,6 +143,13 @@ BEGIN
 			USING ERRCODE = 'invalid_table_definition',
 			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
 	END IF;
+	-- the views of the program read the table with the rights of its owner
+	IF NOT has_table_privilege(customers, 'SELECT') AND NOT has_any_column_privilege(customers, 'SELECT') THEN
+		RAISE EXCEPTION 'permission denied for table %', customers
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Grant SELECT on the table to the role "%s".', current_user);
+	END IF;
+	PERFORM loyalty.require_key_type(key_oid);
 	eq := loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
@@ -312,25 +319,37 @@ BEGIN
 		points_earned numeric NOT NULL DEFAULT 0,
 		points numeric NOT NULL DEFAULT 0,
 		first_order_at timestamptz,
-		last_order_at timestamptz
+		last_order_at timestamptz,
+		last_recorded_at timestamptz
 	) WITH (fillfactor = 80);
 	COMMENT ON TABLE %1$I.account IS 'posted totals of each customer: the fold of the ledger';
+	COMMENT ON COLUMN %1$I.account.last_recorded_at IS 'when the newest of the posted entries was recorded';
+	CREATE TABLE %1$I.set_aside (
+		customer %2$s PRIMARY KEY,
+		source int,
+		order_key text COLLATE "C",
+		revision int,
+		sqlstate text NOT NULL,
+		error text NOT NULL,
+		since timestamptz NOT NULL DEFAULT now()
+	);
+	COMMENT ON TABLE %1$I.set_aside IS 'customers with entries that could not be posted: the first of them and why; written by posting';
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.journal
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.earning_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.program
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_program();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_program');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.earning_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.new_terms();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
@@ -344,33 +363,45 @@ BEGIN
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_earning_rule();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_tier();
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.source
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_source();
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.part
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_source();
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_terms();
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_terms();
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.check_terms();
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.source
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.part
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_tier
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.source
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.part
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.keep_settings();
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	$sql$, name, key_type);
 
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
@@ -389,15 +420,18 @@ BEGIN
 
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.currency, e.rate, e.entry, e.joined_at, (e.accrual).*
-	  FROM (SELECT j.*, coalesce(a.entries, 0) + j.number AS entry, c.joined_at,
+	       e.amount, e.base, e.currency, e.rate, e.entries + (e.accrual).number AS entry, e.joined_at,
+	       (e.accrual).tier, (e.accrual).multiplier, (e.accrual).points, (e.accrual).orders_change, (e.accrual).amount_change,
+	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
+	       (e.accrual).first_order_at, (e.accrual).last_order_at
+	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries, c.joined_at,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, c.joined_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
 	                                               WHERE l.customer %7$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
-	                              j.at, j.source, j.order_key, j.counted, j.amount, j.base) OVER posting AS accrual
+	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
 	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
 	                  FROM %1$I.journal r
@@ -405,7 +439,8 @@ BEGIN
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
 	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
 	          LEFT JOIN %1$I.customer c ON c.customer %7$s j.customer
-	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e;
+	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
+	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
 	CREATE VIEW %1$I.entries AS
@@ -494,19 +529,31 @@ $$;
 COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
 'create a loyalty program: a schema of that name, for the customers of a table';
 
--- Relations that hold, or held, triggers of a source, with those triggers.
+-- Triggers of a source: on the tables that the program says it tracks, with their
+-- partitions and children, and on what may have been a part of these, since it
+-- belongs to the owner of one, or of the program.  Anybody can make triggers of
+-- these names on tables of his own, which prove nothing and are left alone.
 CREATE FUNCTION loyalty.source_triggers(program name, source int)
 RETURNS TABLE (relation regclass, trigger name, enabled "char")
-LANGUAGE sql STABLE
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
+	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, source, false) r),
+	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
+	party AS MATERIALIZED (
+		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
+		UNION
+		SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = program)
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
+	  JOIN pg_class c ON c.oid = t.tgrelid
 	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
 	 WHERE t.tgfoid IN ('loyalty.record'::regproc, 'loyalty.columns'::regproc)
-	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || '\x00'::bytea
+	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || decode('00', 'hex')
 	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
-	                 = p || '\x00'::bytea || convert_to(source::text, getdatabaseencoding()) || '\x00'::bytea END
+	                 = p || decode('00', 'hex') || convert_to(source::text, getdatabaseencoding()) || decode('00', 'hex') END
+	   AND (t.tgrelid IN (SELECT part.relation FROM part)
+	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;
 COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source, or of all sources of a program';
 
@@ -522,9 +569,10 @@ DECLARE
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF NOT coalesce(force, false) THEN
-		EXECUTE format('SELECT count(*), count(DISTINCT customer)
-		                  FROM (SELECT customer FROM %1$I.ledger UNION ALL SELECT customer FROM %1$I.journal) e', program)
-		   INTO entries, customers;
+		SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
+		  FROM loyalty.as_owner(program, format('SELECT count(*), count(DISTINCT customer)
+		                                           FROM (SELECT customer FROM %1$I.ledger
+		                                                 UNION ALL SELECT customer FROM %1$I.journal) e', program)) r;
 		RAISE EXCEPTION 'loyalty program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
@@ -540,7 +588,170 @@ ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = war
 COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
 'delete a program with all its points; refuses without force';
 
--- All of a program belongs to one role: its expressions run as that role.
+-- What a command says of an object, with the names of a program's schema unqualified.
+-- Every name in the command must be qualified: that schema is its owner's.
+CREATE FUNCTION loyalty.definition(command text, program name)
+RETURNS text
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	path text := format('pg_catalog, %I, pg_temp', program);
+	result text;
+BEGIN
+	PERFORM set_config('search_path', path, true);
+	EXECUTE command INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION loyalty.definition(text, name) IS
+'run a command that deparses an object, with the names of a program''s schema unqualified';
+
+-- All in the schema of a program by which it could do anything, as if its name was
+-- another.  Plain columns, keys and indexes that users added can't do anything.
+CREATE FUNCTION loyalty.shape(program name, called name)
+RETURNS TABLE (kind text, name text, definition text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH ns AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = program),
+	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind <> 'i'),
+	part AS (
+		SELECT i.type AS kind, coalesce(i.name, substr(i.identity, length(quote_ident(program)) + 2)) AS name,
+		       CASE d.classid
+		       WHEN 'pg_proc'::regclass THEN format('SELECT pg_catalog.pg_get_functiondef(%s::pg_catalog.oid)', d.objid)
+		       WHEN 'pg_class'::regclass THEN
+		            (SELECT CASE WHEN r.relname = 'customer' THEN NULL
+		                    ELSE format('SELECT pg_catalog.concat(pg_catalog.pg_get_viewdef(%1$s::pg_catalog.oid), (SELECT c.reloptions FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %1$s::pg_catalog.oid))', d.objid) END
+		               FROM rel r WHERE r.oid = d.objid AND r.relkind = 'v')
+		       END AS command
+		  FROM ns JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = ns.oid
+		 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
+		 WHERE i.type IS NOT NULL AND i.type NOT IN ('index', 'toast table')
+		UNION ALL
+		SELECT 'column', format('%s.%s', r.relname, a.attname),
+		       format('SELECT pg_catalog.concat_ws('' '', pg_catalog.format_type(%1$s, %2$s), %3$L::pg_catalog.text, %4$L::pg_catalog.text, '
+		              '(SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d WHERE d.adrelid OPERATOR(pg_catalog.=) %5$s::pg_catalog.oid AND d.adnum OPERATOR(pg_catalog.=) %6$s))',
+		              a.atttypid, a.atttypmod, a.attidentity, a.attgenerated, r.oid, a.attnum)
+		  FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid
+		 WHERE r.relkind IN ('r', 'p', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+		   AND (a.atthasdef OR a.attidentity <> '' OR a.atttypid >= 16384)
+		UNION ALL
+		SELECT 'constraint', format('%s.%s', r.relname, c.conname), format('SELECT pg_catalog.pg_get_constraintdef(%s::pg_catalog.oid)', c.oid)
+		  FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid WHERE c.contype NOT IN ('p', 'u', 'n')
+		UNION ALL
+		SELECT 'index', format('%s.%s', r.relname, x.indexrelid::regclass), format('SELECT pg_catalog.pg_get_indexdef(%s::pg_catalog.oid)', x.indexrelid)
+		  FROM rel r JOIN pg_index x ON x.indrelid = r.oid WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+		UNION ALL
+		SELECT 'trigger', format('%s.%s', r.relname, t.tgname), format('SELECT pg_catalog.pg_get_triggerdef(%s::pg_catalog.oid, true)', t.oid)
+		  FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid WHERE NOT t.tgisinternal
+		UNION ALL
+		SELECT 'rule', format('%s.%s', r.relname, w.rulename), format('SELECT pg_catalog.pg_get_ruledef(%s::pg_catalog.oid)', w.oid)
+		  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid WHERE w.rulename <> '_RETURN'
+		UNION ALL
+		SELECT 'policy', format('%s.%s', r.relname, p.polname), NULL FROM rel r JOIN pg_policy p ON p.polrelid = r.oid
+		UNION ALL
+		SELECT 'child of', format('%s: %s', r.relname, i.inhrelid::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhparent = r.oid
+		UNION ALL
+		SELECT 'parent of', format('%s: %s', r.relname, i.inhparent::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhrelid = r.oid)
+	-- the name stands in arguments of triggers, and in the text of functions
+	SELECT p.kind, p.name,
+	       coalesce(replace(replace(replace(loyalty.definition(p.command, program),
+	                                        quote_literal(quote_ident(program) || '.program'), quote_literal(quote_ident(called) || '.program')),
+	                                quote_literal(program), quote_literal(called)),
+	                        quote_ident(program) || '.', quote_ident(called) || '.'), '')
+	  FROM part p
+$$;
+COMMENT ON FUNCTION loyalty.shape(name, name) IS
+'all in the schema of a program by which it could do anything, but for what is told of the customer table';
+
+-- What somebody put into the schema of a program: the difference to one that is
+-- made for the purpose, and taken back at once.  Runs as the owner.
+CREATE FUNCTION loyalty.strangers(program name)
+RETURNS SETOF text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	other name := format('loyalty_compare_%s', pg_backend_pid());
+	key name;
+	key_type text;
+	found_ones text[];
+BEGIN
+	EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
+	SELECT format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	BEGIN
+		EXECUTE format('CREATE SCHEMA %I', other || '_customers');
+		EXECUTE format('CREATE TABLE %I.customers (%I %s PRIMARY KEY)', other || '_customers', key, key_type);
+		PERFORM loyalty.create_program(other, format('%I.customers', other || '_customers')::regclass, key, time_zone => 'UTC');
+		SELECT array_agg(format('%s %s', d.kind, d.name) ORDER BY d.kind, d.name) INTO found_ones
+		  FROM (SELECT * FROM loyalty.shape(program, program) EXCEPT SELECT * FROM loyalty.shape(other, program)) d;
+		RAISE EXCEPTION USING ERRCODE = 'LY000', MESSAGE = 'take it back';
+	EXCEPTION WHEN SQLSTATE 'LY000' THEN
+		NULL;
+	END;
+	RETURN QUERY SELECT unnest(found_ones);
+END
+$$;
+COMMENT ON FUNCTION loyalty.strangers(name) IS
+'objects in the schema of a program that loyalty.create_program does not make, or not so';
+
+-- What an owner of a program could do by its customer view, or lets others do: a role
+-- that gets the program must be told.
+CREATE FUNCTION loyalty.loopholes(program name, owner oid)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH ns AS (SELECT n.oid, n.nspowner, n.nspacl FROM pg_namespace n WHERE n.nspname = program),
+	rel AS (SELECT c.oid, c.relname, c.relacl FROM pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind <> 'i'),
+	used AS (
+		SELECT d.refclassid, d.refobjid, p.proowner AS owner
+		  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+		  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
+		  JOIN pg_proc p ON p.oid = d.refobjid
+		 WHERE r.relname = 'customer'
+		UNION
+		SELECT d.refclassid, d.refobjid, p.proowner
+		  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+		  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_operator'::regclass
+		  JOIN pg_operator o ON o.oid = d.refobjid
+		  JOIN pg_proc p ON p.oid = o.oprcode
+		 WHERE r.relname = 'customer'),
+	acl AS (
+		SELECT r.relname, a.* FROM rel r CROSS JOIN LATERAL aclexplode(r.relacl) a
+		UNION ALL
+		SELECT r.relname, a.* FROM rel r JOIN pg_attribute t ON t.attrelid = r.oid CROSS JOIN LATERAL aclexplode(t.attacl) a
+		UNION ALL
+		SELECT NULL, a.* FROM ns CROSS JOIN LATERAL aclexplode(ns.nspacl) a)
+	SELECT format('%s used by view customer', pg_describe_object(u.refclassid, u.refobjid, 0))
+	  FROM used u
+	 WHERE NOT pg_has_role(u.owner, loopholes.owner, 'USAGE')
+	UNION ALL
+	SELECT format('table %s in view customer', d.refobjid::regclass)
+	  FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+	  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+	 WHERE r.relname = 'customer' AND d.refobjid NOT IN (r.oid, (SELECT min(x.refobjid) FROM pg_depend x
+	                                                              WHERE x.classid = 'pg_rewrite'::regclass AND x.objid = w.oid
+	                                                                AND x.refclassid = 'pg_class'::regclass AND x.refobjid <> r.oid))
+	UNION ALL
+	SELECT DISTINCT format('right %s on %s of role %s', a.privilege_type, coalesce(a.relname::text, 'the schema'),
+	                       CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END)
+	  FROM acl a CROSS JOIN ns
+	 WHERE a.grantee NOT IN (ns.nspowner, loopholes.owner)
+	   AND NOT (a.privilege_type IN ('SELECT', 'USAGE')
+	            OR (a.relname IN ('earning_rule', 'tier', 'rate') AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE'))
+	            OR (a.relname = 'program' AND a.privilege_type = 'UPDATE')
+	            OR (a.relname = 'journal' AND a.privilege_type = 'DELETE'))
+$$;
+COMMENT ON FUNCTION loyalty.loopholes(name, oid) IS
+'by what else than the rules somebody could act with the rights of a role to which a program is given';
+
+-- All of a program belongs to one role: its expressions run as that role.  Nothing
+-- but what the extension made is handed over; and what it does, its rules, is read
+-- anew as that role, which refuses functions of the old owner.
 CREATE FUNCTION loyalty.change_owner(program name, owner regrole)
 RETURNS void
 LANGUAGE plpgsql
@@ -548,10 +759,29 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	command text;
+	strangers text[];
+	before text;
+	foreign_code text;
+	writers text;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace AND NOT has_function_privilege(owner, p.oid, 'EXECUTE')) THEN
+		RAISE EXCEPTION 'role "%" may not call the functions of loyalty', owner
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
+	END IF;
+	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
+	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
+	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r
+	        UNION ALL
+	        SELECT l FROM loyalty.loopholes(program, owner) l) x;
+	IF strangers IS NOT NULL THEN
+		RAISE EXCEPTION 'the schema of loyalty program "%" holds what is not of the program', program
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = array_to_string(strangers, E'\n'),
+			      HINT = format('It would act with the rights of the role %s. Drop it, revoke it, or move it to another schema.', owner);
 	END IF;
 	FOR command IN
 		SELECT format('ALTER %s %I.%I OWNER TO %s',
@@ -565,6 +795,25 @@ BEGIN
 	LOOP
 		EXECUTE command;
 	END LOOP;
+	-- now that the old owner can't change anything any more
+	IF before IS DISTINCT FROM (SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) FROM loyalty.shape(program, program) x) THEN
+		RAISE EXCEPTION 'the schema of loyalty program "%" was changed meanwhile', program
+			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
+	END IF;
+	SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+	IF foreign_code IS NOT NULL THEN
+		RAISE EXCEPTION '%', foreign_code
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = 'Give it to the new owner, too, or change the rule. Rules of old terms count while orders are recorded under them.';
+	END IF;
+	SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END, ', ') INTO writers
+	  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN ('earning_rule', 'tier', 'rate', 'program')
+	   AND a.privilege_type <> 'SELECT' AND a.grantee <> owner::oid;
+	IF writers IS NOT NULL THEN
+		RAISE WARNING 'rules of loyalty program "%" can be written by: %', program, writers
+			USING DETAIL = format('They act with the rights of the role %s.', owner);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.change_owner(name, regrole) IS

@@ -15,7 +15,8 @@ BEGIN
 		SELECT d AS relation, e AS event
 		  FROM loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
 		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
-		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text, part))
+		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text, part)
+		                      AND g.tgfoid = 'loyalty.record'::regproc)
 	LOOP
 		EXECUTE loyalty.trigger_command(t.event, t.relation, program, source::text, part);
 		made := made + 1;
@@ -56,14 +57,15 @@ COMMENT ON FUNCTION loyalty.record_table(name, int, boolean) IS
 
 CREATE FUNCTION loyalty.require_source(program name, "table" regclass)
 RETURNS int
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	EXECUTE format('SELECT source FROM %I.source WHERE relation = $1 AND active', program) INTO src USING "table";
+	SELECT r[1]::int INTO src
+	  FROM loyalty.as_owner(program, format('SELECT source FROM %I.source WHERE relation = $1::oid AND active', program), "table"::oid::text) r;
 	IF src IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
@@ -72,6 +74,65 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.require_source(name, regclass) IS 'returns the source of a tracked order table, else an error';
+
+-- The tables that a program says it tracks, with their lines and refunds: those of
+-- one source, or all.
+CREATE FUNCTION loyalty.tracked_relations(program name, source int, active boolean)
+RETURNS TABLE (relation regclass)
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT r[1]::oid::regclass
+	  FROM loyalty.as_owner(program, format('SELECT s.relation::oid FROM %1$I.source s WHERE $1 IS NULL OR s.source = $1::int
+	                                         UNION
+	                                         SELECT p.relation::oid FROM %1$I.part p
+	                                          WHERE ($1 IS NULL OR p.source = $1::int) AND (p.active OR NOT $2::boolean)', program),
+	                        source::text, active::text) r
+$$;
+COMMENT ON FUNCTION loyalty.tracked_relations(name, int, boolean) IS
+'tables of orders, lines and refunds of a source, or of all sources of a program; with active, only the parts in use';
+
+-- An error unless the owner of a program, as whom its expressions run, may read a
+-- table by himself: whoever else calls must not open it to him unawares.
+CREATE FUNCTION loyalty.require_readable(program name, relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	owner oid := (SELECT nspowner FROM pg_namespace WHERE nspname = program);
+BEGIN
+	IF NOT has_table_privilege(owner, relation, 'SELECT') THEN
+		RAISE EXCEPTION 'the owner of loyalty program "%" may not read table "%"', program, relation
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Grant SELECT on the table to the role "%s".', pg_get_userbyid(owner));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_readable(name, regclass) IS
+'an error unless the owner of a program may read a table';
+
+-- The same for making triggers that nobody asked for by the name of the table.
+CREATE FUNCTION loyalty.require_triggers(program name, source int, relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	owner oid := (SELECT nspowner FROM pg_namespace WHERE nspname = program);
+BEGIN
+	PERFORM loyalty.require_readable(program, relation);
+	IF NOT has_table_privilege(owner, relation, 'TRIGGER')
+	   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = 'loyalty.record'::regproc
+	                      AND (loyalty.trigger_arguments(t.tgargs))[1:2] = ARRAY[program::text, source::text]) THEN
+		RAISE EXCEPTION 'the owner of loyalty program "%" may not make triggers on table "%"', program, relation
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Grant TRIGGER on the table to the role "%s".', pg_get_userbyid(owner));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_triggers(name, int, regclass) IS
+'an error unless the owner of a program may make triggers on a table, or its triggers are there';
 
 -- From here to the end of the transaction nobody writes orders, their lines or
 -- their refunds, and all are read with a snapshot that is taken afterwards.
@@ -83,9 +144,9 @@ AS $$
 DECLARE
 	rel regclass;
 BEGIN
-	FOR rel IN EXECUTE format('SELECT relation FROM %1$I.source WHERE source = $1
-	                           UNION SELECT relation FROM %1$I.part WHERE source = $1 AND active ORDER BY 1', program) USING source
+	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, source, true) ORDER BY 1
 	LOOP
+		PERFORM loyalty.require_triggers(program, source, rel);
 		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', rel);
 	END LOOP;
 END
@@ -160,7 +221,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	used int[] := loyalty.expression_columns(key, "table", NULL, 'new', NULL, program);
+	used int[] := loyalty.expression_columns(key, "table", NULL, 'new', NULL, program, 'text');
 	lacking record;
 BEGIN
 	WITH uncertain AS (
@@ -259,8 +320,9 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.comparable_key(text, text) IS 'a key as an expression that can be compared under every search_path';
 
-CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, order_key text,
-                                 amount text, counts_when text, without_order text)
+-- Runs as the owner.
+CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation regclass, order_key text,
+                                  amount text, counts_when text, without_order text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -272,7 +334,6 @@ DECLARE
 	orders record;
 	number int;
 BEGIN
-	PERFORM loyalty.require_trackable(relation, program);
 	EXECUTE format('SELECT s.relation, s.order_key FROM %I.source s WHERE s.source = $1', program) INTO orders USING source;
 	IF relation = orders.relation THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their % as well', relation, kind
@@ -280,7 +341,6 @@ BEGIN
 			      HINT = CASE kind WHEN 'lines' THEN 'Orders that are one row each need no lines: leave lines out.'
 			             ELSE 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.' END;
 	END IF;
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', key_name, NULL, row_name);
 	order_key := loyalty.comparable_key(order_key, format('%s AS %s', relation, row_name));
 	PERFORM loyalty.require_same_type(key_name, order_key, format('%s AS %s', relation, row_name),
@@ -295,16 +355,31 @@ BEGIN
 	                ON CONFLICT (part) DO UPDATE SET order_key = excluded.order_key, amount = excluded.amount,
 	                    counts_when = excluded.counts_when, without_order = excluded.without_order, active = true', program)
 		USING number, source, kind, relation, order_key, amount, counts_when, without_order;
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_part(name, int, text, regclass, text, text, text, text) IS
+'note a table of lines or refunds of a source';
+
+CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, order_key text,
+                                 amount text, counts_when text, without_order text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM loyalty.require_trackable(relation, program);
+	PERFORM loyalty.require_readable(program, relation);
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5, $6, $7, $8)',
+	                         program::text, source::text, kind, relation::oid::text, order_key, amount, counts_when, without_order);
 	PERFORM loyalty.create_triggers(program, source, relation, kind);
 END
 $$;
 COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) IS
 'note a table of lines or refunds of a source, and make its triggers';
 
--- Note a table of orders, or of refunds that are nobody's but their customer's.
--- From here to the end of the transaction nobody writes to it, so the next
--- snapshot sees all orders that its triggers will not.
-CREATE FUNCTION loyalty.add_source(program name, relation regclass, customer text, at text, amount text,
+-- Runs as the owner.
+CREATE FUNCTION loyalty.note_source(program name, relation regclass, customer text, at text, amount text,
                                    counts_when text, order_key text, refunds boolean, currency text, key_is_unique boolean)
 RETURNS int
 LANGUAGE plpgsql
@@ -314,28 +389,13 @@ AS $$
 DECLARE
 	key_name text := CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END;
 	key_type regtype;
-	key_columns int;
 	part_kind text;
 	zone text;
 	src record;
 BEGIN
-	PERFORM loyalty.require_trackable(relation, program);
-	IF order_key IS NULL THEN
-		SELECT cardinality(conkey),
-		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = relation AND attnum = conkey[1])
-		  INTO key_columns, order_key
-		  FROM pg_constraint WHERE conrelid = relation AND contype = 'p';
-		IF key_columns IS DISTINCT FROM 1 THEN
-			RAISE EXCEPTION 'table "%" has no primary key of one column', relation
-				USING ERRCODE = 'undefined_object',
-				      HINT = format('Name what identifies a row with %s => ''...''.', key_name);
-		END IF;
-	END IF;
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	SELECT a.atttypid INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
-
 	customer := loyalty.canonical_expression(customer, relation, NULL, key_type, 'customer', zone);
 	at := loyalty.canonical_expression(at, relation, NULL, 'timestamptz', 'at', zone);
 	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', zone);
@@ -374,8 +434,45 @@ BEGIN
 	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
 	                    counts_when = excluded.counts_when, refunds = excluded.refunds, currency = excluded.currency, active = true', program)
 		USING src.source, relation, customer, at, amount, counts_when, order_key, refunds, currency;
-	PERFORM loyalty.create_triggers(program, src.source, relation);
 	RETURN src.source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_source(name, regclass, text, text, text, text, text, boolean, text, boolean) IS
+'note a table of orders, or of refunds without orders; returns the number of the source';
+
+-- Note a table of orders, or of refunds that are nobody's but their customer's.
+-- From here to the end of the transaction nobody writes to it, so the next
+-- snapshot sees all orders that its triggers will not.
+CREATE FUNCTION loyalty.add_source(program name, relation regclass, customer text, at text, amount text,
+                                   counts_when text, order_key text, refunds boolean, currency text, key_is_unique boolean)
+RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key_columns int;
+	src int;
+BEGIN
+	PERFORM loyalty.require_trackable(relation, program);
+	PERFORM loyalty.require_readable(program, relation);
+	IF order_key IS NULL THEN
+		SELECT cardinality(conkey),
+		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = relation AND attnum = conkey[1])
+		  INTO key_columns, order_key
+		  FROM pg_constraint WHERE conrelid = relation AND contype = 'p';
+		IF key_columns IS DISTINCT FROM 1 THEN
+			RAISE EXCEPTION 'table "%" has no primary key of one column', relation
+				USING ERRCODE = 'undefined_object',
+				      HINT = format('Name what identifies a row with %s => ''...''.',
+				                    CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END);
+		END IF;
+	END IF;
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+	SELECT r[1]::int INTO src
+	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_source($1::name, $2::oid, $3, $4, $5, $6, $7, $8::boolean, $9, $10::boolean)',
+	                        program::text, relation::oid::text, customer, at, amount, counts_when, order_key, refunds::text, currency, key_is_unique::text) r;
+	PERFORM loyalty.create_triggers(program, src, relation);
+	RETURN src;
 END
 $$;
 COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean, text, boolean) IS
@@ -416,7 +513,7 @@ BEGIN
 		PERFORM loyalty.add_part(program, src, 'lines', lines, line_order, line_amount, 'true', 'skip');
 	END IF;
 	-- the rules must fit this table, too
-	EXECUTE format('UPDATE %I.earning_rule SET points = points', program);
+	PERFORM loyalty.as_owner(program, format('UPDATE %I.earning_rule SET points = points', program));
 	PERFORM loyalty.hold_columns(program, src);
 
 	IF NOT backfill THEN
@@ -468,7 +565,9 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'A refund of an order is in the currency of the order.';
 	END IF;
 	IF orders IS NULL THEN
-		EXECUTE format('SELECT min(source), count(*) FROM %I.source s JOIN pg_class c ON c.oid = s.relation WHERE active AND NOT refunds', program) INTO src, sources;
+		SELECT r[1]::int, r[2]::int INTO src, sources
+		  FROM loyalty.as_owner(program, format('SELECT min(source), count(*) FROM %I.source s JOIN pg_class c ON c.oid = s.relation
+		                                          WHERE active AND NOT refunds', program)) r;
 		IF sources <> 1 THEN
 			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, sources
 				USING ERRCODE = 'invalid_parameter_value',
@@ -523,10 +622,12 @@ DECLARE
 	t record;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	EXECUTE format('UPDATE %I.source SET active = false WHERE relation = $1 AND active RETURNING source', program)
-	   INTO src USING "table";
-	EXECUTE format('UPDATE %I.part SET active = false WHERE (source = $1 OR relation = $2) AND active', program) USING src, "table";
-	GET DIAGNOSTICS parts = ROW_COUNT;
+	SELECT r[1]::int INTO src
+	  FROM loyalty.as_owner(program, format('UPDATE %I.source SET active = false WHERE relation = $1::oid AND active RETURNING source', program),
+	                        "table"::oid::text) r;
+	SELECT count(*) INTO parts
+	  FROM loyalty.as_owner(program, format('UPDATE %I.part SET active = false WHERE (source = $1::int OR relation = $2::oid) AND active
+	                                         RETURNING part', program), src::text, "table"::oid::text);
 	IF src IS NULL AND parts = 0 THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object',
@@ -536,6 +637,7 @@ BEGIN
 	         UNION
 	         SELECT s.* FROM loyalty.source_triggers(program, NULL) s
 	          WHERE s.relation IN (SELECT loyalty.descendants("table"))
+	          ORDER BY 1, 2
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -543,6 +645,34 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
+
+-- Runs as the owner.
+CREATE FUNCTION loyalty.archive(program name, source int, keep boolean)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	archived bigint := 0;
+BEGIN
+	EXECUTE format('SELECT s.order_key, loyalty.tracked_table(s.relation, $2, ''new'') AS tracked
+	                  FROM %I.source s WHERE s.source = $1', program) INTO s USING source, program;
+	IF keep THEN
+		EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
+		                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
+		                 WHERE r.source = $1 AND r.counted
+		                   AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = r.order_key)
+		                ON CONFLICT DO NOTHING', program, s.tracked, s.order_key) USING source;
+		GET DIAGNOSTICS archived = ROW_COUNT;
+	END IF;
+	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s
+	                 WHERE a.source = $1 AND (%3$s)::text = a.order_key', program, s.tracked, s.order_key) USING source;
+	RETURN archived;
+END
+$$;
+COMMENT ON FUNCTION loyalty.archive(name, int, boolean) IS
+'note the recorded orders of a source that have no row as archived, with keep, and forget those that have one again; returns how many were noted';
 
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
@@ -563,16 +693,19 @@ BEGIN
 		PERFORM loyalty.require_choice('missing', missing, 'archive', 'take_back');
 	END IF;
 	-- what is left of tables that were dropped
-	FOR s IN EXECUTE format('SELECT relation FROM %I.source WHERE active AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)
+	FOR s IN SELECT r[1]::oid::regclass AS relation
+	           FROM loyalty.as_owner(program, format('SELECT relation::oid FROM %I.source
+	                                                   WHERE active AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)) r
 	LOOP
 		PERFORM loyalty.untrack(program, s.relation);
 	END LOOP;
-	FOR s IN EXECUTE format('SELECT s.source, s.relation, s.order_key, c.relkind, c.relhassubclass FROM %1$I.source s
-	                           JOIN pg_class c ON c.oid = s.relation
-	                          WHERE s.active
-	                            AND NOT EXISTS (SELECT FROM %1$I.part p WHERE p.source = s.source AND p.active
-	                                             AND NOT EXISTS (SELECT FROM pg_class x WHERE x.oid = p.relation))
-	                          ORDER BY s.source', program)
+	FOR s IN SELECT r[1]::int AS source, c.oid::regclass AS relation, c.relkind, c.relhassubclass
+	           FROM loyalty.as_owner(program, format('SELECT s.source, s.relation::oid FROM %1$I.source s
+	                                                   WHERE s.active
+	                                                     AND NOT EXISTS (SELECT FROM %1$I.part p WHERE p.source = s.source AND p.active
+	                                                                      AND NOT EXISTS (SELECT FROM pg_class x WHERE x.oid = p.relation))', program)) r
+	           JOIN pg_class c ON c.oid = r[2]::oid
+	          ORDER BY 1
 	LOOP
 		PERFORM loyalty.lock_source(program, s.source);
 		relation := s.relation;
@@ -585,7 +718,9 @@ BEGIN
 		END LOOP;
 		triggers_made := loyalty.create_triggers(program, s.source, s.relation);
 		PERFORM loyalty.hold_columns(program, s.source);
-		FOR p IN EXECUTE format('SELECT p.relation, p.kind FROM %I.part p WHERE p.source = $1 AND p.active', program) USING s.source
+		FOR p IN SELECT r[1]::oid::regclass AS relation, r[2] AS kind
+		           FROM loyalty.as_owner(program, format('SELECT p.relation::oid, p.kind FROM %I.part p
+		                                                   WHERE p.source = $1::int AND p.active', program), s.source::text) r
 		LOOP
 			triggers_made := triggers_made + loyalty.create_triggers(program, s.source, p.relation, p.kind);
 		END LOOP;
@@ -593,17 +728,8 @@ BEGIN
 		-- Orders that left a table with their partition, or child, were
 		-- archived; those that are missing in an ordinary one were deleted.
 		keep := coalesce(missing = 'archive', s.relkind = 'p' OR s.relhassubclass);
-		archived := 0;
-		IF keep THEN
-			EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
-			                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
-			                 WHERE r.source = $1 AND r.counted
-			                   AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = r.order_key)
-			                ON CONFLICT DO NOTHING', program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key) USING s.source;
-			GET DIAGNOSTICS archived = ROW_COUNT;
-		END IF;
-		EXECUTE format('DELETE FROM %1$I.archived a USING %2$s
-		                 WHERE a.source = $1 AND (%3$s)::text = a.order_key', program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key) USING s.source;
+		SELECT r[1]::bigint INTO archived
+		  FROM loyalty.as_owner(program, 'SELECT loyalty.archive($1::name, $2::int, $3::boolean)', program::text, s.source::text, keep::text) r;
 		taken_back := loyalty.record_table(program, s.source, true);
 		RETURN NEXT;
 	END LOOP;

@@ -1,24 +1,24 @@
 -- Privileges ------------------------------------------------------------------------
 
--- Administration acts with the rights of the caller, who needs them on the
--- program's schema and on the tables; nobody else has any use for it.
-REVOKE EXECUTE ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.drop_program(name, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.backfill(name, regclass) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.untrack(name, regclass) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.follow_ddl() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.create_triggers(name, int, regclass, text) FROM PUBLIC;
-REVOKE EXECUTE ON PROCEDURE loyalty.post(name, int) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.post_batch(name, text, int) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.record_table(name, int, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text, text, regclass) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.change_owner(name, regrole) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.reconcile(name, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.lock_source(name, int) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.comment_program(name) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.hold_columns(name, int) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.grant_access(name, regrole, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean, text, boolean) FROM PUBLIC;
+-- Nobody may call anything but for what is granted here, whatever the default
+-- privileges of the database are: to everybody what changes nothing, and looks
+-- itself at who asks.  All else is for those to whom the DBA grants it.
+REVOKE ALL ON ALL ROUTINES IN SCHEMA loyalty FROM PUBLIC;
+
+-- readers: the views of programs call these
+GRANT EXECUTE ON ROUTINE loyalty.tier_for TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.accrue TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.tenure TO PUBLIC;
+GRANT USAGE ON TYPE loyalty.accrual TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.require_program TO PUBLIC;
+
+-- whoever makes a partition, for the event trigger and its triggers
+GRANT EXECUTE ON ROUTINE loyalty.record TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.columns TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.descendants TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.trigger_name TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.trigger_command TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.trigger_comment TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.trigger_arguments TO PUBLIC;

@@ -1,5 +1,8 @@
 -- Tiers and accrual ---------------------------------------------------------
 
+-- A condition of a tier may run in a subtransaction, so that its failure concerns
+-- one customer only.  Up to 16, there is none while a query runs in parallel.
+
 CREATE FUNCTION loyalty.tenure(joined timestamptz, at timestamptz, time_zone text)
 RETURNS interval
 LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -12,7 +15,7 @@ CREATE FUNCTION loyalty.tier_for(program regclass, terms int, spend numeric, ord
                                  first_order_at timestamptz, last_order_at timestamptz,
                                  at timestamptz)
 RETURNS text
-LANGUAGE c STABLE PARALLEL RESTRICTED
+LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_tier_for';
 COMMENT ON FUNCTION loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz) IS
 'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
@@ -28,22 +31,23 @@ CREATE TYPE loyalty.accrual AS (
 	orders bigint,
 	points_earned numeric,
 	first_order_at timestamptz,
-	last_order_at timestamptz
+	last_order_at timestamptz,
+	number bigint
 );
 COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)
+	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric)
 RETURNS internal
-LANGUAGE c STABLE PARALLEL RESTRICTED
+LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_accrue_transition';
 COMMENT ON FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric)
+	timestamptz, timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric)
 	IS 'transition function of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_final(internal)
 RETURNS loyalty.accrual
-LANGUAGE c STABLE PARALLEL RESTRICTED
+LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_accrue_final';
 COMMENT ON FUNCTION loyalty.accrue_final(internal) IS 'final function of loyalty.accrue';
 
@@ -53,14 +57,14 @@ CREATE AGGREGATE loyalty.accrue(
 	spend numeric, orders bigint, points_earned numeric,
 	first_order_at timestamptz, last_order_at timestamptz, joined_at timestamptz,
 	repeated boolean, posted anyarray,
-	at timestamptz, source int, order_key text,
+	at timestamptz, source int, order_key text, revision int,
 	counted boolean, amount numeric, base numeric) (
 	SFUNC = loyalty.accrue_transition,
 	STYPE = internal,
 	FINALFUNC = loyalty.accrue_final,
 	FINALFUNC_MODIFY = READ_ONLY,
-	PARALLEL = RESTRICTED
+	PARALLEL = UNSAFE
 );
 COMMENT ON AGGREGATE loyalty.accrue(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz,
-	timestamptz, boolean, anyarray, timestamptz, int, text, boolean, numeric, numeric) IS
+	timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric) IS
 'running accrual over the unposted entries of one customer, for use as a window function';

@@ -470,7 +470,7 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = format('%I.account', program)::regclass
 	                                      AND attname = 'last_recorded_at' AND NOT attisdropped) THEN
 		RETURN QUERY EXECUTE format($sql$
-			SELECT 'entries were not recorded when the account says'::text, a.customer::text, NULL::text,
+			SELECT 'entries were not recorded when the account says'::text, coalesce(a.customer, l.customer)::text, NULL::text,
 			       format('the newest at %%s, account %%s', l.newest, a.last_recorded_at)
 			  FROM %1$I.account a
 			  FULL JOIN (SELECT customer, max(recorded_at) AS newest, (array_agg(recorded_at ORDER BY entry DESC))[1] AS last
@@ -669,6 +669,7 @@ SET enable_nestloop = off	-- everything is recomputed: a bad guess would be quad
 AS $$
 DECLARE
 	s record;
+	eq text;
 	v_terms int;
 	part record;
 	lacking boolean;
@@ -678,12 +679,15 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,
+	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
 	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	IF FOUND THEN
 		RETURN;
 	END IF;
+
+	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 
 	-- the triggers that keep the program's own tables
 	RETURN QUERY
@@ -732,6 +736,22 @@ BEGIN
 		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
 		 GROUP BY e.source
 		$sql$, program);
+
+	-- entries that the fold leaves out, and those that posting could not write
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entry does not count'::text, j.customer::text, j.order_key::text,
+		       format('revision %%s: %%s', j.revision,
+		              coalesce((SELECT a.error FROM %1$I.set_aside a
+		                         WHERE a.customer %2$s j.customer AND a.order_key = j.order_key AND a.revision = j.revision),
+		                       'it overflows, or an earlier entry of its order is missing'))
+		  FROM %1$I.journal j
+		 WHERE NOT EXISTS (SELECT FROM %1$I.unposted u
+		                    WHERE u.customer %2$s j.customer AND u.source = j.source
+		                      AND u.order_key = j.order_key AND u.revision = j.revision)
+		UNION ALL
+		SELECT 'entries of a customer cannot be posted', customer::text, NULL, error
+		  FROM %1$I.set_aside WHERE order_key IS NULL
+		$sql$, program, eq);
 
 	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
 	LOOP

@@ -49,12 +49,12 @@ SELECT loyalty.canonical_expression('*', NULL, NULL, 'numeric', 'x', NULL);
 SELECT loyalty.canonical_expression('1', 1::regclass, NULL, 'numeric', 'x', NULL);
 SELECT loyalty.canonical_expression('1', NULL, NULL, 0::regtype, 'x', NULL);
 
-SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', true, 1, 1);
-SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', true, 1, 1);
-SELECT (loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', true, 1, 1)).points;
-SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', true, 1, 1);
+SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1);
+SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1);
+SELECT (loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1)).points;
+SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1);
 \set VERBOSITY sqlstate
-SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', true, 1, 1);
+SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1);
 \set VERBOSITY default
 -- a made-up program
 SET ROLE regress_loyalty_mallory;
@@ -100,6 +100,8 @@ ALTER TABLE club.terms_rule OWNER TO regress_loyalty_mallory;
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;
 BEGIN;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_loyalty_mallory;
+GRANT SELECT ON t_hostile.orders TO regress_loyalty_mallory;
 SELECT loyalty.change_owner('club', 'regress_loyalty_mallory');
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'club'::regnamespace AND relkind IN ('r', 'v', 'c');

@@ -63,7 +63,7 @@ RESET ROLE;
 SELECT loyalty.grant_access('club', 'regress_loyalty_helper', 'operate');
 SET ROLE regress_loyalty_helper;
 CALL loyalty.post('club');
-SELECT * FROM loyalty.lag('club');
+SELECT * FROM loyalty.backlog('club');
 DELETE FROM club.journal;
 UPDATE club.ledger SET points = 0;
 INSERT INTO club.ledger SELECT * FROM club.ledger;

@@ -65,7 +65,7 @@ SELECT loyalty.backfill('club', 't_track.orders');
 ROLLBACK;
 CALL loyalty.post('club', 0);
 CALL loyalty.post('club', 1);
-SELECT unposted FROM loyalty.lag('club');
+SELECT unposted FROM loyalty.backlog('club');
 SELECT * FROM loyalty.verify('club');
 -- another table of the same program and the same table in another program: rules
 -- of the past need not fit, those in force must

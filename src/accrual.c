@@ -7,6 +7,13 @@
  * An order that is taken back leaves nothing behind, in the times of the first
  * and last order neither.
  *
+ * The fold looks whether an entry follows the revision of its order that it
+ * knows.  An entry whose revision is in the account already counts nothing; one
+ * that came before its predecessor, or whose numbers overflow, is left out and
+ * waits.  So neither stops the others, and nothing is counted twice.  A reader
+ * with an old snapshot may see its own change of an order without the one before
+ * it; as each entry says how the order stands, it takes the change as it is.
+ *
  * Posting and every view use this one fold, the views as an aggregate that is
  * used as a window function: what a reader sees is what posting writes.
  */
@@ -144,13 +151,14 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counted, TimestampTz a
  */
 void
 accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
-					bool counted, TimestampTz at, Datum amount, Datum points,
+					int32 revision, bool counted, TimestampTz at, Datum amount, Datum points,
 					Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	bool		found;
 	StandingOrder *order = find_order(accrual, source, order_key, &found);
 
+	order->revision = revision;
 	set_standing(accrual, order, counted, at);
 	order->amount = copy_numeric(amount);
 	order->points = copy_numeric(points);
@@ -186,64 +194,126 @@ update_bounds(Accrual *accrual, const RecordedEntry *entry)
 	}
 }
 
+/* What an entry makes of its order and of the account. */
+typedef struct Step
+{
+	Datum		points;
+	Datum		points_change;
+	Datum		amount_change;
+	Datum		spend;
+	Datum		points_earned;
+} Step;
+
 /*
- * Add an entry: fills the fields of the latest entry and moves the metrics on.
+ * The numbers of one step, in the memory of the account; false if one of them is
+ * too large for a numeric.  Nothing but functions of numeric runs here, which
+ * hold nothing that would have to be undone.
  */
-void
+static bool
+compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
+			 const StandingOrder *order, Step *step)
+{
+	Metrics    *metrics = &accrual->metrics;
+	volatile bool fits = true;
+
+	PG_TRY();
+	{
+		step->points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
+															  entry->base));
+		step->points_change = DirectFunctionCall2(numeric_sub, step->points, order->points);
+		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
+		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
+		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
+												  step->points_change);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
+			PG_RE_THROW();
+		FlushErrorState();
+		MemoryContextSwitchTo(accrual->context);
+		fits = false;
+	}
+	PG_END_TRY();
+	return fits;
+}
+
+/*
+ * A new order: the tier held just before it, as of its time.  What is taken of
+ * the tier lives to the end of the transaction.
+ */
+static void
+begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
+			StandingOrder *order)
+{
+	Metrics    *metrics = &accrual->metrics;
+	Tier	   *tier;
+
+	metrics->tenure = accrual->has_joined && terms->uses_tenure ?
+		tenure_between(accrual->joined_at, entry->at, terms->zone) : NULL;
+	tier = terms_tier(terms, metrics);
+	order->amount = order_zero();
+	order->points = order_zero();
+	order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
+		tier->multiplier;
+	order->tier = tier == NULL ? NULL : tier->name;
+}
+
+/*
+ * Add an entry: if it counts, fills the fields of the latest entry and moves the
+ * metrics on; else leaves everything as it was.
+ */
+Verdict
 accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 {
 	Metrics    *metrics = &accrual->metrics;
 	StandingOrder once = {0};
 	StandingOrder *order = &once;
-	bool		found = false;
+	bool		found;
+	Step		step;
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
 	if (accrual->orders != NULL)
 		order = find_order(accrual, entry->source, entry->order_key, &found);
-	if (!found)
+	if (entry->revision <= order->revision)
 	{
-		/*
-		 * A new order: the tier held just before it, as of its time.  What is
-		 * taken of the tier lives to the end of the transaction.
-		 */
-		Tier	   *tier;
-
-		metrics->tenure = accrual->has_joined && terms->uses_tenure ?
-			tenure_between(accrual->joined_at, entry->at, terms->zone) : NULL;
-		tier = terms_tier(terms, metrics);
-		order->amount = order_zero();
-		order->points = order_zero();
-		order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
-			tier->multiplier;
-		order->tier = tier == NULL ? NULL : tier->name;
+		MemoryContextSwitchTo(old);
+		return ENTRY_REPEATED;
 	}
+	if (order->failed || (entry->revision != order->revision + 1 && !accrual->is_read))
+	{
+		MemoryContextSwitchTo(old);
+		return ENTRY_WAITS;
+	}
+	if (order->revision == 0)
+		begin_order(accrual, terms, entry, order);
+	if (!compute_step(accrual, terms, entry, order, &step))
+	{
+		order->failed = true;
+		MemoryContextSwitchTo(old);
+		return ENTRY_FAILS;
+	}
+
+	accrual->number++;
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
-	accrual->points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
-															 entry->base));
-	if (found)
-	{
-		accrual->points_change = DirectFunctionCall2(numeric_sub, accrual->points, order->points);
-		accrual->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
-	}
-	else
-	{
-		accrual->points_change = accrual->points;
-		accrual->amount_change = copy_numeric(entry->amount);
-	}
+	accrual->points = step.points;
+	accrual->points_change = step.points_change;
+	accrual->amount_change = step.amount_change;
 	accrual->orders_change = (int) entry->counted - (int) order->counted;
-	order->points = accrual->points;
+	order->revision = entry->revision;
+	order->points = step.points;
 	if (accrual->orders != NULL)
 	{
 		order->amount = copy_numeric(entry->amount);
 		set_standing(accrual, order, entry->counted, entry->at);
 	}
-	metrics->spend = DirectFunctionCall2(numeric_add, metrics->spend, accrual->amount_change);
-	metrics->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
-												 accrual->points_change);
+	metrics->spend = step.spend;
+	metrics->points_earned = step.points_earned;
 	metrics->orders += accrual->orders_change;
 	update_bounds(accrual, entry);
 	MemoryContextSwitchTo(old);
+	return ENTRY_COUNTS;
 }
 
 enum AccrueArgument
@@ -262,6 +332,7 @@ enum AccrueArgument
 	ARG_AT,
 	ARG_SOURCE,
 	ARG_ORDER_KEY,
+	ARG_REVISION,
 	ARG_COUNTED,
 	ARG_AMOUNT,
 	ARG_BASE
@@ -284,7 +355,7 @@ check_posted_orders(Terms *terms, ArrayType *posted)
 				 errmsg("posted orders must be an array of rows of the ledger of loyalty program \"%s\"",
 						get_namespace_name(schema))));
 	rel = relation_open(ledger, AccessShareLock);
-	layout_check_entries(rel, true);
+	layout_check_entries(rel, true, AccessShareLock);
 	relation_close(rel, NoLock);
 }
 
@@ -305,17 +376,17 @@ read_posted_orders(Accrual *accrual, ArrayType *posted)
 	for (int i = 0; i < count; i++)
 	{
 		HeapTupleHeader row;
-		Datum		values[7];
+		Datum		values[8];
 		Datum		tier;
-		bool		isnull[7];
+		bool		isnull[8];
 		bool		no_tier;
-		static const char *const fields[7] = {"source", "order_key", "counted", "at",
+		static const char *const fields[8] = {"source", "order_key", "revision", "counted", "at",
 		"amount", "points", "multiplier"};
 
 		if (nulls[i])
 			continue;
 		row = DatumGetHeapTupleHeader(rows[i]);
-		for (int f = 0; f < 7; f++)
+		for (int f = 0; f < lengthof(fields); f++)
 		{
 			values[f] = GetAttributeByName(row, fields[f], &isnull[f]);
 			if (isnull[f])
@@ -325,8 +396,8 @@ read_posted_orders(Accrual *accrual, ArrayType *posted)
 		}
 		tier = GetAttributeByName(row, "tier", &no_tier);
 		accrual_known_order(accrual, DatumGetInt32(values[0]), values[1],
-							DatumGetBool(values[2]), DatumGetTimestampTz(values[3]),
-							values[4], values[5], values[6],
+							DatumGetInt32(values[2]), DatumGetBool(values[3]),
+							DatumGetTimestampTz(values[4]), values[5], values[6], values[7],
 							no_tier ? NULL : TextDatumGetCString(tier));
 	}
 }
@@ -351,6 +422,7 @@ begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context, Terms *terms)
 		metrics->first_order_at = PG_GETARG_TIMESTAMPTZ(ARG_FIRST);
 		metrics->last_order_at = PG_GETARG_TIMESTAMPTZ(ARG_LAST);
 	}
+	accrual->is_read = true;
 	accrual->has_joined = !PG_ARGISNULL(ARG_JOINED);
 	if (accrual->has_joined)
 		accrual->joined_at = PG_GETARG_TIMESTAMPTZ(ARG_JOINED);
@@ -374,7 +446,7 @@ PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
  *        spend numeric, orders bigint, points_earned numeric,
  *        first_order_at timestamptz, last_order_at timestamptz,
  *        joined_at timestamptz, repeated bool, posted anyarray,
- *        at timestamptz, source int, order_key text, counted bool,
+ *        at timestamptz, source int, order_key text, revision int, counted bool,
  *        amount numeric, base numeric)
  *
  * The arguments from spend to posted tell of the account before the first row
@@ -410,11 +482,12 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 		accrual = (Accrual *) PG_GETARG_POINTER(ARG_STATE);
 	entry.source = PG_GETARG_INT32(ARG_SOURCE);
 	entry.order_key = PG_GETARG_DATUM(ARG_ORDER_KEY);
+	entry.revision = PG_GETARG_INT32(ARG_REVISION);
 	entry.at = PG_GETARG_TIMESTAMPTZ(ARG_AT);
 	entry.counted = PG_GETARG_BOOL(ARG_COUNTED);
 	entry.amount = PG_GETARG_DATUM(ARG_AMOUNT);
 	entry.base = PG_GETARG_DATUM(ARG_BASE);
-	accrual_add(accrual, terms, &entry);
+	accrual->counts = accrual_add(accrual, terms, &entry) == ENTRY_COUNTS;
 	PG_RETURN_POINTER(accrual);
 }
 
@@ -422,16 +495,17 @@ PG_FUNCTION_INFO_V1(loyalty_accrue_final);
 
 /*
  * Result: (tier, multiplier, points, orders_change, amount_change, points_change,
- * spend, orders, points_earned, first_order_at, last_order_at).
- * Doesn't change the state: it's called once per row of the window.
+ * spend, orders, points_earned, first_order_at, last_order_at, number), or null
+ * for an entry that does not count.  Does not change the state: it is called once
+ * per row of the window.
  */
 Datum
 loyalty_accrue_final(PG_FUNCTION_ARGS)
 {
 	Accrual    *state;
 	TupleDesc	desc;
-	Datum		values[11];
-	bool		nulls[11] = {false};
+	Datum		values[12];
+	bool		nulls[12] = {false};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -440,6 +514,8 @@ loyalty_accrue_final(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("function \"%s\" can be called by an aggregate only", "accrue_final")));
 	state = (Accrual *) PG_GETARG_POINTER(0);
+	if (!state->counts)
+		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "accrue must return a composite type");
 	nulls[0] = state->tier == NULL;
@@ -455,5 +531,6 @@ loyalty_accrue_final(PG_FUNCTION_ARGS)
 	values[9] = TimestampTzGetDatum(state->metrics.first_order_at);
 	values[10] = TimestampTzGetDatum(state->metrics.last_order_at);
 	nulls[9] = nulls[10] = !state->metrics.has_orders;
+	values[11] = Int64GetDatum(state->number);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -12,6 +12,8 @@
 typedef struct StandingOrder
 {
 	char	   *key;			/* source and order key */
+	int32		revision;		/* 0: nothing is known of it yet */
+	bool		failed;			/* an entry of it was left out: all later ones wait */
 	bool		counted;
 	TimestampTz at;
 	Datum		amount;
@@ -27,16 +29,27 @@ typedef struct RecordedEntry
 {
 	int32		source;
 	Datum		order_key;		/* text */
+	int32		revision;
 	TimestampTz at;
 	bool		counted;
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric */
 } RecordedEntry;
 
+/* What became of an entry that was added. */
+typedef enum Verdict
+{
+	ENTRY_COUNTS,				/* it moved the account on */
+	ENTRY_REPEATED,				/* this revision of the order, or a later one, is in the account */
+	ENTRY_WAITS,				/* an earlier revision of the order is missing */
+	ENTRY_FAILS					/* its numbers overflow */
+} Verdict;
+
 /* The account of one customer, and the latest entry's part in it. */
 typedef struct Accrual
 {
 	MemoryContext context;
+	bool		is_read;		/* a revision that a snapshot does not show is no gap */
 	Metrics		metrics;		/* after the latest entry, tenure aside */
 	bool		has_joined;
 	TimestampTz joined_at;
@@ -46,7 +59,10 @@ typedef struct Accrual
 	pairingheap *first;
 	pairingheap *last;
 
-	/* the latest entry */
+	bool		counts;			/* does the latest entry?  For the aggregate */
+
+	/* the latest entry that counts */
+	int64		number;			/* how many counted so far */
 	const char *tier;
 	Datum		multiplier;
 	Datum		points;
@@ -58,8 +74,8 @@ typedef struct Accrual
 extern Accrual *accrual_begin(MemoryContext context);
 extern void accrual_remember_orders(Accrual *accrual);
 extern void accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
-								bool counted, TimestampTz at, Datum amount,
+								int32 revision, bool counted, TimestampTz at, Datum amount,
 								Datum points, Datum multiplier, const char *tier);
-extern void accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
+extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 #include "columns.h"
+#include "trust.h"
 
 #define PREFIX "loyalty_columns_"
 #define FIRST_NAME 3
@@ -139,10 +140,13 @@ PG_FUNCTION_INFO_V1(loyalty_tracked_table);
 Datum
 loyalty_tracked_table(PG_FUNCTION_ARGS)
 {
-	char	   *result = columns_from_clause(PG_GETARG_OID(0),
-											 NameStr(*PG_GETARG_NAME(1)),
-											 text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	char	   *result;
 
+	if (get_rel_relkind(PG_GETARG_OID(0)) == '\0')
+		PG_RETURN_NULL();
+	trust_check_read(PG_GETARG_OID(0));
+	result = columns_from_clause(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)),
+								 text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(result));
@@ -158,11 +162,15 @@ PG_FUNCTION_INFO_V1(loyalty_column_name);
 Datum
 loyalty_column_name(PG_FUNCTION_ARGS)
 {
-	Relation	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation	rel;
 	int			number = PG_GETARG_INT32(2);
 	char	   *result = NULL;
 	List	   *names;
 
+	if (get_rel_relkind(PG_GETARG_OID(0)) == '\0')
+		PG_RETURN_NULL();
+	trust_check_read(PG_GETARG_OID(0));
+	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
 	if (rel == NULL)
 		PG_RETURN_NULL();
 	names = columns_stored_names(PG_GETARG_OID(0), rel, NameStr(*PG_GETARG_NAME(1)));

@@ -7,11 +7,30 @@
 #define LOYALTY_COMPAT_H
 
 #include "postgres.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/numeric.h"
+#include "utils/rel.h"
+
+/* Built-in casts were named after their C functions before 14. */
+#if PG_VERSION_NUM < 140000
+#define F_NUMERIC_INT4 F_INT4_NUMERIC
+#define F_NUMERIC_INT8 F_INT8_NUMERIC
+#define F_INT8_INT4 F_INT48
+#endif
+
+/* Indexes other than btree can have comparisons from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define loyalty_comparison_meanings(opno) get_op_index_interpretation(opno)
+#else
+#define loyalty_comparison_meanings(opno) get_op_btree_interpretation(opno)
+#endif
 
 /* raw_parser() takes a mode from 14 on. */
 #if PG_VERSION_NUM >= 140000
@@ -60,6 +79,98 @@
 #define loyalty_local_transaction() (MyProc->vxid.lxid)
 #else
 #define loyalty_local_transaction() (MyProc->lxid)
+#endif
+
+/* ExecInsertIndexTuples() finds its relation in the EState before 14. */
+#if PG_VERSION_NUM >= 160000
+#define loyalty_insert_index_tuples(target, slot, estate, tell, conflict, arbiters) \
+	ExecInsertIndexTuples((target), (slot), (estate), false, (tell), (conflict), (arbiters), false)
+#elif PG_VERSION_NUM >= 140000
+#define loyalty_insert_index_tuples(target, slot, estate, tell, conflict, arbiters) \
+	ExecInsertIndexTuples((target), (slot), (estate), false, (tell), (conflict), (arbiters))
+#else
+#define loyalty_insert_index_tuples(target, slot, estate, tell, conflict, arbiters) \
+	ExecInsertIndexTuples((slot), (estate), (tell), (conflict), (arbiters))
+#endif
+
+/* ExecComputeStoredGenerated() takes the result relation from 14 on. */
+#if PG_VERSION_NUM >= 140000
+#define loyalty_compute_generated(target, estate, slot, command) \
+	ExecComputeStoredGenerated((target), (estate), (slot), (command))
+#else
+#define loyalty_compute_generated(target, estate, slot, command) \
+	ExecComputeStoredGenerated((estate), (slot), (command))
+#endif
+
+/* ExecARDeleteTriggers() is told of moves between partitions from 15 on. */
+#if PG_VERSION_NUM >= 150000
+#define loyalty_after_row_delete(estate, target, tid, capture) \
+	ExecARDeleteTriggers((estate), (target), (tid), NULL, (capture), false)
+#else
+#define loyalty_after_row_delete(estate, target, tid, capture) \
+	ExecARDeleteTriggers((estate), (target), (tid), NULL, (capture))
+#endif
+
+/* An EState whose only range table entry is a relation that is written to. */
+static inline void
+loyalty_init_range_table(EState *estate, Relation rel, LOCKMODE lock)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+#if PG_VERSION_NUM >= 160000
+	List	   *permissions = NIL;
+#endif
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = lock;
+#if PG_VERSION_NUM >= 160000
+	addRTEPermissionInfo(&permissions, rte);
+#endif
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, list_make1(rte), permissions, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, list_make1(rte), permissions);
+#else
+	ExecInitRangeTable(estate, list_make1(rte));
+#endif
+}
+
+/* Triggers find their relation in a list from 14 on, in an array before. */
+static inline void
+loyalty_set_result_relation(EState *estate, ResultRelInfo *target)
+{
+#if PG_VERSION_NUM >= 140000
+	estate->es_opened_result_relations =
+		lappend(estate->es_opened_result_relations, target);
+#else
+	estate->es_result_relations = target;
+	estate->es_num_result_relations = 1;
+	estate->es_result_relation_info = target;
+#endif
+}
+
+static inline void
+loyalty_close_result_relation(EState *estate, ResultRelInfo *target)
+{
+#if PG_VERSION_NUM >= 140000
+	ExecCloseResultRelations(estate);
+#else
+	ExecCloseIndices(target);
+	ExecCleanUpTriggerState(estate);
+#endif
+}
+
+/* An empty table can become a view before 16. */
+#define LOYALTY_TABLES_BECOME_VIEWS (PG_VERSION_NUM < 160000)
+
+/* Multiranges came in 14. */
+#if PG_VERSION_NUM >= 140000
+#define loyalty_is_multirange(typtype) ((typtype) == TYPTYPE_MULTIRANGE)
+#define loyalty_multirange_range(type) get_multirange_range(type)
+#else
+#define loyalty_is_multirange(typtype) false
+#define loyalty_multirange_range(type) InvalidOid
 #endif
 
 #endif							/* LOYALTY_COMPAT_H */

@@ -26,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -35,6 +36,8 @@
 #include "compat.h"
 #include "current.h"
 #include "owner.h"
+#include "protect.h"
+#include "snapshot.h"
 
 /* "WHERE the order key is one of $1", in a way that can use an index on it. */
 static void
@@ -126,14 +129,14 @@ append_purchase(StringInfo query, TrackedTable *table)
 
 /* What rules per line add up to, less the share that was refunded. */
 static void
-append_line_points(StringInfo query, TrackedTable *table, RuleSet *set)
+append_line_points(StringInfo query, TrackedTable *table, const char *line_text)
 {
-	if (set->line_text == NULL || table->lines == NULL)
+	if (line_text == NULL || table->lines == NULL)
 		return;
 	appendStringInfo(query,
 					 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s WHERE (%s) = (%s)), 0)"
 					 " * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END",
-					 set->line_text, table->lines->from,
+					 line_text, table->lines->from,
 					 table->lines->order_key_text, table->order_key_text);
 }
 
@@ -165,7 +168,7 @@ prepare(TrackedTable *table, StringInfo query, int arguments)
  * For a single order there is nothing to join.
  */
 static SPIPlanPtr
-prepare_orders(TrackedTable *table, RuleSet *set, bool single)
+prepare_orders(TrackedTable *table, const char *base_text, const char *line_text, bool single)
 {
 	StringInfoData query;
 
@@ -173,8 +176,8 @@ prepare_orders(TrackedTable *table, RuleSet *set, bool single)
 	appendStringInfo(&query,
 					 "SELECT purchase.customer, (%s)::pg_catalog.text, purchase.at, purchase.amount,"
 					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN (%s",
-					 table->order_key_text, set->base_text);
-	append_line_points(&query, table, set);
+					 table->order_key_text, base_text);
+	append_line_points(&query, table, line_text);
 	appendStringInfo(&query, ")::pg_catalog.numeric END, exchange.rate, money.currency, asked.number FROM %s",
 					 table->from);
 	if (single)
@@ -229,7 +232,8 @@ execute(TrackedTable *table, SPIPlanPtr plan, Datum *arguments)
 	/* See what the statement did that fired the trigger. */
 	CommandCounterIncrement();
 	nest = settings_begin(table->time_zone);
-	PushActiveSnapshot(GetLatestSnapshot());
+	settings_look_up();
+	snapshot_push_current();
 	if (SPI_execute_plan(plan, arguments, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look up current orders");
 	PopActiveSnapshot();
@@ -316,11 +320,20 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 {
 	Datum		array = text_array(keys, count);
 
+	/* The query takes a weaker lock, which would have to be raised. */
+	if (lock)
+		LockRelationOid(table->relid, RowShareLock);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (table->customers == NULL)
 		table->customers = prepare_customers(table);
 	execute(table, table->customers, &array);
+	/* A row that another transaction moves meanwhile may be missed in both places. */
+	if (!snapshot_is_of_one_moment() && SPI_processed < count)
+	{
+		SPI_freetuptable(SPI_tuptable);
+		execute(table, table->customers, &array);
+	}
 	while (lock && !lock_rows())
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -405,26 +418,50 @@ read_current(TrackedTable *table, uint64 i, Order *order)
 	order_check_finite(table, order);
 }
 
-/*
- * Give the orders with these keys to a sink, with the points of one version of
- * the terms and the rates that are pinned.  The table is the one that was
- * tracked.
- */
-void
-current_orders(TrackedTable *table, const OrderPin *pins, int count, int32 terms,
-			   PinnedOrderSink sink, void *arg)
+/* A look-up of orders, for protect(). */
+typedef struct LookUp
 {
-	RuleSet    *set = program_rules(table, terms);
-	SPIPlanPtr *plan;
+	TrackedTable *table;
+	SPIPlanPtr	plan;
 	Datum		arguments[3];
+} LookUp;
 
-	pin_arguments(table, pins, count, arguments);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	plan = count == 1 ? &set->current_one : &set->current;
-	if (*plan == NULL)
-		*plan = prepare_orders(table, set, count == 1);
-	execute(table, *plan, arguments);
+static void
+look_up(void *arg)
+{
+	LookUp	   *lookup = (LookUp *) arg;
+
+	execute(lookup->table, lookup->plan, lookup->arguments);
+}
+
+/* The name of the rule that fails for an order, or NULL if it is no rule. */
+static char *
+failing_rule(TrackedTable *table, const OrderPin *pin, RuleSet *set)
+{
+	ListCell   *lc;
+
+	foreach(lc, set->texts)
+	{
+		RuleText   *rule = (RuleText *) lfirst(lc);
+		LookUp		lookup = {.table = table};
+		ErrorData  *error;
+
+		lookup.plan = prepare_orders(table, rule->per_line ? "0" : rule->text,
+									 rule->per_line ? rule->text : NULL, true);
+		pin_arguments(table, pin, 1, lookup.arguments);
+		error = protect(look_up, &lookup);
+		SPI_freeplan(lookup.plan);
+		if (error != NULL)
+			return rule->name;
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return NULL;
+}
+
+/* Give the orders that a look-up found to a sink. */
+static void
+give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
+{
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Order		order;
@@ -434,7 +471,55 @@ current_orders(TrackedTable *table, const OrderPin *pins, int count, int32 terms
 		if (!current_identify(table, i, &order))
 			continue;
 		read_current(table, i, &order);
-		sink(arg, &order, (int) DatumGetInt64(asked) - 1);
+		sink(arg, &order, first + (int) DatumGetInt64(asked) - 1);
 	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Give the orders with these keys to a sink, with the points of one version of
+ * the terms and the rates that are pinned.  The table is the one that was
+ * tracked.  In SPI.
+ */
+static void
+find_orders(TrackedTable *table, const OrderPin *pins, int first, int count, RuleSet *set,
+			PinnedOrderSink sink, void *arg)
+{
+	SPIPlanPtr *plan = count == 1 ? &set->current_one : &set->current;
+	LookUp		lookup = {.table = table};
+	ErrorData  *error;
+
+	if (*plan == NULL)
+		*plan = prepare_orders(table, set->base_text, set->line_text, count == 1);
+	lookup.plan = *plan;
+	pin_arguments(table, pins + first, count, lookup.arguments);
+	error = protect(look_up, &lookup);
+	if (error == NULL)
+		give_orders(table, first, sink, arg);
+	else if (count > 1)
+	{
+		for (int i = first; i < first + count; i++)
+			find_orders(table, pins, i, 1, set, sink, arg);
+	}
+	else
+	{
+		/* An order that is skipped is not given to the sink: it does not count. */
+		order_failed(table, failing_rule(table, pins + first, set), NULL,
+					 pins[first].order_key, error);
+	}
+}
+
+/*
+ * The same for callers outside of SPI.
+ */
+void
+current_orders(TrackedTable *table, const OrderPin *pins, int count, int32 terms,
+			   PinnedOrderSink sink, void *arg)
+{
+	RuleSet    *set = program_rules(table, terms);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	find_orders(table, pins, 0, count, set, sink, arg);
 	SPI_finish();
 }

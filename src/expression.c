@@ -47,6 +47,7 @@
 #include "compat.h"
 #include "expression.h"
 #include "owner.h"
+#include "trust.h"
 
 #define PREFIX "SELECT "
 
@@ -587,6 +588,7 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 	}
 
 	expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
+	trust_check_raw(expr);
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
 	refuse_walker(expr, pstate);
 	if (canonical != NULL)
@@ -614,6 +616,16 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 				 errhint("Convert seconds since 1970 with to_timestamp(%s).", text) : 0,
 				 parser_errposition(pstate, exprLocation(expr))));
 	assign_expr_collations(pstate, coerced);
+	trust_check(coerced);
+	/* Stored text has the cast that it needs: a column has got another type. */
+	if (canonical == NULL && OidIsValid(type) && type != TEXTOID && source_type != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s is of type %s now, not %s", what,
+						format_type_be(source_type), format_type_be(type)),
+				 errhint("A column has got another type: stop tracking the table with loyalty.untrack() and track it again.")));
+	if (type == TEXTOID)
+		trust_check_key_type(source_type, what);
 	if (type == TEXTOID && settings_walker(coerced, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -692,20 +704,67 @@ expression_canonical(const char *text, ExpressionScope scope, Oid type,
 	return canonical;
 }
 
+/* Is an operator a comparison of built-in types, as btree and hash know them? */
 static bool
-is_user_function(Oid funcid, void *context)
+is_comparison(Oid opno)
 {
-	return funcid >= FirstNormalObjectId;
+	List	   *meanings;
+
+	if (opno >= FirstNormalObjectId)
+		return false;
+	meanings = loyalty_comparison_meanings(opno);
+	list_free_deep(meanings);
+	return meanings != NIL;
 }
 
+/*
+ * May an expression raise an error?  Comparisons, logic, constants and casts that
+ * widen an integer do not; of anything else, nothing is known.
+ */
 static bool
-user_function_walker(Node *node, void *context)
+may_raise_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (check_functions_in_node(node, is_user_function, context))
-		return true;
-	return expression_tree_walker(node, user_function_walker, context);
+	switch (nodeTag(node))
+	{
+		case T_List:
+		case T_Var:
+		case T_Const:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			if (!is_comparison(((OpExpr *) node)->opno))
+				return true;
+			break;
+		case T_ScalarArrayOpExpr:
+			if (!is_comparison(((ScalarArrayOpExpr *) node)->opno))
+				return true;
+			break;
+		case T_FuncExpr:
+			switch (((FuncExpr *) node)->funcid)
+			{
+				case F_NUMERIC_INT4:
+				case F_NUMERIC_INT8:
+				case F_INT8_INT4:
+					break;
+				default:
+					return true;
+			}
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, may_raise_walker, context);
 }
 
 /*
@@ -713,16 +772,26 @@ user_function_walker(Node *node, void *context)
  * pull_varattnos()).
  */
 static Bitmapset *
-expression_columns(const char *text, ExpressionScope scope)
+expression_columns(const char *text, ExpressionScope scope, Oid type, const char *what)
 {
 	Oid			natural_type;
 	Bitmapset  *attnums = NULL;
 	int			nest = settings_begin(scope.time_zone);
-	Node	   *expr = parse_internal(text, scope, InvalidOid, "an expression", NULL, &natural_type);
+	Node	   *expr = parse_internal(text, scope, type, what, NULL, &natural_type);
 
 	settings_end(nest);
 	pull_varattnos(expr, 1, &attnums);
 	return attnums;
+}
+
+/*
+ * An error unless a canonical text can be put into a query: it is a value of the
+ * type, and calls nothing that the current user must not run.
+ */
+void
+expression_check(const char *text, ExpressionScope scope, Oid type, const char *what)
+{
+	bms_free(expression_columns(text, scope, type, what));
 }
 
 /*
@@ -747,13 +816,15 @@ expression_compile(const char *text, ExpressionScope scope, Oid type,
 		relation_close(row, NoLock);
 	}
 #endif
-	result.user_functions = user_function_walker(expr, NULL);
-	result.needs_settings = result.user_functions || contain_mutable_functions(expr);
+	trust_check(expr);
+	result.user_functions = trust_runs_user_code(expr);
+	result.needs_settings = trust_depends_on_settings(expr);
 	if (OidIsValid(scope.row))
 		ChangeVarNodes(expr, 2, INNER_VAR, 0);
 	else
 		ChangeVarNodes(expr, 1, INNER_VAR, 0);
 	result.planned = expression_planner((Expr *) expr);
+	result.may_raise = may_raise_walker((Node *) result.planned, NULL);
 	result.state = ExecInitExpr(result.planned, NULL);
 	settings_end(nest);
 	result.in_use = InvalidLocalTransactionId;
@@ -781,8 +852,15 @@ expression_evaluate(Expression *expression, ExprContext *econtext, bool *isnull)
 		return ExecEvalExprSwitchContext(state, econtext, isnull);
 	}
 	expression->in_use = loyalty_local_transaction();
-	result = ExecEvalExprSwitchContext(expression->state, econtext, isnull);
-	expression->in_use = InvalidLocalTransactionId;
+	PG_TRY();
+	{
+		result = ExecEvalExprSwitchContext(expression->state, econtext, isnull);
+	}
+	PG_FINALLY();
+	{
+		expression->in_use = InvalidLocalTransactionId;
+	}
+	PG_END_TRY();
 	return result;
 }
 
@@ -798,6 +876,8 @@ relation_argument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
+	if (OidIsValid(relid))
+		trust_check_read(relid);
 	return relid;
 }
 
@@ -839,9 +919,11 @@ PG_FUNCTION_INFO_V1(loyalty_expression_columns);
 
 /*
  * expression_columns(expression text, row regclass, facts regclass,
- *                    row_name text, line regclass, program name) returns int[]
+ *                    row_name text, line regclass, program name, type regtype)
+ *		returns int[]
  *
- * The columns of the row that a canonical expression uses, by number.
+ * The columns of the row that a canonical expression uses, by number; an error
+ * unless it may run with the rights of the current user.
  */
 Datum
 loyalty_expression_columns(PG_FUNCTION_ARGS)
@@ -851,14 +933,19 @@ loyalty_expression_columns(PG_FUNCTION_ARGS)
 	int			column = -1;
 	ArrayBuildState *state = initArrayResult(INT4OID, CurrentMemoryContext, false);
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(5))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(5) || PG_ARGISNULL(6))
 		PG_RETURN_NULL();
 	scope.row = relation_argument(fcinfo, 1);
 	scope.facts = relation_argument(fcinfo, 2);
 	scope.row_name = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	scope.line = relation_argument(fcinfo, 4);
 	scope.program = NameStr(*PG_GETARG_NAME(5));
-	columns = expression_columns(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope);
+	if (OidIsValid(scope.row))
+		trust_check_table(scope.row);
+	if (OidIsValid(scope.line))
+		trust_check_table(scope.line);
+	columns = expression_columns(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope,
+								 PG_GETARG_OID(6), "an expression of the program");
 	while ((column = bms_next_member(columns, column)) >= 0)
 		state = accumArrayResult(state, Int32GetDatum(column + FirstLowInvalidHeapAttributeNumber),
 								 false, INT4OID, CurrentMemoryContext);

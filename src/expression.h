@@ -33,12 +33,15 @@ typedef struct Expression
 	Expr	   *planned;
 	bool		user_functions; /* calls functions that aren't built in */
 	bool		needs_settings; /* its value may depend on settings */
+	bool		may_raise;		/* not proved to raise no error */
 	LocalTransactionId in_use;	/* transaction that is evaluating it */
 	Oid			type;			/* before the cast to the type asked for */
 } Expression;
 
 extern Expression expression_compile(const char *text, ExpressionScope scope,
 									 Oid type, const char *what);
+extern void expression_check(const char *text, ExpressionScope scope, Oid type,
+							 const char *what);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,
 								 bool *isnull);
 

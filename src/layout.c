@@ -13,11 +13,13 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "journal.h"
 #include "layout.h"
 
@@ -83,10 +85,11 @@ layout_primary_key(Relation rel)
 }
 
 /*
- * The journal or the ledger, with its primary key.
+ * The journal or the ledger, with its primary key, which is locked as the table
+ * is.
  */
 void
-layout_check_entries(Relation rel, bool ledger)
+layout_check_entries(Relation rel, bool ledger, LOCKMODE lock)
 {
 	Relation	index;
 	Oid			key;
@@ -108,13 +111,13 @@ layout_check_entries(Relation rel, bool ledger)
 	key = layout_primary_key(rel);
 	if (rel->rd_rel->relkind == RELKIND_RELATION && OidIsValid(key))
 	{
-		index = relation_open(key, AccessShareLock);
+		index = relation_open(key, lock);
 		good = index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
 			index->rd_index->indisvalid && index->rd_index->indnkeyatts == ENTRY_KEYS &&
 			index->rd_index->indnatts == ENTRY_KEYS;
 		for (int i = 0; good && i < ENTRY_KEYS; i++)
 			good = index->rd_index->indkey.values[i] == i + 1;
-		relation_close(index, AccessShareLock);
+		relation_close(index, NoLock);
 	}
 	if (!good)
 		ereport(ERROR,
@@ -147,6 +150,35 @@ layout_check_metrics(Relation rel)
 }
 
 /*
+ * The owner of the customer table must not run code as the program's owner, by
+ * making a view of it: an error if the view "customer" reads one now.
+ */
+static void
+check_customers(Oid schema)
+{
+	Oid			relid = LOYALTY_TABLES_BECOME_VIEWS ? get_relname_relid("customer", schema) : InvalidOid;
+	Relation	view;
+	ListCell   *lc;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
+		return;
+	view = relation_open(relid, AccessShareLock);
+	foreach(lc, get_view_query(view)->rtable)
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->relid != relid &&
+			get_rel_relkind(rte->relid) == RELKIND_VIEW)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("the customer table \"%s\" of loyalty program \"%s\" is a view now",
+							get_rel_name(rte->relid), get_namespace_name(schema)),
+					 errhint("Restore the table.")));
+	}
+	relation_close(view, AccessShareLock);
+}
+
+/*
  * The owner of a program: of its schema and of all that decides what is
  * recorded.  If they differ, somebody could make another act for him.
  */
@@ -154,7 +186,8 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "source", "terms", "terms_rule",
-	"terms_tier", "rate", "journal", "ledger", "metrics", "purchase"};
+	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase", "part",
+	"archived", "earning_rule", "tier"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 
@@ -184,5 +217,6 @@ layout_check_owner(Oid schema)
 						 errhint("Call loyalty.change_owner() to give all of the program to one role.")));
 		}
 	}
+	check_customers(schema);
 	return owner;
 }

@@ -4,7 +4,8 @@
  * A row without customer or order key is no order.  An order counts if
  * counts_when is true and its amount and time are known; both, and its points,
  * must be finite: else an error, or by option of the program a line in the
- * server's log and an order that does not count.
+ * server's log and an order that does not count.  The same holds for an
+ * expression that raises an error: the message names it, and the order.
  */
 #include "postgres.h"
 
@@ -18,6 +19,7 @@
 
 #include "compat.h"
 #include "order.h"
+#include "protect.h"
 
 /* The numerics zero and one, and the empty text, which live forever. */
 static Datum zero;
@@ -225,20 +227,91 @@ order_check_finite(TrackedTable *table, Order *order)
 }
 
 /*
+ * An expression raised an error for an order: an error that names the rule, or
+ * else what it was, and the order; or by option a line in the log.  What the
+ * expression said itself may tell of its text: it is context, which only the
+ * program's owner and the log are shown, unless it is a mere matter of numbers.
+ */
+void
+order_failed(TrackedTable *table, const char *rule, const char *what, Datum order_key,
+			 ErrorData *error)
+{
+	bool		harmless = error->sqlerrcode == ERRCODE_DIVISION_BY_ZERO ||
+		error->sqlerrcode == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
+		error->sqlerrcode == ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
+	char	   *key = TextDatumGetCString(order_key);
+
+	if (rule != NULL)
+		what = psprintf("the earning rule \"%s\"", rule);
+	else if (what == NULL)
+		what = "an expression of the tracked table";
+	if (table->skip_invalid)
+	{
+		ereport(LOG,
+				(errcode(error->sqlerrcode),
+				 errmsg("loyalty program \"%s\" skipped the order \"%s\": %s failed for it: %s",
+						table->program, key, what, error->message)));
+		return;
+	}
+	error->context = error->context == NULL ? error->message :
+		psprintf("%s\n%s", error->message, error->context);
+	error->detail = harmless ? psprintf("%s.", error->message) : NULL;
+	error->message = psprintf("%s failed for the order \"%s\"", what, key);
+	error->hint = psprintf("Correct it or the order, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
+						   table->program);
+	error->domain = TEXTDOMAIN;
+	ReThrowError(error);
+}
+
+/* An evaluation over one row, for protect(). */
+typedef struct Evaluation
+{
+	OrderReader *reader;
+	TupleTableSlot *row;
+	Order	   *order;
+	RuleSet    *rules;
+	const char *rule;			/* what is being evaluated: a rule, */
+	const char *what;			/* or something else */
+} Evaluation;
+
+/* Does the order count, when was it made, and what is its amount? */
+static void
+evaluate_columns(void *arg)
+{
+	Evaluation *evaluation = (Evaluation *) arg;
+	OrderReader *reader = evaluation->reader;
+	TrackedTable *table = reader->table;
+	Order	   *order = evaluation->order;
+	bool		isnull;
+
+	evaluation->what = "counts_when";
+	if (!DatumGetBool(evaluate(reader, &table->counts_when, evaluation->row, &isnull)) || isnull)
+		return;
+	evaluation->what = "the amount";
+	order->amount = evaluate(reader, &table->amount, evaluation->row, &isnull);
+	if (isnull)
+		return;
+	evaluation->what = "the time";
+	order->at = DatumGetTimestampTz(evaluate(reader, &table->at, evaluation->row, &isnull));
+	order->counted = !isnull;
+}
+
+/*
  * Points of an order under one version of the terms, before the multiplier and
  * before rounding: the sum over the rules that apply.
  */
-Datum
-order_base(OrderReader *reader, TupleTableSlot *row, const Order *order,
-		   int32 terms)
+static void
+evaluate_rules(void *arg)
 {
-	RuleSet    *set = program_rules(reader->table, terms);
-	Datum		sum = order_zero();
+	Evaluation *evaluation = (Evaluation *) arg;
+	OrderReader *reader = evaluation->reader;
+	Order	   *order = evaluation->order;
 	TupleTableSlot *facts = reader->facts;
 	ListCell   *lc;
 
-	if (set->rules == NIL)
-		return sum;
+	order->base = order_zero();
+	if (evaluation->rules->rules == NIL)
+		return;
 	ExecClearTuple(facts);
 	memset(facts->tts_isnull, false, 4 * sizeof(bool));
 	facts->tts_values[0] = order->customer;
@@ -247,24 +320,88 @@ order_base(OrderReader *reader, TupleTableSlot *row, const Order *order,
 	facts->tts_values[3] = order->rate;
 	ExecStoreVirtualTuple(facts);
 
-	foreach(lc, set->rules)
+	foreach(lc, evaluation->rules->rules)
 	{
 		Rule	   *rule = (Rule *) lfirst(lc);
 		Datum		points;
 		bool		isnull;
 		MemoryContext old;
 
+		evaluation->rule = rule->name;
 		if (!rule->always &&
-			(!DatumGetBool(evaluate(reader, &rule->applies_when, row, &isnull)) || isnull))
+			(!DatumGetBool(evaluate(reader, &rule->applies_when, evaluation->row, &isnull)) || isnull))
 			continue;
-		points = evaluate(reader, &rule->points, row, &isnull);
+		points = evaluate(reader, &rule->points, evaluation->row, &isnull);
 		if (isnull)
 			continue;
 		old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
-		sum = sum == order_zero() ? points : DirectFunctionCall2(numeric_add, sum, points);
+		order->base = order->base == order_zero() ? points :
+			DirectFunctionCall2(numeric_add, order->base, points);
 		MemoryContextSwitchTo(old);
 	}
-	return sum;
+}
+
+/* Evaluate; an error is raised as one that names rule and order. */
+static void
+evaluate_or_raise(ProtectedWork work, Evaluation *evaluation)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		work(evaluation);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		if (!protect_may_catch(geterrcode()))
+			PG_RE_THROW();
+		error = CopyErrorData();
+		FlushErrorState();
+		order_failed(evaluation->reader->table, evaluation->rule, evaluation->what,
+					 evaluation->order->order_key, error);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Evaluate; false if an expression raised an error and the order does not count
+ * for it.  A subtransaction is only needed where the error is not raised on.
+ */
+static bool
+evaluate_guarded(ProtectedWork work, Evaluation *evaluation, bool may_raise)
+{
+	TrackedTable *table = evaluation->reader->table;
+	ErrorData  *error = NULL;
+
+	if (!may_raise)
+		work(evaluation);
+	else if (!table->skip_invalid)
+		evaluate_or_raise(work, evaluation);
+	else
+		error = protect(work, evaluation);
+	if (error == NULL)
+		return true;
+	order_failed(table, evaluation->rule, evaluation->what, evaluation->order->order_key, error);
+	order_gone(evaluation->order);
+	return false;
+}
+
+/*
+ * The points of an order that counts, under one version of the terms.  If they
+ * cannot be had, the order is an error, or does not count.
+ */
+void
+order_evaluate_points(OrderReader *reader, TupleTableSlot *row, Order *order, int32 terms)
+{
+	Evaluation	evaluation = {.reader = reader,.row = row,.order = order};
+
+	evaluation.rules = program_rules(reader->table, terms);
+	if (evaluate_guarded(evaluate_rules, &evaluation, evaluation.rules->may_raise) &&
+		order->base != order->amount && order->base != order_zero())
+		order_check_finite(reader->table, order);
 }
 
 /*
@@ -275,26 +412,19 @@ void
 order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 {
 	TrackedTable *table = reader->table;
-	bool		isnull;
+	Evaluation	evaluation = {.reader = reader,.row = row,.order = order};
 
 	order_gone(order);
-	if (!DatumGetBool(evaluate(reader, &table->counts_when, row, &isnull)) || isnull)
+	if (!evaluate_guarded(evaluate_columns, &evaluation, table->may_raise))
 		return;
-	order->amount = evaluate(reader, &table->amount, row, &isnull);
-	if (!isnull)
-		order->at = DatumGetTimestampTz(evaluate(reader, &table->at, row, &isnull));
-	if (isnull)
+	if (!order->counted)
 	{
 		order_gone(order);
 		return;
 	}
-	order->counted = true;
 	order->amount = plain_value(reader, order->amount);
 	order->base = (Datum) 0;
 	order_check_finite(table, order);
-	if (!order->counted)
-		return;
-	order->base = order_base(reader, row, order, table->terms);
-	if (order->base != order->amount && order->base != order_zero())
-		order_check_finite(table, order);
+	if (order->counted)
+		order_evaluate_points(reader, row, order, table->terms);
 }

@@ -39,8 +39,10 @@ extern bool order_identify(OrderReader *reader, TupleTableSlot *row, Order *orde
 extern bool order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key);
 extern void order_refund_without_order(OrderReader *reader, TupleTableSlot *row);
 extern void order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order);
-extern Datum order_base(OrderReader *reader, TupleTableSlot *row,
-						const Order *order, int32 terms);
+extern void order_evaluate_points(OrderReader *reader, TupleTableSlot *row,
+								  Order *order, int32 terms);
+extern void order_failed(TrackedTable *table, const char *rule, const char *what,
+						 Datum order_key, ErrorData *error);
 extern void order_gone(Order *order);
 extern void order_check_finite(TrackedTable *table, Order *order);
 

@@ -10,16 +10,51 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
+#include "layout.h"
 #include "owner.h"
 
+/*
+ * Setting a value costs more than looking at it, and most sessions, and all
+ * that is nested, have most of these values already.
+ */
 static void
 set(const char *name, const char *value)
 {
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	const char *present = GetConfigOption(name, true, false);
+
+	if (present == NULL || strcmp(present, value) != 0)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* What code is found, what rows are seen, and how values become text. */
+static void
+set_all(const char *time_zone)
+{
+	set("search_path", "pg_catalog, pg_temp");
+	set("row_security", "off");
+	set("bytea_output", "hex");
+	set("extra_float_digits", "1");
+	set("lc_monetary", "C");
+	set("lc_numeric", "C");
+	set("lc_time", "C");
+	set("xmlbinary", "base64");
+	set("xmloption", "content");
+	set("timezone_abbreviations", "Default");
+	set("default_text_search_config", "pg_catalog.simple");
+	/* how stored text is read, and written */
+	set("standard_conforming_strings", "on");
+	set("array_nulls", "on");
+	set("transform_null_equals", "off");
+	set("quote_all_identifiers", "off");
+	if (time_zone != NULL)
+		set("TimeZone", time_zone);
 }
 
 /*
@@ -31,13 +66,46 @@ settings_begin(const char *time_zone)
 {
 	int			nest = NewGUCNestLevel();
 
-	set("search_path", "pg_catalog, pg_temp");
-	set("datestyle", "ISO, MDY");
-	set("intervalstyle", "postgres");
-	set("row_security", "off");
-	if (time_zone != NULL)
-		set("timezone", time_zone);
+	set_all(time_zone);
+	set("DateStyle", "ISO, MDY");
+	set("IntervalStyle", "postgres");
 	return nest;
+}
+
+/*
+ * The same for the moment when somebody writes an expression: dates and
+ * intervals are read as the writer's session has it.
+ */
+int
+settings_begin_writing(void)
+{
+	int			nest = NewGUCNestLevel();
+
+	set_all(NULL);
+	return nest;
+}
+
+/*
+ * Fix, within settings_begin(), how look-ups by key are planned: by index, even
+ * while tables are tiny, since the plans are kept while the tables grow; without
+ * index-only scans, which do not work with every snapshot (see snapshot.c); and
+ * without JIT, which costs more than a look-up.
+ */
+void
+settings_look_up(void)
+{
+	set("enable_seqscan", "off");
+	set("enable_indexonlyscan", "off");
+	set("jit", "off");
+}
+
+/*
+ * Fix the time zone, too, within settings_begin() or owner_enter().
+ */
+void
+settings_time_zone(const char *time_zone)
+{
+	set("TimeZone", time_zone);
 }
 
 /*
@@ -49,7 +117,7 @@ settings_begin_time_zone(const char *time_zone)
 	int			nest = NewGUCNestLevel();
 
 	if (time_zone != NULL)
-		set("timezone", time_zone);
+		set("TimeZone", time_zone);
 	return nest;
 }
 
@@ -62,6 +130,14 @@ settings_end(int nest)
 	AtEOXact_GUC(false, nest);
 }
 
+/* Become the owner, in settings that are fixed by now, if they are. */
+static void
+become(OwnerScope *scope, Oid owner)
+{
+	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+}
+
 /*
  * Become the owner.  The settings need not be fixed if nothing that follows
  * depends on any.
@@ -71,8 +147,18 @@ owner_enter(OwnerScope *scope, Oid owner, bool fix_settings, const char *time_zo
 {
 	GetUserIdAndSecContext(&scope->user, &scope->sec_context);
 	scope->guc_nest = fix_settings ? settings_begin(time_zone) : 0;
-	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	become(scope, owner);
+}
+
+/*
+ * Become the owner for somebody who writes an expression.
+ */
+void
+owner_enter_writing(OwnerScope *scope, Oid owner)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->sec_context);
+	scope->guc_nest = settings_begin_writing();
+	become(scope, owner);
 }
 
 /*
@@ -84,4 +170,31 @@ owner_leave(OwnerScope *scope)
 	SetUserIdAndSecContext(scope->user, scope->sec_context);
 	if (scope->guc_nest != 0)
 		settings_end(scope->guc_nest);
+}
+
+/*
+ * The schema and the owner of a program, or an error.
+ */
+Oid
+owner_of_program(const char *program, Oid *schema)
+{
+	*schema = get_namespace_oid(program, true);
+	if (!OidIsValid(*schema) ||
+		!OidIsValid(get_relname_relid("program", *schema)) ||
+		!OidIsValid(get_relname_relid("ledger", *schema)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("loyalty program \"%s\" does not exist", program),
+				 errhint("The view loyalty.programs lists the programs of this database.")));
+	return layout_check_owner(*schema);
+}
+
+/*
+ * May code of a role run with the rights of another?  If the role has these
+ * rights anyway, or is a superuser.
+ */
+bool
+owner_trusts(Oid owner, Oid role)
+{
+	return role == owner || superuser_arg(role) || has_privs_of_role(role, owner);
 }

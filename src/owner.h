@@ -13,10 +13,16 @@ typedef struct OwnerScope
 } OwnerScope;
 
 extern int	settings_begin(const char *time_zone);
+extern int	settings_begin_writing(void);
+extern void settings_look_up(void);
+extern void settings_time_zone(const char *time_zone);
 extern int	settings_begin_time_zone(const char *time_zone);
 extern void settings_end(int nest);
 extern void owner_enter(OwnerScope *scope, Oid owner, bool fix_settings,
 						const char *time_zone);
+extern void owner_enter_writing(OwnerScope *scope, Oid owner);
 extern void owner_leave(OwnerScope *scope);
+extern Oid	owner_of_program(const char *program, Oid *schema);
+extern bool owner_trusts(Oid owner, Oid role);
 
 #endif							/* LOYALTY_OWNER_H */

@@ -2,24 +2,30 @@
  * post.c: moving entries from the journal to the ledger.
  *
  * A batch takes whole customers, in key order.  It locks their accounts, in key
- * order, and only then reads their journal entries, so that two sessions that
- * post never take the same entry, and a session that posts never waits for one
- * that records, nor the other way round: recording locks no row.
+ * order, and then reads their journal and ledger entries with one snapshot that
+ * is taken after the locks: so two sessions that post never take the same entry,
+ * the entries of an order are seen as they were at one moment, and a session
+ * that posts never waits for one that records, nor the other way round, because
+ * recording locks no row.
  *
  * The entries of a customer are folded in the order they were recorded (see
  * accrual.c), written to the ledger, deleted from the journal, and added to the
  * account, all in one transaction, as the program's owner.  Journal and ledger
- * are accessed directly, as in journal.c, since they refuse every change by SQL.
+ * are accessed directly (see store/), since they refuse every change by SQL.
  * Who has been granted DELETE on the journal may post, and nothing else by it.
+ *
+ * Posting is never stuck.  Entries that the fold leaves out stay in the journal.
+ * A batch that fails is rolled back and done again with a closer look at what is
+ * posted already, and if it still fails in halves, until the customer is found
+ * whose entries fail.  The table "set_aside" of the program tells which customers
+ * have entries that could not be posted, and why.
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
+#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/nbtree.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -46,6 +52,7 @@
 #include "order.h"
 #include "owner.h"
 #include "program.h"
+#include "protect.h"
 
 #define LEDGER_BATCH 500
 
@@ -60,6 +67,16 @@ typedef struct JournalEntry
 	TimestampTz at;
 	TimestampTz recorded_at;
 } JournalEntry;
+
+/* The first entry of a customer that could not be posted, and why. */
+typedef struct SetAside
+{
+	int32		source;
+	text	   *order_key;		/* NULL: it is none in particular */
+	int32		revision;
+	int			sqlstate;
+	const char *message;		/* NULL: there is nothing to tell */
+} SetAside;
 
 /* A locked account. */
 typedef struct Account
@@ -78,16 +95,17 @@ typedef struct Account
 	/* to be added */
 	int64		posted;
 	Datum		points;
+	TimestampTz last_recorded_at;
+	SetAside	set_aside;
 } Account;
 
-typedef struct Poster
+/* What a batch of posting is about: a program, and customers of it. */
+typedef struct Batch
 {
 	const char *program;		/* quoted */
 	Oid			program_relid;
-	Oid			owner;
-	EntryTable	journal;
-	EntryTable	ledger;
-	IndexInfo  *ledger_index_info;
+	Oid			journal;
+	Oid			ledger;
 	Oid			key_type;
 	int16		key_length;
 	bool		key_by_value;
@@ -95,18 +113,32 @@ typedef struct Poster
 	FmgrInfo	compare;
 	Oid			collation;
 	char	   *operators[3];	/* =, >= and <= of customers as SQL */
+	Datum	   *customers;		/* in key order */
+	int			count;
+} Batch;
 
-	MemoryContext batch;		/* lives as long as the batch */
+/* One attempt to post some customers of a batch. */
+typedef struct Poster
+{
+	Batch	   *batch;
+	Datum	   *customers;
+	int			count;
+	bool		closely;		/* look up what is posted of each order */
+	int64		posted;			/* the result */
+
+	EntryTable	journal;
+	EntryTable	ledger;
+	Snapshot	snapshot;		/* taken after the locks */
+	MemoryContext context;		/* of the attempt */
 	MemoryContext customer;		/* reset with each customer */
 
 	Account    *accounts;
-	int			account_count;
-	Datum	   *customers;
-
 	JournalEntry *entries;		/* of one customer */
 	int			entry_count;
 	int			entry_size;
 	TupleTableSlot *entry_slot;
+	ItemPointerData *removed;	/* places of entries to delete from the journal */
+	int			removed_count;
 
 	TupleTableSlot *out[LEDGER_BATCH];
 	MemoryContext out_context;	/* reset when they are written */
@@ -114,9 +146,9 @@ typedef struct Poster
 } Poster;
 
 static int
-compare_customers(Poster *poster, Datum a, Datum b)
+compare_customers(Batch *batch, Datum a, Datum b)
 {
-	return DatumGetInt32(FunctionCall2Coll(&poster->compare, poster->collation, a, b));
+	return DatumGetInt32(FunctionCall2Coll(&batch->compare, batch->collation, a, b));
 }
 
 static void
@@ -131,60 +163,96 @@ execute(const char *query, int count, Oid *types, Datum *values, const char *nul
 			 SPI_result_code_string(result));
 }
 
+/* A copy of a customer key in the current memory context. */
+static Datum
+copy_customer(Batch *batch, Datum customer)
+{
+	return batch->key_length == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(customer)) :
+		datumCopy(customer, batch->key_by_value, batch->key_length);
+}
+
 /*
  * The next customers that have entries, about as many as have "limit" entries.
- * Read from the index in its order, whatever the planner would think.
+ * Read from the index in its order, whatever the planner would think.  Nothing is
+ * decided by these rows but whose accounts to lock.
  */
 static void
-find_customers(Poster *poster, Datum after, bool from_start, int limit)
+find_customers(Batch *batch, Datum after, bool from_start, int limit)
 {
-	EntryTable *journal = &poster->journal;
+	EntryTable	journal;
+	TupleTableSlot *slot;
 	IndexScanDesc scan;
 	ScanKeyData key;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int			size = 64;
 	int			seen = 0;
-	int			count = 0;
-	Datum	   *customers = MemoryContextAlloc(poster->batch, size * sizeof(Datum));
 
+	batch->customers = palloc(size * sizeof(Datum));
+	entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
+	slot = table_slot_create(journal.heap, NULL);
 	if (!from_start)
 	{
-		Oid			type = journal->index->rd_opcintype[0];
-		Oid			greater = get_opfamily_member(journal->index->rd_opfamily[0],
+		Oid			type = journal.index->rd_opcintype[0];
+		Oid			greater = get_opfamily_member(journal.index->rd_opfamily[0],
 												  type, type, BTGreaterStrategyNumber);
 
 		ScanKeyEntryInitialize(&key, 0, 1, BTGreaterStrategyNumber, InvalidOid,
-							   journal->index->rd_indcollation[0],
+							   journal.index->rd_indcollation[0],
 							   get_opcode(greater), after);
 	}
-	scan = loyalty_index_beginscan(journal->heap, journal->index, SnapshotSelf,
+	scan = loyalty_index_beginscan(journal.heap, journal.index, snapshot,
 								   from_start ? 0 : 1);
 	index_rescan(scan, &key, from_start ? 0 : 1, NULL, 0);
-	while (seen < limit &&
-		   index_getnext_slot(scan, ForwardScanDirection, poster->entry_slot))
+	while (seen < limit && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
-		Datum		customer = slot_getattr(poster->entry_slot, ENTRY_CUSTOMER + 1, &isnull);
-		MemoryContext old;
+		Datum		customer = slot_getattr(slot, ENTRY_CUSTOMER + 1, &isnull);
 
 		CHECK_FOR_INTERRUPTS();
 		seen++;
-		if (count > 0 && compare_customers(poster, customers[count - 1], customer) == 0)
+		if (batch->count > 0 &&
+			compare_customers(batch, batch->customers[batch->count - 1], customer) == 0)
 			continue;
-		if (count == size)
+		if (batch->count == size)
 		{
 			size *= 2;
-			customers = repalloc(customers, size * sizeof(Datum));
+			batch->customers = repalloc_huge(batch->customers, size * sizeof(Datum));
 		}
-		old = MemoryContextSwitchTo(poster->batch);
-		customers[count++] = poster->key_length == -1 ?
-			PointerGetDatum(PG_DETOAST_DATUM_COPY(customer)) :
-			datumCopy(customer, poster->key_by_value, poster->key_length);
-		MemoryContextSwitchTo(old);
+		batch->customers[batch->count++] = copy_customer(batch, customer);
 	}
-	ExecClearTuple(poster->entry_slot);
 	index_endscan(scan);
-	poster->customers = customers;
-	poster->account_count = count;
+	ExecDropSingleTupleTableSlot(slot);
+	entry_table_close(&journal);
+	UnregisterSnapshot(snapshot);
+}
+
+/* An SQL array of customers. */
+static Datum
+customer_array(Batch *batch, Datum *customers, int count)
+{
+	return PointerGetDatum(construct_array(customers, count, batch->key_type,
+										   batch->key_length, batch->key_by_value,
+										   batch->key_align));
+}
+
+/* Fill an account from a row of the query of lock_accounts(). */
+static void
+read_account(Account *account, HeapTuple row, TupleDesc desc)
+{
+	Datum		column[8];
+	bool		isnull[8];
+
+	for (int c = 0; c < lengthof(column); c++)
+		column[c] = SPI_getbinval(row, desc, c + 1, &isnull[c]);
+	account->entries = DatumGetInt64(column[1]);
+	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[2]));
+	account->orders = DatumGetInt64(column[3]);
+	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[4]));
+	account->has_orders = !isnull[5] && !isnull[6];
+	account->first_order_at = isnull[5] ? 0 : DatumGetTimestampTz(column[5]);
+	account->last_order_at = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
+	account->has_joined = !isnull[7];
+	account->joined_at = isnull[7] ? 0 : DatumGetTimestampTz(column[7]);
 }
 
 /*
@@ -193,20 +261,19 @@ find_customers(Poster *poster, Datum after, bool from_start, int limit)
 static void
 lock_accounts(Poster *poster)
 {
-	Oid			array_type = get_array_type(poster->key_type);
-	Oid			types[3] = {array_type, poster->key_type, poster->key_type};
+	Batch	   *batch = poster->batch;
+	Oid			array_type = get_array_type(batch->key_type);
+	Oid			types[3] = {array_type, batch->key_type, batch->key_type};
 	Datum		values[3];
 	StringInfoData query;
 
-	values[0] = PointerGetDatum(construct_array(poster->customers, poster->account_count,
-												poster->key_type, poster->key_length,
-												poster->key_by_value, poster->key_align));
+	values[0] = customer_array(batch, poster->customers, poster->count);
 	values[1] = poster->customers[0];
-	values[2] = poster->customers[poster->account_count - 1];
+	values[2] = poster->customers[poster->count - 1];
 	initStringInfo(&query);
 	appendStringInfo(&query,
 					 "INSERT INTO %s.account (customer) SELECT c FROM pg_catalog.unnest($1) c"
-					 " ORDER BY c ON CONFLICT DO NOTHING", poster->program);
+					 " ORDER BY c ON CONFLICT DO NOTHING", batch->program);
 	execute(query.data, 1, types, values, NULL, SPI_OK_INSERT);
 
 	/* The range lets the planner see that a small part of the tables is needed. */
@@ -218,40 +285,26 @@ lock_accounts(Poster *poster)
 					 " AND c.customer %3$s $2 AND c.customer %4$s $3"
 					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
-					 poster->program, poster->operators[0], poster->operators[1],
-					 poster->operators[2]);
+					 batch->program, batch->operators[0], batch->operators[1],
+					 batch->operators[2]);
 	execute(query.data, 3, types, values, NULL, SPI_OK_SELECT);
-	if (SPI_processed != poster->account_count)
+	if (SPI_processed != poster->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the accounts of the loyalty program %s are not one per customer",
-						poster->program),
+						batch->program),
 				 errdetail("There are %lu for %d customers.", (unsigned long) SPI_processed,
-						   poster->account_count),
+						   poster->count),
 				 errhint("The key of the customer table must be unique.")));
 
-	poster->accounts = MemoryContextAllocZero(poster->batch,
-											  poster->account_count * sizeof(Account));
-	for (int i = 0; i < poster->account_count; i++)
+	poster->accounts = MemoryContextAllocZero(poster->context,
+											  poster->count * sizeof(Account));
+	for (int i = 0; i < poster->count; i++)
 	{
-		Account    *account = &poster->accounts[i];
-		Datum		column[8];
-		bool		isnull[8];
-		MemoryContext old = MemoryContextSwitchTo(poster->batch);
+		MemoryContext old = MemoryContextSwitchTo(poster->context);
 
-		for (int c = 0; c < 8; c++)
-			column[c] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-									  c + 1, &isnull[c]);
-		account->customer = poster->customers[i];
-		account->entries = DatumGetInt64(column[1]);
-		account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[2]));
-		account->orders = DatumGetInt64(column[3]);
-		account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[4]));
-		account->has_orders = !isnull[5] && !isnull[6];
-		account->first_order_at = isnull[5] ? 0 : DatumGetTimestampTz(column[5]);
-		account->last_order_at = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
-		account->has_joined = !isnull[7];
-		account->joined_at = isnull[7] ? 0 : DatumGetTimestampTz(column[7]);
+		poster->accounts[i].customer = poster->customers[i];
+		read_account(&poster->accounts[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -293,7 +346,7 @@ keep_entry(Poster *poster)
 	{
 		poster->entry_size = Max(64, poster->entry_size * 2);
 		poster->entries = poster->entries == NULL ?
-			MemoryContextAlloc(poster->batch, poster->entry_size * sizeof(JournalEntry)) :
+			MemoryContextAlloc(poster->context, poster->entry_size * sizeof(JournalEntry)) :
 			repalloc_huge(poster->entries, poster->entry_size * sizeof(JournalEntry));
 	}
 	entry = &poster->entries[poster->entry_count++];
@@ -313,30 +366,14 @@ keep_entry(Poster *poster)
 static void
 flush_ledger(Poster *poster)
 {
-	CommandId	cid = GetCurrentCommandId(true);
 	MemoryContext old;
 
 	if (poster->out_count == 0)
 		return;
-	if (poster->ledger_index_info == NULL)
-	{
-		old = MemoryContextSwitchTo(poster->batch);
-		poster->ledger_index_info = BuildIndexInfo(poster->ledger.index);
-		MemoryContextSwitchTo(old);
-	}
 	old = MemoryContextSwitchTo(poster->out_context);
-	table_multi_insert(poster->ledger.heap, poster->out, poster->out_count, cid, 0, NULL);
+	entry_table_insert(&poster->ledger, poster->out, poster->out_count, NULL);
 	for (int i = 0; i < poster->out_count; i++)
-	{
-		TupleTableSlot *slot = poster->out[i];
-
-		slot_getsomeattrs(slot, ENTRY_KEYS);
-		(void) loyalty_index_insert(poster->ledger.index, slot->tts_values,
-									slot->tts_isnull, &slot->tts_tid,
-									poster->ledger.heap, UNIQUE_CHECK_YES,
-									poster->ledger_index_info);
-		ExecClearTuple(slot);
-	}
+		ExecClearTuple(poster->out[i]);
 	poster->out_count = 0;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(poster->out_context);
@@ -352,7 +389,7 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 
 	if (slot == NULL)
 	{
-		old = MemoryContextSwitchTo(poster->batch);
+		old = MemoryContextSwitchTo(poster->context);
 		slot = poster->out[poster->out_count] =
 			MakeSingleTupleTableSlot(RelationGetDescr(poster->ledger.heap), &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(old);
@@ -393,7 +430,7 @@ read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 
 	accrual_remember_orders(accrual);
 	slot = table_slot_create(ledger->heap, NULL);
-	scan = loyalty_index_beginscan(ledger->heap, ledger->index, SnapshotSelf, 1);
+	scan = loyalty_index_beginscan(ledger->heap, ledger->index, poster->snapshot, 1);
 	ledger->keys[0].sk_argument = customer;
 	index_rescan(scan, ledger->keys, 1, NULL, 0);
 
@@ -405,6 +442,7 @@ read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 		accrual_known_order(accrual,
 							DatumGetInt32(slot->tts_values[ENTRY_SOURCE]),
 							slot->tts_values[ENTRY_ORDER_KEY],
+							DatumGetInt32(slot->tts_values[ENTRY_REVISION]),
 							DatumGetBool(slot->tts_values[ENTRY_COUNTED]),
 							DatumGetTimestampTz(slot->tts_values[ENTRY_AT]),
 							slot->tts_values[ENTRY_AMOUNT],
@@ -417,20 +455,59 @@ read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* Take an entry out of the journal. */
+/* Note the first entry of a customer that cannot be posted. */
 static void
-remove_entry(Poster *poster, ItemPointer tid)
+set_aside(Poster *poster, Account *account, JournalEntry *entry, Verdict verdict)
 {
-	TM_FailureData failure;
-	TM_Result	result;
+	SetAside   *note = &account->set_aside;
+	MemoryContext old;
 
-	result = table_tuple_delete(poster->journal.heap, tid, GetCurrentCommandId(true),
-								SnapshotSelf, InvalidSnapshot, true, &failure, false);
-	if (result != TM_Ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not post an entry that another session has taken from the journal"),
-				 errhint("Call loyalty.post() again.")));
+	if (note->message != NULL)
+		return;
+	old = MemoryContextSwitchTo(poster->context);
+	note->source = entry->source;
+	note->order_key = DatumGetTextPCopy(PointerGetDatum(entry->order_key));
+	note->revision = entry->revision;
+	note->sqlstate = verdict == ENTRY_FAILS ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE :
+		ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	note->message = verdict == ENTRY_FAILS ? "its amount or points, or their sum in the account, overflow" :
+		"an earlier entry of its order is not posted";
+	MemoryContextSwitchTo(old);
+}
+
+/* Fold one entry, and put it where it belongs. */
+static void
+post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *entry,
+		   TupleTableSlot *slot)
+{
+	RecordedEntry recorded;
+	Verdict		verdict;
+
+	CHECK_FOR_INTERRUPTS();
+	ExecStoreMinimalTuple(entry->tuple, slot, false);
+	slot_getallattrs(slot);
+	recorded.source = entry->source;
+	recorded.order_key = PointerGetDatum(entry->order_key);
+	recorded.revision = entry->revision;
+	recorded.at = entry->at;
+	recorded.counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	recorded.amount = slot->tts_values[ENTRY_AMOUNT];
+	recorded.base = slot->tts_values[ENTRY_BASE];
+	verdict = accrual_add(accrual, terms_find(poster->batch->program_relid,
+											  DatumGetInt32(slot->tts_values[ENTRY_TERMS])),
+						  &recorded);
+	if (verdict == ENTRY_WAITS || verdict == ENTRY_FAILS)
+	{
+		set_aside(poster, account, entry, verdict);
+		return;
+	}
+	if (verdict == ENTRY_COUNTS)
+	{
+		account->points = DirectFunctionCall2(numeric_add, account->points, accrual->points_change);
+		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
+		put_ledger(poster, slot, account->entries + accrual->number, accrual);
+	}
+	poster->removed[poster->removed_count++] = entry->tid;
 }
 
 /* Fold the entries of a customer that were kept. */
@@ -441,8 +518,7 @@ post_customer(Poster *poster, Account *account)
 	Accrual    *accrual = accrual_begin(poster->customer);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(poster->journal.heap),
 													&TTSOpsMinimalTuple);
-	bool		repeated = false;
-	Datum		points = order_zero();
+	bool		repeated = poster->closely;
 
 	qsort(poster->entries, poster->entry_count, sizeof(JournalEntry), compare_entries);
 	for (int i = 0; i < poster->entry_count; i++)
@@ -457,36 +533,23 @@ post_customer(Poster *poster, Account *account)
 	accrual->metrics.last_order_at = account->last_order_at;
 	accrual->has_joined = account->has_joined;
 	accrual->joined_at = account->joined_at;
+	account->points = order_zero();
+	account->last_recorded_at = DT_NOBEGIN;
+	poster->removed = palloc(poster->entry_count * sizeof(ItemPointerData));
+	poster->removed_count = 0;
 
 	for (int i = 0; i < poster->entry_count; i++)
-	{
-		JournalEntry *entry = &poster->entries[i];
-		RecordedEntry recorded;
-		Terms	   *terms;
-
-		CHECK_FOR_INTERRUPTS();
-		ExecStoreMinimalTuple(entry->tuple, slot, false);
-		slot_getallattrs(slot);
-		recorded.source = entry->source;
-		recorded.order_key = PointerGetDatum(entry->order_key);
-		recorded.at = entry->at;
-		recorded.counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
-		recorded.amount = slot->tts_values[ENTRY_AMOUNT];
-		recorded.base = slot->tts_values[ENTRY_BASE];
-		terms = terms_find(poster->program_relid, DatumGetInt32(slot->tts_values[ENTRY_TERMS]));
-		accrual_add(accrual, terms, &recorded);
-		points = DirectFunctionCall2(numeric_add, points, accrual->points_change);
-		put_ledger(poster, slot, account->entries + i + 1, accrual);
-		remove_entry(poster, &entry->tid);
-	}
+		post_entry(poster, account, accrual, &poster->entries[i], slot);
 	ExecDropSingleTupleTableSlot(slot);
+	if (poster->removed_count > 0)
+		entry_table_delete(&poster->journal, poster->removed, poster->removed_count);
 
-	MemoryContextSwitchTo(poster->batch);
-	account->posted = poster->entry_count;
+	MemoryContextSwitchTo(poster->context);
+	account->posted = accrual->number;
 	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.spend));
 	account->orders = accrual->metrics.orders;
 	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.points_earned));
-	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(points));
+	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(account->points));
 	account->has_orders = accrual->metrics.has_orders;
 	account->first_order_at = accrual->metrics.first_order_at;
 	account->last_order_at = accrual->metrics.last_order_at;
@@ -514,9 +577,9 @@ post_entries(Poster *poster)
 
 		ScanKeyEntryInitialize(&keys[i], 0, 1, strategies[i], InvalidOid,
 							   journal->index->rd_indcollation[0], get_opcode(op),
-							   poster->customers[i == 0 ? 0 : poster->account_count - 1]);
+							   poster->customers[i == 0 ? 0 : poster->count - 1]);
 	}
-	scan = loyalty_index_beginscan(journal->heap, journal->index, SnapshotSelf, 2);
+	scan = loyalty_index_beginscan(journal->heap, journal->index, poster->snapshot, 2);
 	index_rescan(scan, keys, 2, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, poster->entry_slot))
 	{
@@ -524,7 +587,8 @@ post_entries(Poster *poster)
 		Datum		customer = slot_getattr(poster->entry_slot, ENTRY_CUSTOMER + 1, &isnull);
 		int			cmp;
 
-		while ((cmp = compare_customers(poster, poster->customers[current], customer)) < 0)
+		CHECK_FOR_INTERRUPTS();
+		while ((cmp = compare_customers(poster->batch, poster->customers[current], customer)) < 0)
 		{
 			if (poster->entry_count > 0)
 				post_customer(poster, &poster->accounts[current]);
@@ -541,30 +605,44 @@ post_entries(Poster *poster)
 	flush_ledger(poster);
 }
 
-/* Add what was posted to the accounts. */
+/* A column of values as an SQL array of n. */
+static Datum
+column_array(Oid element, Datum *values, bool *nulls, int n)
+{
+	int			dims[1] = {n};
+	int			lower[1] = {1};
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(element, &length, &by_value, &align);
+	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lower, element, length,
+											  by_value, align));
+}
+
+/* Add what was posted to the accounts; returns the number of entries. */
 static int64
 update_accounts(Poster *poster)
 {
 	enum
 	{
-		CUSTOMERS, POSTED, SPEND, ORDERS, EARNED, POINTS, FIRST, LAST, ARRAYS,
+		CUSTOMERS, POSTED, SPEND, ORDERS, EARNED, POINTS, RECORDED, FIRST, LAST, ARRAYS,
 		FROM_CUSTOMER = ARRAYS, TO_CUSTOMER, ARGUMENTS
 	};
-	Oid			elements[ARRAYS] = {poster->key_type, INT8OID, NUMERICOID, INT8OID,
-	NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Batch	   *batch = poster->batch;
+	Oid			elements[ARRAYS] = {batch->key_type, INT8OID, NUMERICOID, INT8OID,
+	NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Oid			types[ARGUMENTS];
 	Datum	   *columns[ARRAYS];
-	bool	   *nulls = palloc0(poster->account_count * sizeof(bool));
+	bool	   *nulls = palloc0(poster->count * sizeof(bool));
 	Datum		values[ARGUMENTS];
 	int			count = 0;
-	int			dims[1];
-	int			lbs[1] = {1};
 	int64		posted = 0;
 	StringInfoData query;
 
 	for (int c = 0; c < ARRAYS; c++)
-		columns[c] = palloc(poster->account_count * sizeof(Datum));
-	for (int i = 0; i < poster->account_count; i++)
+		columns[c] = palloc(poster->count * sizeof(Datum));
+	for (int i = 0; i < poster->count; i++)
 	{
 		Account    *account = &poster->accounts[i];
 
@@ -578,85 +656,256 @@ update_accounts(Poster *poster)
 		columns[ORDERS][count] = Int64GetDatum(account->orders);
 		columns[EARNED][count] = account->points_earned;
 		columns[POINTS][count] = account->points;
+		columns[RECORDED][count] = TimestampTzGetDatum(account->last_recorded_at);
 		columns[FIRST][count] = TimestampTzGetDatum(account->first_order_at);
 		columns[LAST][count] = TimestampTzGetDatum(account->last_order_at);
 		count++;
 	}
 	if (count == 0)
 		return 0;
-	dims[0] = count;
 	for (int c = 0; c < ARRAYS; c++)
 	{
-		int16		length;
-		bool		by_value;
-		char		align;
-
 		types[c] = get_array_type(elements[c]);
-		get_typlenbyvalalign(elements[c], &length, &by_value, &align);
-		values[c] = PointerGetDatum(construct_md_array(columns[c], c >= FIRST ? nulls : NULL, 1,
-													   dims, lbs, elements[c], length, by_value, align));
+		values[c] = column_array(elements[c], columns[c], c >= FIRST ? nulls : NULL, count);
 	}
-	types[FROM_CUSTOMER] = types[TO_CUSTOMER] = poster->key_type;
+	types[FROM_CUSTOMER] = types[TO_CUSTOMER] = batch->key_type;
 	values[FROM_CUSTOMER] = poster->customers[0];
-	values[TO_CUSTOMER] = poster->customers[poster->account_count - 1];
+	values[TO_CUSTOMER] = poster->customers[poster->count - 1];
 	initStringInfo(&query);
 	appendStringInfo(&query,
 					 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + t.posted,"
 					 " spend = t.spend, orders = t.orders, points_earned = t.earned,"
-					 " points = a.points + t.points, first_order_at = t.first, last_order_at = t.last"
+					 " points = a.points + t.points, first_order_at = t.first, last_order_at = t.last,"
+					 " last_recorded_at = greatest(a.last_recorded_at, t.recorded)"
 					 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 					 " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
-					 " pg_catalog.unnest($7), pg_catalog.unnest($8))"
-					 " AS t (customer, posted, spend, orders, earned, points, first, last)"
-					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $9 AND a.customer %4$s $10",
-					 poster->program, poster->operators[0], poster->operators[1],
-					 poster->operators[2]);
+					 " pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9))"
+					 " AS t (customer, posted, spend, orders, earned, points, recorded, first, last)"
+					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $10 AND a.customer %4$s $11",
+					 batch->program, batch->operators[0], batch->operators[1],
+					 batch->operators[2]);
 	execute(query.data, ARGUMENTS, types, values, NULL, SPI_OK_UPDATE);
 	return posted;
 }
 
+/* Tell in the table "set_aside" that entries of a customer could not be posted. */
 static void
-poster_begin(Poster *poster, const char *program)
+tell_set_aside(Batch *batch, Datum customer, const SetAside *note)
 {
-	Oid			schema = get_namespace_oid(program, false);
-	Oid			journal = program_relation(schema, "journal");
-	AclResult	acl = pg_class_aclcheck(journal, GetUserId(), ACL_DELETE);
+	Oid			types[6] = {batch->key_type, INT4OID, TEXTOID, INT4OID, TEXTOID, TEXTOID};
+	Datum		values[6];
+	char		nulls[7] = "      ";
+	StringInfoData query;
+
+	values[0] = customer;
+	values[1] = Int32GetDatum(note->source);
+	values[2] = PointerGetDatum(note->order_key);
+	values[3] = Int32GetDatum(note->revision);
+	values[4] = CStringGetTextDatum(unpack_sql_state(note->sqlstate));
+	values[5] = CStringGetTextDatum(note->message);
+	if (note->order_key == NULL)
+		nulls[1] = nulls[2] = nulls[3] = 'n';
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "INSERT INTO %s.set_aside AS s (customer, source, order_key, revision, sqlstate, error)"
+					 " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (customer) DO UPDATE"
+					 " SET source = excluded.source, order_key = excluded.order_key,"
+					 " revision = excluded.revision, sqlstate = excluded.sqlstate, error = excluded.error",
+					 batch->program);
+	execute(query.data, 6, types, values, nulls, SPI_OK_INSERT);
+}
+
+/* Bring the table "set_aside" up to what became of these customers. */
+static void
+update_set_aside(Poster *poster)
+{
+	Batch	   *batch = poster->batch;
+	Oid			types[1] = {get_array_type(batch->key_type)};
+	Datum		values[1];
+	Datum	   *good = palloc(poster->count * sizeof(Datum));
+	int			count = 0;
+	StringInfoData query;
+
+	for (int i = 0; i < poster->count; i++)
+	{
+		if (poster->accounts[i].set_aside.message == NULL)
+			good[count++] = poster->customers[i];
+		else
+			tell_set_aside(batch, poster->customers[i], &poster->accounts[i].set_aside);
+	}
+	initStringInfo(&query);
+	appendStringInfo(&query, "DELETE FROM %s.set_aside s WHERE s.customer %s ANY ($1)",
+					 batch->program, batch->operators[0]);
+	values[0] = customer_array(batch, good, count);
+	execute(query.data, 1, types, values, NULL, SPI_OK_DELETE);
+}
+
+/*
+ * One attempt, for protect(): lock the accounts, then read and post.
+ */
+static void
+post_customers(void *arg)
+{
+	Poster	   *poster = (Poster *) arg;
+	MemoryContext old = CurrentMemoryContext;
+
+	poster->context = AllocSetContextCreate(CurrentMemoryContext, "loyalty posting",
+											ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(poster->context);
+	poster->customer = AllocSetContextCreate(poster->context, "loyalty posted customer",
+											 ALLOCSET_DEFAULT_SIZES);
+	poster->out_context = AllocSetContextCreate(poster->context, "loyalty posted entries",
+												ALLOCSET_DEFAULT_SIZES);
+	entry_table_open(&poster->journal, poster->batch->journal, RowExclusiveLock, NULL);
+	entry_table_open(&poster->ledger, poster->batch->ledger, RowExclusiveLock, NULL);
+	poster->entry_slot = table_slot_create(poster->journal.heap, NULL);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	lock_accounts(poster);
+	MemoryContextSwitchTo(poster->context);
+	poster->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	post_entries(poster);
+	UnregisterSnapshot(poster->snapshot);
+	poster->posted = update_accounts(poster);
+	update_set_aside(poster);
+	SPI_finish();
+	ExecDropSingleTupleTableSlot(poster->entry_slot);
+	for (int i = 0; i < LEDGER_BATCH && poster->out[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(poster->out[i]);
+	entry_table_close(&poster->journal);
+	entry_table_close(&poster->ledger);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(poster->context);
+}
+
+/* Set all entries of one customer aside. */
+static void
+set_customer_aside(Batch *batch, Datum customer, ErrorData *error)
+{
+	SetAside	note = {.sqlstate = error->sqlerrcode,.message = error->message};
+
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("the entries of a customer of loyalty program %s cannot be posted: %s",
+					batch->program, error->message),
+			 errhint("The table \"set_aside\" of the program names the customer.  What can be read is right all the same.")));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	tell_set_aside(batch, customer, &note);
+	SPI_finish();
+}
+
+/*
+ * Post customers of a batch.  If that fails, post them again with a closer look,
+ * and if that fails, too, in halves.  Locks are taken in key order all the same:
+ * those of a part that failed are released, and the next part has greater keys.
+ */
+static int64
+post_part(Batch *batch, Datum *customers, int count, bool closely)
+{
+	Poster		poster = {.batch = batch,.customers = customers,.count = count,.closely = closely};
+	ErrorData  *error = protect(post_customers, &poster);
+	int64		posted;
+
+	if (error == NULL)
+		return poster.posted;
+	if (poster.context != NULL)
+		MemoryContextDelete(poster.context);
+	if (!closely)
+		posted = post_part(batch, customers, count, true);
+	else if (count > 1)
+		posted = post_part(batch, customers, count / 2, true) +
+			post_part(batch, customers + count / 2, count - count / 2, true);
+	else
+	{
+		set_customer_aside(batch, customers[0], error);
+		posted = 0;
+	}
+	FreeErrorData(error);
+	return posted;
+}
+
+/* Check the journal and the ledger, and read what is needed of their layout. */
+static void
+batch_begin(Batch *batch, const char *program, Oid schema)
+{
+	static const StrategyNumber strategies[] = {BTEqualStrategyNumber,
+	BTGreaterEqualStrategyNumber, BTLessEqualStrategyNumber};
+	EntryTable	journal;
+	EntryTable	ledger;
 	TypeCacheEntry *type;
 
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_TABLE, "journal");
-	poster->owner = layout_check_owner(schema);
-	poster->program = quote_identifier(program);
-	poster->program_relid = program_relation(schema, "program");
-	entry_table_open(&poster->journal, journal, RowExclusiveLock, NULL);
-	layout_check_entries(poster->journal.heap, false);
-	entry_table_open(&poster->ledger, program_relation(schema, "ledger"), RowExclusiveLock, NULL);
-	layout_check_entries(poster->ledger.heap, true);
-	poster->entry_slot = table_slot_create(poster->journal.heap, NULL);
+	batch->program = quote_identifier(program);
+	batch->program_relid = program_relation(schema, "program");
+	batch->journal = program_relation(schema, "journal");
+	batch->ledger = program_relation(schema, "ledger");
+	entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
+	layout_check_entries(journal.heap, false, RowExclusiveLock);
+	entry_table_open(&ledger, batch->ledger, RowExclusiveLock, NULL);
+	layout_check_entries(ledger.heap, true, RowExclusiveLock);
 
-	poster->key_type = TupleDescAttr(RelationGetDescr(poster->journal.heap), 0)->atttypid;
-	if (TupleDescAttr(RelationGetDescr(poster->ledger.heap), 0)->atttypid != poster->key_type)
+	batch->key_type = TupleDescAttr(RelationGetDescr(journal.heap), 0)->atttypid;
+	if (TupleDescAttr(RelationGetDescr(ledger.heap), 0)->atttypid != batch->key_type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("journal and ledger of loyalty program %s have customers of different types",
-						poster->program)));
-	get_typlenbyvalalign(poster->key_type, &poster->key_length, &poster->key_by_value,
-						 &poster->key_align);
-	type = lookup_type_cache(poster->journal.index->rd_opcintype[0], TYPECACHE_CMP_PROC);
-	fmgr_info(type->cmp_proc, &poster->compare);
-	poster->collation = poster->journal.index->rd_indcollation[0];
-	for (int i = 0; i < lengthof(poster->operators); i++)
-	{
-		static const StrategyNumber strategies[] = {BTEqualStrategyNumber,
-		BTGreaterEqualStrategyNumber, BTLessEqualStrategyNumber};
-		poster->operators[i] = program_key_operator(poster->journal.index, strategies[i]);
-	}
+						batch->program)));
+	get_typlenbyvalalign(batch->key_type, &batch->key_length, &batch->key_by_value,
+						 &batch->key_align);
+	type = lookup_type_cache(journal.index->rd_opcintype[0], TYPECACHE_CMP_PROC);
+	fmgr_info(type->cmp_proc, &batch->compare);
+	batch->collation = journal.index->rd_indcollation[0];
+	for (int i = 0; i < lengthof(batch->operators); i++)
+		batch->operators[i] = program_key_operator(journal.index, strategies[i]);
+	entry_table_close(&ledger);
+	entry_table_close(&journal);
+}
 
-	poster->batch = CurrentMemoryContext;
-	poster->customer = AllocSetContextCreate(poster->batch, "loyalty posted customer",
-											 ALLOCSET_DEFAULT_SIZES);
-	poster->out_context = AllocSetContextCreate(poster->batch, "loyalty posted entries",
-												ALLOCSET_DEFAULT_SIZES);
+/*
+ * The schema of a program that the current user may post, or an error.
+ */
+static Oid
+require_poster(const char *program)
+{
+	Oid			schema = get_namespace_oid(program, true);
+	Oid			journal = OidIsValid(schema) ? get_relname_relid("journal", schema) : InvalidOid;
+	AclResult	acl;
+
+	if (!OidIsValid(journal))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("loyalty program \"%s\" does not exist", program),
+				 errhint("The view loyalty.programs lists the programs of this database.")));
+	acl = pg_class_aclcheck(journal, GetUserId(), ACL_DELETE);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_TABLE, "journal");
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("posting runs under READ COMMITTED only"),
+				 errhint("Call it in a transaction of its own, after SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+	return schema;
+}
+
+/* A customer key from text, or its text. */
+static Datum
+key_from_text(Batch *batch, text *key)
+{
+	Oid			input;
+	Oid			io_param;
+
+	getTypeInputInfo(batch->key_type, &input, &io_param);
+	return OidInputFunctionCall(input, text_to_cstring(key), io_param, -1);
+}
+
+static text *
+key_to_text(Batch *batch, Datum key)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(batch->key_type, &output, &is_varlena);
+	return cstring_to_text(OidOutputFunctionCall(output, key));
 }
 
 PG_FUNCTION_INFO_V1(loyalty_post_batch);
@@ -670,65 +919,114 @@ PG_FUNCTION_INFO_V1(loyalty_post_batch);
 Datum
 loyalty_post_batch(PG_FUNCTION_ARGS)
 {
-	Poster		poster = {0};
-	MemoryContext context;
-	MemoryContext old;
+	Batch		batch = {0};
+	OwnerScope	scope;
 	TupleDesc	desc;
 	Datum		values[2];
 	bool		nulls[2] = {true, false};
-	Oid			output;
-	Oid			input;
-	Oid			io_param;
-	bool		is_varlena;
-	Datum		after = (Datum) 0;
+	const char *program;
+	Oid			schema;
 	int64		posted = 0;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("program must be given, and batch must be at least 1")));
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("posting runs under READ COMMITTED only")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "post_batch must return a composite type");
+	program = NameStr(*PG_GETARG_NAME(0));
+	schema = require_poster(program);
+	writer_require_writable();
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "loyalty posting",
-									ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	poster_begin(&poster, NameStr(*PG_GETARG_NAME(0)));
-	getTypeInputInfo(poster.key_type, &input, &io_param);
-	getTypeOutputInfo(poster.key_type, &output, &is_varlena);
-	if (!PG_ARGISNULL(1))
-		after = OidInputFunctionCall(input, text_to_cstring(PG_GETARG_TEXT_PP(1)), io_param, -1);
-
-	find_customers(&poster, after, PG_ARGISNULL(1), PG_GETARG_INT32(2));
-	if (poster.account_count > 0)
+	/* Keys are read, compared and written by code of the owner's choice. */
+	owner_enter(&scope, layout_check_owner(schema), true, NULL);
+	batch_begin(&batch, program, schema);
+	find_customers(&batch,
+				   PG_ARGISNULL(1) ? (Datum) 0 : key_from_text(&batch, PG_GETARG_TEXT_PP(1)),
+				   PG_ARGISNULL(1), PG_GETARG_INT32(2));
+	if (batch.count > 0)
 	{
-		OwnerScope	scope;
-
-		owner_enter(&scope, poster.owner, true, NULL);
-		if (SPI_connect() != SPI_OK_CONNECT)
-			elog(ERROR, "SPI_connect failed");
-		lock_accounts(&poster);
-		MemoryContextSwitchTo(context);
-		post_entries(&poster);
-		posted = update_accounts(&poster);
-		SPI_finish();
-		owner_leave(&scope);
-		MemoryContextSwitchTo(old);
+		posted = post_part(&batch, batch.customers, batch.count, false);
 		nulls[0] = false;
-		values[0] = CStringGetTextDatum(OidOutputFunctionCall(output,
-															  poster.customers[poster.account_count - 1]));
+		values[0] = PointerGetDatum(key_to_text(&batch, batch.customers[batch.count - 1]));
 	}
-	MemoryContextSwitchTo(old);
+	owner_leave(&scope);
 	values[1] = Int64GetDatum(posted);
-	ExecDropSingleTupleTableSlot(poster.entry_slot);
-	for (int i = 0; i < LEDGER_BATCH && poster.out[i] != NULL; i++)
-		ExecDropSingleTupleTableSlot(poster.out[i]);
-	entry_table_close(&poster.journal);
-	entry_table_close(&poster.ledger);
-	MemoryContextDelete(context);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* Post the next batch by SQL; returns false at the end. */
+static bool
+post_next(Datum *arguments, char *nulls, MemoryContext context, int64 *posted)
+{
+	Oid			types[3] = {NAMEOID, TEXTOID, INT4OID};
+	bool		at_end;
+	bool		isnull;
+	Datum		last;
+
+	if (SPI_execute_with_args("SELECT p.last, p.posted FROM loyalty.post_batch($1, $2, $3) p",
+							  3, types, arguments, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not post a batch");
+	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &at_end);
+	*posted += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (!at_end)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		arguments[1] = PointerGetDatum(PG_DETOAST_DATUM_COPY(last));
+		nulls[1] = ' ';
+		MemoryContextSwitchTo(old);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return !at_end;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_post);
+
+/*
+ * post(program name, batch int): procedure.
+ *
+ * Posts all entries, about "batch" of them at once, and commits after each batch
+ * if it is called outside of a transaction block.  Inside of one, which most
+ * drivers and frameworks begin by themselves, all is posted in that transaction.
+ */
+Datum
+loyalty_post(PG_FUNCTION_ARGS)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	bool		atomic = call == NULL || !IsA(call, CallContext) || call->atomic;
+	MemoryContext context;
+	Datum		arguments[3];
+	char		nulls[4] = " n ";
+	int64		posted = 0;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("program must not be null"),
+				 errhint("The view loyalty.programs lists the programs of this database.")));
+	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("batch must be at least 1"),
+				 PG_ARGISNULL(1) ? errdetail("It is null.") :
+				 errdetail("It is %d.", PG_GETARG_INT32(1))));
+	(void) require_poster(NameStr(*PG_GETARG_NAME(0)));
+	if (SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	/* the memory of the procedure lives on when a transaction ends */
+	context = CurrentMemoryContext;
+	arguments[0] = datumCopy(PG_GETARG_DATUM(0), false, NAMEDATALEN);
+	arguments[2] = PG_GETARG_DATUM(1);
+	while (post_next(arguments, nulls, context, &posted))
+	{
+		if (atomic)
+			continue;
+		SPI_commit();
+		SPI_start_transaction();
+	}
+	SPI_finish();
+	ereport(NOTICE,
+			(errmsg("posted " INT64_FORMAT " entries", posted)));
+	PG_RETURN_VOID();
 }

@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
@@ -38,6 +39,9 @@
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
+#include "snapshot.h"
+#include "trust.h"
+#include "watch.h"
 
 /*
  * Entries that are kept.  More are only there for a session that writes to so
@@ -47,6 +51,7 @@
 
 static List *tables = NIL;		/* of TrackedTable * */
 
+/* A table of lines or refunds of an entry. */
 static bool
 is_part(TrackedTable *table, Oid relid)
 {
@@ -83,7 +88,26 @@ relation_changed(Datum arg, Oid relid)
 void
 program_cache_init(void)
 {
+	watch_init();
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+}
+
+/* Was something that a new entry depends on invalidated while it was loaded? */
+static bool
+changed_while_loading(TrackedTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->refunds)
+	{
+		if (watch_saw(((OrderPart *) lfirst(lc))->relid))
+			return true;
+	}
+	return watch_saw(table->relid) || watch_saw(table->root) ||
+		watch_saw(table->program_relid) || watch_saw(table->source_relid) ||
+		watch_saw(table->journal) || watch_saw(table->ledger) ||
+		watch_saw(table->purchase) ||
+		(table->lines != NULL && watch_saw(table->lines->relid));
 }
 
 /* A relation of the program that must exist. */
@@ -182,6 +206,24 @@ uses_row(const char *text)
 	return false;
 }
 
+/* Keep a rule, row i of the result, as text of its own: to find the one that fails. */
+static void
+add_rule_text(TrackedTable *table, RuleSet *set, int i, bool per_line)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	RuleText   *rule = palloc(sizeof(RuleText));
+
+	rule->name = copy_text(table->context, i, 1);
+	rule->per_line = per_line;
+	rule->text = psprintf("coalesce(CASE WHEN %s THEN %s END, 0)", result_text(i, 3),
+						  result_text(i, 2));
+	set->texts = lappend(set->texts, rule);
+	MemoryContextSwitchTo(old);
+}
+
+static void check_line_rule(TrackedTable *table, const char *points,
+							const char *applies_when);
+
 static void
 load_rules(TrackedTable *table, int32 terms)
 {
@@ -222,10 +264,13 @@ load_rules(TrackedTable *table, int32 terms)
 		/* Rules per line are evaluated by current_orders() alone. */
 		if (strcmp(result_text(i, 4), "line") == 0)
 		{
+			check_line_rule(table, result_text(i, 2), result_text(i, 3));
 			appendStringInfo(&lines, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
 							 lines.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
+			add_rule_text(table, set, i, true);
 			continue;
 		}
+		rule->name = copy_text(table->context, i, 1);
 		rule->always = strcmp(result_text(i, 3), "true") == 0;
 		appendStringInfo(&sum, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
 						 sum.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
@@ -234,6 +279,8 @@ load_rules(TrackedTable *table, int32 terms)
 		rule->applies_when = compile(table, result_text(i, 3), table->purchase,
 									 BOOLOID, "applies_when of an earning rule");
 		SPI_tuptable = result;
+		add_rule_text(table, set, i, false);
+		set->may_raise |= rule->points.may_raise || rule->applies_when.may_raise;
 		old = MemoryContextSwitchTo(table->context);
 		set->rules = lappend(set->rules, rule);
 		MemoryContextSwitchTo(old);
@@ -254,9 +301,10 @@ static void
 owner_begin(TrackedTable *table, OwnerScope *scope)
 {
 	owner_enter(scope, table->owner, true, table->time_zone);
+	settings_look_up();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	PushActiveSnapshot(GetLatestSnapshot());
+	snapshot_push_current();
 }
 
 static void
@@ -406,6 +454,53 @@ rows_are_hidden(TrackedTable *table)
 	return hidden;
 }
 
+/* May a part of an order be read by query, as the owner, who is the current user? */
+static void
+check_part(TrackedTable *table, OrderPart *part, const char *row_name)
+{
+	ExpressionScope scope = {.row = part->relid,.row_name = row_name,
+	.program = table->program,.time_zone = table->time_zone};
+
+	trust_check_table(part->relid);
+	expression_check(part->order_key_text, scope, TEXTOID, "the order key");
+	if (part->amount_text != NULL)
+		expression_check(part->amount_text, scope, NUMERICOID, "the amount");
+	expression_check(part->counts_when_text, scope, BOOLOID, "counts_when");
+}
+
+/* The same for all that is not compiled, but becomes part of queries. */
+static void
+check_queries(TrackedTable *table)
+{
+	ListCell   *lc;
+	ExpressionScope scope = {.row = table->relid,.root = table->root,
+	.program = table->program,.time_zone = table->time_zone};
+
+	trust_check_table(table->relid);
+	trust_check_key_type(table->customer_type, "the customer");
+	if (table->currency_text != NULL)
+		expression_check(table->currency_text, scope, TEXTOID, "the currency");
+	if (table->lines != NULL)
+		check_part(table, table->lines, "line");
+	foreach(lc, table->refunds)
+		check_part(table, (OrderPart *) lfirst(lc), "refund");
+}
+
+/* A rule per line, which is never compiled. */
+static void
+check_line_rule(TrackedTable *table, const char *points, const char *applies_when)
+{
+	ExpressionScope scope = {.row = table->relid,.root = table->root,
+		.facts = table->purchase,.program = table->program,
+	.time_zone = table->time_zone};
+
+	if (table->lines == NULL)
+		return;
+	scope.line = table->lines->relid;
+	expression_check(points, scope, NUMERICOID, "the points of an earning rule");
+	expression_check(applies_when, scope, BOOLOID, "applies_when of an earning rule");
+}
+
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
 load_table(Oid relid, const char *program, int32 source, const char *part)
@@ -419,7 +514,9 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	MemoryContext old;
 	Oid			schema;
 	OwnerScope	scope;
+	LOCKMODE	lock;
 
+	watch_begin();
 	schema = get_namespace_oid(program, true);
 	if (!OidIsValid(schema) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return NULL;
@@ -443,23 +540,27 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 
 	table->owner = layout_check_owner(schema);
 	rel = relation_open(table->ledger, AccessShareLock);
-	layout_check_entries(rel, true);
+	layout_check_entries(rel, true, AccessShareLock);
 	ledger_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
 	relation_close(rel, NoLock);
-	rel = relation_open(table->journal, AccessShareLock);
-	layout_check_entries(rel, false);
+	/* The lock that recording takes: a weaker one would have to be raised. */
+	lock = RecoveryInProgress() ? AccessShareLock : RowExclusiveLock;
+	rel = relation_open(table->journal, lock);
+	layout_check_entries(rel, false, lock);
 	if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid != ledger_type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("journal and ledger of loyalty program \"%s\" have customers of different types",
 						program)));
-	index = relation_open(layout_primary_key(rel), AccessShareLock);
+	index = relation_open(layout_primary_key(rel), lock);
 	old = MemoryContextSwitchTo(context);
 	journal_init_keys(index, table->entry_keys);
 	table->same_customer = program_key_operator(index, BTEqualStrategyNumber);
 	MemoryContextSwitchTo(old);
 	relation_close(index, NoLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+	/* Comparing customers, and reading them from text, may run code of users. */
+	table->needs_settings = table->customer_type >= FirstNormalObjectId;
 	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
 	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
 	relation_close(rel, NoLock);
@@ -526,6 +627,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 				table->stranger = true;
 			if (program_more_than_row(table) && rows_are_hidden(table))
 				table->stranger = true;
+			check_queries(table);
 			table->customer = compile(table, table->customer_text, InvalidOid,
 										  table->customer_type, "the customer");
 			table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,
@@ -537,11 +639,14 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 										 "counts_when");
 			table->order_key = compile(table, table->order_key_text, InvalidOid,
 										   TEXTOID, "the order key");
+			table->may_raise = table->counts_when.may_raise || table->at.may_raise ||
+				table->amount.may_raise;
 			load_rules(table, table->terms);
 		}
-		table->valid = true;
 	}
 	owner_end(&scope);
+	if (table != NULL)
+		table->valid = !changed_while_loading(table);
 	return table;
 }
 
@@ -576,7 +681,16 @@ program_tracked_table(Oid relid, const char *program, int32 source, const char *
 		break;
 	}
 
+	/*
+	 * What changes again and again while it is loaded is used as it was found,
+	 * and loaded again the next time.
+	 */
 	table = load_table(relid, program, source, part);
+	for (int again = 0; table != NULL && !table->valid && again < 3; again++)
+	{
+		retire(table);
+		table = load_table(relid, program, source, part);
+	}
 	if (table != NULL)
 	{
 		if (list_length(tables) == MAX_TABLES)

@@ -11,19 +11,38 @@
 #include "expression.h"
 #include "journal.h"
 
+/*
+ * Marks the messages of the files that include this: they say nothing of the
+ * rules, and are shown to whoever inserts an order (see record.c).  Those about
+ * expressions, of expression.c and trust.c, are not.
+ */
+#undef TEXTDOMAIN
+#define TEXTDOMAIN "loyalty"
+
 /* One earning rule of one version of the terms. */
 typedef struct Rule
 {
+	char	   *name;
 	Expression	points;
 	Expression	applies_when;
 	bool		always;			/* applies_when is simply true */
 } Rule;
 
+/* The same as SQL, to find out which one fails. */
+typedef struct RuleText
+{
+	char	   *name;
+	char	   *text;
+	bool		per_line;
+} RuleText;
+
 /* The earning rules of one version of the terms; versions never change. */
 typedef struct RuleSet
 {
 	int32		terms;
-	List	   *rules;			/* of Rule * */
+	List	   *rules;			/* of Rule *: those per order */
+	bool		may_raise;		/* some of them may raise an error */
+	List	   *texts;			/* of RuleText *: all of them */
 	char	   *base_text;		/* the sum of them as SQL over new and purchase */
 	char	   *line_text;		/* the same per line, over line, too; or NULL */
 	SPIPlanPtr	current;		/* of current_orders(); made when first needed */
@@ -73,6 +92,7 @@ typedef struct TrackedTable
 	const char *time_zone;
 	bool		skip_invalid;
 	bool		needs_settings; /* some expression does */
+	bool		may_raise;		/* counts_when, time or amount may raise an error */
 	bool		stranger;		/* not to be recorded: no part of the tracked table (any
 								 * more), or it lacks what it needs */
 	const char *part;			/* "lines", "refunds", or "" */

@@ -21,8 +21,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -33,6 +36,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -391,64 +395,109 @@ record_error_context(void *arg)
 	errcontext("recording orders of the loyalty program \"%s\"", (const char *) arg);
 }
 
+/* May the role of this session see the rules of a program? */
+static bool
+is_hidden(const char *program)
+{
+	Oid			schema = get_namespace_oid(program, true);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	bool		hidden = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		hidden = !has_privs_of_role(GetSessionUserId(),
+									((Form_pg_namespace) GETSTRUCT(tuple))->nspowner);
+		ReleaseSysCache(tuple);
+	}
+	return hidden;
+}
+
 /*
- * The context of an error quotes the queries and functions that failed, and with
- * them the rules of the program.  They are for sessions of its owner; all others
- * are shown what led to recording only, and the server's log has the rest.
+ * Does the message of an error say nothing of the rules?  Ours don't (see
+ * program.h), nor do those that clients act upon, or that have no values in them.
+ */
+static bool
+is_harmless(ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	if (error->domain != NULL && strcmp(error->domain, TEXTDOMAIN) == 0)
+		return true;
+	error->detail = NULL;
+	error->hint = NULL;
+	return category == ERRCODE_TRANSACTION_ROLLBACK ||
+		category == ERRCODE_INSUFFICIENT_RESOURCES ||
+		category == ERRCODE_OPERATOR_INTERVENTION ||
+		error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_DIVISION_BY_ZERO ||
+		error->sqlerrcode == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+}
+
+/*
+ * Errors quote the queries and functions that failed, and with them the rules of
+ * the program; messages name functions and quote values.  They are for sessions
+ * of its owner.  All others are shown what led to recording, and no message or
+ * detail but those that say nothing of the rules; the server's log has the rest.
  */
 static void
-hide_context(ErrorData *error, TrackedTable *table)
+hide_rules(ErrorData *error, const char *program)
 {
-	char	   *marker = psprintf("recording orders of the loyalty program \"%s\"", table->program);
+	char	   *marker = psprintf("recording orders of the loyalty program \"%s\"", program);
 	char	   *outer = error->context ? strstr(error->context, marker) : NULL;
 
-	error->internalquery = NULL;
-	error->internalpos = 0;
-	if (outer == NULL || outer == error->context)
-		return;
 	ereport(LOG_SERVER_ONLY,
 			(errcode(error->sqlerrcode),
 			 errmsg("could not record orders of the loyalty program \"%s\": %s",
-					table->program, error->message),
-			 errcontext("%s", error->context)));
-	error->context = outer;
+					program, error->message),
+			 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+			 error->context != NULL ? errcontext("%s", error->context) : 0));
+	error->internalquery = NULL;
+	error->internalpos = 0;
+	error->cursorpos = 0;
+	error->schema_name = error->table_name = error->column_name = NULL;
+	error->datatype_name = error->constraint_name = NULL;
+	error->context = outer != NULL ? outer : marker;
+	if (!is_harmless(error))
+	{
+		error->message = psprintf("could not record orders of the loyalty program \"%s\"", program);
+		error->hint = "The server's log, and loyalty.verify(), tell more.";
+	}
 }
 
 /* Record what a statement did, as the owner of the program. */
 static void
 record_as_owner(TriggerData *trigdata, TrackedTable *table)
 {
-	MemoryContext context = CurrentMemoryContext;
 	bool		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event);
-	ErrorContextCallback callback = {.callback = record_error_context,.arg = table->program};
-	bool		hide = !has_privs_of_role(GetSessionUserId(), table->owner);
 	OwnerScope	scope;
 
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
 	owner_enter(&scope, table->owner, table->needs_settings || truncate, table->time_zone);
-	PG_TRY();
-	{
-		if (truncate)
-			record_truncate(table);
-		else
-			record_statement(trigdata, table);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		error_context_stack = callback.previous;
-		if (hide)
-			hide_context(error, table);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
+	if (truncate)
+		record_truncate(table);
+	else
+		record_statement(trigdata, table);
 	owner_leave(&scope);
-	error_context_stack = callback.previous;
+	if (table->part[0] == '\0')
+		note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
+}
+
+/* Find out what the program knows of the table, and record. */
+static void
+record_trigger(TriggerData *trigdata, const char *program)
+{
+	Trigger    *trigger = trigdata->tg_trigger;
+	TrackedTable *table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
+												pg_strtoint32(trigger->tgargs[1]),
+												trigger->tgnargs == 3 ? trigger->tgargs[2] : "");
+
+	if (table == NULL || table->stranger)
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, lacks a table that it needs, or its owner may not read all rows",
+						RelationGetRelationName(trigdata->tg_relation), program),
+				 errhint("loyalty.verify() tells more.  Call loyalty.untrack() or loyalty.reconcile().")));
+	else
+		record_as_owner(trigdata, table);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_record);
@@ -460,28 +509,34 @@ Datum
 loyalty_record(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_trigger_call(fcinfo);
-	TrackedTable *table;
 	const char *program = trigdata->tg_trigger->tgargs[0];
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool hidden;
+	ErrorContextCallback callback = {.callback = record_error_context,.arg = unconstify(char *, program)};
 
 	if (!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) && !has_rows(trigdata))
 		return PointerGetDatum(NULL);
 
-	table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
-								  pg_strtoint32(trigdata->tg_trigger->tgargs[1]),
-								  trigdata->tg_trigger->tgnargs == 3 ?
-								  trigdata->tg_trigger->tgargs[2] : "");
-	if (table == NULL || table->stranger)
+	hidden = is_hidden(program);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	PG_TRY();
 	{
-		ereport(WARNING,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, lacks a table that it needs, or its owner may not read all rows",
-						RelationGetRelationName(trigdata->tg_relation), program),
-				 errhint("loyalty.verify() tells more.  Call loyalty.untrack() or loyalty.reconcile().")));
-		return PointerGetDatum(NULL);
+		record_trigger(trigdata, program);
 	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
 
-	record_as_owner(trigdata, table);
-	if (table->part[0] == '\0')
-		note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		error_context_stack = callback.previous;
+		if (hidden)
+			hide_rules(error, program);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
 	return PointerGetDatum(NULL);
 }

@@ -240,9 +240,7 @@ evaluate_row(Recorder *rec, Lookup *item)
 	}
 	ResetExprContext(rec->reader.econtext);
 	ExecStoreMinimalTuple(item->row, rec->row_slot, false);
-	item->order.base = order_base(&rec->reader, rec->row_slot, &item->order,
-								  item->known.terms);
-	order_check_finite(rec->table, &item->order);
+	order_evaluate_points(&rec->reader, rec->row_slot, &item->order, item->known.terms);
 	old = MemoryContextSwitchTo(rec->batch_context);
 	item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.base));
 	MemoryContextSwitchTo(old);

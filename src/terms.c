@@ -32,8 +32,10 @@
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
+#include "protect.h"
 #include "tenure.h"
 #include "terms.h"
+#include "watch.h"
 
 static List *known_terms = NIL; /* of Terms * */
 static bool callback_registered = false;
@@ -125,6 +127,37 @@ terms_value(const char *schema, int row, int column)
 	return value;
 }
 
+/*
+ * Tiers tell something of a program: only to who may read one of its views, or
+ * owns it.
+ */
+static void
+check_reader(Oid schema, Oid owner)
+{
+	static const char *const views[] = {"members", "entries", "standing", "unposted"};
+
+	if (has_privs_of_role(GetUserId(), owner))
+		return;
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		Oid			view = get_relname_relid(views[i], schema);
+
+		if (OidIsValid(view) &&
+			pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for loyalty program \"%s\"",
+					get_namespace_name(schema))));
+}
+
+void
+terms_check_reader(Terms *terms)
+{
+	check_reader(get_rel_namespace(terms->program), terms->owner);
+}
+
 /* Read and compile one version of the terms. */
 static Terms *
 load_terms(Oid program, int32 id)
@@ -144,6 +177,7 @@ load_terms(Oid program, int32 id)
 	char	   *schema = OidIsValid(schema_oid) ? get_namespace_name(schema_oid) : NULL;
 	char	   *zone;
 
+	watch_begin();
 	terms->program = program;
 	terms->id = id;
 	terms->context = context;
@@ -154,6 +188,7 @@ load_terms(Oid program, int32 id)
 	expression_scope.facts = program_relation(schema_oid, "metrics");
 	terms->metrics_relid = expression_scope.facts;
 	terms->owner = layout_check_owner(schema_oid);
+	check_reader(schema_oid, terms->owner);
 	rel = relation_open(expression_scope.facts, AccessShareLock);
 	layout_check_metrics(rel);
 	relation_close(rel, NoLock);
@@ -226,7 +261,7 @@ load_terms(Oid program, int32 id)
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
-	terms->valid = true;
+	terms->valid = !watch_saw(program) && !watch_saw(terms->metrics_relid);
 	return terms;
 }
 
@@ -264,14 +299,54 @@ terms_find(Oid program, int32 id)
 	return terms;
 }
 
-/* Tell which condition an error is of. */
-static void
-tier_error_context(void *arg)
+/* A condition that is evaluated, for protect(). */
+typedef struct Condition
 {
-	Tier	  **tier = (Tier **) arg;
+	Tier	   *tier;
+	ExprContext *econtext;
+	bool		holds;
+} Condition;
 
-	if (*tier != NULL)
-		errcontext("condition of the loyalty tier \"%s\"", (*tier)->name);
+static void
+evaluate_condition(void *arg)
+{
+	Condition  *condition = (Condition *) arg;
+	bool		isnull;
+	Datum		value = expression_evaluate(&condition->tier->qualifies, condition->econtext,
+											&isnull);
+
+	condition->holds = !isnull && DatumGetBool(value);
+}
+
+/*
+ * Does the condition of a tier hold?  One that raises an error for a member does
+ * not hold for that member: it must not stop posting, or reads of others.  The
+ * log has it once per session, and verify() tells of it.
+ */
+static bool
+tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
+{
+	Condition	condition = {.tier = tier,.econtext = econtext};
+	ErrorData  *error;
+
+	ResetExprContext(econtext);
+	if (!tier->qualifies.may_raise)
+	{
+		evaluate_condition(&condition);
+		return condition.holds;
+	}
+	error = protect(evaluate_condition, &condition);
+	if (error == NULL)
+		return condition.holds;
+	if (!tier->told)
+		ereport(LOG,
+				(errcode(error->sqlerrcode),
+				 errmsg("the condition of tier \"%s\" of loyalty program \"%s\" failed and does not hold: %s",
+						tier->name, get_namespace_name(get_rel_namespace(terms->program)),
+						error->message)));
+	tier->told = true;
+	FreeErrorData(error);
+	return false;
 }
 
 /*
@@ -285,8 +360,6 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	Tier	   *found = NULL;
 	ListCell   *lc;
 	OwnerScope	scope;
-	Tier	   *current = NULL;
-	ErrorContextCallback callback = {.callback = tier_error_context,.arg = &current};
 
 	if (terms->tiers == NIL)
 		return NULL;
@@ -313,22 +386,16 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	ExecStoreVirtualTuple(slot);
 
 	owner_enter(&scope, terms->owner, terms->needs_settings, terms->time_zone);
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
 	foreach(lc, terms->tiers)
 	{
 		Tier	   *tier = (Tier *) lfirst(lc);
-		bool		isnull;
 
-		current = tier;
-		ResetExprContext(econtext);
-		if (DatumGetBool(expression_evaluate(&tier->qualifies, econtext, &isnull)) && !isnull)
+		if (tier_qualifies(terms, tier, econtext))
 		{
 			found = tier;
 			break;
 		}
 	}
-	error_context_stack = callback.previous;
 	owner_leave(&scope);
 	if (terms->user_functions)
 	{
@@ -336,32 +403,6 @@ terms_tier(Terms *terms, const Metrics *metrics)
 		FreeExprContext(econtext, true);
 	}
 	return found;
-}
-
-/*
- * Tiers tell something of a program: only to who may read one of its views, or
- * owns it.
- */
-void
-terms_check_reader(Terms *terms)
-{
-	static const char *const views[] = {"members", "entries", "standing", "unposted"};
-	Oid			schema = get_rel_namespace(terms->program);
-
-	if (has_privs_of_role(GetUserId(), terms->owner))
-		return;
-	for (int i = 0; i < lengthof(views); i++)
-	{
-		Oid			view = get_relname_relid(views[i], schema);
-
-		if (OidIsValid(view) &&
-			pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-			return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for loyalty program \"%s\"",
-					get_namespace_name(schema))));
 }
 
 PG_FUNCTION_INFO_V1(loyalty_tier_for);

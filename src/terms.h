@@ -23,6 +23,7 @@ typedef struct Tier
 	char	   *name;
 	Datum		multiplier;		/* numeric */
 	Expression	qualifies;
+	bool		told;			/* that it failed for somebody */
 } Tier;
 
 /* One version of a program's terms, as far as posting goes. */

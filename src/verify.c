@@ -1,8 +1,9 @@
 /*
- * verify.c: running verify() as the owner of a program.
+ * verify.c: what readers of a program may ask, answered as its owner.
  *
- * The recomputation itself is plain SQL (install/verify.sql) that evaluates the
- * program's expressions, so it must not run with the rights of whoever asks.
+ * verify() recomputes everything in plain SQL (install/verify.sql) that evaluates
+ * the program's expressions and compares its keys, so it must not run with the
+ * rights of whoever asks; neither must backlog(), since the journal is the owner's.
  */
 #include "postgres.h"
 
@@ -17,75 +18,129 @@
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
-#include "layout.h"
 #include "owner.h"
-#include "program.h"
-
-PG_FUNCTION_INFO_V1(loyalty_verify);
+#include "result.h"
 
 /*
- * verify(program name) returns table (violation, customer, order_key, detail)
- *
- * For everybody who may read the program's ledger.
+ * Begin to return rows from a set-returning function: where they go, and what
+ * they look like.
  */
-Datum
-loyalty_verify(PG_FUNCTION_ARGS)
+Tuplestorestate *
+result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	const char *program;
-	Oid			schema;
-	Oid			ledger;
-	AclResult	acl;
-	OwnerScope	scope;
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
 	Tuplestorestate *store;
-	TupleDesc	desc;
 	MemoryContext old;
+	Oid			type;
 
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
 		!(result->allowedModes & SFRM_Materialize))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "verify must return a composite type");
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, &type, desc) != TYPEFUNC_COMPOSITE)
+	{
+		*desc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(*desc, 1, "result", type, -1, 0);
+	}
+	else
+		*desc = CreateTupleDescCopy(*desc);
+	store = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+								  false, work_mem);
+	MemoryContextSwitchTo(old);
+	result->returnMode = SFRM_Materialize;
+	result->setResult = store;
+	result->setDesc = *desc;
+	return store;
+}
+
+/* Local times are those of the program, whatever the session has. */
+static void
+enter_time_zone(const char *program)
+{
+	char	   *query = psprintf("SELECT time_zone::pg_catalog.text FROM %s.program",
+								 quote_identifier(program));
+	char	   *zone;
+
+	if (SPI_execute(query, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		return;					/* verify() tells of that */
+	zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (zone != NULL)
+		settings_time_zone(zone);
+}
+
+/*
+ * Answer a question about a program, its first argument, with the rows of the
+ * first query over its name that has any, for everybody who may read its ledger.
+ */
+static void
+answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = result_begin(fcinfo, &desc);
+	Oid			schema;
+	Oid			owner;
+	AclResult	acl;
+	OwnerScope	scope;
+	Oid			types[1] = {NAMEOID};
+	Datum		values[1];
+
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("program must not be null")));
-	program = NameStr(*PG_GETARG_NAME(0));
-	schema = get_namespace_oid(program, true);
-	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("ledger", schema)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("loyalty program \"%s\" does not exist", program),
-				 errhint("The view loyalty.programs lists the programs of this database.")));
-	ledger = get_relname_relid("ledger", schema);
-	acl = pg_class_aclcheck(ledger, GetUserId(), ACL_SELECT);
+	owner = owner_of_program(NameStr(*PG_GETARG_NAME(0)), &schema);
+	acl = pg_class_aclcheck(get_relname_relid("ledger", schema), GetUserId(), ACL_SELECT);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_TABLE, "ledger");
 
-	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	store = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-								  false, work_mem);
-	desc = CreateTupleDescCopy(desc);
-	MemoryContextSwitchTo(old);
-	result->returnMode = SFRM_Materialize;
-	result->setResult = store;
-	result->setDesc = desc;
-
-	owner_enter(&scope, layout_check_owner(schema), true, NULL);
+	owner_enter(&scope, owner, true, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
 	values[0] = PG_GETARG_DATUM(0);
-	if (SPI_execute_with_args("SELECT v.violation, v.customer, v.order_key, v.detail"
-							  " FROM loyalty.verify_program($1) v", 1, types, values,
-							  NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not verify a loyalty program");
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(store, SPI_tuptable->vals[i]);
+	for (int q = 0; q < count && tuplestore_tuple_count(store) == 0; q++)
+	{
+		if (SPI_execute_with_args(queries[q], 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not look into a loyalty program");
+		for (uint64 i = 0; i < SPI_processed; i++)
+			tuplestore_puttuple(store, SPI_tuptable->vals[i]);
+	}
 	SPI_finish();
 	owner_leave(&scope);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_verify);
+
+/*
+ * verify(program name) returns table (violation, customer, order_key, detail)
+ */
+Datum
+loyalty_verify(PG_FUNCTION_ARGS)
+{
+	static const char *const queries[] = {
+		"SELECT DISTINCT 'expression must not run with the rights of the owner'::pg_catalog.text,"
+		" NULL::pg_catalog.text, NULL::pg_catalog.text, f FROM loyalty.foreign_code($1) f ORDER BY 4",
+		"SELECT v.violation, v.customer, v.order_key, v.detail FROM loyalty.verify_program($1) v"
+	};
+
+	answer_reader(fcinfo, queries, lengthof(queries));
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_backlog);
+
+/*
+ * backlog(program name) returns table (unposted bigint, oldest timestamptz, set_aside bigint)
+ */
+Datum
+loyalty_backlog(PG_FUNCTION_ARGS)
+{
+	static const char *const queries[] = {
+		"SELECT b.unposted, b.oldest, b.set_aside FROM loyalty.backlog_of($1) b"
+	};
+
+	answer_reader(fcinfo, queries, lengthof(queries));
 	return (Datum) 0;
 }

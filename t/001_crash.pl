@@ -83,12 +83,7 @@ for my $round (1 .. $rounds)
 	cmp_ok(scalar @ids, '>', 0, "round $round: some orders were acknowledged");
 	$acknowledged += @ids;
 
-	# a dying child holds the shared memory for a moment
-	for (1 .. 500)
-	{
-		last unless kill 0, @children;
-		usleep(20_000);
-	}
+	await_death($node, @children);
 	$node->start;
 	my $list = join ',', @ids;
 	is($node->safe_psql('postgres', "SELECT count(*) FROM unnest('{$list}'::bigint[]) i WHERE NOT EXISTS (SELECT FROM shop.orders o WHERE o.order_id = i)"),

@@ -8,6 +8,8 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 
+#include "writer.h"
+
 /* Columns that the journal and the ledger have in common, in this order. */
 typedef enum EntryColumn
 {
@@ -65,6 +67,8 @@ typedef struct EntryTable
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	ScanKeyData keys[ENTRY_KEYS];
+	Writer	   *writer;			/* or NULL: nothing was written yet */
+	MemoryContext context;
 } EntryTable;
 
 typedef struct Journal
@@ -72,8 +76,6 @@ typedef struct Journal
 	EntryTable	journal;
 	EntryTable	ledger;
 	int32		source;
-	IndexInfo  *index_info;
-	struct BulkInsertStateData *bulk;
 	MemoryContext context;
 
 	/* order keys of one customer in the ledger, for journal_posted() */
@@ -101,6 +103,9 @@ extern void journal_close(Journal *journal);
 
 extern void entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock,
 							 const ScanKeyData *keys);
+extern void entry_table_insert(EntryTable *table, TupleTableSlot **slots,
+							   int count, bool *conflict);
+extern void entry_table_delete(EntryTable *table, ItemPointer tids, int count);
 extern void entry_table_close(EntryTable *table);
 
 #endif							/* LOYALTY_JOURNAL_H */

@@ -1,17 +1,17 @@
 /*
  * journal.c: reading and appending what is recorded of orders.
  *
- * Written by direct table access: no privilege, row security or trigger of the
- * journal applies, which is what lets a role that may only insert orders record
- * points without any right on the program.  The journal has plain columns, one
- * index and no constraint that direct access would bypass, besides NOT NULL,
- * which the caller guarantees.
+ * Rows are written by a writer (writer.c), with all guarantees of PostgreSQL but
+ * privileges and row security.
  *
- * Read with SnapshotSelf: what is committed at this moment and what this
- * transaction did, whatever its isolation level.  The order row has been waited
- * for, so its newest entry is what counts, even under REPEATABLE READ.  And no
- * predicate lock is taken, so that recording can't make a SERIALIZABLE
- * transaction fail that would not fail without it.
+ * What is recorded of one order is read with SnapshotSelf: what is committed at
+ * this moment and what this transaction did, whatever its isolation level.  The
+ * order row has been waited for, so its newest entry is what counts, even under
+ * REPEATABLE READ.  Only the newest entry of one order decides, and nobody
+ * else writes entries of this order meanwhile, so there is nothing that several
+ * rows could say at different moments.  And no predicate lock is taken, so that
+ * recording cannot make a SERIALIZABLE transaction fail that would not fail
+ * without it.
  *
  * Locking: RowExclusiveLock on the journal, AccessShareLock on the ledger, as
  * any INSERT and SELECT take.  The primary key (customer, source, order key,
@@ -21,13 +21,11 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -86,10 +84,43 @@ entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock, const ScanKeyData 
 	table->index = index_open(key, lock);
 	table->slot = NULL;
 	table->scan = NULL;
+	table->writer = NULL;
+	table->context = CurrentMemoryContext;
 	if (keys != NULL)
 		memcpy(table->keys, keys, sizeof(table->keys));
 	else
 		journal_init_keys(table->index, table->keys);
+}
+
+static Writer *
+entry_table_writer(EntryTable *table)
+{
+	if (table->writer == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(table->context);
+
+		table->writer = writer_begin(table->heap, table->index);
+		MemoryContextSwitchTo(old);
+	}
+	return table->writer;
+}
+
+/*
+ * Write entries; conflict is as in writer_insert().
+ */
+void
+entry_table_insert(EntryTable *table, TupleTableSlot **slots, int count, bool *conflict)
+{
+	writer_insert(entry_table_writer(table), slots, count, conflict);
+}
+
+/*
+ * Delete entries by their places.
+ */
+void
+entry_table_delete(EntryTable *table, ItemPointer tids, int count)
+{
+	writer_delete(entry_table_writer(table), tids, count);
 }
 
 /*
@@ -98,6 +129,8 @@ entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock, const ScanKeyData 
 void
 entry_table_close(EntryTable *table)
 {
+	if (table->writer != NULL)
+		writer_end(table->writer);
 	if (table->scan != NULL)
 		index_endscan(table->scan);
 	if (table->slot != NULL)
@@ -115,6 +148,7 @@ journal_open(Oid journal_relid, Oid ledger_relid, int32 source,
 {
 	Journal    *journal = palloc0(sizeof(Journal));
 
+	writer_require_writable();
 	journal->context = CurrentMemoryContext;
 	journal->source = source;
 	entry_table_open(&journal->journal, journal_relid, RowExclusiveLock, keys);
@@ -292,30 +326,7 @@ void
 journal_append(Journal *journal, TupleTableSlot **slots, int count,
 			   bool *conflict)
 {
-	CommandId	cid = GetCurrentCommandId(true);
-	Relation	heap = journal->journal.heap;
-	Relation	index = journal->journal.index;
-	MemoryContext old = MemoryContextSwitchTo(journal->context);
-
-	if (journal->index_info == NULL)
-		journal->index_info = BuildIndexInfo(index);
-	if (count > 1 && journal->bulk == NULL)
-		journal->bulk = GetBulkInsertState();
-	MemoryContextSwitchTo(old);
-	if (count > 1)
-		table_multi_insert(heap, slots, count, cid, 0, journal->bulk);
-	else
-		table_tuple_insert(heap, slots[0], cid, 0, NULL);
-
-	for (int i = 0; i < count; i++)
-	{
-		slot_getsomeattrs(slots[i], ENTRY_KEYS);
-		conflict[i] = !loyalty_index_insert(index, slots[i]->tts_values,
-											slots[i]->tts_isnull,
-											&slots[i]->tts_tid, heap,
-											UNIQUE_CHECK_PARTIAL,
-											journal->index_info);
-	}
+	entry_table_insert(&journal->journal, slots, count, conflict);
 	journal->posted_valid = false;	/* posting goes on meanwhile */
 }
 
@@ -326,7 +337,7 @@ void
 journal_retract(Journal *journal, TupleTableSlot *slot)
 {
 	CommandCounterIncrement();
-	simple_heap_delete(journal->journal.heap, &slot->tts_tid);
+	entry_table_delete(&journal->journal, &slot->tts_tid, 1);
 }
 
 /*
@@ -369,8 +380,6 @@ journal_wait(Journal *journal, TupleTableSlot *slot)
 void
 journal_close(Journal *journal)
 {
-	if (journal->bulk != NULL)
-		FreeBulkInsertState(journal->bulk);
 	if (journal->customer_scan != NULL)
 		index_endscan(journal->customer_scan);
 	entry_table_close(&journal->journal);

@@ -1,0 +1,241 @@
+/*
+ * configuration.c: the triggers on a program's configuration, and what the
+ * administration of a program does with the rights of its owner.
+ *
+ * Whoever may write rules, tiers, rates or settings decides what the program's
+ * owner runs.  So what checks them, and makes new terms of them, runs as the owner
+ * at once, whoever writes: the writer needs no right on anything else, and nothing
+ * that a rule brings along runs with the rights of a superuser who writes it.
+ *
+ * The functions that administer programs run with the rights of their caller,
+ * which they need to make triggers on tables, and lock them.  Everything that reads
+ * or writes the program's own relations, which may be views by now and have
+ * triggers, domains and defaults of the owner, goes through loyalty.as_owner(),
+ * and gives back plain text.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "layout.h"
+#include "owner.h"
+#include "result.h"
+
+/*
+ * The owner of the program whose table fired a trigger.  The table must belong to
+ * him, too: anybody may make triggers on tables of his own, in a schema of
+ * somebody else.
+ */
+static Oid
+trigger_owner(TriggerData *trigdata)
+{
+	Relation	rel = trigdata->tg_relation;
+	Oid			schema;
+	Oid			owner = owner_of_program(get_namespace_name(RelationGetNamespace(rel)), &schema);
+
+	if (rel->rd_rel->relowner != owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("table \"%s\" is not part of the loyalty program \"%s\"",
+						RelationGetRelationName(rel), get_namespace_name(schema))));
+	return owner;
+}
+
+/* The trigger function of the extension that does the work. */
+static Oid
+inner_function(const char *name)
+{
+	Oid			funcid = LookupFuncName(list_make2(makeString("loyalty"), makeString(pstrdup(name))),
+										0, NULL, true);
+	Oid			language = InvalidOid;
+	HeapTuple	tuple;
+
+	if (OidIsValid(funcid))
+	{
+		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+		if (HeapTupleIsValid(tuple))
+		{
+			language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+			ReleaseSysCache(tuple);
+		}
+	}
+	/* not one in C: these are triggers for other tables, and this one itself */
+	if (!OidIsValid(funcid) || get_func_rettype(funcid) != TRIGGEROID ||
+		language == ClanguageId || language == INTERNALlanguageId)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"loyalty.%s\" does not check a configuration", name)));
+	return funcid;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_configuration);
+
+/*
+ * configuration(function): trigger on the configuration of a program, for rows or
+ * statements.  Calls another trigger function of the extension as the program's
+ * owner, with the settings that matter fixed.
+ */
+Datum
+loyalty_configuration(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	LOCAL_FCINFO(inner, 0);
+	FmgrInfo	flinfo;
+	OwnerScope	scope;
+	Datum		result;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "configuration")));
+	if (trigdata->tg_trigger->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" needs one argument, the function to call", "configuration")));
+	fmgr_info(inner_function(trigdata->tg_trigger->tgargs[0]), &flinfo);
+	InitFunctionCallInfoData(*inner, &flinfo, 0, InvalidOid, fcinfo->context, fcinfo->resultinfo);
+
+	owner_enter_writing(&scope, trigger_owner(trigdata));
+	result = FunctionCallInvoke(inner);
+	owner_leave(&scope);
+	fcinfo->isnull = inner->isnull;
+	return result;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_owner_only);
+
+/*
+ * owner_only(): trigger for statements on what the functions of the extension
+ * write themselves.  It becomes part of queries of the owner, so a GRANT does not
+ * let anybody else write it.
+ */
+Datum
+loyalty_owner_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called by a BEFORE STATEMENT trigger",
+						"owner_only")));
+	if (!has_privs_of_role(GetUserId(), trigdata->tg_relation->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only the owner of a loyalty program may write its table \"%s\"",
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("It is written by the functions of the extension, and when rules, tiers or settings are changed.")));
+	return PointerGetDatum(NULL);
+}
+
+/* A row of an SPI result as an array of texts. */
+static Datum
+row_as_texts(HeapTuple row, TupleDesc desc)
+{
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	int			dims[1] = {desc->natts};
+	int			lbs[1] = {1};
+
+	for (int c = 0; c < desc->natts; c++)
+	{
+		char	   *value = SPI_getvalue(row, desc, c + 1);
+
+		nulls[c] = value == NULL;
+		values[c] = nulls[c] ? (Datum) 0 : CStringGetTextDatum(value);
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lbs, TEXTOID,
+											  -1, false, TYPALIGN_INT));
+}
+
+/* Run a command whose parameters are all texts; an error if it fails. */
+static void
+execute_with_texts(const char *command, ArrayType *arguments)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	char	   *marks;
+	Oid		   *types;
+	int			count;
+	int			result;
+
+	deconstruct_array(arguments, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	marks = palloc(count + 1);
+	types = palloc((count + 1) * sizeof(Oid));
+	for (int i = 0; i < count; i++)
+	{
+		marks[i] = nulls[i] ? 'n' : ' ';
+		types[i] = TEXTOID;
+	}
+	marks[count] = '\0';
+	result = SPI_execute_with_args(command, count, types, values, marks, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run a command as the owner of a loyalty program: %s",
+			 SPI_result_code_string(result));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_as_owner);
+
+/*
+ * as_owner(program name, command text, VARIADIC arguments text[]) returns setof text[]
+ *
+ * Runs a command with the rights of the program's owner and gives back its rows as
+ * texts.  For those only who have these rights anyway: to them it is a way to
+ * have less.
+ */
+Datum
+loyalty_as_owner(PG_FUNCTION_ARGS)
+{
+	Tuplestorestate *store;
+	TupleDesc	desc;
+	OwnerScope	scope;
+	const char *program;
+	Oid			schema;
+	Oid			owner;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("program and command must not be null")));
+	store = result_begin(fcinfo, &desc);
+	program = NameStr(*PG_GETARG_NAME(0));
+	owner = owner_of_program(program, &schema);
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of loyalty program \"%s\"", program)));
+
+	owner_enter_writing(&scope, owner);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	execute_with_texts(text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_ARRAYTYPE_P(2));
+	for (uint64 i = 0; SPI_tuptable != NULL && i < SPI_processed; i++)
+	{
+		Datum		value = row_as_texts(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+		bool		isnull = false;
+
+		tuplestore_putvalues(store, desc, &value, &isnull);
+	}
+	SPI_finish();
+	owner_leave(&scope);
+	return (Datum) 0;
+}

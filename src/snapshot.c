@@ -1,0 +1,44 @@
+/*
+ * snapshot.c: what this moment looks like.
+ *
+ * Recording asks how an order stands now, whatever the isolation level, so it
+ * reads with a snapshot of this moment.  Under SERIALIZABLE, rows that are read
+ * with such a snapshot would be locked against writers (SIREAD), and orders that
+ * have nothing to do with each other could fail for having been recorded.  So
+ * there, rows are read with SnapshotSelf, which takes no such locks: what is
+ * committed when a row is looked at, and what this transaction did.
+ *
+ * Rows that are read in this way are not of one moment.  They decide only where
+ * that cannot matter: lines and refunds of an order whose row is locked, which
+ * nobody else can change; versions of the terms, which never change; and rows
+ * that say which order a key is of, which are read again when they are locked or
+ * when some are missing (see current.c).  Index-only scans do not work with it,
+ * so they are off while such queries are planned (see owner.c).
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/snapmgr.h"
+
+#include "snapshot.h"
+
+/*
+ * Make a snapshot of this moment the active one, for queries that only read.
+ */
+void
+snapshot_push_current(void)
+{
+	if (IsolationIsSerializable())
+		PushActiveSnapshot(SnapshotSelf);
+	else
+		PushActiveSnapshot(GetLatestSnapshot());
+}
+
+/*
+ * Does that snapshot show all rows as they were at one moment?
+ */
+bool
+snapshot_is_of_one_moment(void)
+{
+	return !IsolationIsSerializable();
+}

@@ -1,0 +1,380 @@
+/*
+ * trust.c: whose code runs with the rights of a program's owner.
+ *
+ * Expressions are kept as text and are read again by every session, over tables
+ * that may belong to somebody else.  So what an expression calls is not only what
+ * its writer had in mind: the owner of a table gives a column another type, with a
+ * cast of his own; who may create functions in a schema adds one that fits
+ * better; the owner of a domain adds a check.  Hence one rule, looked at whenever
+ * an expression is read, by the current user, who is the program's owner:
+ *
+ *	Functions, operators, casts and domains that are not built in must belong to
+ *	the program's owner, to a superuser, or to a role that has the owner's rights.
+ *
+ * Whoever can replace such an object has these rights then, so nothing is gained
+ * by it.  Everything else that our queries put around an expression is found in
+ * pg_catalog, which belongs to a superuser; it can reach a cast of somebody else
+ * only if the value of the whole expression is of another type than the program
+ * wants, which expression.c refuses, or is a key of a type that is not built in
+ * (trust_check_key_type).
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_type.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "owner.h"
+#include "trust.h"
+
+#define TRUST_HINT "Expressions of a loyalty program run with the rights of the program's owner, so they may call what belongs to this role or to a superuser only."
+
+static bool check_walker(Node *node, void *context);
+
+static bool
+is_builtin(Oid oid)
+{
+	return oid < FirstNormalObjectId;
+}
+
+static Oid
+function_owner(Oid funcid)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", funcid)));
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static Oid
+type_owner(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type with OID %u does not exist", type)));
+	owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+refuse(const char *kind, const char *name, Oid owner)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("%s %s of role \"%s\" must not run with the rights of role \"%s\"",
+					kind, name, GetUserNameFromId(owner, false),
+					GetUserNameFromId(GetUserId(), false)),
+			 errhint(TRUST_HINT)));
+}
+
+static bool
+is_foreign_function(Oid funcid, void *context)
+{
+	return !is_builtin(funcid) && !owner_trusts(GetUserId(), function_owner(funcid));
+}
+
+/* For check_functions_in_node(): an error, or go on. */
+static bool
+check_function(Oid funcid, void *context)
+{
+	if (is_foreign_function(funcid, context))
+		refuse("function", format_procedure_qualified(funcid), function_owner(funcid));
+	return false;
+}
+
+/*
+ * Values of a domain, or of a type that contains one, can't be read from text or
+ * cast without running the checks of the domain.
+ */
+static void
+check_type(Oid type)
+{
+	char		typtype;
+	Oid			element;
+
+	if (!OidIsValid(type) || is_builtin(type))
+		return;
+	check_stack_depth();
+	element = get_element_type(type);
+	if (OidIsValid(element))
+	{
+		check_type(element);
+		return;
+	}
+	typtype = get_typtype(type);
+	if (typtype == TYPTYPE_DOMAIN)
+	{
+		/* known to the memory context, so it must live as long */
+		DomainConstraintRef *constraints = palloc0(sizeof(DomainConstraintRef));
+		ListCell   *lc;
+
+		if (!owner_trusts(GetUserId(), type_owner(type)))
+			refuse("domain", format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY),
+				   type_owner(type));
+		InitDomainConstraintRef(type, constraints, CurrentMemoryContext, false);
+		foreach(lc, constraints->constraints)
+			(void) check_walker((Node *) ((DomainConstraintState *) lfirst(lc))->check_expr, NULL);
+		check_type(getBaseType(type));
+	}
+	else if (typtype == TYPTYPE_COMPOSITE)
+	{
+		TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
+
+		for (int i = 0; i < desc->natts; i++)
+			if (!TupleDescAttr(desc, i)->attisdropped)
+				check_type(TupleDescAttr(desc, i)->atttypid);
+	}
+	else if (typtype == TYPTYPE_RANGE)
+		check_type(get_range_subtype(type));
+	else if (loyalty_is_multirange(typtype))
+		check_type(loyalty_multirange_range(type));
+}
+
+/* The type of a node of an expression; InvalidOid if it has none. */
+static Oid
+node_type(Node *node)
+{
+	return IsA(node, List) || IsA(node, CaseWhen) ? InvalidOid : exprType(node);
+}
+
+static bool
+check_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, check_function, context);
+	check_type(node_type(node));
+	return expression_tree_walker(node, check_walker, context);
+}
+
+/*
+ * An error if an expression would run code that the current user must not run.
+ */
+void
+trust_check(Node *expr)
+{
+	(void) check_walker(expr, NULL);
+}
+
+static bool
+raw_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, TypeName))
+		check_type(LookupTypeNameOid(NULL, (TypeName *) node, true));
+	return raw_expression_tree_walker(node, raw_walker, context);
+}
+
+/*
+ * The same for what the parser runs itself, before there is an expression:
+ * constants are read by the input functions of the types that the text names.
+ */
+void
+trust_check_raw(Node *raw)
+{
+	(void) raw_walker(raw, NULL);
+}
+
+/*
+ * Keys are compared with each other, and with text, by whatever operators and
+ * casts their type has: its owner can add some.
+ */
+void
+trust_check_key_type(Oid type, const char *what)
+{
+	for (Oid t = type; OidIsValid(t) && !is_builtin(t);
+		 t = get_typtype(t) == TYPTYPE_DOMAIN ? getBaseType(t) : InvalidOid)
+	{
+		if (!owner_trusts(GetUserId(), type_owner(t)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("%s must not be of type %s, which belongs to role \"%s\"", what,
+							format_type_extended(t, -1, FORMAT_TYPE_FORCE_QUALIFY),
+							GetUserNameFromId(type_owner(t), false)),
+					 errhint("Use a built-in type, or cast it to one in the expression.")));
+	}
+}
+
+/* Does an expression of a table call such a function without its row? */
+static bool
+constant_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (!contain_var_clause(node))
+	{
+		trust_check(node);
+		return false;
+	}
+	return expression_tree_walker(node, constant_walker, context);
+}
+
+static void
+check_stored(Datum stored)
+{
+	(void) constant_walker((Node *) stringToNode(TextDatumGetCString(stored)), NULL);
+}
+
+/*
+ * The same for what belongs to a table itself.  Whoever plans a query on a table
+ * evaluates what is constant in the expressions of its indexes and checks; and
+ * in old versions a table can become a view.
+ */
+void
+trust_check_table(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	char		kind = rel->rd_rel->relkind;
+	List	   *indexes;
+	ListCell   *lc;
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table any more", RelationGetRelationName(rel)),
+				 errhint("Call loyalty.untrack().")));
+	if (rel->rd_rel->relowner != GetUserId())
+	{
+		TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+		for (int i = 0; constr != NULL && i < constr->num_check; i++)
+			(void) constant_walker((Node *) stringToNode(constr->check[i].ccbin), NULL);
+		indexes = RelationGetIndexList(rel);
+		foreach(lc, indexes)
+		{
+			HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+			bool		isnull;
+			Datum		stored;
+
+			if (!HeapTupleIsValid(tuple))
+				continue;
+			stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indexprs, &isnull);
+			if (!isnull)
+				check_stored(stored);
+			stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indpred, &isnull);
+			if (!isnull)
+				check_stored(stored);
+			ReleaseSysCache(tuple);
+		}
+		list_free(indexes);
+	}
+	relation_close(rel, NoLock);
+}
+
+/*
+ * Nobody shall lock, or look into, a table that he has no right on.
+ */
+void
+trust_check_read(Oid relid)
+{
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
+
+static bool
+is_user_function(Oid funcid, void *context)
+{
+	return !is_builtin(funcid);
+}
+
+static bool
+user_code_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) || !is_builtin(node_type(node)) ||
+		check_functions_in_node(node, is_user_function, context))
+		return true;
+	return expression_tree_walker(node, user_code_walker, context);
+}
+
+/*
+ * Can an expression run anything that is not built in?  Not by functions alone: a
+ * domain has checks, and types bring functions that no node names.
+ */
+bool
+trust_runs_user_code(Node *expr)
+{
+	return user_code_walker(expr, NULL);
+}
+
+/* Is the text of a value of a built-in type the same under all settings? */
+static bool
+has_plain_text(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case OIDOID:
+		case CHAROID:
+		case NAMEOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case UUIDOID:
+		case UNKNOWNOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Functions that are called immutable though they read a setting. */
+static bool
+settings_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, XmlExpr) || node_type(node) == CSTRINGOID ||
+		(IsA(node, CoerceViaIO) &&
+		 !(has_plain_text(exprType((Node *) ((CoerceViaIO *) node)->arg)) &&
+		   has_plain_text(((CoerceViaIO *) node)->resulttype))))
+		return true;
+	return expression_tree_walker(node, settings_walker, context);
+}
+
+/*
+ * May the value of an expression depend on settings of the session?  No only if
+ * it is proved: it calls nothing but immutable built-in functions over built-in
+ * types, and makes no text of a type whose text has settings.
+ */
+bool
+trust_depends_on_settings(Node *expr)
+{
+	return trust_runs_user_code(expr) || contain_mutable_functions(expr) ||
+		settings_walker(expr, NULL);
+}

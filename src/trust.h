@@ -1,0 +1,17 @@
+/*
+ * trust.h: whose code runs with the rights of a program's owner.
+ */
+#ifndef LOYALTY_TRUST_H
+#define LOYALTY_TRUST_H
+
+#include "nodes/nodes.h"
+
+extern void trust_check(Node *expr);
+extern void trust_check_raw(Node *raw);
+extern void trust_check_key_type(Oid type, const char *what);
+extern void trust_check_table(Oid relid);
+extern void trust_check_read(Oid relid);
+extern bool trust_runs_user_code(Node *expr);
+extern bool trust_depends_on_settings(Node *expr);
+
+#endif							/* LOYALTY_TRUST_H */
