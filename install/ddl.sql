@@ -212,3 +212,74 @@ CREATE EVENT TRIGGER loyalty_follow_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'ALTER SCHEMA')
 	EXECUTE FUNCTION loyalty.follow_ddl();
 COMMENT ON EVENT TRIGGER loyalty_follow_ddl IS 'what becomes a partition or child of a tracked table gets its triggers';
+
+-- Recording and posting write to the journal and the ledger with all that PostgreSQL
+-- guarantees of a table, but for what would change, suppress or divert a row on its
+-- way.  That is refused when it is made.
+CREATE FUNCTION loyalty.cannot_be_kept(relation oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN c.relname IN ('journal', 'ledger')
+		     AND EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+		                  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3	-- BEFORE, FOR EACH ROW
+		                    AND f.pronamespace IS DISTINCT FROM to_regnamespace('loyalty')) THEN 'a trigger BEFORE ... FOR EACH ROW'
+		WHEN EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid) THEN 'a rule'
+		WHEN EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) THEN 'parents or children'
+		WHEN c.relforcerowsecurity THEN 'row security that is forced on its owner'
+		END
+	  FROM pg_class c WHERE c.oid = relation
+$$;
+COMMENT ON FUNCTION loyalty.cannot_be_kept(oid) IS
+'what a journal, ledger or account has that posting could not honour; null if nothing';
+
+CREATE FUNCTION loyalty.protect_tables()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+DECLARE
+	touched record;
+BEGIN
+	FOR touched IN
+		SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name
+		  FROM pg_event_trigger_ddl_commands() d
+		  JOIN pg_class c ON c.oid = CASE d.classid
+		       WHEN 'pg_trigger'::regclass THEN (SELECT t.tgrelid FROM pg_trigger t WHERE t.oid = d.objid)
+		       WHEN 'pg_rewrite'::regclass THEN (SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = d.objid)
+		       WHEN 'pg_class'::regclass THEN d.objid END
+		  JOIN pg_namespace n ON n.oid = c.relnamespace
+		 WHERE c.relname IN ('journal', 'ledger', 'account') AND c.relkind = 'r'
+		   AND EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
+		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
+		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
+		UNION
+		-- the parent of a new child
+		SELECT c.oid, format('%I.%I', n.nspname, c.relname)
+		  FROM pg_event_trigger_ddl_commands() d
+		  JOIN pg_inherits i ON i.inhrelid = d.objid AND d.classid = 'pg_class'::regclass
+		  JOIN pg_class c ON c.oid = i.inhparent AND c.relname IN ('journal', 'ledger', 'account')
+		  JOIN pg_namespace n ON n.oid = c.relnamespace
+		 WHERE EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
+		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
+		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
+	LOOP
+		IF loyalty.cannot_be_kept(touched.oid) IS NOT NULL THEN
+			RAISE EXCEPTION 'table "%" of a loyalty program must not have %', touched.name, loyalty.cannot_be_kept(touched.oid)
+				USING ERRCODE = 'feature_not_supported',
+				      DETAIL = 'Recording and posting could not honour it.',
+				      HINT = 'Indexes, constraints, AFTER triggers, defaults and generated columns are honoured.';
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.protect_tables() IS
+'event trigger: refuses what posting could not honour on the tables of a program';
+
+CREATE EVENT TRIGGER loyalty_protect_tables ON ddl_command_end
+	WHEN TAG IN ('CREATE TRIGGER', 'CREATE RULE', 'CREATE TABLE', 'ALTER TABLE')
+	EXECUTE FUNCTION loyalty.protect_tables();
+COMMENT ON EVENT TRIGGER loyalty_protect_tables IS 'refuses what posting could not honour on the tables of a program';

@@ -731,6 +731,13 @@ BEGIN
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
 	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
 
+	-- what was made while event triggers were disabled
+	RETURN QUERY
+	SELECT 'table of the program has what cannot be honoured'::text, NULL::text, NULL::text,
+	       format('%I.%I has %s', program, r, loyalty.cannot_be_kept(to_regclass(format('%I.%I', program, r))))
+	  FROM unnest('{journal,ledger,account}'::text[]) r
+	 WHERE loyalty.cannot_be_kept(to_regclass(format('%I.%I', program, r))) IS NOT NULL;
+
 	-- the terms in force are those that rules, tiers and settings say
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
