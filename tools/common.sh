@@ -91,6 +91,7 @@ APT_ANSWERS=""		# a file of ours in /etc, while packages are installed
 finish() {
 	local status=$?
 	set +e
+	cd / || true			# or this shell would be among the processes to end
 	trap - ERR EXIT
 	trap '' INT TERM HUP
 	[ -z "$TENDED" ] || end_family "$TENDED"

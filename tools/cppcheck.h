@@ -3,6 +3,7 @@
  * headers it is spared: which loop, and which end the function.
  */
 #define ERROR 21
+#define lengthof(array) (sizeof(array) / sizeof((array)[0]))
 #define foreach(cell, list) for (cell = list_head(list); cell; cell = lnext(list, cell))
 #define forboth(cell1, list1, cell2, list2) \
 	for (cell1 = list_head(list1), cell2 = list_head(list2); cell1 && cell2; \
