@@ -97,16 +97,17 @@ layout_check_entries(Relation rel, bool ledger, LOCKMODE lock)
 	int			columns = ledger ? LEDGER_COLUMNS : ENTRY_COLUMNS;
 
 	check_columns(rel, entry_columns, columns, InvalidOid);
-	/* Further columns stay null. */
+	/* Further columns are null, or have their default. */
 	for (int i = columns; i < RelationGetDescr(rel)->natts; i++)
 		if (TupleDescAttr(RelationGetDescr(rel), i)->attnotnull &&
+			!TupleDescAttr(RelationGetDescr(rel), i)->atthasdef &&
 			!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("\"%s.%s\" is not laid out as a loyalty program needs it",
 							get_namespace_name(RelationGetNamespace(rel)),
 							RelationGetRelationName(rel)),
-					 errdetail("The added column \"%s\" must not be NOT NULL.",
+					 errdetail("The added column \"%s\" is NOT NULL and has no default.",
 							   NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
 	key = layout_primary_key(rel);
 	if (rel->rd_rel->relkind == RELKIND_RELATION && OidIsValid(key))
