@@ -226,6 +226,10 @@ AS $$
 		     AND EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
 		                  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3	-- BEFORE, FOR EACH ROW
 		                    AND f.pronamespace IS DISTINCT FROM to_regnamespace('loyalty')) THEN 'a trigger BEFORE ... FOR EACH ROW'
+		-- they would be checked when nobody acts as the owner any more
+		WHEN c.relname IN ('journal', 'ledger')
+		     AND (EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable)
+		          OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND NOT i.indimmediate)) THEN 'a deferrable constraint or trigger'
 		WHEN EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid) THEN 'a rule'
 		WHEN EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) THEN 'parents or children'
 		WHEN c.relforcerowsecurity THEN 'row security that is forced on its owner'

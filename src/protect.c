@@ -24,10 +24,10 @@ protect_may_catch(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
-		case MAKE_SQLSTATE('4', '0', 0, 0, 0):
-		case MAKE_SQLSTATE('5', '3', 0, 0, 0):
-		case MAKE_SQLSTATE('5', '7', 0, 0, 0):
-		case MAKE_SQLSTATE('5', '8', 0, 0, 0):
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
 			return false;
 	}
 	return sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&
