@@ -4,7 +4,7 @@ MODULE_big = loyalty
 OBJS = src/accrual.o src/append_only.o src/columns.o src/configuration.o src/current.o \
 	src/expression.o src/layout.o src/module.o src/order.o \
 	src/owner.o src/post.o src/program.o src/protect.o src/reconcile.o src/record.o \
-	src/recorder.o src/restore.o src/snapshot.o src/store/journal.o src/store/writer.o src/tenure.o \
+	src/recorder.o src/restore.o src/snapshot.o src/store/entries.o src/store/journal.o src/store/writer.o src/tenure.o \
 	src/terms.o src/trust.o src/verify.o src/watch.o
 
 # The install script is assembled from parts that sit beside their topic; the

@@ -22,9 +22,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -136,7 +134,6 @@ typedef struct Poster
 	JournalEntry *entries;		/* of one customer */
 	int			entry_count;
 	int			entry_size;
-	TupleTableSlot *entry_slot;
 	ItemPointerData *removed;	/* places of entries to delete from the journal */
 	int			removed_count;
 
@@ -180,8 +177,7 @@ static void
 find_customers(Batch *batch, Datum after, bool from_start, int limit)
 {
 	EntryTable	journal;
-	TupleTableSlot *slot;
-	IndexScanDesc scan;
+	EntryScan	scan;
 	ScanKeyData key;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int			size = 64;
@@ -189,26 +185,14 @@ find_customers(Batch *batch, Datum after, bool from_start, int limit)
 
 	batch->customers = palloc(size * sizeof(Datum));
 	entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
-	slot = table_slot_create(journal.heap, NULL);
 	if (!from_start)
-	{
-		Oid			type = journal.index->rd_opcintype[0];
-		Oid			greater = get_opfamily_member(journal.index->rd_opfamily[0],
-												  type, type, BTGreaterStrategyNumber);
-
-		ScanKeyEntryInitialize(&key, 0, 1, BTGreaterStrategyNumber, InvalidOid,
-							   journal.index->rd_indcollation[0],
-							   get_opcode(greater), after);
-	}
-	scan = loyalty_index_beginscan(journal.heap, journal.index, snapshot,
-								   from_start ? 0 : 1);
-	index_rescan(scan, &key, from_start ? 0 : 1, NULL, 0);
-	while (seen < limit && index_getnext_slot(scan, ForwardScanDirection, slot))
+		entry_customer_key(&journal, BTGreaterStrategyNumber, after, &key);
+	scan = entry_scan_begin(&journal, snapshot, &key, from_start ? 0 : 1);
+	while (seen < limit && entry_scan_next(&scan))
 	{
 		bool		isnull;
-		Datum		customer = slot_getattr(slot, ENTRY_CUSTOMER + 1, &isnull);
+		Datum		customer = slot_getattr(scan.slot, ENTRY_CUSTOMER + 1, &isnull);
 
-		CHECK_FOR_INTERRUPTS();
 		seen++;
 		if (batch->count > 0 &&
 			compare_customers(batch, batch->customers[batch->count - 1], customer) == 0)
@@ -220,8 +204,7 @@ find_customers(Batch *batch, Datum after, bool from_start, int limit)
 		}
 		batch->customers[batch->count++] = copy_customer(batch, customer);
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	entry_scan_end(&scan);
 	entry_table_close(&journal);
 	UnregisterSnapshot(snapshot);
 }
@@ -336,9 +319,8 @@ compare_entries(const void *a, const void *b)
 
 /* Keep the entry in the slot; the account's memory is that of the customer. */
 static void
-keep_entry(Poster *poster)
+keep_entry(Poster *poster, TupleTableSlot *slot)
 {
-	TupleTableSlot *slot = poster->entry_slot;
 	JournalEntry *entry;
 	MemoryContext old;
 
@@ -424,35 +406,31 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 static void
 read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 {
-	EntryTable *ledger = &poster->ledger;
-	TupleTableSlot *slot;
-	IndexScanDesc scan;
+	EntryScan	scan;
+	Datum	   *values;
 
 	accrual_remember_orders(accrual);
-	slot = table_slot_create(ledger->heap, NULL);
-	scan = loyalty_index_beginscan(ledger->heap, ledger->index, poster->snapshot, 1);
-	ledger->keys[0].sk_argument = customer;
-	index_rescan(scan, ledger->keys, 1, NULL, 0);
+	poster->ledger.keys[0].sk_argument = customer;
+	scan = entry_scan_begin(&poster->ledger, poster->snapshot, poster->ledger.keys, 1);
 
 	/* In key order, so the newest revision of an order comes last. */
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (entry_scan_next(&scan))
 	{
-		CHECK_FOR_INTERRUPTS();
-		slot_getsomeattrs(slot, LEDGER_COLUMNS);
+		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
+		values = scan.slot->tts_values;
 		accrual_known_order(accrual,
-							DatumGetInt32(slot->tts_values[ENTRY_SOURCE]),
-							slot->tts_values[ENTRY_ORDER_KEY],
-							DatumGetInt32(slot->tts_values[ENTRY_REVISION]),
-							DatumGetBool(slot->tts_values[ENTRY_COUNTED]),
-							DatumGetTimestampTz(slot->tts_values[ENTRY_AT]),
-							slot->tts_values[ENTRY_AMOUNT],
-							slot->tts_values[LEDGER_POINTS],
-							slot->tts_values[LEDGER_MULTIPLIER],
-							slot->tts_isnull[LEDGER_TIER] ? NULL :
-							TextDatumGetCString(slot->tts_values[LEDGER_TIER]));
+							DatumGetInt32(values[ENTRY_SOURCE]),
+							values[ENTRY_ORDER_KEY],
+							DatumGetInt32(values[ENTRY_REVISION]),
+							DatumGetBool(values[ENTRY_COUNTED]),
+							DatumGetTimestampTz(values[ENTRY_AT]),
+							values[ENTRY_AMOUNT],
+							values[LEDGER_POINTS],
+							values[LEDGER_MULTIPLIER],
+							scan.slot->tts_isnull[LEDGER_TIER] ? NULL :
+							TextDatumGetCString(values[LEDGER_TIER]));
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	entry_scan_end(&scan);
 }
 
 /* Note the first entry of a customer that cannot be posted. */
@@ -563,31 +541,20 @@ post_customer(Poster *poster, Account *account)
 static void
 post_entries(Poster *poster)
 {
-	EntryTable *journal = &poster->journal;
-	Oid			type = journal->index->rd_opcintype[0];
-	StrategyNumber strategies[2] = {BTGreaterEqualStrategyNumber, BTLessEqualStrategyNumber};
 	ScanKeyData keys[2];
-	IndexScanDesc scan;
+	EntryScan	scan;
 	int			current = 0;
 
-	for (int i = 0; i < 2; i++)
-	{
-		Oid			op = get_opfamily_member(journal->index->rd_opfamily[0], type, type,
-											 strategies[i]);
-
-		ScanKeyEntryInitialize(&keys[i], 0, 1, strategies[i], InvalidOid,
-							   journal->index->rd_indcollation[0], get_opcode(op),
-							   poster->customers[i == 0 ? 0 : poster->count - 1]);
-	}
-	scan = loyalty_index_beginscan(journal->heap, journal->index, poster->snapshot, 2);
-	index_rescan(scan, keys, 2, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, poster->entry_slot))
+	entry_customer_key(&poster->journal, BTGreaterEqualStrategyNumber, poster->customers[0], &keys[0]);
+	entry_customer_key(&poster->journal, BTLessEqualStrategyNumber,
+					   poster->customers[poster->count - 1], &keys[1]);
+	scan = entry_scan_begin(&poster->journal, poster->snapshot, keys, 2);
+	while (entry_scan_next(&scan))
 	{
 		bool		isnull;
-		Datum		customer = slot_getattr(poster->entry_slot, ENTRY_CUSTOMER + 1, &isnull);
+		Datum		customer = slot_getattr(scan.slot, ENTRY_CUSTOMER + 1, &isnull);
 		int			cmp;
 
-		CHECK_FOR_INTERRUPTS();
 		while ((cmp = compare_customers(poster->batch, poster->customers[current], customer)) < 0)
 		{
 			if (poster->entry_count > 0)
@@ -596,12 +563,11 @@ post_entries(Poster *poster)
 		}
 		/* A customer that came between after the look is left for later. */
 		if (cmp == 0)
-			keep_entry(poster);
+			keep_entry(poster, scan.slot);
 	}
 	if (poster->entry_count > 0)
 		post_customer(poster, &poster->accounts[current]);
-	ExecClearTuple(poster->entry_slot);
-	index_endscan(scan);
+	entry_scan_end(&scan);
 	flush_ledger(poster);
 }
 
@@ -758,7 +724,6 @@ post_customers(void *arg)
 												ALLOCSET_DEFAULT_SIZES);
 	entry_table_open(&poster->journal, poster->batch->journal, RowExclusiveLock, NULL);
 	entry_table_open(&poster->ledger, poster->batch->ledger, RowExclusiveLock, NULL);
-	poster->entry_slot = table_slot_create(poster->journal.heap, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	lock_accounts(poster);
@@ -769,7 +734,6 @@ post_customers(void *arg)
 	poster->posted = update_accounts(poster);
 	update_set_aside(poster);
 	SPI_finish();
-	ExecDropSingleTupleTableSlot(poster->entry_slot);
 	for (int i = 0; i < LEDGER_BATCH && poster->out[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(poster->out[i]);
 	entry_table_close(&poster->journal);

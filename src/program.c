@@ -554,7 +554,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 						program)));
 	index = relation_open(layout_primary_key(rel), lock);
 	old = MemoryContextSwitchTo(context);
-	journal_init_keys(index, table->entry_keys);
+	entry_init_keys(index, table->entry_keys);
 	table->same_customer = program_key_operator(index, BTEqualStrategyNumber);
 	MemoryContextSwitchTo(old);
 	relation_close(index, NoLock);

@@ -19,9 +19,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/tableam.h"
 #include "catalog/pg_collation.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -32,8 +30,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "compat.h"
-#include "journal.h"
+#include "entries.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
@@ -109,28 +106,26 @@ is_void(TupleTableSlot *slot, const Restored *restored)
 static void
 delete_void(EntryTable *journal, Datum *key, const Restored *restored)
 {
-	TupleTableSlot *slot = table_slot_create(journal->heap, NULL);
-	IndexScanDesc scan = loyalty_index_beginscan(journal->heap, journal->index, SnapshotSelf,
-												 ENTRY_REVISION);
+	EntryScan	scan;
 	List	   *found = NIL;
 	ListCell   *lc;
 
 	for (int i = 0; i < ENTRY_REVISION; i++)
 		journal->keys[i].sk_argument = key[i];
-	index_rescan(scan, journal->keys, ENTRY_REVISION, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	/* The journal is locked: nothing comes or goes while it is read. */
+	scan = entry_scan_begin(journal, SnapshotSelf, journal->keys, ENTRY_REVISION);
+	while (entry_scan_next(&scan))
 	{
-		slot_getsomeattrs(slot, ENTRY_COLUMNS);
-		if (is_void(slot, restored))
+		slot_getsomeattrs(scan.slot, ENTRY_COLUMNS);
+		if (is_void(scan.slot, restored))
 		{
 			ItemPointer tid = palloc(sizeof(ItemPointerData));
 
-			*tid = slot->tts_tid;
+			*tid = scan.slot->tts_tid;
 			found = lappend(found, tid);
 		}
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	entry_scan_end(&scan);
 	foreach(lc, found)
 		entry_table_delete(journal, (ItemPointer) lfirst(lc), 1);
 	list_free_deep(found);

@@ -1,9 +1,6 @@
 /*
  * journal.c: reading and appending what is recorded of orders.
  *
- * Rows are written by a writer (writer.c), with all guarantees of PostgreSQL but
- * privileges and row security.
- *
  * What is recorded of one order is read with SnapshotSelf: what is committed at
  * this moment and what this transaction did, whatever its isolation level.  The
  * order row has been waited for, so its newest entry is what counts, even under
@@ -42,102 +39,6 @@
 
 /* Customers with more posted orders than this are looked up order by order. */
 #define POSTED_KEYS 64
-
-/*
- * Scan keys that look for equality with the first columns of a primary key of
- * entries; the arguments are set when they are used.  In the current memory
- * context.
- */
-void
-journal_init_keys(Relation index, ScanKeyData *keys)
-{
-	for (int i = 0; i < ENTRY_KEYS; i++)
-	{
-		Oid			type = index->rd_opcintype[i];
-		Oid			op = get_opfamily_member(index->rd_opfamily[i],
-											 type, type, BTEqualStrategyNumber);
-
-		if (!OidIsValid(op))
-			elog(ERROR, "missing equality operator for type %u", type);
-		ScanKeyEntryInitialize(&keys[i], 0, i + 1, BTEqualStrategyNumber,
-							   InvalidOid, index->rd_indcollation[i],
-							   get_opcode(op), (Datum) 0);
-	}
-}
-
-/*
- * Open the journal or the ledger with its primary key, for which journal_init_keys()
- * made the keys; without, they are made here.
- */
-void
-entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock, const ScanKeyData *keys)
-{
-	Oid			key;
-
-	table->heap = table_open(relid, lock);
-	key = layout_primary_key(table->heap);
-	if (!OidIsValid(key))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("relation \"%s\" of the loyalty program has no primary key",
-						RelationGetRelationName(table->heap))));
-	table->index = index_open(key, lock);
-	table->slot = NULL;
-	table->scan = NULL;
-	table->writer = NULL;
-	table->context = CurrentMemoryContext;
-	if (keys != NULL)
-		memcpy(table->keys, keys, sizeof(table->keys));
-	else
-		journal_init_keys(table->index, table->keys);
-}
-
-static Writer *
-entry_table_writer(EntryTable *table)
-{
-	if (table->writer == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(table->context);
-
-		table->writer = writer_begin(table->heap, table->index);
-		MemoryContextSwitchTo(old);
-	}
-	return table->writer;
-}
-
-/*
- * Write entries; conflict is as in writer_insert().
- */
-void
-entry_table_insert(EntryTable *table, TupleTableSlot **slots, int count, bool *conflict)
-{
-	writer_insert(entry_table_writer(table), slots, count, conflict);
-}
-
-/*
- * Delete entries by their places.
- */
-void
-entry_table_delete(EntryTable *table, ItemPointer tids, int count)
-{
-	writer_delete(entry_table_writer(table), tids, count);
-}
-
-/*
- * Close it; the locks stay to the end of the transaction.
- */
-void
-entry_table_close(EntryTable *table)
-{
-	if (table->writer != NULL)
-		writer_end(table->writer);
-	if (table->scan != NULL)
-		index_endscan(table->scan);
-	if (table->slot != NULL)
-		ExecDropSingleTupleTableSlot(table->slot);
-	index_close(table->index, NoLock);
-	table_close(table->heap, NoLock);
-}
 
 /*
  * Begin a piece of recording.

@@ -4,46 +4,9 @@
 #ifndef LOYALTY_JOURNAL_H
 #define LOYALTY_JOURNAL_H
 
-#include "access/genam.h"
-#include "executor/tuptable.h"
-#include "nodes/execnodes.h"
+#include "datatype/timestamp.h"
 
-#include "writer.h"
-
-/* Columns that the journal and the ledger have in common, in this order. */
-typedef enum EntryColumn
-{
-	ENTRY_CUSTOMER = 0,
-	ENTRY_SOURCE,
-	ENTRY_ORDER_KEY,
-	ENTRY_REVISION,
-	ENTRY_AT,
-	ENTRY_RECORDED_AT,
-	ENTRY_TERMS,
-	ENTRY_COUNTED,
-	ENTRY_AMOUNT,
-	ENTRY_BASE,
-	ENTRY_CURRENCY,
-	ENTRY_RATE,
-	ENTRY_COLUMNS
-} EntryColumn;
-
-/* Columns of the ledger behind them. */
-enum
-{
-	LEDGER_ENTRY = ENTRY_COLUMNS,
-	LEDGER_TIER,
-	LEDGER_MULTIPLIER,
-	LEDGER_POINTS,
-	LEDGER_ORDERS_CHANGE,
-	LEDGER_AMOUNT_CHANGE,
-	LEDGER_POINTS_CHANGE,
-	LEDGER_JOINED_AT,
-	LEDGER_COLUMNS
-};
-
-/* The primary key of both tables is their first columns, in order. */
-#define ENTRY_KEYS (ENTRY_REVISION + 1)
+#include "entries.h"
 
 /* An order as it stands: what one entry says. */
 typedef struct OrderState
@@ -58,18 +21,6 @@ typedef struct OrderState
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 } OrderState;
-
-/* Ways into one of the two tables. */
-typedef struct EntryTable
-{
-	Relation	heap;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	ScanKeyData keys[ENTRY_KEYS];
-	Writer	   *writer;			/* or NULL: nothing was written yet */
-	MemoryContext context;
-} EntryTable;
 
 typedef struct Journal
 {
@@ -87,7 +38,6 @@ typedef struct Journal
 	text	  **posted_keys;
 } Journal;
 
-extern void journal_init_keys(Relation index, ScanKeyData *keys);
 extern Journal *journal_open(Oid journal, Oid ledger, int32 source,
 							 const ScanKeyData *keys);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
@@ -100,12 +50,5 @@ extern void journal_append(Journal *journal, TupleTableSlot **slots, int count,
 extern void journal_retract(Journal *journal, TupleTableSlot *slot);
 extern void journal_wait(Journal *journal, TupleTableSlot *slot);
 extern void journal_close(Journal *journal);
-
-extern void entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock,
-							 const ScanKeyData *keys);
-extern void entry_table_insert(EntryTable *table, TupleTableSlot **slots,
-							   int count, bool *conflict);
-extern void entry_table_delete(EntryTable *table, ItemPointer tids, int count);
-extern void entry_table_close(EntryTable *table);
 
 #endif							/* LOYALTY_JOURNAL_H */

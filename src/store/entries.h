@@ -1,0 +1,82 @@
+/*
+ * entries.h: the journal and the ledger, which hold the entries of a program.
+ */
+#ifndef LOYALTY_ENTRIES_H
+#define LOYALTY_ENTRIES_H
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "executor/tuptable.h"
+#include "utils/snapshot.h"
+
+#include "writer.h"
+
+/* Columns that the journal and the ledger have in common, in this order. */
+typedef enum EntryColumn
+{
+	ENTRY_CUSTOMER = 0,
+	ENTRY_SOURCE,
+	ENTRY_ORDER_KEY,
+	ENTRY_REVISION,
+	ENTRY_AT,
+	ENTRY_RECORDED_AT,
+	ENTRY_TERMS,
+	ENTRY_COUNTED,
+	ENTRY_AMOUNT,
+	ENTRY_BASE,
+	ENTRY_CURRENCY,
+	ENTRY_RATE,
+	ENTRY_COLUMNS
+} EntryColumn;
+
+/* Columns of the ledger behind them. */
+enum
+{
+	LEDGER_ENTRY = ENTRY_COLUMNS,
+	LEDGER_TIER,
+	LEDGER_MULTIPLIER,
+	LEDGER_POINTS,
+	LEDGER_ORDERS_CHANGE,
+	LEDGER_AMOUNT_CHANGE,
+	LEDGER_POINTS_CHANGE,
+	LEDGER_JOINED_AT,
+	LEDGER_COLUMNS
+};
+
+/* The primary key of both tables is their first columns, in order. */
+#define ENTRY_KEYS (ENTRY_REVISION + 1)
+
+/* Ways into one of the two tables. */
+typedef struct EntryTable
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;			/* of journal_find(); or NULL */
+	TupleTableSlot *slot;
+	ScanKeyData keys[ENTRY_KEYS];
+	Writer	   *writer;			/* or NULL: nothing was written yet */
+	MemoryContext context;
+} EntryTable;
+
+/* Some entries, in the order of the primary key. */
+typedef struct EntryScan
+{
+	IndexScanDesc scan;
+	TupleTableSlot *slot;		/* the entry */
+} EntryScan;
+
+extern void entry_init_keys(Relation index, ScanKeyData *keys);
+extern void entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock,
+							 const ScanKeyData *keys);
+extern void entry_table_insert(EntryTable *table, TupleTableSlot **slots,
+							   int count, bool *conflict);
+extern void entry_table_delete(EntryTable *table, ItemPointer tids, int count);
+extern void entry_table_close(EntryTable *table);
+extern void entry_customer_key(EntryTable *table, StrategyNumber strategy,
+							   Datum customer, ScanKeyData *key);
+extern EntryScan entry_scan_begin(EntryTable *table, Snapshot snapshot,
+								  ScanKeyData *keys, int count);
+extern bool entry_scan_next(EntryScan *scan);
+extern void entry_scan_end(EntryScan *scan);
+
+#endif							/* LOYALTY_ENTRIES_H */
