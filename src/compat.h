@@ -18,11 +18,15 @@
 #include "utils/numeric.h"
 #include "utils/rel.h"
 
-/* Built-in casts were named after their C functions before 14. */
-#if PG_VERSION_NUM < 140000
-#define F_NUMERIC_INT4 F_INT4_NUMERIC
-#define F_NUMERIC_INT8 F_INT8_NUMERIC
-#define F_INT8_INT4 F_INT48
+/* Built-in functions were named after their C functions before 14. */
+#if PG_VERSION_NUM >= 140000
+#define LOYALTY_INT4_TO_NUMERIC F_NUMERIC_INT4
+#define LOYALTY_INT8_TO_NUMERIC F_NUMERIC_INT8
+#define LOYALTY_INT4_TO_INT8 F_INT8_INT4
+#else
+#define LOYALTY_INT4_TO_NUMERIC F_INT4_NUMERIC
+#define LOYALTY_INT8_TO_NUMERIC F_INT8_NUMERIC
+#define LOYALTY_INT4_TO_INT8 F_INT48
 #endif
 
 /* Indexes other than btree can have comparisons from 18 on. */

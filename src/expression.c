@@ -753,9 +753,9 @@ may_raise_walker(Node *node, void *context)
 		case T_FuncExpr:
 			switch (((FuncExpr *) node)->funcid)
 			{
-				case F_NUMERIC_INT4:
-				case F_NUMERIC_INT8:
-				case F_INT8_INT4:
+				case LOYALTY_INT4_TO_NUMERIC:
+				case LOYALTY_INT8_TO_NUMERIC:
+				case LOYALTY_INT4_TO_INT8:
 					break;
 				default:
 					return true;
