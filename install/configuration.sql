@@ -548,6 +548,7 @@ CREATE FUNCTION loyalty.hold_columns(program name, source int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '200ms'	-- whoever waits for this lock keeps all writers waiting
 AS $$
 DECLARE
 	h record;
@@ -568,9 +569,13 @@ BEGIN
 			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored)
 			     || loyalty.trigger_comment(loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), h.relation,
 			                                format('holds on to the columns that the loyalty program "%s" uses; never fires', program));
-		EXCEPTION WHEN insufficient_privilege THEN
-			RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped', names, h.relation
-				USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);
+		EXCEPTION
+			WHEN insufficient_privilege THEN
+				RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped', names, h.relation
+					USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);
+			WHEN lock_not_available THEN
+				RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped, as the table was in use', names, h.relation
+					USING HINT = format('Call loyalty.reconcile(%L) when there are no long transactions.', program);
 		END;
 	END LOOP;
 END

@@ -142,7 +142,9 @@ GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_rights_keeper WITH GR
 SET ROLE regress_rights_mallory;
 CREATE TEMP TABLE earning_rule (name text, points text, applies_when text, per text);
 CREATE TRIGGER borrowed BEFORE INSERT ON earning_rule FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
+\set VERBOSITY sqlstate
 INSERT INTO earning_rule VALUES ('x', '1', 'true', 'order');
+\set VERBOSITY default
 DROP TABLE earning_rule;
 RESET ROLE;
 GRANT USAGE, CREATE ON SCHEMA club TO regress_rights_mallory;
