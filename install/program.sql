@@ -57,6 +57,16 @@ $$;
 COMMENT ON FUNCTION loyalty.equality_operator(regtype) IS
 'equality of a type by its default btree operator class, as SQL that means it under every search_path';
 
+CREATE FUNCTION loyalty.customer_equality(program name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT loyalty.equality_operator(a.atttypid) FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
+$$;
+COMMENT ON FUNCTION loyalty.customer_equality(name) IS 'equality of the customers of a program, as SQL';
+
 CREATE FUNCTION loyalty.create_program(
 	name name,
 	customers regclass,

@@ -42,8 +42,7 @@ DECLARE
 	given text := '';
 BEGIN
 	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	orders := loyalty.tracked_table(s.relation, program, 'new');
 	recorded := format('%1$I.recorded_orders r ON r.customer %2$s (%3$s) AND r.source = $1 AND r.order_key = (%4$s)::text',
 	                   program, eq, s.customer, s.order_key);
@@ -148,8 +147,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
 	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
 		WITH rows AS (%4$s),
 		live AS (
@@ -330,8 +328,7 @@ DECLARE
 	exact_bounds boolean;
 	zone text;
 BEGIN
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	-- When orders are taken back, the first and last order before an entry
 	-- are looked for among the orders that stood then.
@@ -408,8 +405,7 @@ DECLARE
 	eq text;
 	p record;
 BEGIN
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
 	RETURN QUERY EXECUTE format($sql$
 		WITH m AS %7$s (
@@ -456,8 +452,7 @@ AS $$
 DECLARE
 	eq text;
 BEGIN
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT CASE WHEN e.recorded_at < t.since THEN 'entry was recorded before its terms' ELSE 'entry was recorded in the future' END,
 		       e.customer::text, e.order_key::text, format('at %%s, under terms %%s of %%s', e.recorded_at, t.terms, t.since)
@@ -602,8 +597,7 @@ AS $$
 DECLARE
 	eq text;
 BEGIN
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry does not count'::text, j.customer::text, j.order_key::text,
 		       format('revision %%s: %%s', j.revision,
@@ -632,8 +626,7 @@ AS $$
 DECLARE
 	eq text;
 BEGIN
-	SELECT loyalty.equality_operator(a.atttypid) INTO eq FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	eq := loyalty.customer_equality(program);
 	-- posted state is the fold of the ledger
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'account is not the fold of its ledger'::text, coalesce(a.customer, l.customer)::text, NULL::text,
