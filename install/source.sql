@@ -229,7 +229,7 @@ BEGIN
 		       ARRAY(SELECT y.attnum::int FROM pg_attribute x
 		               JOIN pg_attribute y ON y.attrelid = d AND y.attname = x.attname
 		              WHERE x.attrelid = "table" AND x.attnum = ANY (used)) AS used,
-		       ARRAY(SELECT a FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs) a WHERE p.partrelid = d) AS parted_by
+		       ARRAY(SELECT a::int FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs) a WHERE p.partrelid = d) AS parted_by
 		  FROM loyalty.descendants("table") d JOIN pg_class r ON r.oid = d
 		 WHERE d = "table" OR NOT r.relispartition)
 	SELECT u.relation INTO lacking
