@@ -166,7 +166,9 @@ DO $$
 BEGIN
 	PERFORM loyalty.untrack('club', 't_part.parent2');
 	ALTER TABLE t_part.whole ATTACH PARTITION t_part.parent2 DEFAULT;
+	SET LOCAL session_replication_role = replica;	-- 15 has it so by itself
 	UPDATE club.source SET active = true WHERE relation = 't_part.parent2'::regclass;
+	SET LOCAL session_replication_role = origin;
 END $$;
 \endif
 SET client_min_messages = warning;
