@@ -96,6 +96,7 @@ settings_look_up(void)
 {
 	set("enable_seqscan", "off");
 	set("enable_indexonlyscan", "off");
+	set("enable_bitmapscan", "off");
 	set("jit", "off");
 }
 

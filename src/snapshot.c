@@ -12,8 +12,8 @@
  * that cannot matter: lines and refunds of an order whose row is locked, which
  * nobody else can change; versions of the terms, which never change; and rows
  * that say which order a key is of, which are read again when they are locked or
- * when some are missing (see current.c).  Index-only scans do not work with it,
- * so they are off while such queries are planned (see owner.c).
+ * when some are missing (see current.c).  Index-only and bitmap scans do not work
+ * with it, so they are off while such queries are planned (see owner.c).
  */
 #include "postgres.h"
 
