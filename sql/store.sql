@@ -139,6 +139,31 @@ CALL loyalty.post('club');
 SELECT unposted, set_aside FROM loyalty.backlog('club');
 SELECT * FROM loyalty.verify('club');
 
+-- functions that keep something from call to call (a definer does), over many customers of a batch
+CREATE FUNCTION t_store.definer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	INSERT INTO t_store.seen VALUES (concat_ws(' ', tg_table_name, tg_op, tg_level), 1);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER a AFTER INSERT OR DELETE ON club.journal FOR EACH ROW EXECUTE FUNCTION t_store.definer();
+CREATE TRIGGER b BEFORE INSERT OR DELETE ON club.journal FOR EACH STATEMENT EXECUTE FUNCTION t_store.definer();
+CREATE TRIGGER c AFTER INSERT ON club.ledger FOR EACH ROW WHEN (upper(NEW.order_key) <> '-') EXECUTE FUNCTION t_store.definer();
+CREATE TRIGGER d AFTER INSERT ON club.ledger FOR EACH STATEMENT EXECUTE FUNCTION t_store.definer();
+TRUNCATE t_store.seen;
+INSERT INTO t_store.customers SELECT generate_series(100, 199);
+INSERT INTO t_store.orders (id, customer_id, total) SELECT 100000 + i, 100 + i % 100, 1 FROM generate_series(1, 3000) i;
+UPDATE t_store.orders SET total = 2 WHERE id BETWEEN 100001 AND 100500;
+SELECT what, sum(n) FROM t_store.seen WHERE what LIKE '%ROW' GROUP BY 1 ORDER BY 1;
+CALL loyalty.post('club');
+SELECT what, sum(n) FROM t_store.seen WHERE what LIKE '%ROW' GROUP BY 1 ORDER BY 1;
+SELECT DISTINCT what FROM t_store.seen WHERE what LIKE '%STATEMENT' ORDER BY 1;
+SELECT sum(points) FROM club.members WHERE id >= 100;
+SELECT * FROM loyalty.verify('club');
+DROP TRIGGER a ON club.journal;
+DROP TRIGGER b ON club.journal;
+DROP TRIGGER c ON club.ledger;
+DROP TRIGGER d ON club.ledger;
+
 -- what cannot be honoured is refused when it is made
 CREATE TRIGGER early BEFORE INSERT ON club.journal FOR EACH ROW EXECUTE FUNCTION t_store.row_seen();
 CREATE TRIGGER early BEFORE DELETE ON club.ledger FOR EACH ROW EXECUTE FUNCTION t_store.row_seen();

@@ -276,12 +276,17 @@ insert_row(Writer *writer, TupleTableSlot *row, bool tell,
 	return taken;
 }
 
+/*
+ * In the memory of the writer, since what is kept of a trigger's function while
+ * it is called lives in the current memory context.
+ */
 static void
 insert_with_guarantees(Writer *writer, TupleTableSlot **slots, int count, bool *conflict)
 {
 	EState	   *estate = writer->estate;
 	ResultRelInfo *target = writer->target;
 	TransitionCaptureState *capture;
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 
 	estate->es_output_cid = GetCurrentCommandId(true);
 	AfterTriggerBeginQuery();
@@ -297,6 +302,7 @@ insert_with_guarantees(Writer *writer, TupleTableSlot **slots, int count, bool *
 	}
 	ExecASInsertTriggers(estate, target, capture);
 	AfterTriggerEndQuery(estate);
+	MemoryContextSwitchTo(old);
 }
 
 /* The short way: one batch, one index. */
@@ -369,6 +375,7 @@ writer_delete(Writer *writer, ItemPointer tids, int count)
 	EState	   *estate = writer->estate;
 	ResultRelInfo *target = writer->target;
 	TransitionCaptureState *capture;
+	MemoryContext old;
 
 	if (writer->plain)
 	{
@@ -382,6 +389,7 @@ writer_delete(Writer *writer, ItemPointer tids, int count)
 				 errmsg("table \"%s\" of a loyalty program must not have BEFORE ROW triggers",
 						RelationGetRelationName(writer->heap)),
 				 errhint("Use an AFTER trigger.")));
+	old = MemoryContextSwitchTo(estate->es_query_cxt);	/* as in insert_with_guarantees() */
 	AfterTriggerBeginQuery();
 	ExecBSDeleteTriggers(estate, target);
 	capture = MakeTransitionCaptureState(target->ri_TrigDesc,
@@ -394,6 +402,7 @@ writer_delete(Writer *writer, ItemPointer tids, int count)
 	}
 	ExecASDeleteTriggers(estate, target, capture);
 	AfterTriggerEndQuery(estate);
+	MemoryContextSwitchTo(old);
 }
 
 /*
