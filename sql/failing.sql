@@ -99,6 +99,34 @@ INSERT INTO t_failing.orders VALUES (10, 1, DEFAULT, 2, 'x');
 SELECT order_key, points FROM club.entries WHERE order_key IN ('7', '8', '9', '10');
 SELECT loyalty.drop_program('club', force => true);
 
+-- orders keep to their own terms: a later rule that cannot compute them is not theirs
+TRUNCATE t_failing.orders;
+SELECT loyalty.create_program('club', customers => 't_failing.customers', time_zone => 'UTC');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('club', 't_failing.orders', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO t_failing.orders VALUES (1, 1, DEFAULT, 10, '0'), (2, 2, DEFAULT, 20, '0'), (3, 3, DEFAULT, 30, '2');
+INSERT INTO club.earning_rule (name, points) VALUES ('ratio', '100 / factor::int');
+UPDATE t_failing.orders SET total = 11 WHERE id = 1;
+UPDATE t_failing.orders SET total = total + 1;
+SELECT recorded FROM loyalty.reconcile('club');
+SELECT loyalty.backfill('club', 't_failing.orders');
+INSERT INTO t_failing.orders VALUES (4, 3, DEFAULT, 1, '0');
+INSERT INTO t_failing.orders VALUES (4, 3, DEFAULT, 1, '4');
+UPDATE club.program SET on_invalid = 'skip';
+UPDATE t_failing.orders SET total = total + 1;
+SELECT recorded FROM loyalty.reconcile('club');
+-- 13; 22; 32, and 2 + 25
+SELECT id, points, orders FROM club.members ORDER BY 1;
+SELECT * FROM loyalty.verify('club');
+-- one that was gone comes back under its own terms
+DELETE FROM t_failing.orders WHERE id IN (1, 2);
+INSERT INTO t_failing.orders VALUES (1, 1, DEFAULT, 10, '0');
+INSERT INTO t_failing.orders VALUES (2, 2, DEFAULT, 20, '0'), (5, 2, DEFAULT, 7, '0'), (6, 2, DEFAULT, 1, '10');
+-- 10; 20, and 1 + 10
+SELECT id, points, orders FROM club.members ORDER BY 1;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+
 -- orders with lines: by rule, per order and per line
 CREATE TABLE t_failing.lines (id int PRIMARY KEY, order_id int, price numeric, qty int);
 CREATE INDEX ON t_failing.lines (order_id);

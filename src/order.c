@@ -142,6 +142,7 @@ void
 order_gone(Order *order)
 {
 	order->counted = false;
+	order->no_points = false;
 	order->at = 0;
 	order->amount = order_zero();
 	order->base = order_zero();
@@ -367,26 +368,36 @@ evaluate_or_raise(ProtectedWork work, Evaluation *evaluation)
 }
 
 /*
- * Evaluate; false if an expression raised an error and the order does not count
- * for it.  A subtransaction is only needed where the error is not raised on.
+ * Evaluate.  Returns NULL, or the error of an expression for which the order does
+ * not count.  A subtransaction is only needed where the error is not raised on.
  */
-static bool
+static ErrorData *
 evaluate_guarded(ProtectedWork work, Evaluation *evaluation, bool may_raise)
 {
-	TrackedTable *table = evaluation->reader->table;
-	ErrorData  *error = NULL;
-
 	if (!may_raise)
 		work(evaluation);
-	else if (!table->skip_invalid)
+	else if (!evaluation->reader->table->skip_invalid)
 		evaluate_or_raise(work, evaluation);
 	else
-		error = protect(work, evaluation);
-	if (error == NULL)
-		return true;
-	order_failed(table, evaluation->rule, evaluation->what, evaluation->order->order_key, error);
+		return protect(work, evaluation);
+	return NULL;
+}
+
+/* An order that does not count, because an expression failed for it. */
+static void
+skip_order(Evaluation *evaluation, ErrorData *error)
+{
+	order_failed(evaluation->reader->table, evaluation->rule, evaluation->what,
+				 evaluation->order->order_key, error);
 	order_gone(evaluation->order);
-	return false;
+}
+
+static void
+check_points(TrackedTable *table, Order *order)
+{
+	order->no_points = false;
+	if (order->base != order->amount && order->base != order_zero())
+		order_check_finite(table, order);
 }
 
 /*
@@ -397,26 +408,49 @@ void
 order_evaluate_points(OrderReader *reader, TupleTableSlot *row, Order *order, int32 terms)
 {
 	Evaluation	evaluation = {.reader = reader,.row = row,.order = order};
+	ErrorData  *error;
 
 	evaluation.rules = program_rules(reader->table, terms);
-	if (evaluate_guarded(evaluate_rules, &evaluation, evaluation.rules->may_raise) &&
-		order->base != order->amount && order->base != order_zero())
-		order_check_finite(reader->table, order);
+	error = evaluate_guarded(evaluate_rules, &evaluation, evaluation.rules->may_raise);
+	if (error == NULL)
+		check_points(reader->table, order);
+	else
+		skip_order(&evaluation, error);
 }
 
 /*
- * How an identified order stands by its row, with the points of the present
- * terms.
+ * The points of an order that counts and is most likely new, under the present
+ * terms.  If they cannot be had, the order is an error, or it takes a look at its
+ * own terms: it may be an old one.
+ */
+void
+order_expect_points(OrderReader *reader, TupleTableSlot *row, Order *order)
+{
+	Evaluation	evaluation = {.reader = reader,.row = row,.order = order};
+
+	evaluation.rules = program_rules(reader->table, reader->table->terms);
+	if (evaluate_guarded(evaluate_rules, &evaluation, evaluation.rules->may_raise) == NULL)
+		check_points(reader->table, order);
+}
+
+/*
+ * How an identified order stands by its row, but for its points, which are those
+ * of its own terms.
  */
 void
 order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 {
 	TrackedTable *table = reader->table;
 	Evaluation	evaluation = {.reader = reader,.row = row,.order = order};
+	ErrorData  *error;
 
 	order_gone(order);
-	if (!evaluate_guarded(evaluate_columns, &evaluation, table->may_raise))
+	error = evaluate_guarded(evaluate_columns, &evaluation, table->may_raise);
+	if (error != NULL)
+	{
+		skip_order(&evaluation, error);
 		return;
+	}
 	if (!order->counted)
 	{
 		order_gone(order);
@@ -425,6 +459,8 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 	order->amount = plain_value(reader, order->amount);
 	order->base = (Datum) 0;
 	order_check_finite(table, order);
-	if (order->counted)
-		order_evaluate_points(reader, row, order, table->terms);
+	if (!order->counted)
+		return;
+	order->base = order_zero();
+	order->no_points = true;
 }

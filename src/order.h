@@ -14,6 +14,7 @@ typedef struct Order
 	Datum		customer;
 	Datum		order_key;		/* text, neither compressed nor out of line */
 	bool		counted;		/* else at, amount and base are zero */
+	bool		no_points;		/* base is not known yet: it takes the terms of the order */
 	TimestampTz at;
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric: points before the multiplier */
@@ -41,6 +42,7 @@ extern void order_refund_without_order(OrderReader *reader, TupleTableSlot *row)
 extern void order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order);
 extern void order_evaluate_points(OrderReader *reader, TupleTableSlot *row,
 								  Order *order, int32 terms);
+extern void order_expect_points(OrderReader *reader, TupleTableSlot *row, Order *order);
 extern void order_failed(TrackedTable *table, const char *rule, const char *what,
 						 Datum order_key, ErrorData *error);
 extern void order_gone(Order *order);

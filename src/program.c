@@ -581,7 +581,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	initStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT s.relation::oid, s.customer, s.at, s.amount, s.counts_when, s.order_key,"
-					 "       p.terms, p.on_invalid, p.time_zone, s.refunds, s.currency"
+					 "       p.terms, p.on_invalid, p.time_zone, s.refunds, s.currency, s.terms"
 					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
 					 quote_identifier(program));
 	read_configuration(table, query.data, source);
@@ -592,8 +592,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 		SPITupleTable *result = SPI_tuptable;
 		char	   *skip = result_text(0, 8);
 
-		for (int c = 1; c <= 10; c++)
-			if (result_text(0, c) == NULL && c != 4)
+		for (int c = 1; c <= 12; c++)
+			if (result_text(0, c) == NULL && c != 4 && c != 11)
 				ereport(ERROR,
 						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						 errmsg("the configuration of loyalty program \"%s\" has a null in source %d",
@@ -613,6 +613,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 		table->time_zone = copy_text(context, 0, 9);
 		table->is_refunds = result_text(0, 10)[0] == 't';
 		table->currency_text = copy_text(context, 0, 11);
+		table->first_terms = pg_strtoint32(result_text(0, 12));
 		SPI_freetuptable(result);
 
 		if (table->part[0] != '\0')

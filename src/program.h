@@ -89,6 +89,7 @@ typedef struct TrackedTable
 	int16		customer_length;
 	bool		customer_by_value;
 	int32		terms;			/* current version */
+	int32		first_terms;	/* no order of the source has older ones */
 	const char *time_zone;
 	bool		skip_invalid;
 	bool		needs_settings; /* some expression does */

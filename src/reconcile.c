@@ -40,7 +40,7 @@
 
 /* Put the orders of one relation that has rows. */
 static int64
-put_relation(Recorder *recorder, TrackedTable *table, int64 seen)
+put_relation(Recorder *recorder, TrackedTable *table, bool new_orders, int64 seen)
 {
 	Relation	rel = table_open(table->relid, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -57,7 +57,10 @@ put_relation(Recorder *recorder, TrackedTable *table, int64 seen)
 		if (order_identify(&reader, slot, &order))
 		{
 			order_evaluate(&reader, slot, &order);
-			recorder_put(recorder, &order, slot);
+			if (order.counted && new_orders)
+				order_expect_points(&reader, slot, &order);
+			/* the recorder reads rows by key, where it must: partitions differ in layout */
+			recorder_put(recorder, &order, NULL);
 		}
 		if (++seen % PROGRESS_ROWS == 0)
 			ereport(NOTICE,
@@ -74,7 +77,10 @@ put_relation(Recorder *recorder, TrackedTable *table, int64 seen)
 static int64
 record_rows(TrackedTable *root)
 {
-	Recorder   *recorder = recorder_begin(root, RECORD_NEW, -1);
+	/* Orders of older terms must not fail for rules that are not theirs. */
+	bool		new_orders = root->terms == root->first_terms ||
+		!program_rules(root, root->terms)->may_raise;
+	Recorder   *recorder = recorder_begin(root, new_orders ? RECORD_NEW : RECORD_ROWS, -1);
 	List	   *relations = find_all_inheritors(root->relid, AccessShareLock, NULL);
 	ListCell   *lc;
 	int64		seen = 0;
@@ -87,7 +93,7 @@ record_rows(TrackedTable *root)
 			continue;
 		table = program_tracked_table(lfirst_oid(lc), root->program, root->source, "");
 		if (table != NULL && !table->stranger)
-			seen = put_relation(recorder, table, seen);
+			seen = put_relation(recorder, table, new_orders, seen);
 	}
 	return recorder_finish(recorder);
 }

@@ -116,6 +116,7 @@ typedef struct Statement
 	OrderReader old_reader;
 	Recorder   *recorder;
 
+	bool		new_orders;		/* they are most likely new */
 	bool		more_than_row;	/* rows only tell which orders to look at */
 	bool		reread;			/* and not even that for sure: read by key whose they are */
 	MemoryContext context;
@@ -193,6 +194,8 @@ new_row(Statement *statement, TupleTableSlot *row, Order *order)
 	else
 	{
 		order_evaluate(&statement->reader, row, order);
+		if (order->counted && statement->new_orders)
+			order_expect_points(&statement->reader, row, order);
 		recorder_put(statement->recorder, order, row);
 	}
 }
@@ -318,6 +321,8 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	statement.reread = table->part[0] != '\0' || may_be_stale(table->root, before == NULL);
 	mode = statement.reread || statement.more_than_row ? RECORD_CURRENT :
 		before == NULL ? RECORD_NEW : RECORD_ROWS;
+
+	statement.new_orders = mode == RECORD_NEW;
 
 	/*
 	 * The one row of an update may be put twice, but then as two orders.  What

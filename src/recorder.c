@@ -13,9 +13,9 @@
  * is found in one or the other.  All others are looked up, and written as a new
  * revision if they stand otherwise than recorded.
  *
- * The terms of an order are those it was first recorded under, for good: when
- * they aren't the present ones, its points are evaluated again, over the row
- * that was put with it or else over its row in the table.  So is the rate of its
+ * The terms of an order are those it was first recorded under, for good: when it
+ * is not known to be new, its points are evaluated after it was looked up, over
+ * the row that was put with it or else over its row in the table.  So is the rate of its
  * currency.  Orders that are more than a row, or have a currency, are put as keys
  * only and always read from the tables.
  */
@@ -103,7 +103,8 @@ fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
 	slot->tts_values[ENTRY_REVISION] = Int32GetDatum(revision);
 	slot->tts_values[ENTRY_AT] = TimestampTzGetDatum(order->at);
 	slot->tts_values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
-	slot->tts_values[ENTRY_TERMS] = Int32GetDatum(terms);
+	/* while orders are sorted, terms 0 tell that points are not known yet */
+	slot->tts_values[ENTRY_TERMS] = Int32GetDatum(order->no_points ? 0 : terms);
 	slot->tts_values[ENTRY_COUNTED] = BoolGetDatum(order->counted);
 	slot->tts_values[ENTRY_AMOUNT] = order->amount;
 	slot->tts_values[ENTRY_BASE] = order->base;
@@ -118,6 +119,7 @@ read_entry(TupleTableSlot *slot, Order *order)
 	order->customer = slot->tts_values[ENTRY_CUSTOMER];
 	order->order_key = slot->tts_values[ENTRY_ORDER_KEY];
 	order->counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	order->no_points = DatumGetInt32(slot->tts_values[ENTRY_TERMS]) == 0;
 	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
 	order->base = slot->tts_values[ENTRY_BASE];
@@ -225,7 +227,9 @@ entry_slot(Recorder *rec, int i)
 	return rec->entries[i];
 }
 
-/* Points of an item under the terms it is known by, from the row it came with. */
+static int32 item_terms(Recorder *rec, Lookup *item);
+
+/* Points of an item under its own terms, from the row it came with. */
 static void
 evaluate_row(Recorder *rec, Lookup *item)
 {
@@ -240,7 +244,7 @@ evaluate_row(Recorder *rec, Lookup *item)
 	}
 	ResetExprContext(rec->reader.econtext);
 	ExecStoreMinimalTuple(item->row, rec->row_slot, false);
-	order_evaluate_points(&rec->reader, rec->row_slot, &item->order, item->known.terms);
+	order_evaluate_points(&rec->reader, rec->row_slot, &item->order, item_terms(rec, item));
 	old = MemoryContextSwitchTo(rec->batch_context);
 	item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.base));
 	MemoryContextSwitchTo(old);
@@ -297,6 +301,7 @@ refresh_item(void *arg, Order *order, int asked)
 		return;
 	old = MemoryContextSwitchTo(rec->batch_context);
 	known->counted = true;
+	known->no_points = false;
 	known->at = order->at;
 	known->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
 	known->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->base));
@@ -352,8 +357,8 @@ apply_known_terms(Recorder *rec)
 		Lookup	   *item = &rec->items[i];
 
 		if (rec->mode != RECORD_CURRENT &&
-			(!item->order.counted || item->known.revision == 0 ||
-			 item->known.terms == rec->table->terms))
+			(!item->order.counted ||
+			 (!item->order.no_points && item_terms(rec, item) == rec->table->terms)))
 			continue;
 		if (item->row != NULL)
 		{
@@ -546,7 +551,7 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 
 	if (rec->sort == NULL)
 	{
-		if (rec->mode == RECORD_NEW && order->counted)
+		if (rec->mode == RECORD_NEW && order->counted && !order->no_points)
 		{
 			fill_entry(rec, entry_slot(rec, 0), order, 1, rec->table->terms, rec->now);
 			rec->direct[rec->directs++] = ExecStoreVirtualTuple(rec->entries[0]);
@@ -606,7 +611,7 @@ take_sorted(Recorder *rec, TupleTableSlot *slot)
 	MinimalTuple row = NULL;
 
 	read_entry(slot, &order);
-	if (rec->mode == RECORD_NEW && order.counted)
+	if (rec->mode == RECORD_NEW && order.counted && !order.no_points)
 	{
 		rec->direct[rec->directs++] = slot;
 		return;
