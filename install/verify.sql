@@ -163,8 +163,10 @@ BEGIN
 		            WHEN r.at <> l.at THEN 'time differs'
 		            ELSE 'points differ' END,
 		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
-		       format('recorded %%s at %%s with base %%s, is %%s at %%s with base %%s',
-		              r.amount, r.at, r.base, l.amount, l.at, l.base)
+		       CASE WHEN r.order_key IS NULL OR NOT r.counted THEN 'not recorded as one that counts'
+		            ELSE format('recorded %%s at %%s with base %%s', r.amount, r.at, r.base) END
+		       || CASE WHEN l.order_key IS NULL THEN ', is not there'
+		               ELSE format(', is %%s at %%s with base %%s', l.amount, l.at, l.base) END
 		  FROM live l
 		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
 		    ON r.customer %5$s l.customer AND r.order_key = l.order_key
@@ -723,6 +725,19 @@ BEGIN
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
 	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
+
+	-- the columns that recording and posting write by their place
+	RETURN QUERY
+	SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%I.%I needs the column %I', program, t.relation, c.name)
+	  FROM (VALUES ('journal', 12), ('ledger', 20)) t (relation, columns)
+	 CROSS JOIN unnest('{customer,source,order_key,revision,at,recorded_at,terms,counted,amount,base,currency,rate,
+	                     entry,tier,multiplier,points,orders_change,amount_change,points_change,joined_at}'::name[]) WITH ORDINALITY c (name, n)
+	 WHERE c.n <= t.columns
+	   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
+	                                                AND a.attnum = c.n AND a.attname = c.name AND NOT a.attisdropped);
+	IF FOUND THEN
+		RETURN;
+	END IF;
 
 	-- what was made while event triggers were disabled
 	RETURN QUERY

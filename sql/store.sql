@@ -181,6 +181,18 @@ CREATE TABLE t_store.journal (a int PRIMARY KEY DEFERRABLE);
 CREATE TRIGGER early BEFORE INSERT ON t_store.journal FOR EACH ROW EXECUTE FUNCTION t_store.row_seen();
 SELECT * FROM loyalty.verify('club');
 
+-- verify() tells of tables that were altered
+BEGIN;
+ALTER TABLE club.journal RENAME amount TO amt;
+ALTER TABLE club.ledger DROP COLUMN joined_at CASCADE;
+SELECT violation, detail FROM loyalty.verify('club');
+ROLLBACK;
+BEGIN;
+DROP TRIGGER append_only ON club.journal;
+ALTER TABLE club.ledger DISABLE TRIGGER restore_entry;
+SELECT violation, detail FROM loyalty.verify('club');
+ROLLBACK;
+
 -- nothing is written in a transaction that may not write
 BEGIN READ ONLY;
 SELECT loyalty.record_table('club', 1, false);

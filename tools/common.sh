@@ -275,7 +275,8 @@ SERVER_USER=$(id -un)
 as_server() {
 	if [ "$(id -u)" != 0 ]; then "$@"; return; fi
 	[ "$SERVER_USER" = postgres ] || SERVER_USER=$(id -un postgres 2>/dev/null) || SERVER_USER=nobody
-	runuser -u "$SERVER_USER" -- "$@"
+	# the folder of the caller may be closed to that user, which programs complain of
+	(cd / && exec runuser -u "$SERVER_USER" -- "$@")
 }
 
 # give FOLDER: to the user that servers run as
