@@ -87,7 +87,7 @@ BEGIN
 		ELSIF s.amount IS NULL THEN
 			gross := format('coalesce(part_%s.amount, 0)', part.part);
 		END IF;
-		SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s)::text = (%s)::text)',
+		SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s) = (%s))',
 		              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
 		              part.relation, part.order_key, s.order_key)
 		  INTO line_points FROM loyalty.terms_of(program, s.terms) t
