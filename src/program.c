@@ -94,20 +94,20 @@ program_cache_init(void)
 
 /* Was something that a new entry depends on invalidated while it was loaded? */
 static bool
-changed_while_loading(TrackedTable *table)
+changed_while_loading(TrackedTable *table, uint64 since)
 {
 	ListCell   *lc;
 
 	foreach(lc, table->refunds)
 	{
-		if (watch_saw(((OrderPart *) lfirst(lc))->relid))
+		if (watch_saw(since, ((OrderPart *) lfirst(lc))->relid))
 			return true;
 	}
-	return watch_saw(table->relid) || watch_saw(table->root) ||
-		watch_saw(table->program_relid) || watch_saw(table->source_relid) ||
-		watch_saw(table->journal) || watch_saw(table->ledger) ||
-		watch_saw(table->purchase) ||
-		(table->lines != NULL && watch_saw(table->lines->relid));
+	return watch_saw(since, table->relid) || watch_saw(since, table->root) ||
+		watch_saw(since, table->program_relid) || watch_saw(since, table->source_relid) ||
+		watch_saw(since, table->journal) || watch_saw(since, table->ledger) ||
+		watch_saw(since, table->purchase) ||
+		(table->lines != NULL && watch_saw(since, table->lines->relid));
 }
 
 /* A relation of the program that must exist. */
@@ -515,8 +515,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	Oid			schema;
 	OwnerScope	scope;
 	LOCKMODE	lock;
+	uint64		since = watch_begin();
 
-	watch_begin();
 	schema = get_namespace_oid(program, true);
 	if (!OidIsValid(schema) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return NULL;
@@ -585,6 +585,9 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
 					 quote_identifier(program));
 	read_configuration(table, query.data, source);
+	/* A row that is changed meanwhile may have been missed in both places. */
+	if (SPI_processed == 0 && !snapshot_is_of_one_moment())
+		read_configuration(table, query.data, source);
 	if (SPI_processed == 0)
 		table = NULL;
 	else
@@ -647,7 +650,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	}
 	owner_end(&scope);
 	if (table != NULL)
-		table->valid = !changed_while_loading(table);
+		table->valid = !changed_while_loading(table, since);
 	return table;
 }
 

@@ -176,8 +176,8 @@ load_terms(Oid program, int32 id)
 	Oid			schema_oid = get_rel_namespace(program);
 	char	   *schema = OidIsValid(schema_oid) ? get_namespace_name(schema_oid) : NULL;
 	char	   *zone;
+	uint64		since = watch_begin();
 
-	watch_begin();
 	terms->program = program;
 	terms->id = id;
 	terms->context = context;
@@ -261,7 +261,7 @@ load_terms(Oid program, int32 id)
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
-	terms->valid = !watch_saw(program) && !watch_saw(terms->metrics_relid);
+	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->metrics_relid);
 	return terms;
 }
 

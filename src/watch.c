@@ -13,20 +13,16 @@
 
 #include "watch.h"
 
-/* More than these count as all. */
-#define MAX_SEEN 64
+/* Of more than these since somebody began, all count as invalidated. */
+#define REMEMBERED 64
 
-static Oid	seen[MAX_SEEN];
-static int	seen_count = 0;
-static bool seen_all = false;
+static Oid	seen[REMEMBERED];	/* a ring: the latest ones */
+static uint64 seen_count = 0;	/* since the backend began */
 
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || seen_count == MAX_SEEN)
-		seen_all = true;
-	else
-		seen[seen_count++] = relid;
+	seen[seen_count++ % REMEMBERED] = relid;
 }
 
 /*
@@ -39,25 +35,28 @@ watch_init(void)
 }
 
 /*
- * Forget what was seen: from here on, all is noted.
+ * From here on, what is invalidated is noted.  Returns what watch_saw() wants.
  */
-void
+uint64
 watch_begin(void)
 {
-	seen_count = 0;
-	seen_all = false;
+	return seen_count;
 }
 
 /*
- * Was a relation invalidated since watch_begin()?
+ * Was a relation invalidated since watch_begin() returned this?
  */
 bool
-watch_saw(Oid relid)
+watch_saw(uint64 since, Oid relid)
 {
-	if (seen_all)
+	if (seen_count - since > REMEMBERED)
 		return true;
-	for (int i = 0; i < seen_count; i++)
-		if (seen[i] == relid)
+	for (uint64 i = since; i < seen_count; i++)
+	{
+		Oid			other = seen[i % REMEMBERED];
+
+		if (other == relid || !OidIsValid(other))	/* or all relations */
 			return true;
+	}
 	return false;
 }

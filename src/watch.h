@@ -6,7 +6,7 @@
 #define LOYALTY_WATCH_H
 
 extern void watch_init(void);
-extern void watch_begin(void);
-extern bool watch_saw(Oid relid);
+extern uint64 watch_begin(void);
+extern bool watch_saw(uint64 since, Oid relid);
 
 #endif							/* LOYALTY_WATCH_H */
