@@ -482,6 +482,13 @@ $$;
 COMMENT ON FUNCTION loyalty.require_key_type(regtype) IS
 'an error unless a type, and what it is a domain of, belongs to the current user or a superuser';
 
+CREATE FUNCTION loyalty.require_own_tables(program name, relation oid)
+RETURNS void
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_require_own_tables';
+COMMENT ON FUNCTION loyalty.require_own_tables(name, oid) IS
+'an error if a query on a table, or without one on the customer table, would run code of others as the current user';
+
 -- verify() puts all these texts into queries, so each is looked at before, one by
 -- one.  What is wrong otherwise, verify() tells itself.
 CREATE FUNCTION loyalty.foreign_code(program name)
@@ -502,6 +509,19 @@ BEGIN
 	EXCEPTION WHEN insufficient_privilege THEN
 		RETURN NEXT sqlerrm;
 	END;
+	FOR e IN EXECUTE format($sql$
+		SELECT NULL::oid AS relation UNION SELECT relation FROM %1$I.source WHERE active UNION SELECT relation FROM %1$I.part WHERE active
+		$sql$, program)
+	LOOP
+		BEGIN
+			PERFORM loyalty.require_own_tables(program, e.relation);
+		EXCEPTION
+			WHEN insufficient_privilege OR wrong_object_type THEN
+				RETURN NEXT sqlerrm;
+			WHEN OTHERS THEN
+				NULL;
+		END;
+	END LOOP;
 	FOR e IN EXECUTE format($sql$
 		SELECT x.* FROM loyalty.active_sources($1) s CROSS JOIN LATERAL loyalty.expressions($1, s) x
 		UNION

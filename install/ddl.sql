@@ -127,7 +127,7 @@ BEGIN
 	END IF;
 	FOR touched IN
 		SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c
-		 WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table'
+		 WHERE c.classid = 'pg_class'::regclass AND c.object_type IN ('table', 'foreign table')
 	LOOP
 		-- most tables have nothing to do with any other
 		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = touched)
@@ -209,7 +209,7 @@ COMMENT ON FUNCTION loyalty.follow_ddl() IS
 'event trigger: what becomes a partition or child of a tracked table gets its triggers; programs are not renamed';
 
 CREATE EVENT TRIGGER loyalty_follow_ddl ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'ALTER SCHEMA')
+	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER SCHEMA')
 	EXECUTE FUNCTION loyalty.follow_ddl();
 COMMENT ON EVENT TRIGGER loyalty_follow_ddl IS 'what becomes a partition or child of a tracked table gets its triggers';
 
@@ -261,13 +261,16 @@ BEGIN
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
 		UNION
-		-- the parent of a new child
+		-- the parent of a new child, and what a new foreign key names
 		SELECT c.oid, format('%I.%I', n.nspname, c.relname)
 		  FROM pg_event_trigger_ddl_commands() d
-		  JOIN pg_inherits i ON i.inhrelid = d.objid AND d.classid = 'pg_class'::regclass
-		  JOIN pg_class c ON c.oid = i.inhparent AND c.relname IN ('journal', 'ledger', 'account')
+		 CROSS JOIN LATERAL (SELECT inhparent AS relid FROM pg_inherits WHERE inhrelid = d.objid
+		                     UNION ALL
+		                     SELECT confrelid FROM pg_constraint WHERE conrelid = d.objid AND contype = 'f') other
+		  JOIN pg_class c ON c.oid = other.relid AND c.relname IN ('journal', 'ledger', 'account')
 		  JOIN pg_namespace n ON n.oid = c.relnamespace
-		 WHERE EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
+		 WHERE d.classid = 'pg_class'::regclass
+		   AND EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
 	LOOP
@@ -284,6 +287,6 @@ COMMENT ON FUNCTION loyalty.protect_tables() IS
 'event trigger: refuses what posting could not honour on the tables of a program';
 
 CREATE EVENT TRIGGER loyalty_protect_tables ON ddl_command_end
-	WHEN TAG IN ('CREATE TRIGGER', 'CREATE RULE', 'CREATE TABLE', 'ALTER TABLE')
+	WHEN TAG IN ('CREATE TRIGGER', 'CREATE RULE', 'CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE')
 	EXECUTE FUNCTION loyalty.protect_tables();
 COMMENT ON EVENT TRIGGER loyalty_protect_tables IS 'refuses what posting could not honour on the tables of a program';

@@ -75,7 +75,7 @@ append_exchange(StringInfo query, TrackedTable *table)
 						 " CROSS JOIN LATERAL (SELECT CASE WHEN money.currency = '' THEN 1"
 						 " WHEN money.currency = asked.currency COLLATE pg_catalog.\"C\" THEN asked.rate"
 						 " ELSE (SELECT r.rate FROM %2$s.rate AS r WHERE r.currency = money.currency AND r.valid_from <= (%3$s)"
-						 " ORDER BY r.valid_from DESC LIMIT 1) END AS rate) AS exchange",
+						 " ORDER BY r.valid_from DESC LIMIT 1)::pg_catalog.numeric END AS rate) AS exchange",
 						 table->currency_text, quote_identifier(table->program),
 						 table->at_text);
 }
@@ -233,7 +233,7 @@ execute(TrackedTable *table, SPIPlanPtr plan, Datum *arguments)
 	CommandCounterIncrement();
 	nest = settings_begin(table->time_zone);
 	settings_look_up();
-	snapshot_push_current();
+	snapshot_push_current(table->user_code);
 	if (SPI_execute_plan(plan, arguments, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look up current orders");
 	PopActiveSnapshot();
@@ -329,7 +329,7 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 		table->customers = prepare_customers(table);
 	execute(table, table->customers, &array);
 	/* A row that another transaction moves meanwhile may be missed in both places. */
-	if (!snapshot_is_of_one_moment() && SPI_processed < count)
+	if (!snapshot_is_of_one_moment(table->user_code) && SPI_processed < count)
 	{
 		SPI_freetuptable(SPI_tuptable);
 		execute(table, table->customers, &array);
@@ -397,7 +397,7 @@ read_current(TrackedTable *table, uint64 i, Order *order)
 		values[c] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
 								  c + 3, &isnull[c]);
 	if (!isnull[AT] && isnull[RATE])
-		ereport(LOG,
+		ereport(LOG_SERVER_ONLY,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("loyalty program \"%s\" skipped an order: its currency has no rate",
 						table->program),

@@ -701,7 +701,10 @@ expression_canonical(const char *text, ExpressionScope scope, Oid type,
 	Oid			natural_type;
 	int			nest = settings_begin_time_zone(scope.time_zone);
 
-	(void) parse_internal(text, scope, type, what, &canonical, &natural_type);
+	Node	   *expr = parse_internal(text, scope, type, what, &canonical, &natural_type);
+
+	/* What is constant in it is computed whenever it is compiled: not to fail then. */
+	(void) expression_planner((Expr *) copyObject(expr));
 	settings_end(nest);
 	return canonical;
 }
@@ -741,6 +744,21 @@ may_raise_walker(Node *node, void *context)
 		case T_CaseWhen:
 		case T_CaseTestExpr:
 		case T_CoalesceExpr:
+			break;
+		case T_CoerceViaIO:
+			switch (exprType((Node *) ((CoerceViaIO *) node)->arg))
+			{
+				case INT2OID:
+				case INT4OID:
+				case INT8OID:
+				case NUMERICOID:
+				case UUIDOID:
+					break;
+				default:
+					return true;
+			}
+			if (((CoerceViaIO *) node)->resulttype != TEXTOID)
+				return true;
 			break;
 		case T_OpExpr:
 		case T_DistinctExpr:
@@ -788,12 +806,18 @@ expression_columns(const char *text, ExpressionScope scope, Oid type, const char
 
 /*
  * An error unless a canonical text can be put into a query: it is a value of the
- * type, and calls nothing that the current user must not run.
+ * type, and calls nothing that the current user must not run.  Returns whether it
+ * calls anything that is not built in.
  */
-void
+bool
 expression_check(const char *text, ExpressionScope scope, Oid type, const char *what)
 {
-	bms_free(expression_columns(text, scope, type, what));
+	Oid			natural_type;
+	int			nest = settings_begin(scope.time_zone);
+	Node	   *expr = parse_internal(text, scope, type, what, NULL, &natural_type);
+
+	settings_end(nest);
+	return trust_runs_user_code(expr);
 }
 
 /*

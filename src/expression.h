@@ -40,7 +40,7 @@ typedef struct Expression
 
 extern Expression expression_compile(const char *text, ExpressionScope scope,
 									 Oid type, const char *what);
-extern void expression_check(const char *text, ExpressionScope scope, Oid type,
+extern bool expression_check(const char *text, ExpressionScope scope, Oid type,
 							 const char *what);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,
 								 bool *isnull);

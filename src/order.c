@@ -82,37 +82,6 @@ plain_value(OrderReader *reader, Datum value)
 }
 
 /*
- * Which order a row is, or a line or refund belongs to.  False if none.
- */
-bool
-order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key)
-{
-	bool		isnull;
-
-	*order_key = evaluate(reader, &reader->table->order_key, row, &isnull);
-	if (isnull)
-		return false;
-	*order_key = plain_value(reader, *order_key);
-	return true;
-}
-
-/*
- * Whose order a row is, and which.  False if it is no order.
- */
-bool
-order_identify(OrderReader *reader, TupleTableSlot *row, Order *order)
-{
-	bool		isnull;
-
-	order->customer = evaluate(reader, &reader->table->customer, row, &isnull);
-	if (isnull)
-		return false;
-	if (reader->table->customer_length == -1)
-		order->customer = plain_value(reader, order->customer);
-	return order_key_of(reader, row, &order->order_key);
-}
-
-/*
  * A refund that is there and counts, but belongs to no order: an error, or by
  * option a line in the server's log.  If it is its customer's, it is recorded as
  * an order of its own by another trigger.
@@ -127,7 +96,7 @@ order_refund_without_order(OrderReader *reader, TupleTableSlot *row)
 	if (strcmp(table->without_order, "customer") == 0 ||
 		!DatumGetBool(evaluate(reader, &table->counts_when, row, &isnull)) || isnull)
 		return;
-	ereport(is_error ? ERROR : LOG,
+	ereport(is_error ? ERROR : LOG_SERVER_ONLY,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("a refund in table \"%s\" belongs to no order", get_rel_name(table->relid)),
 			 errdetail("Its order key is null."),
@@ -156,7 +125,7 @@ invalid_value(TrackedTable *table, int sqlstate, const char *what,
 			  const char *value, Datum order_key)
 {
 	if (table->skip_invalid)
-		ereport(LOG,
+		ereport(LOG_SERVER_ONLY,
 				(errcode(sqlstate),
 				 errmsg("loyalty program \"%s\" skipped an order: its %s must be finite",
 						table->program, what),
@@ -240,7 +209,9 @@ order_failed(TrackedTable *table, const char *rule, const char *what, Datum orde
 	bool		harmless = error->sqlerrcode == ERRCODE_DIVISION_BY_ZERO ||
 		error->sqlerrcode == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
 		error->sqlerrcode == ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
-	char	   *key = TextDatumGetCString(order_key);
+	char	   *of = order_key != (Datum) 0 ?
+		psprintf("the order \"%s\"", TextDatumGetCString(order_key)) :
+		psprintf("a row of table \"%s\"", get_rel_name(table->relid));
 
 	if (rule != NULL)
 		what = psprintf("the earning rule \"%s\"", rule);
@@ -248,16 +219,18 @@ order_failed(TrackedTable *table, const char *rule, const char *what, Datum orde
 		what = "an expression of the tracked table";
 	if (table->skip_invalid)
 	{
-		ereport(LOG,
+		ereport(LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
-				 errmsg("loyalty program \"%s\" skipped the order \"%s\": %s failed for it: %s",
-						table->program, key, what, error->message)));
+				 errmsg("loyalty program \"%s\" skipped %s: %s failed for it: %s",
+						table->program, of, what, error->message)));
+		FreeErrorData(error);
+		pfree(of);
 		return;
 	}
 	error->context = error->context == NULL ? error->message :
 		psprintf("%s\n%s", error->message, error->context);
 	error->detail = harmless ? psprintf("%s.", error->message) : NULL;
-	error->message = psprintf("%s failed for the order \"%s\"", what, key);
+	error->message = psprintf("%s failed for %s", what, of);
 	error->hint = psprintf("Correct it or the order, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
 						   table->program);
 	error->domain = TEXTDOMAIN;
@@ -271,6 +244,8 @@ typedef struct Evaluation
 	TupleTableSlot *row;
 	Order	   *order;
 	RuleSet    *rules;
+	bool		whose;			/* is the customer asked for? */
+	bool		found;			/* the answer: it is an order */
 	const char *rule;			/* what is being evaluated: a rule, */
 	const char *what;			/* or something else */
 } Evaluation;
@@ -398,6 +373,72 @@ check_points(TrackedTable *table, Order *order)
 	order->no_points = false;
 	if (order->base != order->amount && order->base != order_zero())
 		order_check_finite(table, order);
+}
+
+/* Whose order is a row, and which?  Without an order, only which. */
+static void
+evaluate_identity(void *arg)
+{
+	Evaluation *evaluation = (Evaluation *) arg;
+	OrderReader *reader = evaluation->reader;
+	TrackedTable *table = reader->table;
+	Order	   *order = evaluation->order;
+	bool		isnull = false;
+
+	if (evaluation->whose)
+	{
+		evaluation->what = "the customer";
+		order->customer = evaluate(reader, &table->customer, evaluation->row, &isnull);
+		if (isnull)
+			return;
+		if (table->customer_length == -1)
+			order->customer = plain_value(reader, order->customer);
+	}
+	evaluation->what = "the order key";
+	order->order_key = evaluate(reader, &table->order_key, evaluation->row, &isnull);
+	if (isnull)
+		return;
+	order->order_key = plain_value(reader, order->order_key);
+	evaluation->found = true;
+}
+
+/* If this cannot be found out, the row is an error, or by option no order. */
+static bool
+identify(OrderReader *reader, TupleTableSlot *row, Order *order, bool whose)
+{
+	Evaluation	evaluation = {.reader = reader,.row = row,.order = order,.whose = whose};
+	TrackedTable *table = reader->table;
+	ErrorData  *error;
+
+	order->order_key = (Datum) 0;
+	error = evaluate_guarded(evaluate_identity, &evaluation,
+							 table->order_key.may_raise || (whose && table->customer.may_raise));
+	if (error == NULL)
+		return evaluation.found;
+	order_failed(table, NULL, evaluation.what, (Datum) 0, error);
+	return false;
+}
+
+/*
+ * Which order a row is, or a line or refund belongs to.  False if none.
+ */
+bool
+order_key_of(OrderReader *reader, TupleTableSlot *row, Datum *order_key)
+{
+	Order		order;
+	bool		found = identify(reader, row, &order, false);
+
+	*order_key = order.order_key;
+	return found;
+}
+
+/*
+ * Whose order a row is, and which.  False if it is no order.
+ */
+bool
+order_identify(OrderReader *reader, TupleTableSlot *row, Order *order)
+{
+	return identify(reader, row, order, true);
 }
 
 /*

@@ -53,6 +53,12 @@ set_all(const char *time_zone)
 	set("array_nulls", "on");
 	set("transform_null_equals", "off");
 	set("quote_all_identifiers", "off");
+	/* what would show the text of expressions to the client */
+	set("debug_print_parse", "off");
+	set("debug_print_rewritten", "off");
+	set("debug_print_plan", "off");
+	if (client_min_messages < NOTICE)
+		set("client_min_messages", "notice");
 	if (time_zone != NULL)
 		set("TimeZone", time_zone);
 }

@@ -51,6 +51,7 @@
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
+#include "trust.h"
 
 #define LEDGER_BATCH 500
 
@@ -262,8 +263,10 @@ lock_accounts(Poster *poster)
 	/* The range lets the planner see that a small part of the tables is needed. */
 	resetStringInfo(&query);
 	appendStringInfo(&query,
-					 "SELECT a.customer, a.entries, a.spend, a.orders, a.points_earned,"
-					 " a.first_order_at, a.last_order_at, c.joined_at"
+					 "SELECT a.customer, a.entries::pg_catalog.int8, a.spend::pg_catalog.numeric,"
+					 " a.orders::pg_catalog.int8, a.points_earned::pg_catalog.numeric,"
+					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz,"
+					 " c.joined_at::pg_catalog.timestamptz"
 					 " FROM %1$s.account a LEFT JOIN %1$s.customer c ON c.customer %2$s a.customer"
 					 " AND c.customer %3$s $2 AND c.customer %4$s $3"
 					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
@@ -823,6 +826,7 @@ batch_begin(Batch *batch, const char *program, Oid schema)
 		batch->operators[i] = program_key_operator(journal.index, strategies[i]);
 	entry_table_close(&ledger);
 	entry_table_close(&journal);
+	trust_check_customers(schema);
 }
 
 /*

@@ -177,6 +177,7 @@ compile(TrackedTable *table, const char *text, Oid facts, Oid type,
 	Expression	result = expression_compile(text, scope, type, what);
 
 	table->needs_settings |= result.needs_settings;
+	table->user_code |= result.user_functions;
 	MemoryContextSwitchTo(old);
 	return result;
 }
@@ -304,7 +305,7 @@ owner_begin(TrackedTable *table, OwnerScope *scope)
 	settings_look_up();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	snapshot_push_current();
+	snapshot_push_current(false);
 }
 
 static void
@@ -462,10 +463,10 @@ check_part(TrackedTable *table, OrderPart *part, const char *row_name)
 	.program = table->program,.time_zone = table->time_zone};
 
 	trust_check_table(part->relid);
-	expression_check(part->order_key_text, scope, TEXTOID, "the order key");
+	table->user_code |= expression_check(part->order_key_text, scope, TEXTOID, "the order key");
 	if (part->amount_text != NULL)
-		expression_check(part->amount_text, scope, NUMERICOID, "the amount");
-	expression_check(part->counts_when_text, scope, BOOLOID, "counts_when");
+		table->user_code |= expression_check(part->amount_text, scope, NUMERICOID, "the amount");
+	table->user_code |= expression_check(part->counts_when_text, scope, BOOLOID, "counts_when");
 }
 
 /* The same for all that is not compiled, but becomes part of queries. */
@@ -479,7 +480,7 @@ check_queries(TrackedTable *table)
 	trust_check_table(table->relid);
 	trust_check_key_type(table->customer_type, "the customer");
 	if (table->currency_text != NULL)
-		expression_check(table->currency_text, scope, TEXTOID, "the currency");
+		table->user_code |= expression_check(table->currency_text, scope, TEXTOID, "the currency");
 	if (table->lines != NULL)
 		check_part(table, table->lines, "line");
 	foreach(lc, table->refunds)
@@ -497,8 +498,8 @@ check_line_rule(TrackedTable *table, const char *points, const char *applies_whe
 	if (table->lines == NULL)
 		return;
 	scope.line = table->lines->relid;
-	expression_check(points, scope, NUMERICOID, "the points of an earning rule");
-	expression_check(applies_when, scope, BOOLOID, "applies_when of an earning rule");
+	table->user_code |= expression_check(points, scope, NUMERICOID, "the points of an earning rule");
+	table->user_code |= expression_check(applies_when, scope, BOOLOID, "applies_when of an earning rule");
 }
 
 /* Fill a new entry; it is not yet in the list. */
@@ -559,8 +560,12 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	MemoryContextSwitchTo(old);
 	relation_close(index, NoLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
-	/* Comparing customers, and reading them from text, may run code of users. */
-	table->needs_settings = table->customer_type >= FirstNormalObjectId;
+	/*
+	 * Comparing customers, and reading them from text, may run code of users; so
+	 * may indexes, constraints and triggers of the journal.
+	 */
+	table->look_first = !writer_is_plain(rel);
+	table->needs_settings = table->look_first || table->customer_type >= FirstNormalObjectId;
 	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
 	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
 	relation_close(rel, NoLock);
@@ -586,7 +591,7 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 					 quote_identifier(program));
 	read_configuration(table, query.data, source);
 	/* A row that is changed meanwhile may have been missed in both places. */
-	if (SPI_processed == 0 && !snapshot_is_of_one_moment())
+	if (SPI_processed == 0 && !snapshot_is_of_one_moment(false))
 		read_configuration(table, query.data, source);
 	if (SPI_processed == 0)
 		table = NULL;

@@ -92,7 +92,10 @@ typedef struct TrackedTable
 	int32		first_terms;	/* no order of the source has older ones */
 	const char *time_zone;
 	bool		skip_invalid;
+	bool		look_first;		/* the journal has more than its primary key: nothing is
+								 * written to it that may have to be deleted again */
 	bool		needs_settings; /* some expression does */
+	bool		user_code;		/* some expression calls what is not built in */
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
 	bool		stranger;		/* not to be recorded: no part of the tracked table (any
 								 * more), or it lacks what it needs */

@@ -16,8 +16,8 @@
 
 /*
  * Is an error one of the work itself?  Those of the classes "transaction
- * rollback", "insufficient resources", "operator intervention" and "system
- * error", and a lock that was not to be had, would meet any other work as well.
+ * rollback", "insufficient resources", "operator intervention", "system error",
+ * "internal error" and "invalid transaction state", and a lock that was not to be had, would meet any other work as well.
  */
 bool
 protect_may_catch(int sqlstate)
@@ -28,6 +28,8 @@ protect_may_catch(int sqlstate)
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
 			return false;
 	}
 	return sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&

@@ -34,6 +34,7 @@
 #include "program.h"
 #include "reconcile.h"
 #include "recorder.h"
+#include "trust.h"
 
 /* Progress is told so often. */
 #define PROGRESS_ROWS 1000000
@@ -223,6 +224,7 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 						get_rel_name(relid), program),
 				 errhint("Give the program to the owner of the table, or to a role with BYPASSRLS.")));
 	owner_enter(&scope, root->owner, true, root->time_zone);
+	trust_check_descendants(root->relid);
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (PG_GETARG_BOOL(2))
 		written = record_missing(root);

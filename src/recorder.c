@@ -494,6 +494,14 @@ add_item(Recorder *rec, const Order *order, MinimalTuple row)
 	return item;
 }
 
+/* Is an order written at once, to find out by the keys whether it was known? */
+static bool
+is_direct(Recorder *rec, const Order *order)
+{
+	return rec->mode == RECORD_NEW && order->counted && !order->no_points &&
+		!rec->table->look_first;
+}
+
 /* Write the batch. */
 static void
 flush(Recorder *rec)
@@ -551,7 +559,7 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 
 	if (rec->sort == NULL)
 	{
-		if (rec->mode == RECORD_NEW && order->counted && !order->no_points)
+		if (is_direct(rec, order))
 		{
 			fill_entry(rec, entry_slot(rec, 0), order, 1, rec->table->terms, rec->now);
 			rec->direct[rec->directs++] = ExecStoreVirtualTuple(rec->entries[0]);
@@ -611,7 +619,7 @@ take_sorted(Recorder *rec, TupleTableSlot *slot)
 	MinimalTuple row = NULL;
 
 	read_entry(slot, &order);
-	if (rec->mode == RECORD_NEW && order.counted && !order.no_points)
+	if (is_direct(rec, &order))
 	{
 		rec->direct[rec->directs++] = slot;
 		return;

@@ -8,7 +8,8 @@
  * orders were recorded.  So an entry that is restored replaces what was recorded
  * of its order without it:
  *
- * - in the journal, the entry of the same revision;
+ * - in the journal, the entry of the same revision, and none if that was posted
+ *   since;
  * - for an entry of the ledger, all entries of the journal that do not follow it:
  *   those of the same or an earlier revision, and those of other terms or of
  *   another rate for the same currency.
@@ -131,6 +132,29 @@ delete_void(EntryTable *journal, Datum *key, const Restored *restored)
 	list_free_deep(found);
 }
 
+/* Is a revision of an order, or a later one, in the ledger? */
+static bool
+is_posted(Oid relid, Datum *key, int32 revision)
+{
+	EntryTable	ledger;
+	EntryScan	scan;
+	bool		found = false;
+
+	entry_table_open(&ledger, relid, AccessShareLock, NULL);
+	layout_check_entries(ledger.heap, true, AccessShareLock);
+	for (int i = 0; i < ENTRY_REVISION; i++)
+		ledger.keys[i].sk_argument = key[i];
+	scan = entry_scan_begin(&ledger, SnapshotSelf, ledger.keys, ENTRY_REVISION);
+	while (!found && entry_scan_next(&scan))
+	{
+		slot_getsomeattrs(scan.slot, ENTRY_KEYS);
+		found = DatumGetInt32(scan.slot->tts_values[ENTRY_REVISION]) >= revision;
+	}
+	entry_scan_end(&scan);
+	entry_table_close(&ledger);
+	return found;
+}
+
 PG_FUNCTION_INFO_V1(loyalty_restore_entry);
 
 /*
@@ -146,6 +170,7 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 	EntryTable	journal;
 	OwnerScope	scope;
 	Datum		values[ENTRY_COLUMNS];
+	bool		posted;
 
 	layout_check_entries(trigdata->tg_relation, restored.ledger, RowExclusiveLock);
 	for (int i = 0; i < ENTRY_COLUMNS; i++)
@@ -166,6 +191,7 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 	layout_check_entries(journal.heap, false, RowExclusiveLock);
 	delete_void(&journal, values, &restored);
 	entry_table_close(&journal);
+	posted = !restored.ledger && is_posted(program_relation(schema, "ledger"), values, restored.revision);
 	owner_leave(&scope);
-	return PointerGetDatum(trigdata->tg_trigtuple);
+	return posted ? PointerGetDatum(NULL) : PointerGetDatum(trigdata->tg_trigtuple);
 }

@@ -13,7 +13,10 @@
  * nobody else can change; versions of the terms, which never change; and rows
  * that say which order a key is of, which are read again when they are locked or
  * when some are missing (see current.c).  Index-only and bitmap scans do not work
- * with it, so they are off while such queries are planned (see owner.c).
+ * with it, so they are off while such queries are planned (see owner.c).  A function
+ * of a user that reads tables may have kept plans of its own with such scans, so
+ * where one is called, the snapshot is of one moment, and what is read is locked as
+ * that function's reads would be anyway.
  */
 #include "postgres.h"
 
@@ -23,22 +26,23 @@
 #include "snapshot.h"
 
 /*
- * Make a snapshot of this moment the active one, for queries that only read.
+ * Make a snapshot of this moment the active one, for queries that only read; with
+ * user_code, they may call functions that are not built in.
  */
 void
-snapshot_push_current(void)
+snapshot_push_current(bool user_code)
 {
-	if (IsolationIsSerializable())
-		PushActiveSnapshot(SnapshotSelf);
-	else
+	if (snapshot_is_of_one_moment(user_code))
 		PushActiveSnapshot(GetLatestSnapshot());
+	else
+		PushActiveSnapshot(SnapshotSelf);
 }
 
 /*
  * Does that snapshot show all rows as they were at one moment?
  */
 bool
-snapshot_is_of_one_moment(void)
+snapshot_is_of_one_moment(bool user_code)
 {
-	return !IsolationIsSerializable();
+	return user_code || !IsolationIsSerializable();
 }

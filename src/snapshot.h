@@ -4,7 +4,7 @@
 #ifndef LOYALTY_SNAPSHOT_H
 #define LOYALTY_SNAPSHOT_H
 
-extern void snapshot_push_current(void);
-extern bool snapshot_is_of_one_moment(void);
+extern void snapshot_push_current(bool user_code);
+extern bool snapshot_is_of_one_moment(bool user_code);
 
 #endif							/* LOYALTY_SNAPSHOT_H */

@@ -339,7 +339,7 @@ tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
 	if (error == NULL)
 		return condition.holds;
 	if (!tier->told)
-		ereport(LOG,
+		ereport(LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
 				 errmsg("the condition of tier \"%s\" of loyalty program \"%s\" failed and does not hold: %s",
 						tier->name, get_namespace_name(get_rel_namespace(terms->program)),

@@ -23,14 +23,21 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -243,6 +250,78 @@ check_stored(Datum stored)
 	(void) constant_walker((Node *) stringToNode(TextDatumGetCString(stored)), NULL);
 }
 
+static void
+check_constraints(Relation rel)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; constr != NULL && i < constr->num_check; i++)
+		(void) constant_walker((Node *) stringToNode(constr->check[i].ccbin), NULL);
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(RelationGetRelid(rel)));
+		bool		isnull = true;
+		Datum		stored = (Datum) 0;
+
+		if (!HeapTupleIsValid(tuple))
+			return;
+		stored = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &isnull);
+		if (!isnull)
+			check_stored(stored);
+		ReleaseSysCache(tuple);
+	}
+}
+
+static void
+check_indexes(Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		bool		isnull;
+		Datum		stored;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indexprs, &isnull);
+		if (!isnull)
+			check_stored(stored);
+		stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indpred, &isnull);
+		if (!isnull)
+			check_stored(stored);
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+}
+
+/* Extended statistics have expressions from 14 on. */
+static void
+check_statistics(Relation rel)
+{
+#if PG_VERSION_NUM >= 140000
+	List	   *statistics = RelationGetStatExtList(rel);
+	ListCell   *lc;
+
+	foreach(lc, statistics)
+	{
+		HeapTuple	tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		bool		isnull;
+		Datum		stored;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		stored = SysCacheGetAttr(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs, &isnull);
+		if (!isnull)
+			check_stored(stored);
+		ReleaseSysCache(tuple);
+	}
+	list_free(statistics);
+#endif
+}
+
 /*
  * The same for what belongs to a table itself.  Whoever plans a query on a table
  * evaluates what is constant in the expressions of its indexes and checks; and
@@ -253,8 +332,6 @@ trust_check_table(Oid relid)
 {
 	Relation	rel = relation_open(relid, AccessShareLock);
 	char		kind = rel->rd_rel->relkind;
-	List	   *indexes;
-	ListCell   *lc;
 
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
@@ -263,30 +340,56 @@ trust_check_table(Oid relid)
 				 errhint("Call loyalty.untrack().")));
 	if (rel->rd_rel->relowner != GetUserId())
 	{
-		TupleConstr *constr = RelationGetDescr(rel)->constr;
-
-		for (int i = 0; constr != NULL && i < constr->num_check; i++)
-			(void) constant_walker((Node *) stringToNode(constr->check[i].ccbin), NULL);
-		indexes = RelationGetIndexList(rel);
-		foreach(lc, indexes)
-		{
-			HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
-			bool		isnull;
-			Datum		stored;
-
-			if (!HeapTupleIsValid(tuple))
-				continue;
-			stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indexprs, &isnull);
-			if (!isnull)
-				check_stored(stored);
-			stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indpred, &isnull);
-			if (!isnull)
-				check_stored(stored);
-			ReleaseSysCache(tuple);
-		}
-		list_free(indexes);
+		check_indexes(rel);
+		check_constraints(rel);
+		check_statistics(rel);
 	}
 	relation_close(rel, NoLock);
+}
+
+/*
+ * The same for the partitions and children of a table, which whoever reads all of
+ * it plans with.
+ */
+void
+trust_check_descendants(Oid relid)
+{
+	List	   *relations = find_all_inheritors(relid, AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relations)
+	{
+		char		kind = get_rel_relkind(lfirst_oid(lc));
+
+		if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+			trust_check_table(lfirst_oid(lc));
+	}
+	list_free(relations);
+}
+
+/*
+ * The same for the tables of the customers of a program, which its view "customer"
+ * reads.
+ */
+void
+trust_check_customers(Oid schema)
+{
+	Oid			relid = get_relname_relid("customer", schema);
+	Relation	view;
+	ListCell   *lc;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
+		return;
+	view = relation_open(relid, AccessShareLock);
+	foreach(lc, get_view_query(view)->rtable)
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
+		char		kind = rte->rtekind == RTE_RELATION ? get_rel_relkind(rte->relid) : '\0';
+
+		if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+			trust_check_descendants(rte->relid);
+	}
+	relation_close(view, NoLock);
 }
 
 /*
@@ -377,4 +480,24 @@ trust_depends_on_settings(Node *expr)
 {
 	return trust_runs_user_code(expr) || contain_mutable_functions(expr) ||
 		settings_walker(expr, NULL);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_require_own_tables);
+
+/*
+ * require_own_tables(program name, relation oid) returns void
+ *
+ * An error if a query on a table with its partitions and children, or without one
+ * on the customer table, would run code of others as the current user.
+ */
+Datum
+loyalty_require_own_tables(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_VOID();
+	if (PG_ARGISNULL(1))
+		trust_check_customers(get_namespace_oid(NameStr(*PG_GETARG_NAME(0)), false));
+	else if (get_rel_relkind(PG_GETARG_OID(1)) != '\0')
+		trust_check_descendants(PG_GETARG_OID(1));
+	PG_RETURN_VOID();
 }

@@ -134,9 +134,12 @@ has_users_triggers(Relation heap)
 	return false;
 }
 
-/* Is the primary key the only index, and nothing else to be kept? */
-static bool
-is_plain(Relation heap)
+/*
+ * Is the primary key the only index of a table, and nothing else to be kept?  Else
+ * code of users may run when a row is written.
+ */
+bool
+writer_is_plain(Relation heap)
 {
 	TupleConstr *constraints = RelationGetDescr(heap)->constr;
 	List	   *indexes = RelationGetIndexList(heap);
@@ -147,6 +150,33 @@ is_plain(Relation heap)
 		(constraints == NULL ||
 		 (constraints->num_check == 0 && constraints->num_defval == 0 &&
 		  !constraints->has_generated_stored));
+}
+
+/*
+ * The indexes whose conflicts are told: the primary key, and every other unique
+ * index over the same columns, as there is one while the primary key is rebuilt
+ * concurrently.
+ */
+static List *
+find_arbiters(Writer *writer)
+{
+	Form_pg_index key = writer->key->rd_index;
+	List	   *arbiters = NIL;
+
+	for (int i = 0; i < writer->target->ri_NumIndices; i++)
+	{
+		Relation	index = writer->target->ri_IndexRelationDescs[i];
+		Form_pg_index other = index->rd_index;
+		bool		same = other->indisunique && other->indimmediate &&
+			other->indnkeyatts == key->indnkeyatts &&
+			RelationGetIndexPredicate(index) == NIL;
+
+		for (int c = 0; same && c < key->indnkeyatts; c++)
+			same = other->indkey.values[c] == key->indkey.values[c];
+		if (same)
+			arbiters = lappend_oid(arbiters, RelationGetRelid(index));
+	}
+	return arbiters;
 }
 
 /* The defaults of columns that users added; those of ours are always given. */
@@ -183,7 +213,7 @@ writer_begin(Relation heap, Relation key)
 	writer->heap = heap;
 	writer->key = key;
 	writer->context = CurrentMemoryContext;
-	writer->plain = is_plain(heap);
+	writer->plain = writer_is_plain(heap);
 	if (writer->plain)
 	{
 		writer->key_info = BuildIndexInfo(key);
@@ -197,7 +227,7 @@ writer_begin(Relation heap, Relation key)
 	ExecOpenIndices(writer->target, false);
 	if (writer->target->ri_TrigDesc != NULL)
 		keep_users_triggers(writer->target->ri_TrigDesc);
-	writer->arbiters = list_make1_oid(RelationGetRelid(key));
+	writer->arbiters = find_arbiters(writer);
 	prepare_defaults(writer);
 	writer->slot = table_slot_create(heap, NULL);
 	return writer;
@@ -231,6 +261,19 @@ fill_defaults(Writer *writer)
 	ExecStoreVirtualTuple(slot);
 	ExecMaterializeSlot(slot);
 	MemoryContextSwitchTo(old);
+}
+
+static bool
+has_one_of(List *list, List *members)
+{
+	ListCell   *lc;
+
+	foreach(lc, members)
+	{
+		if (list_member_oid(list, lfirst_oid(lc)))
+			return true;
+	}
+	return false;
 }
 
 /* Write one row with all that the table asks for; true if the key is taken. */
@@ -268,7 +311,7 @@ insert_row(Writer *writer, TupleTableSlot *row, bool tell,
 											  &speculative_conflict,
 											  tell ? writer->arbiters : NIL);
 	row->tts_tid = slot->tts_tid;
-	taken = tell && list_member_oid(recheck, RelationGetRelid(writer->key));
+	taken = tell && has_one_of(recheck, writer->arbiters);
 	if (!taken)
 		ExecARInsertTriggers(estate, target, slot, recheck, capture);
 	list_free(recheck);

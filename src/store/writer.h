@@ -11,6 +11,7 @@
 typedef struct Writer Writer;
 
 extern void writer_require_writable(void);
+extern bool writer_is_plain(Relation heap);
 extern Writer *writer_begin(Relation heap, Relation key);
 extern void writer_insert(Writer *writer, TupleTableSlot **slots, int count,
 						  bool *conflict);
