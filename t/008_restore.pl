@@ -101,6 +101,15 @@ for my $order (permutations([], @late))
 	check('run', $what);
 }
 
+# what was posted since the dump is not restored once more
+$node->safe_psql('postgres', 'CREATE DATABASE again TEMPLATE postgres');
+run_ok('dump as statements', 'pg_dump', '-d', $node->connstr('again'), '-a', '--inserts', '--on-conflict-do-nothing', '-f', "$dir/again.sql");
+my $posted = $node->safe_psql('again', "CALL loyalty.post('club'); SELECT customer_id, points, orders FROM club.members ORDER BY 1");
+run_ok('restore after posting', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('again'), '-f', "$dir/again.sql");
+is($node->safe_psql('again', 'SELECT customer_id, points, orders FROM club.members ORDER BY 1'), $posted, 'nothing counts twice');
+is($node->safe_psql('again', 'SELECT count(*) FROM club.journal'), '0', 'nor waits to be posted twice');
+is($node->safe_psql('again', "SELECT * FROM loyalty.verify('club')"), '', 'and verify() is empty');
+
 # several sessions at once
 run_ok('dump in parts', 'pg_dump', '-d', $conn, '-Fd', '-f', "$dir/parts");
 for my $round (1 .. 6)
