@@ -55,6 +55,9 @@
 
 #define LEDGER_BATCH 500
 
+/* Customers of a batch that could not be posted are told so often. */
+#define WARNINGS 10
+
 /* A journal entry of the batch. */
 typedef struct JournalEntry
 {
@@ -114,6 +117,7 @@ typedef struct Batch
 	char	   *operators[3];	/* =, >= and <= of customers as SQL */
 	Datum	   *customers;		/* in key order */
 	int			count;
+	int			failed;			/* how many of them could not be posted */
 } Batch;
 
 /* One attempt to post some customers of a batch. */
@@ -745,17 +749,22 @@ post_customers(void *arg)
 	MemoryContextDelete(poster->context);
 }
 
+static text *key_to_text(Batch *batch, Datum key);
+
 /* Set all entries of one customer aside. */
 static void
 set_customer_aside(Batch *batch, Datum customer, ErrorData *error)
 {
 	SetAside	note = {.sqlstate = error->sqlerrcode,.message = error->message};
 
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("the entries of a customer of loyalty program %s cannot be posted: %s",
-					batch->program, error->message),
-			 errhint("The table \"set_aside\" of the program names the customer.  What can be read is right all the same.")));
+	/* Somebody who is told of some of them looks at the table for all. */
+	if (batch->failed++ < WARNINGS)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("the entries of the customer %s of loyalty program %s cannot be posted: %s",
+						text_to_cstring(key_to_text(batch, customer)), batch->program,
+						error->message),
+				 errhint("The table \"set_aside\" of the program names all such customers.")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	tell_set_aside(batch, customer, &note);

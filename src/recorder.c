@@ -191,6 +191,8 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 	rec->batch_context = context;
 	rec->journal = journal_open(table->journal, table->ledger, table->source,
 								table->entry_keys);
+	/* The lock that was just taken may have brought news of the journal. */
+	rec->journal->journal.is_known_plain = table->valid && !table->look_first;
 	rec->size = expected == 1 ? 1 : BATCH;
 	rec->direct = palloc0(rec->size * sizeof(TupleTableSlot *));
 	rec->entries = palloc0(rec->size * sizeof(TupleTableSlot *));

@@ -62,6 +62,7 @@ entry_table_open(EntryTable *table, Oid relid, LOCKMODE lock, const ScanKeyData 
 	table->slot = NULL;
 	table->scan = NULL;
 	table->writer = NULL;
+	table->is_known_plain = false;
 	table->context = CurrentMemoryContext;
 	if (keys != NULL)
 		memcpy(table->keys, keys, sizeof(table->keys));
@@ -76,7 +77,8 @@ entry_table_writer(EntryTable *table)
 	{
 		MemoryContext old = MemoryContextSwitchTo(table->context);
 
-		table->writer = writer_begin(table->heap, table->index);
+		table->writer = writer_begin(table->heap, table->index,
+									 table->is_known_plain || writer_is_plain(table->heap));
 		MemoryContextSwitchTo(old);
 	}
 	return table->writer;

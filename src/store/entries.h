@@ -54,6 +54,7 @@ typedef struct EntryTable
 	IndexScanDesc scan;			/* of journal_find(); or NULL */
 	TupleTableSlot *slot;
 	ScanKeyData keys[ENTRY_KEYS];
+	bool		is_known_plain; /* writer_is_plain() */
 	Writer	   *writer;			/* or NULL: nothing was written yet */
 	MemoryContext context;
 } EntryTable;

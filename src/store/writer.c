@@ -203,17 +203,19 @@ prepare_defaults(Writer *writer)
 
 /*
  * Begin to write rows of a table, whose lock the caller holds, in the current
- * memory context.
+ * memory context.  plain is what writer_is_plain() says of the table, which callers
+ * that write often remember for as long as the table's definition stays.
  */
 Writer *
-writer_begin(Relation heap, Relation key)
+writer_begin(Relation heap, Relation key, bool plain)
 {
 	Writer	   *writer = palloc0(sizeof(Writer));
 
 	writer->heap = heap;
 	writer->key = key;
 	writer->context = CurrentMemoryContext;
-	writer->plain = writer_is_plain(heap);
+	Assert(plain == writer_is_plain(heap));
+	writer->plain = plain;
 	if (writer->plain)
 	{
 		writer->key_info = BuildIndexInfo(key);

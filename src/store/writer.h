@@ -12,7 +12,7 @@ typedef struct Writer Writer;
 
 extern void writer_require_writable(void);
 extern bool writer_is_plain(Relation heap);
-extern Writer *writer_begin(Relation heap, Relation key);
+extern Writer *writer_begin(Relation heap, Relation key, bool plain);
 extern void writer_insert(Writer *writer, TupleTableSlot **slots, int count,
 						  bool *conflict);
 extern void writer_delete(Writer *writer, ItemPointer tids, int count);
