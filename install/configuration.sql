@@ -40,6 +40,13 @@ AS 'MODULE_PATHNAME', 'loyalty_owner_only';
 COMMENT ON FUNCTION loyalty.owner_only() IS
 'trigger: only the owner of a program writes this table, whatever was granted';
 
+CREATE FUNCTION loyalty.expression_tells(expression text, "row" regclass, program name)
+RETURNS boolean
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_expression_tells';
+COMMENT ON FUNCTION loyalty.expression_tells(text, regclass, name) IS
+'whether rows that differ in the columns of a qualified expression differ in its value, or a unique index is over it';
+
 CREATE FUNCTION loyalty.column_name(relation regclass, program name, number int)
 RETURNS text
 LANGUAGE c STABLE STRICT

@@ -248,7 +248,12 @@ BEGIN
 		   AND x.attnums && u.used AND x.attnums <@ (u.used || u.parted_by))
 	 ORDER BY u.relation::text
 	 LIMIT 1;
-	IF FOUND THEN
+	IF NOT FOUND AND NOT loyalty.expression_tells(key, "table", program) THEN
+		RAISE EXCEPTION '% of table "%" is not known to be unique', what, "table"
+			USING ERRCODE = 'invalid_table_definition',
+			      DETAIL = format('Different rows may give the same value of %s, and would be taken for one order.', key),
+			      HINT = 'Name a column, or whole numbers with something between them, or create a unique index on the expression. If you know that no two rows have the same key, say so with key_is_unique => true.';
+	ELSIF FOUND THEN
 		RAISE EXCEPTION '% of table "%" is not known to be unique', what, lacking.relation
 			USING ERRCODE = 'invalid_table_definition',
 			      DETAIL = format('No unique index is over the columns of %s only. Rows with the same key would be taken for one order.', key),

@@ -95,13 +95,26 @@ CALL loyalty.post('club');
 SELECT count(*) FROM t_breaking.notes;
 DROP TABLE t_breaking.notes;
 
+-- an order key that different rows share, though a unique index is over its columns
+CREATE TABLE t_breaking.many (id int PRIMARY KEY, shop int, number int, code text, customer_id int, at timestamptz DEFAULT '2024-01-01', total numeric, UNIQUE (shop, number));
+SELECT loyalty.track_orders('club', 't_breaking.many', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'id / 10');
+SELECT loyalty.track_orders('club', 't_breaking.many', customer => 'customer_id', at => 'at', amount => 'total', order_key => $$'x' || id % 7$$);
+SELECT loyalty.track_orders('club', 't_breaking.many', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'shop::text || number::text');
+SELECT loyalty.track_orders('club', 't_breaking.many', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'abs(id)');
+SELECT loyalty.track_orders('club', 't_breaking.many', customer => 'customer_id', at => 'at', amount => 'total', order_key => $$'no. ' || shop::text || '/' || number::text$$);
+SELECT loyalty.untrack('club', 't_breaking.many');
+CREATE UNIQUE INDEX ON t_breaking.many (abs(id));
+CREATE TABLE t_breaking.more (LIKE t_breaking.many INCLUDING ALL);
+SELECT loyalty.track_orders('club', 't_breaking.more', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'abs(id)');
+SELECT loyalty.untrack('club', 't_breaking.more');
+
 -- whose order it is cannot be found out: named, or by option no order
 CREATE TABLE t_breaking.web (id int PRIMARY KEY, meta jsonb, at timestamptz DEFAULT '2024-01-01', total numeric);
 SELECT loyalty.track_orders('club', 't_breaking.web', customer => $$(meta->>'customer')::int$$, at => 'at', amount => 'total');
 INSERT INTO t_breaking.web VALUES (1, '{"customer": "guest"}', DEFAULT, 10);
 UPDATE club.program SET on_invalid = 'skip';
 INSERT INTO t_breaking.web VALUES (1, '{"customer": "guest"}', DEFAULT, 10), (2, '{"customer": "2"}', DEFAULT, 7);
-SELECT order_key, points FROM club.entries WHERE source = 3;
+SELECT order_key, points FROM club.entries WHERE source = 5;
 -- and nobody is told what a rule says, whatever he asks for
 UPDATE club.earning_rule SET points = $$CASE WHEN amount = 77 THEN 'secret'::text::numeric ELSE amount END$$;
 UPDATE club.earning_rule SET points = $$CASE WHEN amount = 77 THEN ('secret' || amount)::numeric ELSE amount END$$;

@@ -121,7 +121,7 @@ SELECT tier, points FROM club.members WHERE customer_id = 1;
 SELECT * FROM loyalty.verify('club');
 -- orders are known by their key: it can't be another the next time
 SELECT loyalty.untrack('club', 't_hostile.orders');
-SELECT loyalty.track_orders('club', 't_hostile.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id + 1');
+SELECT loyalty.track_orders('club', 't_hostile.orders', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id + 1', key_is_unique => true);
 SELECT loyalty.track_orders('club', 't_hostile.orders', customer => 'customer_id', at => 'at', amount => 'total');
 CREATE TEMP TABLE mine (LIKE t_hostile.orders INCLUDING ALL);
 SELECT loyalty.track_orders('club', 'mine', customer => 'customer_id', at => 'at', amount => 'total');

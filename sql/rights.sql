@@ -443,7 +443,7 @@ RESET ROLE;
 SET search_path = t_rights, public;
 SELECT loyalty.track_orders('spied', 'bills', customer => $$t_rights.spy('customer', email)$$, at => $$t_rights.spy('at', at)$$,
 	amount => $$t_rights.spy('amount', total)$$, counts_when => $$t_rights.spy('counts_when', true)$$,
-	order_key => $$t_rights.spy('order_key', id)$$, currency => $$t_rights.spy('currency', currency)$$, backfill => false);
+	order_key => $$t_rights.spy('order_key', id)$$, currency => $$t_rights.spy('currency', currency)$$, backfill => false, key_is_unique => true);
 SELECT loyalty.backfill('spied', 'bills');
 SELECT loyalty.track_refunds('spied', 'bill_refunds', order_key => $$t_rights.spy('refund', bill)$$, amount => $$t_rights.spy('refund', amount)$$);
 INSERT INTO bill_refunds VALUES (1, 1, 5);

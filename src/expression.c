@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
@@ -976,4 +977,113 @@ loyalty_expression_columns(PG_FUNCTION_ARGS)
 		state = accumArrayResult(state, Int32GetDatum(column + FirstLowInvalidHeapAttributeNumber),
 								 false, INT4OID, CurrentMemoryContext);
 	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
+}
+
+/* A value without the casts that keep different values different. */
+static Node *
+without_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else if (IsA(node, CoerceToDomain))
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		else if (IsA(node, CoerceViaIO) && ((CoerceViaIO *) node)->resulttype == TEXTOID)
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcresulttype == TEXTOID &&
+				 ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL)
+			node = (Node *) linitial(((FuncExpr *) node)->args);
+		else
+			return node;
+	}
+}
+
+/* The built-in concatenation to text, of whatever. */
+static bool
+is_concatenation(Node *node)
+{
+	return IsA(node, OpExpr) && ((OpExpr *) node)->opno < FirstNormalObjectId &&
+		((OpExpr *) node)->opresulttype == TEXTOID &&
+		strcmp(get_opname(((OpExpr *) node)->opno), "||") == 0;
+}
+
+/*
+ * Do the parts of a concatenation tell from each other?  Whole numbers do, with
+ * something that is no part of a number between them.
+ */
+static bool
+parts_tell(Node *node, bool *after_number)
+{
+	node = without_casts(node);
+	if (is_concatenation(node))
+		return parts_tell(linitial(((OpExpr *) node)->args), after_number) &&
+			parts_tell(lsecond(((OpExpr *) node)->args), after_number);
+	if (IsA(node, Const) && ((Const *) node)->consttype == TEXTOID && !((Const *) node)->constisnull)
+	{
+		char	   *between = TextDatumGetCString(((Const *) node)->constvalue);
+
+		*after_number = *after_number && strspn(between, "-0123456789") == strlen(between);
+		return true;
+	}
+	if (!IsA(node, Var) || *after_number)
+		return false;
+	*after_number = true;
+	return exprType(node) == INT2OID || exprType(node) == INT4OID || exprType(node) == INT8OID;
+}
+
+/* Is there a unique index over just this expression? */
+static bool
+has_unique_index(Relation rel, Node *expr)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	bool		found = false;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		List	   *expressions = RelationGetIndexExpressions(index);
+
+		found |= index->rd_index->indisunique && index->rd_index->indisvalid &&
+			index->rd_index->indnkeyatts == 1 && list_length(expressions) == 1 &&
+			RelationGetIndexPredicate(index) == NIL &&
+			equal(without_casts(linitial(expressions)), without_casts(expr));
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_expression_tells);
+
+/*
+ * expression_tells(expression text, row regclass, program name) returns boolean
+ *
+ * Do rows that differ in the columns of a canonical expression differ in its value,
+ * or does a unique index see to it?
+ */
+Datum
+loyalty_expression_tells(PG_FUNCTION_ARGS)
+{
+	ExpressionScope scope = {.row = relation_argument(fcinfo, 1)};
+	Oid			natural_type;
+	int			nest = settings_begin(NULL);
+	Node	   *expr;
+	Relation	rel;
+	bool		after_number = false;
+	bool		tells;
+
+	scope.program = NameStr(*PG_GETARG_NAME(2));
+	expr = parse_internal(text_to_cstring(PG_GETARG_TEXT_PP(0)), scope, TEXTOID, "the order key",
+						  NULL, &natural_type);
+	settings_end(nest);
+	rel = relation_open(scope.row, AccessShareLock);
+	tells = IsA(without_casts(expr), Var) ||
+		(is_concatenation(without_casts(expr)) && parts_tell(expr, &after_number)) ||
+		has_unique_index(rel, expr);
+	relation_close(rel, NoLock);
+	PG_RETURN_BOOL(tells);
 }
