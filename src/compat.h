@@ -1,7 +1,8 @@
 /*
  * compat.h: differences between the supported PostgreSQL versions (13 to 18).
  *
- * Every version test of the project stands here.
+ * Version tests stand here, but for those in trust.c and expression.c, where a
+ * version has a catalog column or a kind of column that others lack.
  */
 #ifndef LOYALTY_COMPAT_H
 #define LOYALTY_COMPAT_H

@@ -17,7 +17,9 @@
  * of the table was seen since the client's statement began, the current rows
  * are read again instead.
  *
- * Expressions run as the program's owner.  Nothing here locks a row or waits.
+ * Expressions run as the program's owner.  For a row of orders, nothing here locks
+ * a row or waits; a line or a refund locks the row of its order (see current.c), so
+ * only sessions that change the same order wait for each other.
  */
 #include "postgres.h"
 
