@@ -1,11 +1,13 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/accrual.o src/append_only.o src/columns.o src/configuration.o src/current.o \
-	src/expression.o src/layout.o src/module.o src/order.o \
-	src/owner.o src/post.o src/program.o src/protect.o src/reconcile.o src/record.o \
-	src/recorder.o src/restore.o src/snapshot.o src/store/entries.o src/store/journal.o src/store/writer.o src/tenure.o \
-	src/terms.o src/trust.o src/verify.o src/watch.o
+OBJS = src/account/accrual.o src/base/tenure.o src/act/verify.o src/base/layout.o \
+	src/base/number.o src/base/owner.o src/base/protect.o src/base/snapshot.o src/base/watch.o \
+	src/config/configuration.o src/config/module.o src/config/program.o src/config/terms.o src/expression/columns.o \
+	src/expression/expression.o src/expression/trust.o src/post/post.o src/record/current.o \
+	src/record/order.o src/record/reconcile.o src/record/record.o src/record/recorder.o \
+	src/record/restore.o src/store/append_only.o src/store/entries.o src/store/journal.o \
+	src/store/writer.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
@@ -21,7 +23,7 @@ REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty
 EXTRA_CLEAN = install/loyalty--1.0.sql tmp_check output_iso
 
-PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/store
+PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 
 PG_CONFIG ?= pg_config
@@ -36,7 +38,7 @@ endif
 include $(PGXS)
 
 # PGXS need not track headers; ours are few.
-$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+$(OBJS): $(wildcard $(srcdir)/src/*/*.h)
 
 install/loyalty--1.0.sql: $(SQL_PARTS)
 	cat $^ > $@

@@ -9,42 +9,8 @@
 #include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
+#include "layout.h"
 #include "writer.h"
-
-/* Columns that the journal and the ledger have in common, in this order. */
-typedef enum EntryColumn
-{
-	ENTRY_CUSTOMER = 0,
-	ENTRY_SOURCE,
-	ENTRY_ORDER_KEY,
-	ENTRY_REVISION,
-	ENTRY_AT,
-	ENTRY_RECORDED_AT,
-	ENTRY_TERMS,
-	ENTRY_COUNTED,
-	ENTRY_AMOUNT,
-	ENTRY_BASE,
-	ENTRY_CURRENCY,
-	ENTRY_RATE,
-	ENTRY_COLUMNS
-} EntryColumn;
-
-/* Columns of the ledger behind them. */
-enum
-{
-	LEDGER_ENTRY = ENTRY_COLUMNS,
-	LEDGER_TIER,
-	LEDGER_MULTIPLIER,
-	LEDGER_POINTS,
-	LEDGER_ORDERS_CHANGE,
-	LEDGER_AMOUNT_CHANGE,
-	LEDGER_POINTS_CHANGE,
-	LEDGER_JOINED_AT,
-	LEDGER_COLUMNS
-};
-
-/* The primary key of both tables is their first columns, in order. */
-#define ENTRY_KEYS (ENTRY_REVISION + 1)
 
 /* Ways into one of the two tables. */
 typedef struct EntryTable

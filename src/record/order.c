@@ -18,33 +18,9 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "number.h"
 #include "order.h"
 #include "protect.h"
-
-/* The numerics zero and one, and the empty text, which live forever. */
-static Datum zero;
-static Datum one;
-static Datum empty;
-
-static void
-init_constants(void)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-	zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
-	one = DirectFunctionCall1(int4_numeric, Int32GetDatum(1));
-	empty = CStringGetTextDatum("");
-	MemoryContextSwitchTo(old);
-}
-
-/* The numeric zero. */
-Datum
-order_zero(void)
-{
-	if (zero == (Datum) 0)
-		init_constants();
-	return zero;
-}
 
 void
 order_reader_begin(OrderReader *reader, TrackedTable *table)
@@ -113,10 +89,10 @@ order_gone(Order *order)
 	order->counted = false;
 	order->no_points = false;
 	order->at = 0;
-	order->amount = order_zero();
-	order->base = order_zero();
-	order->currency = empty;
-	order->rate = one;
+	order->amount = number_zero();
+	order->base = number_zero();
+	order->currency = text_empty();
+	order->rate = number_one();
 }
 
 /* An error, or by option a line in the log. */
@@ -285,7 +261,7 @@ evaluate_rules(void *arg)
 	TupleTableSlot *facts = reader->facts;
 	ListCell   *lc;
 
-	order->base = order_zero();
+	order->base = number_zero();
 	if (evaluation->rules->rules == NIL)
 		return;
 	ExecClearTuple(facts);
@@ -311,7 +287,7 @@ evaluate_rules(void *arg)
 		if (isnull)
 			continue;
 		old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
-		order->base = order->base == order_zero() ? points :
+		order->base = order->base == number_zero() ? points :
 			DirectFunctionCall2(numeric_add, order->base, points);
 		MemoryContextSwitchTo(old);
 	}
@@ -371,7 +347,7 @@ static void
 check_points(TrackedTable *table, Order *order)
 {
 	order->no_points = false;
-	if (order->base != order->amount && order->base != order_zero())
+	if (order->base != order->amount && order->base != number_zero())
 		order_check_finite(table, order);
 }
 
@@ -502,6 +478,6 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 	order_check_finite(table, order);
 	if (!order->counted)
 		return;
-	order->base = order_zero();
+	order->base = number_zero();
 	order->no_points = true;
 }

@@ -47,7 +47,7 @@
 #include "compat.h"
 #include "journal.h"
 #include "layout.h"
-#include "order.h"
+#include "number.h"
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
@@ -518,7 +518,7 @@ post_customer(Poster *poster, Account *account)
 	accrual->metrics.last_order_at = account->last_order_at;
 	accrual->has_joined = account->has_joined;
 	accrual->joined_at = account->joined_at;
-	account->points = order_zero();
+	account->points = number_zero();
 	account->last_recorded_at = DT_NOBEGIN;
 	poster->removed = palloc(poster->entry_count * sizeof(ItemPointerData));
 	poster->removed_count = 0;

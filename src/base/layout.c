@@ -20,7 +20,6 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "journal.h"
 #include "layout.h"
 
 typedef struct Column

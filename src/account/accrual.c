@@ -36,7 +36,7 @@
 
 #include "accrual.h"
 #include "layout.h"
-#include "order.h"
+#include "number.h"
 #include "program.h"
 #include "tenure.h"
 
@@ -94,8 +94,8 @@ accrual_begin(MemoryContext context)
 	Accrual    *accrual = MemoryContextAllocZero(context, sizeof(Accrual));
 
 	accrual->context = context;
-	accrual->metrics.spend = order_zero();
-	accrual->metrics.points_earned = order_zero();
+	accrual->metrics.spend = number_zero();
+	accrual->metrics.points_earned = number_zero();
 	return accrual;
 }
 
@@ -252,8 +252,8 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	metrics->tenure = accrual->has_joined && terms->uses_tenure ?
 		tenure_between(accrual->joined_at, entry->at, terms->zone) : NULL;
 	tier = terms_tier(terms, metrics);
-	order->amount = order_zero();
-	order->points = order_zero();
+	order->amount = number_zero();
+	order->points = number_zero();
 	order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
 		tier->multiplier;
 	order->tier = tier == NULL ? NULL : tier->name;

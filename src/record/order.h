@@ -33,7 +33,6 @@ typedef struct OrderReader
 	TupleTableSlot *facts;		/* purchase, seen by rules */
 } OrderReader;
 
-extern Datum order_zero(void);
 extern void order_reader_begin(OrderReader *reader, TrackedTable *table);
 extern void order_reader_end(OrderReader *reader);
 extern bool order_identify(OrderReader *reader, TupleTableSlot *row, Order *order);

@@ -1,0 +1,51 @@
+/*
+ * layout.h: the columns that the tables of a program must have.
+ */
+#ifndef LOYALTY_LAYOUT_H
+#define LOYALTY_LAYOUT_H
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+/* Columns that the journal and the ledger have in common, in this order. */
+typedef enum EntryColumn
+{
+	ENTRY_CUSTOMER = 0,
+	ENTRY_SOURCE,
+	ENTRY_ORDER_KEY,
+	ENTRY_REVISION,
+	ENTRY_AT,
+	ENTRY_RECORDED_AT,
+	ENTRY_TERMS,
+	ENTRY_COUNTED,
+	ENTRY_AMOUNT,
+	ENTRY_BASE,
+	ENTRY_CURRENCY,
+	ENTRY_RATE,
+	ENTRY_COLUMNS
+} EntryColumn;
+
+/* Columns of the ledger behind them. */
+enum
+{
+	LEDGER_ENTRY = ENTRY_COLUMNS,
+	LEDGER_TIER,
+	LEDGER_MULTIPLIER,
+	LEDGER_POINTS,
+	LEDGER_ORDERS_CHANGE,
+	LEDGER_AMOUNT_CHANGE,
+	LEDGER_POINTS_CHANGE,
+	LEDGER_JOINED_AT,
+	LEDGER_COLUMNS
+};
+
+/* The primary key of both tables is their first columns, in order. */
+#define ENTRY_KEYS (ENTRY_REVISION + 1)
+
+extern Oid	layout_primary_key(Relation rel);
+extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
+extern void layout_check_purchase(Relation rel, Oid customer_type);
+extern void layout_check_metrics(Relation rel);
+extern Oid	layout_check_owner(Oid schema);
+
+#endif							/* LOYALTY_LAYOUT_H */

@@ -1,0 +1,13 @@
+/*
+ * number.h: values that are made once and live as long as the session.
+ */
+#ifndef LOYALTY_NUMBER_H
+#define LOYALTY_NUMBER_H
+
+#include "postgres.h"
+
+extern Datum number_zero(void);
+extern Datum number_one(void);
+extern Datum text_empty(void);
+
+#endif							/* LOYALTY_NUMBER_H */
