@@ -1,18 +1,18 @@
 # loyalty: points, tiers and lifetime value inside PostgreSQL
 EXTENSION = loyalty
 MODULE_big = loyalty
-OBJS = src/account/accrual.o src/base/tenure.o src/act/verify.o src/base/layout.o \
-	src/base/number.o src/base/owner.o src/base/protect.o src/base/snapshot.o src/base/watch.o \
-	src/config/configuration.o src/config/module.o src/config/program.o src/config/terms.o src/expression/columns.o \
-	src/expression/expression.o src/expression/trust.o src/post/post.o src/record/current.o \
-	src/record/order.o src/record/reconcile.o src/record/record.o src/record/recorder.o \
-	src/record/restore.o src/store/append_only.o src/store/entries.o src/store/journal.o \
-	src/store/writer.o
+OBJS = src/account/accrual.o src/act/verify.o src/base/layout.o src/base/number.o src/base/owner.o \
+	src/base/protect.o src/base/snapshot.o src/base/tenure.o src/base/watch.o \
+	src/config/configuration.o src/config/module.o src/config/program.o src/config/terms.o \
+	src/expression/compile.o src/expression/definition.o src/expression/hint.o src/expression/parse.o \
+	src/expression/trust.o src/post/post.o src/record/current.o src/record/order.o \
+	src/record/reconcile.o src/record/record.o src/record/recorder.o src/record/restore.o \
+	src/store/append_only.o src/store/entries.o src/store/journal.o src/store/writer.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/comments.sql install/program.sql install/source.sql install/post.sql \
+	install/views.sql install/comments.sql install/program.sql install/source.sql install/post.sql \
 	install/verify.sql install/access.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 

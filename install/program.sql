@@ -75,7 +75,8 @@ CREATE FUNCTION loyalty.create_program(
 	time_zone text DEFAULT current_setting('TimeZone'),
 	points_scale int DEFAULT 0,
 	rounding text DEFAULT 'floor',
-	on_invalid text DEFAULT 'error')
+	on_invalid text DEFAULT 'error',
+	search_path text DEFAULT current_setting('search_path'))
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -188,34 +189,20 @@ BEGIN
 	COMMENT ON TABLE %1$I.program IS 'settings of the program, one row';
 	CREATE TABLE %1$I.source (
 		source int PRIMARY KEY,
-		relation regclass NOT NULL UNIQUE,
-		customer text NOT NULL,
-		at text NOT NULL,
-		amount text,
-		counts_when text NOT NULL,
-		order_key text NOT NULL,
-		refunds boolean NOT NULL DEFAULT false,
-		currency text,
-		terms int NOT NULL,
-		active boolean NOT NULL DEFAULT true
-	);
-	COMMENT ON COLUMN %1$I.source.refunds IS 'these orders are refunds that name no order: only rules over the purchase apply';
-	COMMENT ON TABLE %1$I.source IS 'tracked tables; written by loyalty.track_orders and loyalty.untrack';
-	COMMENT ON COLUMN %1$I.source.amount IS 'null: the sum of the lines';
-	COMMENT ON COLUMN %1$I.source.terms IS 'those in force when it was first tracked: no order of it has older ones';
-	COMMENT ON COLUMN %1$I.source.currency IS 'what currency amounts are in; null: that of the program';
-	CREATE TABLE %1$I.part (
-		part int PRIMARY KEY,
-		source int NOT NULL,
-		kind text NOT NULL CHECK (kind IN ('lines', 'refunds')),
+		kind text NOT NULL CHECK (kind IN ('orders', 'lines', 'refunds', 'credits')),
 		relation regclass NOT NULL,
-		order_key text NOT NULL,
-		amount text,
-		counts_when text NOT NULL DEFAULT 'true',
+		of_source int,
 		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip', 'customer')),
-		active boolean NOT NULL DEFAULT true
+		terms int NOT NULL,
+		active boolean NOT NULL DEFAULT true,
+		definition jsonb,
+		UNIQUE (relation, kind)
 	);
-	COMMENT ON TABLE %1$I.part IS 'tables of lines and refunds; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	COMMENT ON TABLE %1$I.source IS 'tracked tables, what whose rows mean is in the views orders_..., lines_... and refunds_...; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	COMMENT ON COLUMN %1$I.source.kind IS 'orders, lines or refunds of orders, or credits: refunds that name no order, to which only rules over the purchase apply';
+	COMMENT ON COLUMN %1$I.source.of_source IS 'the tracked table of the orders that lines and refunds belong to';
+	COMMENT ON COLUMN %1$I.source.terms IS 'those in force when it was first tracked: no order of it has older ones';
+	COMMENT ON COLUMN %1$I.source.definition IS 'what its views said, while it is not tracked and has none';
 	CREATE TABLE %1$I.archived (
 		source int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
 		PRIMARY KEY (source, order_key)
@@ -233,8 +220,10 @@ BEGIN
 		name text PRIMARY KEY,
 		points text NOT NULL,
 		applies_when text NOT NULL DEFAULT 'true',
-		per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line'))
+		per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line')),
+		search_path text NOT NULL DEFAULT pg_catalog.current_setting('search_path')
 	);
+	COMMENT ON COLUMN %1$I.earning_rule.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
 	COMMENT ON COLUMN %1$I.earning_rule.per IS 'order, or line: then it is summed over the lines, whose columns it may use';
 	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)';
@@ -243,8 +232,10 @@ BEGIN
 		rank int NOT NULL UNIQUE,
 		qualifies text NOT NULL,
 		multiplier numeric NOT NULL DEFAULT 1
-			CHECK (multiplier >= 0 AND multiplier < 1000000)
+			CHECK (multiplier >= 0 AND multiplier < 1000000),
+		search_path text NOT NULL DEFAULT pg_catalog.current_setting('search_path')
 	);
+	COMMENT ON COLUMN %1$I.tier.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
 	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at';
 	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
@@ -257,14 +248,19 @@ BEGIN
 	);
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
-		terms int, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
+		terms int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
+		search_path text NOT NULL,
 		PRIMARY KEY (terms, name)
 	);
+	COMMENT ON COLUMN %1$I.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
+	COMMENT ON COLUMN %1$I.terms_rule.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
 	CREATE TABLE %1$I.terms_tier (
 		terms int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
+		search_path text NOT NULL,
 		PRIMARY KEY (terms, name)
 	);
+	COMMENT ON COLUMN %1$I.terms_tier.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.terms_tier IS 'tiers of each version of the terms';
 	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric, rate numeric);
 	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
@@ -372,8 +368,6 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
-	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
@@ -386,8 +380,12 @@ BEGIN
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.source
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.part
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
+	CREATE TRIGGER new_views AFTER UPDATE OF relation ON %1$I.source
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('replace_source');
+	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_rule
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_rule');
+	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_tier
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_tier');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
@@ -398,8 +396,6 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.part
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_rule
@@ -409,8 +405,6 @@ BEGIN
 	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
@@ -425,15 +419,17 @@ BEGIN
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
 	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid, terms)
-	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING joined_at', name)
-		INTO joined
+	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1)', name)
 		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
+
+	SELECT p.expression INTO joined
+	  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true) p;
 
 	-- Reads: posted state and what is not yet posted, always together.  What is
 	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.customer AS
-	SELECT new.%4$I%9$s AS customer, %5$s AS joined_at FROM %3$s new;
+	SELECT person.%4$I%9$s AS customer, %5$s AS joined_at FROM %3$s AS person;
 	COMMENT ON VIEW %1$I.customer IS 'the customers, and since when they are';
 
 	CREATE VIEW %1$I.unposted AS
@@ -544,19 +540,19 @@ BEGIN
 	PERFORM loyalty.comment_program(name);
 END
 $$;
-COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
+COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text, text) IS
 'create a loyalty program: a schema of that name, for the customers of a table';
 
--- Triggers of a source: on the tables that the program says it tracks, with their
--- partitions and children, and on what may have been a part of these, since it
--- belongs to the owner of one, or of the program.  Anybody can make triggers of
--- these names on tables of his own, which prove nothing and are left alone.
+-- Triggers of a tracked table, or of all of a program: on the tables that the program
+-- says it tracks, with their partitions and children, and on what may have been a part
+-- of these, since it belongs to the owner of one, or of the program.  Anybody can make
+-- triggers of these names on tables of his own, which prove nothing and are left alone.
 CREATE FUNCTION loyalty.source_triggers(program name, source int)
 RETURNS TABLE (relation regclass, trigger name, enabled "char")
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, source, false) r),
+	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, NULL, false) r),
 	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
 	party AS MATERIALIZED (
 		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
@@ -565,15 +561,13 @@ AS $$
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
 	  JOIN pg_class c ON c.oid = t.tgrelid
-	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
-	 WHERE t.tgfoid IN ('loyalty.record'::regproc, 'loyalty.columns'::regproc)
-	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || decode('00', 'hex')
-	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
-	                 = p || decode('00', 'hex') || convert_to(source::text, getdatabaseencoding()) || decode('00', 'hex') END
+	 WHERE t.tgfoid = 'loyalty.record'::regproc
+	   AND (loyalty.trigger_arguments(t.tgargs))[1] = program
+	   AND (source IS NULL OR (loyalty.trigger_arguments(t.tgargs))[2] = source::text)
 	   AND (t.tgrelid IN (SELECT part.relation FROM part)
 	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;
-COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source, or of all sources of a program';
+COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void
@@ -625,6 +619,17 @@ $$;
 COMMENT ON FUNCTION loyalty.definition(text, name) IS
 'run a command that deparses an object, with the names of a program''s schema unqualified';
 
+-- The views that say what the rows of tracked tables mean, and the conditions of tiers.
+CREATE FUNCTION loyalty.is_definition(view name)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT view ~ '^(orders_[0-9]+_[0-9]+|(lines|refunds|tiers)_[0-9]+)$'
+$$;
+COMMENT ON FUNCTION loyalty.is_definition(name) IS
+'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';
+
 -- All in the schema of a program by which it could do anything, as if its name was
 -- another.  Plain columns, keys and indexes that users added can't do anything.
 CREATE FUNCTION loyalty.shape(program name, called name)
@@ -633,7 +638,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH ns AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = program),
-	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind <> 'i'),
+	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
+	         WHERE c.relkind <> 'i' AND NOT (c.relkind = 'v' AND loyalty.is_definition(c.relname))),
 	part AS (
 		SELECT i.type AS kind, coalesce(i.name, substr(i.identity, length(quote_ident(program)) + 2)) AS name,
 		       CASE d.classid
@@ -644,6 +650,8 @@ AS $$
 		               FROM rel r WHERE r.oid = d.objid AND r.relkind = 'v')
 		       END AS command
 		  FROM ns JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = ns.oid
+		   AND (d.classid <> 'pg_class'::regclass OR d.objid IN (SELECT x.oid FROM rel x))
+		   AND (d.classid <> 'pg_class'::regclass OR d.objid IN (SELECT rel.oid FROM rel))
 		 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
 		 WHERE i.type IS NOT NULL AND i.type NOT IN ('index', 'toast table')
 		UNION ALL
@@ -818,6 +826,8 @@ BEGIN
 		RAISE EXCEPTION 'the schema of loyalty program "%" was changed meanwhile', program
 			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
 	END IF;
+	-- what tracked tables mean is read out of their views, and nothing else of these is kept
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
 	SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
 	IF foreign_code IS NOT NULL THEN
 		RAISE EXCEPTION '%', foreign_code

@@ -79,6 +79,20 @@
 	tuplesort_begin_heap((desc), (n), (atts), (ops), (colls), (nulls), (mem), NULL, false)
 #endif
 
+/* Version 14 added the planner's state. */
+#if PG_VERSION_NUM >= 140000
+#define loyalty_pull_varnos(node) pull_varnos(NULL, (node))
+#else
+#define loyalty_pull_varnos(node) pull_varnos(node)
+#endif
+
+/* Version 16 can do without attributes that are missing. */
+#if PG_VERSION_NUM >= 160000
+#define loyalty_attribute_map(in, out) build_attrmap_by_name((in), (out), false)
+#else
+#define loyalty_attribute_map(in, out) build_attrmap_by_name((in), (out))
+#endif
+
 /* The local transaction id moved in 17. */
 #if PG_VERSION_NUM >= 170000
 #define loyalty_local_transaction() (MyProc->vxid.lxid)

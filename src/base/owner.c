@@ -107,6 +107,16 @@ settings_look_up(void)
 }
 
 /*
+ * Tell the functions that check what somebody writes where his session looks names
+ * up, within owner_enter_writing().
+ */
+void
+settings_tell_search_path(const char *search_path)
+{
+	set("loyalty.search_path", search_path);
+}
+
+/*
  * Fix the time zone, too, within settings_begin() or owner_enter().
  */
 void
@@ -116,13 +126,16 @@ settings_time_zone(const char *time_zone)
 }
 
 /*
- * Fix the time zone alone, if there is one.
+ * Take the search_path of somebody who writes an expression, if it is given, and the
+ * time zone of the program, if there is one.
  */
 int
-settings_begin_time_zone(const char *time_zone)
+settings_begin_parsing(const char *search_path, const char *time_zone)
 {
 	int			nest = NewGUCNestLevel();
 
+	if (search_path != NULL)
+		set("search_path", search_path);
 	if (time_zone != NULL)
 		set("TimeZone", time_zone);
 	return nest;

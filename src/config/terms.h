@@ -31,10 +31,12 @@ typedef struct Terms
 {
 	Oid			program;		/* relation "program" of the program */
 	Oid			metrics_relid;
+	Oid			view;			/* that has the conditions of the tiers, if there are any */
 	int32		id;
 	bool		valid;
 	Oid			owner;
 	MemoryContext context;
+	MemoryContextCallback end;
 	int32		scale;
 	Rounding	rounding;
 	pg_tz	   *zone;

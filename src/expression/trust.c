@@ -171,13 +171,22 @@ node_type(Node *node)
 	return IsA(node, List) || IsA(node, CaseWhen) ? InvalidOid : exprType(node);
 }
 
+/*
+ * The same for one node of an expression, without what is below it.
+ */
+void
+trust_check_node(Node *node)
+{
+	(void) check_functions_in_node(node, check_function, NULL);
+	check_type(node_type(node));
+}
+
 static bool
 check_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	(void) check_functions_in_node(node, check_function, context);
-	check_type(node_type(node));
+	trust_check_node(node);
 	return expression_tree_walker(node, check_walker, context);
 }
 
@@ -410,13 +419,22 @@ is_user_function(Oid funcid, void *context)
 	return !is_builtin(funcid);
 }
 
+/*
+ * Can one node of an expression run anything that is not built in?
+ */
+bool
+trust_is_user_code(Node *node)
+{
+	return IsA(node, CoerceToDomain) || !is_builtin(node_type(node)) ||
+		check_functions_in_node(node, is_user_function, NULL);
+}
+
 static bool
 user_code_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, CoerceToDomain) || !is_builtin(node_type(node)) ||
-		check_functions_in_node(node, is_user_function, context))
+	if (trust_is_user_code(node))
 		return true;
 	return expression_tree_walker(node, user_code_walker, context);
 }
