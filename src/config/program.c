@@ -36,6 +36,7 @@
 #include "utils/syscache.h"
 
 #include "columns.h"
+#include "key.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
@@ -634,7 +635,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 			table->refunds = load_parts(table, "refunds");
 			if (table->lines == NULL && table->amount_text == NULL)
 				table->stranger = true;
-			if (program_more_than_row(table) && rows_are_hidden(table))
+			table->rows_hidden = rows_are_hidden(table);
+			if (program_more_than_row(table) && table->rows_hidden)
 				table->stranger = true;
 			check_queries(table);
 			table->customer = compile(table, table->customer_text, InvalidOid,
@@ -648,6 +650,8 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 										 "counts_when");
 			table->order_key = compile(table, table->order_key_text, InvalidOid,
 										   TEXTOID, "the order key");
+			table->unique_key = relid == table->root &&
+				key_is_unique(relid, (Node *) table->order_key.planned);
 			table->may_raise = table->counts_when.may_raise || table->at.may_raise ||
 				table->amount.may_raise;
 			load_rules(table, table->terms);

@@ -97,6 +97,8 @@ typedef struct TrackedTable
 	bool		needs_settings; /* some expression does */
 	bool		user_code;		/* some expression calls what is not built in */
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
+	bool		rows_hidden;	/* row security hides rows of the orders from the owner */
+	bool		unique_key;		/* no two rows ever have one order key */
 	bool		stranger;		/* not to be recorded: no part of the tracked table (any
 								 * more), or it lacks what it needs */
 	const char *part;			/* "lines", "refunds", or "" */

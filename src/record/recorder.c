@@ -3,9 +3,9 @@
  *
  * Orders are put in any order and any number of times.  They are sorted by
  * customer and key, within work_mem and then on disk, so that each is written
- * once and the index is filled in its own order.  Of several puts of one order
- * a counted one wins: an order that left a key and another that took it come
- * out right.
+ * once and the index is filled in its own order.  What is put says how an order
+ * stands, or only that it must be read again; of an order that is put more than
+ * once it is not known which row was there last, so it is read again, too.
  *
  * An order that is most likely new is appended as revision 1 straight away; the
  * primary key of the journal, and then a look at the ledger, tell if it was
@@ -18,6 +18,9 @@
  * the row that was put with it or else over its row in the table.  So is the rate of its
  * currency.  Orders that are more than a row, or have a currency, are put as keys
  * only and always read from the tables.
+ *
+ * If row security hides orders from the owner, who could not read them, rows are
+ * all there is, and of several puts of one order a counted one wins.
  */
 #include "postgres.h"
 
@@ -44,10 +47,15 @@
 /* Behind the columns of an entry, the row may be sorted along. */
 #define SORT_ROW ENTRY_COLUMNS
 
+/* While orders are sorted, their revision tells what is known of them. */
+#define REVISION_READ 0			/* only the key */
+#define REVISION_NEW 1			/* how it stands */
+
 /* An order that must be looked up. */
 typedef struct Lookup
 {
 	Order		order;
+	bool		must_read;		/* its row says how it stands */
 	MinimalTuple row;			/* or NULL */
 	OrderState	known;
 } Lookup;
@@ -119,6 +127,7 @@ read_entry(TupleTableSlot *slot, Order *order)
 	order->customer = slot->tts_values[ENTRY_CUSTOMER];
 	order->order_key = slot->tts_values[ENTRY_ORDER_KEY];
 	order->counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	order->must_read = DatumGetInt32(slot->tts_values[ENTRY_REVISION]) == REVISION_READ;
 	order->no_points = DatumGetInt32(slot->tts_values[ENTRY_TERMS]) == 0;
 	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
@@ -127,16 +136,16 @@ read_entry(TupleTableSlot *slot, Order *order)
 	order->rate = slot->tts_values[ENTRY_RATE];
 }
 
-/* A sort by customer, order key and whether the order counts. */
+/* A sort by customer and order key. */
 static void
 begin_sort(Recorder *rec)
 {
 	TupleDesc	journal = RelationGetDescr(rec->journal->journal.heap);
 	Relation	index = rec->journal->journal.index;
-	AttrNumber	columns[3] = {ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1, ENTRY_COUNTED + 1};
-	Oid			operators[3];
-	Oid			collations[3] = {InvalidOid, InvalidOid, InvalidOid};
-	bool		nulls_first[3] = {false, false, false};
+	AttrNumber	columns[2] = {ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1};
+	Oid			operators[2];
+	Oid			collations[2];
+	bool		nulls_first[2] = {false, false};
 	TypeCacheEntry *type;
 
 	if (rec->keep_rows)
@@ -160,13 +169,11 @@ begin_sort(Recorder *rec)
 										   BTLessStrategyNumber);
 		collations[i] = index->rd_indcollation[key];
 	}
-	type = lookup_type_cache(BOOLOID, TYPECACHE_LT_OPR);
-	operators[2] = type->lt_opr;
 	type = lookup_type_cache(index->rd_opcintype[0], TYPECACHE_CMP_PROC);
 	fmgr_info(type->cmp_proc, &rec->compare);
 	rec->collation = index->rd_indcollation[0];
 
-	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 3, columns, operators,
+	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 2, columns, operators,
 											 collations, nulls_first, work_mem);
 	rec->put = MakeSingleTupleTableSlot(rec->sort_desc, &TTSOpsVirtual);
 }
@@ -343,10 +350,10 @@ refresh_items(Recorder *rec, Lookup **items, int count, int32 terms)
 }
 
 /*
- * Points under the terms by which the items are known.  Items of mode
- * RECORD_CURRENT are only keys as yet: their rows are read now, after it was
- * found out what is recorded of them.  If another transaction records one in
- * between, its revision is taken, and the item is looked at anew.
+ * Points under the terms by which the items are known.  Items that must be read
+ * are only keys as yet: their rows are read now, after it was found out what is
+ * recorded of them.  If another transaction records one in between, its revision
+ * is taken, and the item is looked at anew.
  */
 static void
 apply_known_terms(Recorder *rec)
@@ -358,11 +365,11 @@ apply_known_terms(Recorder *rec)
 	{
 		Lookup	   *item = &rec->items[i];
 
-		if (rec->mode != RECORD_CURRENT &&
+		if (!item->must_read &&
 			(!item->order.counted ||
 			 (!item->order.no_points && item_terms(rec, item) == rec->table->terms)))
 			continue;
-		if (item->row != NULL)
+		if (!item->must_read && item->row != NULL)
 		{
 			evaluate_row(rec, item);
 			continue;
@@ -475,7 +482,7 @@ record_items(Recorder *rec)
 		Lookup	   *item = rec->entry_items[i];
 
 		/* Nobody else records this order, unless it is more than one row. */
-		if (!rec->conflict[i] && rec->mode == RECORD_CURRENT)
+		if (!rec->conflict[i] && item->must_read)
 			rec->conflict[i] =
 				journal_posted_revision(rec->journal, item->order.customer,
 										item->order.order_key) > item->known.revision;
@@ -492,6 +499,7 @@ add_item(Recorder *rec, const Order *order, MinimalTuple row)
 	Lookup	   *item = &rec->items[rec->item_count++];
 
 	item->order = *order;
+	item->must_read = rec->mode == RECORD_CURRENT || order->must_read;
 	item->row = row;
 	return item;
 }
@@ -501,7 +509,7 @@ static bool
 is_direct(Recorder *rec, const Order *order)
 {
 	return rec->mode == RECORD_NEW && order->counted && !order->no_points &&
-		!rec->table->look_first;
+		!order->must_read && !rec->table->look_first;
 }
 
 /* Write the batch. */
@@ -578,7 +586,8 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 		return;
 	}
 
-	fill_entry(rec, slot, order, 1, rec->table->terms, rec->now);
+	fill_entry(rec, slot, order, order->must_read ? REVISION_READ : REVISION_NEW,
+			   rec->table->terms, rec->now);
 	if (rec->keep_rows)
 	{
 		slot->tts_isnull[SORT_ROW] = row == NULL || !order->counted;
@@ -613,14 +622,15 @@ next_slot(Recorder *rec)
 	return *slot;
 }
 
-/* One sorted order, the last of its kind, goes into the batch. */
+/* One sorted order goes into the batch. */
 static void
-take_sorted(Recorder *rec, TupleTableSlot *slot)
+take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated)
 {
 	Order		order;
 	MinimalTuple row = NULL;
 
 	read_entry(slot, &order);
+	order.must_read |= repeated && !rec->table->rows_hidden;
 	if (is_direct(rec, &order))
 	{
 		rec->direct[rec->directs++] = slot;
@@ -656,10 +666,22 @@ swap_sorted(Recorder *rec, int with)
 	rec->sorted[with] = last;
 }
 
+/* Of two puts of one order: does the first say more than the second? */
+static bool
+says_more(Recorder *rec, TupleTableSlot *first, TupleTableSlot *second)
+{
+	bool		isnull;
+
+	return rec->table->rows_hidden &&
+		DatumGetBool(slot_getattr(first, ENTRY_COUNTED + 1, &isnull)) &&
+		!DatumGetBool(slot_getattr(second, ENTRY_COUNTED + 1, &isnull));
+}
+
 static void
 write_sorted(Recorder *rec)
 {
 	TupleTableSlot *previous = NULL;
+	bool		repeated = false;	/* is previous one of several puts? */
 
 	tuplesort_performsort(rec->sort);
 	for (;;)
@@ -669,12 +691,20 @@ write_sorted(Recorder *rec)
 
 		if (previous != NULL && got && same_order(rec, previous, next))
 		{
-			/* previous, just before next, is void */
-			swap_sorted(rec, rec->sorted_used - 2);
+			/* one of the two is void; its slot is used again */
+			repeated = true;
+			if (says_more(rec, previous, next))
+				next = previous;
+			else
+				swap_sorted(rec, rec->sorted_used - 2);
 			rec->sorted_used--;
 		}
-		else if (previous != NULL)
-			take_sorted(rec, previous);
+		else
+		{
+			if (previous != NULL)
+				take_sorted(rec, previous, repeated);
+			repeated = false;
+		}
 		if (!got)
 			break;
 		previous = next;
