@@ -549,13 +549,13 @@ BEGIN
 		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
 		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
 		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
-		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.entry) OVER w AS entry_before,
+		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before, lag(x.entry) OVER w AS entry_before,
 		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
 		               first_value(x.multiplier) OVER w AS first_multiplier
-		          FROM (SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
+		          FROM (SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
 		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.ledger
 		                UNION ALL
-		                SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
+		                SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
 		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.unposted) x
 		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
 		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
@@ -563,7 +563,7 @@ BEGIN
 		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
 		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
 		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
-		    OR e.recorded_at <= e.recorded_before OR e.entry <= e.entry_before
+		    OR (e.recorded_at, e.at) < (e.recorded_before, e.at_before) OR e.entry <= e.entry_before
 		$sql$, program);
 
 	-- points = base times multiplier, rounded as the terms say

@@ -33,6 +33,7 @@ typedef struct Terms
 	Oid			metrics_relid;
 	int32		id;
 	bool		valid;
+	TimestampTz since;			/* when they came into force */
 	Oid			owner;
 	MemoryContext context;
 	int32		scale;
@@ -60,6 +61,7 @@ typedef struct Metrics
 } Metrics;
 
 extern Terms *terms_find(Oid program, int32 id);
+extern Terms *terms_if_possible(Oid program, int32 id);
 extern void terms_check_reader(Terms *terms);
 extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
 extern Datum terms_round(Terms *terms, Datum points);

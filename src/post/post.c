@@ -301,7 +301,10 @@ lock_accounts(Poster *poster)
 	pfree(query.data);
 }
 
-/* In the order of recording, which is the order of posting. */
+/*
+ * In the order of recording, and what one transaction recorded by its own time
+ * (see moment.c): the order of posting.  The view "unposted" has the same.
+ */
 static int
 compare_entries(const void *a, const void *b)
 {

@@ -39,7 +39,9 @@
 #include "compat.h"
 #include "current.h"
 #include "journal.h"
+#include "moment.h"
 #include "recorder.h"
+#include "terms.h"
 
 /* Entries that are appended at once. */
 #define BATCH 500
@@ -64,7 +66,8 @@ struct Recorder
 {
 	TrackedTable *table;
 	RecorderMode mode;
-	TimestampTz now;
+	Terms	   *terms;			/* of new orders, or NULL if they cannot be read */
+	TimestampTz now;			/* when all of this is recorded */
 	MemoryContext context;
 	MemoryContext put_context;	/* reset with each put */
 	MemoryContext batch_context;	/* reset with each batch */
@@ -193,7 +196,11 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 
 	rec->table = table;
 	rec->mode = mode;
-	rec->now = GetCurrentTimestamp();
+	rec->terms = terms_if_possible(table->program_relid, table->terms);
+	rec->now = moment_of_recording();
+	/* Terms that came into force since this transaction began to record. */
+	if (rec->terms != NULL)
+		rec->now = Max(rec->now, rec->terms->since);
 	rec->context = context;
 	rec->batch_context = context;
 	rec->journal = journal_open(table->journal, table->ledger, table->source,
@@ -422,9 +429,12 @@ next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 		same_numeric(order.rate, known->rate))
 		return false;
 
-	/* Entries of one order are in time order even if the clock went back. */
-	if (known->revision != 0 && recorded_at <= known->recorded_at)
-		recorded_at = known->recorded_at + 1;
+	/*
+	 * Entries are folded by recorded_at, then by at.  Those of one order are in
+	 * order, even if its time, or the clock, goes back.
+	 */
+	if (known->revision != 0)
+		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
 	fill_entry(rec, slot, &order, known->revision + 1,
 			   item_terms(rec, item), recorded_at);
 	ExecStoreVirtualTuple(slot);
