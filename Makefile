@@ -4,7 +4,7 @@ MODULE_big = loyalty
 OBJS = src/account/accrual.o src/base/tenure.o src/act/verify.o src/base/layout.o \
 	src/base/number.o src/base/owner.o src/base/protect.o src/base/snapshot.o src/base/watch.o \
 	src/config/configuration.o src/config/key.o src/config/module.o src/config/program.o src/config/terms.o src/expression/columns.o \
-	src/expression/expression.o src/expression/trust.o src/post/post.o src/record/current.o src/record/moment.o \
+	src/expression/expression.o src/expression/trust.o src/post/post.o src/record/current.o src/record/joined.o src/record/moment.o \
 	src/record/order.o src/record/reconcile.o src/record/record.o src/record/recorder.o \
 	src/record/restore.o src/store/append_only.o src/store/entries.o src/store/journal.o \
 	src/store/writer.o
@@ -16,8 +16,8 @@ SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configurat
 	install/verify.sql install/access.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 
-REGRESS = program track trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment
-ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading
+REGRESS = program track trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned
+ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty

@@ -436,6 +436,8 @@ free_plans(void *arg)
 	}
 	if (table->customers != NULL)
 		SPI_freeplan(table->customers);
+	if (table->joined != NULL)
+		SPI_freeplan(table->joined);
 }
 
 /* Does row security hide rows from the owner that orders are read from? */

@@ -107,6 +107,9 @@ typedef struct TrackedTable
 	OrderPart  *lines;			/* or NULL */
 	List	   *refunds;		/* of OrderPart * */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
+	SPIPlanPtr	joined;			/* of joined_read(); made when first needed */
+	uint64		joined_checked; /* when its view was checked: of watch_begin() */
+	bool		joined_user_code;	/* the view calls functions that are not built in */
 
 	Expression	customer;
 	Expression	at;

@@ -38,6 +38,7 @@
 
 #include "compat.h"
 #include "current.h"
+#include "joined.h"
 #include "journal.h"
 #include "moment.h"
 #include "recorder.h"
@@ -59,6 +60,7 @@ typedef struct Lookup
 	Order		order;
 	bool		must_read;		/* its row says how it stands */
 	MinimalTuple row;			/* or NULL */
+	JoinedAt	joined;			/* if it is new and the tenure matters */
 	OrderState	known;
 } Lookup;
 
@@ -87,6 +89,7 @@ struct Recorder
 	TupleTableSlot **sorted;	/* two more */
 	int			sorted_used;
 	TupleTableSlot **direct;	/* complete entries */
+	TupleTableSlot **completed; /* their slots, if the joining date was added */
 	int			directs;
 	Order		single;			/* what direct[0] is of, if nothing is sorted */
 	Lookup	   *items;
@@ -94,15 +97,19 @@ struct Recorder
 	TupleTableSlot **entries;
 	Lookup	  **entry_items;
 	bool	   *conflict;
+	Datum	   *customers;		/* of new orders, and since when they are customers */
+	JoinedAt   *joined;
 
 	OrderReader reader;
 	TupleTableSlot *row_slot;
 };
 
+static const JoinedAt not_known = {false, 0};
+
 /* Fill a slot of the journal's layout. */
 static void
 fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
-		   int32 revision, int32 terms, TimestampTz recorded_at)
+		   int32 revision, int32 terms, TimestampTz recorded_at, JoinedAt joined)
 {
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, ENTRY_COLUMNS * sizeof(bool));
@@ -121,6 +128,8 @@ fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
 	slot->tts_values[ENTRY_BASE] = order->base;
 	slot->tts_values[ENTRY_CURRENCY] = order->currency;
 	slot->tts_values[ENTRY_RATE] = order->rate;
+	slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(joined.at);
+	slot->tts_isnull[ENTRY_JOINED_AT] = !joined.is_known;
 }
 
 static void
@@ -213,6 +222,9 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 	rec->entry_items = palloc(rec->size * sizeof(Lookup *));
 	rec->items = palloc(rec->size * sizeof(Lookup));
 	rec->conflict = palloc(rec->size * sizeof(bool));
+	rec->customers = palloc(rec->size * sizeof(Datum));
+	rec->joined = palloc(rec->size * sizeof(JoinedAt));
+	rec->completed = palloc0(rec->size * sizeof(TupleTableSlot *));
 	if (expected != 1)
 	{
 		rec->sorted = palloc0((rec->size + 2) * sizeof(TupleTableSlot *));
@@ -227,20 +239,19 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 	return rec;
 }
 
-/* The i-th slot for entries that are written. */
+/* The i-th of some slots for entries that are written. */
 static TupleTableSlot *
-entry_slot(Recorder *rec, int i)
+entry_slot(Recorder *rec, TupleTableSlot **slots, int i)
 {
-	if (rec->entries[i] == NULL)
+	if (slots[i] == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(rec->context);
 
-		rec->entries[i] =
-			MakeSingleTupleTableSlot(RelationGetDescr(rec->journal->journal.heap),
-									 &TTSOpsHeapTuple);
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rec->journal->journal.heap),
+											&TTSOpsHeapTuple);
 		MemoryContextSwitchTo(old);
 	}
-	return rec->entries[i];
+	return slots[i];
 }
 
 static int32 item_terms(Recorder *rec, Lookup *item);
@@ -435,8 +446,8 @@ next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 	 */
 	if (known->revision != 0)
 		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
-	fill_entry(rec, slot, &order, known->revision + 1,
-			   item_terms(rec, item), recorded_at);
+	fill_entry(rec, slot, &order, known->revision + 1, item_terms(rec, item), recorded_at,
+			   known->revision == 0 ? item->joined : known->joined);
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
@@ -469,6 +480,64 @@ record_again(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 	rec->written++;
 }
 
+/* Does the tenure of customers matter to new orders? */
+static bool
+uses_tenure(Recorder *rec)
+{
+	return rec->terms == NULL || rec->terms->uses_tenure;
+}
+
+/* Since when the customers of new orders are customers. */
+static void
+read_joined(Recorder *rec, int count)
+{
+	TrackedTable *root = program_root_table(rec->table);
+
+	memset(rec->joined, 0, count * sizeof(JoinedAt));
+	if (root != NULL && count > 0)
+		joined_read(root, rec->customers, count, rec->joined);
+}
+
+static void
+read_joined_of_items(Recorder *rec)
+{
+	int			count = 0;
+
+	for (int i = 0; i < rec->item_count; i++)
+		if (rec->items[i].known.revision == 0 && rec->items[i].order.counted)
+			rec->customers[count++] = rec->items[i].order.customer;
+	read_joined(rec, count);
+	count = 0;
+	for (int i = 0; i < rec->item_count; i++)
+		if (rec->items[i].known.revision == 0 && rec->items[i].order.counted)
+			rec->items[i].joined = rec->joined[count++];
+}
+
+/* Complete the entries of new orders, whose slots may be those of the sort. */
+static void
+read_joined_of_directs(Recorder *rec)
+{
+	for (int i = 0; i < rec->directs; i++)
+	{
+		slot_getallattrs(rec->direct[i]);
+		rec->customers[i] = rec->direct[i]->tts_values[ENTRY_CUSTOMER];
+	}
+	read_joined(rec, rec->directs);
+	for (int i = 0; i < rec->directs; i++)
+	{
+		TupleTableSlot *from = rec->direct[i];
+		TupleTableSlot *slot = entry_slot(rec, rec->completed, i);
+		int			natts = slot->tts_tupleDescriptor->natts;
+
+		ExecClearTuple(slot);
+		memcpy(slot->tts_values, from->tts_values, natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, from->tts_isnull, natts * sizeof(bool));
+		slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(rec->joined[i].at);
+		slot->tts_isnull[ENTRY_JOINED_AT] = !rec->joined[i].is_known;
+		rec->direct[i] = ExecStoreVirtualTuple(slot);
+	}
+}
+
 /* Look up the items of the batch and write those that changed. */
 static void
 record_items(Recorder *rec)
@@ -479,9 +548,11 @@ record_items(Recorder *rec)
 		journal_find(rec->journal, rec->items[i].order.customer,
 					 rec->items[i].order.order_key, &rec->items[i].known);
 	apply_known_terms(rec);
+	if (uses_tenure(rec))
+		read_joined_of_items(rec);
 	for (int i = 0; i < rec->item_count; i++)
 	{
-		if (next_revision(rec, &rec->items[i], entry_slot(rec, count)))
+		if (next_revision(rec, &rec->items[i], entry_slot(rec, rec->entries, count)))
 			rec->entry_items[count++] = &rec->items[i];
 	}
 	if (count == 0)
@@ -509,6 +580,7 @@ add_item(Recorder *rec, const Order *order, MinimalTuple row)
 	Lookup	   *item = &rec->items[rec->item_count++];
 
 	item->order = *order;
+	item->joined = not_known;
 	item->must_read = rec->mode == RECORD_CURRENT || order->must_read;
 	item->row = row;
 	return item;
@@ -533,6 +605,8 @@ flush(Recorder *rec)
 	rec->item_count = 0;
 	if (rec->directs > 0)
 	{
+		if (uses_tenure(rec))
+			read_joined_of_directs(rec);
 		journal_append(rec->journal, rec->direct, rec->directs, rec->conflict);
 		for (int i = 0; i < rec->directs; i++)
 		{
@@ -581,7 +655,8 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 	{
 		if (is_direct(rec, order))
 		{
-			fill_entry(rec, entry_slot(rec, 0), order, 1, rec->table->terms, rec->now);
+			fill_entry(rec, entry_slot(rec, rec->entries, 0), order, 1, rec->table->terms, rec->now,
+					   not_known);
 			rec->direct[rec->directs++] = ExecStoreVirtualTuple(rec->entries[0]);
 			rec->single = *order;
 		}
@@ -597,7 +672,7 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 	}
 
 	fill_entry(rec, slot, order, order->must_read ? REVISION_READ : REVISION_NEW,
-			   rec->table->terms, rec->now);
+			   rec->table->terms, rec->now, not_known);
 	if (rec->keep_rows)
 	{
 		slot->tts_isnull[SORT_ROW] = row == NULL || !order->counted;
@@ -748,6 +823,8 @@ recorder_finish(Recorder *rec)
 	}
 	for (int i = 0; i < rec->size && rec->entries[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(rec->entries[i]);
+	for (int i = 0; i < rec->size && rec->completed[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(rec->completed[i]);
 	if (rec->row_slot != NULL)
 	{
 		ExecDropSingleTupleTableSlot(rec->row_slot);
