@@ -270,7 +270,7 @@ BEGIN
 	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer';
 	$sql$, name, key_type);
 
-	-- The first twelve columns of journal and ledger are alike, in this order:
+	-- The first thirteen columns of journal and ledger are alike, in this order:
 	-- recording reads and writes them by position.
 	EXECUTE format($sql$
 	CREATE TABLE %1$I.journal (
@@ -286,6 +286,7 @@ BEGIN
 		base numeric NOT NULL,
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
+		joined_at timestamptz,
 		PRIMARY KEY (customer, source, order_key, revision)
 	) WITH (autovacuum_vacuum_scale_factor = 0.02);
 	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
@@ -305,6 +306,7 @@ BEGIN
 		base numeric NOT NULL,
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
+		joined_at timestamptz,
 		entry bigint NOT NULL,
 		tier text,
 		multiplier numeric NOT NULL,
@@ -312,7 +314,6 @@ BEGIN
 		orders_change int NOT NULL,
 		amount_change numeric NOT NULL,
 		points_change numeric NOT NULL,
-		joined_at timestamptz,
 		PRIMARY KEY (customer, source, order_key, revision)
 	);
 	COMMENT ON TABLE %1$I.ledger IS 'posted entries, numbered per customer; append-only';
@@ -434,25 +435,24 @@ BEGIN
 
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.currency, e.rate, e.entries + (e.accrual).number AS entry, e.joined_at,
+	       e.amount, e.base, e.currency, e.rate, e.joined_at, e.entries + (e.accrual).number AS entry,
 	       (e.accrual).tier, (e.accrual).multiplier, (e.accrual).points, (e.accrual).orders_change, (e.accrual).amount_change,
 	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
 	       (e.accrual).first_order_at, (e.accrual).last_order_at
-	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries, c.joined_at,
+	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
 	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
-	                              a.first_order_at, a.last_order_at, c.joined_at, j.repeated,
+	                              a.first_order_at, a.last_order_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
 	                                               WHERE l.customer %7$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
-	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base) OVER posting AS accrual
+	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base, j.joined_at) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
 	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
 	                  FROM %1$I.journal r
 	                WINDOW recording AS (PARTITION BY r.customer
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
 	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
-	          LEFT JOIN %1$I.customer c ON c.customer %7$s j.customer
 	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
 	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';

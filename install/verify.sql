@@ -431,7 +431,7 @@ BEGIN
 		                 OR e.orders_change <> e.counted::int - e.counted_before THEN 'entries of an order do not add up'
 		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
 		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
-		                 OR e.tier IS DISTINCT FROM e.first_tier THEN 'terms of an order have changed'
+		                 OR e.tier IS DISTINCT FROM e.first_tier OR e.joined_at IS DISTINCT FROM e.first_joined_at THEN 'terms of an order have changed'
 		            WHEN e.currency = e.currency_before AND e.rate <> e.rate_before THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       e.customer::text, e.order_key::text,
@@ -440,21 +440,22 @@ BEGIN
 		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
 		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
 		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
-		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.entry) OVER w AS entry_before,
+		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before, lag(x.entry) OVER w AS entry_before,
 		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
-		               first_value(x.multiplier) OVER w AS first_multiplier
-		          FROM (SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.ledger
+		               first_value(x.multiplier) OVER w AS first_multiplier, first_value(x.joined_at) OVER w AS first_joined_at
+		          FROM (SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at FROM %1$I.ledger
 		                UNION ALL
-		                SELECT customer, source, order_key, revision, entry, terms, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate FROM %1$I.unposted) x
+		                SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at FROM %1$I.unposted) x
 		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
 		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
 		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
 		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
 		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
+		    OR e.joined_at IS DISTINCT FROM e.first_joined_at
 		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
-		    OR e.recorded_at <= e.recorded_before OR e.entry <= e.entry_before
+		    OR (e.recorded_at, e.at) < (e.recorded_before, e.at_before) OR e.entry <= e.entry_before
 		$sql$, program);
 
 	-- points = base times multiplier, rounded as the terms say
@@ -619,9 +620,9 @@ BEGIN
 	-- the columns that recording and posting write by their place
 	RETURN QUERY
 	SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%I.%I needs the column %I', program, t.relation, c.name)
-	  FROM (VALUES ('journal', 12), ('ledger', 20)) t (relation, columns)
-	 CROSS JOIN unnest('{customer,source,order_key,revision,at,recorded_at,terms,counted,amount,base,currency,rate,
-	                     entry,tier,multiplier,points,orders_change,amount_change,points_change,joined_at}'::name[]) WITH ORDINALITY c (name, n)
+	  FROM (VALUES ('journal', 13), ('ledger', 20)) t (relation, columns)
+	 CROSS JOIN unnest('{customer,source,order_key,revision,at,recorded_at,terms,counted,amount,base,currency,rate,joined_at,
+	                     entry,tier,multiplier,points,orders_change,amount_change,points_change}'::name[]) WITH ORDINALITY c (name, n)
 	 WHERE c.n <= t.columns
 	   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
 	                                                AND a.attnum = c.n AND a.attname = c.name AND NOT a.attisdropped);

@@ -34,10 +34,10 @@ static const Column entry_columns[] = {
 	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
 	{"terms", INT4OID}, {"counted", BOOLOID}, {"amount", NUMERICOID},
 	{"base", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
+	{"joined_at", TIMESTAMPTZOID},
 	{"entry", INT8OID}, {"tier", TEXTOID}, {"multiplier", NUMERICOID},
 	{"points", NUMERICOID}, {"orders_change", INT4OID},
-	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
-	{"joined_at", TIMESTAMPTZOID}
+	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");

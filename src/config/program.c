@@ -36,6 +36,7 @@
 #include "utils/typcache.h"
 
 #include "definition.h"
+#include "key.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
@@ -471,13 +472,16 @@ load_orders_table(TrackedTable *table)
 	load_parts(table);
 	definition = definition_open(table->view);
 	table->in_currency = definition_expression(&definition, "worth", "paid_in") != NULL;
-	if (program_more_than_row(table) && rows_are_hidden(table))
+	table->rows_hidden = rows_are_hidden(table);
+	if (program_more_than_row(table) && table->rows_hidden)
 		table->stranger = true;
 	trust_check_table(table->relid);
 	trust_check_key_type(table->customer_type, "the customer");
 	load_key(table, &definition);
 	table->customer = compile(table, &definition, definition_expression(&definition, "said", "customer"));
 	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"));
+	table->unique_key = table->relid == table->root &&
+		key_is_unique(table->relid, table->order_key.cached->expr);
 	if (!program_more_than_row(table))
 	{
 		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"));
@@ -510,6 +514,8 @@ free_plans(void *arg)
 	}
 	if (table->customers != NULL)
 		SPI_freeplan(table->customers);
+	if (table->joined != NULL)
+		SPI_freeplan(table->joined);
 	expression_free(&table->customer);
 	expression_free(&table->order_key);
 	expression_free(&table->counts_when);

@@ -77,6 +77,8 @@ typedef struct TrackedTable
 	bool		needs_settings; /* some expression does */
 	bool		user_code;		/* some expression calls what is not built in */
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
+	bool		rows_hidden;	/* row security hides rows of the orders from the owner */
+	bool		unique_key;		/* no two rows ever have one order key */
 	bool		stranger;		/* not to be recorded: no part of the tracked table (any
 								 * more), or it lacks what it needs */
 	const char *part;			/* "lines", "refunds", or "" */
@@ -85,6 +87,9 @@ typedef struct TrackedTable
 	bool		in_currency;	/* amounts may be in another currency */
 	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
+	SPIPlanPtr	joined;			/* of joined_read(); made when first needed */
+	uint64		joined_checked; /* when its view was checked: of watch_begin() */
+	bool		joined_user_code;	/* the view calls functions that are not built in */
 
 	Expression	customer;
 	Expression	at;

@@ -37,6 +37,7 @@
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
+#include "snapshot.h"
 #include "tenure.h"
 #include "terms.h"
 #include "watch.h"
@@ -178,15 +179,19 @@ static void
 load_settings(Terms *terms, const char *schema)
 {
 	char	   *zone;
+	bool		isnull;
 
-	read_terms(terms, psprintf("SELECT points_scale, rounding, time_zone FROM %s.terms WHERE terms = $1",
-							   quote_identifier(schema)));
+	read_terms(terms, psprintf("SELECT points_scale, rounding, time_zone, since::pg_catalog.timestamptz"
+							   " FROM %s.terms WHERE terms = $1", quote_identifier(schema)));
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("loyalty program \"%s\" has no terms %d", schema, terms->id)));
 	terms->scale = pg_strtoint32(terms_value(schema, 0, 1));
 	terms->rounding = parse_rounding(terms_value(schema, 0, 2));
+	(void) terms_value(schema, 0, 4);
+	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
+													 &isnull));
 	zone = terms_value(schema, 0, 3);
 	terms->zone = pg_tzset(zone);
 	terms->time_zone = MemoryContextStrdup(terms->context, zone);
@@ -312,7 +317,14 @@ load_terms(Oid program, int32 id)
 	owner_enter(&scope, terms->owner, true, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
+	if (IsInParallelMode())
+		PushActiveSnapshot(GetActiveSnapshot());
+	else
+	{
+		/* Recording reads terms, too. */
+		settings_look_up();
+		snapshot_push_current(false);
+	}
 	load_settings(terms, schema);
 	settings_time_zone(terms->time_zone);
 	load_tiers(terms, schema_oid, schema);
@@ -370,6 +382,44 @@ terms_find(Oid program, int32 id)
 	known_terms = lappend(known_terms, terms);
 	MemoryContextSwitchTo(old);
 	return terms;
+}
+
+/* Terms that are looked for, for protect(). */
+typedef struct Search
+{
+	Oid			program;
+	int32		id;
+	Terms	   *found;
+} Search;
+
+static void
+find_terms(void *arg)
+{
+	Search	   *search = (Search *) arg;
+
+	search->found = terms_find(search->program, search->id);
+}
+
+/*
+ * The same for recording, which must go on if terms cannot be read, as when the
+ * condition of a tier calls a function of somebody else: then NULL.
+ */
+Terms *
+terms_if_possible(Oid program, int32 id)
+{
+	Search		search = {.program = program,.id = id};
+	ListCell   *lc;
+
+	foreach(lc, known_terms)
+	{
+		Terms	   *terms = (Terms *) lfirst(lc);
+
+		if (terms->program == program && terms->id == id && terms->valid)
+			return terms;
+	}
+	if (protect(find_terms, &search) != NULL)
+		return NULL;
+	return search.found;
 }
 
 /* A condition that is evaluated, for protect(). */

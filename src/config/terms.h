@@ -34,6 +34,7 @@ typedef struct Terms
 	Oid			view;			/* that has the conditions of the tiers, if there are any */
 	int32		id;
 	bool		valid;
+	TimestampTz since;			/* when they came into force */
 	Oid			owner;
 	MemoryContext context;
 	MemoryContextCallback end;
@@ -62,6 +63,7 @@ typedef struct Metrics
 } Metrics;
 
 extern Terms *terms_find(Oid program, int32 id);
+extern Terms *terms_if_possible(Oid program, int32 id);
 extern void terms_check_reader(Terms *terms);
 extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
 extern Datum terms_round(Terms *terms, Datum points);

@@ -88,6 +88,7 @@ order_gone(Order *order)
 {
 	order->counted = false;
 	order->no_points = false;
+	order->must_read = false;
 	order->at = 0;
 	order->amount = number_zero();
 	order->base = number_zero();
