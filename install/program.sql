@@ -246,7 +246,7 @@ BEGIN
 			CHECK (multiplier >= 0 AND multiplier < 1000000)
 	);
 	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
-	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at';
+	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
 	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
 	CREATE TABLE %1$I.terms (
 		terms int PRIMARY KEY,
@@ -270,8 +270,8 @@ BEGIN
 	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
 	CREATE TYPE %1$I.metrics AS (
 		spend numeric, orders bigint, points_earned numeric, tenure interval,
-		first_order_at timestamptz, last_order_at timestamptz);
-	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer';
+		first_order_at timestamptz, last_order_at timestamptz, today date, at timestamptz);
+	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
 	$sql$, name, key_type);
 
 	-- The first twelve columns of journal and ledger are alike, in this order:

@@ -249,6 +249,7 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	Metrics    *metrics = &accrual->metrics;
 	Tier	   *tier;
 
+	metrics->at = entry->at;
 	metrics->tenure = accrual->has_joined && terms->uses_tenure ?
 		tenure_between(accrual->joined_at, entry->at, terms->zone) : NULL;
 	tier = terms_tier(terms, metrics);

@@ -50,7 +50,7 @@ typedef struct Accrual
 {
 	MemoryContext context;
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
-	Metrics		metrics;		/* after the latest entry, tenure aside */
+	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 	bool		has_joined;
 	TimestampTz joined_at;
 

@@ -386,8 +386,56 @@ is_of_now(Oid funcid, void *context)
 	name = get_func_name(funcid);
 	return name != NULL &&
 		(strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
-		 strcmp(name, "statement_timestamp") == 0 ||
+		 strcmp(name, "statement_timestamp") == 0 || strcmp(name, "clock_timestamp") == 0 ||
+		 strcmp(name, "timeofday") == 0 ||
 		 (strcmp(name, "age") == 0 && get_func_nargs(funcid) == 1));
+}
+
+/*
+ * Is this constant a word for the present time, as in date 'today'?  It would be
+ * the day when the expression was written.
+ */
+static bool
+is_word_of_now(Const *constant, const char *source)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	switch (constant->consttype)
+	{
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			break;
+		default:
+			return false;
+	}
+	if (constant->location < 0 || constant->location >= strlen(source))
+		return false;
+	source += constant->location;
+	if (*source == 'E' || *source == 'e')
+		source++;
+	if (*source++ != '\'')
+		return false;
+	source += strspn(source, " ");
+	for (int i = 0; i < lengthof(words); i++)
+		if (pg_strncasecmp(source, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What to write instead of the present time, by what the expression knows. */
+static const char *
+hint_of_moment(ParseState *pstate)
+{
+	Relation	facts = ((ParseContext *) pstate->p_ref_hook_state)->facts;
+
+	if (facts == NULL)
+		return "Use times that the row has.";
+	if (get_attnum(RelationGetRelid(facts), "today") != InvalidAttrNumber)
+		return "Use \"at\", the moment for which the tier is asked, or \"today\", its day in the time zone of the program, as in last_order_at > at - interval '1 year'.";
+	return "Use \"at\", the time of the order, or times that the order's row has.";
 }
 
 /* Refuse what depends on when, or by whom, the expression is evaluated. */
@@ -398,12 +446,13 @@ refuse_moment_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL))
+	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL) ||
+		(IsA(node, Const) && is_word_of_now((Const *) node, pstate->p_sourcetext)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("the present time or user is not allowed in a loyalty expression"),
 				 errdetail("Nothing is recorded when time passes, and the same order must always be worth the same."),
-				 errhint("Use times that orders and customers have, such as the tenure in a tier."),
+				 errhint("%s", hint_of_moment(pstate)),
 				 parser_errposition(pstate, exprLocation(node))));
 	return expression_tree_walker(node, refuse_moment_walker, context);
 }
