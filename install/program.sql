@@ -461,17 +461,24 @@ BEGIN
 	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
+	-- An order counts from its time on, which is what its latest entry says: what was
+	-- said before was wrong.  What changes it later is effective when it is recorded,
+	-- but not before the order itself.
 	CREATE VIEW %1$I.entries AS
 	SELECT customer AS %8$I, entry, source, order_key, revision,
-	       CASE revision WHEN 1 THEN at ELSE recorded_at END AS effective_at, recorded_at,
+	       -- Here goes: AND the multiplier was not brought along.  An order that came from
+	       -- another customer or key is effective from recorded_at on, like a change.
+	       CASE WHEN revision = 1 THEN ordered_at
+	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       at AS ordered_at, counted, terms, base, currency, rate
-	  FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
-	        UNION ALL
-	        SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e;
+	       ordered_at, counted, terms, base, currency, rate
+	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
+	          FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
+	                UNION ALL
+	                SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e) e;
 	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
 
 	CREATE VIEW %1$I.recorded_orders AS

@@ -101,3 +101,88 @@ SELECT loyalty.track_orders('club', 't_moments.other', customer => 'customer_id'
 SELECT loyalty.track_orders('club', 't_moments.other', customer => 'customer_id', at => 'at', amount => '1', counts_when => $$note <> 'today' AND at < 'tomorrow'$$);
 SELECT loyalty.track_orders('club', 't_moments.other', customer => 'customer_id', at => 'at', amount => '1', counts_when => $$note NOT IN ('today', 'now')$$);
 SELECT * FROM loyalty.verify('club');
+
+-- From when on an order counts.  The changes are made now: each is effective when it
+-- is recorded, but none before the time that the order has by its latest entry.
+\set seen 'SELECT id, club.balance(id, ''2020-06-01'') AS june, club.balance(id, ''2020-10-01'') AS october, club.balance(id, ''2021-06-01'') AS year_after, club.balance(id, now() - interval ''1 day'') AS yesterday, club.balance(id, now()) AS now, club.balance(id, now() + interval ''20 days'') AS in_20_days, club.balance(id, now() + interval ''40 days'') AS in_40_days, club.balance(id, ''infinity'') AS ever, club.balance(id) AS recorded, coalesce(club.tier_at(id, ''2020-06-01''), ''-'') || coalesce(club.tier_at(id, ''2020-10-01''), ''-'') || coalesce(club.tier_at(id, now()), ''-'') || coalesce(club.tier_at(id, now() + interval ''40 days''), ''-'') AS tiers FROM t_moments.customers WHERE id < 20 ORDER BY id;'
+INSERT INTO t_moments.customers SELECT generate_series(10, 20);
+CREATE FUNCTION t_moments.start_over() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM t_moments.fresh();
+	-- B: bought for 100; A: and the first time more than a month ago
+	INSERT INTO club.tier (name, rank, qualifies) VALUES ('B', 1, 'spend >= 100'), ('A', 2, $x$spend >= 100 AND first_order_at < at - interval '1 month'$x$);
+	INSERT INTO t_moments.orders VALUES
+		(1, 1, '2020-03-01', 100),	-- moves to September: nothing in June
+		(2, 2, '2020-03-01', 100),	-- moves to September, and on to February
+		(3, 3, '2020-09-15', 100),	-- moves to March
+		(4, 4, '2020-03-01', 100),	-- moves to the future
+		(5, 5, '2020-03-01', 100),	-- moves to September, and is worth 50 more from today on
+		(6, 6, now() + interval '30 days', 100),	-- is cancelled before its time
+		(7, 7, now() + interval '30 days', 100),	-- is refunded in part before its time
+		(8, 8, now() + interval '30 days', 100),	-- is deleted before its time
+		(9, 9, now() + interval '30 days', 100),	-- comes sooner, in 15 days
+		(10, 10, now() + interval '30 days', 100),	-- had been in March, as it turns out
+		(11, 11, '2020-03-01', 100),	-- is returned today
+		(12, 12, '2020-03-01', 100),	-- is refunded in part today
+		(13, 13, '2020-09-15', 100),	-- moves to March, and is returned today
+		(14, 14, '2020-03-01', 100),	-- is returned, and counts again
+		(15, 15, '2020-03-01', 100),	-- is returned, and counts again in 30 days
+		(16, 16, now() + interval '30 days', 100),	-- is cancelled, and counts again, as one of March
+		(17, 17, '2020-03-01', 100), (117, 17, now() + interval '30 days', 50),	-- the second is cancelled
+		(18, 18, '2020-03-01', 100);	-- nothing happens
+END $$;
+CREATE PROCEDURE t_moments.change(post boolean) LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE t_moments.orders SET at = '2020-09-15' WHERE id IN (1, 2);
+	UPDATE t_moments.orders SET at = '2020-03-01' WHERE id IN (3, 10, 13);
+	UPDATE t_moments.orders SET at = now() + interval '30 days' WHERE id = 4;
+	UPDATE t_moments.orders SET at = '2020-09-15', total = 150 WHERE id = 5;
+	UPDATE t_moments.orders SET status = 'cancelled' WHERE id IN (6, 11, 14, 15, 16, 117);
+	UPDATE t_moments.orders SET total = 70 WHERE id IN (7, 12);
+	DELETE FROM t_moments.orders WHERE id = 8;
+	UPDATE t_moments.orders SET at = now() + interval '15 days' WHERE id = 9;
+	COMMIT;
+	IF post THEN
+		CALL loyalty.post('club');
+		COMMIT;
+	END IF;
+	UPDATE t_moments.orders SET at = '2021-02-01' WHERE id = 2;
+	UPDATE t_moments.orders SET status = 'returned' WHERE id = 13;
+	UPDATE t_moments.orders SET status = 'paid' WHERE id = 14;
+	UPDATE t_moments.orders SET status = 'paid', at = now() + interval '30 days' WHERE id = 15;
+	UPDATE t_moments.orders SET status = 'paid', at = '2020-03-01' WHERE id = 16;
+	COMMIT;
+END $$;
+SELECT t_moments.start_over();
+:seen
+CALL t_moments.change(false);
+:seen
+SELECT * FROM loyalty.verify('club');
+-- the same, posted in part, and wholly
+SELECT t_moments.start_over();
+CALL loyalty.post('club');
+CALL t_moments.change(true);
+:seen
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+:seen
+SELECT * FROM loyalty.verify('club');
+-- all entries of an order have the time that it has by now
+SELECT order_key, revision, ordered_at, CASE WHEN effective_at = recorded_at THEN 'when recorded' ELSE effective_at::text END AS effective_at, points
+  FROM club.entries WHERE id IN (1, 2, 3, 5, 13) ORDER BY id, entry;
+-- one customer is looked up by index
+CREATE FUNCTION t_moments.scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line ~ 'Scan.* on (ledger|journal|account)|Index Cond: .*customer' THEN
+			RETURN NEXT substring(line FROM '(?:Seq Scan|Index Scan|Index Only Scan|Bitmap Heap Scan).* on \w+|Index Cond.*');
+		END IF;
+	END LOOP;
+END $$;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT DISTINCT * FROM t_moments.scans('SELECT sum(points) FROM club.entries WHERE id = 5 AND effective_at <= now()') ORDER BY 1;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
