@@ -186,3 +186,126 @@ SET enable_bitmapscan = off;
 SELECT DISTINCT * FROM t_moments.scans('SELECT sum(points) FROM club.entries WHERE id = 5 AND effective_at <= now()') ORDER BY 1;
 RESET enable_seqscan;
 RESET enable_bitmapscan;
+
+-- joined_at is evaluated by whoever reads: it must give the same under all settings
+SELECT loyalty.drop_program('club', force => true);
+CREATE TABLE t_moments.people (id int PRIMARY KEY, created_at timestamptz, local_time timestamp, day date, written text, zone text, seconds double precision);
+INSERT INTO t_moments.people VALUES
+	(1, '2020-02-28 23:30+00', '2020-02-29 00:30', '2020-02-29', '29.02.2020', 'Europe/Berlin', 1582932600.5),
+	(2, '2020-12-31 22:59:59+00', '2020-12-31 23:59:59', '2020-12-31', '31.12.2020', 'CET', 1609455599);
+CREATE FUNCTION t_moments.try(joined_at text, time_zone text DEFAULT 'Europe/Berlin') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	detail text;
+	hint text;
+	result text;
+BEGIN
+	PERFORM loyalty.create_program('club', customers => 't_moments.people', joined_at => joined_at, time_zone => time_zone);
+	PERFORM set_config('timezone', 'Pacific/Kiritimati', true), set_config('datestyle', 'SQL, DMY', true), set_config('intervalstyle', 'iso_8601', true),
+	        set_config('timezone_abbreviations', 'Australia', true), set_config('extra_float_digits', '-4', true);
+	SELECT string_agg(to_char(m.joined_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), ', ' ORDER BY id) INTO result FROM club.members m;
+	PERFORM set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO, MDY', true), set_config('intervalstyle', 'postgres', true),
+	        set_config('timezone_abbreviations', 'Default', true), set_config('extra_float_digits', '1', true);
+	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something'; END IF;
+	PERFORM loyalty.drop_program('club', force => true);
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws(' # ', sqlstate, message, detail, hint);
+END $$;
+\pset format unaligned
+\pset tuples_only on
+SELECT t_moments.try('created_at::date');
+SELECT t_moments.try($$(created_at AT TIME ZONE 'Europe/Berlin')::date$$);
+SELECT t_moments.try($$date_trunc('month', created_at)$$);
+SELECT t_moments.try($$date_trunc('month', created_at AT TIME ZONE 'Europe/Berlin')$$);
+SELECT t_moments.try($$created_at - interval '1 month'$$);
+SELECT t_moments.try($$created_at AT TIME ZONE 'Europe/Berlin' - interval '1 month'$$);
+SELECT t_moments.try($$make_date(date_part('year', created_at)::int, 1, 1)$$);
+SELECT t_moments.try($$make_date(extract(year FROM created_at AT TIME ZONE 'Europe/Berlin')::int, 1, 1)$$);
+SELECT t_moments.try('written::date');
+SELECT t_moments.try($$to_date(written, 'DD.MM.YYYY')$$);
+SELECT t_moments.try('make_date(right(written, 4)::int, substr(written, 4, 2)::int, left(written, 2)::int)');
+SELECT t_moments.try($$CASE WHEN age(created_at, '2020-01-01') > '1 month 28 days' THEN created_at ELSE created_at END$$);
+SELECT t_moments.try($$local_time AT TIME ZONE 'IST'$$);
+SELECT t_moments.try('local_time AT TIME ZONE zone');
+SELECT t_moments.try($$local_time AT TIME ZONE 'Asia/Kolkata'$$);
+SELECT t_moments.try('to_timestamp(seconds::text::float8)');
+SELECT t_moments.try('to_timestamp(seconds)');
+SELECT t_moments.try('created_at');
+SELECT t_moments.try('local_time');
+SELECT t_moments.try('local_time', 'Japan');
+SELECT t_moments.try('day');
+SELECT t_moments.try($$coalesce(day, '2020-01-02')$$);
+SELECT t_moments.try($$CASE id WHEN 1 THEN '2020-01-01' ELSE created_at END$$);
+SELECT t_moments.try('day', 'CET');
+SELECT t_moments.try('day', 'EST');
+SELECT t_moments.try('day', 'zulu');
+CREATE FUNCTION t_moments.day_of(text) RETURNS date LANGUAGE sql STABLE AS 'SELECT $1::date';
+SELECT t_moments.try('t_moments.day_of(written)');
+DROP FUNCTION t_moments.day_of(text);
+CREATE FUNCTION t_moments.day_of(text) RETURNS date LANGUAGE plpgsql IMMUTABLE SET datestyle = 'German' AS 'BEGIN RETURN $1::date; END';
+SELECT t_moments.try('t_moments.day_of(written)');
+\pset format aligned
+\pset tuples_only off
+
+-- what readers see is the same under all settings
+CREATE TABLE t_moments.sales (id int PRIMARY KEY, customer_id int, day date, at_time time, total numeric);
+SELECT loyalty.create_program('club', customers => 't_moments.people', joined_at => $$(created_at AT TIME ZONE 'Europe/Berlin')::date$$, time_zone => 'Europe/Berlin');
+SELECT loyalty.track_orders('club', 't_moments.sales', customer => 'customer_id', at => 'day + at_time', amount => 'total', counts_when => $$day >= '01/02/2020'$$);
+-- Sundays are days of Berlin; so are the tenth birthday and the ides
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('one', 'amount', 'true'), ('Sunday', '1000', 'extract(isodow FROM at) = 7'),
+	('long day', '10000', $$age(at, '2024-01-01') >= '1 month' AND at < '2024-02-02'$$);
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Old', 1, $$tenure >= '1 year' AND at::date < today + 1$$, 2),
+	('Ides', 2, $$extract(day FROM last_order_at) = 15 AND today - last_order_at::date < 40 AND (at - last_order_at)::text ~ 'day'$$, 3);
+INSERT INTO t_moments.sales VALUES (1, 1, '2021-02-28', '23:59', 1), (2, 1, '2021-03-01', '00:00', 1), (3, 2, '2024-01-31', '23:59', 1),
+	(4, 2, '2024-02-01', '00:00', 1), (5, 2, '2024-02-15', '23:59', 1), (6, 2, '2024-02-17', '00:10', 1);
+SELECT id, order_key, tier, points FROM club.entries ORDER BY id, entry;
+UPDATE t_moments.sales SET total = 2 WHERE id = 6;
+SELECT id, tier, points, joined_at, last_order_at FROM club.members ORDER BY id;
+SELECT * FROM loyalty.verify('club');
+CREATE FUNCTION t_moments.seen() RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', 'member', id, tier, points, lifetime_value, orders, extract(epoch FROM first_order_at), extract(epoch FROM last_order_at),
+	       extract(epoch FROM joined_at), extract(epoch FROM tenure), average_order, club.balance(id)) FROM club.members
+	UNION ALL
+	SELECT concat_ws(' ', 'entry', id, entry, order_key, revision, extract(epoch FROM effective_at), extract(epoch FROM recorded_at), tier, multiplier,
+	       amount_change, points, balance, extract(epoch FROM ordered_at), base) FROM club.entries
+	UNION ALL
+	SELECT concat_ws(' ', 'moment', id, extract(epoch FROM t), club.balance(id, t), club.tier_at(id, t))
+	  FROM club.members CROSS JOIN generate_series(timestamptz '2024-02-14 00:00+00', timestamptz '2024-03-26 00:00+00', interval '71 hours 30 minutes') t
+	UNION ALL
+	SELECT 'verify ' || v::text FROM loyalty.verify('club') v $$;
+CREATE TABLE t_moments.first AS SELECT * FROM t_moments.seen() s WHERE s NOT LIKE 'member%';
+SELECT count(*) FROM t_moments.first;
+CREATE FUNCTION t_moments.under(VARIADIC settings text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	before text[] := ARRAY(SELECT s FROM t_moments.seen() s);
+	after text[];
+BEGIN
+	FOR i IN 1 .. cardinality(settings) BY 2 LOOP
+		PERFORM set_config(settings[i], settings[i + 1], true);
+	END LOOP;
+	after := ARRAY(SELECT s FROM t_moments.seen() s);
+	RETURN QUERY SELECT 'was ' || b FROM unnest(before) b WHERE b <> ALL (after);
+	RETURN QUERY SELECT 'is ' || a FROM unnest(after) a WHERE a <> ALL (before);
+	RETURN QUERY SELECT 'was first ' || f FROM t_moments.first f (f) WHERE f <> ALL (after);
+END $$;
+SELECT t_moments.under('timezone', 'Pacific/Kiritimati');
+SELECT t_moments.under('timezone', 'Pacific/Pago_Pago', 'datestyle', 'Postgres, DMY');
+SELECT t_moments.under('timezone', 'America/New_York', 'datestyle', 'German');
+SELECT t_moments.under('intervalstyle', 'iso_8601', 'datestyle', 'SQL, YMD');
+SELECT t_moments.under('intervalstyle', 'sql_standard', 'extra_float_digits', '-15', 'bytea_output', 'escape');
+SELECT t_moments.under('transform_null_equals', 'on', 'array_nulls', 'off', 'quote_all_identifiers', 'on');
+CALL loyalty.post('club');
+TRUNCATE t_moments.first;
+INSERT INTO t_moments.first SELECT * FROM t_moments.seen() s WHERE s NOT LIKE 'member%';
+SELECT t_moments.under('timezone', 'Pacific/Kiritimati', 'datestyle', 'SQL, DMY', 'intervalstyle', 'iso_8601');
+-- posting under other settings pins the same
+SET timezone = 'Pacific/Kiritimati';
+SET intervalstyle = 'iso_8601';
+INSERT INTO t_moments.sales VALUES (7, 1, '2024-02-15', '12:00', 1), (8, 1, '2024-02-18', '00:00', 1);
+CALL loyalty.post('club');
+RESET intervalstyle;
+SET timezone = 'UTC';
+SELECT order_key, tier, points, joined_at FROM club.ledger WHERE order_key IN ('7', '8') ORDER BY entry;
+SELECT * FROM loyalty.verify('club');

@@ -39,6 +39,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 #include "utils/rel.h"
@@ -580,6 +581,85 @@ settings_walker(Node *node, void *context)
 	return expression_tree_walker(node, settings_walker, context);
 }
 
+/* The function that a node calls, or InvalidOid. */
+static Oid
+called_function(Node *node)
+{
+	if (IsA(node, FuncExpr))
+		return ((FuncExpr *) node)->funcid;
+	if (IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, NullIfExpr))
+		return ((OpExpr *) node)->opfuncid;
+	return InvalidOid;
+}
+
+/* What to write instead of a function that depends on settings. */
+static const char *
+hint_of_settings(Oid funcid, ExpressionScope *scope)
+{
+	if (funcid >= FirstNormalObjectId)
+		return "If the function gives the same under all settings, declare it IMMUTABLE.";
+	if (funcid == LOYALTY_TIMESTAMPTZ_IN_ZONE || funcid == LOYALTY_TIMESTAMP_IN_ZONE)
+		return "An abbreviation means what the setting timezone_abbreviations says: name the time zone as in AT TIME ZONE 'Europe/Berlin'.";
+	return psprintf("Name the time zone, as in (created_at AT TIME ZONE '%s')::date. For text, write a function that is IMMUTABLE, and sets DateStyle and TimeZone itself.",
+					scope->time_zone ? scope->time_zone : "Europe/Berlin");
+}
+
+/* Does a function take the program's own time zone, which is no abbreviation? */
+static bool
+is_in_zone_of_program(Node *node, ExpressionScope *scope)
+{
+	Node	   *zone;
+
+	if (scope->time_zone == NULL ||
+		(called_function(node) != LOYALTY_TIMESTAMPTZ_IN_ZONE &&
+		 called_function(node) != LOYALTY_TIMESTAMP_IN_ZONE))
+		return false;
+	zone = linitial(((FuncExpr *) node)->args);
+	return IsA(zone, Const) && !((Const *) zone)->constisnull &&
+		strcmp(TextDatumGetCString(((Const *) zone)->constvalue), scope->time_zone) == 0;
+}
+
+/* What refuse_settings_walker() needs. */
+typedef struct SettingsContext
+{
+	ParseState *pstate;
+	ExpressionScope *scope;
+	const char *what;
+} SettingsContext;
+
+/*
+ * Refuse what depends on settings, where everybody evaluates the expression under
+ * his own.
+ */
+static bool
+refuse_settings_walker(Node *node, void *context)
+{
+	SettingsContext *refused = (SettingsContext *) context;
+	Oid			funcid;
+
+	if (node == NULL)
+		return false;
+	/* The inner of two such functions is the cause. */
+	(void) expression_tree_walker(node, refuse_settings_walker, context);
+	if (!check_functions_in_node(node, is_mutable_function, NULL) &&
+		!IsA(node, SQLValueFunction) && !trust_reads_setting(node))
+		return false;
+	if (is_in_zone_of_program(node, refused->scope))
+		return false;
+	funcid = called_function(node);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("%s must not depend on settings of the session", refused->what),
+			 OidIsValid(funcid) ?
+			 errdetail("The result of the function %s does, and whoever reads it has settings of his own.",
+					   format_procedure(funcid)) :
+			 errdetail("This conversion to type %s does, and whoever reads it has settings of his own.",
+					   format_type_be(exprType(node))),
+			 errhint("%s", hint_of_settings(funcid, refused->scope)),
+			 parser_errposition(refused->pstate, exprLocation(node))));
+	return false;
+}
+
 /*
  * Parse, check and coerce.
  *
@@ -689,6 +769,12 @@ parse_internal(const char *text, ExpressionScope scope, Oid type,
 				 errhint("Convert each value to text first, as in a::text || '-' || b::text.") :
 				 errhint("Convert it explicitly, for example to a number with extract(epoch from ...)."),
 				 parser_errposition(pstate, exprLocation(expr))));
+	if (scope.any_settings)
+	{
+		SettingsContext refused = {.pstate = pstate,.scope = &scope,.what = what};
+
+		(void) refuse_settings_walker(is_local_time ? expr : coerced, &refused);
+	}
 	if (contain_volatile_functions(coerced))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -960,7 +1046,7 @@ relation_argument(FunctionCallInfo fcinfo, int argument)
 /*
  * canonical_expression(expression text, row regclass, facts regclass,
  *                      type regtype, what text, time_zone text,
- *                      row_name text, line regclass) returns text
+ *                      row_name text, line regclass, any_settings boolean) returns text
  */
 Datum
 loyalty_canonical_expression(PG_FUNCTION_ARGS)
@@ -981,6 +1067,7 @@ loyalty_canonical_expression(PG_FUNCTION_ARGS)
 		scope.program = get_namespace_name(get_rel_namespace(scope.facts));
 	scope.row_name = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
 	scope.line = relation_argument(fcinfo, 7);
+	scope.any_settings = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
 	if (!get_typisdefined(PG_GETARG_OID(3)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

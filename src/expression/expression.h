@@ -21,6 +21,7 @@ typedef struct ExpressionScope
 	Oid			line;			/* a row named "line" besides; or InvalidOid */
 	Oid			facts;
 	const char *time_zone;		/* of dates and local times; or NULL */
+	bool		any_settings;	/* it must give the same under whatever settings */
 } ExpressionScope;
 
 /*
