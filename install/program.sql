@@ -237,7 +237,7 @@ BEGIN
 	);
 	COMMENT ON COLUMN %1$I.tier.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
-	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at';
+	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
 	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
 	CREATE TABLE %1$I.terms (
 		terms int PRIMARY KEY,
@@ -266,8 +266,8 @@ BEGIN
 	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
 	CREATE TYPE %1$I.metrics AS (
 		spend numeric, orders bigint, points_earned numeric, tenure interval,
-		first_order_at timestamptz, last_order_at timestamptz);
-	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer';
+		first_order_at timestamptz, last_order_at timestamptz, today date, at timestamptz);
+	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
 	$sql$, name, key_type);
 
 	-- The first thirteen columns of journal and ledger are alike, in this order:
@@ -424,7 +424,8 @@ BEGIN
 		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
 
 	SELECT p.expression INTO joined
-	  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true) p;
+	  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true,
+	                                any_settings => true) p;
 
 	-- Reads: posted state and what is not yet posted, always together.  What is
 	-- needed of the customer table is in a view, which follows its renames.
@@ -457,17 +458,24 @@ BEGIN
 	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
+	-- An order counts from its time on, which is what its latest entry says: what was
+	-- said before was wrong.  What changes it later is effective when it is recorded,
+	-- but not before the order itself.
 	CREATE VIEW %1$I.entries AS
 	SELECT customer AS %8$I, entry, source, order_key, revision,
-	       CASE revision WHEN 1 THEN at ELSE recorded_at END AS effective_at, recorded_at,
+	       -- Here goes: AND the multiplier was not brought along.  An order that came from
+	       -- another customer or key is effective from recorded_at on, like a change.
+	       CASE WHEN revision = 1 THEN ordered_at
+	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       at AS ordered_at, counted, terms, base, currency, rate
-	  FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
-	        UNION ALL
-	        SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e;
+	       ordered_at, counted, terms, base, currency, rate
+	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
+	          FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
+	                UNION ALL
+	                SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e) e;
 	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
 
 	CREATE VIEW %1$I.recorded_orders AS

@@ -227,7 +227,7 @@ DECLARE
 BEGIN
 	SELECT CASE WHEN guarded THEN
 	       format('CROSS JOIN LATERAL loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure,
-	                                                        metrics.first_order_at, metrics.last_order_at)::%s, %L::text[], %L::text[]) AS held',
+	                                                        metrics.first_order_at, metrics.last_order_at, metrics.today, metrics.at)::%s, %L::text[], %L::text[]) AS held',
 	              format('%I.metrics', program), coalesce(array_agg(c.tier ORDER BY c.n), '{}'), coalesce(array_agg(c.expression ORDER BY c.n), '{}'))
 	       ELSE
 	       format('CROSS JOIN LATERAL (SELECT CASE %s END AS tier, NULL::text[] AS failed, NULL::text[] AS errors) AS held',
@@ -295,7 +295,8 @@ BEGIN
 			              coalesce(raw.points_before, 0) AS points_earned,
 			              years.tenure,
 			              CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
-			              CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
+			              CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at,
+			              CASE WHEN isfinite(raw.at) THEN (raw.at AT TIME ZONE $2)::date END AS today, raw.at) metrics
 			  %2$s
 			 WHERE raw.revision = 1 AND raw.terms = $1)
 		SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
@@ -334,7 +335,8 @@ BEGIN
 			SELECT s.*, held.tier AS expected, held.failed, held.errors
 			  FROM %1$I.standing s
 			 CROSS JOIN LATERAL %5$s years
-			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, s.points_earned, years.tenure, s.first_order_at, s.last_order_at) metrics
+			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, s.points_earned, years.tenure, s.first_order_at, s.last_order_at,
+			                            (now() AT TIME ZONE $2)::date AS today, now() AS at) metrics
 			  %4$s)
 		SELECT CASE WHEN m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
 		            THEN 'member is not the sum of the entries' ELSE 'member has another tier than the conditions say' END,

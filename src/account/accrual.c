@@ -249,6 +249,7 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	Metrics    *metrics = &accrual->metrics;
 	Tier	   *tier;
 
+	metrics->at = entry->at;
 	metrics->tenure = entry->joined.is_known && terms->uses_tenure ?
 		tenure_between(entry->joined.at, entry->at, terms->zone) : NULL;
 	tier = terms_tier(terms, metrics);

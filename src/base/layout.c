@@ -45,8 +45,10 @@ StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledg
 static const Column metrics_columns[] = {
 	{"spend", NUMERICOID}, {"orders", INT8OID}, {"points_earned", NUMERICOID},
 	{"tenure", INTERVALOID}, {"first_order_at", TIMESTAMPTZOID},
-	{"last_order_at", TIMESTAMPTZOID}
+	{"last_order_at", TIMESTAMPTZOID}, {"today", DATEOID}, {"at", TIMESTAMPTZOID}
 };
+
+StaticAssertDecl(lengthof(metrics_columns) == METRICS_COLUMNS, "fields of the type metrics");
 
 static void
 check_columns(Relation rel, const Column *columns, int count, Oid any_type)

@@ -39,6 +39,20 @@ enum
 	LEDGER_COLUMNS
 };
 
+/* Fields of the type "metrics", in this order. */
+enum
+{
+	METRICS_SPEND = 0,
+	METRICS_ORDERS,
+	METRICS_POINTS_EARNED,
+	METRICS_TENURE,
+	METRICS_FIRST_ORDER_AT,
+	METRICS_LAST_ORDER_AT,
+	METRICS_TODAY,
+	METRICS_AT,
+	METRICS_COLUMNS
+};
+
 /* The primary key of both tables is their first columns, in order. */
 #define ENTRY_KEYS (ENTRY_REVISION + 1)
 

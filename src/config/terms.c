@@ -472,6 +472,31 @@ tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
 	return false;
 }
 
+/* Put the metrics into a slot of the composite type "metrics". */
+static void
+fill_metrics(Terms *terms, const Metrics *metrics, TupleTableSlot *slot)
+{
+	Datum	   *values = slot->tts_values;
+	bool	   *isnull = slot->tts_isnull;
+	DateADT		today = 0;
+
+	Assert(slot->tts_tupleDescriptor->natts >= METRICS_COLUMNS);
+	ExecClearTuple(slot);
+	memset(isnull, false, METRICS_COLUMNS * sizeof(bool));
+	values[METRICS_SPEND] = metrics->spend;
+	values[METRICS_ORDERS] = Int64GetDatum(metrics->orders);
+	values[METRICS_POINTS_EARNED] = metrics->points_earned;
+	values[METRICS_TENURE] = IntervalPGetDatum(metrics->tenure);
+	isnull[METRICS_TENURE] = metrics->tenure == NULL;
+	values[METRICS_FIRST_ORDER_AT] = TimestampTzGetDatum(metrics->first_order_at);
+	values[METRICS_LAST_ORDER_AT] = TimestampTzGetDatum(metrics->last_order_at);
+	isnull[METRICS_FIRST_ORDER_AT] = isnull[METRICS_LAST_ORDER_AT] = !metrics->has_orders;
+	isnull[METRICS_TODAY] = !tenure_local_date(metrics->at, terms->zone, &today);
+	values[METRICS_TODAY] = DateADTGetDatum(today);
+	values[METRICS_AT] = TimestampTzGetDatum(metrics->at);
+	ExecStoreVirtualTuple(slot);
+}
+
 /*
  * The highest tier whose condition holds, or NULL.
  */
@@ -495,19 +520,7 @@ terms_tier(Terms *terms, const Metrics *metrics)
 		econtext->ecxt_innertuple = slot;
 	}
 
-	/* The fields of the composite type "metrics", in order. */
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, 6 * sizeof(bool));
-	slot->tts_values[0] = metrics->spend;
-	slot->tts_values[1] = Int64GetDatum(metrics->orders);
-	slot->tts_values[2] = metrics->points_earned;
-	slot->tts_values[3] = IntervalPGetDatum(metrics->tenure);
-	slot->tts_isnull[3] = metrics->tenure == NULL;
-	slot->tts_values[4] = TimestampTzGetDatum(metrics->first_order_at);
-	slot->tts_values[5] = TimestampTzGetDatum(metrics->last_order_at);
-	slot->tts_isnull[4] = slot->tts_isnull[5] = !metrics->has_orders;
-	ExecStoreVirtualTuple(slot);
-
+	fill_metrics(terms, metrics, slot);
 	owner_enter(&scope, terms->owner, terms->needs_settings, terms->time_zone);
 	foreach(lc, terms->tiers)
 	{
@@ -551,9 +564,9 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 	metrics.spend = PG_GETARG_DATUM(2);
 	metrics.orders = PG_GETARG_INT64(3);
 	metrics.points_earned = PG_GETARG_DATUM(4);
+	metrics.at = PG_GETARG_TIMESTAMPTZ(8);
 	if (!PG_ARGISNULL(5) && terms->uses_tenure)
-		metrics.tenure = tenure_between(PG_GETARG_TIMESTAMPTZ(5),
-										PG_GETARG_TIMESTAMPTZ(8), terms->zone);
+		metrics.tenure = tenure_between(PG_GETARG_TIMESTAMPTZ(5), metrics.at, terms->zone);
 	metrics.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
 	if (metrics.has_orders)
 	{

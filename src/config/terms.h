@@ -60,6 +60,7 @@ typedef struct Metrics
 	bool		has_orders;		/* the two below are set */
 	TimestampTz first_order_at;
 	TimestampTz last_order_at;
+	TimestampTz at;				/* the moment that is asked: "today" is its day */
 } Metrics;
 
 extern Terms *terms_find(Oid program, int32 id);

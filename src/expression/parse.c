@@ -38,6 +38,7 @@
 #include "compat.h"
 #include "hint.h"
 #include "owner.h"
+#include "refuse.h"
 #include "trust.h"
 
 #define PREFIX "SELECT "
@@ -60,6 +61,7 @@ typedef struct Scope
 	Oid			facts;			/* or InvalidOid */
 	const char *time_zone;		/* of dates and local times, or NULL */
 	bool		warn;			/* of what is allowed, but hardly meant */
+	bool		any_settings;	/* it must give the same under whatever settings */
 } Scope;
 
 /* What came of it. */
@@ -69,7 +71,6 @@ typedef struct Parsed
 	bool		uses_row;
 	bool		uses_line;
 	bool		uses_facts;
-	bool		depends_on_settings;
 } Parsed;
 
 /* What the parser callbacks need. */
@@ -291,72 +292,6 @@ check_tenure(ParseState *pstate, Node *expr, Relation facts, int facts_varno)
 		(void) tenure_walker(expr, &search);
 }
 
-/*
- * Does a function tell the time of now?  Its value would be another when the
- * same row is looked at again.
- */
-static bool
-is_of_now(Oid funcid, void *context)
-{
-	const char *name;
-
-	if (get_func_namespace(funcid) != PG_CATALOG_NAMESPACE)
-		return false;
-	name = get_func_name(funcid);
-	return name != NULL &&
-		(strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
-		 strcmp(name, "statement_timestamp") == 0 ||
-		 (strcmp(name, "age") == 0 && get_func_nargs(funcid) == 1));
-}
-
-/* Refuse what depends on when, or by whom, the expression is evaluated. */
-static bool
-refuse_moment_walker(Node *node, void *context)
-{
-	ParseState *pstate = (ParseState *) context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("the present time or user is not allowed in a loyalty expression"),
-				 errdetail("Nothing is recorded when time passes, and the same order must always be worth the same."),
-				 errhint("Use times that orders and customers have, such as the tenure in a tier."),
-				 parser_errposition(pstate, exprLocation(node))));
-	return expression_tree_walker(node, refuse_moment_walker, context);
-}
-
-/* Refuse what cannot be evaluated for one row alone. */
-static bool
-refuse_walker(Node *node, void *context)
-{
-	ParseState *pstate = (ParseState *) context;
-	const char *thing = NULL;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, Aggref) || IsA(node, GroupingFunc))
-		thing = "aggregate functions";
-	else if (IsA(node, WindowFunc))
-		thing = "window functions";
-	else if (IsA(node, SubLink))
-		thing = "subqueries";
-	else if ((IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset) ||
-			 (IsA(node, OpExpr) && ((OpExpr *) node)->opretset))
-		thing = "set-returning functions";
-	else if (IsA(node, Param))
-		thing = "parameters";
-	else if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
-		thing = ((Var *) node)->varattno == 0 ? "whole rows" : "system columns";
-	if (thing != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s are not allowed in a loyalty expression", thing),
-				 parser_errposition(pstate, exprLocation(node))));
-	return expression_tree_walker(node, refuse_walker, context);
-}
-
 /* The one expression of the raw statement, or an error. */
 static Node *
 only_expression(List *raw)
@@ -388,29 +323,6 @@ only_expression(List *raw)
 			(errcode(ERRCODE_SYNTAX_ERROR),
 			 errmsg("a loyalty expression must be one SQL expression")));
 	return NULL;				/* keep compiler quiet */
-}
-
-/*
- * May the result depend on settings, or the time?  The label of an enum is called
- * stable because it can be renamed, which is no reason to refuse it.
- */
-static bool
-is_mutable_function(Oid funcid, void *context)
-{
-	if (funcid == F_INTERVAL_OUT)	/* which 13 calls immutable */
-		return true;
-	return func_volatile(funcid) != PROVOLATILE_IMMUTABLE && funcid != F_ENUM_OUT;
-}
-
-static bool
-settings_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, is_mutable_function, context) ||
-		IsA(node, SQLValueFunction))
-		return true;
-	return expression_tree_walker(node, settings_walker, context);
 }
 
 /* Add a relation to what the expression may name; returns its number. */
@@ -498,7 +410,7 @@ check_key(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
 	Oid			type = exprType(expr);
 
 	trust_check_key_type(type, scope->what);
-	if (settings_walker(coerced, NULL))
+	if (refuse_is_mutable(coerced))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("%s must not depend on settings of the session", scope->what),
@@ -511,6 +423,14 @@ check_key(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
 				 parser_errposition(pstate, exprLocation(expr))));
 }
 
+/* Is it a local time, which is one of the program's zone? */
+static bool
+is_local_time(const Scope *scope, Node *expr)
+{
+	return scope->time_zone != NULL && scope->type == TIMESTAMPTZOID &&
+		(exprType(expr) == DATEOID || exprType(expr) == TIMESTAMPOID);
+}
+
 /*
  * Write a parsed expression as text under fixed settings.  What will become text,
  * a key, is written before that cast, so that a look-up by it can use the table's
@@ -520,9 +440,6 @@ static char *
 deparse(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 {
 	const Scope *scope = pc->scope;
-	Oid			source_type = exprType(expr);
-	bool		is_local_time = scope->time_zone != NULL && scope->type == TIMESTAMPTZOID &&
-		(source_type == DATEOID || source_type == TIMESTAMPOID);
 	PlannedStmt *fake = makeNode(PlannedStmt);
 	int			nest = settings_begin(NULL);
 	List	   *context;
@@ -531,12 +448,12 @@ deparse(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 	assign_expr_collations(pstate, expr);
 	fake->rtable = pstate->p_rtable;
 	context = deparse_context_for_plan_tree(fake, pc->aliases);
-	text = deparse_expression(scope->type == TEXTOID || is_local_time ? expr : coerced,
+	text = deparse_expression(scope->type == TEXTOID || is_local_time(scope, expr) ? expr : coerced,
 							  context, true, false);
 	if (scope->warn)
 		warn_of_division(pstate, expr, scope->type, context);
 	/* Local times are those of the program's zone, not of the session's. */
-	if (is_local_time)
+	if (is_local_time(scope, expr))
 		text = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
 						quote_literal_cstr(scope->time_zone), text);
 	settings_end(nest);
@@ -554,14 +471,16 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 
 	trust_check_raw(expr);
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
-	refuse_walker(expr, pstate);
-	(void) refuse_moment_walker(expr, pstate);
+	refuse_unevaluable(pstate, expr);
+	refuse_moment(pstate, expr, pc->facts);
 	check_tenure(pstate, expr, pc->facts, pc->facts_varno);
 	coerced = coerce(pstate, scope, expr);
 	assign_expr_collations(pstate, coerced);
 	trust_check(coerced);
 	if (scope->type == TEXTOID)
 		check_key(pstate, scope, expr, coerced);
+	if (scope->any_settings)
+		refuse_settings(pstate, is_local_time(scope, expr) ? expr : coerced, scope->time_zone, scope->what);
 	if (contain_volatile_functions(coerced))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -574,7 +493,6 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_row = bms_is_member(pc->row_varno, used);
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
-	parsed->depends_on_settings = contain_mutable_functions(coerced);
 	parsed->text = deparse(pstate, pc, expr, coerced);
 	/* What is constant in it is computed whenever it is planned: not to fail then. */
 	(void) expression_planner((Expr *) copyObject(coerced));
@@ -634,9 +552,9 @@ PG_FUNCTION_INFO_V1(loyalty_parse_expression);
 /*
  * parse_expression(expression text, row regclass, line regclass, facts regclass,
  *                  type regtype, what text, row_name text, alias text, time_zone text,
- *                  search_path text, warn boolean,
- *                  OUT expression text, OUT uses_row boolean, OUT uses_line boolean,
- *                  OUT uses_facts boolean, OUT depends_on_settings boolean)
+ *                  search_path text, warn boolean, any_settings boolean,
+ *                  OUT expression text, OUT type regtype, OUT uses_row boolean,
+ *                  OUT uses_line boolean, OUT uses_facts boolean)
  *
  * Nulls for no expression.
  */
@@ -645,7 +563,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 {
 	enum
 	{
-		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN
+		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS
 	};
 	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
 	Parsed		parsed;
@@ -673,12 +591,13 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.alias = PG_ARGISNULL(ALIAS) ? scope.row_name : text_argument(fcinfo, ALIAS);
 		scope.time_zone = text_argument(fcinfo, TIME_ZONE);
 		scope.warn = !PG_ARGISNULL(WARN) && PG_GETARG_BOOL(WARN);
+		scope.any_settings = !PG_ARGISNULL(ANY_SETTINGS) && PG_GETARG_BOOL(ANY_SETTINGS);
 		parsed = parse(&scope, text_argument(fcinfo, SEARCH_PATH));
 		values[0] = CStringGetTextDatum(parsed.text);
-		values[1] = BoolGetDatum(parsed.uses_row);
-		values[2] = BoolGetDatum(parsed.uses_line);
-		values[3] = BoolGetDatum(parsed.uses_facts);
-		values[4] = BoolGetDatum(parsed.depends_on_settings);
+		values[1] = ObjectIdGetDatum(scope.type);
+		values[2] = BoolGetDatum(parsed.uses_row);
+		values[3] = BoolGetDatum(parsed.uses_line);
+		values[4] = BoolGetDatum(parsed.uses_facts);
 		memset(nulls, false, sizeof(nulls));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

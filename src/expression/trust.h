@@ -17,5 +17,6 @@ extern void trust_check_read(Oid relid);
 extern bool trust_is_user_code(Node *node);
 extern bool trust_runs_user_code(Node *expr);
 extern bool trust_depends_on_settings(Node *expr);
+extern bool trust_reads_setting(Node *node);
 
 #endif							/* LOYALTY_TRUST_H */
