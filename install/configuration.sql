@@ -229,34 +229,40 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src record;
-	fits boolean;
+	parsed record;
+	fits record;
 BEGIN
 	IF current_setting('check_function_bodies') = 'off' THEN
 		RETURN NEW;		-- a restore brings what was checked when it was written
 	END IF;
 	PERFORM loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
-	IF tg_op = 'INSERT' OR (NEW.points, NEW.applies_when, NEW.per) IS DISTINCT FROM (OLD.points, OLD.applies_when, OLD.per) THEN
-		NEW.search_path := coalesce(nullif(current_setting('loyalty.search_path', true), ''), NEW.search_path);
-	ELSIF NEW.name = OLD.name THEN
+	IF tg_op = 'UPDATE' AND (NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.points, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
 	END IF;
 	FOR src IN EXECUTE format('SELECT source FROM %1$I.source WHERE active AND kind = ''orders''
 	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active AND kind = ''orders'') AND $1 = ''order''
 	                           ORDER BY 1', tg_table_schema) USING NEW.per
 	LOOP
-		fits := coalesce(fits, false)
-			OR loyalty.parse_award(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, NEW.search_path, true) IS NOT NULL;
+		SELECT * INTO parsed
+		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, 'new',
+		                          current_setting('loyalty.search_path', true),
+		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
+		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
+		CONTINUE WHEN parsed.points IS NULL;
+		fits := parsed;
 	END LOOP;
-	IF NEW.per = 'line' AND fits IS NOT TRUE THEN
+	IF NEW.per = 'line' AND fits IS NULL THEN
 		RAISE EXCEPTION 'the earning rule "%" is per line, but no tracked table has lines', NEW.name
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = 'Name the lines in loyalty.track_orders(), or leave per => ''order''.';
 	END IF;
+	NEW.points := fits.points;
+	NEW.applies_when := fits.applies_when;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION loyalty.check_earning_rule() IS
-'trigger: check the expressions of an earning rule against every tracked table';
+'trigger: check the expressions of an earning rule for every tracked table, and store them with every name qualified';
 
 -- The condition of a tier, as SQL with every name qualified.
 CREATE FUNCTION loyalty.parse_tier(program name, tier text, qualifies text, search_path text, warn boolean)
@@ -286,13 +292,12 @@ BEGIN
 	END IF;
 	IF current_setting('check_function_bodies') <> 'off'
 	   AND (tg_op = 'INSERT' OR NEW.qualifies IS DISTINCT FROM OLD.qualifies) THEN
-		NEW.search_path := coalesce(nullif(current_setting('loyalty.search_path', true), ''), NEW.search_path);
-		PERFORM loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, NEW.search_path, true);
+		NEW.qualifies := loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, current_setting('loyalty.search_path', true), true);
 	END IF;
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_tier() IS 'trigger: check the condition of a tier';
+COMMENT ON FUNCTION loyalty.check_tier() IS 'trigger: check the condition of a tier, and store it with every name qualified';
 
 -- Expressions of a version of the terms that fail can be corrected: the views say so then.
 CREATE FUNCTION loyalty.correct_rule()
@@ -308,7 +313,7 @@ BEGIN
 		PERFORM loyalty.make_orders_view(tg_table_schema, src.source, NEW.terms, d, awards)
 		   FROM (SELECT loyalty.definition_of(tg_table_schema, src.source, NEW.terms) AS d,
 		                jsonb_agg(CASE WHEN a.award = NEW.award
-		                               THEN loyalty.parse_award(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, NEW.search_path, false)
+		                               THEN loyalty.parse_award(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per)
 		                               ELSE a.expression END ORDER BY a.award) AS awards
 		           FROM loyalty.awards_of(tg_table_schema, src.source, NEW.terms) a OFFSET 0) x;
 	END LOOP;
@@ -327,7 +332,7 @@ BEGIN
 	                  FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
 	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
 		USING tg_table_schema, NEW.terms, NEW.name,
-		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, NEW.search_path, false);
+		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, 'pg_catalog, pg_temp', false);
 	RETURN NULL;
 END
 $$;
@@ -514,16 +519,16 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone)
 		                WHERE t.terms = $1)
-		   AND NOT EXISTS ((SELECT name, points, applies_when, per, search_path FROM %1$I.earning_rule
-		                    EXCEPT SELECT name, points, applies_when, per, search_path FROM %1$I.terms_rule WHERE terms = $1)
+		   AND NOT EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
+		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1)
 		                   UNION ALL
-		                   (SELECT name, points, applies_when, per, search_path FROM %1$I.terms_rule WHERE terms = $1
-		                    EXCEPT SELECT name, points, applies_when, per, search_path FROM %1$I.earning_rule))
-		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.tier
-		                    EXCEPT SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.terms_tier WHERE terms = $1)
+		                   (SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1
+		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
+		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
+		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1)
 		                   UNION ALL
-		                   (SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.terms_tier WHERE terms = $1
-		                    EXCEPT SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.tier))
+		                   (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1
+		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
 		$sql$, tg_table_schema) INTO same USING before;
 	IF same THEN
 		RETURN NULL;
@@ -534,12 +539,12 @@ BEGIN
 		SELECT $1, points_scale, rounding, time_zone FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_rule (terms, award, name, points, applies_when, per, search_path)
-		SELECT $1, row_number() OVER (ORDER BY name), name, points, applies_when, per, search_path FROM %1$I.earning_rule
+		INSERT INTO %1$I.terms_rule (terms, award, name, points, applies_when, per)
+		SELECT $1, row_number() OVER (ORDER BY name), name, points, applies_when, per FROM %1$I.earning_rule
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_tier (terms, name, rank, qualifies, multiplier, search_path)
-		SELECT $1, name, rank, qualifies, multiplier, search_path FROM %1$I.tier
+		INSERT INTO %1$I.terms_tier (terms, name, rank, qualifies, multiplier)
+		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
 		$sql$, tg_table_schema) USING version;
 
 	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
@@ -547,24 +552,24 @@ BEGIN
 		EXECUTE format($sql$
 			SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
 			  FROM (SELECT r.award, CASE WHEN b.name IS NULL
-			                        THEN loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per, r.search_path, false)
+			                        THEN loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
 			                        ELSE b.expression END AS expression
 			          FROM %1$I.terms_rule r
-			          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, o.search_path, a.expression
+			          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
 			                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.terms = $3) b
-			            ON (b.name, b.points, b.applies_when, b.per, b.search_path) = (r.name, r.points, r.applies_when, r.per, r.search_path)
+			            ON (b.name, b.points, b.applies_when, b.per) = (r.name, r.points, r.applies_when, r.per)
 			         WHERE r.terms = $4) x
 			$sql$, tg_table_schema) USING tg_table_schema, src.source, before, version;
 	END LOOP;
 	EXECUTE format($sql$
 		SELECT loyalty.make_tiers_view($1, $3, array_agg(x.expression ORDER BY x.rank DESC))
-		  FROM (SELECT t.rank, CASE WHEN b.name IS NULL THEN loyalty.parse_tier($1, t.name, t.qualifies, t.search_path, false)
+		  FROM (SELECT t.rank, CASE WHEN b.name IS NULL THEN loyalty.parse_tier($1, t.name, t.qualifies, 'pg_catalog, pg_temp', false)
 		                       ELSE b.expression END AS expression
 		          FROM %1$I.terms_tier t
-		          LEFT JOIN (SELECT o.name, o.qualifies, o.search_path, v.expression
+		          LEFT JOIN (SELECT o.name, o.qualifies, v.expression
 		                       FROM (SELECT y.*, row_number() OVER (ORDER BY y.rank DESC) AS n FROM %1$I.terms_tier y WHERE y.terms = $2) o
 		                      CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'tiers', $2), NULL, format('tier_%%s', o.n), false) v) b
-		            ON (b.name, b.qualifies, b.search_path) = (t.name, t.qualifies, t.search_path)
+		            ON (b.name, b.qualifies) = (t.name, t.qualifies)
 		         WHERE t.terms = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;

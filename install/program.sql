@@ -220,10 +220,8 @@ BEGIN
 		name text PRIMARY KEY,
 		points text NOT NULL,
 		applies_when text NOT NULL DEFAULT 'true',
-		per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line')),
-		search_path text NOT NULL DEFAULT pg_catalog.current_setting('search_path')
+		per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line'))
 	);
-	COMMENT ON COLUMN %1$I.earning_rule.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
 	COMMENT ON COLUMN %1$I.earning_rule.per IS 'order, or line: then it is summed over the lines, whose columns it may use';
 	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)';
@@ -232,10 +230,8 @@ BEGIN
 		rank int NOT NULL UNIQUE,
 		qualifies text NOT NULL,
 		multiplier numeric NOT NULL DEFAULT 1
-			CHECK (multiplier >= 0 AND multiplier < 1000000),
-		search_path text NOT NULL DEFAULT pg_catalog.current_setting('search_path')
+			CHECK (multiplier >= 0 AND multiplier < 1000000)
 	);
-	COMMENT ON COLUMN %1$I.tier.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
 	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
 	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
@@ -249,18 +245,14 @@ BEGIN
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
 		terms int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
-		search_path text NOT NULL,
 		PRIMARY KEY (terms, name)
 	);
 	COMMENT ON COLUMN %1$I.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
-	COMMENT ON COLUMN %1$I.terms_rule.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
 	CREATE TABLE %1$I.terms_tier (
 		terms int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
-		search_path text NOT NULL,
 		PRIMARY KEY (terms, name)
 	);
-	COMMENT ON COLUMN %1$I.terms_tier.search_path IS 'where names in it were looked up when it was written';
 	COMMENT ON TABLE %1$I.terms_tier IS 'tiers of each version of the terms';
 	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric, rate numeric);
 	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
@@ -465,12 +457,12 @@ BEGIN
 	SELECT customer AS %8$I, entry, source, order_key, revision,
 	       -- Here goes: AND the multiplier was not brought along.  An order that came from
 	       -- another customer or key is effective from recorded_at on, like a change.
-	       CASE WHEN revision = 1 THEN ordered_at
-	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
+	       CASE WHEN revision = 1 THEN last_at
+	            ELSE greatest(recorded_at, last_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       ordered_at, counted, terms, base, currency, rate
-	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
+	       at AS ordered_at, counted, terms, base, currency, rate
+	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS last_at
 	          FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
 	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
 	                UNION ALL
@@ -633,7 +625,7 @@ RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT view ~ '^(orders_[0-9]+_[0-9]+|(lines|refunds|tiers)_[0-9]+)$'
+	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|tiers)_[0-9]+)$'
 $$;
 COMMENT ON FUNCTION loyalty.is_definition(name) IS
 'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';

@@ -193,13 +193,12 @@ COMMENT ON FUNCTION loyalty.require_trackable(regclass, name) IS 'an error unles
 -- over columns that the key is made of says so.  One over a partitioned table must
 -- have the columns that it is partitioned by, too, and says as much as PostgreSQL
 -- can say there; children of a table have indexes of their own.
-CREATE FUNCTION loyalty.require_unique_key("table" regclass, view regclass, what text)
+CREATE FUNCTION loyalty.require_unique_key("table" regclass, view regclass, key text, what text)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	key text := (SELECT expression FROM loyalty.view_expression(view, NULL, 'key', false));
 	used int[] := loyalty.key_columns(view);
 	lacking record;
 BEGIN
@@ -240,41 +239,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_unique_key(regclass, regclass, text) IS
+COMMENT ON FUNCTION loyalty.require_unique_key(regclass, regclass, text, text) IS
 'an error unless a unique index of the table, and of each of its children, is over columns of the key';
-
--- What names an order in a row of lines or refunds is compared with the key of the
--- order, and both are known by their text.
-CREATE FUNCTION loyalty.require_same_type(what text, part regclass, orders regclass)
-RETURNS void
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	types regtype[];
-	kinds text[];
-	key text;
-BEGIN
-	SELECT ARRAY[p.type, o.type], regexp_replace(p.expression, '^(line|refund)\.', '') INTO types, key
-	  FROM loyalty.view_expression(part, NULL, 'key', false) p CROSS JOIN loyalty.view_expression(orders, NULL, 'key', false) o;
-	-- all integers have the same text, and so do all strings
-	WITH RECURSIVE base (n, oid) AS (
-		SELECT n, t::oid FROM unnest(types) WITH ORDINALITY x (t, n)
-		UNION
-		SELECT b.n, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-	SELECT array_agg(CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
-	                      WHEN t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
-	                      ELSE t.oid::text END ORDER BY b.n) INTO kinds
-	  FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
-	IF kinds[1] <> kinds[2] THEN
-		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, types[2], types[1]
-			USING ERRCODE = 'datatype_mismatch',
-			      HINT = format('Convert it, as in %s => ''(%s)::%s''.', what, key, types[2]);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION loyalty.require_same_type(text, regclass, regclass) IS
-'an error unless what names an order in another table has the type of the key of the order';
 
 -- Note a table of lines or refunds, and make its view.  Runs as the owner.
 CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation regclass, d jsonb, without_order text, search_path text)
@@ -403,7 +369,6 @@ AS $$
 DECLARE
 	s record;
 	d jsonb;
-	part record;
 	view regclass;
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
@@ -413,13 +378,8 @@ BEGIN
 	END IF;
 	PERFORM loyalty.define_orders(program, source, d);
 	view := loyalty.view_of(program, s.kind, source, s.newest);
-	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits'' ORDER BY source', program) USING source
-	LOOP
-		PERFORM loyalty.require_same_type(CASE part.kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END,
-		                                  loyalty.view_of(program, part.kind, part.source), view);
-	END LOOP;
 	IF NOT coalesce(key_is_unique, false) THEN
-		PERFORM loyalty.require_unique_key(s.relation, view, CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
+		PERFORM loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;
 	IF s.definition IS NOT NULL THEN
 		PERFORM loyalty.require_same_orders(program, source, view);
@@ -472,29 +432,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.default_key(regclass, text) IS 'the only column of the primary key of a table, or an error';
-
--- The views of orders anew, with the lines and refunds that are tracked now.  Runs as the
--- owner.
-CREATE FUNCTION loyalty.join_parts(program name, source int)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
-AS $$
-DECLARE
-	part record;
-	newest int;
-BEGIN
-	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
-	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits'' ORDER BY source', program) USING source
-	LOOP
-		PERFORM loyalty.require_same_type(CASE part.kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END,
-		                                  loyalty.view_of(program, part.kind, part.source), loyalty.view_of(program, 'orders', source, newest));
-	END LOOP;
-	PERFORM loyalty.make_views(program, source);
-END
-$$;
-COMMENT ON FUNCTION loyalty.join_parts(name, int) IS 'make the views of orders anew, with the lines and refunds that are tracked now';
 
 -- Note that refunds which were let go of with their orders are tracked again.  Runs as the
 -- owner.
@@ -657,7 +594,7 @@ BEGIN
 	PERFORM loyalty.lock_source(program, src);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
 	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.join_parts($1::name, $2::int)', program::text, src::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_views($1::name, $2::int)', program::text, src::text);
 	IF backfill THEN
 		recorded := loyalty.record_table(program, src, false);
 	END IF;
@@ -753,8 +690,7 @@ DECLARE
 	view regclass;
 	archived bigint := 0;
 BEGIN
-	EXECUTE format('SELECT loyalty.view_of($1, s.kind, s.source, p.terms) FROM %1$I.source s CROSS JOIN %1$I.program p WHERE s.source = $2', program)
-	   INTO view USING program, source;
+	view := loyalty.view_of(program, 'orders', source);
 	IF keep THEN
 		EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
 		                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r

@@ -50,7 +50,7 @@ BEGIN
 		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.base, r.terms FROM %s v %s
 		                           WHERE coalesce(r.terms, $2) = %s %s',
 			v.view, known, v.terms,
-			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', loyalty.key_equality(key.type, key.type), key.type) END);
+			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', loyalty.key_equality(key.type, key.type), format_type(key.type, -1)) END);
 	END LOOP;
 	RETURN CASE WHEN by_key THEN format('SELECT o.* FROM unnest($3) AS k (key) CROSS JOIN LATERAL (SELECT * FROM (%s) x OFFSET 0) o',
 	                                    array_to_string(parts, ' UNION ALL '))
@@ -158,7 +158,7 @@ BEGIN
 	FOR keys IN EXECUTE format('SELECT array_agg(k.order_key)
 	                              FROM (SELECT d.order_key, row_number() OVER (ORDER BY d.order_key) AS n
 	                                      FROM (SELECT DISTINCT v.order_key FROM %s v WHERE v.order_key IS NOT NULL) d) k
-	                             GROUP BY k.n / 1000', loyalty.view_of(program, 'orders', source, s.terms))
+	                             GROUP BY k.n / 1000', loyalty.view_of(program, 'orders', source))
 	LOOP
 		good := good || keys;
 		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, source, s.terms) x
@@ -646,16 +646,16 @@ BEGIN
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(terms) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = p.terms AND t.points_scale = p.points_scale
 		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
-		    OR EXISTS ((SELECT name, points, applies_when, per, search_path FROM %1$I.earning_rule
-		                EXCEPT SELECT name, points, applies_when, per, search_path FROM %1$I.terms_rule r WHERE r.terms = p.terms)
+		    OR EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms)
 		               UNION ALL
-		               (SELECT name, points, applies_when, per, search_path FROM %1$I.terms_rule r WHERE r.terms = p.terms
-		                EXCEPT SELECT name, points, applies_when, per, search_path FROM %1$I.earning_rule))
-		    OR EXISTS ((SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.tier
-		                EXCEPT SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.terms_tier r WHERE r.terms = p.terms)
+		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
+		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms)
 		               UNION ALL
-		               (SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.terms_tier r WHERE r.terms = p.terms
-		                EXCEPT SELECT name, rank, qualifies, multiplier, search_path FROM %1$I.tier))
+		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
 		$sql$, program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
@@ -689,7 +689,8 @@ BEGIN
 				lacking := true;
 				CONTINUE;
 			END IF;
-			IF loyalty.view_of(program, part.kind, part.source, CASE WHEN part.kind IN ('orders', 'credits') THEN s.newest END) IS NULL THEN
+			IF loyalty.view_of(program, part.kind, part.source) IS NULL
+			   OR (part.source = s.source AND loyalty.view_of(program, part.kind, part.source, s.newest) IS NULL) THEN
 				RETURN QUERY SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
 					format('%s of table %s; call loyalty.untrack(), and track it again', part.kind, part.relation);
 				lacking := true;

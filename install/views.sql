@@ -4,6 +4,7 @@
 -- expressions that loyalty.parse_expression() has checked.  All of this runs as the
 -- program's owner.
 --
+--   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
 --   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
 --                           program's currency), currency, rate, gross, refunded, row_table, row_id, base (the sum of the
 --                           awards), award_1 ... (one for each earning rule of that version of the terms)
@@ -251,10 +252,10 @@ $$;
 COMMENT ON FUNCTION loyalty.awards_of(name, int, int) IS
 'what the earning rules of one version of the terms say of a tracked table, as SQL';
 
--- The SQL of an earning rule for a tracked table, or null if it is not for this table.
-CREATE FUNCTION loyalty.parse_award(program name, source int, rule_name text, points text, applies_when text, per text,
-                                    search_path text, warn boolean)
-RETURNS text
+-- An earning rule over the rows of a tracked table, with every name qualified; nulls if the
+-- rule is not for this table.  The row is called by the alias.
+CREATE FUNCTION loyalty.parse_rule(program name, source int, rule_name text, INOUT points text, INOUT applies_when text, per text,
+                                   alias text, search_path text, warn_points boolean, warn_applies_when boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -264,29 +265,48 @@ DECLARE
 	kind text;
 	relation regclass;
 	line regclass;
-	p record;
-	a record;
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	EXECUTE format('SELECT s.kind, s.relation, l.relation FROM %1$I.source s
 	                  LEFT JOIN %1$I.source l ON l.of_source = s.source AND l.active AND l.kind = ''lines''
 	                 WHERE s.source = $1', program) INTO kind, relation, line USING source;
 	IF per = 'line' AND source IS NOT NULL AND line IS NULL THEN
-		RETURN NULL;
+		points := NULL;
+		applies_when := NULL;
+		RETURN;
 	END IF;
-	SELECT * INTO p FROM loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
-	                                              format('points of the earning rule "%s"', rule_name), 'new', 'tracked', zone, search_path, warn);
-	SELECT * INTO a FROM loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
-	                                              format('applies_when of the earning rule "%s"', rule_name), 'new', 'tracked', zone, search_path, warn);
 	-- refunds are no orders: only what rules say of the purchase fits
-	IF kind = 'credits' AND (p.uses_row OR a.uses_row) THEN
-		RETURN NULL;
+	IF kind = 'credits' THEN
+		relation := NULL;
 	END IF;
-	RETURN CASE a.expression WHEN 'true' THEN p.expression
-	       ELSE format('CASE WHEN %s THEN %s ELSE NULL::numeric END', a.expression, p.expression) END;
+	points := (SELECT p.expression FROM loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
+		format('points of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_points) p);
+	applies_when := (SELECT p.expression FROM loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
+		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when) p);
+EXCEPTION WHEN undefined_column OR undefined_table THEN
+	IF kind IS DISTINCT FROM 'credits' THEN
+		RAISE;
+	END IF;
+	points := NULL;
+	applies_when := NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text, text, boolean) IS
+COMMENT ON FUNCTION loyalty.parse_rule(name, int, text, text, text, text, text, text, boolean, boolean) IS
+'check the expressions of an earning rule for a tracked table, and return them with every name qualified';
+
+-- The award of an order by an earning rule that was checked already, as it stands in the
+-- view of a tracked table; null if the rule is not for this table.
+CREATE FUNCTION loyalty.parse_award(program name, source int, rule_name text, points text, applies_when text, per text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE r.applies_when WHEN 'true' THEN r.points
+	       ELSE format('CASE WHEN %s THEN %s ELSE NULL::numeric END', r.applies_when, r.points) END
+	  FROM loyalty.parse_rule(program, source, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
+	 WHERE r.points IS NOT NULL
+$$;
+COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text) IS
 'the points of an order by an earning rule, as SQL over the row of a tracked table, its line and its purchase';
 
 -- A view with its comment.
@@ -318,17 +338,19 @@ AS $$
 DECLARE
 	s record;
 	alias text;
+	key text;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
 	alias := CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
+	key := (SELECT k.expression FROM loyalty.plain_key(s.relation, alias, d ->> 'key') k);
 	RETURN loyalty.make_view(program, loyalty.view_name(s.kind, source),
 		CASE s.kind WHEN 'lines' THEN
 			format('SELECT (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, (%2$s)::numeric AS amount FROM %3$s AS line',
-			       d ->> 'key', coalesce(d ->> 'amount', 'NULL::numeric'), s.relation)
+			       key, coalesce(d ->> 'amount', 'NULL::numeric'), s.relation)
 		ELSE
 			format('SELECT (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, said.counts, CASE WHEN said.counts THEN (%2$s)::numeric END AS amount
 			          FROM %3$s AS refund CROSS JOIN LATERAL (SELECT (%4$s) AS counts OFFSET 0) AS said',
-			       d ->> 'key', d ->> 'amount', s.relation, d ->> 'counts')
+			       key, d ->> 'amount', s.relation, d ->> 'counts')
 		END,
 		format('what the rows of table %s mean: %s of orders', s.relation, s.kind));
 END
@@ -359,6 +381,86 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.exchange_sql(name, int, text) IS 'how the view of a tracked table finds the rate of an order, as SQL for FROM';
 
+-- A key as it is compared: a domain over a type whose operators are polymorphic cannot be
+-- compared as what it is, so that is the type below.
+CREATE FUNCTION loyalty.plain_key(relation regclass, alias text, key text, OUT expression text, OUT type regtype, OUT "collation" oid)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	query text := 'SELECT %s FROM (SELECT 1) one LEFT JOIN (SELECT (%s) AS key FROM %s AS %I WHERE false) k ON true';
+	base record;
+BEGIN
+	expression := key;
+	"collation" := 0;
+	EXECUTE format(query, 'pg_typeof(k.key)', key, relation, alias) INTO type;
+	WITH RECURSIVE base (oid) AS (
+		SELECT type::oid
+		UNION
+		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM base JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	IF base.oid <> type::oid AND (base.typtype IN ('e', 'r', 'm') OR base.typcategory = 'A') THEN
+		type := base.oid;
+		expression := format('(%s)::%s', key, type);
+	END IF;
+	IF (SELECT t.typcollation <> 0 FROM pg_type t WHERE t.oid = type) THEN
+		EXECUTE format(query, 'pg_collation_for(k.key)::regcollation', expression, relation, alias) INTO "collation";
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.plain_key(regclass, text, text) IS 'a key as an expression that can be compared, with its type and collation';
+
+-- What names an order in a row of lines or refunds is compared with the key of the order,
+-- and both are known by their text.
+CREATE FUNCTION loyalty.require_same_type(kind text, key text, type regtype, order_type regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kinds text[];
+	what text := CASE kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END;
+BEGIN
+	-- all integers have the same text, and so do all strings
+	WITH RECURSIVE base (n, oid) AS (
+		SELECT x.n, x.t::oid FROM unnest(ARRAY[type, order_type]) WITH ORDINALITY x (t, n)
+		UNION
+		SELECT b.n, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT array_agg(CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
+	                      WHEN t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
+	                      ELSE t.oid::text END ORDER BY b.n) INTO kinds
+	  FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	IF kinds[1] <> kinds[2] THEN
+		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, order_type, type
+			USING ERRCODE = 'datatype_mismatch',
+			      HINT = format('Convert it, as in %s => ''(%s)::%s''.', what,
+			                    CASE WHEN key ~ '^(line|refund)\.[^ :()]+$' THEN substr(key, strpos(key, '.') + 1) ELSE key END, order_type);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_same_type(text, text, regtype, regtype) IS
+'an error unless what names an order in another table has the type of the key of the order';
+
+-- Which orders there are, and whose they are, whatever they are worth.
+CREATE FUNCTION loyalty.make_identity_view(program name, source int, d jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	key text;
+BEGIN
+	EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', program) INTO relation USING source;
+	key := (SELECT k.expression FROM loyalty.plain_key(relation, 'tracked', d ->> 'key') k);
+	PERFORM loyalty.make_view(program, loyalty.view_name('orders', source),
+		format('SELECT (%1$s) AS customer, (%2$s) AS key, (%2$s)::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id
+		          FROM %3$s AS tracked', d ->> 'customer', key, relation),
+		format('which orders the rows of table %s are', relation));
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
+
 -- The view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
 CREATE FUNCTION loyalty.make_orders_view(program name, source int, terms int, d jsonb, awards jsonb)
@@ -372,9 +474,9 @@ DECLARE
 	k record;
 	rule record;
 	view name;
+	key text;
 	key_type regtype;
-	key_collation oid := 0;
-	key_query text := 'SELECT %s FROM (SELECT 1) one LEFT JOIN (SELECT (%s) AS key FROM %s AS tracked WHERE false) k ON true';
+	key_collation oid;
 	joins text := '';
 	refunded text := '0::numeric';
 	has_refunds boolean := false;
@@ -390,24 +492,22 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
 	view := loyalty.view_name(s.kind, source, terms);
-	EXECUTE format(key_query, 'pg_typeof(k.key)', d ->> 'key', s.relation) INTO key_type;
-	IF (SELECT typcollation <> 0 FROM pg_type WHERE oid = key_type) THEN
-		EXECUTE format(key_query, 'pg_collation_for(k.key)::regcollation', d ->> 'key', s.relation) INTO key_collation;
-	END IF;
+	SELECT * INTO key, key_type, key_collation FROM loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
 
 	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits'' ORDER BY source', program) USING source
 	LOOP
 		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.source), NULL, 'key', false);
+		PERFORM loyalty.require_same_type(part.kind, k.expression, k.type, key_type);
 		IF part.kind = 'lines' THEN
 			line_relation := part.relation;
-			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, d ->> 'key', key_type, key_collation);
+			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
 			CONTINUE WHEN gross IS NOT NULL;
 		END IF;
 		joins := joins || format(' LEFT JOIN (SELECT p.key, sum(p.amount) AS amount FROM %I.%I AS p %s GROUP BY p.key) AS %I ON %s',
 			program, loyalty.view_name(part.kind, part.source), CASE part.kind WHEN 'refunds' THEN 'WHERE p.counts' END,
 			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END,
 			loyalty.same_key(format('%I.key', CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END),
-			                 k.type, k.collation, d ->> 'key', key_type, key_collation));
+			                 k.type, k.collation, key, key_type, key_collation));
 		IF part.kind = 'lines' THEN
 			gross := 'lines.amount';
 		ELSE
@@ -419,7 +519,7 @@ BEGIN
 	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.terms = $2 ORDER BY r.award', program)
 		USING awards, terms
 	LOOP
-		IF rule.expression IS NULL THEN
+		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
 			columns := columns || format(', NULL::numeric AS award_%s', rule.award);
 		ELSIF rule.per = 'line' THEN
 			line_columns := concat_ws(', ', line_columns, format('sum(%s) AS award_%s', rule.expression, rule.award));
@@ -453,14 +553,14 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT said.customer, worth.at, %14$s AS amount, %15$s AS rate,
 		                            (coalesce(said.counts, false) AND said.customer IS NOT NULL AND worth.at IS NOT NULL
 		                             AND worth.gross IS NOT NULL %16$s) AS counts OFFSET 0) AS purchase %17$s $sql$,
-		d ->> 'key',
+		key,
 		CASE WHEN in_currency THEN 'money.currency' ELSE '''''::text COLLATE "C"' END,
 		coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0'),
 		columns, s.relation, joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
 		CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
 		CASE WHEN in_currency THEN
 			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
-			|| loyalty.exchange_sql(program, source, d ->> 'key') END,
+			|| loyalty.exchange_sql(program, source, key) END,
 		CASE WHEN has_refunds THEN '(worth.gross - worth.refunded)' ELSE 'worth.gross' END
 			|| CASE WHEN in_currency THEN ' * exchange.rate' ELSE '' END,
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
@@ -479,6 +579,7 @@ CREATE FUNCTION loyalty.make_views(program name, source int, d jsonb DEFAULT NUL
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	v record;
@@ -496,6 +597,7 @@ BEGIN
 	EXECUTE format('UPDATE %I.source SET definition = NULL WHERE source = $1 AND definition IS NOT NULL', program) USING source;
 	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
 	LOOP
+		PERFORM loyalty.make_identity_view(program, source, v.definition);
 		PERFORM loyalty.make_orders_view(program, source, v.terms, v.definition, v.awards);
 	END LOOP;
 END
@@ -514,8 +616,9 @@ DECLARE
 	current_terms int;
 BEGIN
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
-	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per, r.search_path, false) ORDER BY r.award), ''[]'')
+	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per) ORDER BY r.award), ''[]'')
 	                  FROM %I.terms_rule r WHERE r.terms = $3', program) INTO awards USING program, source, current_terms;
+	PERFORM loyalty.make_identity_view(program, source, d);
 	PERFORM loyalty.make_orders_view(program, source, current_terms, d, awards);
 END
 $$;
@@ -569,7 +672,8 @@ DECLARE
 	expected name[] := '{}';
 	stranger name;
 BEGIN
-	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE definition IS NULL ORDER BY kind IN (''orders'', ''credits''), source', program)
+	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE definition IS NULL
+	                         ORDER BY kind IN (''orders'', ''credits''), source', program)
 	LOOP
 		IF s.kind IN ('lines', 'refunds') THEN
 			PERFORM loyalty.make_part_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, NULL)));
@@ -585,6 +689,8 @@ BEGIN
 			           FROM loyalty.awards_of(program, s.source, v.terms) a OFFSET 0) x;
 			expected := expected || loyalty.view_name(s.kind, s.source, v.terms);
 		END LOOP;
+		PERFORM loyalty.make_identity_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, s.newest)));
+		expected := expected || loyalty.view_name(s.kind, s.source);
 	END LOOP;
 	FOR v IN EXECUTE format('SELECT terms, array_agg(p.expression ORDER BY t.n) AS conditions
 	                           FROM (SELECT terms, name, row_number() OVER (PARTITION BY terms ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
@@ -640,6 +746,7 @@ BEGIN
 		LOOP
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source, v.terms));
 		END LOOP;
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source));
 	END IF;
 	EXECUTE format('UPDATE %I.source SET definition = $2 WHERE source = $1', program) USING source, kept;
 END

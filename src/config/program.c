@@ -63,7 +63,7 @@ reads_view(TrackedTable *table, Oid relid)
 		if (((RuleSet *) lfirst(lc))->view == relid)
 			return true;
 	}
-	return table->view == relid;
+	return table->view == relid || table->identity == relid;
 }
 
 /* Do all compiled expressions of an entry still mean what they say? */
@@ -127,7 +127,8 @@ changed_while_loading(TrackedTable *table, uint64 since)
 	return watch_saw(since, table->relid) || watch_saw(since, table->root) ||
 		watch_saw(since, table->program_relid) || watch_saw(since, table->source_relid) ||
 		watch_saw(since, table->journal) || watch_saw(since, table->ledger) ||
-		watch_saw(since, table->purchase) || watch_saw(since, table->view);
+		watch_saw(since, table->purchase) || watch_saw(since, table->view) ||
+		watch_saw(since, table->identity);
 }
 
 /* A relation of the program that must exist. */
@@ -406,7 +407,7 @@ load_key(TrackedTable *table, Definition *definition)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("order keys of type %s have no equality", format_type_be(type))));
 	table->same_key = operator_text(entry->eq_opr);
-	table->key_type = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	table->key_type = format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	MemoryContextSwitchTo(old);
 }
 
@@ -463,8 +464,9 @@ load_orders_table(TrackedTable *table)
 	Definition	definition;
 
 	table->view = find_view(table, "orders", table->number, table->terms);
+	table->identity = find_view(table, "orders", table->number, 0);
 	/* A partition that was detached, or a trigger that somebody copied; or its view went. */
-	if (!OidIsValid(table->view) || !is_part_of(table->relid, table->root))
+	if (!OidIsValid(table->view) || !OidIsValid(table->identity) || !is_part_of(table->relid, table->root))
 	{
 		table->stranger = true;
 		return;

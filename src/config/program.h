@@ -52,7 +52,8 @@ typedef struct TrackedTable
 	MemoryContextCallback end;
 
 	Oid			root;			/* the table of the orders that was tracked */
-	Oid			view;			/* that says what the rows mean, now */
+	Oid			view;			/* that says what the rows mean, under the present terms */
+	Oid			identity;		/* the view that says which orders they are */
 	Oid			owner;			/* of the program: expressions run as this role */
 	Oid			program_relid;
 	Oid			source_relid;

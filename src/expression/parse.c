@@ -83,7 +83,8 @@ typedef struct ParseContext
 	int			row_varno;
 	int			line_varno;
 	int			facts_varno;
-	List	   *aliases;		/* of the relations, for deparsing */
+	List	   *names;			/* of the relations, as users know them */
+	List	   *aliases;		/* the same in the view */
 } ParseContext;
 
 /*
@@ -335,6 +336,7 @@ add_relation(ParseState *pstate, ParseContext *pc, Relation rel, const char *nam
 									  makeAlias(name, NIL), false, false);
 
 	addNSItemToQuery(pstate, item, false, true, plainly);
+	pc->names = lappend(pc->names, pstrdup(name));
 	pc->aliases = lappend(pc->aliases, pstrdup(alias));
 	return list_length(pstate->p_rtable);
 }
@@ -451,7 +453,7 @@ deparse(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 	text = deparse_expression(scope->type == TEXTOID || is_local_time(scope, expr) ? expr : coerced,
 							  context, true, false);
 	if (scope->warn)
-		warn_of_division(pstate, expr, scope->type, context);
+		warn_of_division(pstate, expr, scope->type, deparse_context_for_plan_tree(fake, pc->names));
 	/* Local times are those of the program's zone, not of the session's. */
 	if (is_local_time(scope, expr))
 		text = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",

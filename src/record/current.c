@@ -108,7 +108,7 @@ prepare_customers(TrackedTable *table)
 
 	initStringInfo(&query);
 	appendStringInfoString(&query, "SELECT o.customer, o.order_key, o.row_table, o.row_id");
-	append_look_up(&query, table, table->view, "v.customer, v.order_key, v.row_table, v.row_id", "");
+	append_look_up(&query, table, table->identity, "v.customer, v.order_key, v.row_table, v.row_id", "");
 	appendStringInfoString(&query, " ORDER BY o.order_key");
 	return prepare(table, &query);
 }

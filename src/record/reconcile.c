@@ -194,7 +194,7 @@ record_keys(TrackedTable *root)
 	BulkRead	bulk = {.root = root};
 
 	bulk.query = psprintf("SELECT v.customer, v.order_key FROM %s AS v WHERE $1 IS NOT NULL",
-						  quote_qualified_identifier(root->program, get_rel_name(root->view)));
+						  quote_qualified_identifier(root->program, get_rel_name(root->identity)));
 	record_query(&bulk);
 	return bulk.written;
 }
@@ -213,7 +213,7 @@ record_missing(TrackedTable *root)
 						  " AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key AND v.customer %3$s r.customer)"
 						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
 						  quote_identifier(root->program),
-						  quote_qualified_identifier(root->program, get_rel_name(root->view)),
+						  quote_qualified_identifier(root->program, get_rel_name(root->identity)),
 						  root->same_customer);
 	record_query(&bulk);
 	return bulk.written;
