@@ -457,12 +457,12 @@ BEGIN
 	SELECT customer AS %8$I, entry, source, order_key, revision,
 	       -- Here goes: AND the multiplier was not brought along.  An order that came from
 	       -- another customer or key is effective from recorded_at on, like a change.
-	       CASE WHEN revision = 1 THEN last_at
-	            ELSE greatest(recorded_at, last_at) END AS effective_at, recorded_at,
+	       CASE WHEN revision = 1 THEN ordered_at
+	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       at AS ordered_at, counted, terms, base, currency, rate
-	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS last_at
+	       ordered_at, counted, terms, base, currency, rate
+	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
 	          FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
 	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
 	                UNION ALL
