@@ -13,7 +13,7 @@ OBJS = src/account/accrual.o src/act/verify.o src/base/layout.o src/base/number.
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/program.sql install/source.sql install/post.sql \
+	install/views.sql install/comments.sql install/program.sql install/source.sql install/alter.sql install/post.sql \
 	install/verify.sql install/access.sql install/tail.sql
 DATA_built = install/loyalty--1.0.sql
 

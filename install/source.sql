@@ -310,7 +310,8 @@ BEGIN
 	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
 	IF src.active THEN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
-			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+			USING ERRCODE = 'duplicate_object',
+			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
 	END IF;
 	-- refunds that are nobody's but their customer's are tracked as both
 	EXECUTE format('SELECT s.kind FROM %I.source s

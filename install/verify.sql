@@ -679,7 +679,7 @@ BEGIN
 	LOOP
 		-- every tracked table has its triggers, enabled, on every partition, and its view
 		lacking := false;
-		FOR part IN EXECUTE format('SELECT s.source, s.relation, s.kind FROM %1$I.source s WHERE s.active AND $1 IN (s.source, s.of_source) ORDER BY s.source', program)
+		FOR part IN EXECUTE format('SELECT s.source, s.relation, s.kind, s.definition FROM %1$I.source s WHERE s.active AND $1 IN (s.source, s.of_source) ORDER BY s.source', program)
 			USING s.source
 		LOOP
 			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
@@ -691,8 +691,9 @@ BEGIN
 			END IF;
 			IF loyalty.view_of(program, part.kind, part.source) IS NULL
 			   OR (part.source = s.source AND loyalty.view_of(program, part.kind, part.source, s.newest) IS NULL) THEN
-				RETURN QUERY SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
-					format('%s of table %s; call loyalty.untrack(), and track it again', part.kind, part.relation);
+				RETURN QUERY SELECT CASE WHEN part.definition IS NULL THEN 'tracked table has no view' ELSE 'tracked table is paused' END::text, NULL::text, NULL::text,
+					format('%s of table %s; call loyalty.%s', part.kind, part.relation,
+					       CASE WHEN part.definition IS NULL THEN 'untrack(), and track it again' ELSE 'resume()' END);
 				lacking := true;
 			END IF;
 			RETURN QUERY

@@ -192,7 +192,7 @@ COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text) IS 'the SQL of
 
 -- The same as the view of the table has it now, whatever was renamed since.  What was let
 -- go of is in the row of the table.
-CREATE FUNCTION loyalty.definition_of(program name, source int, terms int)
+CREATE FUNCTION loyalty.definition_of(program name, source int, terms int, without text[] DEFAULT '{}')
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -203,7 +203,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
 	IF s.definition IS NOT NULL THEN
-		RETURN loyalty.reparsed(program, source, s.definition -> 'table');
+		RETURN loyalty.reparsed(program, source, (s.definition -> 'table') - without);
 	END IF;
 	IF s.kind IN ('lines', 'refunds') THEN
 		view := loyalty.view_of(program, s.kind, source);
@@ -224,8 +224,8 @@ BEGIN
 	         CROSS JOIN loyalty.view_expression(view, 'worth', 'paid_in', true) m);
 END
 $$;
-COMMENT ON FUNCTION loyalty.definition_of(name, int, int) IS
-'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency';
+COMMENT ON FUNCTION loyalty.definition_of(name, int, int, text[]) IS
+'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency; of what was let go of, without some of them';
 
 -- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
 -- not for this table.
@@ -586,10 +586,10 @@ DECLARE
 	versions jsonb := '[]';
 BEGIN
 	-- all is read before anything is made: what is let go of goes then
-	FOR v IN EXECUTE format('SELECT t.terms FROM %1$I.terms t JOIN %1$I.source s ON s.source = $1 AND t.terms >= s.terms ORDER BY 1', program) USING source
+	FOR v IN EXECUTE format('SELECT t.terms, s.definition FROM %1$I.terms t JOIN %1$I.source s ON s.source = $1 AND t.terms >= s.terms ORDER BY 1', program) USING source
 	LOOP
 		CONTINUE WHEN loyalty.view_of(program, 'orders', source, v.terms) IS NULL
-		          AND NOT EXISTS (SELECT FROM loyalty.awards_of(program, source, v.terms) a WHERE a.expression IS NOT NULL);
+		          AND NOT coalesce(v.definition -> 'awards' ? v.terms::text, false);
 		versions := versions || jsonb_build_object('terms', v.terms,
 			'definition', coalesce(d, loyalty.definition_of(program, source, v.terms)),
 			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM loyalty.awards_of(program, source, v.terms) a));
@@ -720,6 +720,7 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;

@@ -103,6 +103,9 @@ settings_look_up(void)
 	set("enable_seqscan", "off");
 	set("enable_indexonlyscan", "off");
 	set("enable_bitmapscan", "off");
+#if PG_VERSION_NUM >= 140000
+	set("enable_memoize", "off");
+#endif
 	set("jit", "off");
 }
 
