@@ -402,6 +402,7 @@ BEGIN
 	SELECT a.atttypid INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	customer := loyalty.canonical_expression(customer, relation, NULL, key_type, 'customer', zone);
+	customer := loyalty.in_customer_collation(program, relation, customer);
 	at := loyalty.canonical_expression(at, relation, NULL, 'timestamptz', 'at', zone);
 	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', zone);
 	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', zone);
