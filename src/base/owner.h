@@ -15,6 +15,7 @@ typedef struct OwnerScope
 extern int	settings_begin(const char *time_zone);
 extern int	settings_begin_writing(void);
 extern void settings_look_up(void);
+extern void settings_answer(void);
 extern void settings_time_zone(const char *time_zone);
 extern int	settings_begin_time_zone(const char *time_zone);
 extern void settings_end(int nest);
