@@ -113,6 +113,7 @@ BEGIN
 		               ('restore_entry', 'an entry that is restored replaces what was recorded of its order without it'),
 		               ('check_values', 'checks what is written'),
 		               ('new_views', 'makes views anew when what they say was corrected'),
+		               ('new_customers', 'makes the view of the customers anew when the settings say something else'),
 		               ('check_change', 'refuses changes by hand of what functions write'),
 		               ('new_terms', 'writes a new version of the terms when rules, tiers or settings changed'),
 		               ('changed', 'tells every session that the configuration changed'),

@@ -345,6 +345,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	newest int;
+	tracked regclass;
 BEGIN
 	PERFORM loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
 	PERFORM loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
@@ -362,12 +363,14 @@ BEGIN
 					      HINT = 'Change the tables earning_rule and tier, or points_scale and rounding: that makes new terms.';
 			END IF;
 		END IF;
-		-- the views, and what is recorded, are built on these
-		IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone)
-		   IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
-			RAISE EXCEPTION 'customers, customer_key, joined_at and time_zone of a program cannot be changed'
-				USING ERRCODE = 'feature_not_supported',
-				      HINT = 'Create another program and track the orders with it.';
+		IF NEW.time_zone IS DISTINCT FROM OLD.time_zone THEN
+			NEW.time_zone := loyalty.require_time_zone(NEW.time_zone);
+			EXECUTE format('SELECT relation FROM %I.source WHERE active LIMIT 1', tg_table_schema) INTO tracked;
+			IF tracked IS NOT NULL THEN
+				RAISE EXCEPTION 'time_zone of a program cannot be changed while it tracks table "%"', tracked
+					USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Local times of its rows are those of the time zone.',
+					      HINT = format('Call loyalty.untrack(%L, %L), change it, and call loyalty.track_orders() again.', tg_table_schema, tracked);
+			END IF;
 		END IF;
 		RETURN NEW;
 	END IF;
@@ -376,6 +379,95 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.check_program() IS 'trigger: check the settings of a program';
+
+-- Who the customers are, and since when, is in the view "customer", which all other views
+-- read.  The key keeps its type, which journal, ledger and account have.
+CREATE FUNCTION loyalty.make_customer_view(program name, customers regclass, customer_key name, joined_at text, time_zone text, search_path text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	joined text := 'NULL::timestamptz';
+	key_type text;
+BEGIN
+	SELECT format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	IF joined_at IS NOT NULL THEN
+		SELECT p.expression INTO joined
+		  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true,
+		                                any_settings => true) p;
+	END IF;
+	PERFORM loyalty.make_view(program, 'customer',
+		format('SELECT person.%I::%s%s AS customer, %s AS joined_at FROM %s AS person',
+		       customer_key, key_type, loyalty.customer_collation(program), joined, customers),
+		'the customers, and since when they are');
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_customer_view(name, regclass, name, text, text, text) IS 'make the view that says who the customers of a program are, and since when';
+
+CREATE FUNCTION loyalty.new_customers()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
+		PERFORM loyalty.require_customers(NEW.customers, NEW.customer_key);
+		IF (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key)
+		   IS DISTINCT FROM (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname = OLD.customer_key) THEN
+			RAISE EXCEPTION 'column "%" of table "%" is not of the type of the customer key', NEW.customer_key, NEW.customers
+				USING ERRCODE = 'datatype_mismatch', HINT = 'A customer key of another type takes a new program.';
+		END IF;
+		PERFORM loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
+		                                   current_setting('loyalty.search_path', true));
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.new_customers() IS 'trigger: makes the view of the customers anew when the settings say something else of them';
+
+CREATE FUNCTION loyalty.require_customer_table(customers regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = customers AND relkind IN ('r', 'p', 'f')) THEN
+		RAISE EXCEPTION '"%" is not a table', customers
+			USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has one row per customer.';
+	END IF;
+	IF (SELECT relpersistence = 't' FROM pg_class WHERE oid = customers) THEN
+		RAISE EXCEPTION 'the customers cannot be in the temporary table "%"', customers
+			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their customers. Name a permanent table.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_customer_table(regclass) IS 'an error unless a relation is a table that can have the customers';
+
+-- The table of the customers must have one row for each of them.
+CREATE FUNCTION loyalty.require_customers(customers regclass, customer_key name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM loyalty.require_customer_table(customers);
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped) THEN
+		RAISE EXCEPTION 'column "%" of table "%" does not exist', customer_key, customers
+			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
+	END IF;
+	IF (SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = customers)
+	   AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+	                    WHERE i.indrelid = customers AND a.attname = customer_key AND i.indnkeyatts = 1
+	                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) THEN
+		RAISE EXCEPTION 'column "%" of table "%" is not unique', customer_key, customers
+			USING ERRCODE = 'invalid_table_definition',
+			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_customers(regclass, name) IS 'an error unless a table has one row per customer, known by a unique column';
 
 CREATE FUNCTION loyalty.keep_settings()
 RETURNS trigger

@@ -67,6 +67,80 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.customer_equality(name) IS 'equality of the customers of a program, as SQL';
 
+-- Two columns are compared under a collation only if they have the same one, or the
+-- query names it: whatever holds a customer has the collation of the customer table.
+CREATE FUNCTION loyalty.collation_clause(collid oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
+	                   FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = collid), '')
+$$;
+COMMENT ON FUNCTION loyalty.collation_clause(oid) IS 'COLLATE with a collation, as SQL behind a type or a value; empty if there is none';
+
+CREATE FUNCTION loyalty.customer_collation(program name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT loyalty.collation_clause(a.attcollation) FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
+$$;
+COMMENT ON FUNCTION loyalty.customer_collation(name) IS 'the collation of the customers of a program, as SQL behind a value; empty if they have none';
+
+-- An expression of a tracked table for the customer, whose value has the collation
+-- of the customers then.
+CREATE FUNCTION loyalty.in_customer_collation(program name, relation regclass, customer text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	clause text := loyalty.customer_collation(program);
+	wanted text;
+	present text;
+BEGIN
+	IF clause <> '' THEN
+		EXECUTE format('SELECT pg_collation_for((SELECT customer FROM %I.journal WHERE false)), pg_collation_for((SELECT (%s) FROM %s AS tracked WHERE false))',
+		               program, customer, relation) INTO wanted, present;
+	END IF;
+	RETURN CASE WHEN wanted IS DISTINCT FROM present THEN format('((%s)%s)', customer, clause) ELSE customer END;
+END
+$$;
+COMMENT ON FUNCTION loyalty.in_customer_collation(name, regclass, text) IS
+'an expression over a table for the customer, under the collation of the customers of a program';
+
+-- A key is compared by its equality and by its order, in indexes and in queries: one
+-- collation must say the same of both, and keys that are equal must be the same.
+CREATE FUNCTION loyalty.require_key_collation(customers regclass, customer_key name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	k record;
+BEGIN
+	SELECT format_type(a.atttypid, -1) AS type, t.typcollation, c.oid AS collid, c.oid::regcollation AS name, c.collisdeterministic AS deterministic INTO k
+	  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_collation c ON c.oid = a.attcollation
+	 WHERE a.attrelid = customers AND a.attname = customer_key;
+	IF NOT k.deterministic THEN
+		RAISE EXCEPTION 'a customer key cannot have the nondeterministic collation %', k.name
+			USING ERRCODE = 'feature_not_supported',
+			      DETAIL = format('Values of column "%s" of table "%s" that differ can be equal under it.', customer_key, customers),
+			      HINT = format('Give the column the type citext, which ignores case, or another collation: ALTER TABLE %s ALTER COLUMN %I TYPE %s COLLATE "C".',
+			                    customers, customer_key, k.type);
+	ELSIF k.typcollation <> k.collid AND k.typcollation <> 'pg_catalog."default"'::regcollation THEN
+		RAISE EXCEPTION 'the customer key has the collation %, its type %', k.name, k.typcollation::regcollation
+			USING ERRCODE = 'feature_not_supported',
+			      DETAIL = format('Column "%s" of table "%s" is of type %s.', customer_key, customers, k.type),
+			      HINT = format('Give the column the collation of its type: ALTER TABLE %s ALTER COLUMN %I TYPE %s.', customers, customer_key, k.type);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_key_collation(regclass, name) IS
+'an error unless customers can be compared by a column under its collation';
+
 CREATE FUNCTION loyalty.create_program(
 	name name,
 	customers regclass,
@@ -85,24 +159,16 @@ DECLARE
 	key_attnums int2[];
 	key_oid oid;
 	key_type text;
-	key_cast text := '';
+	key_collation text;	-- COLLATE, for whatever holds a customer, and empty if the type has no collations
 	base record;
 	key_column name;	-- what views call the key
 	eq text;			-- the equality operator of keys
-	joined text;
 BEGIN
 	IF name IS NULL OR customers IS NULL THEN
 		RAISE EXCEPTION 'name and customers must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = customers AND relkind IN ('r', 'p', 'f')) THEN
-		RAISE EXCEPTION '"%" is not a table', customers
-			USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has one row per customer.';
-	END IF;
-	IF (SELECT relpersistence = 't' FROM pg_class WHERE oid = customers) THEN
-		RAISE EXCEPTION 'the customers cannot be in the temporary table "%"', customers
-			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their customers. Name a permanent table.';
-	END IF;
+	PERFORM loyalty.require_customer_table(customers);
 	PERFORM loyalty.require_choice('rounding', rounding, 'floor', 'half_even', 'half_up', 'ceil');
 	PERFORM loyalty.require_choice('on_invalid', on_invalid, 'error', 'skip');
 	time_zone := loyalty.require_time_zone(time_zone);
@@ -123,12 +189,9 @@ BEGIN
 		END IF;
 		SELECT attname INTO customer_key FROM pg_attribute WHERE attrelid = customers AND attnum = key_attnums[1];
 	END IF;
+	PERFORM loyalty.require_customers(customers, customer_key);
 	SELECT atttypid, format_type(atttypid, -1) INTO key_oid, key_type
 	  FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped;
-	IF key_type IS NULL THEN
-		RAISE EXCEPTION 'column "%" of table "%" does not exist', customer_key, customers
-			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
-	END IF;
 
 	-- A domain over a type whose operators are polymorphic cannot be compared as
 	-- what it is: the program knows such a key by the type below the domains.
@@ -144,15 +207,6 @@ BEGIN
 	IF base.oid <> key_oid AND base.typtype IN ('e', 'r', 'm') THEN
 		key_oid := base.oid;
 		key_type := format_type(key_oid, -1);
-		key_cast := format('::%s', key_type);
-	END IF;
-	IF (SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = customers)
-	   AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-	                    WHERE i.indrelid = customers AND a.attname = customer_key AND i.indnkeyatts = 1
-	                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) THEN
-		RAISE EXCEPTION 'column "%" of table "%" is not unique', customer_key, customers
-			USING ERRCODE = 'invalid_table_definition',
-			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
 	END IF;
 	-- the views of the program read the table with the rights of its owner
 	IF NOT has_table_privilege(customers, 'SELECT') AND NOT has_any_column_privilege(customers, 'SELECT') THEN
@@ -161,6 +215,9 @@ BEGIN
 			      HINT = format('Grant SELECT on the table to the role "%s".', current_user);
 	END IF;
 	PERFORM loyalty.require_key_type(key_oid);
+	PERFORM loyalty.require_key_collation(customers, customer_key);
+	SELECT loyalty.collation_clause(a.attcollation) INTO key_collation
+	  FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
 	eq := loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
@@ -260,7 +317,7 @@ BEGIN
 		spend numeric, orders bigint, points_earned numeric, tenure interval,
 		first_order_at timestamptz, last_order_at timestamptz, today date, at timestamptz);
 	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
-	$sql$, name, key_type);
+	$sql$, name, key_type || key_collation);
 
 	-- The first thirteen columns of journal and ledger are alike, in this order:
 	-- recording reads and writes them by position.
@@ -355,6 +412,8 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
+	CREATE TRIGGER new_customers AFTER UPDATE ON %1$I.program
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('new_customers');
 	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
@@ -407,7 +466,7 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
-	$sql$, name, key_type);
+	$sql$, name, key_type || key_collation);
 
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
@@ -415,17 +474,11 @@ BEGIN
 	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1)', name)
 		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
 
-	SELECT p.expression INTO joined
-	  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true,
-	                                any_settings => true) p;
+	PERFORM loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
 
 	-- Reads: posted state and what is not yet posted, always together.  What is
 	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
-	CREATE VIEW %1$I.customer AS
-	SELECT person.%4$I%9$s AS customer, %5$s AS joined_at FROM %3$s AS person;
-	COMMENT ON VIEW %1$I.customer IS 'the customers, and since when they are';
-
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
 	       e.amount, e.base, e.currency, e.rate, e.joined_at, e.entries + (e.accrual).number AS entry,
@@ -508,9 +561,9 @@ BEGIN
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
-			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %7$s $1)
+			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %7$s %10$s)
 			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
-			       WHERE e.%8$I %7$s $1 AND e.effective_at <= $2) END
+			       WHERE e.%8$I %7$s %10$s AND e.effective_at <= $2) END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
 	'points of a customer: all that is recorded, or what was effective at a moment';
@@ -520,7 +573,7 @@ BEGIN
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
-		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%8$I %7$s $1 AND x.effective_at <= $2),
+		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%8$I %7$s %10$s AND x.effective_at <= $2),
 		o AS (SELECT DISTINCT ON (source, order_key) ordered_at, counted
 		        FROM e ORDER BY source, order_key, revision DESC)
 		SELECT loyalty.tier_for(%6$L::regclass, p.terms,
@@ -531,12 +584,14 @@ BEGIN
 		                        (SELECT min(ordered_at) FROM o WHERE counted),
 		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
 		  FROM %1$I.customer c CROSS JOIN %1$I.program p
-		 WHERE c.customer %7$s $1
+		 WHERE c.customer %7$s %10$s
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
 	'tier of a customer at a moment, by what was effective then and the present tiers';
 	$sql$, name, key_type, customers, customer_key, coalesce(joined, 'NULL::timestamptz'),
-	   format('%I.program', name), eq, key_column, key_cast);
+	   format('%I.program', name), eq, key_column, key_cast,
+	   -- an argument has the collation of whatever it comes from, a field its own
+	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
 	PERFORM loyalty.comment_program(name);
 END
 $$;
@@ -706,7 +761,7 @@ DECLARE
 	found_ones text[];
 BEGIN
 	EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
-	SELECT format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_attribute a
+	SELECT format_type(a.atttypid, a.atttypmod) || loyalty.collation_clause(a.attcollation) INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	BEGIN
 		EXECUTE format('CREATE SCHEMA %I', other || '_customers');

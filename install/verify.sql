@@ -608,7 +608,7 @@ BEGIN
 	               ('journal', 'restore_begin'), ('journal', 'restore_entry'), ('ledger', 'restore_begin'), ('ledger', 'restore_entry'),
 	               ('earning_rule', 'check_values'),
 	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
-	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
+	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'new_customers'), ('program', 'keep_row'),
 	               ('source', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
 	               ('source', 'check_change'), ('source', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
 	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),

@@ -140,6 +140,9 @@ BEGIN
 		                                CASE kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'new' END,
 		                                CASE kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'tracked' END,
 		                                zone, search_path, true) p;
+		IF e.name = 'customer' THEN
+			parsed := loyalty.in_customer_collation(program, relation, parsed);
+		END IF;
 		result := result || jsonb_build_object(e.name, parsed);
 	END LOOP;
 	RETURN result;

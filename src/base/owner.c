@@ -33,12 +33,21 @@ set(const char *name, const char *value)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* The same for a setting that not every release has, new minor ones included. */
+static void
+set_if_known(const char *name, const char *value)
+{
+	if (GetConfigOption(name, true, false) != NULL)
+		set(name, value);
+}
+
 /* What code is found, what rows are seen, and how values become text. */
 static void
 set_all(const char *time_zone)
 {
 	set("search_path", "pg_catalog, pg_temp");
 	set("row_security", "off");
+	set_if_known("restrict_nonsystem_relation_kind", "");
 	set("bytea_output", "hex");
 	set("extra_float_digits", "1");
 	set("lc_monetary", "C");
@@ -117,6 +126,19 @@ void
 settings_tell_search_path(const char *search_path)
 {
 	set("loyalty.search_path", search_path);
+}
+
+/*
+ * Fix, within owner_enter(), what else could change an answer: the language of the
+ * errors that it tells, which only a superuser can choose, and what makes indexes
+ * find a part of the rows only.
+ */
+void
+settings_answer(void)
+{
+	(void) set_config_option("lc_messages", "C", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	set("gin_fuzzy_search_limit", "0");
 }
 
 /*
