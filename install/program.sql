@@ -486,11 +486,11 @@ BEGIN
 	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
 	       (e.accrual).first_order_at, (e.accrual).last_order_at
 	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
-	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
+	               loyalty.accrue(%3$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
-	                                               WHERE l.customer %7$s j.customer
+	                                               WHERE l.customer %4$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
 	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base, j.joined_at) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
@@ -498,7 +498,7 @@ BEGIN
 	                  FROM %1$I.journal r
 	                WINDOW recording AS (PARTITION BY r.customer
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
-	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
+	          LEFT JOIN %1$I.account a ON a.customer %4$s j.customer
 	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
 	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
@@ -507,7 +507,7 @@ BEGIN
 	-- said before was wrong.  What changes it later is effective when it is recorded,
 	-- but not before the order itself.
 	CREATE VIEW %1$I.entries AS
-	SELECT customer AS %8$I, entry, source, order_key, revision,
+	SELECT customer AS %5$I, entry, source, order_key, revision,
 	       -- Here goes: AND the multiplier was not brought along.  An order that came from
 	       -- another customer or key is effective from recorded_at on, like a change.
 	       CASE WHEN revision = 1 THEN ordered_at
@@ -540,14 +540,14 @@ BEGIN
 	       CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
 	       CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
 	  FROM %1$I.customer c
-	  LEFT JOIN %1$I.account a ON a.customer %7$s c.customer
+	  LEFT JOIN %1$I.account a ON a.customer %4$s c.customer
 	  LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %7$s c.customer;
+	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %4$s c.customer;
 	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
 
 	CREATE VIEW %1$I.members AS
-	SELECT s.customer AS %8$I,
-	       loyalty.tier_for(%6$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
+	SELECT s.customer AS %5$I,
+	       loyalty.tier_for(%3$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
 	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
 	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
@@ -561,9 +561,9 @@ BEGIN
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
-			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %7$s %10$s)
+			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %4$s %6$s)
 			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
-			       WHERE e.%8$I %7$s %10$s AND e.effective_at <= $2) END
+			       WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2) END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
 	'points of a customer: all that is recorded, or what was effective at a moment';
@@ -573,10 +573,10 @@ BEGIN
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
-		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%8$I %7$s %10$s AND x.effective_at <= $2),
+		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%5$I %4$s %6$s AND x.effective_at <= $2),
 		o AS (SELECT DISTINCT ON (source, order_key) ordered_at, counted
 		        FROM e ORDER BY source, order_key, revision DESC)
-		SELECT loyalty.tier_for(%6$L::regclass, p.terms,
+		SELECT loyalty.tier_for(%3$L::regclass, p.terms,
 		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
 		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
 		                        (SELECT coalesce(sum(e.points), 0) FROM e),
@@ -584,12 +584,11 @@ BEGIN
 		                        (SELECT min(ordered_at) FROM o WHERE counted),
 		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
 		  FROM %1$I.customer c CROSS JOIN %1$I.program p
-		 WHERE c.customer %7$s %10$s
+		 WHERE c.customer %4$s %6$s
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
 	'tier of a customer at a moment, by what was effective then and the present tiers';
-	$sql$, name, key_type, customers, customer_key, coalesce(joined, 'NULL::timestamptz'),
-	   format('%I.program', name), eq, key_column, key_cast,
+	$sql$, name, key_type, format('%I.program', name), eq, key_column,
 	   -- an argument has the collation of whatever it comes from, a field its own
 	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
 	PERFORM loyalty.comment_program(name);
