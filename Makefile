@@ -23,6 +23,7 @@ REGRESS += order_keys
 REGRESS += lines_refunds
 REGRESS += settings
 REGRESS += index_use
+REGRESS += replay
 ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading
 ISOLATION += rules
 TAP_TESTS = 1
