@@ -84,8 +84,14 @@ DROP TABLE t_settings.orders, t_settings.people;
 CREATE TABLE t_settings.orders (id int PRIMARY KEY, customer_id int, total numeric, at timestamptz,
 	local timestamp, day date);
 SELECT t_settings.there();
+-- a joining date that is another for each who asks is refused
+\set VERBOSITY terse
 SELECT loyalty.create_program('club', customers => 't_settings.customers',
 	joined_at => 'created_at::date', time_zone => 'America/New_York');
+\set VERBOSITY default
+SELECT loyalty.create_program('club', customers => 't_settings.customers',
+	joined_at => $$(created_at AT TIME ZONE 'America/New_York')::date$$,
+	time_zone => 'America/New_York');
 SELECT loyalty.track_orders('club', 't_settings.orders', customer => 'customer_id', at => 'at',
 	amount => 'total');
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES
