@@ -82,7 +82,12 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN a = b THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
+	WITH RECURSIVE base (n, oid) AS (
+		SELECT x.n, x.t::oid FROM unnest(ARRAY[a, b]) WITH ORDINALITY x (t, n)
+		UNION
+		SELECT d.n, t.typbasetype FROM base d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd')
+	SELECT CASE WHEN count(DISTINCT t.oid) = 1 THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
+	  FROM base d JOIN pg_type t USING (oid) WHERE t.typtype <> 'd'
 $$;
 COMMENT ON FUNCTION loyalty.key_equality(regtype, regtype) IS 'equality of two keys, as SQL that means it under every search_path';
 
@@ -525,7 +530,9 @@ BEGIN
 		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
 			columns := columns || format(', NULL::numeric AS award_%s', rule.award);
 		ELSIF rule.per = 'line' THEN
-			line_columns := concat_ws(', ', line_columns, format('sum(%s) AS award_%s', rule.expression, rule.award));
+			-- the filter makes it an aggregate over lines, whatever the rule uses
+			line_columns := concat_ws(', ', line_columns,
+				format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS award_%s', rule.expression, rule.award));
 			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
 			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
 				CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN line_awards.award_%1$s

@@ -73,6 +73,8 @@ expressions_are_valid(TrackedTable *table)
 	ListCell   *sets;
 	ListCell   *lc;
 
+	if (table->user_code && table->function_changes != expression_function_changes())
+		return false;
 	if (!expression_is_valid(&table->customer) || !expression_is_valid(&table->at) ||
 		!expression_is_valid(&table->amount) || !expression_is_valid(&table->counts_when) ||
 		!expression_is_valid(&table->order_key))
@@ -584,6 +586,7 @@ load_table(Oid relid, const char *program, int32 number)
 									ALLOCSET_SMALL_SIZES);
 	table = MemoryContextAllocZero(context, sizeof(TrackedTable));
 	table->context = context;
+	table->function_changes = expression_function_changes();
 	table->end.func = free_plans;
 	table->end.arg = table;
 	MemoryContextRegisterResetCallback(context, &table->end);
