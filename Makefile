@@ -4,7 +4,8 @@ MODULE_big = loyalty
 OBJS = src/account/accrual.o src/base/tenure.o src/act/verify.o src/base/layout.o \
 	src/base/number.o src/base/owner.o src/base/protect.o src/base/snapshot.o src/base/watch.o \
 	src/config/configuration.o src/config/key.o src/config/module.o src/config/program.o src/config/terms.o src/expression/columns.o \
-	src/expression/expression.o src/expression/trust.o src/post/post.o src/record/current.o src/record/joined.o src/record/moment.o \
+	src/expression/expression.o src/expression/trust.o src/post/post.o src/record/batch.o src/record/brought.o \
+	src/record/current.o src/record/joined.o src/record/moment.o \
 	src/record/order.o src/record/reconcile.o src/record/record.o src/record/recorder.o \
 	src/record/restore.o src/store/append_only.o src/store/entries.o src/store/journal.o \
 	src/store/writer.o

@@ -438,6 +438,10 @@ free_plans(void *arg)
 		SPI_freeplan(table->customers);
 	if (table->joined != NULL)
 		SPI_freeplan(table->joined);
+	if (table->unposted != NULL)
+		SPI_freeplan(table->unposted);
+	if (table->account_version != NULL)
+		SPI_freeplan(table->account_version);
 }
 
 /* Does row security hide rows from the owner that orders are read from? */

@@ -61,7 +61,7 @@ put_relation(Recorder *recorder, TrackedTable *table, bool new_orders, int64 see
 			if (order.counted && new_orders)
 				order_expect_points(&reader, slot, &order);
 			/* the recorder reads rows by key, where it must: partitions differ in layout */
-			recorder_put(recorder, &order, NULL);
+			recorder_put(recorder, &order, NULL, NULL);
 		}
 		if (++seen % PROGRESS_ROWS == 0)
 			ereport(NOTICE,
@@ -121,7 +121,7 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query)
 			Order		order;
 
 			if (current_identify(root, i, &order))
-				recorder_put(recorder, &order, NULL);
+				recorder_put(recorder, &order, NULL, NULL);
 		}
 		SPI_freetuptable(SPI_tuptable);
 		CHECK_FOR_INTERRUPTS();
