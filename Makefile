@@ -18,7 +18,7 @@ SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configurat
 DATA_built = install/loyalty--1.0.sql
 
 REGRESS = program track trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned
-ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined
+ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined moved
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty

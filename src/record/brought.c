@@ -177,17 +177,20 @@ posted_version(TrackedTable *table, Datum *arguments)
  * which are not of one moment with every snapshot: then nothing must have been
  * posted meanwhile.  What others record meanwhile only adds to the entries.
  */
-static void
-execute_fold(TrackedTable *table, Datum *arguments, bool one_moment)
+static SPITupleTable *
+execute_fold(TrackedTable *table, Datum *arguments, bool one_moment, uint64 *count)
 {
 	for (;;)
 	{
 		int64		version = one_moment ? 0 : posted_version(table, arguments);
+		SPITupleTable *rows;
 
 		execute(table->unposted, arguments);
+		rows = SPI_tuptable;
+		*count = SPI_processed;
 		if (one_moment || posted_version(table, arguments) == version)
-			return;
-		SPI_freetuptable(SPI_tuptable);
+			return rows;
+		SPI_freetuptable(rows);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -235,6 +238,8 @@ read_fold(void *arg)
 	Datum		arguments[2] = {reading->customer, Int32GetDatum(table->source)};
 	int			nest = settings_begin(table->time_zone);
 	char	   *program = pstrdup(quote_identifier(table->program));
+	SPITupleTable *rows;
+	uint64		count;
 
 	settings_look_up();
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -247,9 +252,9 @@ read_fold(void *arg)
 										 "", 1);
 	CommandCounterIncrement();
 	snapshot_push_current(user_code);
-	execute_fold(table, arguments, snapshot_is_of_one_moment(user_code));
+	rows = execute_fold(table, arguments, snapshot_is_of_one_moment(user_code), &count);
 	PopActiveSnapshot();
-	note_fold(brought, reading->customer, SPI_tuptable, SPI_processed);
+	note_fold(brought, reading->customer, rows, count);
 	SPI_finish();
 	settings_end(nest);
 }
