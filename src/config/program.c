@@ -520,6 +520,10 @@ free_plans(void *arg)
 		SPI_freeplan(table->customers);
 	if (table->joined != NULL)
 		SPI_freeplan(table->joined);
+	if (table->unposted != NULL)
+		SPI_freeplan(table->unposted);
+	if (table->account_version != NULL)
+		SPI_freeplan(table->account_version);
 	expression_free(&table->customer);
 	expression_free(&table->order_key);
 	expression_free(&table->counts_when);

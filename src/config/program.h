@@ -90,6 +90,8 @@ typedef struct TrackedTable
 	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
 	SPIPlanPtr	joined;			/* of joined_read(); made when first needed */
+	SPIPlanPtr	unposted;		/* of brought_find(); both made when first needed */
+	SPIPlanPtr	account_version;
 	uint64		joined_checked; /* when its view was checked: of watch_begin() */
 	bool		joined_user_code;	/* the view calls functions that are not built in */
 
