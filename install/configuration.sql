@@ -152,8 +152,7 @@ BEGIN
 	   OR (NEW.without_order IS DISTINCT FROM OLD.without_order AND 'customer' IN (NEW.without_order, OLD.without_order)) THEN
 		RAISE EXCEPTION 'what is tracked of table "%" cannot be changed directly', OLD.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = format('Call loyalty.untrack(%L, %L), and then loyalty.track_orders() or loyalty.track_refunds() with what shall hold from then on.',
-			                    tg_table_schema, OLD.relation);
+			      HINT = 'Call loyalty.alter_orders() or loyalty.alter_refunds(), or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().';
 	END IF;
 	IF NEW.relation IS DISTINCT FROM OLD.relation THEN
 		PERFORM loyalty.require_trackable(NEW.relation, tg_table_schema);

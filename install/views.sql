@@ -378,7 +378,7 @@ AS $$
 			         SELECT j.revision, j.currency, j.rate FROM %1$I.journal j
 			          WHERE j.customer %2$s said.customer AND j.source = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
 			  ORDER BY e.revision DESC LIMIT 1),
-			(SELECT r.rate FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
+			(SELECT r.rate::numeric FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
 			  ORDER BY r.valid_from DESC LIMIT 1)) END AS rate OFFSET 0) AS exchange $sql$,
 		program, loyalty.customer_equality(program), key, source)
 $$;
