@@ -179,7 +179,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO newest;
-	d := loyalty.definition_of(tg_table_schema, NEW.source, newest);
+	d := loyalty.reparsed(tg_table_schema, NEW.source, loyalty.definition_of(tg_table_schema, NEW.source, newest));
 	IF NEW.kind IN ('lines', 'refunds') THEN
 		PERFORM loyalty.make_part_view(tg_table_schema, NEW.source, d);
 		PERFORM loyalty.make_views(tg_table_schema, NEW.of_source);
@@ -187,6 +187,11 @@ BEGIN
 		PERFORM loyalty.make_views(tg_table_schema, NEW.source, d);
 	END IF;
 	RETURN NULL;
+EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR cannot_coerce THEN
+	-- told without the query of a view, which nobody wrote
+	RAISE EXCEPTION 'table "%" cannot take the place of table "%"', NEW.relation, OLD.relation
+		USING ERRCODE = SQLSTATE, DETAIL = initcap(left(SQLERRM, 1)) || substr(replace(SQLERRM, 'tracked.', 'new.'), 2) || '.',
+		      HINT = 'It needs columns of the same names, and of types for which the expressions hold.';
 END
 $$;
 COMMENT ON FUNCTION loyalty.replace_source() IS

@@ -319,6 +319,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $$
+DECLARE
+	command text;
 BEGIN
 	BEGIN
 		EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS %s', program, view, query);
@@ -328,6 +330,23 @@ BEGIN
 		EXECUTE format('CREATE VIEW %I.%I AS %s', program, view, query);
 	END;
 	EXECUTE format('COMMENT ON VIEW %I.%I IS %L', program, view, comment);
+	FOR command IN
+		SELECT format('COMMENT ON COLUMN %I.%I.%I IS %L', program, view, a.attname, s.text)
+		  FROM pg_attribute a
+		  JOIN (VALUES ('customer', 'whose order it is'), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
+		               ('at', 'when the order was made'), ('counts', 'does it count?'),
+		               ('amount', CASE WHEN view LIKE 'orders%' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
+		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
+		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
+		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
+		               ('base', 'points by all rules, before the multiplier of a tier'),
+		               ('award', 'points by the rule of this number in terms_rule'),
+		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
+		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
+		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
 	RETURN format('%I.%I', program, view)::regclass;
 END
 $$;
