@@ -333,8 +333,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4 ELSE v.expression END ORDER BY t.n))
-	                  FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
+	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4
+	                                                                   ELSE coalesce(v.expression, loyalty.parse_tier($1, t.name, t.qualifies, ''pg_catalog, pg_temp'', false)) END ORDER BY t.n))
+	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
 	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
 		USING tg_table_schema, NEW.terms, NEW.name,
 		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, 'pg_catalog, pg_temp', false);

@@ -667,6 +667,14 @@ BEGIN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
+		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.terms)
+		  FROM (SELECT DISTINCT terms FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.terms) IS NULL
+		$sql$, program) USING program;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
 		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
 		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)

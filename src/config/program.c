@@ -102,7 +102,8 @@ relation_changed(Datum arg, Oid relid)
 			relid == table->root || relid == table->program_relid ||
 			relid == table->source_relid || relid == table->journal ||
 			relid == table->ledger || relid == table->purchase ||
-			list_member_oid(table->parts, relid) || reads_view(table, relid))
+			list_member_oid(table->parts, relid) || reads_view(table, relid) ||
+			table->stranger)	/* what it lacked may be there now */
 			table->valid = false;
 	}
 }
