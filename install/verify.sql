@@ -577,6 +577,35 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
 
+-- The views of a table of orders among themselves: each version of the terms that orders
+-- are recorded under has one, and that of the orders there are means the same orders.
+CREATE FUNCTION loyalty.verify_views(program name, source int)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
+		       format('orders of table %%s under terms %%s; call loyalty.untrack(), and track it again', s.relation, r.terms)
+		  FROM %1$I.source s JOIN (SELECT DISTINCT x.source, x.terms FROM %1$I.recorded_orders x) r ON r.source = s.source
+		 WHERE s.source = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
+		$sql$, program) USING program, source;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
+		       format('orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
+		  FROM %1$I.source s CROSS JOIN %1$I.program p
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), 'said', 'customer', false) c
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), NULL, 'key', false) d
+		 WHERE s.source = $2 AND (a.expression, b.expression) IS DISTINCT FROM (c.expression, d.expression)
+		$sql$, program) USING program, source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
+'views of a table of orders that are missing, or do not mean the same orders';
+
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
@@ -670,6 +699,14 @@ BEGIN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
+		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.terms)
+		  FROM (SELECT DISTINCT terms FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.terms) IS NULL
+		$sql$, program) USING program;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
 		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
 		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
@@ -711,6 +748,8 @@ BEGIN
 			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
 		END LOOP;
 		CONTINUE WHEN lacking;
+		RETURN QUERY SELECT * FROM loyalty.verify_views(program, s.source);
+		CONTINUE WHEN FOUND;
 
 		-- if an expression fails for some order, the others are verified without it
 		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.source),

@@ -324,6 +324,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $$
+DECLARE
+	command text;
 BEGIN
 	BEGIN
 		EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS %s', program, view, query);
@@ -333,6 +335,23 @@ BEGIN
 		EXECUTE format('CREATE VIEW %I.%I AS %s', program, view, query);
 	END;
 	EXECUTE format('COMMENT ON VIEW %I.%I IS %L', program, view, comment);
+	FOR command IN
+		SELECT format('COMMENT ON COLUMN %I.%I.%I IS %L', program, view, a.attname, s.text)
+		  FROM pg_attribute a
+		  JOIN (VALUES ('customer', 'whose order it is'), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
+		               ('at', 'when the order was made'), ('counts', 'does it count?'),
+		               ('amount', CASE WHEN view LIKE 'orders%' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
+		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
+		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
+		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
+		               ('base', 'points by all rules, before the multiplier of a tier'),
+		               ('award', 'points by the rule of this number in terms_rule'),
+		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
+		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
+		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
 	RETURN format('%I.%I', program, view)::regclass;
 END
 $$;
@@ -383,7 +402,7 @@ AS $$
 			         SELECT j.revision, j.currency, j.rate FROM %1$I.journal j
 			          WHERE j.customer %2$s said.customer AND j.source = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
 			  ORDER BY e.revision DESC LIMIT 1),
-			(SELECT r.rate FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
+			(SELECT r.rate::numeric FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
 			  ORDER BY r.valid_from DESC LIMIT 1)) END AS rate OFFSET 0) AS exchange $sql$,
 		program, loyalty.customer_equality(program), key, source)
 $$;

@@ -132,6 +132,51 @@ expression_function_changes(void)
 	return function_changes;
 }
 
+/* The numbers by which an expression knows what it is over. */
+typedef struct Rows
+{
+	Index		row;
+	Index		facts;
+} Rows;
+
+/* Is there something that is no value of these rows? */
+static bool
+strange_walker(Node *node, void *context)
+{
+	const Rows *rows = (const Rows *) context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+			return ((Var *) node)->varlevelsup != 0 ||
+				(((Var *) node)->varno != rows->row && ((Var *) node)->varno != rows->facts);
+		case T_Query:
+		case T_SubLink:
+		case T_Aggref:
+		case T_GroupingFunc:
+		case T_WindowFunc:
+		case T_Param:
+		case T_CurrentOfExpr:
+			return true;
+		default:
+			return expression_tree_walker(node, strange_walker, context);
+	}
+}
+
+/*
+ * Can an expression be computed from one row and its facts?  Somebody may have written
+ * a view by hand that says something else.
+ */
+bool
+expression_is_over(Node *expr, Index row, Index facts)
+{
+	Rows		rows = {row, facts};
+
+	return !strange_walker(expr, &rows) && !expression_returns_set(expr);
+}
+
 /*
  * Compile an expression in the current memory context, to be evaluated over rows of
  * a relation in the scan slot and facts in the inner slot.  row and facts are the

@@ -23,6 +23,7 @@ typedef struct Expression
 	LocalTransactionId in_use;	/* transaction that is evaluating it */
 } Expression;
 
+extern bool expression_is_over(Node *expr, Index row, Index facts);
 extern Expression expression_compile(Node *expr, Index row, Relation rel, Relation root,
 									 Index facts);
 extern uint64 expression_function_changes(void);
