@@ -45,5 +45,8 @@ $(OBJS): $(wildcard $(srcdir)/src/*/*.h)
 $(EXTENSION_SQL): $(SQL_PARTS) loyalty.control
 	cat $(filter %.sql,$^) > $@
 
+# The C code as PostgreSQL formats its own.
+format: ; @$(srcdir)/tools/format
+
 print-%: ; @echo $($*)
-.PHONY: demo
+.PHONY: demo format
