@@ -297,8 +297,10 @@ BEGIN
 		since timestamptz NOT NULL DEFAULT clock_timestamp(),
 		points_scale int NOT NULL,
 		rounding text NOT NULL,
-		time_zone text NOT NULL
+		time_zone text NOT NULL,
+		posted boolean NOT NULL DEFAULT false
 	);
+	COMMENT ON COLUMN %1$I.terms.posted IS 'are there entries under it in the ledger? Written by posting';
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
 		terms int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',

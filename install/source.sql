@@ -763,6 +763,7 @@ BEGIN
 		taken_back := loyalty.record_table(program, s.source, true);
 		RETURN NEXT;
 	END LOOP;
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;
 COMMENT ON FUNCTION loyalty.reconcile(name, text) IS
