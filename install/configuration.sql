@@ -244,9 +244,14 @@ BEGIN
 	IF tg_op = 'UPDATE' AND (NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.points, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
 	END IF;
-	FOR src IN EXECUTE format('SELECT source FROM %1$I.source WHERE active AND kind = ''orders''
-	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active AND kind = ''orders'') AND $1 = ''order''
-	                           ORDER BY 1', tg_table_schema) USING NEW.per
+	-- a rule of older terms may be corrected for a table that is to be tracked again
+	FOR src IN EXECUTE format('WITH tracked AS (SELECT s.source FROM %1$I.source s WHERE s.active AND s.kind = ''orders''),
+	                                let_go AS (SELECT s.source FROM %1$I.source s JOIN pg_class c ON c.oid = s.relation
+	                                            WHERE $2 AND s.kind = ''orders'' AND NOT EXISTS (SELECT FROM tracked)),
+	                                fitting AS (SELECT source FROM tracked UNION ALL SELECT source FROM let_go)
+	                           SELECT source FROM fitting
+	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = ''order''
+	                           ORDER BY 1', tg_table_schema) USING NEW.per, tg_table_name = 'terms_rule'
 	LOOP
 		SELECT * INTO parsed
 		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, 'new',

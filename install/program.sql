@@ -889,8 +889,12 @@ BEGIN
 			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
 	END IF;
 	-- what tracked tables mean is read out of their views, and nothing else of these is kept
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
-	SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+	BEGIN
+		PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
+		SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+	EXCEPTION WHEN insufficient_privilege THEN
+		foreign_code := SQLERRM;
+	END;
 	IF foreign_code IS NOT NULL THEN
 		RAISE EXCEPTION '%', foreign_code
 			USING ERRCODE = 'insufficient_privilege',
