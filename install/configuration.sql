@@ -614,8 +614,9 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.note_posted(name, int[]) IS 'note that entries under some versions of the terms are posted';
 
--- Remove the versions of the terms that are not in force and that nothing is recorded
--- under, so that their rules hold on to nothing.  Whoever records holds a lock on the
+-- Remove the versions of the terms that nothing is recorded under, so that their rules
+-- hold on to nothing.  A version is in force for others until the transaction that
+-- replaced it is over, so one that this transaction replaced stays.  Whoever records holds a lock on the
 -- journal to the end of his transaction: if there is one, what he records may not be
 -- visible yet, and removing waits for another time.  Nobody is made to wait.  Runs as the
 -- owner.
@@ -637,8 +638,10 @@ BEGIN
 	               WHERE l.relation = journal AND l.mode = 'RowExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()) THEN
 		RETURN;
 	END IF;
-	FOR unused IN EXECUTE format('SELECT t.terms FROM %1$I.terms t JOIN %1$I.program p ON t.terms < p.terms
-	                               WHERE NOT t.posted AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.terms)
+	FOR unused IN EXECUTE format('SELECT t.terms FROM %1$I.terms t
+	                               WHERE NOT t.posted
+	                                 AND EXISTS (SELECT FROM %1$I.terms w WHERE w.terms > t.terms AND w.xact <> pg_current_xact_id())
+	                                 AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.terms)
 	                               ORDER BY 1', program)
 	LOOP
 		BEGIN
@@ -658,7 +661,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.remove_unused_terms(name) IS
-'remove the versions of the terms that are not in force and that nothing is recorded under';
+'remove the versions of the terms that were replaced and that nothing is recorded under';
 
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is

@@ -298,8 +298,10 @@ BEGIN
 		points_scale int NOT NULL,
 		rounding text NOT NULL,
 		time_zone text NOT NULL,
-		posted boolean NOT NULL DEFAULT false
+		posted boolean NOT NULL DEFAULT false,
+		xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
 	);
+	COMMENT ON COLUMN %1$I.terms.xact IS 'the transaction that made it';
 	COMMENT ON COLUMN %1$I.terms.posted IS 'are there entries under it in the ledger? Written by posting';
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (

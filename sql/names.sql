@@ -194,6 +194,7 @@ CREATE FUNCTION t_names_code.brief(numeric) RETURNS numeric LANGUAGE sql IMMUTAB
 	AS 'SELECT $1';
 INSERT INTO club.earning_rule (name, points) VALUES ('brief', 't_names_code.brief(amount)');
 DELETE FROM club.earning_rule WHERE name = 'brief';
+CALL loyalty.post('club');
 DROP FUNCTION t_names_code.brief(numeric);
 INSERT INTO t_names2.purchases (number, buyer, state) VALUES (14, 2, 'settled');
 INSERT INTO t_names2.items (of, article, pieces, each) VALUES (14, 'tea', 2, 5);

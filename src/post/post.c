@@ -993,6 +993,20 @@ post_next(Datum *arguments, char *nulls, MemoryContext context, int64 *posted)
 	return !at_end;
 }
 
+/* Remove what the program does not need any more, as its owner. */
+static void
+remove_unused_terms(Datum program)
+{
+	Oid			types[1] = {NAMEOID};
+	Datum		values[1] = {program};
+	Oid			schema;
+	OwnerScope	scope;
+
+	owner_enter_writing(&scope, owner_of_program(NameStr(*DatumGetName(program)), &schema));
+	execute("SELECT loyalty.remove_unused_terms($1)", 1, types, values, NULL, SPI_OK_SELECT);
+	owner_leave(&scope);
+}
+
 PG_FUNCTION_INFO_V1(loyalty_post);
 
 /*
@@ -1037,6 +1051,7 @@ loyalty_post(PG_FUNCTION_ARGS)
 		SPI_commit();
 		SPI_start_transaction();
 	}
+	remove_unused_terms(arguments[0]);
 	SPI_finish();
 	ereport(NOTICE,
 			(errmsg("posted " INT64_FORMAT " entries", posted)));
