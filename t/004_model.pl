@@ -58,7 +58,7 @@ BEGIN
 END $$;
 SQL
 
-# One point per unit of money, rounded down.  New versions of the rule say the
+# One point per unit of money, rounded down.  An order of lines counts from its first line on.  New versions of the rule say the
 # same in other words, so that orders under old and new terms mix.
 my $model = <<'SQL';
 SELECT c.customer_id, coalesce(sum(trunc(o.worth)), 0) AS points, count(o.worth) AS orders
@@ -68,7 +68,7 @@ SELECT c.customer_id, coalesce(sum(trunc(o.worth)), 0) AS points, count(o.worth)
              UNION ALL
              SELECT h.customer_id, (l.gross - r.back) * CASE WHEN money IS NULL THEN 1 WHEN at < '2021-06-15' THEN 1.1 ELSE 0.9 END
                FROM headers h
-              CROSS JOIN LATERAL (SELECT coalesce(sum(price * qty), 0) AS gross FROM lines WHERE order_id = h.order_id) l
+              CROSS JOIN LATERAL (SELECT sum(price * qty) AS gross FROM lines WHERE order_id = h.order_id) l
               CROSS JOIN LATERAL (SELECT coalesce(sum(amount), 0) AS back FROM refunds WHERE order_id = h.order_id) r
               WHERE status = 'paid' AND at IS NOT NULL AND (r.back = 0 OR l.gross > r.back)) o ON o.customer_id = c.customer_id
  GROUP BY 1 ORDER BY 1

@@ -23,6 +23,9 @@
  * - A row that was removed, or that has another customer or key now, says nothing
  *   of what else is there by its old key, or by its new one.  Only if a key is
  *   proved to be in one row at most, a row that was deleted is an order that is gone.
+ * - A row that is inserted into a partitioned table by the name of that table comes
+ *   without the values of stored generated columns, which are computed for the
+ *   partition.
  * - Old and new rows of an UPDATE come in the same order, but a row that moves to
  *   another partition may be refused there by a trigger: then there are fewer new
  *   rows, nobody knows which is missing, and all are read again.
@@ -345,6 +348,16 @@ record_truncate(TrackedTable *table)
 		(void) record_keys(root);
 }
 
+/* May new rows that PostgreSQL gives be without the columns that it computes? */
+static bool
+rows_lack_columns(Relation rel)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && constr != NULL &&
+		constr->has_generated_stored;
+}
+
 static void
 record_statement(TriggerData *trigdata, TrackedTable *table)
 {
@@ -357,7 +370,8 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	statement.root = program_root_table(table);
 	if (statement.root == NULL || statement.root->stranger)
 		return;
-	statement.more_than_row = program_more_than_row(table);
+	statement.more_than_row = program_more_than_row(table) ||
+		(after != NULL && rows_lack_columns(trigdata->tg_relation) && !table->rows_hidden);
 	statement.reread = table->part[0] != '\0' || may_be_stale(table->root, before == NULL);
 	mode = statement.reread || statement.more_than_row ? RECORD_CURRENT :
 		before == NULL ? RECORD_NEW : RECORD_ROWS;
