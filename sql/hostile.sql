@@ -51,9 +51,9 @@ SELECT loyalty.view_expression(1::regclass, NULL, 'x', false);
 SELECT loyalty.view_expression('t_hostile.orders', NULL, 'x', false);
 SELECT loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NULL, 'UTC', NULL, false);
 
-SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT (loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).points;
+SELECT loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT (loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).points;
 SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
 \set VERBOSITY sqlstate
 SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
