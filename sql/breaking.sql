@@ -148,6 +148,14 @@ CREATE INDEX evil ON t_breaking.customers ((id + t_table.evil()));
 SET SESSION AUTHORIZATION regress_breaking_owner;
 SELECT violation, detail FROM loyalty.verify('mine');
 CALL loyalty.post('mine');
+-- orders are recorded as if it was not known since when their customers are
+INSERT INTO mine.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO mine.tier (name, rank, qualifies) VALUES ('old', 1, $$tenure >= '1 year'$$);
+SET SESSION AUTHORIZATION regress_breaking_table;
+UPDATE t_breaking.orders SET total = total + 1;
+INSERT INTO t_breaking.orders (id, customer_id, at, total) SELECT max(id) + 1, max(customer_id), '2024-01-01', 5 FROM t_breaking.orders;
+SET SESSION AUTHORIZATION regress_breaking_owner;
+SELECT amount, joined_at FROM mine.unposted WHERE amount = 5;
 SET SESSION AUTHORIZATION regress_breaking_table;
 DROP INDEX t_breaking.evil;
 CREATE STATISTICS t_breaking.evil ON customer_id, id FROM t_breaking.orders;

@@ -15,7 +15,8 @@ INSERT INTO names (name) VALUES
 	('new'), ('old'), ('line'), ('lines'), ('refund'), ('purchase'), ('tracked'), ('said'), ('worth'),
 	('award_1'), ('award_2'), ('awards'), ('line_awards'), ('key'), ('order_key'), ('counts'),
 	('base'), ('gross'), ('refunded'), ('currency'), ('row_id'), ('row_table'), ('user'),
-	('a"b'), ('Select'), ('p'), ('o'), ('x'), ('money'), ('exchange'), ('terms'), ('orders'), ('members'), ('ordinality'),
+	('a"b'), ('Select'), ('p'), ('o'), ('x'), ('money'), ('exchange'), ('terms'), ('orders'),
+	('members'), ('ordinality'),
 	('array'), ('$1'), ('it''s'), ('source'), ('lines_2'), ('refunds_3'), ('value'), ('number');
 \set ECHO none
 SELECT format('CREATE TABLE "new" ("Key" int PRIMARY KEY, customer int, amount numeric,

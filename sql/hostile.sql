@@ -49,12 +49,12 @@ SELECT loyalty.canonical_expression('*', NULL, NULL, 'numeric', 'x', NULL);
 SELECT loyalty.canonical_expression('1', 1::regclass, NULL, 'numeric', 'x', NULL);
 SELECT loyalty.canonical_expression('1', NULL, NULL, 0::regtype, 'x', NULL);
 
-SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1);
-SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1);
-SELECT (loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1)).points;
-SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1);
+SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL);
+SELECT loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL);
+SELECT (loyalty.accrue('club.program', 1, 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL)).points;
+SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL);
 \set VERBOSITY sqlstate
-SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1);
+SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL);
 \set VERBOSITY default
 -- a made-up program
 SET ROLE regress_loyalty_mallory;

@@ -22,6 +22,7 @@ SELECT loyalty.create_program('club', customers => 'customers', points_scale => 
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'CET+1');
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => '+02:00');
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'CEST');
+SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'CET');
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => NULL);
 SELECT loyalty.create_program('club', customers => 'customers', joined_at => 'sinc');
 SELECT loyalty.create_program('club', customers => 'customers', joined_at => 'since', time_zone => 'europe/berlin');

@@ -167,7 +167,22 @@ ALTER TABLE club.lines NO FORCE ROW LEVEL SECURITY;
 SELECT recorded FROM loyalty.reconcile('club');
 SELECT customer_id, points, orders FROM club.members;
 RESET ROLE;
+-- orders that the owner cannot read: rows say how they stand, since nothing else does
+GRANT CREATE ON SCHEMA t_security TO regress_loyalty_owner;
 SET ROLE regress_loyalty_owner;
+CREATE TABLE t_security.hidden (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric);
+SELECT loyalty.track_orders('club', 't_security.hidden', customer => 'customer_id', at => 'at', amount => 'total');
+ALTER TABLE t_security.hidden ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+RESET ROLE;
+INSERT INTO t_security.hidden VALUES (1, 1, '2020-01-01', 10), (2, 1, '2020-01-01', 20), (3, 1, '2020-01-01', 30), (4, 1, '2020-01-01', 40);
+UPDATE t_security.hidden SET order_id = 7 - order_id WHERE order_id < 3;
+UPDATE t_security.hidden SET customer_id = NULL WHERE order_id = 3;
+DELETE FROM t_security.hidden WHERE order_id = 4;
+-- those of 20 and 10 are left, as orders 5 and 6
+SELECT order_key, amount FROM club.recorded_orders WHERE source = 2 AND counted ORDER BY 1;
+SET ROLE regress_loyalty_owner;
+SELECT * FROM loyalty.verify('club');
+ALTER TABLE t_security.hidden NO FORCE ROW LEVEL SECURITY;
 CALL loyalty.post('club');
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);

@@ -249,8 +249,9 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	Metrics    *metrics = &accrual->metrics;
 	Tier	   *tier;
 
-	metrics->tenure = accrual->has_joined && terms->uses_tenure ?
-		tenure_between(accrual->joined_at, entry->at, terms->zone) : NULL;
+	metrics->at = entry->at;
+	metrics->tenure = entry->joined.is_known && terms->uses_tenure ?
+		tenure_between(entry->joined.at, entry->at, terms->zone) : NULL;
 	tier = terms_tier(terms, metrics);
 	order->amount = number_zero();
 	order->points = number_zero();
@@ -326,7 +327,6 @@ enum AccrueArgument
 	ARG_POINTS_EARNED,
 	ARG_FIRST,
 	ARG_LAST,
-	ARG_JOINED,
 	ARG_REPEATED,
 	ARG_POSTED,
 	ARG_AT,
@@ -335,7 +335,8 @@ enum AccrueArgument
 	ARG_REVISION,
 	ARG_COUNTED,
 	ARG_AMOUNT,
-	ARG_BASE
+	ARG_BASE,
+	ARG_JOINED
 };
 
 /*
@@ -423,9 +424,6 @@ begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context, Terms *terms)
 		metrics->last_order_at = PG_GETARG_TIMESTAMPTZ(ARG_LAST);
 	}
 	accrual->is_read = true;
-	accrual->has_joined = !PG_ARGISNULL(ARG_JOINED);
-	if (accrual->has_joined)
-		accrual->joined_at = PG_GETARG_TIMESTAMPTZ(ARG_JOINED);
 	MemoryContextSwitchTo(old);
 	if (!PG_ARGISNULL(ARG_REPEATED) && PG_GETARG_BOOL(ARG_REPEATED))
 	{
@@ -445,9 +443,9 @@ PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
  * accrue(program regclass, terms int,
  *        spend numeric, orders bigint, points_earned numeric,
  *        first_order_at timestamptz, last_order_at timestamptz,
- *        joined_at timestamptz, repeated bool, posted anyarray,
+ *        repeated bool, posted anyarray,
  *        at timestamptz, source int, order_key text, revision int, counted bool,
- *        amount numeric, base numeric)
+ *        amount numeric, base numeric, joined_at timestamptz)
  *
  * The arguments from spend to posted tell of the account before the first row
  * of the window and are looked at there only.  repeated: some order comes more
@@ -487,6 +485,8 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 	entry.counted = PG_GETARG_BOOL(ARG_COUNTED);
 	entry.amount = PG_GETARG_DATUM(ARG_AMOUNT);
 	entry.base = PG_GETARG_DATUM(ARG_BASE);
+	entry.joined.is_known = !PG_ARGISNULL(ARG_JOINED);
+	entry.joined.at = entry.joined.is_known ? PG_GETARG_TIMESTAMPTZ(ARG_JOINED) : 0;
 	accrual->counts = accrual_add(accrual, terms, &entry) == ENTRY_COUNTS;
 	PG_RETURN_POINTER(accrual);
 }

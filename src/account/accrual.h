@@ -6,6 +6,7 @@
 
 #include "lib/pairingheap.h"
 
+#include "journal.h"
 #include "terms.h"
 
 /* How an order stands after the latest entry of it. */
@@ -34,6 +35,7 @@ typedef struct RecordedEntry
 	bool		counted;
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric */
+	JoinedAt	joined;			/* its customer */
 } RecordedEntry;
 
 /* What became of an entry that was added. */
@@ -50,9 +52,7 @@ typedef struct Accrual
 {
 	MemoryContext context;
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
-	Metrics		metrics;		/* after the latest entry, tenure aside */
-	bool		has_joined;
-	TimestampTz joined_at;
+	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 
 	/* how orders stand; only if some are known from before or come again */
 	struct standing_hash *orders;

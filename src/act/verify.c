@@ -96,6 +96,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
 		aclcheck_error(acl, OBJECT_TABLE, "ledger");
 
 	owner_enter(&scope, owner, true, NULL);
+	settings_answer();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));

@@ -34,10 +34,10 @@ static const Column entry_columns[] = {
 	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
 	{"terms", INT4OID}, {"counted", BOOLOID}, {"amount", NUMERICOID},
 	{"base", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
+	{"joined_at", TIMESTAMPTZOID},
 	{"entry", INT8OID}, {"tier", TEXTOID}, {"multiplier", NUMERICOID},
 	{"points", NUMERICOID}, {"orders_change", INT4OID},
-	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
-	{"joined_at", TIMESTAMPTZOID}
+	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
@@ -45,8 +45,10 @@ StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledg
 static const Column metrics_columns[] = {
 	{"spend", NUMERICOID}, {"orders", INT8OID}, {"points_earned", NUMERICOID},
 	{"tenure", INTERVALOID}, {"first_order_at", TIMESTAMPTZOID},
-	{"last_order_at", TIMESTAMPTZOID}
+	{"last_order_at", TIMESTAMPTZOID}, {"today", DATEOID}, {"at", TIMESTAMPTZOID}
 };
+
+StaticAssertDecl(lengthof(metrics_columns) == METRICS_COLUMNS, "fields of the type metrics");
 
 static void
 check_columns(Relation rel, const Column *columns, int count, Oid any_type)
@@ -186,7 +188,7 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "source", "terms", "terms_rule",
-	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase", "part",
+	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
 	"archived", "earning_rule", "tier"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;

@@ -22,6 +22,7 @@ typedef enum EntryColumn
 	ENTRY_BASE,
 	ENTRY_CURRENCY,
 	ENTRY_RATE,
+	ENTRY_JOINED_AT,			/* may be null */
 	ENTRY_COLUMNS
 } EntryColumn;
 
@@ -35,8 +36,21 @@ enum
 	LEDGER_ORDERS_CHANGE,
 	LEDGER_AMOUNT_CHANGE,
 	LEDGER_POINTS_CHANGE,
-	LEDGER_JOINED_AT,
 	LEDGER_COLUMNS
+};
+
+/* Fields of the type "metrics", in this order. */
+enum
+{
+	METRICS_SPEND = 0,
+	METRICS_ORDERS,
+	METRICS_POINTS_EARNED,
+	METRICS_TENURE,
+	METRICS_FIRST_ORDER_AT,
+	METRICS_LAST_ORDER_AT,
+	METRICS_TODAY,
+	METRICS_AT,
+	METRICS_COLUMNS
 };
 
 /* The primary key of both tables is their first columns, in order. */

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -100,6 +101,7 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	FmgrInfo	flinfo;
 	OwnerScope	scope;
 	Datum		result;
+	char	   *search_path;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -112,7 +114,9 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	fmgr_info(inner_function(trigdata->tg_trigger->tgargs[0]), &flinfo);
 	InitFunctionCallInfoData(*inner, &flinfo, 0, InvalidOid, fcinfo->context, fcinfo->resultinfo);
 
+	search_path = pstrdup(namespace_search_path);
 	owner_enter_writing(&scope, trigger_owner(trigdata));
+	settings_tell_search_path(search_path);
 	result = FunctionCallInvoke(inner);
 	owner_leave(&scope);
 	fcinfo->isnull = inner->isnull;

@@ -51,7 +51,6 @@
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
-#include "trust.h"
 
 #define LEDGER_BATCH 500
 
@@ -91,8 +90,6 @@ typedef struct Account
 	bool		has_orders;
 	TimestampTz first_order_at;
 	TimestampTz last_order_at;
-	bool		has_joined;
-	TimestampTz joined_at;
 
 	/* to be added */
 	int64		posted;
@@ -227,8 +224,8 @@ customer_array(Batch *batch, Datum *customers, int count)
 static void
 read_account(Account *account, HeapTuple row, TupleDesc desc)
 {
-	Datum		column[8];
-	bool		isnull[8];
+	Datum		column[7];
+	bool		isnull[7];
 
 	for (int c = 0; c < lengthof(column); c++)
 		column[c] = SPI_getbinval(row, desc, c + 1, &isnull[c]);
@@ -239,8 +236,6 @@ read_account(Account *account, HeapTuple row, TupleDesc desc)
 	account->has_orders = !isnull[5] && !isnull[6];
 	account->first_order_at = isnull[5] ? 0 : DatumGetTimestampTz(column[5]);
 	account->last_order_at = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
-	account->has_joined = !isnull[7];
-	account->joined_at = isnull[7] ? 0 : DatumGetTimestampTz(column[7]);
 }
 
 /*
@@ -269,10 +264,8 @@ lock_accounts(Poster *poster)
 	appendStringInfo(&query,
 					 "SELECT a.customer, a.entries::pg_catalog.int8, a.spend::pg_catalog.numeric,"
 					 " a.orders::pg_catalog.int8, a.points_earned::pg_catalog.numeric,"
-					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz,"
-					 " c.joined_at::pg_catalog.timestamptz"
-					 " FROM %1$s.account a LEFT JOIN %1$s.customer c ON c.customer %2$s a.customer"
-					 " AND c.customer %3$s $2 AND c.customer %4$s $3"
+					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz"
+					 " FROM %1$s.account a"
 					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
 					 batch->program, batch->operators[0], batch->operators[1],
@@ -285,7 +278,7 @@ lock_accounts(Poster *poster)
 						batch->program),
 				 errdetail("There are %lu for %d customers.", (unsigned long) SPI_processed,
 						   poster->count),
-				 errhint("The key of the customer table must be unique.")));
+				 errhint("The customer must be the primary key of the table \"account\".")));
 
 	poster->accounts = MemoryContextAllocZero(poster->context,
 											  poster->count * sizeof(Account));
@@ -301,7 +294,10 @@ lock_accounts(Poster *poster)
 	pfree(query.data);
 }
 
-/* In the order of recording, which is the order of posting. */
+/*
+ * In the order of recording, and what one transaction recorded by its own time
+ * (see moment.c): the order of posting.  The view "unposted" has the same.
+ */
 static int
 compare_entries(const void *a, const void *b)
 {
@@ -386,6 +382,7 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, from->tts_values, ENTRY_COLUMNS * sizeof(Datum));
 	memset(slot->tts_isnull, false, LEDGER_COLUMNS * sizeof(bool));
+	memcpy(slot->tts_isnull, from->tts_isnull, ENTRY_COLUMNS * sizeof(bool));
 	for (int i = LEDGER_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
 		slot->tts_isnull[i] = true;		/* columns that users added */
 	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(number);
@@ -397,8 +394,6 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	slot->tts_values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(accrual->orders_change);
 	slot->tts_values[LEDGER_AMOUNT_CHANGE] = accrual->amount_change;
 	slot->tts_values[LEDGER_POINTS_CHANGE] = accrual->points_change;
-	slot->tts_isnull[LEDGER_JOINED_AT] = !accrual->has_joined;
-	slot->tts_values[LEDGER_JOINED_AT] = TimestampTzGetDatum(accrual->joined_at);
 	ExecStoreVirtualTuple(slot);
 
 	/* A copy of its own: what it is made of goes with the customer. */
@@ -478,6 +473,8 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *ent
 	recorded.counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
 	recorded.amount = slot->tts_values[ENTRY_AMOUNT];
 	recorded.base = slot->tts_values[ENTRY_BASE];
+	recorded.joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
+	recorded.joined.at = DatumGetTimestampTz(slot->tts_values[ENTRY_JOINED_AT]);
 	verdict = accrual_add(accrual, terms_find(poster->batch->program_relid,
 											  DatumGetInt32(slot->tts_values[ENTRY_TERMS])),
 						  &recorded);
@@ -516,8 +513,6 @@ post_customer(Poster *poster, Account *account)
 	accrual->metrics.has_orders = account->has_orders;
 	accrual->metrics.first_order_at = account->first_order_at;
 	accrual->metrics.last_order_at = account->last_order_at;
-	accrual->has_joined = account->has_joined;
-	accrual->joined_at = account->joined_at;
 	account->points = number_zero();
 	account->last_recorded_at = DT_NOBEGIN;
 	poster->removed = palloc(poster->entry_count * sizeof(ItemPointerData));
@@ -835,7 +830,6 @@ batch_begin(Batch *batch, const char *program, Oid schema)
 		batch->operators[i] = program_key_operator(journal.index, strategies[i]);
 	entry_table_close(&ledger);
 	entry_table_close(&journal);
-	trust_check_customers(schema);
 }
 
 /*

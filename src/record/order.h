@@ -15,6 +15,7 @@ typedef struct Order
 	Datum		order_key;		/* text, neither compressed nor out of line */
 	bool		counted;		/* else at, amount and base are zero */
 	bool		no_points;		/* base is not known yet: it takes the terms of the order */
+	bool		must_read;		/* only its key is known: its row says how it stands */
 	TimestampTz at;
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric: points before the multiplier */

@@ -11,11 +11,21 @@
  * store that spills to disk: on the tracked table for statements that name it,
  * and on each partition for statements that name that partition.
  *
- * The rows of a transition table can be stale: if a trigger, or a function
- * called by the statement, changed an order again, that nested statement has
- * already been recorded when this one is looked at.  Whenever an earlier change
- * of the table was seen since the client's statement began, the current rows
- * are read again instead.
+ * The rows of a transition table say how an order stands only where they cannot
+ * be wrong.  All else is read again by its key, which tells what is there now:
+ *
+ * - They can be stale: if a trigger, or a function called by the statement, changed
+ *   an order again, that nested statement has already been recorded when this one
+ *   is looked at.  Whenever an earlier change of the table was seen since the
+ *   client's statement began, all its orders are read again.
+ * - One row can come more than once, as when two foreign keys hand a new key down
+ *   to it: the recorder reads again what was put more than once.
+ * - A row that was removed, or that has another customer or key now, says nothing
+ *   of what else is there by its old key, or by its new one.  Only if a key is
+ *   proved to be in one row at most, a row that was deleted is an order that is gone.
+ * - Old and new rows of an UPDATE come in the same order, but a row that moves to
+ *   another partition may be refused there by a trigger: then there are fewer new
+ *   rows, nobody knows which is missing, and all are read again.
  *
  * Expressions run as the program's owner.  For a row of orders, nothing here locks
  * a row or waits; a line or a refund locks the row of its order (see current.c), so
@@ -95,15 +105,48 @@ note_change(Oid root, bool insert)
 	MemoryContextSwitchTo(old);
 }
 
-/* Begin to read a transition table, with a read pointer of our own. */
-static int
-begin_rows(Tuplestorestate *store)
+/* The rows of a transition table, or none. */
+typedef struct Rows
 {
-	int			pointer = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+	Tuplestorestate *store;		/* or NULL */
+	int			pointer;
+	TupleTableSlot *slot;		/* the row */
+} Rows;
 
-	tuplestore_select_read_pointer(store, pointer);
+/* Begin to read a transition table, with a read pointer of our own. */
+static void
+begin_rows(Rows *rows, Relation rel, Tuplestorestate *store)
+{
+	rows->store = store;
+	if (store == NULL)
+		return;
+	rows->pointer = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+	rows->slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	tuplestore_select_read_pointer(store, rows->pointer);
 	tuplestore_rescan(store);
-	return pointer;
+}
+
+/* The next row; false if there is none. */
+static bool
+next_row(Rows *rows)
+{
+	if (rows->store == NULL)
+		return false;
+	tuplestore_select_read_pointer(rows->store, rows->pointer);
+	return tuplestore_gettupleslot(rows->store, true, false, rows->slot);
+}
+
+static void
+end_rows(Rows *rows)
+{
+	if (rows->store != NULL)
+		ExecDropSingleTupleTableSlot(rows->slot);
+}
+
+static int64
+count_rows(Tuplestorestate *store)
+{
+	return store == NULL ? 0 : tuplestore_tuple_count(store);
 }
 
 /* Order keys that are looked up at once. */
@@ -121,6 +164,8 @@ typedef struct Statement
 	bool		new_orders;		/* they are most likely new */
 	bool		more_than_row;	/* rows only tell which orders to look at */
 	bool		reread;			/* and not even that for sure: read by key whose they are */
+	bool		paired;			/* old and new rows come in pairs */
+	bool		sure;			/* a row that is gone is an order that is gone */
 	MemoryContext context;
 	Datum	   *keys;
 	int			key_count;
@@ -169,28 +214,33 @@ touch_order(Statement *statement, Order *order)
 	touch_key(statement, order->order_key);
 }
 
-/* A row that is not there any more. */
+/* A row that is not there any more; or only not as it was. */
 static void
-old_row_gone(Statement *statement, Order *order)
+old_row_gone(Statement *statement, Order *order, bool removed)
 {
 	if (statement->reread)
-		touch_order(statement, order);
-	else
 	{
-		order_gone(order);
-		recorder_put(statement->recorder, order, NULL);
+		touch_order(statement, order);
+		return;
 	}
+	order_gone(order);
+	order->must_read = !(removed && statement->sure) && !statement->table->rows_hidden;
+	recorder_put(statement->recorder, order, NULL);
 }
 
-/* A row that is there now. */
+/*
+ * A row that is there now.  changed: it has another customer or key than before,
+ * or that is not known.
+ */
 static void
-new_row(Statement *statement, TupleTableSlot *row, Order *order)
+new_row(Statement *statement, TupleTableSlot *row, Order *order, bool changed)
 {
 	if (statement->reread)
 		touch_order(statement, order);
-	else if (statement->more_than_row)
+	else if (statement->more_than_row || (changed && !statement->table->rows_hidden))
 	{
 		order_gone(order);
+		order->must_read = true;
 		recorder_put(statement->recorder, order, NULL);
 	}
 	else
@@ -223,70 +273,51 @@ touch_part(Statement *statement, OrderReader *reader, TupleTableSlot *row)
 		order_refund_without_order(reader, row);
 }
 
+/* The order of the row that was just read, or the one that it belongs to. */
+static bool
+identify_row(Statement *statement, OrderReader *reader, TupleTableSlot *row, Order *order)
+{
+	ResetExprContext(reader->econtext);
+	if (statement->table->part[0] == '\0')
+		return order_identify(reader, row, order);
+	touch_part(statement, reader, row);
+	return false;
+}
+
 /*
- * All rows of a statement.  Old and new rows of an update come in the same
- * order.
+ * All rows of a statement.
  */
 static void
 record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 			Tuplestorestate *after)
 {
-	TupleTableSlot *old_slot = NULL;
-	TupleTableSlot *new_slot = NULL;
-	int			old_pointer = 0;
-	int			new_pointer = 0;
+	Rows		old_rows;
+	Rows		new_rows;
 
-	if (before != NULL)
-	{
-		old_pointer = begin_rows(before);
-		old_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	}
-	if (after != NULL)
-	{
-		new_pointer = begin_rows(after);
-		new_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	}
-
+	begin_rows(&old_rows, rel, before);
+	begin_rows(&new_rows, rel, after);
 	for (;;)
 	{
+		bool		has_old = next_row(&old_rows);
+		bool		has_new = next_row(&new_rows);
+		bool		same = false;
 		Order		was;
 		Order		is;
-		bool		had_order = false;
-		bool		has_order = false;
 
 		CHECK_FOR_INTERRUPTS();
-		if (before != NULL)
-		{
-			ResetExprContext(statement->old_reader.econtext);
-			tuplestore_select_read_pointer(before, old_pointer);
-			if (!tuplestore_gettupleslot(before, true, false, old_slot))
-				break;
-			if (statement->table->part[0] != '\0')
-				touch_part(statement, &statement->old_reader, old_slot);
-			else
-				had_order = order_identify(&statement->old_reader, old_slot, &was);
-		}
-		if (after != NULL)
-		{
-			ResetExprContext(statement->reader.econtext);
-			tuplestore_select_read_pointer(after, new_pointer);
-			if (!tuplestore_gettupleslot(after, true, false, new_slot))
-				break;
-			if (statement->table->part[0] != '\0')
-				touch_part(statement, &statement->reader, new_slot);
-			else
-				has_order = order_identify(&statement->reader, new_slot, &is);
-		}
-		if (had_order && !(has_order && same_order(statement->table, &was, &is)))
-			old_row_gone(statement, &was);
-		if (has_order)
-			new_row(statement, new_slot, &is);
+		if (!has_old && !has_new)
+			break;
+		has_old = has_old && identify_row(statement, &statement->old_reader, old_rows.slot, &was);
+		has_new = has_new && identify_row(statement, &statement->reader, new_rows.slot, &is);
+		if (statement->paired && has_old && has_new)
+			same = same_order(statement->table, &was, &is);
+		if (has_old && !same)
+			old_row_gone(statement, &was, after == NULL);
+		if (has_new)
+			new_row(statement, new_rows.slot, &is, before != NULL && !same);
 	}
-
-	if (old_slot != NULL)
-		ExecDropSingleTupleTableSlot(old_slot);
-	if (new_slot != NULL)
-		ExecDropSingleTupleTableSlot(new_slot);
+	end_rows(&old_rows);
+	end_rows(&new_rows);
 }
 
 /*
@@ -313,7 +344,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	Statement	statement = {.table = table};
 	Tuplestorestate *before = trigdata->tg_oldtable;
 	Tuplestorestate *after = trigdata->tg_newtable;
-	int64		rows = tuplestore_tuple_count(after ? after : before);
+	int64		rows;
 	RecorderMode mode;
 
 	statement.root = program_root_table(table);
@@ -325,11 +356,14 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 		before == NULL ? RECORD_NEW : RECORD_ROWS;
 
 	statement.new_orders = mode == RECORD_NEW;
+	statement.paired = before != NULL && after != NULL && count_rows(before) == count_rows(after);
+	statement.sure = table->unique_key;
 
 	/*
 	 * The one row of an update may be put twice, but then as two orders.  What
 	 * is read again is put once as touched and once as it is.
 	 */
+	rows = statement.paired ? count_rows(after) : count_rows(before) + count_rows(after);
 	if (statement.reread)
 		rows = 2 * rows;
 	if (after != NULL)
@@ -371,7 +405,7 @@ check_trigger_call(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by an AFTER STATEMENT trigger", "record")));
-	if (trigdata->tg_trigger->tgnargs != 2 && trigdata->tg_trigger->tgnargs != 3)
+	if (trigdata->tg_trigger->tgnargs != 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" needs the arguments program and source", "record"),
@@ -390,9 +424,7 @@ check_trigger_call(FunctionCallInfo fcinfo)
 static bool
 has_rows(TriggerData *trigdata)
 {
-	Tuplestorestate *rows = trigdata->tg_newtable ? trigdata->tg_newtable : trigdata->tg_oldtable;
-
-	return rows != NULL && tuplestore_tuple_count(rows) > 0;
+	return count_rows(trigdata->tg_newtable) > 0 || count_rows(trigdata->tg_oldtable) > 0;
 }
 
 /* Where in the context of an error recording begins. */
@@ -494,8 +526,7 @@ record_trigger(TriggerData *trigdata, const char *program)
 {
 	Trigger    *trigger = trigdata->tg_trigger;
 	TrackedTable *table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
-												pg_strtoint32(trigger->tgargs[1]),
-												trigger->tgnargs == 3 ? trigger->tgargs[2] : "");
+												pg_strtoint32(trigger->tgargs[1]));
 
 	if (table == NULL || table->stranger)
 		ereport(WARNING,

@@ -3,9 +3,9 @@
  *
  * Orders are put in any order and any number of times.  They are sorted by
  * customer and key, within work_mem and then on disk, so that each is written
- * once and the index is filled in its own order.  Of several puts of one order
- * a counted one wins: an order that left a key and another that took it come
- * out right.
+ * once and the index is filled in its own order.  What is put says how an order
+ * stands, or only that it must be read again; of an order that is put more than
+ * once it is not known which row was there last, so it is read again, too.
  *
  * An order that is most likely new is appended as revision 1 straight away; the
  * primary key of the journal, and then a look at the ledger, tell if it was
@@ -18,6 +18,9 @@
  * the row that was put with it or else over its row in the table.  So is the rate of its
  * currency.  Orders that are more than a row, or have a currency, are put as keys
  * only and always read from the tables.
+ *
+ * If row security hides orders from the owner, who could not read them, rows are
+ * all there is, and of several puts of one order a counted one wins.
  */
 #include "postgres.h"
 
@@ -35,8 +38,11 @@
 
 #include "compat.h"
 #include "current.h"
+#include "joined.h"
 #include "journal.h"
+#include "moment.h"
 #include "recorder.h"
+#include "terms.h"
 
 /* Entries that are appended at once. */
 #define BATCH 500
@@ -44,11 +50,17 @@
 /* Behind the columns of an entry, the row may be sorted along. */
 #define SORT_ROW ENTRY_COLUMNS
 
+/* While orders are sorted, their revision tells what is known of them. */
+#define REVISION_READ 0			/* only the key */
+#define REVISION_NEW 1			/* how it stands */
+
 /* An order that must be looked up. */
 typedef struct Lookup
 {
 	Order		order;
+	bool		must_read;		/* its row says how it stands */
 	MinimalTuple row;			/* or NULL */
+	JoinedAt	joined;			/* if it is new and the tenure matters */
 	OrderState	known;
 } Lookup;
 
@@ -56,7 +68,8 @@ struct Recorder
 {
 	TrackedTable *table;
 	RecorderMode mode;
-	TimestampTz now;
+	Terms	   *terms;			/* of new orders, or NULL if they cannot be read */
+	TimestampTz now;			/* when all of this is recorded */
 	MemoryContext context;
 	MemoryContext put_context;	/* reset with each put */
 	MemoryContext batch_context;	/* reset with each batch */
@@ -76,6 +89,7 @@ struct Recorder
 	TupleTableSlot **sorted;	/* two more */
 	int			sorted_used;
 	TupleTableSlot **direct;	/* complete entries */
+	TupleTableSlot **completed; /* their slots, if the joining date was added */
 	int			directs;
 	Order		single;			/* what direct[0] is of, if nothing is sorted */
 	Lookup	   *items;
@@ -83,15 +97,19 @@ struct Recorder
 	TupleTableSlot **entries;
 	Lookup	  **entry_items;
 	bool	   *conflict;
+	Datum	   *customers;		/* of new orders, and since when they are customers */
+	JoinedAt   *joined;
 
 	OrderReader reader;
 	TupleTableSlot *row_slot;
 };
 
+static const JoinedAt not_known = {false, 0};
+
 /* Fill a slot of the journal's layout. */
 static void
 fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
-		   int32 revision, int32 terms, TimestampTz recorded_at)
+		   int32 revision, int32 terms, TimestampTz recorded_at, JoinedAt joined)
 {
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, ENTRY_COLUMNS * sizeof(bool));
@@ -110,6 +128,8 @@ fill_entry(Recorder *rec, TupleTableSlot *slot, const Order *order,
 	slot->tts_values[ENTRY_BASE] = order->base;
 	slot->tts_values[ENTRY_CURRENCY] = order->currency;
 	slot->tts_values[ENTRY_RATE] = order->rate;
+	slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(joined.at);
+	slot->tts_isnull[ENTRY_JOINED_AT] = !joined.is_known;
 }
 
 static void
@@ -119,6 +139,7 @@ read_entry(TupleTableSlot *slot, Order *order)
 	order->customer = slot->tts_values[ENTRY_CUSTOMER];
 	order->order_key = slot->tts_values[ENTRY_ORDER_KEY];
 	order->counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	order->must_read = DatumGetInt32(slot->tts_values[ENTRY_REVISION]) == REVISION_READ;
 	order->no_points = DatumGetInt32(slot->tts_values[ENTRY_TERMS]) == 0;
 	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
@@ -127,16 +148,16 @@ read_entry(TupleTableSlot *slot, Order *order)
 	order->rate = slot->tts_values[ENTRY_RATE];
 }
 
-/* A sort by customer, order key and whether the order counts. */
+/* A sort by customer and order key. */
 static void
 begin_sort(Recorder *rec)
 {
 	TupleDesc	journal = RelationGetDescr(rec->journal->journal.heap);
 	Relation	index = rec->journal->journal.index;
-	AttrNumber	columns[3] = {ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1, ENTRY_COUNTED + 1};
-	Oid			operators[3];
-	Oid			collations[3] = {InvalidOid, InvalidOid, InvalidOid};
-	bool		nulls_first[3] = {false, false, false};
+	AttrNumber	columns[2] = {ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1};
+	Oid			operators[2];
+	Oid			collations[2];
+	bool		nulls_first[2] = {false, false};
 	TypeCacheEntry *type;
 
 	if (rec->keep_rows)
@@ -160,13 +181,11 @@ begin_sort(Recorder *rec)
 										   BTLessStrategyNumber);
 		collations[i] = index->rd_indcollation[key];
 	}
-	type = lookup_type_cache(BOOLOID, TYPECACHE_LT_OPR);
-	operators[2] = type->lt_opr;
 	type = lookup_type_cache(index->rd_opcintype[0], TYPECACHE_CMP_PROC);
 	fmgr_info(type->cmp_proc, &rec->compare);
 	rec->collation = index->rd_indcollation[0];
 
-	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 3, columns, operators,
+	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 2, columns, operators,
 											 collations, nulls_first, work_mem);
 	rec->put = MakeSingleTupleTableSlot(rec->sort_desc, &TTSOpsVirtual);
 }
@@ -186,7 +205,11 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 
 	rec->table = table;
 	rec->mode = mode;
-	rec->now = GetCurrentTimestamp();
+	rec->terms = terms_if_possible(table->program_relid, table->terms);
+	rec->now = moment_of_recording();
+	/* Terms that came into force since this transaction began to record. */
+	if (rec->terms != NULL)
+		rec->now = Max(rec->now, rec->terms->since);
 	rec->context = context;
 	rec->batch_context = context;
 	rec->journal = journal_open(table->journal, table->ledger, table->source,
@@ -199,6 +222,9 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 	rec->entry_items = palloc(rec->size * sizeof(Lookup *));
 	rec->items = palloc(rec->size * sizeof(Lookup));
 	rec->conflict = palloc(rec->size * sizeof(bool));
+	rec->customers = palloc(rec->size * sizeof(Datum));
+	rec->joined = palloc(rec->size * sizeof(JoinedAt));
+	rec->completed = palloc0(rec->size * sizeof(TupleTableSlot *));
 	if (expected != 1)
 	{
 		rec->sorted = palloc0((rec->size + 2) * sizeof(TupleTableSlot *));
@@ -213,20 +239,19 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 	return rec;
 }
 
-/* The i-th slot for entries that are written. */
+/* The i-th of some slots for entries that are written. */
 static TupleTableSlot *
-entry_slot(Recorder *rec, int i)
+entry_slot(Recorder *rec, TupleTableSlot **slots, int i)
 {
-	if (rec->entries[i] == NULL)
+	if (slots[i] == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(rec->context);
 
-		rec->entries[i] =
-			MakeSingleTupleTableSlot(RelationGetDescr(rec->journal->journal.heap),
-									 &TTSOpsHeapTuple);
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rec->journal->journal.heap),
+											&TTSOpsHeapTuple);
 		MemoryContextSwitchTo(old);
 	}
-	return rec->entries[i];
+	return slots[i];
 }
 
 static int32 item_terms(Recorder *rec, Lookup *item);
@@ -343,10 +368,10 @@ refresh_items(Recorder *rec, Lookup **items, int count, int32 terms)
 }
 
 /*
- * Points under the terms by which the items are known.  Items of mode
- * RECORD_CURRENT are only keys as yet: their rows are read now, after it was
- * found out what is recorded of them.  If another transaction records one in
- * between, its revision is taken, and the item is looked at anew.
+ * Points under the terms by which the items are known.  Items that must be read
+ * are only keys as yet: their rows are read now, after it was found out what is
+ * recorded of them.  If another transaction records one in between, its revision
+ * is taken, and the item is looked at anew.
  */
 static void
 apply_known_terms(Recorder *rec)
@@ -358,11 +383,11 @@ apply_known_terms(Recorder *rec)
 	{
 		Lookup	   *item = &rec->items[i];
 
-		if (rec->mode != RECORD_CURRENT &&
+		if (!item->must_read &&
 			(!item->order.counted ||
 			 (!item->order.no_points && item_terms(rec, item) == rec->table->terms)))
 			continue;
-		if (item->row != NULL)
+		if (!item->must_read && item->row != NULL)
 		{
 			evaluate_row(rec, item);
 			continue;
@@ -415,11 +440,14 @@ next_revision(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 		same_numeric(order.rate, known->rate))
 		return false;
 
-	/* Entries of one order are in time order even if the clock went back. */
-	if (known->revision != 0 && recorded_at <= known->recorded_at)
-		recorded_at = known->recorded_at + 1;
-	fill_entry(rec, slot, &order, known->revision + 1,
-			   item_terms(rec, item), recorded_at);
+	/*
+	 * Entries are folded by recorded_at, then by at.  Those of one order are in
+	 * order, even if its time, or the clock, goes back.
+	 */
+	if (known->revision != 0)
+		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
+	fill_entry(rec, slot, &order, known->revision + 1, item_terms(rec, item), recorded_at,
+			   known->revision == 0 ? item->joined : known->joined);
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
@@ -452,6 +480,64 @@ record_again(Recorder *rec, Lookup *item, TupleTableSlot *slot)
 	rec->written++;
 }
 
+/* Does the tenure of customers matter to new orders? */
+static bool
+uses_tenure(Recorder *rec)
+{
+	return rec->terms == NULL || rec->terms->uses_tenure;
+}
+
+/* Since when the customers of new orders are customers. */
+static void
+read_joined(Recorder *rec, int count)
+{
+	TrackedTable *root = program_root_table(rec->table);
+
+	memset(rec->joined, 0, count * sizeof(JoinedAt));
+	if (root != NULL && count > 0)
+		joined_read(root, rec->customers, count, rec->joined);
+}
+
+static void
+read_joined_of_items(Recorder *rec)
+{
+	int			count = 0;
+
+	for (int i = 0; i < rec->item_count; i++)
+		if (rec->items[i].known.revision == 0 && rec->items[i].order.counted)
+			rec->customers[count++] = rec->items[i].order.customer;
+	read_joined(rec, count);
+	count = 0;
+	for (int i = 0; i < rec->item_count; i++)
+		if (rec->items[i].known.revision == 0 && rec->items[i].order.counted)
+			rec->items[i].joined = rec->joined[count++];
+}
+
+/* Complete the entries of new orders, whose slots may be those of the sort. */
+static void
+read_joined_of_directs(Recorder *rec)
+{
+	for (int i = 0; i < rec->directs; i++)
+	{
+		slot_getallattrs(rec->direct[i]);
+		rec->customers[i] = rec->direct[i]->tts_values[ENTRY_CUSTOMER];
+	}
+	read_joined(rec, rec->directs);
+	for (int i = 0; i < rec->directs; i++)
+	{
+		TupleTableSlot *from = rec->direct[i];
+		TupleTableSlot *slot = entry_slot(rec, rec->completed, i);
+		int			natts = slot->tts_tupleDescriptor->natts;
+
+		ExecClearTuple(slot);
+		memcpy(slot->tts_values, from->tts_values, natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, from->tts_isnull, natts * sizeof(bool));
+		slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(rec->joined[i].at);
+		slot->tts_isnull[ENTRY_JOINED_AT] = !rec->joined[i].is_known;
+		rec->direct[i] = ExecStoreVirtualTuple(slot);
+	}
+}
+
 /* Look up the items of the batch and write those that changed. */
 static void
 record_items(Recorder *rec)
@@ -462,9 +548,11 @@ record_items(Recorder *rec)
 		journal_find(rec->journal, rec->items[i].order.customer,
 					 rec->items[i].order.order_key, &rec->items[i].known);
 	apply_known_terms(rec);
+	if (uses_tenure(rec))
+		read_joined_of_items(rec);
 	for (int i = 0; i < rec->item_count; i++)
 	{
-		if (next_revision(rec, &rec->items[i], entry_slot(rec, count)))
+		if (next_revision(rec, &rec->items[i], entry_slot(rec, rec->entries, count)))
 			rec->entry_items[count++] = &rec->items[i];
 	}
 	if (count == 0)
@@ -475,7 +563,7 @@ record_items(Recorder *rec)
 		Lookup	   *item = rec->entry_items[i];
 
 		/* Nobody else records this order, unless it is more than one row. */
-		if (!rec->conflict[i] && rec->mode == RECORD_CURRENT)
+		if (!rec->conflict[i] && item->must_read)
 			rec->conflict[i] =
 				journal_posted_revision(rec->journal, item->order.customer,
 										item->order.order_key) > item->known.revision;
@@ -492,6 +580,8 @@ add_item(Recorder *rec, const Order *order, MinimalTuple row)
 	Lookup	   *item = &rec->items[rec->item_count++];
 
 	item->order = *order;
+	item->joined = not_known;
+	item->must_read = rec->mode == RECORD_CURRENT || order->must_read;
 	item->row = row;
 	return item;
 }
@@ -501,7 +591,7 @@ static bool
 is_direct(Recorder *rec, const Order *order)
 {
 	return rec->mode == RECORD_NEW && order->counted && !order->no_points &&
-		!rec->table->look_first;
+		!order->must_read && !rec->table->look_first;
 }
 
 /* Write the batch. */
@@ -515,6 +605,8 @@ flush(Recorder *rec)
 	rec->item_count = 0;
 	if (rec->directs > 0)
 	{
+		if (uses_tenure(rec))
+			read_joined_of_directs(rec);
 		journal_append(rec->journal, rec->direct, rec->directs, rec->conflict);
 		for (int i = 0; i < rec->directs; i++)
 		{
@@ -563,7 +655,8 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 	{
 		if (is_direct(rec, order))
 		{
-			fill_entry(rec, entry_slot(rec, 0), order, 1, rec->table->terms, rec->now);
+			fill_entry(rec, entry_slot(rec, rec->entries, 0), order, 1, rec->table->terms, rec->now,
+					   not_known);
 			rec->direct[rec->directs++] = ExecStoreVirtualTuple(rec->entries[0]);
 			rec->single = *order;
 		}
@@ -578,7 +671,8 @@ recorder_put(Recorder *rec, Order *order, TupleTableSlot *row)
 		return;
 	}
 
-	fill_entry(rec, slot, order, 1, rec->table->terms, rec->now);
+	fill_entry(rec, slot, order, order->must_read ? REVISION_READ : REVISION_NEW,
+			   rec->table->terms, rec->now, not_known);
 	if (rec->keep_rows)
 	{
 		slot->tts_isnull[SORT_ROW] = row == NULL || !order->counted;
@@ -613,14 +707,15 @@ next_slot(Recorder *rec)
 	return *slot;
 }
 
-/* One sorted order, the last of its kind, goes into the batch. */
+/* One sorted order goes into the batch. */
 static void
-take_sorted(Recorder *rec, TupleTableSlot *slot)
+take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated)
 {
 	Order		order;
 	MinimalTuple row = NULL;
 
 	read_entry(slot, &order);
+	order.must_read |= repeated && !rec->table->rows_hidden;
 	if (is_direct(rec, &order))
 	{
 		rec->direct[rec->directs++] = slot;
@@ -656,10 +751,22 @@ swap_sorted(Recorder *rec, int with)
 	rec->sorted[with] = last;
 }
 
+/* Of two puts of one order: does the first say more than the second? */
+static bool
+says_more(Recorder *rec, TupleTableSlot *first, TupleTableSlot *second)
+{
+	bool		isnull;
+
+	return rec->table->rows_hidden &&
+		DatumGetBool(slot_getattr(first, ENTRY_COUNTED + 1, &isnull)) &&
+		!DatumGetBool(slot_getattr(second, ENTRY_COUNTED + 1, &isnull));
+}
+
 static void
 write_sorted(Recorder *rec)
 {
 	TupleTableSlot *previous = NULL;
+	bool		repeated = false;	/* is previous one of several puts? */
 
 	tuplesort_performsort(rec->sort);
 	for (;;)
@@ -669,12 +776,20 @@ write_sorted(Recorder *rec)
 
 		if (previous != NULL && got && same_order(rec, previous, next))
 		{
-			/* previous, just before next, is void */
-			swap_sorted(rec, rec->sorted_used - 2);
+			/* one of the two is void; its slot is used again */
+			repeated = true;
+			if (says_more(rec, previous, next))
+				next = previous;
+			else
+				swap_sorted(rec, rec->sorted_used - 2);
 			rec->sorted_used--;
 		}
-		else if (previous != NULL)
-			take_sorted(rec, previous);
+		else
+		{
+			if (previous != NULL)
+				take_sorted(rec, previous, repeated);
+			repeated = false;
+		}
 		if (!got)
 			break;
 		previous = next;
@@ -708,6 +823,8 @@ recorder_finish(Recorder *rec)
 	}
 	for (int i = 0; i < rec->size && rec->entries[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(rec->entries[i]);
+	for (int i = 0; i < rec->size && rec->completed[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(rec->completed[i]);
 	if (rec->row_slot != NULL)
 	{
 		ExecDropSingleTupleTableSlot(rec->row_slot);

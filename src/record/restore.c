@@ -11,8 +11,8 @@
  * - in the journal, the entry of the same revision, and none if that was posted
  *   since;
  * - for an entry of the ledger, all entries of the journal that do not follow it:
- *   those of the same or an earlier revision, and those of other terms or of
- *   another rate for the same currency.
+ *   those of the same or an earlier revision, and those of other terms, of another
+ *   joining date, or of another rate for the same currency.
  *
  * A restore in several sessions may load orders and entries at the same time.  So
  * the journal is locked first, against everything that is being recorded: who
@@ -31,7 +31,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "entries.h"
+#include "journal.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
@@ -44,6 +44,7 @@ typedef struct Restored
 	int32		terms;
 	Datum		currency;
 	Datum		rate;
+	JoinedAt	joined;
 } Restored;
 
 /* The trigger protocol, and which of the two tables the trigger is on. */
@@ -96,6 +97,10 @@ is_void(TupleTableSlot *slot, const Restored *restored)
 
 	if (!restored->ledger)
 		return revision == restored->revision;
+	if (slot->tts_isnull[ENTRY_JOINED_AT] == restored->joined.is_known ||
+		(restored->joined.is_known &&
+		 DatumGetTimestampTz(values[ENTRY_JOINED_AT]) != restored->joined.at))
+		return true;
 	return revision <= restored->revision ||
 		DatumGetInt32(values[ENTRY_TERMS]) != restored->terms ||
 		(DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, values[ENTRY_CURRENCY],
@@ -178,13 +183,16 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 		bool		isnull;
 
 		values[i] = heap_getattr(trigdata->tg_trigtuple, i + 1, desc, &isnull);
-		if (isnull)		/* PostgreSQL is about to refuse the row */
+		if (i == ENTRY_JOINED_AT)
+			restored.joined.is_known = !isnull;
+		else if (isnull)		/* PostgreSQL is about to refuse the row */
 			return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	restored.revision = DatumGetInt32(values[ENTRY_REVISION]);
 	restored.terms = DatumGetInt32(values[ENTRY_TERMS]);
 	restored.currency = values[ENTRY_CURRENCY];
 	restored.rate = values[ENTRY_RATE];
+	restored.joined.at = DatumGetTimestampTz(values[ENTRY_JOINED_AT]);
 
 	owner_enter(&scope, layout_check_owner(schema), true, NULL);
 	entry_table_open(&journal, program_relation(schema, "journal"), RowExclusiveLock, NULL);

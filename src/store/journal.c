@@ -98,6 +98,8 @@ read_state(EntryTable *table, OrderState *state)
 	state->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_BASE]));
 	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
+	state->joined.is_known = !table->slot->tts_isnull[ENTRY_JOINED_AT];
+	state->joined.at = DatumGetTimestampTz(values[ENTRY_JOINED_AT]);
 	ExecClearTuple(table->slot);
 }
 

@@ -8,6 +8,13 @@
 
 #include "entries.h"
 
+/* Since when somebody is a customer. */
+typedef struct JoinedAt
+{
+	bool		is_known;
+	TimestampTz at;
+} JoinedAt;
+
 /* An order as it stands: what one entry says. */
 typedef struct OrderState
 {
@@ -20,6 +27,7 @@ typedef struct OrderState
 	Datum		base;			/* numeric: points before the multiplier */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
+	JoinedAt	joined;			/* its customer, if the tenure matters */
 } OrderState;
 
 typedef struct Journal

@@ -1,0 +1,25 @@
+/*
+ * definition.h: what a view of a program says.
+ */
+#ifndef LOYALTY_DEFINITION_H
+#define LOYALTY_DEFINITION_H
+
+#include "nodes/parsenodes.h"
+
+/* The query of a view. */
+typedef struct Definition
+{
+	Oid			view;
+	Query	   *query;
+} Definition;
+
+extern Definition definition_open(Oid view);
+extern Index definition_row(const Definition *definition, const char *alias);
+extern Oid	definition_relation(const Definition *definition, const char *alias);
+extern Node *definition_expression(const Definition *definition, const char *inside,
+								   const char *column);
+extern Node *definition_guarded(Node *expr);
+extern void definition_check(const Definition *definition);
+extern bool definition_runs_user_code(const Definition *definition);
+
+#endif							/* LOYALTY_DEFINITION_H */

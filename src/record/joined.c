@@ -1,0 +1,214 @@
+/*
+ * joined.c: since when customers are customers.
+ *
+ * What tenure an order was made at is decided when it is recorded first: the entry
+ * has the joining date of its customer, as the program's view "customer" tells it
+ * by then, and later revisions of the order keep it.  It is only read for terms
+ * that have a tier which uses the tenure.
+ *
+ * The view is read by the key of the customers, with a plan that is kept, and with
+ * the snapshots of snapshot.c: nobody waits for that, and nobody fails for it.  The
+ * rows that are read are independent of each other.  An expression that raises an
+ * error for a customer concerns that customer alone, whose joining date is not known
+ * then, with a line in the server's log: orders are recorded in any case.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "joined.h"
+#include "owner.h"
+#include "protect.h"
+#include "snapshot.h"
+#include "trust.h"
+#include "watch.h"
+
+/* Customers that are looked up, for protect(). */
+typedef struct LookUp
+{
+	TrackedTable *table;
+	const Datum *customers;		/* different ones */
+	int			count;
+	JoinedAt   *joined;			/* the result */
+	int			next;			/* whose row is most likely found next */
+} LookUp;
+
+static bool
+same_customer(TrackedTable *table, Datum a, Datum b)
+{
+	ScanKey		key = &table->entry_keys[ENTRY_CUSTOMER];
+
+	return DatumGetBool(FunctionCall2Coll(&key->sk_func, key->sk_collation, a, b));
+}
+
+/*
+ * Whoever owns the customer table must not make the owner of the program run code,
+ * and the snapshot depends on the code that is run.  Looked at again whenever
+ * something was invalidated.
+ */
+static void
+check_view(TrackedTable *table)
+{
+	uint64		now = watch_begin();
+	Oid			schema;
+	Relation	view;
+	ListCell   *lc;
+
+	if (table->joined != NULL && table->joined_checked == now)
+		return;
+	schema = get_namespace_oid(table->program, false);
+	trust_check_customers(schema);
+	view = relation_open(program_relation(schema, "customer"), AccessShareLock);
+	if (view->rd_rel->relkind != RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"customer\" of loyalty program \"%s\" is not a view",
+						table->program)));
+	table->joined_user_code = false;
+	foreach(lc, get_view_query(view)->targetList)
+		table->joined_user_code |= trust_runs_user_code((Node *) ((TargetEntry *) lfirst(lc))->expr);
+	relation_close(view, NoLock);
+	table->joined_checked = now;
+}
+
+static SPIPlanPtr
+prepare(TrackedTable *table)
+{
+	Oid			types[1] = {get_array_type(table->customer_type)};
+	StringInfoData query;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT c.customer, c.joined_at::pg_catalog.timestamptz FROM %s.customer c WHERE c.customer %s ANY ($1)",
+					 quote_identifier(table->program), table->same_customer);
+	plan = SPI_prepare_cursor(query.data, 1, types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare the look-up of customers: %s",
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	pfree(query.data);
+	return plan;
+}
+
+/* Note a row that was found.  Rows mostly come in the order of the customers. */
+static void
+note_joined(LookUp *lookup, HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		customer = SPI_getbinval(row, desc, 1, &isnull);
+
+	for (int n = 0; !isnull && n < lookup->count; n++)
+	{
+		int			i = (lookup->next + n) % lookup->count;
+		JoinedAt   *joined = &lookup->joined[i];
+
+		if (!same_customer(lookup->table, lookup->customers[i], customer))
+			continue;
+		joined->at = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &isnull));
+		joined->is_known = !isnull;
+		lookup->next = i + 1;
+		return;
+	}
+}
+
+/* Look up some customers. */
+static void
+look_up(void *arg)
+{
+	LookUp	   *lookup = (LookUp *) arg;
+	TrackedTable *table = lookup->table;
+	int16		length;
+	bool		by_value;
+	char		align;
+	Datum		array;
+	int			nest = settings_begin(table->time_zone);
+
+	settings_look_up();
+	get_typlenbyvalalign(table->customer_type, &length, &by_value, &align);
+	array = PointerGetDatum(construct_array(unconstify(Datum *, lookup->customers), lookup->count,
+											table->customer_type, length, by_value, align));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	check_view(table);
+	if (table->joined == NULL)
+		table->joined = prepare(table);
+	/* A customer may be of the same statement. */
+	CommandCounterIncrement();
+	snapshot_push_current(table->joined_user_code);
+	if (SPI_execute_plan(table->joined, &array, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look up customers");
+	PopActiveSnapshot();
+	for (uint64 i = 0; i < SPI_processed; i++)
+		note_joined(lookup, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	SPI_finish();
+	settings_end(nest);
+}
+
+/* Look up customers; if that fails, one by one. */
+static void
+look_up_guarded(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
+{
+	LookUp		lookup = {.table = table,.customers = customers,.count = count,.joined = joined};
+	ErrorData  *error;
+
+	memset(joined, 0, count * sizeof(JoinedAt));
+	error = protect(look_up, &lookup);
+	if (error == NULL)
+		return;
+	memset(joined, 0, count * sizeof(JoinedAt));
+	if (count > 1)
+	{
+		for (int i = 0; i < count; i++)
+			look_up_guarded(table, customers + i, 1, joined + i);
+	}
+	else
+	{
+		Oid			output;
+		bool		is_varlena;
+
+		getTypeOutputInfo(table->customer_type, &output, &is_varlena);
+		ereport(LOG_SERVER_ONLY,
+				(errcode(error->sqlerrcode),
+				 errmsg("loyalty program \"%s\" records an order as if it was not known since when its customer is one: %s",
+						table->program, error->message),
+				 errdetail("The customer is %s.", OidOutputFunctionCall(output, customers[0]))));
+	}
+	FreeErrorData(error);
+}
+
+/*
+ * Since when the customers of some orders are customers; orders of one customer
+ * follow each other.  For the table that was tracked, as the owner.
+ */
+void
+joined_read(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
+{
+	Datum	   *different = palloc(count * sizeof(Datum));
+	int		   *which = palloc(count * sizeof(int));
+	JoinedAt   *found = palloc(count * sizeof(JoinedAt));
+	int			n = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (n == 0 || !same_customer(table, different[n - 1], customers[i]))
+			different[n++] = customers[i];
+		which[i] = n - 1;
+	}
+	look_up_guarded(table, different, n, found);
+	for (int i = 0; i < count; i++)
+		joined[i] = found[which[i]];
+	pfree(different);
+	pfree(which);
+	pfree(found);
+}

@@ -1,0 +1,12 @@
+/*
+ * joined.h: since when customers are customers.
+ */
+#ifndef LOYALTY_JOINED_H
+#define LOYALTY_JOINED_H
+
+#include "program.h"
+
+extern void joined_read(TrackedTable *table, const Datum *customers, int count,
+						JoinedAt *joined);
+
+#endif							/* LOYALTY_JOINED_H */

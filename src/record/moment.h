@@ -1,0 +1,11 @@
+/*
+ * moment.h: when a transaction records.
+ */
+#ifndef LOYALTY_MOMENT_H
+#define LOYALTY_MOMENT_H
+
+#include "datatype/timestamp.h"
+
+extern TimestampTz moment_of_recording(void);
+
+#endif							/* LOYALTY_MOMENT_H */
