@@ -6,9 +6,10 @@ OBJS = src/account/accrual.o src/act/verify.o src/base/layout.o src/base/number.
 	src/config/configuration.o src/config/key.o src/config/module.o src/config/program.o \
 	src/config/terms.o src/expression/compile.o src/expression/definition.o src/expression/hint.o \
 	src/expression/parse.o src/expression/refuse.o src/expression/trust.o src/post/post.o \
-	src/record/current.o src/record/joined.o src/record/moment.o src/record/order.o \
-	src/record/reconcile.o src/record/record.o src/record/recorder.o src/record/restore.o \
-	src/store/append_only.o src/store/entries.o src/store/journal.o src/store/writer.o
+	src/record/batch.o src/record/brought.o src/record/current.o src/record/joined.o \
+	src/record/moment.o src/record/order.o src/record/reconcile.o src/record/record.o \
+	src/record/recorder.o src/record/restore.o src/store/append_only.o src/store/entries.o \
+	src/store/journal.o src/store/writer.o
 
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
@@ -18,7 +19,7 @@ SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configurat
 DATA_built = install/loyalty--1.0.sql
 
 REGRESS = program track trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned moments customer_keys settings
-ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined
+ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined moved
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty
 ISOLATION_OPTS = --inputdir=. --load-extension=loyalty

@@ -84,6 +84,7 @@ BEGIN
 			('ledger', 'joined_at', 'since when the customer is one, as known when the order was first recorded; null if its terms have no tier that uses the tenure'),
 			('unposted', 'joined_at', 'since when the customer is one, as known when the order was first recorded; null if its terms have no tier that uses the tenure'),
 			(NULL, 'joined_at', 'since when the customer is one'),
+			(NULL, 'moved', 'the order came from another customer or key in one statement, and kept its terms, rate, joining date and tier'),
 			(NULL, 'spend', 'amounts of the orders that count'),
 			(NULL, 'lifetime_value', 'amounts of the orders that count'),
 			(NULL, 'orders', 'how many orders count'),

@@ -152,7 +152,7 @@ BEGIN
 	   OR (NEW.without_order IS DISTINCT FROM OLD.without_order AND 'customer' IN (NEW.without_order, OLD.without_order)) THEN
 		RAISE EXCEPTION 'what is tracked of table "%" cannot be changed directly', OLD.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = 'Call loyalty.alter_orders() to change what is known of orders, or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().';
+			      HINT = 'Call loyalty.alter_orders() or loyalty.alter_refunds(), or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().';
 	END IF;
 	IF NEW.relation IS DISTINCT FROM OLD.relation THEN
 		PERFORM loyalty.require_trackable(NEW.relation, tg_table_schema);
@@ -179,7 +179,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO newest;
-	d := loyalty.definition_of(tg_table_schema, NEW.source, newest);
+	d := loyalty.reparsed(tg_table_schema, NEW.source, loyalty.definition_of(tg_table_schema, NEW.source, newest));
 	IF NEW.kind IN ('lines', 'refunds') THEN
 		PERFORM loyalty.make_part_view(tg_table_schema, NEW.source, d);
 		PERFORM loyalty.make_views(tg_table_schema, NEW.of_source);
@@ -187,6 +187,11 @@ BEGIN
 		PERFORM loyalty.make_views(tg_table_schema, NEW.source, d);
 	END IF;
 	RETURN NULL;
+EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR cannot_coerce THEN
+	-- told without the query of a view, which nobody wrote
+	RAISE EXCEPTION 'table "%" cannot take the place of table "%"', NEW.relation, OLD.relation
+		USING ERRCODE = SQLSTATE, DETAIL = initcap(left(SQLERRM, 1)) || substr(replace(SQLERRM, 'tracked.', 'new.'), 2) || '.',
+		      HINT = 'It needs columns of the same names, and of types for which the expressions hold.';
 END
 $$;
 COMMENT ON FUNCTION loyalty.replace_source() IS
@@ -328,8 +333,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4 ELSE v.expression END ORDER BY t.n))
-	                  FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
+	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4
+	                                                                   ELSE coalesce(v.expression, loyalty.parse_tier($1, t.name, t.qualifies, ''pg_catalog, pg_temp'', false)) END ORDER BY t.n))
+	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
 	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
 		USING tg_table_schema, NEW.terms, NEW.name,
 		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, 'pg_catalog, pg_temp', false);

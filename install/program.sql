@@ -319,7 +319,7 @@ BEGIN
 	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
 	$sql$, name, key_type || key_collation);
 
-	-- The first thirteen columns of journal and ledger are alike, in this order:
+	-- The first sixteen columns of journal and ledger are alike, in this order:
 	-- recording reads and writes them by position.
 	EXECUTE format($sql$
 	CREATE TABLE %1$I.journal (
@@ -336,11 +336,16 @@ BEGIN
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
 		joined_at timestamptz,
+		moved boolean NOT NULL,
+		tier text,
+		multiplier numeric,
 		PRIMARY KEY (customer, source, order_key, revision)
 	) WITH (autovacuum_vacuum_scale_factor = 0.02);
 	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
 	COMMENT ON COLUMN %1$I.journal.currency IS 'of the order; empty if it is that of the program, which amount and base are in';
 	COMMENT ON COLUMN %1$I.journal.rate IS 'what one unit of the currency is worth';
+	COMMENT ON COLUMN %1$I.journal.tier IS 'the tier held just before an order that moved; of all others posting finds it';
+	COMMENT ON COLUMN %1$I.journal.multiplier IS 'of that tier; null: posting finds it';
 	COMMENT ON COLUMN %1$I.journal.base IS 'points before the multiplier of the tier and before rounding';
 	CREATE TABLE %1$I.ledger (
 		customer %2$s NOT NULL,
@@ -356,9 +361,10 @@ BEGIN
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
 		joined_at timestamptz,
-		entry bigint NOT NULL,
+		moved boolean NOT NULL,
 		tier text,
 		multiplier numeric NOT NULL,
+		entry bigint NOT NULL,
 		points numeric NOT NULL,
 		orders_change int NOT NULL,
 		amount_change numeric NOT NULL,
@@ -481,8 +487,8 @@ BEGIN
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.currency, e.rate, e.joined_at, e.entries + (e.accrual).number AS entry,
-	       (e.accrual).tier, (e.accrual).multiplier, (e.accrual).points, (e.accrual).orders_change, (e.accrual).amount_change,
+	       e.amount, e.base, e.currency, e.rate, e.joined_at, e.moved, (e.accrual).tier, (e.accrual).multiplier,
+	       e.entries + (e.accrual).number AS entry, (e.accrual).points, (e.accrual).orders_change, (e.accrual).amount_change,
 	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
 	       (e.accrual).first_order_at, (e.accrual).last_order_at
 	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
@@ -492,7 +498,8 @@ BEGIN
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
 	                                               WHERE l.customer %4$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
-	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base, j.joined_at) OVER posting AS accrual
+	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base,
+	                              j.joined_at, j.multiplier, j.tier) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
 	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
 	                  FROM %1$I.journal r
@@ -508,18 +515,17 @@ BEGIN
 	-- but not before the order itself.
 	CREATE VIEW %1$I.entries AS
 	SELECT customer AS %5$I, entry, source, order_key, revision,
-	       -- Here goes: AND the multiplier was not brought along.  An order that came from
-	       -- another customer or key is effective from recorded_at on, like a change.
-	       CASE WHEN revision = 1 THEN ordered_at
+	       -- one that came from another customer or key counts there until it moved
+	       CASE WHEN revision = 1 AND NOT moved THEN ordered_at
 	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
 	       ordered_at, counted, terms, base, currency, rate
 	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
-	          FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	          FROM (SELECT customer, entry, source, order_key, revision, moved, at, recorded_at, tier, multiplier,
 	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
 	                UNION ALL
-	                SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
+	                SELECT customer, entry, source, order_key, revision, moved, at, recorded_at, tier, multiplier,
 	                       orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e) e;
 	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
 

@@ -37,12 +37,12 @@ CREATE TYPE loyalty.accrual AS (
 COMMENT ON TYPE loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz)
+	timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz, numeric, text)
 RETURNS internal
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_accrue_transition';
 COMMENT ON FUNCTION loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz)
+	timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz, numeric, text)
 	IS 'transition function of loyalty.accrue';
 
 CREATE FUNCTION loyalty.accrue_final(internal)
@@ -58,7 +58,7 @@ CREATE AGGREGATE loyalty.accrue(
 	first_order_at timestamptz, last_order_at timestamptz,
 	repeated boolean, posted anyarray,
 	at timestamptz, source int, order_key text, revision int,
-	counted boolean, amount numeric, base numeric, joined_at timestamptz) (
+	counted boolean, amount numeric, base numeric, joined_at timestamptz, multiplier numeric, tier text) (
 	SFUNC = loyalty.accrue_transition,
 	STYPE = internal,
 	FINALFUNC = loyalty.accrue_final,
@@ -66,5 +66,5 @@ CREATE AGGREGATE loyalty.accrue(
 	PARALLEL = UNSAFE
 );
 COMMENT ON AGGREGATE loyalty.accrue(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz,
-	boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz) IS
+	boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
 'running accrual over the unposted entries of one customer, for use as a window function';

@@ -261,10 +261,10 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH e AS MATERIALIZED (
 			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-			       amount_change, orders_change, points_change, joined_at FROM %1$I.ledger
+			       amount_change, orders_change, points_change, joined_at, moved FROM %1$I.ledger
 			UNION ALL
 			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-			       amount_change, orders_change, points_change, joined_at FROM %1$I.unposted),
+			       amount_change, orders_change, points_change, joined_at, moved FROM %1$I.unposted),
 		stood AS (
 			SELECT customer, entry AS since, counted, at,
 			       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
@@ -277,7 +277,7 @@ BEGIN
 			 WHERE %3$L AND n.revision = 1 AND EXISTS (SELECT FROM stood x WHERE x.customer %4$s n.customer)
 			 GROUP BY n.customer, n.entry),
 		h AS %6$s (
-			SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier,
+			SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier, metrics.moved,
 			       held.tier AS expected, held.failed, held.errors
 			  FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
 			               sum(e.orders_change) OVER before AS orders_before,
@@ -290,7 +290,7 @@ BEGIN
 			  LEFT JOIN bounds b ON b.customer %4$s raw.customer AND b.entry = raw.entry
 			  CROSS JOIN LATERAL %5$s years
 			  CROSS JOIN LATERAL (
-			       SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier,
+			       SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier, raw.moved,
 			              coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
 			              coalesce(raw.points_before, 0) AS points_earned,
 			              years.tenure,
@@ -302,8 +302,9 @@ BEGIN
 		SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
 		       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
 		  FROM h
-		  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = h.expected
-		 WHERE h.tier IS DISTINCT FROM h.expected OR h.multiplier <> coalesce(tt.multiplier, 1)
+		  -- what an order brought along is a tier of its terms, but another customer held it, or held it before
+		  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = CASE WHEN h.moved THEN h.tier ELSE h.expected END
+		 WHERE (NOT h.moved AND h.tier IS DISTINCT FROM h.expected) OR h.multiplier <> coalesce(tt.multiplier, 1)
 		%7$s
 		$sql$, program, loyalty.tier_sql(program, terms, guarded), exact_bounds, eq,
 		loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2'), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
@@ -433,7 +434,8 @@ BEGIN
 		                 OR e.orders_change <> e.counted::int - e.counted_before THEN 'entries of an order do not add up'
 		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
 		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
-		                 OR e.tier IS DISTINCT FROM e.first_tier OR e.joined_at IS DISTINCT FROM e.first_joined_at THEN 'terms of an order have changed'
+		                 OR e.tier IS DISTINCT FROM e.first_tier OR e.joined_at IS DISTINCT FROM e.first_joined_at
+		                 OR e.moved <> e.first_moved THEN 'terms of an order have changed'
 		            WHEN e.currency = e.currency_before AND e.rate <> e.rate_before THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       e.customer::text, e.order_key::text,
@@ -444,18 +446,19 @@ BEGIN
 		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
 		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before, lag(x.entry) OVER w AS entry_before,
 		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
-		               first_value(x.multiplier) OVER w AS first_multiplier, first_value(x.joined_at) OVER w AS first_joined_at
+		               first_value(x.multiplier) OVER w AS first_multiplier, first_value(x.joined_at) OVER w AS first_joined_at,
+		               first_value(x.moved) OVER w AS first_moved
 		          FROM (SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at FROM %1$I.ledger
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.ledger
 		                UNION ALL
 		                SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at FROM %1$I.unposted) x
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.unposted) x
 		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
 		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
 		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
 		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
 		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
-		    OR e.joined_at IS DISTINCT FROM e.first_joined_at
+		    OR e.joined_at IS DISTINCT FROM e.first_joined_at OR e.moved <> e.first_moved
 		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
 		    OR (e.recorded_at, e.at) < (e.recorded_before, e.at_before) OR e.entry <= e.entry_before
 		$sql$, program);
@@ -574,6 +577,35 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
 
+-- The views of a table of orders among themselves: each version of the terms that orders
+-- are recorded under has one, and that of the orders there are means the same orders.
+CREATE FUNCTION loyalty.verify_views(program name, source int)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
+		       format('orders of table %%s under terms %%s; call loyalty.untrack(), and track it again', s.relation, r.terms)
+		  FROM %1$I.source s JOIN (SELECT DISTINCT x.source, x.terms FROM %1$I.recorded_orders x) r ON r.source = s.source
+		 WHERE s.source = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
+		$sql$, program) USING program, source;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
+		       format('orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
+		  FROM %1$I.source s CROSS JOIN %1$I.program p
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), 'said', 'customer', false) c
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), NULL, 'key', false) d
+		 WHERE s.source = $2 AND (a.expression, b.expression) IS DISTINCT FROM (c.expression, d.expression)
+		$sql$, program) USING program, source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
+'views of a table of orders that are missing, or do not mean the same orders';
+
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
@@ -622,9 +654,9 @@ BEGIN
 	-- the columns that recording and posting write by their place
 	RETURN QUERY
 	SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%I.%I needs the column %I', program, t.relation, c.name)
-	  FROM (VALUES ('journal', 13), ('ledger', 20)) t (relation, columns)
-	 CROSS JOIN unnest('{customer,source,order_key,revision,at,recorded_at,terms,counted,amount,base,currency,rate,joined_at,
-	                     entry,tier,multiplier,points,orders_change,amount_change,points_change}'::name[]) WITH ORDINALITY c (name, n)
+	  FROM (VALUES ('journal', 16), ('ledger', 21)) t (relation, columns)
+	 CROSS JOIN unnest('{customer,source,order_key,revision,at,recorded_at,terms,counted,amount,base,currency,rate,joined_at,moved,tier,multiplier,
+	                     entry,points,orders_change,amount_change,points_change}'::name[]) WITH ORDINALITY c (name, n)
 	 WHERE c.n <= t.columns
 	   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
 	                                                AND a.attnum = c.n AND a.attname = c.name AND NOT a.attisdropped);
@@ -665,6 +697,14 @@ BEGIN
 		$sql$, program);
 	IF FOUND THEN
 		RETURN;		-- nothing of the rest can be computed
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
+		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.terms)
+		  FROM (SELECT DISTINCT terms FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.terms) IS NULL
+		$sql$, program) USING program;
+	IF FOUND THEN
+		RETURN;
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
@@ -708,6 +748,8 @@ BEGIN
 			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
 		END LOOP;
 		CONTINUE WHEN lacking;
+		RETURN QUERY SELECT * FROM loyalty.verify_views(program, s.source);
+		CONTINUE WHEN FOUND;
 
 		-- if an expression fails for some order, the others are verified without it
 		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.source),

@@ -82,7 +82,12 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN a = b THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
+	WITH RECURSIVE base (n, oid) AS (
+		SELECT x.n, x.t::oid FROM unnest(ARRAY[a, b]) WITH ORDINALITY x (t, n)
+		UNION
+		SELECT d.n, t.typbasetype FROM base d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd')
+	SELECT CASE WHEN count(DISTINCT t.oid) = 1 THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
+	  FROM base d JOIN pg_type t USING (oid) WHERE t.typtype <> 'd'
 $$;
 COMMENT ON FUNCTION loyalty.key_equality(regtype, regtype) IS 'equality of two keys, as SQL that means it under every search_path';
 
@@ -319,6 +324,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $$
+DECLARE
+	command text;
 BEGIN
 	BEGIN
 		EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS %s', program, view, query);
@@ -328,6 +335,23 @@ BEGIN
 		EXECUTE format('CREATE VIEW %I.%I AS %s', program, view, query);
 	END;
 	EXECUTE format('COMMENT ON VIEW %I.%I IS %L', program, view, comment);
+	FOR command IN
+		SELECT format('COMMENT ON COLUMN %I.%I.%I IS %L', program, view, a.attname, s.text)
+		  FROM pg_attribute a
+		  JOIN (VALUES ('customer', 'whose order it is'), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
+		               ('at', 'when the order was made'), ('counts', 'does it count?'),
+		               ('amount', CASE WHEN view LIKE 'orders%' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
+		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
+		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
+		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
+		               ('base', 'points by all rules, before the multiplier of a tier'),
+		               ('award', 'points by the rule of this number in terms_rule'),
+		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
+		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
+		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
 	RETURN format('%I.%I', program, view)::regclass;
 END
 $$;
@@ -378,7 +402,7 @@ AS $$
 			         SELECT j.revision, j.currency, j.rate FROM %1$I.journal j
 			          WHERE j.customer %2$s said.customer AND j.source = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
 			  ORDER BY e.revision DESC LIMIT 1),
-			(SELECT r.rate FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
+			(SELECT r.rate::numeric FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
 			  ORDER BY r.valid_from DESC LIMIT 1)) END AS rate OFFSET 0) AS exchange $sql$,
 		program, loyalty.customer_equality(program), key, source)
 $$;
@@ -525,7 +549,9 @@ BEGIN
 		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
 			columns := columns || format(', NULL::numeric AS award_%s', rule.award);
 		ELSIF rule.per = 'line' THEN
-			line_columns := concat_ws(', ', line_columns, format('sum(%s) AS award_%s', rule.expression, rule.award));
+			-- the filter makes it an aggregate over lines, whatever the rule uses
+			line_columns := concat_ws(', ', line_columns,
+				format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS award_%s', rule.expression, rule.award));
 			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
 			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
 				CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN line_awards.award_%1$s

@@ -88,7 +88,7 @@ SELECT * FROM points;
 SELECT * FROM loyalty.verify('abroad');
 CALL loyalty.post('abroad');
 
--- another customer, another key, another table: first recorded anew
+-- another customer: the order keeps its rate, 0.09
 UPDATE orders SET customer_id = 2 WHERE order_id = 6;
 SELECT * FROM entries WHERE o = '6';
 DELETE FROM orders WHERE order_id IN (1, 6);

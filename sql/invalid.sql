@@ -58,7 +58,7 @@ SELECT * FROM t_invalid.plant('UPDATE club.ledger SET points_change = points_cha
 SELECT * FROM t_invalid.plant('UPDATE club.ledger SET multiplier = 2, points = 10, points_change = 10 WHERE customer = 77');
 SELECT * FROM t_invalid.plant('UPDATE club.ledger SET entry = 7 WHERE customer = 77');
 SELECT * FROM t_invalid.plant('DELETE FROM club.ledger WHERE customer = 77');
-SELECT * FROM t_invalid.plant('INSERT INTO club.journal SELECT customer, source, order_key, 3, at, recorded_at, terms, counted, amount, base, currency, rate FROM club.ledger WHERE customer = 77');
+SELECT * FROM t_invalid.plant('INSERT INTO club.journal SELECT customer, source, order_key, 3, at, recorded_at, terms, counted, amount, base, currency, rate, joined_at, moved FROM club.ledger WHERE customer = 77');
 SELECT * FROM t_invalid.plant('UPDATE t_invalid.orders SET total = 6 WHERE order_id = 5');
 SELECT * FROM t_invalid.plant('DELETE FROM t_invalid.orders WHERE order_id = 5');
 SELECT * FROM t_invalid.plant($$INSERT INTO t_invalid.orders VALUES (50, 77, '2020-01-01', 1)$$);

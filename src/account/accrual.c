@@ -239,8 +239,9 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 }
 
 /*
- * A new order: the tier held just before it, as of its time.  What is taken of
- * the tier lives to the end of the transaction.
+ * A new order: the tier that it brought along from another customer or key, or else
+ * the tier held just before it, as of its time.  What is taken of a tier lives to
+ * the end of the transaction.
  */
 static void
 begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
@@ -249,12 +250,18 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	Metrics    *metrics = &accrual->metrics;
 	Tier	   *tier;
 
+	order->amount = number_zero();
+	order->points = number_zero();
+	if (entry->held.is_known)
+	{
+		order->multiplier = copy_numeric(entry->held.multiplier);
+		order->tier = entry->held.tier == (Datum) 0 ? NULL : TextDatumGetCString(entry->held.tier);
+		return;
+	}
 	metrics->at = entry->at;
 	metrics->tenure = entry->joined.is_known && terms->uses_tenure ?
 		tenure_between(entry->joined.at, entry->at, terms->zone) : NULL;
 	tier = terms_tier(terms, metrics);
-	order->amount = number_zero();
-	order->points = number_zero();
 	order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
 		tier->multiplier;
 	order->tier = tier == NULL ? NULL : tier->name;
@@ -336,7 +343,9 @@ enum AccrueArgument
 	ARG_COUNTED,
 	ARG_AMOUNT,
 	ARG_BASE,
-	ARG_JOINED
+	ARG_JOINED,
+	ARG_MULTIPLIER,
+	ARG_TIER
 };
 
 /*
@@ -445,12 +454,13 @@ PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
  *        first_order_at timestamptz, last_order_at timestamptz,
  *        repeated bool, posted anyarray,
  *        at timestamptz, source int, order_key text, revision int, counted bool,
- *        amount numeric, base numeric, joined_at timestamptz)
+ *        amount numeric, base numeric, joined_at timestamptz,
+ *        multiplier numeric, tier text)
  *
  * The arguments from spend to posted tell of the account before the first row
  * of the window and are looked at there only.  repeated: some order comes more
  * than once or was posted before; then posted has the latest ledger row of each
- * posted order.
+ * posted order.  multiplier, and with it tier: what an order brought along, or null.
  */
 Datum
 loyalty_accrue_transition(PG_FUNCTION_ARGS)
@@ -487,6 +497,9 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 	entry.base = PG_GETARG_DATUM(ARG_BASE);
 	entry.joined.is_known = !PG_ARGISNULL(ARG_JOINED);
 	entry.joined.at = entry.joined.is_known ? PG_GETARG_TIMESTAMPTZ(ARG_JOINED) : 0;
+	entry.held.is_known = !PG_ARGISNULL(ARG_MULTIPLIER);
+	entry.held.multiplier = entry.held.is_known ? PG_GETARG_DATUM(ARG_MULTIPLIER) : (Datum) 0;
+	entry.held.tier = PG_ARGISNULL(ARG_TIER) ? (Datum) 0 : PG_GETARG_DATUM(ARG_TIER);
 	accrual->counts = accrual_add(accrual, terms, &entry) == ENTRY_COUNTS;
 	PG_RETURN_POINTER(accrual);
 }

@@ -36,6 +36,7 @@ typedef struct RecordedEntry
 	Datum		amount;			/* numeric */
 	Datum		base;			/* numeric */
 	JoinedAt	joined;			/* its customer */
+	HeldTier	held;			/* what it brought along */
 } RecordedEntry;
 
 /* What became of an entry that was added. */

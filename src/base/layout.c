@@ -34,9 +34,9 @@ static const Column entry_columns[] = {
 	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
 	{"terms", INT4OID}, {"counted", BOOLOID}, {"amount", NUMERICOID},
 	{"base", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
-	{"joined_at", TIMESTAMPTZOID},
-	{"entry", INT8OID}, {"tier", TEXTOID}, {"multiplier", NUMERICOID},
-	{"points", NUMERICOID}, {"orders_change", INT4OID},
+	{"joined_at", TIMESTAMPTZOID}, {"moved", BOOLOID}, {"tier", TEXTOID},
+	{"multiplier", NUMERICOID},
+	{"entry", INT8OID}, {"points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID}
 };
 

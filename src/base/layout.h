@@ -23,6 +23,9 @@ typedef enum EntryColumn
 	ENTRY_CURRENCY,
 	ENTRY_RATE,
 	ENTRY_JOINED_AT,			/* may be null */
+	ENTRY_MOVED,
+	ENTRY_TIER,					/* may be null; */
+	ENTRY_MULTIPLIER,			/* so may this, in the journal */
 	ENTRY_COLUMNS
 } EntryColumn;
 
@@ -30,8 +33,6 @@ typedef enum EntryColumn
 enum
 {
 	LEDGER_ENTRY = ENTRY_COLUMNS,
-	LEDGER_TIER,
-	LEDGER_MULTIPLIER,
 	LEDGER_POINTS,
 	LEDGER_ORDERS_CHANGE,
 	LEDGER_AMOUNT_CHANGE,

@@ -15,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -73,6 +74,8 @@ expressions_are_valid(TrackedTable *table)
 	ListCell   *sets;
 	ListCell   *lc;
 
+	if (table->user_code && table->function_changes != expression_function_changes())
+		return false;
 	if (!expression_is_valid(&table->customer) || !expression_is_valid(&table->at) ||
 		!expression_is_valid(&table->amount) || !expression_is_valid(&table->counts_when) ||
 		!expression_is_valid(&table->order_key))
@@ -101,7 +104,8 @@ relation_changed(Datum arg, Oid relid)
 			relid == table->root || relid == table->program_relid ||
 			relid == table->source_relid || relid == table->journal ||
 			relid == table->ledger || relid == table->purchase ||
-			list_member_oid(table->parts, relid) || reads_view(table, relid))
+			list_member_oid(table->parts, relid) || reads_view(table, relid) ||
+			table->stranger)	/* what it lacked may be there now */
 			table->valid = false;
 	}
 }
@@ -212,27 +216,39 @@ row_alias(TrackedTable *table)
 		strcmp(table->part, "refunds") == 0 ? "refund" : "tracked";
 }
 
-/* Compile an expression of a view for the rows of the entry, in the entry's memory. */
+/* Somebody wrote a view by hand, or dropped it and made another. */
+static void
+view_is_wrong(TrackedTable *table, const Definition *definition)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("view \"%s\" of loyalty program \"%s\" does not say what it must",
+					get_rel_name(definition->view), table->program),
+			 errhint("Call loyalty.untrack(), and track the table again.")));
+}
+
+/*
+ * Compile an expression of a view for the rows of the entry, in the entry's memory.  Its
+ * values are of the type.
+ */
 static Expression
-compile(TrackedTable *table, Definition *definition, Node *expr)
+compile(TrackedTable *table, Definition *definition, Node *expr, Oid type)
 {
 	Oid			root_relid = definition_relation(definition, row_alias(table));
+	Index		row = definition_row(definition, row_alias(table));
+	Index		facts = definition_row(definition, "purchase");
 	Relation	rel;
 	Relation	root;
 	MemoryContext old;
 	Expression	result;
 
-	if (expr == NULL || !OidIsValid(root_relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("view \"%s\" of loyalty program \"%s\" does not say what it must",
-						get_rel_name(definition->view), table->program),
-				 errhint("Call loyalty.untrack(), and track the table again.")));
+	if (expr == NULL || !OidIsValid(root_relid) || exprType(expr) != type ||
+		!expression_is_over(expr, row, facts))
+		view_is_wrong(table, definition);
 	rel = relation_open(table->relid, AccessShareLock);
 	root = root_relid == table->relid ? rel : relation_open(root_relid, AccessShareLock);
 	old = MemoryContextSwitchTo(table->context);
-	result = expression_compile(expr, definition_row(definition, row_alias(table)), rel, root,
-								definition_row(definition, "purchase"));
+	result = expression_compile(expr, row, rel, root, facts);
 	MemoryContextSwitchTo(old);
 	if (root != rel)
 		relation_close(root, NoLock);
@@ -271,6 +287,37 @@ rule_names(TrackedTable *table, int32 terms)
 	return names;
 }
 
+/* An error unless a view of orders has the columns that are read from it (see current.c). */
+static void
+check_orders(TrackedTable *table, const Definition *definition)
+{
+	if (!definition_has_column(definition, "customer", table->customer_type) ||
+		definition_expression(definition, NULL, "key") == NULL ||
+		!definition_has_column(definition, "order_key", TEXTOID) ||
+		!definition_has_column(definition, "counts", BOOLOID) ||
+		!definition_has_column(definition, "at", TIMESTAMPTZOID) ||
+		!definition_has_column(definition, "amount", NUMERICOID) ||
+		!definition_has_column(definition, "base", NUMERICOID) ||
+		!definition_has_column(definition, "rate", NUMERICOID) ||
+		!definition_has_column(definition, "currency", TEXTOID))
+		view_is_wrong(table, definition);
+}
+
+/* The same for the view that says which orders there are: it names rows that are locked. */
+static void
+check_identity(TrackedTable *table)
+{
+	Definition	definition = definition_open(table->identity);
+
+	if (definition_relation(&definition, "tracked") != table->root ||
+		!definition_has_column(&definition, "customer", table->customer_type) ||
+		!definition_has_column(&definition, "order_key", TEXTOID) ||
+		!definition_has_row_column(&definition, "row_table", TableOidAttributeNumber) ||
+		!definition_has_row_column(&definition, "row_id", SelfItemPointerAttributeNumber))
+		view_is_wrong(table, &definition);
+	definition_check(&definition);
+}
+
 /*
  * What the rules of one version of the terms give for rows of the table.  Orders that
  * are more than a row are always read from the view, where one query evaluates all.
@@ -294,6 +341,7 @@ load_rules(TrackedTable *table, int32 terms)
 						table->program, get_rel_name(table->root), terms),
 				 errhint("Call loyalty.untrack(), and track the table again.")));
 	definition = definition_open(set->view);
+	check_orders(table, &definition);
 	definition_check(&definition);
 	table->user_code |= definition_runs_user_code(&definition);
 	foreach(lc, names)
@@ -304,7 +352,7 @@ load_rules(TrackedTable *table, int32 terms)
 
 		rule->name = (char *) lfirst(lc);
 		if (!program_more_than_row(table) && !(expr != NULL && IsA(expr, Const) && ((Const *) expr)->constisnull))
-			rule->award = compile(table, &definition, expr);
+			rule->award = compile(table, &definition, expr, NUMERICOID);
 		set->may_raise |= rule->award.may_raise;
 		old = MemoryContextSwitchTo(table->context);
 		set->rules = lappend(set->rules, rule);
@@ -452,9 +500,9 @@ load_part_table(TrackedTable *table)
 		return;
 	}
 	definition = definition_open(table->view);
-	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"));
+	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
 	if (strcmp(table->part, "refunds") == 0)
-		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"));
+		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);
 }
 
 /* Compile what identifies an order, and how it stands by its row alone. */
@@ -471,8 +519,10 @@ load_orders_table(TrackedTable *table)
 		table->stranger = true;
 		return;
 	}
+	check_identity(table);
 	load_parts(table);
 	definition = definition_open(table->view);
+	check_orders(table, &definition);
 	table->in_currency = definition_expression(&definition, "worth", "paid_in") != NULL;
 	table->rows_hidden = rows_are_hidden(table);
 	if (program_more_than_row(table) && table->rows_hidden)
@@ -480,17 +530,18 @@ load_orders_table(TrackedTable *table)
 	trust_check_table(table->relid);
 	trust_check_key_type(table->customer_type, "the customer");
 	load_key(table, &definition);
-	table->customer = compile(table, &definition, definition_expression(&definition, "said", "customer"));
-	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"));
+	table->customer = compile(table, &definition, definition_expression(&definition, "said", "customer"),
+							  table->customer_type);
+	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
 	table->unique_key = table->relid == table->root &&
 		key_is_unique(table->relid, table->order_key.cached->expr);
 	if (!program_more_than_row(table))
 	{
-		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"));
+		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);
 		table->at = compile(table, &definition,
-							definition_guarded(definition_expression(&definition, "worth", "at")));
+							definition_guarded(definition_expression(&definition, "worth", "at")), TIMESTAMPTZOID);
 		table->amount = compile(table, &definition,
-								definition_guarded(definition_expression(&definition, "worth", "gross")));
+								definition_guarded(definition_expression(&definition, "worth", "gross")), NUMERICOID);
 	}
 	table->may_raise = table->counts_when.may_raise || table->at.may_raise ||
 		table->amount.may_raise;
@@ -518,6 +569,10 @@ free_plans(void *arg)
 		SPI_freeplan(table->customers);
 	if (table->joined != NULL)
 		SPI_freeplan(table->joined);
+	if (table->unposted != NULL)
+		SPI_freeplan(table->unposted);
+	if (table->account_version != NULL)
+		SPI_freeplan(table->account_version);
 	expression_free(&table->customer);
 	expression_free(&table->order_key);
 	expression_free(&table->counts_when);
@@ -584,6 +639,7 @@ load_table(Oid relid, const char *program, int32 number)
 									ALLOCSET_SMALL_SIZES);
 	table = MemoryContextAllocZero(context, sizeof(TrackedTable));
 	table->context = context;
+	table->function_changes = expression_function_changes();
 	table->end.func = free_plans;
 	table->end.arg = table;
 	MemoryContextRegisterResetCallback(context, &table->end);

@@ -77,6 +77,7 @@ typedef struct TrackedTable
 								 * written to it that may have to be deleted again */
 	bool		needs_settings; /* some expression does */
 	bool		user_code;		/* some expression calls what is not built in */
+	uint64		function_changes;	/* expression_function_changes() when it was loaded */
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
 	bool		rows_hidden;	/* row security hides rows of the orders from the owner */
 	bool		unique_key;		/* no two rows ever have one order key */
@@ -89,6 +90,8 @@ typedef struct TrackedTable
 	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
 	SPIPlanPtr	joined;			/* of joined_read(); made when first needed */
+	SPIPlanPtr	unposted;		/* of brought_find(); both made when first needed */
+	SPIPlanPtr	account_version;
 	uint64		joined_checked; /* when its view was checked: of watch_begin() */
 	bool		joined_user_code;	/* the view calls functions that are not built in */
 

@@ -209,7 +209,8 @@ load_condition(Terms *terms, Tier *tier, const Definition *definition, int numbe
 	Index		metrics = definition_row(definition, "metrics");
 	Bitmapset  *used = NULL;
 
-	if (expr == NULL || metrics == 0 || exprType(expr) != BOOLOID)
+	if (expr == NULL || metrics == 0 || exprType(expr) != BOOLOID ||
+		!expression_is_over(expr, 0, metrics))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("view \"%s\" does not have the condition of the tier \"%s\"",

@@ -19,9 +19,11 @@
 #endif
 #include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "expression.h"
@@ -105,6 +107,76 @@ may_raise_walker(Node *node, void *context)
 	return expression_tree_walker(node, may_raise_walker, context);
 }
 
+/* How often functions of the database changed, as far as this session was told. */
+static uint64 function_changes = 0;
+
+static void
+function_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	function_changes++;
+}
+
+/*
+ * A number that changes whenever a function was replaced.  What a function gives that
+ * has constant arguments, or none, is computed once, by whatever functions it calls in
+ * turn: nothing else tells that one of these was replaced.
+ */
+uint64
+expression_function_changes(void)
+{
+	static bool is_registered = false;
+
+	if (!is_registered)
+		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	is_registered = true;
+	return function_changes;
+}
+
+/* The numbers by which an expression knows what it is over. */
+typedef struct Rows
+{
+	Index		row;
+	Index		facts;
+} Rows;
+
+/* Is there something that is no value of these rows? */
+static bool
+strange_walker(Node *node, void *context)
+{
+	const Rows *rows = (const Rows *) context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+			return ((Var *) node)->varlevelsup != 0 ||
+				(((Var *) node)->varno != rows->row && ((Var *) node)->varno != rows->facts);
+		case T_Query:
+		case T_SubLink:
+		case T_Aggref:
+		case T_GroupingFunc:
+		case T_WindowFunc:
+		case T_Param:
+		case T_CurrentOfExpr:
+			return true;
+		default:
+			return expression_tree_walker(node, strange_walker, context);
+	}
+}
+
+/*
+ * Can an expression be computed from one row and its facts?  Somebody may have written
+ * a view by hand that says something else.
+ */
+bool
+expression_is_over(Node *expr, Index row, Index facts)
+{
+	Rows		rows = {row, facts};
+
+	return !strange_walker(expr, &rows) && !expression_returns_set(expr);
+}
+
 /*
  * Compile an expression in the current memory context, to be evaluated over rows of
  * a relation in the scan slot and facts in the inner slot.  row and facts are the
@@ -134,6 +206,7 @@ expression_compile(Node *expr, Index row, Relation rel, Relation root, Index fac
 	trust_check(expr);
 	result.user_functions = trust_runs_user_code(expr);
 	result.needs_settings = trust_depends_on_settings(expr);
+	result.function_changes = expression_function_changes();
 	if (facts != 0)
 		ChangeVarNodes(expr, facts, INNER_VAR, 0);
 	result.cached = GetCachedExpression(expr);
@@ -150,7 +223,9 @@ expression_compile(Node *expr, Index row, Relation rel, Relation root, Index fac
 bool
 expression_is_valid(const Expression *expression)
 {
-	return expression->cached == NULL || expression->cached->is_valid;
+	return expression->cached == NULL ||
+		(expression->cached->is_valid &&
+		 (!expression->user_functions || expression->function_changes == function_changes));
 }
 
 /*

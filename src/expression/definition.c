@@ -107,6 +107,7 @@ Node *
 definition_expression(const Definition *definition, const char *inside, const char *column)
 {
 	Query	   *query = definition->query;
+	AttrNumber	number = inside == NULL ? get_attnum(definition->view, column) : 0;
 	ListCell   *lc;
 
 	if (inside != NULL)
@@ -122,7 +123,9 @@ definition_expression(const Definition *definition, const char *inside, const ch
 		TargetEntry *entry = (TargetEntry *) lfirst(lc);
 		Node	   *expr;
 
-		if (entry->resname == NULL || strcmp(entry->resname, column) != 0)
+		/* columns of the view itself may have been renamed */
+		if (inside == NULL ? entry->resno != number || entry->resjunk :
+			entry->resname == NULL || strcmp(entry->resname, column) != 0)
 			continue;
 		expr = copyObject((Node *) entry->expr);
 		if (inside != NULL)
@@ -133,6 +136,30 @@ definition_expression(const Definition *definition, const char *inside, const ch
 		return expr;
 	}
 	return NULL;
+}
+
+/*
+ * Has a view a column of this name and type?
+ */
+bool
+definition_has_column(const Definition *definition, const char *column, Oid type)
+{
+	Node	   *expr = definition_expression(definition, NULL, column);
+
+	return expr != NULL && exprType(expr) == type;
+}
+
+/*
+ * Has a view a column that is just a column of the row of its table?
+ */
+bool
+definition_has_row_column(const Definition *definition, const char *column, AttrNumber number)
+{
+	Node	   *expr = definition_expression(definition, NULL, column);
+
+	return expr != NULL && IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0 &&
+		((Var *) expr)->varno == definition_row(definition, "tracked") &&
+		((Var *) expr)->varattno == number;
 }
 
 /* What an aggregate adds up. */

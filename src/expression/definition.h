@@ -18,6 +18,9 @@ extern Index definition_row(const Definition *definition, const char *alias);
 extern Oid	definition_relation(const Definition *definition, const char *alias);
 extern Node *definition_expression(const Definition *definition, const char *inside,
 								   const char *column);
+extern bool definition_has_column(const Definition *definition, const char *column, Oid type);
+extern bool definition_has_row_column(const Definition *definition, const char *column,
+									  AttrNumber number);
 extern Node *definition_guarded(Node *expr);
 extern void definition_check(const Definition *definition);
 extern bool definition_runs_user_code(const Definition *definition);

@@ -17,13 +17,16 @@ typedef struct Expression
 	ExprState  *state;
 	CachedExpression *cached;	/* NULL: there is no such expression */
 	bool		user_functions; /* calls functions that aren't built in */
+	uint64		function_changes;	/* expression_function_changes() of its compilation */
 	bool		needs_settings; /* its value may depend on settings */
 	bool		may_raise;		/* not proved to raise no error */
 	LocalTransactionId in_use;	/* transaction that is evaluating it */
 } Expression;
 
+extern bool expression_is_over(Node *expr, Index row, Index facts);
 extern Expression expression_compile(Node *expr, Index row, Relation rel, Relation root,
 									 Index facts);
+extern uint64 expression_function_changes(void);
 extern bool expression_is_valid(const Expression *expression);
 extern void expression_free(Expression *expression);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,

@@ -386,10 +386,11 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	for (int i = LEDGER_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
 		slot->tts_isnull[i] = true;		/* columns that users added */
 	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(number);
-	slot->tts_isnull[LEDGER_TIER] = accrual->tier == NULL;
-	slot->tts_values[LEDGER_TIER] = accrual->tier == NULL ? (Datum) 0 :
+	slot->tts_isnull[ENTRY_TIER] = accrual->tier == NULL;
+	slot->tts_values[ENTRY_TIER] = accrual->tier == NULL ? (Datum) 0 :
 		CStringGetTextDatum(accrual->tier);
-	slot->tts_values[LEDGER_MULTIPLIER] = accrual->multiplier;
+	slot->tts_isnull[ENTRY_MULTIPLIER] = false;
+	slot->tts_values[ENTRY_MULTIPLIER] = accrual->multiplier;
 	slot->tts_values[LEDGER_POINTS] = accrual->points;
 	slot->tts_values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(accrual->orders_change);
 	slot->tts_values[LEDGER_AMOUNT_CHANGE] = accrual->amount_change;
@@ -428,9 +429,9 @@ read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 							DatumGetTimestampTz(values[ENTRY_AT]),
 							values[ENTRY_AMOUNT],
 							values[LEDGER_POINTS],
-							values[LEDGER_MULTIPLIER],
-							scan.slot->tts_isnull[LEDGER_TIER] ? NULL :
-							TextDatumGetCString(values[LEDGER_TIER]));
+							values[ENTRY_MULTIPLIER],
+							scan.slot->tts_isnull[ENTRY_TIER] ? NULL :
+							TextDatumGetCString(values[ENTRY_TIER]));
 	}
 	entry_scan_end(&scan);
 }
@@ -475,6 +476,9 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *ent
 	recorded.base = slot->tts_values[ENTRY_BASE];
 	recorded.joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
 	recorded.joined.at = DatumGetTimestampTz(slot->tts_values[ENTRY_JOINED_AT]);
+	recorded.held.is_known = !slot->tts_isnull[ENTRY_MULTIPLIER];
+	recorded.held.multiplier = slot->tts_values[ENTRY_MULTIPLIER];
+	recorded.held.tier = slot->tts_isnull[ENTRY_TIER] ? (Datum) 0 : slot->tts_values[ENTRY_TIER];
 	verdict = accrual_add(accrual, terms_find(poster->batch->program_relid,
 											  DatumGetInt32(slot->tts_values[ENTRY_TERMS])),
 						  &recorded);

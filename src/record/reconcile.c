@@ -62,7 +62,7 @@ put_relation(Recorder *recorder, TrackedTable *table, bool new_orders, int64 see
 			if (order.counted && new_orders)
 				order_expect_points(&reader, slot, &order);
 			/* the recorder reads rows by key, where it must: partitions differ in layout */
-			recorder_put(recorder, &order, NULL);
+			recorder_put(recorder, &order, NULL, NULL);
 		}
 		if (++seen % PROGRESS_ROWS == 0)
 			ereport(NOTICE,
@@ -126,7 +126,7 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query, bool read)
 				continue;
 			if (read)
 				current_read(root, i, &order);
-			recorder_put(recorder, &order, NULL);
+			recorder_put(recorder, &order, NULL, NULL);
 			if (read && ++seen % PROGRESS_ROWS == 0)
 				ereport(NOTICE,
 						(errmsg("read " INT64_FORMAT " rows of orders", seen)));

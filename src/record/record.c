@@ -174,7 +174,7 @@ typedef struct Statement
 static void
 put_current(void *arg, Order *order)
 {
-	recorder_put((Recorder *) arg, order, NULL);
+	recorder_put((Recorder *) arg, order, NULL, NULL);
 }
 
 static void
@@ -207,10 +207,10 @@ touch_key(Statement *statement, Datum order_key)
 
 /* An order of this customer was touched. */
 static void
-touch_order(Statement *statement, Order *order)
+touch_order(Statement *statement, Order *order, const OrderState *brought)
 {
 	order_gone(order);
-	recorder_put(statement->recorder, order, NULL);
+	recorder_put(statement->recorder, order, NULL, brought);
 	touch_key(statement, order->order_key);
 }
 
@@ -220,35 +220,36 @@ old_row_gone(Statement *statement, Order *order, bool removed)
 {
 	if (statement->reread)
 	{
-		touch_order(statement, order);
+		touch_order(statement, order, NULL);
 		return;
 	}
 	order_gone(order);
 	order->must_read = !(removed && statement->sure) && !statement->table->rows_hidden;
-	recorder_put(statement->recorder, order, NULL);
+	recorder_put(statement->recorder, order, NULL, NULL);
 }
 
 /*
  * A row that is there now.  changed: it has another customer or key than before,
- * or that is not known.
+ * or that is not known.  brought: what it brings along from there, or NULL.
  */
 static void
-new_row(Statement *statement, TupleTableSlot *row, Order *order, bool changed)
+new_row(Statement *statement, TupleTableSlot *row, Order *order, bool changed,
+		const OrderState *brought)
 {
 	if (statement->reread)
-		touch_order(statement, order);
+		touch_order(statement, order, brought);
 	else if (statement->more_than_row || (changed && !statement->table->rows_hidden))
 	{
 		order_gone(order);
 		order->must_read = true;
-		recorder_put(statement->recorder, order, NULL);
+		recorder_put(statement->recorder, order, NULL, brought);
 	}
 	else
 	{
 		order_evaluate(&statement->reader, row, order);
 		if (order->counted && statement->new_orders)
 			order_expect_points(&statement->reader, row, order);
-		recorder_put(statement->recorder, order, row);
+		recorder_put(statement->recorder, order, row, NULL);
 	}
 }
 
@@ -301,6 +302,7 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 		bool		has_old = next_row(&old_rows);
 		bool		has_new = next_row(&new_rows);
 		bool		same = false;
+		const OrderState *brought = NULL;
 		Order		was;
 		Order		is;
 
@@ -310,11 +312,15 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 		has_old = has_old && identify_row(statement, &statement->old_reader, old_rows.slot, &was);
 		has_new = has_new && identify_row(statement, &statement->reader, new_rows.slot, &is);
 		if (statement->paired && has_old && has_new)
+		{
 			same = same_order(statement->table, &was, &is);
+			if (!same && !statement->table->rows_hidden)
+				brought = recorder_bring(statement->recorder, &was, &is);
+		}
 		if (has_old && !same)
 			old_row_gone(statement, &was, after == NULL);
 		if (has_new)
-			new_row(statement, new_rows.slot, &is, before != NULL && !same);
+			new_row(statement, new_rows.slot, &is, before != NULL && !same, brought);
 	}
 	end_rows(&old_rows);
 	end_rows(&new_rows);

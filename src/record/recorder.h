@@ -15,12 +15,14 @@ typedef enum RecorderMode
 {
 	RECORD_ROWS,				/* they may have been recorded before */
 	RECORD_NEW,					/* they are most likely new */
-	RECORD_CURRENT				/* only which they are: read them from the tables */
+	RECORD_CURRENT				/* only which they are: read all from the tables */
 } RecorderMode;
 
 extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,
 								int64 expected);
-extern void recorder_put(Recorder *rec, Order *order, TupleTableSlot *row);
+extern const OrderState *recorder_bring(Recorder *rec, const Order *was, const Order *is);
+extern void recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row,
+						 const OrderState *brought);
 extern int64 recorder_finish(Recorder *rec);
 
 #endif							/* LOYALTY_RECORDER_H */

@@ -12,7 +12,8 @@
  *   since;
  * - for an entry of the ledger, all entries of the journal that do not follow it:
  *   those of the same or an earlier revision, and those of other terms, of another
- *   joining date, or of another rate for the same currency.
+ *   joining date, or of another rate for the same currency; and those of an order
+ *   that is not known to have moved, beside one that has.
  *
  * A restore in several sessions may load orders and entries at the same time.  So
  * the journal is locked first, against everything that is being recorded: who
@@ -45,6 +46,7 @@ typedef struct Restored
 	Datum		currency;
 	Datum		rate;
 	JoinedAt	joined;
+	bool		moved;
 } Restored;
 
 /* The trigger protocol, and which of the two tables the trigger is on. */
@@ -97,7 +99,8 @@ is_void(TupleTableSlot *slot, const Restored *restored)
 
 	if (!restored->ledger)
 		return revision == restored->revision;
-	if (slot->tts_isnull[ENTRY_JOINED_AT] == restored->joined.is_known ||
+	if (DatumGetBool(values[ENTRY_MOVED]) != restored->moved ||
+		slot->tts_isnull[ENTRY_JOINED_AT] == restored->joined.is_known ||
 		(restored->joined.is_known &&
 		 DatumGetTimestampTz(values[ENTRY_JOINED_AT]) != restored->joined.at))
 		return true;
@@ -185,13 +188,15 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 		values[i] = heap_getattr(trigdata->tg_trigtuple, i + 1, desc, &isnull);
 		if (i == ENTRY_JOINED_AT)
 			restored.joined.is_known = !isnull;
-		else if (isnull)		/* PostgreSQL is about to refuse the row */
+		else if (isnull && i != ENTRY_TIER && i != ENTRY_MULTIPLIER)
+			/* PostgreSQL is about to refuse the row */
 			return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	restored.revision = DatumGetInt32(values[ENTRY_REVISION]);
 	restored.terms = DatumGetInt32(values[ENTRY_TERMS]);
 	restored.currency = values[ENTRY_CURRENCY];
 	restored.rate = values[ENTRY_RATE];
+	restored.moved = DatumGetBool(values[ENTRY_MOVED]);
 	restored.joined.at = DatumGetTimestampTz(values[ENTRY_JOINED_AT]);
 
 	owner_enter(&scope, layout_check_owner(schema), true, NULL);

@@ -83,12 +83,30 @@ find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key)
 	return found;
 }
 
-static void
-read_state(EntryTable *table, OrderState *state)
+/* The tier of an entry. */
+static HeldTier
+read_held(TupleTableSlot *slot)
 {
-	Datum	   *values = table->slot->tts_values;
+	Datum	   *values = slot->tts_values;
+	HeldTier	held = {0};
 
-	slot_getsomeattrs(table->slot, ENTRY_COLUMNS);
+	held.is_known = !slot->tts_isnull[ENTRY_MULTIPLIER];
+	if (held.is_known)
+		held.multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_MULTIPLIER]));
+	if (held.is_known && !slot->tts_isnull[ENTRY_TIER])
+		held.tier = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_TIER]));
+	return held;
+}
+
+/*
+ * What an entry says, in the current memory context.
+ */
+void
+journal_read_state(TupleTableSlot *slot, OrderState *state)
+{
+	Datum	   *values = slot->tts_values;
+
+	slot_getsomeattrs(slot, ENTRY_COLUMNS);
 	state->revision = DatumGetInt32(values[ENTRY_REVISION]);
 	state->at = DatumGetTimestampTz(values[ENTRY_AT]);
 	state->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
@@ -98,9 +116,10 @@ read_state(EntryTable *table, OrderState *state)
 	state->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_BASE]));
 	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
-	state->joined.is_known = !table->slot->tts_isnull[ENTRY_JOINED_AT];
-	state->joined.at = DatumGetTimestampTz(values[ENTRY_JOINED_AT]);
-	ExecClearTuple(table->slot);
+	state->joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
+	state->joined.at = state->joined.is_known ? DatumGetTimestampTz(values[ENTRY_JOINED_AT]) : 0;
+	state->moved = DatumGetBool(values[ENTRY_MOVED]);
+	state->held = read_held(slot);
 }
 
 /*
@@ -114,10 +133,33 @@ journal_find(Journal *journal, Datum customer, Datum order_key,
 			 OrderState *state)
 {
 	memset(state, 0, sizeof(OrderState));
-	if (find_in(journal, &journal->journal, customer, order_key))
-		read_state(&journal->journal, state);
-	else if (find_in(journal, &journal->ledger, customer, order_key))
-		read_state(&journal->ledger, state);
+	for (int i = 0; i < 2; i++)
+	{
+		EntryTable *table = i == 0 ? &journal->journal : &journal->ledger;
+
+		if (!find_in(journal, table, customer, order_key))
+			continue;
+		journal_read_state(table->slot, state);
+		ExecClearTuple(table->slot);
+		return;
+	}
+}
+
+/*
+ * The tier that a posted order began with; false if it is not posted.
+ */
+bool
+journal_find_posted_tier(Journal *journal, Datum customer, Datum order_key, HeldTier *held)
+{
+	TupleTableSlot *slot;
+
+	if (!find_in(journal, &journal->ledger, customer, order_key))
+		return false;
+	slot = journal->ledger.slot;
+	slot_getsomeattrs(slot, ENTRY_COLUMNS);
+	*held = read_held(slot);
+	ExecClearTuple(slot);
+	return true;
 }
 
 /*

@@ -15,6 +15,14 @@ typedef struct JoinedAt
 	TimestampTz at;
 } JoinedAt;
 
+/* The tier that was held just before an order. */
+typedef struct HeldTier
+{
+	bool		is_known;		/* else posting finds it */
+	Datum		multiplier;		/* numeric */
+	Datum		tier;			/* text, or (Datum) 0: none */
+} HeldTier;
+
 /* An order as it stands: what one entry says. */
 typedef struct OrderState
 {
@@ -28,6 +36,8 @@ typedef struct OrderState
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	JoinedAt	joined;			/* its customer, if the tenure matters */
+	bool		moved;			/* it came from another customer or key */
+	HeldTier	held;			/* of posted and moved orders */
 } OrderState;
 
 typedef struct Journal
@@ -50,6 +60,9 @@ extern Journal *journal_open(Oid journal, Oid ledger, int32 source,
 							 const ScanKeyData *keys);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);
+extern void journal_read_state(TupleTableSlot *slot, OrderState *state);
+extern bool journal_find_posted_tier(Journal *journal, Datum customer,
+									 Datum order_key, HeldTier *held);
 extern int32 journal_posted_revision(Journal *journal, Datum customer,
 									 Datum order_key);
 extern bool journal_posted(Journal *journal, Datum customer, Datum order_key);

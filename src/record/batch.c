@@ -1,0 +1,603 @@
+/*
+ * batch.c: orders that are written to the journal at once.
+ *
+ * An order that is most likely new is appended as revision 1 straight away; the
+ * primary key of the journal, and then a look at the ledger, tell if it was
+ * recorded before.  In this order, so that an entry which is posted meanwhile
+ * is found in one or the other.  All others are looked up, and written as a new
+ * revision if they stand otherwise than recorded.
+ *
+ * The terms of an order are those it was first recorded under, for good: when it
+ * is not known to be new, its points are evaluated after it was looked up, over
+ * the row that was put with it or else over its row in the table.  So is the rate
+ * of its currency.  An order that gets another customer or key begins with what it
+ * brings along (see brought.c), unless it was recorded as that customer's before.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+#include "batch.h"
+#include "compat.h"
+#include "current.h"
+#include "joined.h"
+#include "journal.h"
+#include "moment.h"
+
+/*
+ * Begin to write orders of a tracked table, as many as "size" at once, in the current
+ * memory context.
+ */
+Batch *
+batch_begin(TrackedTable *table, RecorderMode mode, int size)
+{
+	Batch	   *batch = palloc0(sizeof(Batch));
+
+	batch->table = table;
+	batch->mode = mode;
+	batch->terms = terms_if_possible(table->program_relid, table->terms);
+	batch->now = moment_of_recording();
+	/* Terms that came into force since this transaction began to record. */
+	if (batch->terms != NULL)
+		batch->now = Max(batch->now, batch->terms->since);
+	batch->context = CurrentMemoryContext;
+	batch->values = size == 1 ? CurrentMemoryContext :
+		AllocSetContextCreate(CurrentMemoryContext, "loyalty batch", ALLOCSET_DEFAULT_SIZES);
+	batch->journal = journal_open(table->journal, table->ledger, table->source,
+								  table->entry_keys);
+	/* The lock that was just taken may have brought news of the journal. */
+	batch->journal->journal.is_known_plain = table->valid && !table->look_first;
+	batch->size = size;
+	batch->direct = palloc0(size * sizeof(TupleTableSlot *));
+	batch->completed = palloc0(size * sizeof(TupleTableSlot *));
+	batch->items = palloc(size * sizeof(Lookup));
+	batch->entries = palloc0(size * sizeof(TupleTableSlot *));
+	batch->entry_items = palloc(size * sizeof(Lookup *));
+	batch->conflict = palloc(size * sizeof(bool));
+	batch->customers = palloc(size * sizeof(Datum));
+	batch->joined = palloc(size * sizeof(JoinedAt));
+	return batch;
+}
+
+/*
+ * Fill a slot of the journal's layout.  kept: what was there of the order before, or
+ * what it begins with; or NULL.
+ */
+void
+batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 revision,
+				 int32 terms, TimestampTz recorded_at, const OrderState *kept)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, ENTRY_COLUMNS * sizeof(bool));
+	for (int i = ENTRY_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true; /* columns that users added */
+	slot->tts_values[ENTRY_CUSTOMER] = order->customer;
+	slot->tts_values[ENTRY_SOURCE] = Int32GetDatum(batch->table->source);
+	slot->tts_values[ENTRY_ORDER_KEY] = order->order_key;
+	slot->tts_values[ENTRY_REVISION] = Int32GetDatum(revision);
+	slot->tts_values[ENTRY_AT] = TimestampTzGetDatum(order->at);
+	slot->tts_values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
+	/* while orders are sorted, terms 0 tell that points are not known yet */
+	slot->tts_values[ENTRY_TERMS] = Int32GetDatum(order->no_points ? 0 : terms);
+	slot->tts_values[ENTRY_COUNTED] = BoolGetDatum(order->counted);
+	slot->tts_values[ENTRY_AMOUNT] = order->amount;
+	slot->tts_values[ENTRY_BASE] = order->base;
+	slot->tts_values[ENTRY_CURRENCY] = order->currency;
+	slot->tts_values[ENTRY_RATE] = order->rate;
+	slot->tts_values[ENTRY_MOVED] = BoolGetDatum(kept != NULL && kept->moved);
+	slot->tts_isnull[ENTRY_JOINED_AT] = kept == NULL || !kept->joined.is_known;
+	if (!slot->tts_isnull[ENTRY_JOINED_AT])
+		slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(kept->joined.at);
+
+	/* The fold finds the tier of all others. */
+	slot->tts_isnull[ENTRY_MULTIPLIER] = kept == NULL || !kept->moved || !kept->held.is_known;
+	slot->tts_isnull[ENTRY_TIER] = slot->tts_isnull[ENTRY_MULTIPLIER] || kept->held.tier == (Datum) 0;
+	if (!slot->tts_isnull[ENTRY_MULTIPLIER])
+		slot->tts_values[ENTRY_MULTIPLIER] = kept->held.multiplier;
+	if (!slot->tts_isnull[ENTRY_TIER])
+		slot->tts_values[ENTRY_TIER] = kept->held.tier;
+}
+
+/*
+ * The order of an entry in such a slot; lives as long as the slot.
+ */
+void
+batch_read_entry(TupleTableSlot *slot, Order *order)
+{
+	slot_getallattrs(slot);
+	order->customer = slot->tts_values[ENTRY_CUSTOMER];
+	order->order_key = slot->tts_values[ENTRY_ORDER_KEY];
+	order->counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	order->must_read = false;
+	order->no_points = DatumGetInt32(slot->tts_values[ENTRY_TERMS]) == 0;
+	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
+	order->amount = slot->tts_values[ENTRY_AMOUNT];
+	order->base = slot->tts_values[ENTRY_BASE];
+	order->currency = slot->tts_values[ENTRY_CURRENCY];
+	order->rate = slot->tts_values[ENTRY_RATE];
+}
+
+/* The i-th of some slots for entries that are written. */
+static TupleTableSlot *
+entry_slot(Batch *batch, TupleTableSlot **slots, int i)
+{
+	if (slots[i] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(batch->journal->journal.heap),
+											&TTSOpsHeapTuple);
+		MemoryContextSwitchTo(old);
+	}
+	return slots[i];
+}
+
+static int32 item_terms(Batch *batch, Lookup *item);
+
+/* Points of an item under its own terms, from the row it came with. */
+static void
+evaluate_row(Batch *batch, Lookup *item)
+{
+	MemoryContext old;
+
+	if (batch->row_slot == NULL)
+	{
+		old = MemoryContextSwitchTo(batch->context);
+		order_reader_begin(&batch->reader, batch->table);
+		batch->row_slot = MakeSingleTupleTableSlot(batch->table->row_desc, &TTSOpsMinimalTuple);
+		MemoryContextSwitchTo(old);
+	}
+	ResetExprContext(batch->reader.econtext);
+	ExecStoreMinimalTuple(item->row, batch->row_slot, false);
+	order_evaluate_points(&batch->reader, batch->row_slot, &item->order, item_terms(batch, item));
+	old = MemoryContextSwitchTo(batch->values);
+	item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.base));
+	MemoryContextSwitchTo(old);
+	ExecClearTuple(batch->row_slot);
+}
+
+static bool
+same_text(Datum a, Datum b)
+{
+	text	   *x = DatumGetTextPP(a);
+	text	   *y = DatumGetTextPP(b);
+
+	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
+		memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+}
+
+static bool
+same_numeric(Datum a, Datum b)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, a, b));
+}
+
+static bool
+same_customer(Batch *batch, Datum a, Datum b)
+{
+	if (batch->compare.fn_addr == NULL)
+	{
+		Relation	index = batch->journal->journal.index;
+		TypeCacheEntry *type = lookup_type_cache(index->rd_opcintype[0], TYPECACHE_CMP_PROC);
+
+		fmgr_info_cxt(type->cmp_proc, &batch->compare, batch->context);
+		batch->collation = index->rd_indcollation[0];
+	}
+	return DatumGetInt32(FunctionCall2Coll(&batch->compare, batch->collation, a, b)) == 0;
+}
+
+/*
+ * Are two entries of one order?
+ */
+bool
+batch_same_order(Batch *batch, TupleTableSlot *a, TupleTableSlot *b)
+{
+	slot_getsomeattrs(a, ENTRY_KEYS);
+	slot_getsomeattrs(b, ENTRY_KEYS);
+	return same_text(a->tts_values[ENTRY_ORDER_KEY], b->tts_values[ENTRY_ORDER_KEY]) &&
+		same_customer(batch, a->tts_values[ENTRY_CUSTOMER], b->tts_values[ENTRY_CUSTOMER]);
+}
+
+/* What current_orders() finds is put into the items that asked. */
+typedef struct Refresh
+{
+	Batch	   *batch;
+	Lookup	  **items;
+} Refresh;
+
+static void
+refresh_item(void *arg, Order *order, int asked)
+{
+	Refresh    *refresh = (Refresh *) arg;
+	Batch	   *batch = refresh->batch;
+	Order	   *known = &refresh->items[asked]->order;
+	MemoryContext old;
+
+	/* The order may be another customer's now. */
+	if (!order->counted || !same_customer(batch, known->customer, order->customer))
+		return;
+	old = MemoryContextSwitchTo(batch->values);
+	known->counted = true;
+	known->no_points = false;
+	known->at = order->at;
+	known->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
+	known->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->base));
+	known->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->currency));
+	known->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->rate));
+	MemoryContextSwitchTo(old);
+}
+
+/* What an order keeps: it is recorded already, or brings something along. */
+static const OrderState *
+item_keeps(const Lookup *item)
+{
+	return item->known.revision != 0 ? &item->known : &item->first;
+}
+
+/* The terms of an order are those of the first time, for good. */
+static int32
+item_terms(Batch *batch, Lookup *item)
+{
+	const OrderState *kept = item_keeps(item);
+
+	return kept->revision == 0 ? batch->table->terms : kept->terms;
+}
+
+/* Read orders again from the table, with the points of one version of the terms. */
+static void
+refresh_items(Batch *batch, Lookup **items, int count, int32 terms)
+{
+	TrackedTable *root = program_root_table(batch->table);
+	Refresh		refresh = {.batch = batch,.items = items};
+	OrderPin   *pins = palloc(count * sizeof(OrderPin));
+
+	if (root == NULL)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		const OrderState *kept = item_keeps(items[i]);
+
+		pins[i].order_key = items[i]->order.order_key;
+		pins[i].currency = kept->revision == 0 ? (Datum) 0 : kept->currency;
+		pins[i].rate = kept->rate;
+		order_gone(&items[i]->order);
+	}
+	current_orders(root, pins, count, terms, refresh_item, &refresh);
+	pfree(pins);
+}
+
+/*
+ * Points under the terms by which the items are known.  Items that must be read
+ * are only keys as yet: their rows are read now, after it was found out what is
+ * recorded of them.  If another transaction records one in between, its revision
+ * is taken, and the item is looked at anew.
+ */
+static void
+apply_known_terms(Batch *batch)
+{
+	Lookup	  **stale = NULL;
+	int			count = 0;
+
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		Lookup	   *item = &batch->items[i];
+
+		if (!item->must_read &&
+			(!item->order.counted ||
+			 (!item->order.no_points && item_terms(batch, item) == batch->table->terms)))
+			continue;
+		if (!item->must_read && item->row != NULL)
+		{
+			evaluate_row(batch, item);
+			continue;
+		}
+		if (stale == NULL)
+			stale = palloc(batch->item_count * sizeof(Lookup *));
+		stale[count++] = item;
+	}
+	while (count > 0)
+	{
+		int32		terms = item_terms(batch, stale[0]);
+		Lookup	  **group = palloc(count * sizeof(Lookup *));
+		int			in_group = 0;
+		int			left = 0;
+
+		for (int i = 0; i < count; i++)
+		{
+			if (item_terms(batch, stale[i]) == terms)
+				group[in_group++] = stale[i];
+			else
+				stale[left++] = stale[i];
+		}
+		refresh_items(batch, group, in_group, terms);
+		pfree(group);
+		count = left;
+	}
+}
+
+/* Fill a slot with the next revision of an order; false if there is none to write. */
+static bool
+next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
+{
+	const OrderState *known = &item->known;
+	const OrderState *kept = item_keeps(item);
+	Order		order = item->order;
+	TimestampTz recorded_at = batch->now;
+
+	/* What is brought along is kept, even by an order that does not count by now. */
+	if (kept->revision == 0 && !order.counted)
+		return false;
+	/* An order that is gone keeps its time, and its rate. */
+	if (!order.counted)
+	{
+		order.at = kept->at;
+		order.currency = kept->currency;
+		order.rate = kept->rate;
+	}
+	if (known->revision != 0 && order.counted == known->counted &&
+		order.at == known->at && same_text(order.currency, known->currency) &&
+		same_numeric(order.amount, known->amount) &&
+		same_numeric(order.base, known->base) &&
+		same_numeric(order.rate, known->rate))
+		return false;
+
+	/*
+	 * Entries are folded by recorded_at, then by at.  Those of one order are in
+	 * order, even if its time, or the clock, goes back.
+	 */
+	if (known->revision != 0)
+		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
+	batch_fill_entry(batch, slot, &order, known->revision + 1, item_terms(batch, item),
+					 recorded_at, kept);
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+/*
+ * Another transaction has recorded the same order, or does so: wait for it,
+ * look at the order anew, and write what is left to write.  Row locks make this
+ * rare: it takes two rows with the same order key.
+ */
+static void
+record_again(Batch *batch, Lookup *item, TupleTableSlot *slot)
+{
+	bool		conflict;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		journal_retract(batch->journal, slot);
+		journal_wait(batch->journal, slot);
+		journal_find(batch->journal, item->order.customer, item->order.order_key,
+					 &item->known);
+		refresh_items(batch, &item, 1, item_terms(batch, item));
+		if (!next_revision(batch, item, slot))
+			return;
+		journal_append(batch->journal, &slot, 1, &conflict);
+		conflict = conflict ||
+			journal_posted_revision(batch->journal, item->order.customer,
+									item->order.order_key) > item->known.revision;
+	} while (conflict);
+	batch->written++;
+}
+
+/* Does the tenure of customers matter to new orders? */
+static bool
+uses_tenure(Batch *batch)
+{
+	return batch->terms == NULL || batch->terms->uses_tenure;
+}
+
+/* Since when the customers of new orders are customers. */
+static void
+read_joined(Batch *batch, int count)
+{
+	TrackedTable *root = program_root_table(batch->table);
+
+	memset(batch->joined, 0, count * sizeof(JoinedAt));
+	if (root != NULL && count > 0)
+		joined_read(root, batch->customers, count, batch->joined);
+}
+
+static void
+read_joined_of_items(Batch *batch)
+{
+	int			count = 0;
+
+	for (int i = 0; i < batch->item_count; i++)
+		if (item_keeps(&batch->items[i])->revision == 0 && batch->items[i].order.counted)
+			batch->customers[count++] = batch->items[i].order.customer;
+	read_joined(batch, count);
+	count = 0;
+	for (int i = 0; i < batch->item_count; i++)
+		if (item_keeps(&batch->items[i])->revision == 0 && batch->items[i].order.counted)
+			batch->items[i].first.joined = batch->joined[count++];
+}
+
+/* Complete the entries of new orders, whose slots may be those of the sort. */
+static void
+read_joined_of_directs(Batch *batch)
+{
+	for (int i = 0; i < batch->directs; i++)
+	{
+		slot_getallattrs(batch->direct[i]);
+		batch->customers[i] = batch->direct[i]->tts_values[ENTRY_CUSTOMER];
+	}
+	read_joined(batch, batch->directs);
+	for (int i = 0; i < batch->directs; i++)
+	{
+		TupleTableSlot *from = batch->direct[i];
+		TupleTableSlot *slot = entry_slot(batch, batch->completed, i);
+		int			natts = slot->tts_tupleDescriptor->natts;
+
+		ExecClearTuple(slot);
+		memcpy(slot->tts_values, from->tts_values, natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, from->tts_isnull, natts * sizeof(bool));
+		slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(batch->joined[i].at);
+		slot->tts_isnull[ENTRY_JOINED_AT] = !batch->joined[i].is_known;
+		batch->direct[i] = ExecStoreVirtualTuple(slot);
+	}
+}
+
+/* Look up the items of the batch and write those that changed. */
+static void
+record_items(Batch *batch)
+{
+	int			count = 0;
+
+	for (int i = 0; i < batch->item_count; i++)
+		journal_find(batch->journal, batch->items[i].order.customer,
+					 batch->items[i].order.order_key, &batch->items[i].known);
+	apply_known_terms(batch);
+	if (uses_tenure(batch))
+		read_joined_of_items(batch);
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		if (next_revision(batch, &batch->items[i], entry_slot(batch, batch->entries, count)))
+			batch->entry_items[count++] = &batch->items[i];
+	}
+	if (count == 0)
+		return;
+	journal_append(batch->journal, batch->entries, count, batch->conflict);
+	for (int i = 0; i < count; i++)
+	{
+		Lookup	   *item = batch->entry_items[i];
+
+		/* Nobody else records this order, unless it is more than one row. */
+		if (!batch->conflict[i] && item->must_read)
+			batch->conflict[i] =
+				journal_posted_revision(batch->journal, item->order.customer,
+										item->order.order_key) > item->known.revision;
+		if (batch->conflict[i])
+			record_again(batch, item, batch->entries[i]);
+		else
+			batch->written++;
+	}
+}
+
+/*
+ * Add an order that is looked up, with its row, if that says how it stands, and what
+ * it brings along, or NULL.
+ */
+void
+batch_add_item(Batch *batch, const Order *order, MinimalTuple row, const OrderState *brought)
+{
+	Lookup	   *item = &batch->items[batch->item_count++];
+
+	item->order = *order;
+	item->must_read = batch->mode == RECORD_CURRENT || order->must_read;
+	item->row = row;
+	memset(&item->first, 0, sizeof(OrderState));
+	if (brought != NULL)
+		item->first = *brought;
+}
+
+/*
+ * Is an order written at once, to find out by the keys whether it was known?
+ */
+bool
+batch_is_direct(Batch *batch, const Order *order)
+{
+	return batch->mode == RECORD_NEW && order->counted && !order->no_points &&
+		!order->must_read && !batch->table->look_first;
+}
+
+/*
+ * Add an order that is written at once, the only one of a batch.
+ */
+void
+batch_add_single(Batch *batch, const Order *order)
+{
+	TupleTableSlot *slot = entry_slot(batch, batch->entries, 0);
+
+	Assert(batch->size == 1 && batch->directs == 0);
+	batch_fill_entry(batch, slot, order, 1, batch->table->terms, batch->now, NULL);
+	batch->direct[batch->directs++] = ExecStoreVirtualTuple(slot);
+	batch->single = order;
+}
+
+/* Write orders that are most likely new; those that are not become items. */
+static void
+record_directs(Batch *batch)
+{
+	if (uses_tenure(batch))
+		read_joined_of_directs(batch);
+	journal_append(batch->journal, batch->direct, batch->directs, batch->conflict);
+	for (int i = 0; i < batch->directs; i++)
+	{
+		Order		order;
+		bool		known = batch->conflict[i];
+
+		if (batch->single != NULL)
+		{
+			order = *batch->single;
+			known = known || journal_posted_revision(batch->journal, order.customer,
+													 order.order_key) != 0;
+		}
+		else
+		{
+			batch_read_entry(batch->direct[i], &order);
+			known = known || journal_posted(batch->journal, order.customer, order.order_key);
+		}
+		if (known)
+		{
+			journal_retract(batch->journal, batch->direct[i]);
+			batch_add_item(batch, &order, NULL, NULL);
+		}
+		else
+			batch->written++;
+	}
+	batch->directs = 0;
+}
+
+/*
+ * Write the batch.
+ */
+void
+batch_flush(Batch *batch)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->values);
+
+	CHECK_FOR_INTERRUPTS();
+	record_items(batch);
+	batch->item_count = 0;
+	if (batch->directs > 0)
+	{
+		record_directs(batch);
+		/* Those that were recorded before, after all. */
+		record_items(batch);
+		batch->item_count = 0;
+	}
+	MemoryContextSwitchTo(old);
+	if (batch->values != batch->context)
+		MemoryContextReset(batch->values);
+}
+
+static void
+drop_slots(TupleTableSlot **slots, int size)
+{
+	for (int i = 0; i < size && slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+}
+
+/*
+ * Close what was opened; returns the number of entries.
+ */
+int64
+batch_end(Batch *batch)
+{
+	drop_slots(batch->entries, batch->size);
+	drop_slots(batch->completed, batch->size);
+	if (batch->row_slot != NULL)
+	{
+		ExecDropSingleTupleTableSlot(batch->row_slot);
+		order_reader_end(&batch->reader);
+	}
+	journal_close(batch->journal);
+	return batch->written;
+}
