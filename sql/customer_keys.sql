@@ -124,3 +124,5 @@ SELECT loyalty.track_orders('club', 't_ckeys.buys', customer => $$CASE WHEN code
 SELECT * FROM loyalty.verify('club');
 SELECT attrelid::regclass, attcollation::regcollation FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
  WHERE relnamespace = 'club'::regnamespace AND relkind IN ('r', 'c', 'v') AND attname IN ('customer', 'code') AND attcollation <> '"C"'::regcollation AND relname <> 'source';
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_ckeys CASCADE;

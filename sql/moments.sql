@@ -309,3 +309,5 @@ RESET intervalstyle;
 SET timezone = 'UTC';
 SELECT order_key, tier, points, joined_at FROM club.ledger WHERE order_key IN ('7', '8') ORDER BY entry;
 SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_moments CASCADE;

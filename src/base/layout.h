@@ -4,6 +4,7 @@
 #ifndef LOYALTY_LAYOUT_H
 #define LOYALTY_LAYOUT_H
 
+#include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
@@ -61,6 +62,7 @@ extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);
 extern void layout_check_metrics(Relation rel);
+extern List *layout_customer_tables(Oid schema);
 extern Oid	layout_check_owner(Oid schema);
 
 #endif							/* LOYALTY_LAYOUT_H */

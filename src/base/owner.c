@@ -172,6 +172,7 @@ settings_begin_parsing(const char *search_path, const char *time_zone)
 void
 settings_end(int nest)
 {
+	Assert(nest > 0);
 	AtEOXact_GUC(false, nest);
 }
 
@@ -179,6 +180,8 @@ settings_end(int nest)
 static void
 become(OwnerScope *scope, Oid owner)
 {
+	Assert(OidIsValid(owner));
+	scope->owner = owner;
 	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 }
@@ -212,6 +215,8 @@ owner_enter_writing(OwnerScope *scope, Oid owner)
 void
 owner_leave(OwnerScope *scope)
 {
+	/* Whoever became somebody else meanwhile has come back. */
+	Assert(GetUserId() == scope->owner);
 	SetUserIdAndSecContext(scope->user, scope->sec_context);
 	if (scope->guc_nest != 0)
 		settings_end(scope->guc_nest);

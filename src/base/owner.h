@@ -8,6 +8,7 @@
 typedef struct OwnerScope
 {
 	Oid			user;
+	Oid			owner;			/* who one is meanwhile */
 	int			sec_context;
 	int			guc_nest;		/* 0: settings are those of the session */
 } OwnerScope;

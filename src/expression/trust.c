@@ -37,7 +37,6 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -48,6 +47,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "layout.h"
 #include "owner.h"
 #include "trust.h"
 
@@ -384,22 +384,17 @@ trust_check_descendants(Oid relid)
 void
 trust_check_customers(Oid schema)
 {
-	Oid			relid = get_relname_relid("customer", schema);
-	Relation	view;
+	List	   *relations = layout_customer_tables(schema);
 	ListCell   *lc;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
-		return;
-	view = relation_open(relid, AccessShareLock);
-	foreach(lc, get_view_query(view)->rtable)
+	foreach(lc, relations)
 	{
-		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
-		char		kind = rte->rtekind == RTE_RELATION ? get_rel_relkind(rte->relid) : '\0';
+		char		kind = get_rel_relkind(lfirst_oid(lc));
 
 		if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
-			trust_check_descendants(rte->relid);
+			trust_check_descendants(lfirst_oid(lc));
 	}
-	relation_close(view, NoLock);
+	list_free(relations);
 }
 
 /*
