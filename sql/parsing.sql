@@ -97,6 +97,31 @@ INSERT INTO t_parsing.orders VALUES (5, 3, DEFAULT, 7);
 :now
 :verify
 SELECT loyalty.drop_program('club', force => true);
+TRUNCATE t_parsing.orders;
+
+-- Domains whose checks come and go ------------------------------------------------
+CREATE DOMAIN t_parsing_fn.limited AS numeric CONSTRAINT small CHECK (value < 100);
+SELECT loyalty.create_program('club', customers => 't_parsing.customers');
+SELECT loyalty.track_orders('club', 't_parsing.orders', customer => 'customer_id', at => 'at',
+	amount => 'total');
+INSERT INTO club.earning_rule (name, points) VALUES ('limited', 'amount::t_parsing_fn.limited');
+\set VERBOSITY terse
+INSERT INTO t_parsing.orders VALUES (1, 1, DEFAULT, 10);
+INSERT INTO t_parsing.orders VALUES (2, 2, DEFAULT, 200);
+ALTER DOMAIN t_parsing_fn.limited DROP CONSTRAINT small;
+INSERT INTO t_parsing.orders VALUES (2, 2, DEFAULT, 200);
+ALTER DOMAIN t_parsing_fn.limited ADD CONSTRAINT large CHECK (value < 1000);
+INSERT INTO t_parsing.orders VALUES (3, 3, DEFAULT, 2000);
+INSERT INTO t_parsing.orders VALUES (3, 3, DEFAULT, 300);
+ALTER DOMAIN t_parsing_fn.limited DROP CONSTRAINT large;
+ALTER DOMAIN t_parsing_fn.limited ADD CONSTRAINT tiny CHECK (value < 11) NOT VALID;
+INSERT INTO t_parsing.orders VALUES (4, 3, DEFAULT, 12);
+ALTER DOMAIN t_parsing_fn.limited DROP CONSTRAINT tiny;
+\set VERBOSITY default
+-- 10, 200 and 300
+:now
+:verify
+SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_parsing_fn CASCADE;
 TRUNCATE t_parsing.orders;
 
