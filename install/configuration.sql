@@ -234,15 +234,26 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src record;
+	points text;
+	applies_when text;
 	parsed record;
 	fits record;
+	version int;
 BEGIN
-	IF current_setting('check_function_bodies') = 'off' THEN
-		RETURN NEW;		-- a restore brings what was checked when it was written
+	-- a restore brings what was checked when it was written; see loyalty.refresh_texts(), too
+	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN NEW;
 	END IF;
 	PERFORM loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
-	IF tg_op = 'UPDATE' AND (NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.points, OLD.applies_when, OLD.per) THEN
+	IF tg_op = 'UPDATE' AND (NEW.name, NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, OLD.points, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
+	END IF;
+	IF tg_op = 'UPDATE' THEN
+		IF tg_table_name = 'terms_rule' THEN
+			version := to_jsonb(OLD) ->> 'terms';
+		ELSE
+			EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
+		END IF;
 	END IF;
 	-- a rule of older terms may be corrected for a table that is to be tracked again
 	FOR src IN EXECUTE format('WITH tracked AS (SELECT s.source FROM %1$I.source s WHERE s.active AND s.kind = ''orders''),
@@ -253,8 +264,16 @@ BEGIN
 	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = ''order''
 	                           ORDER BY 1', tg_table_schema) USING NEW.per, tg_table_name = 'terms_rule'
 	LOOP
+		-- what was not changed may have been renamed since it was written
+		points := NULL;
+		applies_when := NULL;
+		IF tg_op = 'UPDATE' THEN
+			SELECT CASE WHEN NEW.points = OLD.points THEN p.points END, CASE WHEN NEW.applies_when = OLD.applies_when THEN p.applies_when END
+			  INTO points, applies_when
+			  FROM loyalty.present_rule(tg_table_schema, src.source, version, OLD.name, 'new') p;
+		END IF;
 		SELECT * INTO parsed
-		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, 'new',
+		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
 		                          current_setting('loyalty.search_path', true),
 		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
 		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
@@ -266,8 +285,13 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = 'Name the lines in loyalty.track_orders(), or leave per => ''order''.';
 	END IF;
-	NEW.points := fits.points;
-	NEW.applies_when := fits.applies_when;
+	-- a rule of the same name is known by what is stored of it
+	IF tg_op = 'INSERT' OR NEW.points <> OLD.points OR NEW.name <> OLD.name THEN
+		NEW.points := fits.points;
+	END IF;
+	IF tg_op = 'INSERT' OR NEW.applies_when <> OLD.applies_when OR NEW.name <> OLD.name THEN
+		NEW.applies_when := fits.applies_when;
+	END IF;
 	RETURN NEW;
 END
 $$;
@@ -295,13 +319,20 @@ RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	version int;
 BEGIN
 	IF NEW.multiplier IS NULL OR NOT (NEW.multiplier >= 0 AND NEW.multiplier < 1000000) THEN
 		RAISE EXCEPTION 'multiplier of the tier "%" must be at least 0 and less than 1000000', NEW.name
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.multiplier::text, 'null'));
 	END IF;
-	IF current_setting('check_function_bodies') <> 'off'
-	   AND (tg_op = 'INSERT' OR NEW.qualifies IS DISTINCT FROM OLD.qualifies) THEN
+	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN NEW;
+	END IF;
+	IF tg_op = 'UPDATE' AND tg_table_name = 'tier' AND NEW.name <> OLD.name AND NEW.qualifies = OLD.qualifies THEN
+		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
+		NEW.qualifies := coalesce(loyalty.present_tier(tg_table_schema, version, OLD.name), NEW.qualifies);
+	ELSIF tg_op = 'INSERT' OR NEW.qualifies IS DISTINCT FROM OLD.qualifies THEN
 		NEW.qualifies := loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, current_setting('loyalty.search_path', true), true);
 	END IF;
 	RETURN NEW;
@@ -318,6 +349,9 @@ AS $$
 DECLARE
 	src record;
 BEGIN
+	IF current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN NULL;		-- see loyalty.refresh_texts()
+	END IF;
 	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.terms
 	LOOP
 		PERFORM loyalty.make_orders_view(tg_table_schema, src.source, NEW.terms, d, awards)
@@ -338,6 +372,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN NULL;		-- see loyalty.refresh_texts()
+	END IF;
 	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4
 	                                                                   ELSE coalesce(v.expression, loyalty.parse_tier($1, t.name, t.qualifies, ''pg_catalog, pg_temp'', false)) END ORDER BY t.n))
 	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
@@ -723,13 +760,16 @@ BEGIN
 	LOOP
 		EXECUTE format($sql$
 			SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
-			  FROM (SELECT r.award, CASE WHEN b.name IS NULL
-			                        THEN loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
-			                        ELSE b.expression END AS expression
+			  FROM (SELECT r.award, CASE WHEN b.points = r.points AND b.applies_when = r.applies_when THEN b.expression
+			                        ELSE loyalty.parse_award($1, $2, r.name,
+			                             CASE WHEN b.points = r.points THEN coalesce(p.points, r.points) ELSE r.points END,
+			                             CASE WHEN b.applies_when = r.applies_when THEN coalesce(p.applies_when, r.applies_when) ELSE r.applies_when END,
+			                             r.per) END AS expression
 			          FROM %1$I.terms_rule r
 			          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
 			                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.terms = $3) b
-			            ON (b.name, b.points, b.applies_when, b.per) = (r.name, r.points, r.applies_when, r.per)
+			            ON b.name = r.name AND b.per = r.per
+			          LEFT JOIN LATERAL loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
 			         WHERE r.terms = $4) x
 			$sql$, tg_table_schema) USING tg_table_schema, src.source, before, version;
 	END LOOP;
@@ -745,6 +785,7 @@ BEGIN
 		         WHERE t.terms = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
+	PERFORM loyalty.refresh_texts(tg_table_schema);
 	PERFORM loyalty.remove_unused_terms(tg_table_schema);
 	RETURN NULL;
 END

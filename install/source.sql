@@ -384,6 +384,7 @@ DECLARE
 	view regclass;
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
+	PERFORM loyalty.refresh_texts(program);		-- the rules are read for this table
 	d := loyalty.parse_orders(program, s.kind, s.relation, given, search_path);
 	IF s.definition IS NOT NULL THEN
 		PERFORM loyalty.make_views(program, source, d);

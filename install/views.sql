@@ -312,19 +312,85 @@ COMMENT ON FUNCTION loyalty.parse_rule(name, int, text, text, text, text, text, 
 'check the expressions of an earning rule for a tracked table, and return them with every name qualified';
 
 -- The award of an order by an earning rule that was checked already, as it stands in the
--- view of a tracked table; null if the rule is not for this table.
+-- view of a tracked table; null if the rule is not for this table.  It always is a CASE, so
+-- that its parts can be told again.
 CREATE FUNCTION loyalty.parse_award(program name, source int, rule_name text, points text, applies_when text, per text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE r.applies_when WHEN 'true' THEN r.points
-	       ELSE format('CASE WHEN %s THEN %s ELSE NULL::numeric END', r.applies_when, r.points) END
+	SELECT format('CASE WHEN %s THEN %s ELSE NULL::numeric END', r.applies_when, r.points)
 	  FROM loyalty.parse_rule(program, source, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
 	 WHERE r.points IS NOT NULL
 $$;
 COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text) IS
 'the points of an order by an earning rule, as SQL over the row of a tracked table, its line and its purchase';
+
+CREATE FUNCTION loyalty.award_parts(view regclass, inside text, "column" text, alias text, OUT points text, OUT applies_when text)
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_award_parts';
+COMMENT ON FUNCTION loyalty.award_parts(regclass, text, text, text) IS
+'what an award of the view of a tracked table says, and when: as SQL that calls the row by the alias';
+
+-- What an earning rule says of a tracked table now, whatever was renamed since it was
+-- written; nulls if it is not for this table, or was let go of.
+CREATE FUNCTION loyalty.present_rule(program name, source int, terms int, rule text, alias text, OUT points text, OUT applies_when text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	r record;
+BEGIN
+	EXECUTE format('SELECT award, per FROM %I.terms_rule WHERE terms = $1 AND name = $2', program) INTO r USING terms, rule;
+	SELECT p.points, p.applies_when INTO points, applies_when
+	  FROM loyalty.award_parts(loyalty.view_of(program, 'orders', source, terms), CASE r.per WHEN 'line' THEN 'line_awards' END,
+	                           format('award_%s', r.award), alias) p;
+END
+$$;
+COMMENT ON FUNCTION loyalty.present_rule(name, int, int, text, text) IS 'what an earning rule says of a tracked table now, as SQL that calls the row by the alias';
+
+-- The condition of a tier as it is now.
+CREATE FUNCTION loyalty.present_tier(program name, terms int, tier text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.expression FROM loyalty.tier_conditions(program, terms) c WHERE c.tier = present_tier.tier
+$$;
+COMMENT ON FUNCTION loyalty.present_tier(name, int, text) IS 'the condition of a tier as it is now, as SQL';
+
+-- Rules and tiers are shown, and read for tables that are tracked later, as they are now.
+CREATE FUNCTION loyalty.refresh_texts(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	newest int;
+	r record;
+BEGIN
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
+	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.source s
+	                          CROSS JOIN LATERAL loyalty.present_rule($1, s.source, t.terms, t.name, ''new'') p
+	                          WHERE t.terms = $2 AND s.active AND s.kind = ''orders'' AND p.points IS NOT NULL
+	                            AND (t.points, t.applies_when) <> (p.points, p.applies_when)
+	                          ORDER BY t.name, s.source', program) USING program, newest
+	LOOP
+		EXECUTE format('UPDATE %I.terms_rule SET points = $1, applies_when = $2 WHERE terms = $3 AND name = $4', program)
+			USING r.points, r.applies_when, newest, r.name;
+		EXECUTE format('UPDATE %I.earning_rule SET points = $1, applies_when = $2 WHERE name = $3', program) USING r.points, r.applies_when, r.name;
+	END LOOP;
+	FOR r IN EXECUTE format('SELECT t.name, c.expression FROM %I.terms_tier t JOIN loyalty.tier_conditions($1, $2) c ON c.tier = t.name
+	                          WHERE t.terms = $2 AND c.expression IS NOT NULL AND t.qualifies <> c.expression', program) USING program, newest
+	LOOP
+		EXECUTE format('UPDATE %I.terms_tier SET qualifies = $1 WHERE terms = $2 AND name = $3', program) USING r.expression, newest, r.name;
+		EXECUTE format('UPDATE %I.tier SET qualifies = $1 WHERE name = $2', program) USING r.expression, r.name;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.refresh_texts(name) IS 'bring the texts of rules and tiers up to what the views say, after renames';
 
 -- A view with its comment.
 CREATE FUNCTION loyalty.make_view(program name, view name, query text, comment text)

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/attmap.h"
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -21,6 +22,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -110,16 +112,54 @@ may_raise_walker(Node *node, void *context)
 /* How often functions of the database changed, as far as this session was told. */
 static uint64 function_changes = 0;
 
+/* Domains (hash values of their types) that compiled expressions convert to. */
+static List *domains = NIL;
+
 static void
 function_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	function_changes++;
 }
 
+static void
+type_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	if (hashvalue == 0 || list_member_int(domains, (int) hashvalue))
+		function_changes++;
+}
+
+/* Note the domains that an expression converts to. */
+static bool
+domain_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain))
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+		Oid			type = ((CoerceToDomain *) node)->resulttype;
+
+		/* a domain may be one of a domain, whose checks it has as well */
+		while (OidIsValid(type))
+		{
+			HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+
+			if (!HeapTupleIsValid(tuple))
+				break;
+			domains = list_append_unique_int(domains, (int) GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type)));
+			type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+			ReleaseSysCache(tuple);
+		}
+		MemoryContextSwitchTo(old);
+	}
+	return expression_tree_walker(node, domain_walker, context);
+}
+
 /*
- * A number that changes whenever a function was replaced.  What a function gives that
- * has constant arguments, or none, is computed once, by whatever functions it calls in
- * turn: nothing else tells that one of these was replaced.
+ * A number that changes whenever a function was replaced, or a domain in use got other
+ * checks.  What a function gives that has constant arguments, or none, is computed once,
+ * by whatever functions it calls in turn: nothing else tells that one of these was
+ * replaced.  And a compiled expression keeps the checks that a domain had.
  */
 uint64
 expression_function_changes(void)
@@ -127,7 +167,10 @@ expression_function_changes(void)
 	static bool is_registered = false;
 
 	if (!is_registered)
+	{
 		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
+	}
 	is_registered = true;
 	return function_changes;
 }
@@ -206,6 +249,7 @@ expression_compile(Node *expr, Index row, Relation rel, Relation root, Index fac
 	trust_check(expr);
 	result.user_functions = trust_runs_user_code(expr);
 	result.needs_settings = trust_depends_on_settings(expr);
+	(void) domain_walker(expr, NULL);
 	result.function_changes = expression_function_changes();
 	if (facts != 0)
 		ChangeVarNodes(expr, facts, INNER_VAR, 0);

@@ -256,7 +256,7 @@ PG_FUNCTION_INFO_V1(loyalty_view_expression);
 
 /* The expression as text, with every name qualified. */
 static char *
-deparse(Node *expr, List *sources, List *names)
+deparse_over(Node *expr, List *sources, List *names)
 {
 	PlannedStmt *fake = makeNode(PlannedStmt);
 	int			nest = settings_begin(NULL);
@@ -304,12 +304,57 @@ loyalty_view_expression(PG_FUNCTION_ARGS)
 		List	   *columns;
 
 		used(expr, from, &names, &columns);
-		values[0] = CStringGetTextDatum(deparse(expr, from, aliases(from)));
+		values[0] = CStringGetTextDatum(deparse_over(expr, from, aliases(from)));
 		values[1] = text_array(names);
 		values[4] = text_array(columns);
 		values[2] = ObjectIdGetDatum(exprType(expr));
 		values[3] = ObjectIdGetDatum(exprCollation(expr));
 		memset(nulls, false, sizeof(nulls));
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_award_parts);
+
+/*
+ * award_parts(view regclass, inside text, column text, alias text,
+ *             OUT points text, OUT applies_when text)
+ *
+ * The two parts of CASE WHEN applies_when THEN points END, which an award is, where the
+ * row of the table is called by the alias.  Nulls if the column is none, or is nothing.
+ */
+Datum
+loyalty_award_parts(PG_FUNCTION_ARGS)
+{
+	char	   *inside = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Node	   *expr = NULL;
+	Definition	definition;
+	TupleDesc	desc;
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "award_parts must return a composite type");
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(2) && !PG_ARGISNULL(3))
+	{
+		definition = definition_argument(fcinfo);
+		expr = without_aggregate(definition_expression(&definition, inside,
+													   text_to_cstring(PG_GETARG_TEXT_PP(2))));
+		if (inside == NULL)
+			expr = definition_guarded(expr);
+	}
+	if (expr != NULL && IsA(expr, CaseExpr) && list_length(((CaseExpr *) expr)->args) == 1)
+	{
+		CaseWhen   *when = (CaseWhen *) linitial(((CaseExpr *) expr)->args);
+		List	   *from = sources(&definition, inside);
+		List	   *names = aliases(from);
+		Index		row = definition_row(&definition, "tracked");
+
+		if (row != 0)
+			lfirst(list_nth_cell(names, row - 1)) = text_to_cstring(PG_GETARG_TEXT_PP(3));
+		values[0] = CStringGetTextDatum(deparse_over((Node *) when->result, from, names));
+		values[1] = CStringGetTextDatum(deparse_over((Node *) when->expr, from, names));
+		nulls[0] = nulls[1] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -563,9 +563,9 @@ record_trigger(TriggerData *trigdata, const char *program)
 	if (table == NULL || table->stranger)
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, lacks a table that it needs, or its owner may not read all rows",
+				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, is paused, lacks a table that it needs, or its owner may not read all rows",
 						RelationGetRelationName(trigdata->tg_relation), program),
-				 errhint("loyalty.verify() tells more.  Call loyalty.untrack() or loyalty.reconcile().")));
+				 errhint("loyalty.verify() tells more.  Call loyalty.resume(), loyalty.untrack() or loyalty.reconcile().")));
 	else
 		record_as_owner(trigdata, table);
 }
