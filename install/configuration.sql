@@ -1,21 +1,5 @@
 -- Configuration: plain tables, checked by triggers ----------------------------
 
-CREATE FUNCTION loyalty.canonical_expression(expression text, "row" regclass, facts regclass,
-                                             type regtype, what text, time_zone text,
-                                             row_name text DEFAULT 'new', line regclass DEFAULT NULL)
-RETURNS text
-LANGUAGE c STABLE
-AS 'MODULE_PATHNAME', 'loyalty_canonical_expression';
-COMMENT ON FUNCTION loyalty.canonical_expression(text, regclass, regclass, regtype, text, text, text, regclass) IS
-'parse an SQL expression over a table row and a composite type, and return it with every name qualified and local times in the time zone';
-
-CREATE FUNCTION loyalty.expression_columns(expression text, "row" regclass, facts regclass, row_name text, line regclass, program name, type regtype)
-RETURNS int[]
-LANGUAGE c STABLE
-AS 'MODULE_PATHNAME', 'loyalty_expression_columns';
-COMMENT ON FUNCTION loyalty.expression_columns(text, regclass, regclass, text, regclass, name, regtype) IS
-'columns of the row that a qualified expression uses, by number; an error unless it may run with the rights of the current user';
-
 -- Runs a command with the rights of a program's owner, for those who have them
 -- anyway.  Whatever administration reads or writes in a program goes through it:
 -- none of the owner's code runs with the rights of a superuser who calls.
@@ -39,34 +23,6 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_owner_only';
 COMMENT ON FUNCTION loyalty.owner_only() IS
 'trigger: only the owner of a program writes this table, whatever was granted';
-
-CREATE FUNCTION loyalty.expression_tells(expression text, "row" regclass, program name)
-RETURNS boolean
-LANGUAGE c STABLE STRICT
-AS 'MODULE_PATHNAME', 'loyalty_expression_tells';
-COMMENT ON FUNCTION loyalty.expression_tells(text, regclass, name) IS
-'whether rows that differ in the columns of a qualified expression differ in its value, or a unique index is over it';
-
-CREATE FUNCTION loyalty.column_name(relation regclass, program name, number int)
-RETURNS text
-LANGUAGE c STABLE STRICT
-AS 'MODULE_PATHNAME', 'loyalty_column_name';
-COMMENT ON FUNCTION loyalty.column_name(regclass, name, int) IS
-'the name by which expressions of a program know a column of a tracked table';
-
-CREATE FUNCTION loyalty.tracked_table(relation regclass, program name, alias text)
-RETURNS text
-LANGUAGE c STABLE STRICT
-AS 'MODULE_PATHNAME', 'loyalty_tracked_table';
-COMMENT ON FUNCTION loyalty.tracked_table(regclass, name, text) IS
-'a tracked table for FROM, with its columns under the names that expressions use; null if it is gone';
-
-CREATE FUNCTION loyalty.columns()
-RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'loyalty_columns';
-COMMENT ON FUNCTION loyalty.columns() IS
-'trigger that never fires: holds on to the columns that expressions use';
 
 CREATE FUNCTION loyalty.configuration_changed()
 RETURNS trigger
@@ -128,17 +84,22 @@ CREATE FUNCTION loyalty.require_time_zone(time_zone text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone_abbreviations = 'Default'
 AS $$
 DECLARE
 	zone text;
 BEGIN
 	SELECT z.name INTO zone FROM pg_timezone_names z WHERE lower(z.name) = lower(time_zone)
 	 ORDER BY z.name = time_zone DESC LIMIT 1;
-	IF zone IS NULL THEN
-		RAISE EXCEPTION 'time zone % is not known by name', CASE WHEN time_zone IS NULL THEN 'null' ELSE format('"%s"', time_zone) END
+	-- CET is the name of a zone with daylight saving time, but AT TIME ZONE takes it
+	-- for the abbreviation, which has none
+	IF zone IS NULL OR (zone NOT IN ('UTC', 'UCT', 'GMT', 'Zulu')
+	                    AND EXISTS (SELECT FROM pg_timezone_abbrevs a WHERE lower(a.abbrev) = lower(zone))) THEN
+		RAISE EXCEPTION 'time zone % is %', CASE WHEN time_zone IS NULL THEN 'null' ELSE format('"%s"', time_zone) END,
+			CASE WHEN zone IS NULL THEN 'not known by name' ELSE 'an abbreviation' END
 			USING ERRCODE = 'invalid_parameter_value',
 			      DETAIL = 'Offsets, abbreviations and POSIX zones say nothing of daylight saving time, or mean the opposite of what they look like.',
-			      HINT = 'Use a name of the view pg_timezone_names, such as time_zone => ''Europe/Berlin'' or ''UTC''.';
+			      HINT = 'Use a name of the view pg_timezone_names that is no abbreviation, such as time_zone => ''Europe/Berlin'' or ''UTC''.';
 	END IF;
 	RETURN zone;
 END
@@ -167,24 +128,18 @@ $$;
 COMMENT ON FUNCTION loyalty.is_written_by_hand(name) IS
 'is a row of what is tracked changed by somebody, neither by a function of the extension nor by a restore?';
 
--- Tracked tables are noted by functions, which make their triggers, too.  By hand,
--- only the table itself can be changed for the one that took its place.
+-- Tracked tables are noted by functions, which make their triggers and views, too.  By
+-- hand, only the table itself can be changed for the one that took its place.
 CREATE FUNCTION loyalty.check_source()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	fixed text[] := '{relation,active,without_order}';
-	row_name text;
-	key_type regtype;
-	orders regclass := CASE tg_op WHEN 'UPDATE' THEN OLD.relation END;
-	e record;
+	fixed text[] := '{relation,without_order}';
 BEGIN
-	IF tg_table_name = 'part' THEN
-		PERFORM loyalty.require_choice('kind', to_jsonb(NEW) ->> 'kind', 'lines', 'refunds');
-		PERFORM loyalty.require_choice('without_order', to_jsonb(NEW) ->> 'without_order', 'error', 'skip', 'customer');
-	END IF;
+	PERFORM loyalty.require_choice('kind', NEW.kind, 'orders', 'lines', 'refunds', 'credits');
+	PERFORM loyalty.require_choice('without_order', NEW.without_order, 'error', 'skip', 'customer');
 	IF NOT loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
 	END IF;
@@ -194,37 +149,53 @@ BEGIN
 			      HINT = 'Call loyalty.track_orders() or loyalty.track_refunds(), which make the triggers, too.';
 	END IF;
 	IF to_jsonb(NEW) - fixed IS DISTINCT FROM to_jsonb(OLD) - fixed
-	   OR (NOT NEW.active AND OLD.active)
-	   OR (to_jsonb(NEW) ->> 'without_order' IS DISTINCT FROM to_jsonb(OLD) ->> 'without_order'
-	       AND 'customer' IN (to_jsonb(NEW) ->> 'without_order', to_jsonb(OLD) ->> 'without_order')) THEN
-		IF to_jsonb(OLD) ->> 'kind' = 'lines' THEN
-			EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', tg_table_schema) INTO orders USING OLD.source;
-		END IF;
+	   OR (NEW.without_order IS DISTINCT FROM OLD.without_order AND 'customer' IN (NEW.without_order, OLD.without_order)) THEN
 		RAISE EXCEPTION 'what is tracked of table "%" cannot be changed directly', OLD.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = format('Call loyalty.untrack(%L, %L), and then loyalty.%s() with what shall hold from then on.',
-			                    tg_table_schema, orders, CASE WHEN to_jsonb(NEW) ->> 'kind' = 'refunds' THEN 'track_refunds' ELSE 'track_orders' END);
+			      HINT = 'Call loyalty.alter_orders() or loyalty.alter_refunds(), or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().';
 	END IF;
-	IF NEW.active AND (NEW.relation IS DISTINCT FROM OLD.relation OR NOT OLD.active) THEN
-		-- the expressions must fit the table that takes the place
+	IF NEW.relation IS DISTINCT FROM OLD.relation THEN
 		PERFORM loyalty.require_trackable(NEW.relation, tg_table_schema);
-		row_name := CASE to_jsonb(NEW) ->> 'kind' WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'new' END;
-		SELECT a.atttypid INTO key_type FROM pg_attribute a
-		 WHERE a.attrelid = format('%I.journal', tg_table_schema)::regclass AND a.attname = 'customer';
-		FOR e IN SELECT x.key, x.value FROM jsonb_each_text(to_jsonb(NEW)) x
-		          WHERE x.key IN ('customer', 'at', 'amount', 'counts_when', 'order_key', 'currency') AND x.value IS NOT NULL
-		LOOP
-			PERFORM loyalty.canonical_expression(e.value, NEW.relation, NULL,
-				CASE e.key WHEN 'customer' THEN key_type WHEN 'at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
-				           WHEN 'counts_when' THEN 'boolean' ELSE 'text' END::regtype,
-				e.key, NULL, row_name);
-		END LOOP;
 	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION loyalty.check_source() IS
 'trigger: refuse changes of what is tracked by hand, but for a table that takes the place of a tracked one';
+
+-- A table that takes the place of a tracked one has columns of the same names: what was
+-- said of the old table must hold for it.
+CREATE FUNCTION loyalty.replace_source()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'
+AS $$
+DECLARE
+	d jsonb;
+	newest int;
+BEGIN
+	IF NEW.relation IS NOT DISTINCT FROM OLD.relation OR NEW.definition IS NOT NULL THEN
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO newest;
+	d := loyalty.reparsed(tg_table_schema, NEW.source, loyalty.definition_of(tg_table_schema, NEW.source, newest));
+	IF NEW.kind IN ('lines', 'refunds') THEN
+		PERFORM loyalty.make_part_view(tg_table_schema, NEW.source, d);
+		PERFORM loyalty.make_views(tg_table_schema, NEW.of_source);
+	ELSE
+		PERFORM loyalty.make_views(tg_table_schema, NEW.source, d);
+	END IF;
+	RETURN NULL;
+EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR cannot_coerce THEN
+	-- told without the query of a view, which nobody wrote
+	RAISE EXCEPTION 'table "%" cannot take the place of table "%"', NEW.relation, OLD.relation
+		USING ERRCODE = SQLSTATE, DETAIL = initcap(left(SQLERRM, 1)) || substr(replace(SQLERRM, 'tracked.', 'new.'), 2) || '.',
+		      HINT = 'It needs columns of the same names, and of types for which the expressions hold.';
+END
+$$;
+COMMENT ON FUNCTION loyalty.replace_source() IS
+'trigger: makes the views over a table that takes the place of a tracked one';
 
 -- Versions of the terms are written when rules, tiers or settings change.  By hand,
 -- only expressions that fail can be corrected in them.
@@ -255,70 +226,123 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.check_terms() IS 'trigger: refuse changes of the versions of the terms by hand, but for corrections of expressions';
 
--- An earning rule must fit every tracked table.
+-- An earning rule must fit every tracked table that it can be for.
 CREATE FUNCTION loyalty.check_earning_rule()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	facts regclass := format('%I.purchase', tg_table_schema)::regclass;
 	src record;
-	points text := NEW.points;
-	applies_when text := NEW.applies_when;
-	zone text;
+	parsed record;
+	fits record;
 BEGIN
+	IF current_setting('check_function_bodies') = 'off' THEN
+		RETURN NEW;		-- a restore brings what was checked when it was written
+	END IF;
 	PERFORM loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
-	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
-	-- Without a tracked table, a rule can use the purchase only.  A table that
-	-- is gone, or an order table without lines, has no say in a rule.
-	FOR src IN EXECUTE format($sql$
-		SELECT s.relation, l.relation AS line
-		  FROM %1$I.source s
-		  LEFT JOIN %1$I.part l ON l.source = s.source AND l.active AND l.kind = 'lines' AND $1 = 'line'
-		 WHERE s.active AND NOT s.refunds AND ($1 = 'order' OR l.relation IS NOT NULL)
-		   AND EXISTS (SELECT FROM pg_class WHERE oid = s.relation)
-		 UNION ALL
-		SELECT NULL, NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active AND NOT refunds) AND $1 = 'order'
-		$sql$, tg_table_schema) USING NEW.per
+	IF tg_op = 'UPDATE' AND (NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.points, OLD.applies_when, OLD.per) THEN
+		RETURN NEW;
+	END IF;
+	FOR src IN EXECUTE format('SELECT source FROM %1$I.source WHERE active AND kind = ''orders''
+	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active AND kind = ''orders'') AND $1 = ''order''
+	                           ORDER BY 1', tg_table_schema) USING NEW.per
 	LOOP
-		NEW.points := loyalty.canonical_expression(points, src.relation, facts, 'numeric',
-			format('points of the earning rule "%s"', NEW.name), zone, 'new', src.line);
-		NEW.applies_when := loyalty.canonical_expression(applies_when, src.relation, facts, 'boolean',
-			format('applies_when of the earning rule "%s"', NEW.name), zone, 'new', src.line);
+		SELECT * INTO parsed
+		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, 'new',
+		                          current_setting('loyalty.search_path', true),
+		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
+		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
+		CONTINUE WHEN parsed.points IS NULL;
+		fits := parsed;
 	END LOOP;
-	IF NOT FOUND AND NEW.per = 'line' THEN
+	IF NEW.per = 'line' AND fits IS NULL THEN
 		RAISE EXCEPTION 'the earning rule "%" is per line, but no tracked table has lines', NEW.name
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = 'Name the lines in loyalty.track_orders(), or leave per => ''order''.';
 	END IF;
+	NEW.points := fits.points;
+	NEW.applies_when := fits.applies_when;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION loyalty.check_earning_rule() IS
-'trigger: check the expressions of an earning rule and store them qualified';
+'trigger: check the expressions of an earning rule for every tracked table, and store them with every name qualified';
+
+-- The condition of a tier, as SQL with every name qualified.
+CREATE FUNCTION loyalty.parse_tier(program name, tier text, qualifies text, search_path text, warn boolean)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	zone text;
+BEGIN
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	RETURN (SELECT p.expression FROM loyalty.parse_expression(qualifies, NULL, NULL, format('%I.metrics', program)::regclass, 'boolean',
+	                                                          format('qualifies of the tier "%s"', tier), NULL, NULL, zone, search_path, warn) p);
+END
+$$;
+COMMENT ON FUNCTION loyalty.parse_tier(name, text, text, text, boolean) IS 'check the condition of a tier, and return it with every name qualified';
 
 CREATE FUNCTION loyalty.check_tier()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	zone text;
 BEGIN
 	IF NEW.multiplier IS NULL OR NOT (NEW.multiplier >= 0 AND NEW.multiplier < 1000000) THEN
 		RAISE EXCEPTION 'multiplier of the tier "%" must be at least 0 and less than 1000000', NEW.name
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.multiplier::text, 'null'));
 	END IF;
-	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
-	NEW.qualifies := loyalty.canonical_expression(NEW.qualifies, NULL,
-		format('%I.metrics', tg_table_schema)::regclass, 'boolean',
-		format('qualifies of the tier "%s"', NEW.name), zone);
+	IF current_setting('check_function_bodies') <> 'off'
+	   AND (tg_op = 'INSERT' OR NEW.qualifies IS DISTINCT FROM OLD.qualifies) THEN
+		NEW.qualifies := loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, current_setting('loyalty.search_path', true), true);
+	END IF;
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_tier() IS
-'trigger: check the condition of a tier and store it qualified';
+COMMENT ON FUNCTION loyalty.check_tier() IS 'trigger: check the condition of a tier, and store it with every name qualified';
+
+-- Expressions of a version of the terms that fail can be corrected: the views say so then.
+CREATE FUNCTION loyalty.correct_rule()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src record;
+BEGIN
+	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.terms
+	LOOP
+		PERFORM loyalty.make_orders_view(tg_table_schema, src.source, NEW.terms, d, awards)
+		   FROM (SELECT loyalty.definition_of(tg_table_schema, src.source, NEW.terms) AS d,
+		                jsonb_agg(CASE WHEN a.award = NEW.award
+		                               THEN loyalty.parse_award(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per)
+		                               ELSE a.expression END ORDER BY a.award) AS awards
+		           FROM loyalty.awards_of(tg_table_schema, src.source, NEW.terms) a OFFSET 0) x;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.correct_rule() IS 'trigger: makes the views of a version of the terms, one of whose rules was corrected, anew';
+
+CREATE FUNCTION loyalty.correct_tier()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4
+	                                                                   ELSE coalesce(v.expression, loyalty.parse_tier($1, t.name, t.qualifies, ''pg_catalog, pg_temp'', false)) END ORDER BY t.n))
+	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
+	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
+		USING tg_table_schema, NEW.terms, NEW.name,
+		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, 'pg_catalog, pg_temp', false);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.correct_tier() IS 'trigger: makes the view of the tiers of a version of the terms, one of which was corrected, anew';
 
 CREATE FUNCTION loyalty.check_program()
 RETURNS trigger
@@ -327,6 +351,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	newest int;
+	tracked regclass;
 BEGIN
 	PERFORM loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
 	PERFORM loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
@@ -344,24 +369,111 @@ BEGIN
 					      HINT = 'Change the tables earning_rule and tier, or points_scale and rounding: that makes new terms.';
 			END IF;
 		END IF;
-		-- the views, and what is recorded, are built on these
-		IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone)
-		   IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
-			RAISE EXCEPTION 'customers, customer_key, joined_at and time_zone of a program cannot be changed'
-				USING ERRCODE = 'feature_not_supported',
-				      HINT = 'Create another program and track the orders with it.';
+		IF NEW.time_zone IS DISTINCT FROM OLD.time_zone THEN
+			NEW.time_zone := loyalty.require_time_zone(NEW.time_zone);
+			EXECUTE format('SELECT relation FROM %I.source WHERE active LIMIT 1', tg_table_schema) INTO tracked;
+			IF tracked IS NOT NULL THEN
+				RAISE EXCEPTION 'time_zone of a program cannot be changed while it tracks table "%"', tracked
+					USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Local times of its rows are those of the time zone.',
+					      HINT = format('Call loyalty.untrack(%L, %L), change it, and call loyalty.track_orders() again.', tg_table_schema, tracked);
+			END IF;
 		END IF;
 		RETURN NEW;
 	END IF;
 	PERFORM loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
-	IF NEW.joined_at IS NOT NULL THEN
-		NEW.joined_at := loyalty.canonical_expression(NEW.joined_at, NEW.customers, NULL,
-			'timestamptz', 'joined_at', NEW.time_zone);
-	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION loyalty.check_program() IS 'trigger: check the settings of a program';
+
+-- Who the customers are, and since when, is in the view "customer", which all other views
+-- read.  The key keeps its type, which journal, ledger and account have.
+CREATE FUNCTION loyalty.make_customer_view(program name, customers regclass, customer_key name, joined_at text, time_zone text, search_path text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	joined text := 'NULL::timestamptz';
+	key_type text;
+BEGIN
+	SELECT format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	IF joined_at IS NOT NULL THEN
+		SELECT p.expression INTO joined
+		  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true,
+		                                any_settings => true) p;
+	END IF;
+	PERFORM loyalty.make_view(program, 'customer',
+		format('SELECT person.%I::%s%s AS customer, %s AS joined_at FROM %s AS person',
+		       customer_key, key_type, loyalty.customer_collation(program), joined, customers),
+		'the customers, and since when they are');
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_customer_view(name, regclass, name, text, text, text) IS 'make the view that says who the customers of a program are, and since when';
+
+CREATE FUNCTION loyalty.new_customers()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
+		PERFORM loyalty.require_customers(NEW.customers, NEW.customer_key);
+		IF (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key)
+		   IS DISTINCT FROM (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname = OLD.customer_key) THEN
+			RAISE EXCEPTION 'column "%" of table "%" is not of the type of the customer key', NEW.customer_key, NEW.customers
+				USING ERRCODE = 'datatype_mismatch', HINT = 'A customer key of another type takes a new program.';
+		END IF;
+		PERFORM loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
+		                                   current_setting('loyalty.search_path', true));
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.new_customers() IS 'trigger: makes the view of the customers anew when the settings say something else of them';
+
+CREATE FUNCTION loyalty.require_customer_table(customers regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = customers AND relkind IN ('r', 'p', 'f')) THEN
+		RAISE EXCEPTION '"%" is not a table', customers
+			USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has one row per customer.';
+	END IF;
+	IF (SELECT relpersistence = 't' FROM pg_class WHERE oid = customers) THEN
+		RAISE EXCEPTION 'the customers cannot be in the temporary table "%"', customers
+			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their customers. Name a permanent table.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_customer_table(regclass) IS 'an error unless a relation is a table that can have the customers';
+
+-- The table of the customers must have one row for each of them.
+CREATE FUNCTION loyalty.require_customers(customers regclass, customer_key name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM loyalty.require_customer_table(customers);
+	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped) THEN
+		RAISE EXCEPTION 'column "%" of table "%" does not exist', customer_key, customers
+			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
+	END IF;
+	IF (SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = customers)
+	   AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+	                    WHERE i.indrelid = customers AND a.attname = customer_key AND i.indnkeyatts = 1
+	                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) THEN
+		RAISE EXCEPTION 'column "%" of table "%" is not unique', customer_key, customers
+			USING ERRCODE = 'invalid_table_definition',
+			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_customers(regclass, name) IS 'an error unless a table has one row per customer, known by a unique column';
 
 CREATE FUNCTION loyalty.keep_settings()
 RETURNS trigger
@@ -373,7 +485,7 @@ BEGIN
 		RAISE EXCEPTION 'the settings of a program cannot be deleted'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = format('To delete the program, call loyalty.drop_program(%L, force => true).', tg_table_schema);
-	ELSIF tg_table_name IN ('source', 'part') THEN
+	ELSIF tg_table_name = 'source' THEN
 		RAISE EXCEPTION 'rows of table "%" cannot be deleted', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'What is recorded refers to them.',
@@ -393,73 +505,6 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.keep_settings() IS
 'trigger: refuse to delete what a program is built on, and to change by hand which orders are archived';
-
-CREATE FUNCTION loyalty.active_sources(program name)
-RETURNS SETOF int
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RETURN QUERY EXECUTE format('SELECT s.source FROM %I.source s JOIN pg_class c ON c.oid = s.relation
-	                              WHERE s.active ORDER BY s.source', program);
-END
-$$;
-COMMENT ON FUNCTION loyalty.active_sources(name) IS 'sources of a program whose tables exist';
-
--- The expressions of a source, each with the rows that it may name, and of what type
--- its value must be.  Runs as the owner, as all that reads them.
-CREATE FUNCTION loyalty.expressions(program name, source int)
-RETURNS TABLE (text text, relation regclass, part text, row_name text, facts regclass, line regclass, type regtype)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	purchase regclass := format('%I.purchase', program)::regclass;
-	key_type regtype;
-BEGIN
-	SELECT a.atttypid INTO key_type FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
-	RETURN QUERY EXECUTE format($sql$
-		WITH s AS (SELECT * FROM %1$I.source WHERE source = $1),
-		p AS (SELECT p.* FROM %1$I.part p JOIN pg_class c ON c.oid = p.relation WHERE p.source = $1 AND p.active),
-		rule AS (
-			SELECT DISTINCT e.text, r.per, e.type FROM s JOIN %1$I.terms_rule r ON r.terms >= s.terms
-			 CROSS JOIN LATERAL (VALUES (r.points, 'numeric'::regtype), (r.applies_when, 'boolean')) e (text, type)),
-		expression AS (
-			SELECT e.text, s.relation, '' AS part, 'new' AS row_name, NULL::regclass AS facts, NULL::regclass AS line, e.type
-			  FROM s CROSS JOIN LATERAL (VALUES
-			       (s.customer, $2), (s.at, 'timestamptz'::regtype), (s.amount, 'numeric'), (s.counts_when, 'boolean'),
-			       (s.order_key, 'text'), (s.currency, 'text')) e (text, type)
-			UNION
-			SELECT e.text, p.relation, p.kind, CASE p.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, NULL, NULL, e.type
-			  FROM p CROSS JOIN LATERAL (VALUES
-			       (p.order_key, 'text'::regtype), (p.amount, 'numeric'), (p.counts_when, 'boolean')) e (text, type)
-			UNION
-			SELECT r.text, s.relation, '', 'new', $3, l.relation, r.type
-			  FROM s CROSS JOIN rule r LEFT JOIN p l ON l.kind = 'lines' AND r.per = 'line'
-			 WHERE NOT s.refunds AND (r.per = 'order' OR l.relation IS NOT NULL)
-			UNION
-			SELECT r.text, l.relation, 'lines', 'line', $3, NULL, r.type
-			  FROM p l CROSS JOIN rule r
-			 WHERE l.kind = 'lines' AND r.per = 'line' AND r.text !~ '[[:<:]]new[.]')
-		SELECT * FROM expression e WHERE e.text IS NOT NULL
-		$sql$, program) USING source, key_type, purchase;
-END
-$$;
-COMMENT ON FUNCTION loyalty.expressions(name, int) IS 'the expressions of a source, with the rows that they may name';
-
--- Columns that the expressions of a source use, by table.  An error if one of the
--- expressions must not run with the owner's rights.
-CREATE FUNCTION loyalty.used_columns(program name, source int)
-RETURNS TABLE (relation regclass, part text, "column" int)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT DISTINCT e.relation, e.part, used
-	  FROM loyalty.expressions(program, source) e
-	 CROSS JOIN LATERAL unnest(loyalty.expression_columns(e.text, e.relation, e.facts, e.row_name, e.line, program, e.type)) used
-$$;
-COMMENT ON FUNCTION loyalty.used_columns(name, int) IS 'columns of tracked tables that the expressions of a source use';
 
 -- The owner of a type makes casts and checks for it, which run as the program's owner
 -- whenever customers are compared, shown or read.
@@ -496,8 +541,8 @@ AS 'MODULE_PATHNAME', 'loyalty_require_own_tables';
 COMMENT ON FUNCTION loyalty.require_own_tables(name, oid) IS
 'an error if a query on a table, or without one on the customer table, would run code of others as the current user';
 
--- verify() puts all these texts into queries, so each is looked at before, one by
--- one.  What is wrong otherwise, verify() tells itself.
+-- verify() reads all these views, so each is looked at before, one by one.  What is
+-- wrong otherwise, verify() tells itself.
 CREATE FUNCTION loyalty.foreign_code(program name)
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE
@@ -506,8 +551,7 @@ AS $$
 DECLARE
 	e record;
 BEGIN
-	IF to_regclass(format('%I.terms_tier', program)) IS NULL OR to_regclass(format('%I.terms_rule', program)) IS NULL
-	   OR to_regclass(format('%I.part', program)) IS NULL OR to_regclass(format('%I.source', program)) IS NULL THEN
+	IF to_regclass(format('%I.source', program)) IS NULL THEN
 		RETURN;
 	END IF;
 	BEGIN
@@ -517,7 +561,7 @@ BEGIN
 		RETURN NEXT sqlerrm;
 	END;
 	FOR e IN EXECUTE format($sql$
-		SELECT NULL::oid AS relation UNION SELECT relation FROM %1$I.source WHERE active UNION SELECT relation FROM %1$I.part WHERE active
+		SELECT NULL::oid AS relation UNION SELECT relation FROM %1$I.source WHERE active
 		$sql$, program)
 	LOOP
 		BEGIN
@@ -529,14 +573,10 @@ BEGIN
 				NULL;
 		END;
 	END LOOP;
-	FOR e IN EXECUTE format($sql$
-		SELECT x.* FROM loyalty.active_sources($1) s CROSS JOIN LATERAL loyalty.expressions($1, s) x
-		UNION
-		SELECT t.qualifies, NULL, '', 'new', $2, NULL, 'boolean'::regtype FROM %1$I.terms_tier t
-		$sql$, program) USING program, format('%I.metrics', program)::regclass
+	FOR e IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' ORDER BY 1
 	LOOP
 		BEGIN
-			PERFORM loyalty.expression_columns(e.text, e.relation, e.facts, e.row_name, e.line, program, e.type);
+			PERFORM loyalty.require_own_view(e.oid);
 		EXCEPTION
 			WHEN insufficient_privilege OR datatype_mismatch OR wrong_object_type THEN
 				RETURN NEXT sqlerrm;
@@ -549,85 +589,29 @@ $$;
 COMMENT ON FUNCTION loyalty.foreign_code(name) IS
 'what the expressions of a program would run that must not run with the rights of the current user';
 
--- Columns that are used and not held yet, with the names of expressions for them.
--- Runs as the owner.
-CREATE FUNCTION loyalty.loose_columns(program name, source int)
-RETURNS TABLE (relation regclass, part text, names name[], stored text[], others bigint)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT u.relation, u.part, array_agg(a.attname ORDER BY a.attnum),
-	       array_agg(loyalty.column_name(u.relation, program, u."column") ORDER BY a.attnum),
-	       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = u.relation AND starts_with(t.tgname::text, 'loyalty_columns_'))
-	  FROM loyalty.used_columns(program, source) u
-	  JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u."column"
-	 WHERE NOT EXISTS (SELECT FROM pg_trigger t
-	                    WHERE t.tgrelid = u.relation AND t.tgfoid = 'loyalty.columns'::regproc AND a.attnum = ANY (t.tgattr)
-	                      AND substr(t.tgargs, 1, octet_length(program::text) + 1) = convert_to(program::text, getdatabaseencoding()) || decode('00', 'hex'))
-	 GROUP BY u.relation, u.part
-$$;
-COMMENT ON FUNCTION loyalty.loose_columns(name, int) IS
-'columns that the expressions of a source use, and that nothing keeps from being dropped';
-
--- Hold on to them: see loyalty.columns().  What is held already is left.  The
--- trigger takes a right of whoever calls.
-CREATE FUNCTION loyalty.hold_columns(program name, source int)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '200ms'	-- whoever waits for this lock keeps all writers waiting
-AS $$
-DECLARE
-	h record;
-	names text;
-	stored text;
-BEGIN
-	FOR h IN
-		SELECT r[1]::oid::regclass AS relation, r[2] AS part, r[3]::name[] AS names, r[4]::text[] AS stored, r[5]::bigint AS others
-		  FROM loyalty.as_owner(program, 'SELECT l.relation::oid, l.part, l.names, l.stored, l.others
-		                                    FROM loyalty.loose_columns($1::name, $2::int) l', program, source::text) r
-	LOOP
-		SELECT string_agg(quote_ident(n), ', ') INTO names FROM unnest(h.names) n;
-		SELECT string_agg(quote_literal(n), ', ') INTO stored FROM unnest(h.stored) n;
-		-- the owner, who may write rules, need not have this right on the order table
-		BEGIN
-			PERFORM loyalty.require_triggers(program, source, h.relation);
-			EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %s ON %s FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.columns(%L, %L, %L, %s)',
-			               loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), names, h.relation, program, source::text, h.part, stored)
-			     || loyalty.trigger_comment(loyalty.trigger_name('columns', program, source::text, h.part, h.others + 1), h.relation,
-			                                format('holds on to the columns that the loyalty program "%s" uses; never fires', program));
-		EXCEPTION
-			WHEN insufficient_privilege THEN
-				RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped', names, h.relation
-					USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', program);
-			WHEN lock_not_available THEN
-				RAISE WARNING 'the columns % of table "%" are used by a loyalty program but not kept from being dropped, as the table was in use', names, h.relation
-					USING HINT = format('Call loyalty.reconcile(%L) when there are no long transactions.', program);
-		END;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION loyalty.hold_columns(name, int) IS
-'keep the columns that the expressions of a source use from being dropped, and follow their renames';
-
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is
--- written once and never changes.
+-- written once and never changes.  What its rules say is in the views of the
+-- tracked tables; of a rule that did not change, it is what the views of the
+-- version before say.
 CREATE FUNCTION loyalty.new_terms()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
+	before int;
 	version int;
 	same boolean;
+	src record;
 BEGIN
 	-- a restore brings the versions of the terms as data, in several sessions maybe
 	IF current_setting('check_function_bodies') = 'off' THEN
 		RETURN NULL;
 	END IF;
-	EXECUTE format('SELECT terms FROM %I.program FOR UPDATE', tg_table_schema) INTO version;
-	IF version IS NULL THEN		-- a restore has not come to this table yet
+	EXECUTE format('SELECT terms FROM %I.program FOR UPDATE', tg_table_schema) INTO before;
+	IF before IS NULL THEN		-- a restore has not come to this table yet
 		RETURN NULL;
 	END IF;
 	EXECUTE format($sql$
@@ -637,14 +621,13 @@ BEGIN
 		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1)
 		                   UNION ALL
 		                   (SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1
-		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule)
-		                   )
+		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
 		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
 		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1)
 		                   UNION ALL
 		                   (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1
 		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
-		$sql$, tg_table_schema) INTO same USING version;
+		$sql$, tg_table_schema) INTO same USING before;
 	IF same THEN
 		RETURN NULL;
 	END IF;
@@ -654,18 +637,42 @@ BEGIN
 		SELECT $1, points_scale, rounding, time_zone FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_rule (terms, name, points, applies_when, per)
-		SELECT $1, name, points, applies_when, per FROM %1$I.earning_rule
+		INSERT INTO %1$I.terms_rule (terms, award, name, points, applies_when, per)
+		SELECT $1, row_number() OVER (ORDER BY name), name, points, applies_when, per FROM %1$I.earning_rule
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
 		INSERT INTO %1$I.terms_tier (terms, name, rank, qualifies, multiplier)
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
 		$sql$, tg_table_schema) USING version;
+
+	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
+	LOOP
+		EXECUTE format($sql$
+			SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
+			  FROM (SELECT r.award, CASE WHEN b.name IS NULL
+			                        THEN loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
+			                        ELSE b.expression END AS expression
+			          FROM %1$I.terms_rule r
+			          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
+			                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.terms = $3) b
+			            ON (b.name, b.points, b.applies_when, b.per) = (r.name, r.points, r.applies_when, r.per)
+			         WHERE r.terms = $4) x
+			$sql$, tg_table_schema) USING tg_table_schema, src.source, before, version;
+	END LOOP;
+	EXECUTE format($sql$
+		SELECT loyalty.make_tiers_view($1, $3, array_agg(x.expression ORDER BY x.rank DESC))
+		  FROM (SELECT t.rank, CASE WHEN b.name IS NULL THEN loyalty.parse_tier($1, t.name, t.qualifies, 'pg_catalog, pg_temp', false)
+		                       ELSE b.expression END AS expression
+		          FROM %1$I.terms_tier t
+		          LEFT JOIN (SELECT o.name, o.qualifies, v.expression
+		                       FROM (SELECT y.*, row_number() OVER (ORDER BY y.rank DESC) AS n FROM %1$I.terms_tier y WHERE y.terms = $2) o
+		                      CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'tiers', $2), NULL, format('tier_%%s', o.n), false) v) b
+		            ON (b.name, b.qualifies) = (t.name, t.qualifies)
+		         WHERE t.terms = $3) x
+		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
-	PERFORM loyalty.hold_columns(tg_table_schema, s) FROM loyalty.active_sources(tg_table_schema) s;
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION loyalty.new_terms() IS
 'trigger: write a new version of the terms when rules, tiers or settings changed';
-

@@ -34,15 +34,15 @@ COMMENT ON FUNCTION loyalty.outside_parents(regclass) IS
 'tables through which rows of a table can be changed without its triggers';
 
 -- Names of our triggers on tracked tables.
-CREATE FUNCTION loyalty.trigger_name(kind text, program name, source text, part text, number bigint DEFAULT NULL)
+CREATE FUNCTION loyalty.trigger_name(event text, program name, source text)
 RETURNS name
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT ('loyalty_' || kind || '_' || CASE WHEN octet_length(suffix) > 40 THEN md5(suffix) ELSE suffix END)::name
-	  FROM concat_ws('_', program, source, nullif(part, ''), number) suffix
+	SELECT ('loyalty_' || event || '_' || CASE WHEN octet_length(suffix) > 40 THEN md5(suffix) ELSE suffix END)::name
+	  FROM concat_ws('_', program, source) suffix
 $$;
-COMMENT ON FUNCTION loyalty.trigger_name(text, name, text, text, bigint) IS
+COMMENT ON FUNCTION loyalty.trigger_name(text, name, text) IS
 'the name of a trigger on a tracked table: readable if it fits into a name';
 
 -- Only the owner of a table may comment on its triggers; whoever else makes one goes
@@ -58,21 +58,21 @@ $$;
 COMMENT ON FUNCTION loyalty.trigger_comment(name, regclass, text) IS 'the command that comments on a trigger, behind the one that makes it';
 
 -- Statement triggers with transition tables see each row once.
-CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, source text, part text)
+CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, source text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%L, %L%s)',
-	              loyalty.trigger_name(event, program, source, part), event, relation,
+	SELECT format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%L, %L)',
+	              loyalty.trigger_name(event, program, source), event, relation,
 	              CASE event WHEN 'insert' THEN 'REFERENCING NEW TABLE AS new_rows'
 	                         WHEN 'update' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
 	                         WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' END,
-	              program, source, CASE part WHEN '' THEN '' ELSE format(', %L', part) END)
-	       || loyalty.trigger_comment(loyalty.trigger_name(event, program, source, part), relation,
+	              program, source)
+	       || loyalty.trigger_comment(loyalty.trigger_name(event, program, source), relation,
 	                                  format('records for the loyalty program "%s" how orders stand after each %s', program, upper(event)))
 $$;
-COMMENT ON FUNCTION loyalty.trigger_command(text, regclass, name, text, text) IS
+COMMENT ON FUNCTION loyalty.trigger_command(text, regclass, name, text) IS
 'the command that makes one of the triggers that record a tracked table';
 
 CREATE FUNCTION loyalty.trigger_arguments(tgargs bytea)
@@ -153,12 +153,12 @@ BEGIN
 				tracked AS MATERIALIZED (
 					SELECT DISTINCT loyalty.trigger_arguments(t.tgargs) AS arguments
 					  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
-					   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)),
+					   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs = 2),
 				wanted AS MATERIALIZED (
-					SELECT arguments[1]::name AS program, arguments[2] AS source, arguments[3] AS part, event,
-					       loyalty.trigger_name(event, arguments[1], arguments[2], arguments[3]) AS trigger
+					SELECT arguments[1]::name AS program, arguments[2] AS source, event,
+					       loyalty.trigger_name(event, arguments[1], arguments[2]) AS trigger
 					  FROM tracked CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event))
-				SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.source, w.part
+				SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.source
 				  FROM wanted w
 				 CROSS JOIN loyalty.descendants(touched) d
 				  JOIN pg_class c ON c.oid = d
@@ -173,7 +173,7 @@ BEGIN
 					CONTINUE;
 				END IF;
 				BEGIN
-					EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source, missing.part);
+					EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source);
 				EXCEPTION WHEN insufficient_privilege THEN
 					RAISE WARNING 'what is written to table "%" itself is not recorded', missing.relation
 						USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
@@ -185,7 +185,7 @@ BEGIN
 					SELECT i.inhrelid, i.inhparent, t.tgargs
 					  FROM loyalty.descendants(touched) d
 					  JOIN pg_inherits i ON i.inhrelid = d
-					  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs IN (2, 3)
+					  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs = 2
 					 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname))
 				SELECT DISTINCT u.inhrelid::regclass AS relation, u.inhparent::regclass AS parent,
 				       k.arguments[1] AS program, k.arguments[2] AS source

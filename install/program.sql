@@ -67,6 +67,80 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.customer_equality(name) IS 'equality of the customers of a program, as SQL';
 
+-- Two columns are compared under a collation only if they have the same one, or the
+-- query names it: whatever holds a customer has the collation of the customer table.
+CREATE FUNCTION loyalty.collation_clause(collid oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
+	                   FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = collid), '')
+$$;
+COMMENT ON FUNCTION loyalty.collation_clause(oid) IS 'COLLATE with a collation, as SQL behind a type or a value; empty if there is none';
+
+CREATE FUNCTION loyalty.customer_collation(program name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT loyalty.collation_clause(a.attcollation) FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
+$$;
+COMMENT ON FUNCTION loyalty.customer_collation(name) IS 'the collation of the customers of a program, as SQL behind a value; empty if they have none';
+
+-- An expression of a tracked table for the customer, whose value has the collation
+-- of the customers then.
+CREATE FUNCTION loyalty.in_customer_collation(program name, relation regclass, customer text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	clause text := loyalty.customer_collation(program);
+	wanted text;
+	present text;
+BEGIN
+	IF clause <> '' THEN
+		EXECUTE format('SELECT pg_collation_for((SELECT customer FROM %I.journal WHERE false)), pg_collation_for((SELECT (%s) FROM %s AS tracked WHERE false))',
+		               program, customer, relation) INTO wanted, present;
+	END IF;
+	RETURN CASE WHEN wanted IS DISTINCT FROM present THEN format('((%s)%s)', customer, clause) ELSE customer END;
+END
+$$;
+COMMENT ON FUNCTION loyalty.in_customer_collation(name, regclass, text) IS
+'an expression over a table for the customer, under the collation of the customers of a program';
+
+-- A key is compared by its equality and by its order, in indexes and in queries: one
+-- collation must say the same of both, and keys that are equal must be the same.
+CREATE FUNCTION loyalty.require_key_collation(customers regclass, customer_key name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	k record;
+BEGIN
+	SELECT format_type(a.atttypid, -1) AS type, t.typcollation, c.oid AS collid, c.oid::regcollation AS name, c.collisdeterministic AS deterministic INTO k
+	  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_collation c ON c.oid = a.attcollation
+	 WHERE a.attrelid = customers AND a.attname = customer_key;
+	IF NOT k.deterministic THEN
+		RAISE EXCEPTION 'a customer key cannot have the nondeterministic collation %', k.name
+			USING ERRCODE = 'feature_not_supported',
+			      DETAIL = format('Values of column "%s" of table "%s" that differ can be equal under it.', customer_key, customers),
+			      HINT = format('Give the column the type citext, which ignores case, or another collation: ALTER TABLE %s ALTER COLUMN %I TYPE %s COLLATE "C".',
+			                    customers, customer_key, k.type);
+	ELSIF k.typcollation <> k.collid AND k.typcollation <> 'pg_catalog."default"'::regcollation THEN
+		RAISE EXCEPTION 'the customer key has the collation %, its type %', k.name, k.typcollation::regcollation
+			USING ERRCODE = 'feature_not_supported',
+			      DETAIL = format('Column "%s" of table "%s" is of type %s.', customer_key, customers, k.type),
+			      HINT = format('Give the column the collation of its type: ALTER TABLE %s ALTER COLUMN %I TYPE %s.', customers, customer_key, k.type);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_key_collation(regclass, name) IS
+'an error unless customers can be compared by a column under its collation';
+
 CREATE FUNCTION loyalty.create_program(
 	name name,
 	customers regclass,
@@ -75,7 +149,8 @@ CREATE FUNCTION loyalty.create_program(
 	time_zone text DEFAULT current_setting('TimeZone'),
 	points_scale int DEFAULT 0,
 	rounding text DEFAULT 'floor',
-	on_invalid text DEFAULT 'error')
+	on_invalid text DEFAULT 'error',
+	search_path text DEFAULT current_setting('search_path'))
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -84,24 +159,16 @@ DECLARE
 	key_attnums int2[];
 	key_oid oid;
 	key_type text;
-	key_cast text := '';
+	key_collation text;	-- COLLATE, for whatever holds a customer, and empty if the type has no collations
 	base record;
 	key_column name;	-- what views call the key
 	eq text;			-- the equality operator of keys
-	joined text;
 BEGIN
 	IF name IS NULL OR customers IS NULL THEN
 		RAISE EXCEPTION 'name and customers must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_class WHERE oid = customers AND relkind IN ('r', 'p', 'f')) THEN
-		RAISE EXCEPTION '"%" is not a table', customers
-			USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has one row per customer.';
-	END IF;
-	IF (SELECT relpersistence = 't' FROM pg_class WHERE oid = customers) THEN
-		RAISE EXCEPTION 'the customers cannot be in the temporary table "%"', customers
-			USING ERRCODE = 'wrong_object_type', HINT = 'Points would outlive their customers. Name a permanent table.';
-	END IF;
+	PERFORM loyalty.require_customer_table(customers);
 	PERFORM loyalty.require_choice('rounding', rounding, 'floor', 'half_even', 'half_up', 'ceil');
 	PERFORM loyalty.require_choice('on_invalid', on_invalid, 'error', 'skip');
 	time_zone := loyalty.require_time_zone(time_zone);
@@ -122,12 +189,9 @@ BEGIN
 		END IF;
 		SELECT attname INTO customer_key FROM pg_attribute WHERE attrelid = customers AND attnum = key_attnums[1];
 	END IF;
+	PERFORM loyalty.require_customers(customers, customer_key);
 	SELECT atttypid, format_type(atttypid, -1) INTO key_oid, key_type
 	  FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped;
-	IF key_type IS NULL THEN
-		RAISE EXCEPTION 'column "%" of table "%" does not exist', customer_key, customers
-			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
-	END IF;
 
 	-- A domain over a type whose operators are polymorphic cannot be compared as
 	-- what it is: the program knows such a key by the type below the domains.
@@ -143,15 +207,6 @@ BEGIN
 	IF base.oid <> key_oid AND base.typtype IN ('e', 'r', 'm') THEN
 		key_oid := base.oid;
 		key_type := format_type(key_oid, -1);
-		key_cast := format('::%s', key_type);
-	END IF;
-	IF (SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = customers)
-	   AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-	                    WHERE i.indrelid = customers AND a.attname = customer_key AND i.indnkeyatts = 1
-	                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) THEN
-		RAISE EXCEPTION 'column "%" of table "%" is not unique', customer_key, customers
-			USING ERRCODE = 'invalid_table_definition',
-			      HINT = 'A customer key needs a unique index of its own: CREATE UNIQUE INDEX.';
 	END IF;
 	-- the views of the program read the table with the rights of its owner
 	IF NOT has_table_privilege(customers, 'SELECT') AND NOT has_any_column_privilege(customers, 'SELECT') THEN
@@ -160,6 +215,9 @@ BEGIN
 			      HINT = format('Grant SELECT on the table to the role "%s".', current_user);
 	END IF;
 	PERFORM loyalty.require_key_type(key_oid);
+	PERFORM loyalty.require_key_collation(customers, customer_key);
+	SELECT loyalty.collation_clause(a.attcollation) INTO key_collation
+	  FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
 	eq := loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
@@ -188,34 +246,20 @@ BEGIN
 	COMMENT ON TABLE %1$I.program IS 'settings of the program, one row';
 	CREATE TABLE %1$I.source (
 		source int PRIMARY KEY,
-		relation regclass NOT NULL UNIQUE,
-		customer text NOT NULL,
-		at text NOT NULL,
-		amount text,
-		counts_when text NOT NULL,
-		order_key text NOT NULL,
-		refunds boolean NOT NULL DEFAULT false,
-		currency text,
-		terms int NOT NULL,
-		active boolean NOT NULL DEFAULT true
-	);
-	COMMENT ON COLUMN %1$I.source.refunds IS 'these orders are refunds that name no order: only rules over the purchase apply';
-	COMMENT ON TABLE %1$I.source IS 'tracked tables; written by loyalty.track_orders and loyalty.untrack';
-	COMMENT ON COLUMN %1$I.source.amount IS 'null: the sum of the lines';
-	COMMENT ON COLUMN %1$I.source.terms IS 'those in force when it was first tracked: no order of it has older ones';
-	COMMENT ON COLUMN %1$I.source.currency IS 'what currency amounts are in; null: that of the program';
-	CREATE TABLE %1$I.part (
-		part int PRIMARY KEY,
-		source int NOT NULL,
-		kind text NOT NULL CHECK (kind IN ('lines', 'refunds')),
+		kind text NOT NULL CHECK (kind IN ('orders', 'lines', 'refunds', 'credits')),
 		relation regclass NOT NULL,
-		order_key text NOT NULL,
-		amount text,
-		counts_when text NOT NULL DEFAULT 'true',
+		of_source int,
 		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip', 'customer')),
-		active boolean NOT NULL DEFAULT true
+		terms int NOT NULL,
+		active boolean NOT NULL DEFAULT true,
+		definition jsonb,
+		UNIQUE (relation, kind)
 	);
-	COMMENT ON TABLE %1$I.part IS 'tables of lines and refunds; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	COMMENT ON TABLE %1$I.source IS 'tracked tables, what whose rows mean is in the views orders_..., lines_... and refunds_...; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	COMMENT ON COLUMN %1$I.source.kind IS 'orders, lines or refunds of orders, or credits: refunds that name no order, to which only rules over the purchase apply';
+	COMMENT ON COLUMN %1$I.source.of_source IS 'the tracked table of the orders that lines and refunds belong to';
+	COMMENT ON COLUMN %1$I.source.terms IS 'those in force when it was first tracked: no order of it has older ones';
+	COMMENT ON COLUMN %1$I.source.definition IS 'what its views said, while it is not tracked and has none';
 	CREATE TABLE %1$I.archived (
 		source int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
 		PRIMARY KEY (source, order_key)
@@ -246,7 +290,7 @@ BEGIN
 			CHECK (multiplier >= 0 AND multiplier < 1000000)
 	);
 	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
-	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at';
+	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
 	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
 	CREATE TABLE %1$I.terms (
 		terms int PRIMARY KEY,
@@ -257,9 +301,10 @@ BEGIN
 	);
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
-		terms int, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
+		terms int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
 		PRIMARY KEY (terms, name)
 	);
+	COMMENT ON COLUMN %1$I.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
 	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
 	CREATE TABLE %1$I.terms_tier (
 		terms int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
@@ -270,9 +315,9 @@ BEGIN
 	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
 	CREATE TYPE %1$I.metrics AS (
 		spend numeric, orders bigint, points_earned numeric, tenure interval,
-		first_order_at timestamptz, last_order_at timestamptz);
-	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer';
-	$sql$, name, key_type);
+		first_order_at timestamptz, last_order_at timestamptz, today date, at timestamptz);
+	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
+	$sql$, name, key_type || key_collation);
 
 	-- The first sixteen columns of journal and ledger are alike, in this order:
 	-- recording reads and writes them by position.
@@ -373,13 +418,13 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
+	CREATE TRIGGER new_customers AFTER UPDATE ON %1$I.program
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('new_customers');
 	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
-	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
@@ -393,8 +438,12 @@ BEGIN
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.source
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.part
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
+	CREATE TRIGGER new_views AFTER UPDATE OF relation ON %1$I.source
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('replace_source');
+	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_rule
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_rule');
+	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_tier
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_tier');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
@@ -404,8 +453,6 @@ BEGIN
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.source
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.part
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
@@ -417,8 +464,6 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.part
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
@@ -427,22 +472,19 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
-	$sql$, name, key_type);
+	$sql$, name, key_type || key_collation);
 
 	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
 	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid, terms)
-	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING joined_at', name)
-		INTO joined
+	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1)', name)
 		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
+
+	PERFORM loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
 
 	-- Reads: posted state and what is not yet posted, always together.  What is
 	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
-	CREATE VIEW %1$I.customer AS
-	SELECT new.%4$I%9$s AS customer, %5$s AS joined_at FROM %3$s new;
-	COMMENT ON VIEW %1$I.customer IS 'the customers, and since when they are';
-
 	CREATE VIEW %1$I.unposted AS
 	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
 	       e.amount, e.base, e.currency, e.rate, e.joined_at, e.moved, (e.accrual).tier, (e.accrual).multiplier,
@@ -450,11 +492,11 @@ BEGIN
 	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
 	       (e.accrual).first_order_at, (e.accrual).last_order_at
 	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
-	               loyalty.accrue(%6$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
+	               loyalty.accrue(%3$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
-	                                               WHERE l.customer %7$s j.customer
+	                                               WHERE l.customer %4$s j.customer
 	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
 	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base,
 	                              j.joined_at, j.multiplier, j.tier) OVER posting AS accrual
@@ -463,22 +505,28 @@ BEGIN
 	                  FROM %1$I.journal r
 	                WINDOW recording AS (PARTITION BY r.customer
 	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
-	          LEFT JOIN %1$I.account a ON a.customer %7$s j.customer
+	          LEFT JOIN %1$I.account a ON a.customer %4$s j.customer
 	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
 	 WHERE (e.accrual).number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
+	-- An order counts from its time on, which is what its latest entry says: what was
+	-- said before was wrong.  What changes it later is effective when it is recorded,
+	-- but not before the order itself.
 	CREATE VIEW %1$I.entries AS
-	SELECT customer AS %8$I, entry, source, order_key, revision,
-	       CASE revision WHEN 1 THEN at ELSE recorded_at END AS effective_at, recorded_at,
+	SELECT customer AS %5$I, entry, source, order_key, revision,
+	       -- one that came from another customer or key counts there until it moved
+	       CASE WHEN revision = 1 AND NOT moved THEN ordered_at
+	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       at AS ordered_at, counted, terms, base, currency, rate
-	  FROM (SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
-	        UNION ALL
-	        SELECT customer, entry, source, order_key, revision, at, recorded_at, tier, multiplier,
-	               orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e;
+	       ordered_at, counted, terms, base, currency, rate
+	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
+	          FROM (SELECT customer, entry, source, order_key, revision, moved, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
+	                UNION ALL
+	                SELECT customer, entry, source, order_key, revision, moved, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e) e;
 	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
 
 	CREATE VIEW %1$I.recorded_orders AS
@@ -498,14 +546,14 @@ BEGIN
 	       CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
 	       CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
 	  FROM %1$I.customer c
-	  LEFT JOIN %1$I.account a ON a.customer %7$s c.customer
+	  LEFT JOIN %1$I.account a ON a.customer %4$s c.customer
 	  LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %7$s c.customer;
+	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %4$s c.customer;
 	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
 
 	CREATE VIEW %1$I.members AS
-	SELECT s.customer AS %8$I,
-	       loyalty.tier_for(%6$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
+	SELECT s.customer AS %5$I,
+	       loyalty.tier_for(%3$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
 	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
 	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
@@ -519,9 +567,9 @@ BEGIN
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
-			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %7$s $1)
+			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %4$s %6$s)
 			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
-			       WHERE e.%8$I %7$s $1 AND e.effective_at <= $2) END
+			       WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2) END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
 	'points of a customer: all that is recorded, or what was effective at a moment';
@@ -531,10 +579,10 @@ BEGIN
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
-		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%8$I %7$s $1 AND x.effective_at <= $2),
+		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%5$I %4$s %6$s AND x.effective_at <= $2),
 		o AS (SELECT DISTINCT ON (source, order_key) ordered_at, counted
 		        FROM e ORDER BY source, order_key, revision DESC)
-		SELECT loyalty.tier_for(%6$L::regclass, p.terms,
+		SELECT loyalty.tier_for(%3$L::regclass, p.terms,
 		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
 		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
 		                        (SELECT coalesce(sum(e.points), 0) FROM e),
@@ -542,28 +590,29 @@ BEGIN
 		                        (SELECT min(ordered_at) FROM o WHERE counted),
 		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
 		  FROM %1$I.customer c CROSS JOIN %1$I.program p
-		 WHERE c.customer %7$s $1
+		 WHERE c.customer %4$s %6$s
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
 	'tier of a customer at a moment, by what was effective then and the present tiers';
-	$sql$, name, key_type, customers, customer_key, coalesce(joined, 'NULL::timestamptz'),
-	   format('%I.program', name), eq, key_column, key_cast);
+	$sql$, name, key_type, format('%I.program', name), eq, key_column,
+	   -- an argument has the collation of whatever it comes from, a field its own
+	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
 	PERFORM loyalty.comment_program(name);
 END
 $$;
-COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text) IS
+COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text, text) IS
 'create a loyalty program: a schema of that name, for the customers of a table';
 
--- Triggers of a source: on the tables that the program says it tracks, with their
--- partitions and children, and on what may have been a part of these, since it
--- belongs to the owner of one, or of the program.  Anybody can make triggers of
--- these names on tables of his own, which prove nothing and are left alone.
+-- Triggers of a tracked table, or of all of a program: on the tables that the program
+-- says it tracks, with their partitions and children, and on what may have been a part
+-- of these, since it belongs to the owner of one, or of the program.  Anybody can make
+-- triggers of these names on tables of his own, which prove nothing and are left alone.
 CREATE FUNCTION loyalty.source_triggers(program name, source int)
 RETURNS TABLE (relation regclass, trigger name, enabled "char")
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, source, false) r),
+	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, NULL, false) r),
 	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
 	party AS MATERIALIZED (
 		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
@@ -572,15 +621,13 @@ AS $$
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
 	  JOIN pg_class c ON c.oid = t.tgrelid
-	 CROSS JOIN convert_to(program::text, getdatabaseencoding()) p
-	 WHERE t.tgfoid IN ('loyalty.record'::regproc, 'loyalty.columns'::regproc)
-	   AND CASE WHEN source IS NULL THEN substr(t.tgargs, 1, length(p) + 1) = p || decode('00', 'hex')
-	            ELSE substr(t.tgargs, 1, length(p) + 2 + length(source::text))
-	                 = p || decode('00', 'hex') || convert_to(source::text, getdatabaseencoding()) || decode('00', 'hex') END
+	 WHERE t.tgfoid = 'loyalty.record'::regproc
+	   AND (loyalty.trigger_arguments(t.tgargs))[1] = program
+	   AND (source IS NULL OR (loyalty.trigger_arguments(t.tgargs))[2] = source::text)
 	   AND (t.tgrelid IN (SELECT part.relation FROM part)
 	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;
-COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record the orders of a source, or of all sources of a program';
+COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void
@@ -632,6 +679,17 @@ $$;
 COMMENT ON FUNCTION loyalty.definition(text, name) IS
 'run a command that deparses an object, with the names of a program''s schema unqualified';
 
+-- The views that say what the rows of tracked tables mean, and the conditions of tiers.
+CREATE FUNCTION loyalty.is_definition(view name)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|tiers)_[0-9]+)$'
+$$;
+COMMENT ON FUNCTION loyalty.is_definition(name) IS
+'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';
+
 -- All in the schema of a program by which it could do anything, as if its name was
 -- another.  Plain columns, keys and indexes that users added can't do anything.
 CREATE FUNCTION loyalty.shape(program name, called name)
@@ -640,7 +698,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH ns AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = program),
-	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind <> 'i'),
+	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
+	         WHERE c.relkind <> 'i' AND NOT (c.relkind = 'v' AND loyalty.is_definition(c.relname))),
 	part AS (
 		SELECT i.type AS kind, coalesce(i.name, substr(i.identity, length(quote_ident(program)) + 2)) AS name,
 		       CASE d.classid
@@ -651,6 +710,8 @@ AS $$
 		               FROM rel r WHERE r.oid = d.objid AND r.relkind = 'v')
 		       END AS command
 		  FROM ns JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = ns.oid
+		   AND (d.classid <> 'pg_class'::regclass OR d.objid IN (SELECT x.oid FROM rel x))
+		   AND (d.classid <> 'pg_class'::regclass OR d.objid IN (SELECT rel.oid FROM rel))
 		 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
 		 WHERE i.type IS NOT NULL AND i.type NOT IN ('index', 'toast table')
 		UNION ALL
@@ -705,7 +766,7 @@ DECLARE
 	found_ones text[];
 BEGIN
 	EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
-	SELECT format_type(a.atttypid, a.atttypmod) INTO key_type FROM pg_attribute a
+	SELECT format_type(a.atttypid, a.atttypmod) || loyalty.collation_clause(a.attcollation) INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	BEGIN
 		EXECUTE format('CREATE SCHEMA %I', other || '_customers');
@@ -825,6 +886,8 @@ BEGIN
 		RAISE EXCEPTION 'the schema of loyalty program "%" was changed meanwhile', program
 			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
 	END IF;
+	-- what tracked tables mean is read out of their views, and nothing else of these is kept
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
 	SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
 	IF foreign_code IS NOT NULL THEN
 		RAISE EXCEPTION '%', foreign_code

@@ -2,7 +2,7 @@
 
 -- A statement that names a partition, or a child, fires that table's triggers
 -- only, so all of them have triggers.  Those that are there are left.
-CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass, part text DEFAULT '')
+CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -15,38 +15,17 @@ BEGIN
 		SELECT d AS relation, e AS event
 		  FROM loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
 		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
-		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text, part)
+		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text)
 		                      AND g.tgfoid = 'loyalty.record'::regproc)
 	LOOP
-		EXECUTE loyalty.trigger_command(t.event, t.relation, program, source::text, part);
+		EXECUTE loyalty.trigger_command(t.event, t.relation, program, source::text);
 		made := made + 1;
 	END LOOP;
 	RETURN made;
 END
 $$;
-COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass, text) IS
+COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass) IS
 'create the triggers that record a tracked table, where they are missing on it, its partitions and children; returns their number';
-
--- Points of an order before multiplier and rounding, as SQL, by one version of
--- the terms: what rules per order say over new and purchase, or what rules per
--- line say over line, too.
-CREATE FUNCTION loyalty.base_expression(program name, terms int, per text DEFAULT 'order', purchase_only boolean DEFAULT false)
-RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	result text;
-BEGIN
-	EXECUTE format($sql$
-		SELECT string_agg(format('coalesce(CASE WHEN %%s THEN %%s END, 0)', applies_when, points), ' + ' ORDER BY name)
-		  FROM %I.terms_rule WHERE terms = $1 AND per = $2 AND NOT ($3 AND (points ~ '\mnew\.' OR applies_when ~ '\mnew\.'))
-		$sql$, program) INTO result USING terms, per, purchase_only;
-	RETURN coalesce(result, '0');
-END
-$$;
-COMMENT ON FUNCTION loyalty.base_expression(name, int, text, boolean) IS
-'SQL expression of the points of an order before the multiplier, under one version of the terms';
 
 CREATE FUNCTION loyalty.record_table(program name, source int, gone boolean)
 RETURNS bigint
@@ -65,7 +44,7 @@ DECLARE
 BEGIN
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, format('SELECT source FROM %I.source WHERE relation = $1::oid AND active', program), "table"::oid::text) r;
+	  FROM loyalty.as_owner(program, format('SELECT source FROM %I.source WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
 	IF src IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
@@ -83,10 +62,9 @@ LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT r[1]::oid::regclass
-	  FROM loyalty.as_owner(program, format('SELECT s.relation::oid FROM %1$I.source s WHERE $1 IS NULL OR s.source = $1::int
-	                                         UNION
-	                                         SELECT p.relation::oid FROM %1$I.part p
-	                                          WHERE ($1 IS NULL OR p.source = $1::int) AND (p.active OR NOT $2::boolean)', program),
+	  FROM loyalty.as_owner(program, format('SELECT DISTINCT s.relation::oid FROM %1$I.source s
+	                                          WHERE $1 IS NULL OR s.source = $1::int
+	                                             OR (s.of_source = $1::int AND (s.active OR NOT $2::boolean))', program),
 	                        source::text, active::text) r
 $$;
 COMMENT ON FUNCTION loyalty.tracked_relations(name, int, boolean) IS
@@ -124,7 +102,7 @@ BEGIN
 	PERFORM loyalty.require_readable(program, relation);
 	IF NOT has_table_privilege(owner, relation, 'TRIGGER')
 	   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = 'loyalty.record'::regproc
-	                      AND (loyalty.trigger_arguments(t.tgargs))[1:2] = ARRAY[program::text, source::text]) THEN
+	                      AND (loyalty.trigger_arguments(t.tgargs))[1] = program) THEN
 		RAISE EXCEPTION 'the owner of loyalty program "%" may not make triggers on table "%"', program, relation
 			USING ERRCODE = 'insufficient_privilege',
 			      HINT = format('Grant TRIGGER on the table to the role "%s".', pg_get_userbyid(owner));
@@ -215,13 +193,13 @@ COMMENT ON FUNCTION loyalty.require_trackable(regclass, name) IS 'an error unles
 -- over columns that the key is made of says so.  One over a partitioned table must
 -- have the columns that it is partitioned by, too, and says as much as PostgreSQL
 -- can say there; children of a table have indexes of their own.
-CREATE FUNCTION loyalty.require_unique_key("table" regclass, key text, program name, what text)
+CREATE FUNCTION loyalty.require_unique_key("table" regclass, view regclass, key text, what text)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	used int[] := loyalty.expression_columns(key, "table", NULL, 'new', NULL, program, 'text');
+	used int[] := loyalty.key_columns(view);
 	lacking record;
 BEGIN
 	WITH uncertain AS (
@@ -248,7 +226,7 @@ BEGIN
 		   AND x.attnums && u.used AND x.attnums <@ (u.used || u.parted_by))
 	 ORDER BY u.relation::text
 	 LIMIT 1;
-	IF NOT FOUND AND NOT loyalty.expression_tells(key, "table", program) THEN
+	IF NOT FOUND AND NOT loyalty.key_tells(view) THEN
 		RAISE EXCEPTION '% of table "%" is not known to be unique', what, "table"
 			USING ERRCODE = 'invalid_table_definition',
 			      DETAIL = format('Different rows may give the same value of %s, and would be taken for one order.', key),
@@ -261,228 +239,244 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_unique_key(regclass, text, name, text) IS
+COMMENT ON FUNCTION loyalty.require_unique_key(regclass, regclass, text, text) IS
 'an error unless a unique index of the table, and of each of its children, is over columns of the key';
 
--- What names an order in a row of lines or refunds is compared with the key of the
--- order, and both are known by their text.
-CREATE FUNCTION loyalty.require_same_type(what text, expression text, from_row text, order_key text, from_order text)
-RETURNS void
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	types regtype[];
-	kinds text[];
-BEGIN
-	EXECUTE format('SELECT ARRAY[pg_typeof((SELECT (%s) FROM %s WHERE false)), pg_typeof((SELECT (%s) FROM %s WHERE false))]',
-	               expression, from_row, order_key, from_order) INTO types;
-	-- all integers have the same text, and so do all strings
-	WITH RECURSIVE base (n, oid) AS (
-		SELECT n, t::oid FROM unnest(types) WITH ORDINALITY x (t, n)
-		UNION
-		SELECT b.n, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-	SELECT array_agg(CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
-	                      WHEN t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
-	                      ELSE t.oid::text END ORDER BY b.n) INTO kinds
-	  FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
-	IF kinds[1] <> kinds[2] THEN
-		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, types[2], types[1]
-			USING ERRCODE = 'datatype_mismatch',
-			      HINT = format('Convert it, as in %s => ''(%s)::%s''.', what,
-			                    regexp_replace(expression, '^(line|refund)\.', ''), types[2]);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION loyalty.require_same_type(text, text, text, text, text) IS
-'an error unless what names an order in another table has the type of the key of the order';
-
--- Keys are compared under a search_path that has no operators of extensions.  A
--- type that has an equality of its own elsewhere is compared as text, and a domain
--- over an enum, which has none, as the enum.
-CREATE FUNCTION loyalty.comparable_key(key text, from_row text)
-RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	type oid;
-BEGIN
-	LOOP
-		BEGIN
-			EXECUTE format('SELECT pg_typeof((SELECT (%s) FROM %s WHERE false)), (SELECT (%1$s) = (%1$s) FROM %2$s WHERE false)', key, from_row)
-			   INTO type;
-			RETURN key;
-		EXCEPTION WHEN undefined_function THEN
-			EXECUTE format('SELECT pg_typeof((SELECT (%s) FROM %s WHERE false))', key, from_row) INTO type;
-			IF (SELECT typtype FROM pg_type WHERE oid = type) <> 'd' THEN
-				RETURN format('(%s)::text', key);
-			END IF;
-			SELECT format('(%s)::%s', key, format_type(typbasetype, typtypmod)) INTO key FROM pg_type WHERE oid = type;
-		END;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION loyalty.comparable_key(text, text) IS 'a key as an expression that can be compared under every search_path';
-
--- Runs as the owner.
-CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation regclass, order_key text,
-                                  amount text, counts_when text, without_order text)
-RETURNS void
+-- Note a table of lines or refunds, and make its view.  Runs as the owner.
+CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation regclass, d jsonb, without_order text, search_path text)
+RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
-	row_name text := CASE kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
-	key_name text := CASE kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END;
 	orders record;
 	number int;
 BEGIN
-	EXECUTE format('SELECT s.relation, s.order_key FROM %I.source s WHERE s.source = $1', program) INTO orders USING source;
+	EXECUTE format('SELECT * FROM %I.source s WHERE s.source = $1', program) INTO orders USING source;
 	IF relation = orders.relation THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their % as well', relation, kind
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = CASE kind WHEN 'lines' THEN 'Orders that are one row each need no lines: leave lines out.'
 			             ELSE 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.' END;
 	END IF;
-	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', key_name, NULL, row_name);
-	order_key := loyalty.comparable_key(order_key, format('%s AS %s', relation, row_name));
-	PERFORM loyalty.require_same_type(key_name, order_key, format('%s AS %s', relation, row_name),
-		orders.order_key, loyalty.tracked_table(orders.relation, program, 'new'));
-	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric',
-		CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END, NULL, row_name);
-	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', NULL, row_name);
-	EXECUTE format('SELECT part FROM %I.part p WHERE p.source = $1 AND p.kind = $2 AND p.relation = $3', program)
-	   INTO number USING source, kind, relation;
-	EXECUTE format('INSERT INTO %1$I.part (part, source, kind, relation, order_key, amount, counts_when, without_order)
-	                VALUES (coalesce($1, (SELECT coalesce(max(part), 0) + 1 FROM %1$I.part)), $2, $3, $4, $5, $6, $7, $8)
-	                ON CONFLICT (part) DO UPDATE SET order_key = excluded.order_key, amount = excluded.amount,
-	                    counts_when = excluded.counts_when, without_order = excluded.without_order, active = true', program)
-		USING number, source, kind, relation, order_key, amount, counts_when, without_order;
+	d := loyalty.parse_orders(program, kind, relation, d, search_path);
+	EXECUTE format('SELECT s.source FROM %I.source s WHERE s.kind = $1 AND s.relation = $2', program) INTO number USING kind, relation;
+	EXECUTE format('INSERT INTO %1$I.source (source, kind, relation, of_source, without_order, terms)
+	                SELECT coalesce($1, (SELECT coalesce(max(source), 0) + 1 FROM %1$I.source)), $2, $3, $4, $5, terms FROM %1$I.program
+	                ON CONFLICT (source) DO UPDATE SET of_source = excluded.of_source, without_order = excluded.without_order,
+	                    active = true, definition = NULL RETURNING source', program)
+		INTO number USING number, kind, relation, source, without_order;
+	PERFORM loyalty.make_part_view(program, number, d);
+	RETURN number;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_part(name, int, text, regclass, text, text, text, text) IS
-'note a table of lines or refunds of a source';
+COMMENT ON FUNCTION loyalty.note_part(name, int, text, regclass, jsonb, text, text) IS
+'note a table of lines or refunds of orders, and make its view; returns its number';
 
-CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, order_key text,
-                                 amount text, counts_when text, without_order text)
-RETURNS void
+CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, d jsonb, without_order text, search_path text)
+RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	number int;
 BEGIN
 	PERFORM loyalty.require_trackable(relation, program);
 	PERFORM loyalty.require_readable(program, relation);
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5, $6, $7, $8)',
-	                         program::text, source::text, kind, relation::oid::text, order_key, amount, counts_when, without_order);
-	PERFORM loyalty.create_triggers(program, source, relation, kind);
+	SELECT r[1]::int INTO number
+	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5::jsonb, $6, $7)',
+	                        program::text, source::text, kind, relation::oid::text, d::text, without_order, search_path) r;
+	PERFORM loyalty.create_triggers(program, number, relation);
+	RETURN number;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, text, text, text, text) IS
-'note a table of lines or refunds of a source, and make its triggers';
+COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, jsonb, text, text) IS
+'note a table of lines or refunds of orders, make its view and its triggers; returns its number';
 
--- Runs as the owner.
-CREATE FUNCTION loyalty.note_source(program name, relation regclass, customer text, at text, amount text,
-                                   counts_when text, order_key text, refunds boolean, currency text, key_is_unique boolean)
+-- Note a table of orders, or of refunds that are nobody's but their customer's.  Runs as
+-- the owner.
+CREATE FUNCTION loyalty.note_source(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
-	key_name text := CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END;
-	key_type regtype;
-	part_kind text;
-	zone text;
+	other text;
 	src record;
 BEGIN
-	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
-	SELECT a.atttypid INTO key_type FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
-	customer := loyalty.canonical_expression(customer, relation, NULL, key_type, 'customer', zone);
-	at := loyalty.canonical_expression(at, relation, NULL, 'timestamptz', 'at', zone);
-	amount := loyalty.canonical_expression(amount, relation, NULL, 'numeric', 'amount', zone);
-	counts_when := loyalty.canonical_expression(counts_when, relation, NULL, 'boolean', 'counts_when', zone);
-	order_key := loyalty.canonical_expression(order_key, relation, NULL, 'text', key_name, zone);
-	currency := loyalty.canonical_expression(currency, relation, NULL, 'text', 'currency', zone);
-
-	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1', program) INTO src USING relation;
+	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
 	IF src.active THEN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
-			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+			USING ERRCODE = 'duplicate_object',
+			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
 	END IF;
 	-- refunds that are nobody's but their customer's are tracked as both
-	EXECUTE format('SELECT p.kind FROM %I.part p WHERE p.relation = $1 AND p.active AND NOT $2 LIMIT 1', program)
-	   INTO part_kind USING relation, refunds;
-	IF part_kind IS NOT NULL THEN
-		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', relation, program, part_kind
+	EXECUTE format('SELECT s.kind FROM %I.source s
+	                 WHERE s.relation = $1 AND s.active AND s.kind <> CASE $2 WHEN ''credits'' THEN ''refunds'' ELSE $2 END LIMIT 1', program)
+	   INTO other USING relation, kind;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', relation, program, other
 			USING ERRCODE = 'duplicate_object', HINT = 'A table has orders, or lines or refunds of orders.';
 	END IF;
-	order_key := loyalty.comparable_key(order_key, format('%s AS new', relation));
-	IF NOT coalesce(key_is_unique, false) THEN
-		PERFORM loyalty.require_unique_key(relation, order_key, program, key_name);
-	END IF;
-	-- what is recorded of the table is known by these
-	IF src.source IS NOT NULL AND (src.order_key, src.customer) IS DISTINCT FROM (order_key, customer) THEN
-		RAISE EXCEPTION 'the orders of table "%" are recorded with another order_key or customer', relation
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      DETAIL = format('They are order_key => %L, customer => %L.', src.order_key, src.customer),
-			      HINT = 'Track the table with these again.';
-	END IF;
 	IF src.source IS NULL THEN
-		EXECUTE format('SELECT coalesce(max(source), 0) + 1 AS source FROM %I.source', program) INTO src;
+		EXECUTE format('INSERT INTO %1$I.source (source, kind, relation, terms)
+		                SELECT (SELECT coalesce(max(source), 0) + 1 FROM %1$I.source), $1, $2, terms FROM %1$I.program RETURNING source', program)
+			INTO src.source USING kind, relation;
+	ELSE
+		EXECUTE format('UPDATE %I.source SET active = true WHERE source = $1', program) USING src.source;
 	END IF;
-	EXECUTE format('INSERT INTO %1$I.source (source, relation, customer, at, amount, counts_when, order_key, refunds, currency, terms)
-	                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, terms FROM %1$I.program
-	                ON CONFLICT (source) DO UPDATE SET at = excluded.at, amount = excluded.amount,
-	                    counts_when = excluded.counts_when, refunds = excluded.refunds, currency = excluded.currency, active = true', program)
-		USING src.source, relation, customer, at, amount, counts_when, order_key, refunds, currency;
 	RETURN src.source;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_source(name, regclass, text, text, text, text, text, boolean, text, boolean) IS
-'note a table of orders, or of refunds without orders; returns the number of the source';
+COMMENT ON FUNCTION loyalty.note_source(name, regclass, text) IS
+'note a table of orders, or of refunds without orders; returns its number';
 
--- Note a table of orders, or of refunds that are nobody's but their customer's.
--- From here to the end of the transaction nobody writes to it, so the next
+-- What is recorded of a table is known by customer and key: the table must have some of
+-- these orders still, if any is recorded.
+CREATE FUNCTION loyalty.require_same_orders(program name, source int, view regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	recorded bigint;
+	same bigint;
+BEGIN
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE v.customer %2$s r.customer)
+	                  FROM %1$I.recorded_orders r LEFT JOIN %3$s v ON v.order_key = r.order_key WHERE r.source = $1 AND r.counted',
+	               program, loyalty.customer_equality(program), view) INTO recorded, same USING source;
+	IF recorded > 0 AND same = 0 THEN
+		RAISE EXCEPTION 'the orders that are recorded of the table have another order_key or customer'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = format('Of %s recorded orders, none is found by its key with its customer.', recorded),
+			      HINT = 'Track the table with the order_key and the customer that it had.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_same_orders(name, int, regclass) IS
+'an error if no order that is recorded of a table is found in it by its key and customer';
+
+-- The views of a table of orders that is tracked, or tracked again: then of older versions
+-- of the terms, too, as they were let go of.  Runs as the owner.
+CREATE FUNCTION loyalty.define_source(program name, source int, given jsonb, search_path text, key_is_unique boolean)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	s record;
+	d jsonb;
+	view regclass;
+BEGIN
+	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
+	d := loyalty.parse_orders(program, s.kind, s.relation, given, search_path);
+	IF s.definition IS NOT NULL THEN
+		PERFORM loyalty.make_views(program, source, d);
+	END IF;
+	PERFORM loyalty.define_orders(program, source, d);
+	view := loyalty.view_of(program, s.kind, source, s.newest);
+	IF NOT coalesce(key_is_unique, false) THEN
+		PERFORM loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
+	END IF;
+	IF s.definition IS NOT NULL THEN
+		PERFORM loyalty.require_same_orders(program, source, view);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.define_source(name, int, jsonb, text, boolean) IS
+'make the views of a table of orders from what was written about it';
+
+-- From here to the end of the transaction nobody writes to the table, so the next
 -- snapshot sees all orders that its triggers will not.
-CREATE FUNCTION loyalty.add_source(program name, relation regclass, customer text, at text, amount text,
-                                   counts_when text, order_key text, refunds boolean, currency text, key_is_unique boolean)
+CREATE FUNCTION loyalty.add_source(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	key_columns int;
 	src int;
 BEGIN
 	PERFORM loyalty.require_trackable(relation, program);
 	PERFORM loyalty.require_readable(program, relation);
-	IF order_key IS NULL THEN
-		SELECT cardinality(conkey),
-		       (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = relation AND attnum = conkey[1])
-		  INTO key_columns, order_key
-		  FROM pg_constraint WHERE conrelid = relation AND contype = 'p';
-		IF key_columns IS DISTINCT FROM 1 THEN
-			RAISE EXCEPTION 'table "%" has no primary key of one column', relation
-				USING ERRCODE = 'undefined_object',
-				      HINT = format('Name what identifies a row with %s => ''...''.',
-				                    CASE WHEN refunds THEN 'refund_key' ELSE 'order_key' END);
-		END IF;
-	END IF;
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_source($1::name, $2::oid, $3, $4, $5, $6, $7, $8::boolean, $9, $10::boolean)',
-	                        program::text, relation::oid::text, customer, at, amount, counts_when, order_key, refunds::text, currency,
-	                        key_is_unique::text) r;
+	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_source($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
 	PERFORM loyalty.create_triggers(program, src, relation);
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_source(name, regclass, text, text, text, text, text, boolean, text, boolean) IS
-'note a table of orders, or of refunds without orders, and make its triggers; returns the number of the source';
+COMMENT ON FUNCTION loyalty.add_source(name, regclass, text) IS
+'note a table of orders, or of refunds without orders, and make its triggers; returns its number';
+
+-- The column that identifies the rows of a table, if nothing else was said.
+CREATE FUNCTION loyalty.default_key(relation regclass, what text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key_columns int;
+	key text;
+BEGIN
+	SELECT cardinality(conkey), (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = relation AND attnum = conkey[1])
+	  INTO key_columns, key
+	  FROM pg_constraint WHERE conrelid = relation AND contype = 'p';
+	IF key_columns IS DISTINCT FROM 1 THEN
+		RAISE EXCEPTION 'table "%" has no primary key of one column', relation
+			USING ERRCODE = 'undefined_object', HINT = format('Name what identifies a row with %s => ''...''.', what);
+	END IF;
+	RETURN key;
+END
+$$;
+COMMENT ON FUNCTION loyalty.default_key(regclass, text) IS 'the only column of the primary key of a table, or an error';
+
+-- Note that refunds which were let go of with their orders are tracked again.  Runs as the
+-- owner.
+CREATE FUNCTION loyalty.note_refunds_again(program name, source int)
+RETURNS TABLE (number int, relation regclass)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	d jsonb;
+BEGIN
+	FOR number, relation IN EXECUTE format('SELECT s.source, s.relation FROM %I.source s JOIN pg_class c ON c.oid = s.relation
+	                                         WHERE s.of_source = $1 AND s.kind = ''refunds'' AND NOT s.active
+	                                           AND s.definition ->> ''with'' = ''orders'' ORDER BY 1', program) USING source
+	LOOP
+		d := loyalty.definition_of(program, number, NULL);
+		EXECUTE format('UPDATE %I.source SET active = true, definition = NULL WHERE source = $1', program) USING number;
+		PERFORM loyalty.make_part_view(program, number, d);
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_refunds_again(name, int) IS 'note that refunds which were let go of with their orders are tracked again';
+
+CREATE FUNCTION loyalty.track_refunds_again(program name, source int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	part record;
+BEGIN
+	FOR part IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation
+	              FROM loyalty.as_owner(program, 'SELECT number, relation::oid FROM loyalty.note_refunds_again($1::name, $2::int)',
+	                                    program::text, source::text) r
+	LOOP
+		RAISE NOTICE 'the refunds in table "%" are tracked again, too', part.relation;
+		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', part.relation);
+		PERFORM loyalty.create_triggers(program, part.number, part.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.track_refunds_again(name, int) IS 'track the refunds again that were let go of with their orders';
 
 CREATE FUNCTION loyalty.track_orders(
 	program name,
@@ -497,7 +491,8 @@ CREATE FUNCTION loyalty.track_orders(
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
 	currency text DEFAULT NULL,
-	key_is_unique boolean DEFAULT false)
+	key_is_unique boolean DEFAULT false,
+	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -514,13 +509,17 @@ BEGIN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	src := loyalty.add_source(program, "table", customer, at, amount, counts_when, order_key, false, currency, key_is_unique);
+	PERFORM loyalty.require_trackable("table", program);
+	order_key := coalesce(order_key, loyalty.default_key("table", 'order_key'));
+	src := loyalty.add_source(program, "table", 'orders');
 	IF lines IS NOT NULL THEN
-		PERFORM loyalty.add_part(program, src, 'lines', lines, line_order, line_amount, 'true', 'skip');
+		PERFORM loyalty.add_part(program, src, 'lines', lines, jsonb_build_object('key', line_order, 'amount', line_amount, 'counts', 'true'),
+		                         'skip', search_path);
 	END IF;
-	-- the rules must fit this table, too
-	PERFORM loyalty.as_owner(program, format('UPDATE %I.earning_rule SET points = points', program));
-	PERFORM loyalty.hold_columns(program, src);
+	PERFORM loyalty.track_refunds_again(program, src);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_source($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
+		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
+		search_path, key_is_unique::text);
 
 	IF NOT backfill THEN
 		RETURN 0;
@@ -528,7 +527,7 @@ BEGIN
 	RETURN loyalty.backfill(program, "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, boolean) IS
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, boolean, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
 CREATE FUNCTION loyalty.track_refunds(
@@ -544,7 +543,8 @@ CREATE FUNCTION loyalty.track_refunds(
 	at text DEFAULT NULL,
 	refund_key text DEFAULT NULL,
 	currency text DEFAULT NULL,
-	key_is_unique boolean DEFAULT false)
+	key_is_unique boolean DEFAULT false,
+	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -553,7 +553,7 @@ DECLARE
 	src int;
 	own int;
 	sources int;
-	has_orders boolean;
+	known text;
 	recorded bigint := 0;
 BEGIN
 	PERFORM loyalty.require_program(program);
@@ -573,7 +573,7 @@ BEGIN
 	IF orders IS NULL THEN
 		SELECT r[1]::int, r[2]::int INTO src, sources
 		  FROM loyalty.as_owner(program, format('SELECT min(source), count(*) FROM %I.source s JOIN pg_class c ON c.oid = s.relation
-		                                          WHERE active AND NOT refunds', program)) r;
+		                                          WHERE active AND kind = ''orders''', program)) r;
 		IF sources <> 1 THEN
 			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, sources
 				USING ERRCODE = 'invalid_parameter_value',
@@ -582,30 +582,31 @@ BEGIN
 	ELSE
 		src := loyalty.require_source(program, orders);
 	END IF;
-	IF EXISTS (SELECT FROM loyalty.source_triggers(program, src) t
-	            JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
-	           WHERE t.relation = "table" AND g.tgnargs = 3) THEN
-		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', "table", program
-			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
-	END IF;
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.source WHERE relation = $1 AND active AND NOT refunds)', program) INTO has_orders USING "table";
-	IF has_orders THEN
+	SELECT r[1] INTO known
+	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.source WHERE relation = $1::oid AND active LIMIT 1', program), "table"::oid::text) r;
+	IF known = 'orders' THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.';
+	ELSIF known IS NOT NULL THEN
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', "table", program
+			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
 	END IF;
 	PERFORM loyalty.lock_source(program, src);
-	PERFORM loyalty.add_part(program, src, 'refunds', "table", order_key, amount, counts_when,
-	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END);
-	PERFORM loyalty.hold_columns(program, src);
+	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
+	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_views($1::name, $2::int)', program::text, src::text);
 	IF backfill THEN
 		recorded := loyalty.record_table(program, src, false);
 	END IF;
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
-		own := loyalty.add_source(program, "table", customer, at, format('-(%s)', amount),
-		                          format('(%s) AND (%s) IS NULL', counts_when, order_key), refund_key, true, currency, key_is_unique);
-		PERFORM loyalty.hold_columns(program, own);
+		own := loyalty.add_source(program, "table", 'credits');
+		PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_source($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, own::text,
+			jsonb_build_object('customer', customer, 'at', at, 'amount', format('-(%s)', amount),
+			                   'counts', format('(%s) AND (%s) IS NULL', counts_when, order_key),
+			                   'key', coalesce(refund_key, loyalty.default_key("table", 'refund_key')), 'currency', currency)::text,
+			search_path, key_is_unique::text);
 		IF backfill THEN
 			recorded := recorded + loyalty.record_table(program, own, false);
 		END IF;
@@ -613,37 +614,65 @@ BEGIN
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text, boolean) IS
+COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text, boolean, text) IS
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
-CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
-RETURNS void
+-- Note that a table is not tracked any more, and let go of it.  Runs as the owner.
+CREATE FUNCTION loyalty.note_untracked(program name, relation oid)
+RETURNS SETOF int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
-	src int;
-	parts int;
+	is_there boolean := EXISTS (SELECT FROM pg_class WHERE oid = relation);
+	s record;
+	part record;
+BEGIN
+	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE relation = $1 AND active ORDER BY kind', program) USING relation
+	LOOP
+		IF s.kind = 'lines' AND is_there THEN
+			RAISE EXCEPTION 'table "%" has the lines of orders that are tracked', relation::regclass
+				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Untrack the table of the orders.';
+		END IF;
+		EXECUTE format('UPDATE %I.source SET active = false WHERE source = $1', program) USING s.source;
+		-- orders go without these refunds from now on
+		IF s.kind = 'refunds' AND is_there THEN
+			PERFORM loyalty.make_views(program, s.of_source);
+		END IF;
+		PERFORM loyalty.let_go(program, s.source);
+		RETURN NEXT s.source;
+		FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active', program) USING s.source
+		LOOP
+			PERFORM loyalty.let_go(program, part.source);
+			EXECUTE format('UPDATE %I.source SET active = false, definition = definition || ''{"with": "orders"}'' WHERE source = $1', program)
+				USING part.source;
+			RETURN NEXT part.source;
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_untracked(name, oid) IS
+'note that a table is not tracked any more, and let go of it; returns its numbers, and those of its lines and refunds';
+
+CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	numbers int[];
 	t record;
 BEGIN
 	PERFORM loyalty.require_program(program);
-	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, format('UPDATE %I.source SET active = false WHERE relation = $1::oid AND active RETURNING source', program),
-	                        "table"::oid::text) r;
-	SELECT count(*) INTO parts
-	  FROM loyalty.as_owner(program, format('UPDATE %I.part SET active = false WHERE (source = $1::int OR relation = $2::oid) AND active
-	                                         RETURNING part', program), src::text, "table"::oid::text);
-	IF src IS NULL AND parts = 0 THEN
+	SELECT array_agg(r[1]::int) INTO numbers
+	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
+	IF numbers IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object',
-			      HINT = format('The tables %1$I.source and %1$I.part list what is tracked.', program);
+			      HINT = format('The table %I.source lists what is tracked.', program);
 	END IF;
-	FOR t IN SELECT s.* FROM loyalty.source_triggers(program, src) s WHERE src IS NOT NULL
-	         UNION
-	         SELECT s.* FROM loyalty.source_triggers(program, NULL) s
-	          WHERE s.relation IN (SELECT loyalty.descendants("table"))
-	          ORDER BY 1, 2
+	FOR t IN SELECT s.* FROM unnest(numbers) n CROSS JOIN LATERAL loyalty.source_triggers(program, n) s ORDER BY 1, 2
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -659,21 +688,19 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	s record;
+	view regclass;
 	archived bigint := 0;
 BEGIN
-	EXECUTE format('SELECT s.order_key, loyalty.tracked_table(s.relation, $2, ''new'') AS tracked
-	                  FROM %I.source s WHERE s.source = $1', program) INTO s USING source, program;
+	view := loyalty.view_of(program, 'orders', source);
 	IF keep THEN
 		EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
 		                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
 		                 WHERE r.source = $1 AND r.counted
-		                   AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = r.order_key)
-		                ON CONFLICT DO NOTHING', program, s.tracked, s.order_key) USING source;
+		                   AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
+		                ON CONFLICT DO NOTHING', program, view) USING source;
 		GET DIAGNOSTICS archived = ROW_COUNT;
 	END IF;
-	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s
-	                 WHERE a.source = $1 AND (%3$s)::text = a.order_key', program, s.tracked, s.order_key) USING source;
+	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s v WHERE a.source = $1 AND v.order_key = a.order_key', program, view) USING source;
 	RETURN archived;
 END
 $$;
@@ -700,16 +727,15 @@ BEGIN
 	END IF;
 	-- what is left of tables that were dropped
 	FOR s IN SELECT r[1]::oid::regclass AS relation
-	           FROM loyalty.as_owner(program, format('SELECT relation::oid FROM %I.source
-	                                                   WHERE active AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)) r
+	           FROM loyalty.as_owner(program, format('SELECT DISTINCT relation::oid FROM %I.source
+	                                                   WHERE active AND kind <> ''lines'' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)) r
 	LOOP
 		PERFORM loyalty.untrack(program, s.relation);
 	END LOOP;
 	FOR s IN SELECT r[1]::int AS source, c.oid::regclass AS relation, c.relkind, c.relhassubclass
-	           FROM loyalty.as_owner(program, format('SELECT s.source, s.relation::oid FROM %1$I.source s
-	                                                   WHERE s.active
-	                                                     AND NOT EXISTS (SELECT FROM %1$I.part p WHERE p.source = s.source AND p.active
-	                                                                      AND NOT EXISTS (SELECT FROM pg_class x WHERE x.oid = p.relation))', program)) r
+	           FROM loyalty.as_owner(program, format('SELECT s.source, s.relation::oid FROM %1$I.source s CROSS JOIN %1$I.program p
+	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
+	                                                     AND loyalty.view_of($1::name, s.kind, s.source, p.terms) IS NOT NULL', program), program::text) r
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1
 	LOOP
@@ -717,18 +743,16 @@ BEGIN
 		relation := s.relation;
 		-- a partition that was detached is no part of the table any more
 		FOR t IN SELECT x.* FROM loyalty.source_triggers(program, s.source) x
-		           JOIN pg_trigger g ON g.tgrelid = x.relation AND g.tgname = x.trigger AND g.tgnargs = 2
 		          WHERE x.relation NOT IN (SELECT loyalty.descendants(s.relation))
 		LOOP
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
 		triggers_made := loyalty.create_triggers(program, s.source, s.relation);
-		PERFORM loyalty.hold_columns(program, s.source);
-		FOR p IN SELECT r[1]::oid::regclass AS relation, r[2] AS kind
-		           FROM loyalty.as_owner(program, format('SELECT p.relation::oid, p.kind FROM %I.part p
-		                                                   WHERE p.source = $1::int AND p.active', program), s.source::text) r
+		FOR p IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation
+		           FROM loyalty.as_owner(program, format('SELECT p.source, p.relation::oid FROM %I.source p
+		                                                   WHERE p.of_source = $1::int AND p.active AND p.kind <> ''credits''', program), s.source::text) r
 		LOOP
-			triggers_made := triggers_made + loyalty.create_triggers(program, s.source, p.relation, p.kind);
+			triggers_made := triggers_made + loyalty.create_triggers(program, p.number, p.relation);
 		END LOOP;
 		recorded := loyalty.record_table(program, s.source, false);
 		-- Orders that left a table with their partition, or child, were

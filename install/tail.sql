@@ -16,7 +16,6 @@ GRANT EXECUTE ON ROUTINE loyalty.require_program TO PUBLIC;
 
 -- whoever makes a partition, for the event trigger and its triggers
 GRANT EXECUTE ON ROUTINE loyalty.record TO PUBLIC;
-GRANT EXECUTE ON ROUTINE loyalty.columns TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.descendants TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_name TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_command TO PUBLIC;

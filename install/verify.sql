@@ -16,144 +16,68 @@ $$;
 COMMENT ON FUNCTION loyalty.only_expression_errors(text, text) IS
 'raise an error again unless it can come from an expression of a program';
 
--- The orders of a source as its tables have them, with the points of their own
--- terms, as SQL: which is 'all', 'others' (than those whose keys are in $4), or
--- 'given' (those in $4, which are looked up one by one).  $1 is the source, $2 the
--- version of the terms in force.
-CREATE FUNCTION loyalty.orders_sql(program name, source int, which text)
+-- The orders of a table under their own terms, as its views say, as SQL: all, or with
+-- by_key those whose keys are in $3, which are looked up one by one.  $1 is the table, $2 the
+-- version of the terms in force, which orders have that are not recorded.
+CREATE FUNCTION loyalty.orders_sql(program name, source int, by_key boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	s record;
-	part record;
-	eq text;
-	orders text;
-	recorded text;
-	others text := '';
-	base text;
-	gross text;
-	refunded text := '0';
-	line_points text;
-	joins text := '';
-	money text;
-	exchange text;
-	given text := '';
+	eq text := loyalty.customer_equality(program);
+	newest int;
+	known text;
+	v record;
+	key record;
+	parts text[] := '{}';
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
-	eq := loyalty.customer_equality(program);
-	orders := loyalty.tracked_table(s.relation, program, 'new');
-	recorded := format('%1$I.recorded_orders r ON r.customer %2$s (%3$s) AND r.source = $1 AND r.order_key = (%4$s)::text',
-	                   program, eq, s.customer, s.order_key);
-	IF which = 'others' THEN
-		orders := format('(SELECT * FROM %s WHERE ((%s)::text = ANY ($4)) IS NOT TRUE OFFSET 0) AS new', orders, s.order_key);
-	ELSIF which = 'given' THEN
-		EXECUTE format('SELECT format_type(pg_typeof((SELECT (%s) FROM %s WHERE false)), -1)', s.order_key, orders) INTO given;
-		given := CASE WHEN to_regtype(given || '[]') IS NULL THEN format('WHERE (%s)::text = ANY ($4)', s.order_key)
-		              ELSE format('WHERE (%s) = ANY ($4::text[]::%s[])', s.order_key, given) END;
-		recorded := format('LATERAL (SELECT * FROM (SELECT revision, terms, currency, rate FROM %1$I.ledger WHERE customer %2$s (%3$s) AND source = $1 AND order_key = (%4$s)::text
-		                                            UNION ALL
-		                                            SELECT revision, terms, currency, rate FROM %1$I.journal WHERE customer %2$s (%3$s) AND source = $1 AND order_key = (%4$s)::text) x
-		                             ORDER BY revision DESC LIMIT 1) r ON true', program, eq, s.customer, s.order_key);
-	END IF;
-
-	-- lines and refunds, added up per order
-	gross := s.amount;
-	FOR part IN EXECUTE format('SELECT p.part, p.kind, p.order_key, p.amount, CASE p.kind WHEN ''lines'' THEN ''true'' ELSE p.counts_when END AS counts_when,
-	                                   loyalty.tracked_table(p.relation, $2, CASE p.kind WHEN ''lines'' THEN ''line'' ELSE ''refund'' END) AS relation
-	                              FROM %I.part p JOIN pg_class c ON c.oid = p.relation
-	                             WHERE p.source = $1 AND p.active ORDER BY p.part', program) USING source, program
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	known := CASE WHEN by_key THEN format($sql$
+		LEFT JOIN LATERAL (SELECT x.terms FROM (SELECT l.revision, l.terms FROM %1$I.ledger l
+		                                         WHERE l.customer %2$s v.customer AND l.source = $1 AND l.order_key = v.order_key
+		                                        UNION ALL
+		                                        SELECT j.revision, j.terms FROM %1$I.journal j
+		                                         WHERE j.customer %2$s v.customer AND j.source = $1 AND j.order_key = v.order_key) x
+		                    ORDER BY x.revision DESC LIMIT 1) r ON true $sql$, program, eq)
+	ELSE format(' LEFT JOIN %1$I.recorded_orders r ON r.customer %2$s v.customer AND r.source = $1 AND r.order_key = v.order_key', program, eq) END;
+	FOR v IN EXECUTE format('SELECT DISTINCT x.terms, loyalty.view_of($1, ''orders'', $2, x.terms) AS view
+	                           FROM (SELECT $3 AS terms UNION ALL SELECT terms FROM %I.recorded_orders WHERE source = $2) x', program)
+		USING program, source, newest
 	LOOP
-		IF which = 'others' THEN
-			others := format('((%1$s)::text = ANY ($4)) IS FALSE AND (%1$s)::text IN (SELECT (%2$s)::text FROM %3$s)', part.order_key,
-			                 s.order_key, loyalty.tracked_table(s.relation, program, 'new'));
-		END IF;
-		IF part.kind = 'refunds' OR s.amount IS NULL THEN
-			joins := joins || CASE WHEN which = 'given' THEN format($sql$
-			  LEFT JOIN LATERAL (SELECT sum(%2$s) AS amount FROM %3$s WHERE (%1$s) = (%6$s) AND (%4$s)) AS part_%5$s ON true $sql$,
-				part.order_key, part.amount, part.relation, part.counts_when, part.part, s.order_key)
-			ELSE format($sql$
-			  LEFT JOIN (SELECT (%1$s)::text AS order_key, sum(%2$s) AS amount FROM %3$s WHERE (%4$s) GROUP BY 1) AS part_%5$s
-			    ON part_%5$s.order_key = (%6$s)::text $sql$, part.order_key, part.amount,
-				CASE which WHEN 'all' THEN part.relation
-				ELSE format('(SELECT * FROM %s WHERE %s OFFSET 0) AS %s', part.relation, others,
-				            CASE part.kind WHEN 'lines' THEN 'line' ELSE 'refund' END) END,
-				part.counts_when, part.part, s.order_key) END;
-		END IF;
-		IF part.kind = 'refunds' THEN
-			refunded := refunded || format(' + coalesce(part_%s.amount, 0)', part.part);
-			CONTINUE;
-		ELSIF s.amount IS NULL THEN
-			gross := format('coalesce(part_%s.amount, 0)', part.part);
-		END IF;
-		SELECT format('(SELECT sum(CASE coalesce(r.terms, $2) %s END) FROM %s WHERE (%s) = (%s))',
-		              string_agg(format('WHEN %s THEN (%s)', t, loyalty.base_expression(program, t, 'line')), ' '),
-		              part.relation, part.order_key, s.order_key)
-		  INTO line_points FROM loyalty.terms_of(program, s.terms) t
-		HAVING bool_or(loyalty.base_expression(program, t, 'line') <> '0');
+		CONTINUE WHEN v.view IS NULL;
+		SELECT * INTO key FROM loyalty.view_expression(v.view, NULL, 'key', false);
+		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.base, r.terms FROM %s v %s
+		                           WHERE coalesce(r.terms, $2) = %s %s',
+			v.view, known, v.terms,
+			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', loyalty.key_equality(key.type, key.type), format_type(key.type, -1)) END);
 	END LOOP;
-
-	SELECT string_agg(format('WHEN %s THEN (%s)', x, loyalty.base_expression(program, x, 'order', s.refunds)), ' ')
-	  INTO base
-	  FROM (SELECT t AS x FROM loyalty.terms_of(program, s.terms) t) v;
-	base := format('CASE coalesce(r.terms, $2) %s END', base);
-	IF line_points IS NOT NULL THEN
-		base := base || format(' + coalesce(%s, 0) * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END', line_points);
-	END IF;
-	-- the rate that is pinned, or of the newest row that was valid by then
-	money := CASE WHEN s.currency IS NULL THEN '''''' ELSE format('coalesce((%s)::text, '''')', s.currency) END;
-	exchange := CASE WHEN s.currency IS NULL THEN '1::numeric' ELSE format($sql$
-		CASE WHEN money.currency = '' THEN 1
-		     WHEN money.currency = r.currency THEN r.rate
-		     ELSE (SELECT x.rate FROM %1$I.rate x
-		            WHERE x.currency = money.currency AND x.valid_from <= (%2$s)
-		              AND NOT EXISTS (SELECT FROM %1$I.rate y WHERE y.currency = x.currency
-		                                 AND y.valid_from <= (%2$s) AND y.valid_from > x.valid_from)) END $sql$, program, s.at) END;
-	RETURN format($sql$
-		SELECT purchase.customer, (%2$s)::text COLLATE "C" AS order_key, purchase.at, purchase.amount, r.terms,
-		       money.currency, purchase.rate,
-		       CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN %6$s END AS base
-		  FROM %1$s
-		  %8$s
-		  CROSS JOIN LATERAL (SELECT (%7$s) AS it_does) AS counts
-		  CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN (%5$s) END AS gross, %9$s AS refunded) AS bought
-		  LEFT JOIN %10$s
-		  CROSS JOIN LATERAL (SELECT %11$s COLLATE "C" AS currency) AS money
-		  CROSS JOIN LATERAL (SELECT %12$s AS rate) AS exchange
-		  CROSS JOIN LATERAL (SELECT (%3$s) AS customer,
-		                             CASE WHEN counts.it_does AND NOT (bought.refunded > 0 AND bought.gross <= bought.refunded)
-		                                  THEN (%4$s) END AS at,
-		                             (bought.gross - bought.refunded) * exchange.rate AS amount,
-		                             exchange.rate) AS purchase %13$s $sql$,
-		orders, s.order_key, s.customer, s.at, gross, base, s.counts_when, joins, refunded, recorded, money, exchange, given);
+	RETURN CASE WHEN by_key THEN format('SELECT o.* FROM unnest($3) AS k (key) CROSS JOIN LATERAL (SELECT * FROM (%s) x OFFSET 0) o',
+	                                    array_to_string(parts, ' UNION ALL '))
+	       ELSE array_to_string(parts, ' UNION ALL ') END;
 END
 $$;
-COMMENT ON FUNCTION loyalty.orders_sql(name, int, text) IS
-'the orders of a source as its tables have them, as SQL for verify()';
+COMMENT ON FUNCTION loyalty.orders_sql(name, int, boolean) IS
+'the orders of a table under their own terms, as SQL for verify()';
 
--- What is recorded against what is in the tables.  Orders whose expressions fail are
--- left out by their keys.
-CREATE FUNCTION loyalty.verify_orders(program name, source int, failing text[])
+-- What is recorded against what is in the tables.  Of orders whose expressions fail, the
+-- others are verified by their keys.
+CREATE FUNCTION loyalty.verify_orders(program name, source int, failing text[], keys text[])
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	s record;
 	p record;
-	eq text;
+	eq text := loyalty.customer_equality(program);
 	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
-	eq := loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
-		WITH rows AS (%4$s),
+		WITH rows AS MATERIALIZED (%4$s),
 		live AS (
 			SELECT * FROM rows
-			 WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND amount IS NOT NULL
-			   AND (NOT $3 OR (isfinite(at) AND %6$s AND %7$s))),
+			 WHERE counts AND order_key IS NOT NULL AND (NOT $5 OR (isfinite(at) AND %3$s AND %5$s))),
 		twice AS (
 			SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
 		SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
@@ -169,11 +93,11 @@ BEGIN
 		               ELSE format(', is %%s at %%s with base %%s', l.amount, l.at, l.base) END
 		  FROM live l
 		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
-		    ON r.customer %5$s l.customer AND r.order_key = l.order_key
+		    ON r.customer %2$s l.customer AND r.order_key = l.order_key
 		 WHERE (l.order_key IS NULL AND r.counted
 		        AND NOT EXISTS (SELECT FROM %1$I.archived a
 		                         WHERE a.source = $1 AND a.order_key = r.order_key
-		                           AND NOT EXISTS (SELECT FROM %2$s WHERE (%3$s)::text = a.order_key)))
+		                           AND NOT EXISTS (SELECT FROM rows x WHERE x.order_key = a.order_key)))
 		    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base
 		                                    OR r.currency <> l.currency OR r.rate <> l.rate))
 		UNION ALL
@@ -181,17 +105,14 @@ BEGIN
 		  FROM rows WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND rate IS NULL
 		UNION ALL
 		SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-		$sql$, program, loyalty.tracked_table(s.relation, program, 'new'), s.order_key,
-		loyalty.orders_sql(program, source, CASE WHEN failing IS NULL THEN 'all' ELSE 'others' END), eq,
-		format(finite, 'amount'), format(finite, 'base'))
-		USING source, p.terms, p.on_invalid = 'skip', failing;
+		$sql$, program, eq, format(finite, 'amount'), loyalty.orders_sql(program, source, keys IS NOT NULL), format(finite, 'base'))
+		USING source, p.terms, keys, failing, p.on_invalid = 'skip';
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_orders(name, int, text[]) IS
-'what is recorded of the orders of a source against what its tables have, but for those whose keys are given';
+COMMENT ON FUNCTION loyalty.verify_orders(name, int, text[], text[]) IS
+'what is recorded of the orders of a table against what it has: of all, or those with given keys, leaving out those that fail';
 
--- Which of these orders make their expressions fail, by halves.  The query is
--- loyalty.orders_sql() of given ones.
+-- Which of these orders make their expressions fail, by halves.
 CREATE FUNCTION loyalty.failing_orders(query text, keys text[], source int, terms int)
 RETURNS TABLE (order_key text, error text)
 LANGUAGE plpgsql STABLE
@@ -201,7 +122,7 @@ AS $$
 DECLARE
 	half int := cardinality(keys) / 2;
 BEGIN
-	EXECUTE query USING source, terms, false, keys;
+	EXECUTE query USING source, terms, keys;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	IF half = 0 THEN
@@ -214,7 +135,7 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.failing_orders(text, text[], int, int) IS 'those of some orders whose expressions fail, with the error';
 
--- The orders of a source when an expression fails for some of them.
+-- The orders of a table when an expression fails for some of them.
 CREATE FUNCTION loyalty.verify_failing_orders(program name, source int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -223,29 +144,30 @@ AS $$
 DECLARE
 	most int := 1000;		-- as many are looked for, and told
 	s record;
-	p record;
 	query text;
 	keys text[];
+	good text[] := '{}';
 	failing text[] := '{}';
 	f record;
 	still_counts boolean;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT s.relation, p.terms, p.on_invalid FROM %1$I.source s CROSS JOIN %1$I.program p WHERE s.source = $1', program) INTO s USING source;
 	-- counting them makes sure that all of it is computed
 	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.base), count(x.currency), count(x.rate) FROM (%s) x',
-	                loyalty.orders_sql(program, source, 'given'));
-	FOR keys IN EXECUTE format('SELECT array_agg(key) FROM (SELECT key, row_number() OVER (ORDER BY key COLLATE "C") AS n
-	                                                         FROM (SELECT DISTINCT (%s)::text AS key FROM %s) d WHERE key IS NOT NULL) k
-	                             GROUP BY n / 1000', s.order_key, loyalty.tracked_table(s.relation, program, 'new'))
+	                loyalty.orders_sql(program, source, true));
+	FOR keys IN EXECUTE format('SELECT array_agg(k.order_key)
+	                              FROM (SELECT d.order_key, row_number() OVER (ORDER BY d.order_key) AS n
+	                                      FROM (SELECT DISTINCT v.order_key FROM %s v WHERE v.order_key IS NOT NULL) d) k
+	                             GROUP BY k.n / 1000', loyalty.view_of(program, 'orders', source))
 	LOOP
-		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, source, p.terms) x
+		good := good || keys;
+		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, source, s.terms) x
 		LOOP
 			failing := failing || f.order_key;
 			EXECUTE format('SELECT EXISTS (SELECT FROM %I.recorded_orders WHERE source = $1 AND order_key = $2 AND counted)', program)
 			   INTO still_counts USING source, f.order_key;
 			-- with skip, such an order does not count, and that is that
-			IF p.on_invalid <> 'skip' OR still_counts THEN
+			IF s.on_invalid <> 'skip' OR still_counts THEN
 				RETURN QUERY SELECT CASE WHEN still_counts THEN 'order counts, but cannot be computed' ELSE 'order cannot be computed' END,
 					NULL::text, f.order_key, f.error;
 			END IF;
@@ -256,7 +178,8 @@ BEGIN
 			RETURN;
 		END IF;
 	END LOOP;
-	RETURN QUERY SELECT * FROM loyalty.verify_orders(program, source, failing);
+	SELECT array_agg(k) INTO good FROM unnest(good) k WHERE k <> ALL (failing);
+	RETURN QUERY SELECT * FROM loyalty.verify_orders(program, source, failing, coalesce(good, '{}'));
 EXCEPTION WHEN OTHERS THEN
 	-- the key itself fails, or that of a line or refund
 	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
@@ -302,16 +225,15 @@ AS $$
 DECLARE
 	result text;
 BEGIN
-	EXECUTE format($sql$
-		SELECT CASE WHEN $2 THEN
-		       format('CROSS JOIN LATERAL loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure,
-		                                                        metrics.first_order_at, metrics.last_order_at)::%%s, %%L::text[], %%L::text[]) AS held',
-		              %2$L, coalesce(array_agg(name ORDER BY rank DESC), '{}'), coalesce(array_agg(qualifies ORDER BY rank DESC), '{}'))
-		       ELSE
-		       format('CROSS JOIN LATERAL (SELECT CASE %%s END AS tier, NULL::text[] AS failed, NULL::text[] AS errors) AS held',
-		              coalesce(string_agg(format('WHEN (%%s) THEN %%L', qualifies, name), ' ' ORDER BY rank DESC), 'WHEN false THEN ''''')) END
-		  FROM %1$I.terms_tier WHERE terms = $1
-		$sql$, program, format('%I.metrics', program)) INTO result USING terms, guarded;
+	SELECT CASE WHEN guarded THEN
+	       format('CROSS JOIN LATERAL loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure,
+	                                                        metrics.first_order_at, metrics.last_order_at, metrics.today, metrics.at)::%s, %L::text[], %L::text[]) AS held',
+	              format('%I.metrics', program), coalesce(array_agg(c.tier ORDER BY c.n), '{}'), coalesce(array_agg(c.expression ORDER BY c.n), '{}'))
+	       ELSE
+	       format('CROSS JOIN LATERAL (SELECT CASE %s END AS tier, NULL::text[] AS failed, NULL::text[] AS errors) AS held',
+	              coalesce(string_agg(format('WHEN (%s) THEN %L', c.expression, c.tier), ' ' ORDER BY c.n), 'WHEN false THEN ''''')) END
+	  INTO result
+	  FROM loyalty.tier_conditions(program, terms) c;
 	RETURN result;
 END
 $$;
@@ -334,10 +256,8 @@ BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	-- When orders are taken back, the first and last order before an entry
 	-- are looked for among the orders that stood then.
-	EXECUTE format($sql$
-		SELECT coalesce(bool_or(qualifies ~ 'first_order_at|last_order_at'), false)
-		  FROM %I.terms_tier WHERE terms = $1
-		$sql$, program) INTO exact_bounds USING terms;
+	exact_bounds := EXISTS (SELECT FROM loyalty.tier_conditions(program, terms) c
+	                         WHERE c.columns && '{metrics.first_order_at,metrics.last_order_at}'::text[]);
 	RETURN QUERY EXECUTE format($sql$
 		WITH e AS MATERIALIZED (
 			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
@@ -375,7 +295,8 @@ BEGIN
 			              coalesce(raw.points_before, 0) AS points_earned,
 			              years.tenure,
 			              CASE WHEN b.customer IS NULL THEN raw.first_before ELSE b.first_before END AS first_order_at,
-			              CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at) metrics
+			              CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at,
+			              CASE WHEN isfinite(raw.at) THEN (raw.at AT TIME ZONE $2)::date END AS today, raw.at) metrics
 			  %2$s
 			 WHERE raw.revision = 1 AND raw.terms = $1)
 		SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
@@ -415,7 +336,8 @@ BEGIN
 			SELECT s.*, held.tier AS expected, held.failed, held.errors
 			  FROM %1$I.standing s
 			 CROSS JOIN LATERAL %5$s years
-			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, s.points_earned, years.tenure, s.first_order_at, s.last_order_at) metrics
+			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, s.points_earned, years.tenure, s.first_order_at, s.last_order_at,
+			                            (now() AT TIME ZONE $2)::date AS today, now() AS at) metrics
 			  %4$s)
 		SELECT CASE WHEN m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
 		            THEN 'member is not the sum of the entries' ELSE 'member has another tier than the conditions say' END,
@@ -477,51 +399,22 @@ $$;
 COMMENT ON FUNCTION loyalty.verify_times(name) IS 'entries that were recorded at a moment that cannot be';
 
 -- Reads find customers in the view "customer", which keeps to its columns whatever
--- they are called by now; what the settings say is the same, as long as it is known
--- by these names.
+-- they are called by now.
 CREATE FUNCTION loyalty.verify_customers(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	p record;
-	eq text;
-	key_type text;
+	customers regclass;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
-	SELECT loyalty.equality_operator(a.atttypid), format_type(a.atttypid, -1) INTO eq, key_type FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	EXECUTE format('SELECT customers FROM %I.program', program) INTO customers;
 	IF NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
 	                WHERE w.ev_class = format('%I.customer', program)::regclass
-	                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.customers) THEN
+	                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = customers) THEN
 		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
-			format('customers is "%s", which the view "customer" does not read', p.customers);
-		RETURN;
+			format('customers is "%s", which the view "customer" does not read', customers);
 	END IF;
-	-- a column was renamed since
-	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = p.customers AND attname = p.customer_key AND NOT attisdropped) THEN
-		RETURN;
-	END IF;
-	BEGIN
-		RETURN QUERY EXECUTE format($sql$
-			SELECT 'settings and customers differ'::text, max(x.customer::text), NULL::text,
-			       format('%%s customers are not in the view "customer" by customer_key "%%s" since joined_at, which is %%s',
-			              count(*), %5$L::text, coalesce(%6$L::text, 'null'))
-			  FROM (SELECT (new.%2$I)::%7$s AS customer, (%3$s)::timestamptz AS joined_at FROM %1$s AS new) x
-			  LEFT JOIN %4$s c ON c.customer %8$s x.customer
-			 WHERE x.customer IS NOT NULL AND (c.customer IS NULL OR c.joined_at IS DISTINCT FROM x.joined_at)
-			HAVING count(*) > 0
-			$sql$, p.customers, p.customer_key, coalesce(p.joined_at, 'NULL'), format('%I.customer', program),
-			p.customer_key, p.joined_at, key_type, eq);
-	EXCEPTION
-		WHEN undefined_column THEN
-			RETURN;		-- joined_at knows a column by the name that it had
-		WHEN OTHERS THEN
-			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-			RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
-				format('customer_key "%s", joined_at %s: %s', p.customer_key, coalesce(p.joined_at, 'null'), SQLERRM);
-	END;
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_customers(name) IS 'what the settings of a program say of customers against what reads find';
@@ -684,6 +577,35 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
 
+-- The views of a table of orders among themselves: each version of the terms that orders
+-- are recorded under has one, and that of the orders there are means the same orders.
+CREATE FUNCTION loyalty.verify_views(program name, source int)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
+		       format('orders of table %%s under terms %%s; call loyalty.untrack(), and track it again', s.relation, r.terms)
+		  FROM %1$I.source s JOIN (SELECT DISTINCT x.source, x.terms FROM %1$I.recorded_orders x) r ON r.source = s.source
+		 WHERE s.source = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
+		$sql$, program) USING program, source;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
+		       format('orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
+		  FROM %1$I.source s CROSS JOIN %1$I.program p
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), 'said', 'customer', false) c
+		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), NULL, 'key', false) d
+		 WHERE s.source = $2 AND (a.expression, b.expression) IS DISTINCT FROM (c.expression, d.expression)
+		$sql$, program) USING program, source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
+'views of a table of orders that are missing, or do not mean the same orders';
+
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
@@ -699,13 +621,12 @@ DECLARE
 	v_terms int;
 	part record;
 	lacking boolean;
-	has_lines boolean;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,part,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
+	  FROM unnest('{program,source,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
 	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	IF FOUND THEN
@@ -719,12 +640,12 @@ BEGIN
 	               ('journal', 'restore_begin'), ('journal', 'restore_entry'), ('ledger', 'restore_begin'), ('ledger', 'restore_entry'),
 	               ('earning_rule', 'check_values'),
 	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
-	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'keep_row'),
-	               ('source', 'changed'), ('part', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
-	               ('source', 'check_change'), ('part', 'check_change'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
+	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'new_customers'), ('program', 'keep_row'),
+	               ('source', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
+	               ('source', 'check_change'), ('source', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
 	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
-	               ('source', 'keep_row'), ('part', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
-	               ('source', 'owner_only'), ('part', 'owner_only'), ('archived', 'owner_only'),
+	               ('source', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
+	               ('source', 'owner_only'), ('archived', 'owner_only'),
 	               ('terms', 'owner_only'), ('terms_rule', 'owner_only'), ('terms_tier', 'owner_only')) t (relation, trigger)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
@@ -778,6 +699,14 @@ BEGIN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
+		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
+		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.terms)
+		  FROM (SELECT DISTINCT terms FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.terms) IS NULL
+		$sql$, program) USING program;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
 		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
 		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
@@ -786,25 +715,26 @@ BEGIN
 
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_left_out(%L)', program));
 
-	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE active ORDER BY source', program)
+	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.source', program)
 	LOOP
-		-- a table that was dropped is not tracked any more; its points stay
-		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_class WHERE oid = s.relation);
-
-		-- every tracked table has its triggers, enabled, on every partition
+		-- every tracked table has its triggers, enabled, on every partition, and its view
 		lacking := false;
-		has_lines := false;
-		FOR part IN EXECUTE format('SELECT s.relation, '''' AS kind FROM %1$I.source s WHERE s.source = $1
-		                            UNION ALL SELECT p.relation, p.kind FROM %1$I.part p WHERE p.source = $1 AND p.active', program)
+		FOR part IN EXECUTE format('SELECT s.source, s.relation, s.kind, s.definition FROM %1$I.source s WHERE s.active AND $1 IN (s.source, s.of_source) ORDER BY s.source', program)
 			USING s.source
 		LOOP
-			has_lines := has_lines OR part.kind = 'lines';
 			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
 				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
-					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, s.source,
+					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, part.source,
 					       part.relation::oid, program, part.relation::oid);
 				lacking := true;
 				CONTINUE;
+			END IF;
+			IF loyalty.view_of(program, part.kind, part.source) IS NULL
+			   OR (part.source = s.source AND loyalty.view_of(program, part.kind, part.source, s.newest) IS NULL) THEN
+				RETURN QUERY SELECT CASE WHEN part.definition IS NULL THEN 'tracked table has no view' ELSE 'tracked table is paused' END::text, NULL::text, NULL::text,
+					format('%s of table %s; call loyalty.%s', part.kind, part.relation,
+					       CASE WHEN part.definition IS NULL THEN 'untrack(), and track it again' ELSE 'resume()' END);
+				lacking := true;
 			END IF;
 			RETURN QUERY
 			SELECT 'table is part of one that is not tracked'::text, NULL::text, NULL::text, format('%s of %s', o.child, o.parent)
@@ -813,21 +743,16 @@ BEGIN
 			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
 			  FROM loyalty.descendants(part.relation) AS r (rel)
 			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
-			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, s.source) t
+			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, part.source) t
 			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
-			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0
-			                      AND g.tgfoid = 'loyalty.record'::regproc
-			                      AND g.tgnargs = CASE part.kind WHEN '' THEN 2 ELSE 3 END);
+			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
 		END LOOP;
-
-		IF s.amount IS NULL AND NOT has_lines THEN
-			RETURN QUERY SELECT 'tracked table lacks its lines'::text, NULL::text, NULL::text,
-				format('%s; call loyalty.untrack(), and track it with its lines', s.relation);
-		END IF;
-		CONTINUE WHEN lacking OR (s.amount IS NULL AND NOT has_lines);
+		CONTINUE WHEN lacking;
+		RETURN QUERY SELECT * FROM loyalty.verify_views(program, s.source);
+		CONTINUE WHEN FOUND;
 
 		-- if an expression fails for some order, the others are verified without it
-		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL)', program, s.source),
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.source),
 		                                               format('verify_failing_orders(%L, %s)', program, s.source));
 	END LOOP;
 

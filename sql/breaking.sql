@@ -69,12 +69,13 @@ DROP INDEX club.once;
 
 -- types of the program's tables that are altered
 CREATE TABLE t_breaking.sales (id int PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2024-01-01', total numeric, cur text);
+ALTER TABLE club.rate ALTER COLUMN rate TYPE double precision;
 SELECT loyalty.track_orders('club', 't_breaking.sales', customer => 'customer_id', at => 'at', amount => 'total', currency => 'cur');
 INSERT INTO club.rate (currency, rate) VALUES ('CHF', 1.5);
-ALTER TABLE club.rate ALTER COLUMN rate TYPE double precision;
+-- not while a view reads it
+ALTER TABLE club.rate ALTER COLUMN rate TYPE numeric;
 INSERT INTO t_breaking.sales VALUES (1, 1, DEFAULT, 10, NULL), (2, 1, DEFAULT, 10, 'CHF');
 SELECT order_key, points, rate FROM club.entries WHERE source = 2 ORDER BY 1;
-ALTER TABLE club.rate ALTER COLUMN rate TYPE numeric;
 BEGIN;
 DROP VIEW club.members, club.entries, club.standing, club.unposted, club.recorded_orders CASCADE;
 ALTER TABLE club.account ALTER COLUMN points_earned TYPE bigint, ALTER COLUMN spend TYPE text;

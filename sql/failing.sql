@@ -139,6 +139,7 @@ INSERT INTO t_failing.orders VALUES (1, 1), (2, 2), (3, 3);
 INSERT INTO t_failing.lines VALUES (1, 1, 6, 2), (2, 2, 8, 0);
 INSERT INTO t_failing.lines VALUES (1, 1, 7, 7);
 INSERT INTO t_failing.lines VALUES (1, 1, 8, 2);
+-- 4 + 100; what has no lines yet does not count
 SELECT id, points, orders FROM club.members ORDER BY 1;
 UPDATE club.program SET on_invalid = 'skip';
 -- 4 + 100; nothing; nothing; and 3's: floor(2.5 + 33.33)

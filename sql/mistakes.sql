@@ -22,6 +22,7 @@ SELECT loyalty.create_program('club', customers => 'customers', points_scale => 
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'CET+1');
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => '+02:00');
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'CEST');
+SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'CET');
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => NULL);
 SELECT loyalty.create_program('club', customers => 'customers', joined_at => 'sinc');
 SELECT loyalty.create_program('club', customers => 'customers', joined_at => 'since', time_zone => 'europe/berlin');
@@ -87,7 +88,8 @@ SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amo
 SELECT loyalty.track_orders('club', 'refunds', customer => 'customer_id', at => 'at', amount => 'amount');
 SELECT * FROM loyalty.reconcile('club', missing => 'forget');
 SELECT loyalty.grant_access('club', CURRENT_USER::regrole, 'all');
-SELECT relation, order_key FROM club.source UNION ALL SELECT relation, order_key FROM club.part ORDER BY 1, 2;
+SELECT s.kind, s.relation, e.expression AS key FROM club.source s
+ CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.source), NULL, 'key', false) e ORDER BY s.relation::text;
 
 -- names that are not known
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amont');
@@ -99,7 +101,7 @@ INSERT INTO club.earning_rule (name, points, per) VALUES ('x', 'amount', 'item')
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'point > 5');
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'zzz > 5');
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('x', 1, 'true', 'NaN');
-SELECT loyalty.canonical_expression('anything', NULL, NULL, 'numeric', 'x', NULL);
+SELECT loyalty.parse_expression('anything', NULL, NULL, NULL, 'numeric', 'x', NULL, NULL, 'UTC', NULL, false);
 
 -- numbers without a unit are seconds, which no tenure has
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, $$tenure > '5'$$);
@@ -145,19 +147,20 @@ UPDATE club.program SET time_zone = 'CET+1';
 UPDATE club.program SET terms = terms, on_invalid = 'skip';
 UPDATE club.program SET on_invalid = 'error';
 -- what is tracked is changed by functions
-UPDATE club.source SET counts_when = 'totl > 5';
-UPDATE club.source SET counts_when = 'total > 5', active = true;
-UPDATE club.source SET active = false;
-UPDATE club.source SET source = 5;
-UPDATE club.source SET terms = 1000;
-UPDATE club.part SET amount = 'amont';
-UPDATE club.part SET kind = 'pieces';
-UPDATE club.part SET without_order = 'customer' WHERE kind = 'refunds';
-UPDATE club.part SET without_order = 'ignore' WHERE kind = 'refunds';
-INSERT INTO club.source (source, relation, customer, at, amount, counts_when, order_key, terms) VALUES (9, 'no_key', 'x', 'y', 'z', 'w', 'v', 1);
-INSERT INTO club.part (part, source, kind, relation, order_key) VALUES (9, 1, 'lines', 'no_key', 'x');
+UPDATE club.source SET definition = '{"table": {"counts": "totl > 5"}}' WHERE kind = 'orders';
+UPDATE club.source SET definition = '{"table": {"counts": "total > 5"}}', active = true WHERE kind = 'orders';
+UPDATE club.source SET active = false WHERE kind = 'orders';
+UPDATE club.source SET source = 5 WHERE kind = 'orders';
+UPDATE club.source SET terms = 1000 WHERE kind = 'orders';
+UPDATE club.source SET of_source = 2 WHERE kind = 'lines';
+UPDATE club.source SET kind = 'pieces' WHERE kind = 'lines';
+UPDATE club.source SET kind = 'refunds' WHERE kind = 'lines';
+UPDATE club.source SET without_order = 'customer' WHERE kind = 'refunds';
+UPDATE club.source SET without_order = 'ignore' WHERE kind = 'refunds';
+INSERT INTO club.source (source, kind, relation, terms) VALUES (9, 'orders', 'no_key', 1);
+INSERT INTO club.source (source, kind, relation, of_source, terms) VALUES (9, 'lines', 'no_key', 1, 1);
 DELETE FROM club.source;
-TRUNCATE club.part;
+TRUNCATE club.source;
 INSERT INTO club.archived VALUES (1, '1');
 DELETE FROM club.archived;
 -- a table that takes the place of a tracked one must have what expressions use
@@ -170,15 +173,17 @@ UPDATE club.source SET relation = 0 WHERE relation = 'orders'::regclass;
 SELECT loyalty.untrack('club', 'orders');
 BEGIN;
 ALTER TABLE orders RENAME cents TO pence;
-UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'cents/100');
 ROLLBACK;
 INSERT INTO orders VALUES (2, 1, DEFAULT, 10, 700, 'paid');
 UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'cents/100', backfill => false);
 SELECT relation, triggers_made, recorded FROM loyalty.reconcile('club');
 -- versions of the terms are written by triggers
 INSERT INTO club.terms VALUES (100, now(), 0, 'floor', 'UTC');
-INSERT INTO club.terms_rule VALUES (1, 'gift', '1000', 'true', 'order');
+INSERT INTO club.terms_rule (terms, award, name, points, applies_when, per) VALUES (1, 1, 'gift', '1000', 'true', 'order');
 INSERT INTO club.terms_tier VALUES (1, 'gift', 1, 'true', 9);
+UPDATE club.terms_rule SET award = award + 1;
 UPDATE club.terms SET rounding = 'ceil';
 UPDATE club.terms_rule SET per = 'line';
 UPDATE club.terms_rule SET points = 'amont';

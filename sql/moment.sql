@@ -82,7 +82,7 @@ UPDATE t_moment.orders SET at = '2024-04-01' WHERE id = 10;
 UPDATE t_moment.orders SET at = '2024-05-01' WHERE id = 10;
 UPDATE t_moment.orders SET at = '2024-04-15' WHERE id = 10;
 COMMIT;
-SELECT revision, at, recorded_at - min(recorded_at) OVER () AS later, points_change FROM club.unposted WHERE order_key = '10' ORDER BY entry;
+SELECT revision, ordered_at, recorded_at - min(recorded_at) OVER () AS later, points FROM club.entries WHERE order_key = '10' ORDER BY entry;
 SELECT * FROM loyalty.verify('club');
 -- a moment for each transaction, and none before the terms that it records under
 BEGIN;

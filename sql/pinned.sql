@@ -12,7 +12,8 @@ CREATE SCHEMA t_joined;
 CREATE TABLE t_joined.customers (customer_id int PRIMARY KEY, since timestamptz, every int DEFAULT 1);
 INSERT INTO t_joined.customers VALUES (1, '2015-01-01'), (2, '2023-01-01'), (3, '2015-01-01'), (4, NULL);
 CREATE TABLE t_joined.orders (id int PRIMARY KEY, customer_id int, at timestamptz, total numeric);
-SELECT loyalty.create_program('club', customers => 't_joined.customers', joined_at => $$CASE WHEN 1 / every = 1 THEN since END$$, time_zone => 'UTC');
+SELECT loyalty.create_program('club', customers => 't_joined.customers',
+                              joined_at => $$(since AT TIME ZONE 'UTC' + interval '1 year' * (1 / every - 1)) AT TIME ZONE 'UTC'$$, time_zone => 'UTC');
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 SELECT loyalty.track_orders('club', 't_joined.orders', customer => 'customer_id', at => 'at', amount => 'total');
 CREATE VIEW t_joined.now AS SELECT customer_id, points FROM club.members WHERE orders <> 0 OR points <> 0 ORDER BY 1;

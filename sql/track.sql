@@ -32,7 +32,9 @@ SELECT count(*) FROM club.source;
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 SELECT loyalty.track_orders('club', 't_track.orders', customer => 'customer_id', at => 'ordered_at',
                             amount => 'total - shipping', counts_when => $$status IN ('paid', 'shipped')$$);
-SELECT relation, customer, at, amount, counts_when, order_key, active FROM club.source;
+SELECT source, kind, relation, of_source, without_order, terms, active, definition FROM club.source;
+SELECT x.*, e.expression, e.type FROM (VALUES (1, NULL, 'key'), (2, 'said', 'customer'), (3, 'said', 'counts'), (4, 'worth', 'at'), (5, 'worth', 'gross'), (6, NULL, 'award_1')) x (n, inside, "column")
+ CROSS JOIN LATERAL loyalty.view_expression('club.orders_1_2', x.inside, x."column", x.n > 3) e ORDER BY 1;
 SELECT customer_id, points, lifetime_value, orders, average_order FROM club.members ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.track_orders('club', 't_track.orders', customer => 'customer_id', at => 'ordered_at', amount => 'total');

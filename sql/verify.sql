@@ -36,13 +36,19 @@ SELECT violation, count(*) FROM t_verify.plant($$UPDATE club.ledger SET recorded
 SELECT violation, count(*) FROM t_verify.plant($$UPDATE club.journal SET recorded_at = recorded_at - interval '1 year'$$) GROUP BY 1 ORDER BY 1;
 SELECT violation, count(*) FROM t_verify.plant($$UPDATE club.journal SET recorded_at = recorded_at + interval '1 year'$$) GROUP BY 1 ORDER BY 1;
 -- settings that say something else than the views
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET customer_key = 'other'$$);
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET customer_key = 'since'$$);
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET joined_at = 'new.born'$$);
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET joined_at = 'new.since + interval ''1 year'''$$);
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET joined_at = NULL$$);
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET joined_at = '1 / 0'$$);
 SELECT violation, detail FROM t_verify.plant($$UPDATE club.program SET customers = 't_verify.orders'$$);
+SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.tiers_3$$);
+SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.orders_1_2$$);
+SELECT violation, detail FROM t_verify.plant($$UPDATE club.ledger SET terms = 2; UPDATE club.journal SET terms = 2; DROP VIEW club.orders_1_2$$) WHERE violation LIKE 'tracked%';
+SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.orders_1_3$$);
+SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.refunds_2 CASCADE$$);
+SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.customer CASCADE$$);
+-- a view that says something else than what was recorded, and one that takes customers from elsewhere
+SELECT violation, customer, order_key, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.orders_1 AS SELECT tracked.n AS customer, tracked.order_id AS key,
+	tracked.order_id::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id FROM t_verify.orders tracked$$);
+SELECT violation, customer, order_key, detail FROM t_verify.plant($$ALTER VIEW club.orders_1_3 RENAME TO real; CREATE VIEW club.orders_1_3 AS
+	SELECT said.customer, tracked.order_id AS key, r.order_key, r.at, r.counts, r.amount, r.currency, r.rate, CASE r.order_key WHEN '14' THEN r.base + 1 ELSE r.base END AS base, r.award_1
+	  FROM t_verify.orders AS tracked JOIN club.real r ON r.key = tracked.order_id CROSS JOIN LATERAL (SELECT tracked.customer_id AS customer) AS said$$);
 SELECT violation, detail FROM t_verify.plant('DROP TRIGGER check_change ON club.source');
 SELECT violation, detail FROM t_verify.plant('DROP TRIGGER keep_row ON club.terms');
 -- renames are none
@@ -71,10 +77,10 @@ SELECT violation, order_key, detail FROM t_verify.plant($$UPDATE club.program SE
 -- before Gold; it fails before their last orders, and the fourth customer has none
 CALL loyalty.post('club');
 SELECT * FROM loyalty.verify('club');
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.terms_tier SET qualifies = '100 / (metrics.orders - 4) > 1000 OR metrics.orders >= 2' WHERE terms = 3$$);
+SELECT violation, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.tiers_3 AS SELECT 100 / (metrics.orders - 4) > 1000 OR metrics.orders >= 2 AS tier_1 FROM (SELECT (NULL::club.metrics).*) metrics$$);
 -- before the first orders, and for the customer without; then third and fourth orders
 -- should not have been Gold
-SELECT violation, detail FROM t_verify.plant($$UPDATE club.tier SET qualifies = '100 / metrics.orders < 30'; UPDATE club.terms_tier SET qualifies = '100 / metrics.orders < 30' WHERE terms = 3$$);
+SELECT violation, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.tiers_3 AS SELECT 100 / metrics.orders < 30 AS tier_1 FROM (SELECT (NULL::club.metrics).*) metrics$$);
 
 SELECT * FROM loyalty.verify('club');
 

@@ -258,6 +258,7 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		order->tier = entry->held.tier == (Datum) 0 ? NULL : TextDatumGetCString(entry->held.tier);
 		return;
 	}
+	metrics->at = entry->at;
 	metrics->tenure = entry->joined.is_known && terms->uses_tenure ?
 		tenure_between(entry->joined.at, entry->at, terms->zone) : NULL;
 	tier = terms_tier(terms, metrics);

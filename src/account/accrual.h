@@ -53,7 +53,7 @@ typedef struct Accrual
 {
 	MemoryContext context;
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
-	Metrics		metrics;		/* after the latest entry, tenure aside */
+	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 
 	/* how orders stand; only if some are known from before or come again */
 	struct standing_hash *orders;

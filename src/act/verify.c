@@ -11,49 +11,13 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
 
 #include "owner.h"
 #include "result.h"
-
-/*
- * Begin to return rows from a set-returning function: where they go, and what
- * they look like.
- */
-Tuplestorestate *
-result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Tuplestorestate *store;
-	MemoryContext old;
-	Oid			type;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, &type, desc) != TYPEFUNC_COMPOSITE)
-	{
-		*desc = CreateTemplateTupleDesc(1);
-		TupleDescInitEntry(*desc, 1, "result", type, -1, 0);
-	}
-	else
-		*desc = CreateTupleDescCopy(*desc);
-	store = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-								  false, work_mem);
-	MemoryContextSwitchTo(old);
-	result->returnMode = SFRM_Materialize;
-	result->setResult = store;
-	result->setDesc = *desc;
-	return store;
-}
 
 /* Local times are those of the program, whatever the session has. */
 static void
@@ -96,6 +60,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
 		aclcheck_error(acl, OBJECT_TABLE, "ledger");
 
 	owner_enter(&scope, owner, true, NULL);
+	settings_answer();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
@@ -104,6 +69,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
 	{
 		if (SPI_execute_with_args(queries[q], 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not look into a loyalty program");
+		Assert(SPI_tuptable->tupdesc->natts == desc->natts);
 		for (uint64 i = 0; i < SPI_processed; i++)
 			tuplestore_puttuple(store, SPI_tuptable->vals[i]);
 	}

@@ -24,10 +24,16 @@
 #define LOYALTY_INT4_TO_NUMERIC F_NUMERIC_INT4
 #define LOYALTY_INT8_TO_NUMERIC F_NUMERIC_INT8
 #define LOYALTY_INT4_TO_INT8 F_INT8_INT4
+#define LOYALTY_TIMESTAMPTZ_AGE F_AGE_TIMESTAMPTZ_TIMESTAMPTZ
+#define LOYALTY_TIMESTAMPTZ_IN_ZONE F_TIMEZONE_TEXT_TIMESTAMPTZ
+#define LOYALTY_TIMESTAMP_IN_ZONE F_TIMEZONE_TEXT_TIMESTAMP
 #else
 #define LOYALTY_INT4_TO_NUMERIC F_INT4_NUMERIC
 #define LOYALTY_INT8_TO_NUMERIC F_INT8_NUMERIC
 #define LOYALTY_INT4_TO_INT8 F_INT48
+#define LOYALTY_TIMESTAMPTZ_AGE F_TIMESTAMPTZ_AGE
+#define LOYALTY_TIMESTAMPTZ_IN_ZONE F_TIMESTAMPTZ_ZONE
+#define LOYALTY_TIMESTAMP_IN_ZONE F_TIMESTAMP_ZONE
 #endif
 
 /* Indexes other than btree can have comparisons from 18 on. */
@@ -77,6 +83,20 @@
 #else
 #define loyalty_tuplesort_begin_heap(desc, n, atts, ops, colls, nulls, mem) \
 	tuplesort_begin_heap((desc), (n), (atts), (ops), (colls), (nulls), (mem), NULL, false)
+#endif
+
+/* Version 14 added the planner's state. */
+#if PG_VERSION_NUM >= 140000
+#define loyalty_pull_varnos(node) pull_varnos(NULL, (node))
+#else
+#define loyalty_pull_varnos(node) pull_varnos(node)
+#endif
+
+/* Version 16 can do without attributes that are missing. */
+#if PG_VERSION_NUM >= 160000
+#define loyalty_attribute_map(in, out) build_attrmap_by_name((in), (out), false)
+#else
+#define loyalty_attribute_map(in, out) build_attrmap_by_name((in), (out))
 #endif
 
 /* The local transaction id moved in 17. */

@@ -14,6 +14,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -45,14 +46,18 @@ StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledg
 static const Column metrics_columns[] = {
 	{"spend", NUMERICOID}, {"orders", INT8OID}, {"points_earned", NUMERICOID},
 	{"tenure", INTERVALOID}, {"first_order_at", TIMESTAMPTZOID},
-	{"last_order_at", TIMESTAMPTZOID}
+	{"last_order_at", TIMESTAMPTZOID}, {"today", DATEOID}, {"at", TIMESTAMPTZOID}
 };
+
+StaticAssertDecl(lengthof(metrics_columns) == METRICS_COLUMNS, "fields of the type metrics");
 
 static void
 check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
+	/* what is read must not be altered before it is used */
+	Assert(CheckRelationLockedByMe(rel, AccessShareLock, true));
 	for (int i = 0; i < count; i++)
 	{
 		Oid			type = OidIsValid(columns[i].type) ? columns[i].type : any_type;
@@ -150,32 +155,51 @@ layout_check_metrics(Relation rel)
 }
 
 /*
+ * The relations that the view "customer" of a program reads, which are one table as
+ * long as nobody replaces it.
+ */
+List *
+layout_customer_tables(Oid schema)
+{
+	Oid			relid = get_relname_relid("customer", schema);
+	Relation	view;
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
+		return NIL;
+	view = relation_open(relid, AccessShareLock);
+	foreach(lc, get_view_query(view)->rtable)
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->relid != relid)
+			tables = lappend_oid(tables, rte->relid);
+	}
+	relation_close(view, AccessShareLock);
+	return tables;
+}
+
+/*
  * The owner of the customer table must not run code as the program's owner, by
  * making a view of it: an error if the view "customer" reads one now.
  */
 static void
 check_customers(Oid schema)
 {
-	Oid			relid = LOYALTY_TABLES_BECOME_VIEWS ? get_relname_relid("customer", schema) : InvalidOid;
-	Relation	view;
+	List	   *relations = LOYALTY_TABLES_BECOME_VIEWS ? layout_customer_tables(schema) : NIL;
 	ListCell   *lc;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
-		return;
-	view = relation_open(relid, AccessShareLock);
-	foreach(lc, get_view_query(view)->rtable)
+	foreach(lc, relations)
 	{
-		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
-
-		if (rte->rtekind == RTE_RELATION && rte->relid != relid &&
-			get_rel_relkind(rte->relid) == RELKIND_VIEW)
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_VIEW)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("the customer table \"%s\" of loyalty program \"%s\" is a view now",
-							get_rel_name(rte->relid), get_namespace_name(schema)),
+							get_rel_name(lfirst_oid(lc)), get_namespace_name(schema)),
 					 errhint("Restore the table.")));
 	}
-	relation_close(view, AccessShareLock);
+	list_free(relations);
 }
 
 /*
@@ -186,7 +210,7 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "source", "terms", "terms_rule",
-	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase", "part",
+	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
 	"archived", "earning_rule", "tier"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;

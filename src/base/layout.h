@@ -4,6 +4,7 @@
 #ifndef LOYALTY_LAYOUT_H
 #define LOYALTY_LAYOUT_H
 
+#include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
@@ -40,6 +41,20 @@ enum
 	LEDGER_COLUMNS
 };
 
+/* Fields of the type "metrics", in this order. */
+enum
+{
+	METRICS_SPEND = 0,
+	METRICS_ORDERS,
+	METRICS_POINTS_EARNED,
+	METRICS_TENURE,
+	METRICS_FIRST_ORDER_AT,
+	METRICS_LAST_ORDER_AT,
+	METRICS_TODAY,
+	METRICS_AT,
+	METRICS_COLUMNS
+};
+
 /* The primary key of both tables is their first columns, in order. */
 #define ENTRY_KEYS (ENTRY_REVISION + 1)
 
@@ -47,6 +62,7 @@ extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);
 extern void layout_check_metrics(Relation rel);
+extern List *layout_customer_tables(Oid schema);
 extern Oid	layout_check_owner(Oid schema);
 
 #endif							/* LOYALTY_LAYOUT_H */

@@ -33,12 +33,21 @@ set(const char *name, const char *value)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* The same for a setting that not every release has, new minor ones included. */
+static void
+set_if_known(const char *name, const char *value)
+{
+	if (GetConfigOption(name, true, false) != NULL)
+		set(name, value);
+}
+
 /* What code is found, what rows are seen, and how values become text. */
 static void
 set_all(const char *time_zone)
 {
 	set("search_path", "pg_catalog, pg_temp");
 	set("row_security", "off");
+	set_if_known("restrict_nonsystem_relation_kind", "");
 	set("bytea_output", "hex");
 	set("extra_float_digits", "1");
 	set("lc_monetary", "C");
@@ -103,7 +112,33 @@ settings_look_up(void)
 	set("enable_seqscan", "off");
 	set("enable_indexonlyscan", "off");
 	set("enable_bitmapscan", "off");
+#if PG_VERSION_NUM >= 140000
+	set("enable_memoize", "off");
+#endif
 	set("jit", "off");
+}
+
+/*
+ * Tell the functions that check what somebody writes where his session looks names
+ * up, within owner_enter_writing().
+ */
+void
+settings_tell_search_path(const char *search_path)
+{
+	set("loyalty.search_path", search_path);
+}
+
+/*
+ * Fix, within owner_enter(), what else could change an answer: the language of the
+ * errors that it tells, which only a superuser can choose, and what makes indexes
+ * find a part of the rows only.
+ */
+void
+settings_answer(void)
+{
+	(void) set_config_option("lc_messages", "C", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	set("gin_fuzzy_search_limit", "0");
 }
 
 /*
@@ -116,13 +151,16 @@ settings_time_zone(const char *time_zone)
 }
 
 /*
- * Fix the time zone alone, if there is one.
+ * Take the search_path of somebody who writes an expression, if it is given, and the
+ * time zone of the program, if there is one.
  */
 int
-settings_begin_time_zone(const char *time_zone)
+settings_begin_parsing(const char *search_path, const char *time_zone)
 {
 	int			nest = NewGUCNestLevel();
 
+	if (search_path != NULL)
+		set("search_path", search_path);
 	if (time_zone != NULL)
 		set("TimeZone", time_zone);
 	return nest;
@@ -134,6 +172,7 @@ settings_begin_time_zone(const char *time_zone)
 void
 settings_end(int nest)
 {
+	Assert(nest > 0);
 	AtEOXact_GUC(false, nest);
 }
 
@@ -141,6 +180,8 @@ settings_end(int nest)
 static void
 become(OwnerScope *scope, Oid owner)
 {
+	Assert(OidIsValid(owner));
+	scope->owner = owner;
 	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 }
@@ -174,6 +215,8 @@ owner_enter_writing(OwnerScope *scope, Oid owner)
 void
 owner_leave(OwnerScope *scope)
 {
+	/* Whoever became somebody else meanwhile has come back. */
+	Assert(GetUserId() == scope->owner);
 	SetUserIdAndSecContext(scope->user, scope->sec_context);
 	if (scope->guc_nest != 0)
 		settings_end(scope->guc_nest);

@@ -8,6 +8,7 @@
 typedef struct OwnerScope
 {
 	Oid			user;
+	Oid			owner;			/* who one is meanwhile */
 	int			sec_context;
 	int			guc_nest;		/* 0: settings are those of the session */
 } OwnerScope;
@@ -15,8 +16,10 @@ typedef struct OwnerScope
 extern int	settings_begin(const char *time_zone);
 extern int	settings_begin_writing(void);
 extern void settings_look_up(void);
+extern void settings_tell_search_path(const char *search_path);
+extern void settings_answer(void);
 extern void settings_time_zone(const char *time_zone);
-extern int	settings_begin_time_zone(const char *time_zone);
+extern int	settings_begin_parsing(const char *search_path, const char *time_zone);
 extern void settings_end(int nest);
 extern void owner_enter(OwnerScope *scope, Oid owner, bool fix_settings,
 						const char *time_zone);

@@ -17,7 +17,8 @@
 /*
  * Is an error one of the work itself?  Those of the classes "transaction
  * rollback", "insufficient resources", "operator intervention", "system error",
- * "internal error" and "invalid transaction state", and a lock that was not to be had, would meet any other work as well.
+ * "internal error" and "invalid transaction state", and a lock that was not to be
+ * had, would meet any other work as well.
  */
 bool
 protect_may_catch(int sqlstate)
@@ -46,6 +47,7 @@ protect(ProtectedWork work, void *arg)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
+	int			level PG_USED_FOR_ASSERTS_ONLY = GetCurrentTransactionNestLevel();
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -64,6 +66,7 @@ protect(ProtectedWork work, void *arg)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	Assert(GetCurrentTransactionNestLevel() == level);
 	if (error != NULL && !protect_may_catch(error->sqlerrcode))
 		ReThrowError(error);
 	return error;

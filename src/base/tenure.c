@@ -35,6 +35,21 @@ local_day(TimestampTz moment, pg_tz *zone, Timestamp *day)
 }
 
 /*
+ * The local day of a moment, as a date.  False if it has none: it is infinite.
+ */
+bool
+tenure_local_date(TimestampTz moment, pg_tz *zone, DateADT *date)
+{
+	Timestamp	day;
+
+	if (!local_day(moment, zone, &day))
+		return false;
+	Assert(day % USECS_PER_DAY == 0);
+	*date = (DateADT) (day / USECS_PER_DAY);
+	return true;
+}
+
+/*
  * Returns NULL when either moment has no local day (it is infinite).
  */
 Interval *

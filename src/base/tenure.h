@@ -6,7 +6,9 @@
 
 #include "datatype/timestamp.h"
 #include "pgtime.h"
+#include "utils/date.h"
 
+extern bool tenure_local_date(TimestampTz moment, pg_tz *zone, DateADT *date);
 extern Interval *tenure_between(TimestampTz joined, TimestampTz at, pg_tz *zone);
 
 #endif							/* LOYALTY_TENURE_H */

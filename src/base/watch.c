@@ -20,7 +20,7 @@ static Oid	seen[REMEMBERED];	/* a ring: the latest ones */
 static uint64 seen_count = 0;	/* since the backend began */
 
 static void
-relation_changed(Datum arg, Oid relid)
+note_relation(Datum arg, Oid relid)
 {
 	seen[seen_count++ % REMEMBERED] = relid;
 }
@@ -31,7 +31,7 @@ relation_changed(Datum arg, Oid relid)
 void
 watch_init(void)
 {
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterRelcacheCallback(note_relation, (Datum) 0);
 }
 
 /*
@@ -49,6 +49,7 @@ watch_begin(void)
 bool
 watch_saw(uint64 since, Oid relid)
 {
+	Assert(since <= seen_count);
 	if (seen_count - since > REMEMBERED)
 		return true;
 	for (uint64 i = since; i < seen_count; i++)

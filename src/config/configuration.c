@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -34,6 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
+#include "gate.h"
 #include "layout.h"
 #include "owner.h"
 #include "result.h"
@@ -95,16 +97,14 @@ PG_FUNCTION_INFO_V1(loyalty_configuration);
 Datum
 loyalty_configuration(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = gate_trigger(fcinfo, "configuration", GATE_ANY);
+
 	LOCAL_FCINFO(inner, 0);
 	FmgrInfo	flinfo;
 	OwnerScope	scope;
 	Datum		result;
+	char	   *search_path;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", "configuration")));
 	if (trigdata->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -112,7 +112,9 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	fmgr_info(inner_function(trigdata->tg_trigger->tgargs[0]), &flinfo);
 	InitFunctionCallInfoData(*inner, &flinfo, 0, InvalidOid, fcinfo->context, fcinfo->resultinfo);
 
+	search_path = pstrdup(namespace_search_path);
 	owner_enter_writing(&scope, trigger_owner(trigdata));
+	settings_tell_search_path(search_path);
 	result = FunctionCallInvoke(inner);
 	owner_leave(&scope);
 	fcinfo->isnull = inner->isnull;
@@ -129,15 +131,8 @@ PG_FUNCTION_INFO_V1(loyalty_owner_only);
 Datum
 loyalty_owner_only(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = gate_trigger(fcinfo, "owner_only", GATE_BEFORE_STATEMENT);
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called by a BEFORE STATEMENT trigger",
-						"owner_only")));
 	if (!has_privs_of_role(GetUserId(), trigdata->tg_relation->rd_rel->relowner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -178,6 +173,7 @@ execute_with_texts(const char *command, ArrayType *arguments)
 	int			count;
 	int			result;
 
+	Assert(ARR_ELEMTYPE(arguments) == TEXTOID);
 	deconstruct_array(arguments, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
 	marks = palloc(count + 1);
 	types = palloc((count + 1) * sizeof(Oid));

@@ -1,7 +1,7 @@
 /*
  * program.c: what a backend remembers of the programs whose tables it changes.
  *
- * One entry per (triggering relation, program, source, part), with the expressions
+ * One entry per (triggering relation, program, tracked table), with the expressions
  * compiled against the layout of that relation, in a memory context of its own.
  * This is the one place where a triggering relation is resolved to the
  * relations that recording writes to.
@@ -13,10 +13,9 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -26,6 +25,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -34,8 +34,9 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
-#include "columns.h"
+#include "definition.h"
 #include "key.h"
 #include "layout.h"
 #include "owner.h"
@@ -52,20 +53,42 @@
 
 static List *tables = NIL;		/* of TrackedTable * */
 
-/* A table of lines or refunds of an entry. */
+/* Has an entry something compiled out of a view? */
 static bool
-is_part(TrackedTable *table, Oid relid)
+reads_view(TrackedTable *table, Oid relid)
 {
 	ListCell   *lc;
 
-	if (table->lines != NULL && table->lines->relid == relid)
-		return true;
-	foreach(lc, table->refunds)
+	foreach(lc, table->rule_sets)
 	{
-		if (((OrderPart *) lfirst(lc))->relid == relid)
+		if (((RuleSet *) lfirst(lc))->view == relid)
 			return true;
 	}
-	return false;
+	return table->view == relid || table->identity == relid;
+}
+
+/* Do all compiled expressions of an entry still mean what they say? */
+static bool
+expressions_are_valid(TrackedTable *table)
+{
+	ListCell   *sets;
+	ListCell   *lc;
+
+	if (table->user_code && table->function_changes != expression_function_changes())
+		return false;
+	if (!expression_is_valid(&table->customer) || !expression_is_valid(&table->at) ||
+		!expression_is_valid(&table->amount) || !expression_is_valid(&table->counts_when) ||
+		!expression_is_valid(&table->order_key))
+		return false;
+	foreach(sets, table->rule_sets)
+	{
+		foreach(lc, ((RuleSet *) lfirst(sets))->rules)
+		{
+			if (!expression_is_valid(&((Rule *) lfirst(lc))->award))
+				return false;
+		}
+	}
+	return true;
 }
 
 static void
@@ -81,7 +104,8 @@ relation_changed(Datum arg, Oid relid)
 			relid == table->root || relid == table->program_relid ||
 			relid == table->source_relid || relid == table->journal ||
 			relid == table->ledger || relid == table->purchase ||
-			is_part(table, relid))
+			list_member_oid(table->parts, relid) || reads_view(table, relid) ||
+			table->stranger)	/* what it lacked may be there now */
 			table->valid = false;
 	}
 }
@@ -99,16 +123,16 @@ changed_while_loading(TrackedTable *table, uint64 since)
 {
 	ListCell   *lc;
 
-	foreach(lc, table->refunds)
+	foreach(lc, table->parts)
 	{
-		if (watch_saw(since, ((OrderPart *) lfirst(lc))->relid))
+		if (watch_saw(since, lfirst_oid(lc)))
 			return true;
 	}
 	return watch_saw(since, table->relid) || watch_saw(since, table->root) ||
 		watch_saw(since, table->program_relid) || watch_saw(since, table->source_relid) ||
 		watch_saw(since, table->journal) || watch_saw(since, table->ledger) ||
-		watch_saw(since, table->purchase) ||
-		(table->lines != NULL && watch_saw(since, table->lines->relid));
+		watch_saw(since, table->purchase) || watch_saw(since, table->view) ||
+		watch_saw(since, table->identity);
 }
 
 /* A relation of the program that must exist. */
@@ -126,15 +150,10 @@ program_relation(Oid schema, const char *name)
 	return relid;
 }
 
-/*
- * A comparison of customers by the primary key of the journal, as SQL that
- * means it under every search_path.
- */
-char *
-program_key_operator(Relation index, StrategyNumber strategy)
+/* An operator as SQL that means it under every search_path. */
+static char *
+operator_text(Oid op)
 {
-	Oid			type = index->rd_opcintype[0];
-	Oid			op = get_opfamily_member(index->rd_opfamily[0], type, type, strategy);
 	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
 	Form_pg_operator form;
 	char	   *result;
@@ -146,6 +165,17 @@ program_key_operator(Relation index, StrategyNumber strategy)
 					  NameStr(form->oprname));
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/*
+ * A comparison of customers by the primary key of the journal, as SQL.
+ */
+char *
+program_key_operator(Relation index, StrategyNumber strategy)
+{
+	Oid			type = index->rd_opcintype[0];
+
+	return operator_text(get_opfamily_member(index->rd_opfamily[0], type, type, strategy));
 }
 
 /* Column of a result row as text in the current context, or NULL. */
@@ -163,26 +193,6 @@ copy_text(MemoryContext context, int row, int column)
 	return value ? MemoryContextStrdup(context, value) : NULL;
 }
 
-/* Compile in the table's own context. */
-static Expression
-compile(TrackedTable *table, const char *text, Oid facts, Oid type,
-		const char *what)
-{
-	MemoryContext old = MemoryContextSwitchTo(table->context);
-	ExpressionScope scope = {.row = table->relid,.facts = facts,
-		.row_name = strcmp(table->part, "lines") == 0 ? "line" :
-		strcmp(table->part, "refunds") == 0 ? "refund" : NULL,
-		.program = table->program,
-		.root = table->part[0] == '\0' ? table->root : InvalidOid,
-	.time_zone = table->time_zone};
-	Expression	result = expression_compile(text, scope, type, what);
-
-	table->needs_settings |= result.needs_settings;
-	table->user_code |= result.user_functions;
-	MemoryContextSwitchTo(old);
-	return result;
-}
-
 /*
  * Run a query on the configuration, as the program's owner, as it is now: an
  * old snapshot must not fill a cache that later transactions use.
@@ -198,104 +208,159 @@ read_configuration(TrackedTable *table, const char *query, int32 argument)
 			 table->program);
 }
 
-/* Does a canonical text name a column of the order's row? */
-static bool
-uses_row(const char *text)
+/* Under which name does a view of definitions read the tracked table? */
+static const char *
+row_alias(TrackedTable *table)
 {
-	for (const char *at = strstr(text, "new."); at != NULL; at = strstr(at + 1, "new."))
-		if (at == text || !(isalnum((unsigned char) at[-1]) || at[-1] == '_'))
-			return true;
-	return false;
+	return strcmp(table->part, "lines") == 0 ? "line" :
+		strcmp(table->part, "refunds") == 0 ? "refund" : "tracked";
 }
 
-/* Keep a rule, row i of the result, as text of its own: to find the one that fails. */
+/* Somebody wrote a view by hand, or dropped it and made another. */
 static void
-add_rule_text(TrackedTable *table, RuleSet *set, int i, bool per_line)
+view_is_wrong(TrackedTable *table, const Definition *definition)
 {
-	MemoryContext old = MemoryContextSwitchTo(table->context);
-	RuleText   *rule = palloc(sizeof(RuleText));
-
-	rule->name = copy_text(table->context, i, 1);
-	rule->per_line = per_line;
-	rule->text = psprintf("coalesce(CASE WHEN %s THEN %s END, 0)", result_text(i, 3),
-						  result_text(i, 2));
-	set->texts = lappend(set->texts, rule);
-	MemoryContextSwitchTo(old);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("view \"%s\" of loyalty program \"%s\" does not say what it must",
+					get_rel_name(definition->view), table->program),
+			 errhint("Call loyalty.untrack(), and track the table again.")));
 }
 
-static void check_line_rule(TrackedTable *table, const char *points,
-							const char *applies_when);
+/*
+ * Compile an expression of a view for the rows of the entry, in the entry's memory.  Its
+ * values are of the type.
+ */
+static Expression
+compile(TrackedTable *table, Definition *definition, Node *expr, Oid type)
+{
+	Oid			root_relid = definition_relation(definition, row_alias(table));
+	Index		row = definition_row(definition, row_alias(table));
+	Index		facts = definition_row(definition, "purchase");
+	Relation	rel;
+	Relation	root;
+	MemoryContext old;
+	Expression	result;
 
+	if (expr == NULL || !OidIsValid(root_relid) || exprType(expr) != type ||
+		!expression_is_over(expr, row, facts))
+		view_is_wrong(table, definition);
+	rel = relation_open(table->relid, AccessShareLock);
+	root = root_relid == table->relid ? rel : relation_open(root_relid, AccessShareLock);
+	old = MemoryContextSwitchTo(table->context);
+	result = expression_compile(expr, row, rel, root, facts);
+	MemoryContextSwitchTo(old);
+	if (root != rel)
+		relation_close(root, NoLock);
+	relation_close(rel, NoLock);
+	table->needs_settings |= result.needs_settings;
+	table->user_code |= result.user_functions;
+	return result;
+}
+
+/* A view of the program by its name, or InvalidOid. */
+static Oid
+find_view(TrackedTable *table, const char *kind, int32 number, int32 terms)
+{
+	Oid			schema = get_namespace_oid(table->program, false);
+	Oid			view = get_relname_relid(terms == 0 ? psprintf("%s_%d", kind, number) :
+										 psprintf("%s_%d_%d", kind, number, terms), schema);
+
+	return OidIsValid(view) && get_rel_relkind(view) == RELKIND_VIEW ? view : InvalidOid;
+}
+
+/* The names of the rules of one version of the terms, in the order of the awards. */
+static List *
+rule_names(TrackedTable *table, int32 terms)
+{
+	List	   *names = NIL;
+	MemoryContext old;
+	char	   *query = psprintf("SELECT name FROM %s.terms_rule WHERE terms = $1 ORDER BY award",
+								 quote_identifier(table->program));
+
+	read_configuration(table, query, terms);
+	old = MemoryContextSwitchTo(table->context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		names = lappend(names, copy_text(table->context, i, 1));
+	MemoryContextSwitchTo(old);
+	pfree(query);
+	return names;
+}
+
+/* An error unless a view of orders has the columns that are read from it (see current.c). */
+static void
+check_orders(TrackedTable *table, const Definition *definition)
+{
+	if (!definition_has_column(definition, "customer", table->customer_type) ||
+		definition_expression(definition, NULL, "key") == NULL ||
+		!definition_has_column(definition, "order_key", TEXTOID) ||
+		!definition_has_column(definition, "counts", BOOLOID) ||
+		!definition_has_column(definition, "at", TIMESTAMPTZOID) ||
+		!definition_has_column(definition, "amount", NUMERICOID) ||
+		!definition_has_column(definition, "base", NUMERICOID) ||
+		!definition_has_column(definition, "rate", NUMERICOID) ||
+		!definition_has_column(definition, "currency", TEXTOID))
+		view_is_wrong(table, definition);
+}
+
+/* The same for the view that says which orders there are: it names rows that are locked. */
+static void
+check_identity(TrackedTable *table)
+{
+	Definition	definition = definition_open(table->identity);
+
+	if (definition_relation(&definition, "tracked") != table->root ||
+		!definition_has_column(&definition, "customer", table->customer_type) ||
+		!definition_has_column(&definition, "order_key", TEXTOID) ||
+		!definition_has_row_column(&definition, "row_table", TableOidAttributeNumber) ||
+		!definition_has_row_column(&definition, "row_id", SelfItemPointerAttributeNumber))
+		view_is_wrong(table, &definition);
+	definition_check(&definition);
+}
+
+/*
+ * What the rules of one version of the terms give for rows of the table.  Orders that
+ * are more than a row are always read from the view, where one query evaluates all.
+ */
 static void
 load_rules(TrackedTable *table, int32 terms)
 {
-	RuleSet    *set;
-	StringInfoData query;
-	StringInfoData sum;
-	StringInfoData lines;
+	RuleSet    *set = MemoryContextAllocZero(table->context, sizeof(RuleSet));
+	List	   *names = rule_names(table, terms);
+	Definition	definition;
 	MemoryContext old;
-	int			count;
+	ListCell   *lc;
+	int			award = 0;
 
-	initStringInfo(&query);
-	initStringInfo(&sum);
-	initStringInfo(&lines);
-	appendStringInfo(&query,
-					 "SELECT name, points, applies_when, per FROM %s.terms_rule WHERE terms = $1 ORDER BY name",
-					 quote_identifier(table->program));
-	read_configuration(table, query.data, terms);
-	count = SPI_processed;
-
-	set = MemoryContextAllocZero(table->context, sizeof(RuleSet));
 	set->terms = terms;
-	for (int i = 0; i < count; i++)
+	set->view = find_view(table, "orders", table->number, terms);
+	if (!OidIsValid(set->view))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("loyalty program \"%s\" has no view of table \"%s\" under its terms %d",
+						table->program, get_rel_name(table->root), terms),
+				 errhint("Call loyalty.untrack(), and track the table again.")));
+	definition = definition_open(set->view);
+	check_orders(table, &definition);
+	definition_check(&definition);
+	table->user_code |= definition_runs_user_code(&definition);
+	foreach(lc, names)
 	{
 		Rule	   *rule = MemoryContextAllocZero(table->context, sizeof(Rule));
-		SPITupleTable *result = SPI_tuptable;
+		Node	   *expr = definition_guarded(definition_expression(&definition, NULL,
+																	psprintf("award_%d", ++award)));
 
-		for (int c = 1; c <= 4; c++)
-			if (result_text(i, c) == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						 errmsg("the terms %d of loyalty program \"%s\" have a null in a rule",
-								terms, table->program)));
-		/* Refunds are no orders: only what rules say of the purchase fits. */
-		if (table->is_refunds &&
-			(strcmp(result_text(i, 4), "order") != 0 ||
-			 uses_row(result_text(i, 2)) || uses_row(result_text(i, 3))))
-			continue;
-		/* Rules per line are evaluated by current_orders() alone. */
-		if (strcmp(result_text(i, 4), "line") == 0)
-		{
-			check_line_rule(table, result_text(i, 2), result_text(i, 3));
-			appendStringInfo(&lines, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
-							 lines.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
-			add_rule_text(table, set, i, true);
-			continue;
-		}
-		rule->name = copy_text(table->context, i, 1);
-		rule->always = strcmp(result_text(i, 3), "true") == 0;
-		appendStringInfo(&sum, "%scoalesce(CASE WHEN %s THEN %s END, 0)",
-						 sum.len > 0 ? " + " : "", result_text(i, 3), result_text(i, 2));
-		rule->points = compile(table, result_text(i, 2), table->purchase,
-							   NUMERICOID, "the points of an earning rule");
-		rule->applies_when = compile(table, result_text(i, 3), table->purchase,
-									 BOOLOID, "applies_when of an earning rule");
-		SPI_tuptable = result;
-		add_rule_text(table, set, i, false);
-		set->may_raise |= rule->points.may_raise || rule->applies_when.may_raise;
+		rule->name = (char *) lfirst(lc);
+		if (!program_more_than_row(table) && !(expr != NULL && IsA(expr, Const) && ((Const *) expr)->constisnull))
+			rule->award = compile(table, &definition, expr, NUMERICOID);
+		set->may_raise |= rule->award.may_raise;
 		old = MemoryContextSwitchTo(table->context);
 		set->rules = lappend(set->rules, rule);
 		MemoryContextSwitchTo(old);
 	}
-	set->base_text = MemoryContextStrdup(table->context, sum.len > 0 ? sum.data : "0");
-	if (lines.len > 0)
-		set->line_text = MemoryContextStrdup(table->context, lines.data);
 	old = MemoryContextSwitchTo(table->context);
 	table->rule_sets = lappend(table->rule_sets, set);
 	MemoryContextSwitchTo(old);
-	pfree(query.data);
-	pfree(sum.data);
-	pfree(lines.data);
 }
 
 /* Enter SPI as the owner, with fixed settings and a snapshot of this moment. */
@@ -334,7 +399,7 @@ program_source_relation(Oid schema, int32 source)
 	table.program = get_namespace_name(schema);
 	owner_begin(&table, &scope);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.source WHERE source = $1",
+	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.source WHERE source = $1 AND kind IN ('orders', 'credits')",
 					 quote_identifier(table.program));
 	read_configuration(&table, query.data, source);
 	if (SPI_processed == 1)
@@ -356,83 +421,149 @@ is_part_of(Oid relid, Oid table)
 		 typeInheritsFrom(get_rel_type_id(relid), get_rel_type_id(table)));
 }
 
-/*
- * Read the lines (kind "lines") or refunds of an order table: columns relation,
- * order key, amount and condition of the result.
- */
-static List *
-load_parts(TrackedTable *table, const char *kind)
+/* Does row security hide rows from the owner that orders are read from? */
+static bool
+rows_are_hidden(TrackedTable *table)
 {
-	StringInfoData query;
-	List	   *parts = NIL;
-	MemoryContext old;
+	bool		hidden = check_enable_rls(table->root, table->owner, true) == RLS_ENABLED;
+	ListCell   *lc;
 
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT relation::pg_catalog.oid, order_key, amount, counts_when, without_order FROM %s.part"
-					 " WHERE source = $1 AND active AND kind = %s ORDER BY part",
-					 quote_identifier(table->program), quote_literal_cstr(kind));
-	read_configuration(table, query.data, table->source);
+	foreach(lc, table->parts)
+		hidden |= check_enable_rls(lfirst_oid(lc), table->owner, true) == RLS_ENABLED;
+	return hidden;
+}
+
+/* The table that a view of lines or refunds reads. */
+static Oid
+definition_root(TrackedTable *table)
+{
+	Definition	definition = definition_open(table->view);
+
+	return definition_relation(&definition, row_alias(table));
+}
+
+/* How the key of an order is compared, and the type by which it is looked up. */
+static void
+load_key(TrackedTable *table, Definition *definition)
+{
+	Oid			type = exprType(definition_expression(definition, NULL, "key"));
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+
+	if (!OidIsValid(entry->eq_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("order keys of type %s have no equality", format_type_be(type))));
+	table->same_key = operator_text(entry->eq_opr);
+	table->key_type = format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	MemoryContextSwitchTo(old);
+}
+
+/* The tables of lines and refunds of the orders. */
+static void
+load_parts(TrackedTable *table)
+{
+	MemoryContext old;
+	char	   *query = psprintf("SELECT relation::pg_catalog.oid, kind, source FROM %s.source"
+								 " WHERE of_source = $1 AND active AND kind IN ('lines', 'refunds') ORDER BY source",
+								 quote_identifier(table->program));
+
+	read_configuration(table, query, table->source);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		OrderPart  *part = MemoryContextAllocZero(table->context, sizeof(OrderPart));
+		Oid			relid = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(i, 1))));
 
-		part->relid = DatumGetObjectId(DirectFunctionCall1(oidin,
-														   CStringGetDatum(result_text(i, 1))));
+		/* what is left can't tell how orders stand */
+		if (get_rel_relkind(relid) == '\0' ||
+			!OidIsValid(find_view(table, result_text(i, 2), pg_strtoint32(result_text(i, 3)), 0)))
+		{
+			table->stranger = true;
+			continue;
+		}
 		old = MemoryContextSwitchTo(table->context);
-		part->from = columns_from_clause(part->relid, table->program,
-										 strcmp(kind, "lines") == 0 ? "line" : "refund");
-		part->order_key_text = copy_text(table->context, i, 2);
-		part->amount_text = copy_text(table->context, i, 3);
-		part->counts_when_text = copy_text(table->context, i, 4);
-		part->without_order = copy_text(table->context, i, 5);
-		if (part->from == NULL)
-			table->stranger = true; /* what is left can't tell how orders stand */
-		else
-			parts = lappend(parts, part);
+		table->parts = lappend_oid(table->parts, relid);
 		MemoryContextSwitchTo(old);
 	}
-	return parts;
+	pfree(query);
 }
 
 /* Compile what is needed of a table of lines or refunds: its order key. */
 static void
 load_part_table(TrackedTable *table)
 {
-	List	   *parts = load_parts(table, table->part);
-	ListCell   *lc;
+	Definition	definition;
 
-	foreach(lc, parts)
+	table->view = find_view(table, table->part, table->number, 0);
+	if (!OidIsValid(table->view) || !is_part_of(table->relid, definition_root(table)))
 	{
-		OrderPart  *part = (OrderPart *) lfirst(lc);
-
-		if (!is_part_of(table->relid, part->relid))
-			continue;
-		table->order_key = compile(table, part->order_key_text, InvalidOid, TEXTOID,
-								   "the order key");
-		table->counts_when = compile(table, part->counts_when_text, InvalidOid, BOOLOID,
-									 "counts_when");
-		table->without_order = part->without_order;
+		table->stranger = true;
 		return;
 	}
-	table->stranger = true;
+	definition = definition_open(table->view);
+	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
+	if (strcmp(table->part, "refunds") == 0)
+		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);
 }
 
-/* Plans live outside of the entry's memory, but go with it. */
+/* Compile what identifies an order, and how it stands by its row alone. */
+static void
+load_orders_table(TrackedTable *table)
+{
+	Definition	definition;
+
+	table->view = find_view(table, "orders", table->number, table->terms);
+	table->identity = find_view(table, "orders", table->number, 0);
+	/* A partition that was detached, or a trigger that somebody copied; or its view went. */
+	if (!OidIsValid(table->view) || !OidIsValid(table->identity) || !is_part_of(table->relid, table->root))
+	{
+		table->stranger = true;
+		return;
+	}
+	check_identity(table);
+	load_parts(table);
+	definition = definition_open(table->view);
+	check_orders(table, &definition);
+	table->in_currency = definition_expression(&definition, "worth", "paid_in") != NULL;
+	table->rows_hidden = rows_are_hidden(table);
+	if (program_more_than_row(table) && table->rows_hidden)
+		table->stranger = true;
+	trust_check_table(table->relid);
+	trust_check_key_type(table->customer_type, "the customer");
+	load_key(table, &definition);
+	table->customer = compile(table, &definition, definition_expression(&definition, "said", "customer"),
+							  table->customer_type);
+	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
+	table->unique_key = table->relid == table->root &&
+		key_is_unique(table->relid, table->order_key.cached->expr);
+	if (!program_more_than_row(table))
+	{
+		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);
+		table->at = compile(table, &definition,
+							definition_guarded(definition_expression(&definition, "worth", "at")), TIMESTAMPTZOID);
+		table->amount = compile(table, &definition,
+								definition_guarded(definition_expression(&definition, "worth", "gross")), NUMERICOID);
+	}
+	table->may_raise = table->counts_when.may_raise || table->at.may_raise ||
+		table->amount.may_raise;
+	load_rules(table, table->terms);
+}
+
+/* Plans and expressions live outside of the entry's memory, but go with it. */
 static void
 free_plans(void *arg)
 {
 	TrackedTable *table = (TrackedTable *) arg;
 	ListCell   *lc;
+	ListCell   *rules;
 
 	foreach(lc, table->rule_sets)
 	{
 		RuleSet    *set = (RuleSet *) lfirst(lc);
 
-		if (set->current != NULL)
-			SPI_freeplan(set->current);
-		if (set->current_one != NULL)
-			SPI_freeplan(set->current_one);
+		if (set->orders != NULL)
+			SPI_freeplan(set->orders);
+		foreach(rules, set->rules)
+			expression_free(&((Rule *) lfirst(rules))->award);
 	}
 	if (table->customers != NULL)
 		SPI_freeplan(table->customers);
@@ -442,80 +573,55 @@ free_plans(void *arg)
 		SPI_freeplan(table->unposted);
 	if (table->account_version != NULL)
 		SPI_freeplan(table->account_version);
+	expression_free(&table->customer);
+	expression_free(&table->order_key);
+	expression_free(&table->counts_when);
+	expression_free(&table->at);
+	expression_free(&table->amount);
 }
 
-/* Does row security hide rows from the owner that orders are read from? */
+/* What the program says of the tracked table, or false if it says nothing. */
 static bool
-rows_are_hidden(TrackedTable *table)
+read_settings(TrackedTable *table)
 {
-	bool		hidden = check_enable_rls(table->root, table->owner, true) == RLS_ENABLED;
-	ListCell   *lc;
+	const char *kind;
+	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.source, s.source),"
+								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone"
+								 "  FROM %1$s.source s CROSS JOIN %1$s.program p"
+								 "  LEFT JOIN %1$s.source o ON o.source = s.of_source"
+								 " WHERE s.source = $1 AND s.active", quote_identifier(table->program));
 
-	if (table->lines != NULL)
-		hidden |= check_enable_rls(table->lines->relid, table->owner, true) == RLS_ENABLED;
-	foreach(lc, table->refunds)
-	{
-		OrderPart  *part = (OrderPart *) lfirst(lc);
-
-		hidden |= check_enable_rls(part->relid, table->owner, true) == RLS_ENABLED;
-	}
-	return hidden;
-}
-
-/* May a part of an order be read by query, as the owner, who is the current user? */
-static void
-check_part(TrackedTable *table, OrderPart *part, const char *row_name)
-{
-	ExpressionScope scope = {.row = part->relid,.row_name = row_name,
-	.program = table->program,.time_zone = table->time_zone};
-
-	trust_check_table(part->relid);
-	table->user_code |= expression_check(part->order_key_text, scope, TEXTOID, "the order key");
-	if (part->amount_text != NULL)
-		table->user_code |= expression_check(part->amount_text, scope, NUMERICOID, "the amount");
-	table->user_code |= expression_check(part->counts_when_text, scope, BOOLOID, "counts_when");
-}
-
-/* The same for all that is not compiled, but becomes part of queries. */
-static void
-check_queries(TrackedTable *table)
-{
-	ListCell   *lc;
-	ExpressionScope scope = {.row = table->relid,.root = table->root,
-	.program = table->program,.time_zone = table->time_zone};
-
-	trust_check_table(table->relid);
-	trust_check_key_type(table->customer_type, "the customer");
-	if (table->currency_text != NULL)
-		table->user_code |= expression_check(table->currency_text, scope, TEXTOID, "the currency");
-	if (table->lines != NULL)
-		check_part(table, table->lines, "line");
-	foreach(lc, table->refunds)
-		check_part(table, (OrderPart *) lfirst(lc), "refund");
-}
-
-/* A rule per line, which is never compiled. */
-static void
-check_line_rule(TrackedTable *table, const char *points, const char *applies_when)
-{
-	ExpressionScope scope = {.row = table->relid,.root = table->root,
-		.facts = table->purchase,.program = table->program,
-	.time_zone = table->time_zone};
-
-	if (table->lines == NULL)
-		return;
-	scope.line = table->lines->relid;
-	table->user_code |= expression_check(points, scope, NUMERICOID, "the points of an earning rule");
-	table->user_code |= expression_check(applies_when, scope, BOOLOID, "applies_when of an earning rule");
+	read_configuration(table, query, table->number);
+	/* A row that is changed meanwhile may have been missed in both places. */
+	if (SPI_processed == 0 && !snapshot_is_of_one_moment(false))
+		read_configuration(table, query, table->number);
+	if (SPI_processed == 0)
+		return false;
+	for (int c = 1; c <= 8; c++)
+		if (result_text(0, c) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("the configuration of loyalty program \"%s\" has a null in source %d",
+							table->program, table->number)));
+	table->root = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(0, 1))));
+	kind = result_text(0, 2);
+	table->part = strcmp(kind, "lines") == 0 ? "lines" : strcmp(kind, "refunds") == 0 ? "refunds" : "";
+	table->is_refunds = strcmp(kind, "credits") == 0;
+	table->source = pg_strtoint32(result_text(0, 3));
+	table->without_order = copy_text(table->context, 0, 4);
+	table->first_terms = pg_strtoint32(result_text(0, 5));
+	table->terms = pg_strtoint32(result_text(0, 6));
+	table->skip_invalid = strcmp(result_text(0, 7), "skip") == 0;
+	table->time_zone = copy_text(table->context, 0, 8);
+	return true;
 }
 
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
-load_table(Oid relid, const char *program, int32 source, const char *part)
+load_table(Oid relid, const char *program, int32 number)
 {
 	MemoryContext context;
 	TrackedTable *table;
-	StringInfoData query;
 	Relation	rel;
 	Relation	index;
 	Oid			ledger_type;
@@ -533,13 +639,13 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 									ALLOCSET_SMALL_SIZES);
 	table = MemoryContextAllocZero(context, sizeof(TrackedTable));
 	table->context = context;
+	table->function_changes = expression_function_changes();
 	table->end.func = free_plans;
 	table->end.arg = table;
 	MemoryContextRegisterResetCallback(context, &table->end);
 	table->relid = relid;
 	table->program = MemoryContextStrdup(context, program);
-	table->source = source;
-	table->part = MemoryContextStrdup(context, part);
+	table->number = number;
 	table->program_relid = program_relation(schema, "program");
 	table->source_relid = program_relation(schema, "source");
 	table->journal = program_relation(schema, "journal");
@@ -579,7 +685,6 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	rel = relation_open(relid, AccessShareLock);
 	old = MemoryContextSwitchTo(context);
 	table->row_desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	table->from = columns_from_clause(relid, table->program, "new");
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 	rel = relation_open(table->purchase, AccessShareLock);
@@ -590,79 +695,12 @@ load_table(Oid relid, const char *program, int32 source, const char *part)
 	relation_close(rel, NoLock);
 
 	owner_begin(table, &scope);
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT s.relation::oid, s.customer, s.at, s.amount, s.counts_when, s.order_key,"
-					 "       p.terms, p.on_invalid, p.time_zone, s.refunds, s.currency, s.terms"
-					 "  FROM %1$s.source s CROSS JOIN %1$s.program p WHERE s.source = $1",
-					 quote_identifier(program));
-	read_configuration(table, query.data, source);
-	/* A row that is changed meanwhile may have been missed in both places. */
-	if (SPI_processed == 0 && !snapshot_is_of_one_moment(false))
-		read_configuration(table, query.data, source);
-	if (SPI_processed == 0)
+	if (!read_settings(table))
 		table = NULL;
+	else if (table->part[0] != '\0')
+		load_part_table(table);
 	else
-	{
-		SPITupleTable *result = SPI_tuptable;
-		char	   *skip = result_text(0, 8);
-
-		for (int c = 1; c <= 12; c++)
-			if (result_text(0, c) == NULL && c != 4 && c != 11)
-				ereport(ERROR,
-						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						 errmsg("the configuration of loyalty program \"%s\" has a null in source %d",
-								program, source)));
-		table->root = DatumGetObjectId(DirectFunctionCall1(oidin,
-														   CStringGetDatum(result_text(0, 1))));
-		/* A partition that was detached, or a trigger that somebody copied. */
-		if (table->part[0] == '\0' && !is_part_of(relid, table->root))
-			table->stranger = true;
-		table->customer_text = copy_text(context, 0, 2);
-		table->at_text = copy_text(context, 0, 3);
-		table->amount_text = copy_text(context, 0, 4);
-		table->counts_when_text = copy_text(context, 0, 5);
-		table->order_key_text = copy_text(context, 0, 6);
-		table->terms = pg_strtoint32(result_text(0, 7));
-		table->skip_invalid = strcmp(skip, "skip") == 0;
-		table->time_zone = copy_text(context, 0, 9);
-		table->is_refunds = result_text(0, 10)[0] == 't';
-		table->currency_text = copy_text(context, 0, 11);
-		table->first_terms = pg_strtoint32(result_text(0, 12));
-		SPI_freetuptable(result);
-
-		if (table->part[0] != '\0')
-			load_part_table(table);
-		else if (!table->stranger)
-		{
-			List	   *lines = load_parts(table, "lines");
-
-			table->lines = lines == NIL ? NULL : (OrderPart *) linitial(lines);
-			table->refunds = load_parts(table, "refunds");
-			if (table->lines == NULL && table->amount_text == NULL)
-				table->stranger = true;
-			table->rows_hidden = rows_are_hidden(table);
-			if (program_more_than_row(table) && table->rows_hidden)
-				table->stranger = true;
-			check_queries(table);
-			table->customer = compile(table, table->customer_text, InvalidOid,
-										  table->customer_type, "the customer");
-			table->at = compile(table, table->at_text, InvalidOid, TIMESTAMPTZOID,
-								"the time of the order");
-			if (table->amount_text != NULL)
-				table->amount = compile(table, table->amount_text, InvalidOid, NUMERICOID,
-										"the amount");
-			table->counts_when = compile(table, table->counts_when_text, InvalidOid, BOOLOID,
-										 "counts_when");
-			table->order_key = compile(table, table->order_key_text, InvalidOid,
-										   TEXTOID, "the order key");
-			table->unique_key = relid == table->root &&
-				key_is_unique(relid, (Node *) table->order_key.planned);
-			table->may_raise = table->counts_when.may_raise || table->at.may_raise ||
-				table->amount.may_raise;
-			load_rules(table, table->terms);
-		}
-	}
+		load_orders_table(table);
 	owner_end(&scope);
 	if (table != NULL)
 		table->valid = !changed_while_loading(table, since);
@@ -681,7 +719,7 @@ retire(TrackedTable *table)
  * this source, is gone.  Stays usable to the end of the transaction.
  */
 TrackedTable *
-program_tracked_table(Oid relid, const char *program, int32 source, const char *part)
+program_tracked_table(Oid relid, const char *program, int32 number)
 {
 	TrackedTable *table;
 	MemoryContext old;
@@ -690,10 +728,10 @@ program_tracked_table(Oid relid, const char *program, int32 source, const char *
 	foreach(lc, tables)
 	{
 		table = (TrackedTable *) lfirst(lc);
-		if (table->relid != relid || table->source != source ||
-			strcmp(table->program, program) != 0 || strcmp(table->part, part) != 0)
+		if (table->relid != relid || table->number != number ||
+			strcmp(table->program, program) != 0)
 			continue;
-		if (table->valid)
+		if (table->valid && expressions_are_valid(table))
 			return table;
 		tables = foreach_delete_current(tables, lc);
 		retire(table);
@@ -704,11 +742,11 @@ program_tracked_table(Oid relid, const char *program, int32 source, const char *
 	 * What changes again and again while it is loaded is used as it was found,
 	 * and loaded again the next time.
 	 */
-	table = load_table(relid, program, source, part);
+	table = load_table(relid, program, number);
 	for (int again = 0; table != NULL && !table->valid && again < 3; again++)
 	{
 		retire(table);
-		table = load_table(relid, program, source, part);
+		table = load_table(relid, program, number);
 	}
 	if (table != NULL)
 	{
@@ -731,7 +769,7 @@ program_tracked_table(Oid relid, const char *program, int32 source, const char *
 TrackedTable *
 program_root_table(TrackedTable *table)
 {
-	return program_tracked_table(table->root, table->program, table->source, "");
+	return program_tracked_table(table->root, table->program, table->source);
 }
 
 /*

@@ -19,62 +19,41 @@
 #undef TEXTDOMAIN
 #define TEXTDOMAIN "loyalty"
 
-/* One earning rule of one version of the terms. */
+/* What an earning rule of one version of the terms gives for a row. */
 typedef struct Rule
 {
 	char	   *name;
-	Expression	points;
-	Expression	applies_when;
-	bool		always;			/* applies_when is simply true */
+	Expression	award;			/* nothing, if the rule is not for rows of this table */
 } Rule;
-
-/* The same as SQL, to find out which one fails. */
-typedef struct RuleText
-{
-	char	   *name;
-	char	   *text;
-	bool		per_line;
-} RuleText;
 
 /* The earning rules of one version of the terms; versions never change. */
 typedef struct RuleSet
 {
 	int32		terms;
-	List	   *rules;			/* of Rule *: those per order */
+	Oid			view;			/* says what the rows of the table mean under these terms */
+	List	   *rules;			/* of Rule *, in the order of the view's columns */
 	bool		may_raise;		/* some of them may raise an error */
-	List	   *texts;			/* of RuleText *: all of them */
-	char	   *base_text;		/* the sum of them as SQL over new and purchase */
-	char	   *line_text;		/* the same per line, over line, too; or NULL */
-	SPIPlanPtr	current;		/* of current_orders(); made when first needed */
-	SPIPlanPtr	current_one;	/* the same of a single order */
+	SPIPlanPtr	orders;			/* of current_orders(); made when first needed */
 } RuleSet;
-
-/* A table whose rows say something of orders in another. */
-typedef struct OrderPart
-{
-	Oid			relid;
-	char	   *from;			/* "schema.table AS line", or refund */
-	char	   *order_key_text; /* of the order that a row belongs to */
-	char	   *amount_text;
-	char	   *counts_when_text;	/* of refunds */
-	char	   *without_order;	/* what to do about a refund that names none */
-} OrderPart;
 
 /*
  * A tracked table, or partition of one, as one program sees it: everything
- * that recording needs, compiled.  Or a table of lines or refunds of it, with
- * only its order key.
+ * that recording needs, compiled out of the view that says what its rows mean.  Or a
+ * table of lines or refunds of it, with only its order key.
  */
 typedef struct TrackedTable
 {
 	Oid			relid;			/* the table whose rows these are */
 	char	   *program;		/* schema of the program */
-	int32		source;
+	int32		number;			/* of the tracked table */
+	int32		source;			/* of the table of the orders */
 	bool		valid;
 	MemoryContext context;
 	MemoryContextCallback end;
 
-	Oid			root;			/* the table that was tracked */
+	Oid			root;			/* the table of the orders that was tracked */
+	Oid			view;			/* that says what the rows mean, under the present terms */
+	Oid			identity;		/* the view that says which orders they are */
 	Oid			owner;			/* of the program: expressions run as this role */
 	Oid			program_relid;
 	Oid			source_relid;
@@ -82,6 +61,8 @@ typedef struct TrackedTable
 	Oid			ledger;
 	ScanKeyData entry_keys[ENTRY_KEYS]; /* of their primary keys */
 	char	   *same_customer;	/* equality of customers as SQL */
+	char	   *same_key;		/* equality of order keys as SQL */
+	char	   *key_type;		/* of order keys, as SQL */
 	Oid			purchase;		/* composite type that rules see */
 	TupleDesc	purchase_desc;
 	TupleDesc	row_desc;
@@ -96,6 +77,7 @@ typedef struct TrackedTable
 								 * written to it that may have to be deleted again */
 	bool		needs_settings; /* some expression does */
 	bool		user_code;		/* some expression calls what is not built in */
+	uint64		function_changes;	/* expression_function_changes() when it was loaded */
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
 	bool		rows_hidden;	/* row security hides rows of the orders from the owner */
 	bool		unique_key;		/* no two rows ever have one order key */
@@ -104,8 +86,8 @@ typedef struct TrackedTable
 	const char *part;			/* "lines", "refunds", or "" */
 	const char *without_order;	/* of refunds: what to do about one that names none */
 	bool		is_refunds;		/* orders are refunds that name no order */
-	OrderPart  *lines;			/* or NULL */
-	List	   *refunds;		/* of OrderPart * */
+	bool		in_currency;	/* amounts may be in another currency */
+	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
 	SPIPlanPtr	joined;			/* of joined_read(); made when first needed */
 	SPIPlanPtr	unposted;		/* of brought_find(); both made when first needed */
@@ -118,19 +100,12 @@ typedef struct TrackedTable
 	Expression	amount;
 	Expression	counts_when;
 	Expression	order_key;
-	char	   *customer_text;
-	char	   *at_text;
-	char	   *amount_text;
-	char	   *counts_when_text;
-	char	   *order_key_text;
-	char	   *currency_text;	/* or NULL: amounts are in the program's own */
-	char	   *from;			/* "schema.table AS new" */
 	List	   *rule_sets;		/* of RuleSet * */
 } TrackedTable;
 
 extern void program_cache_init(void);
 extern TrackedTable *program_tracked_table(Oid relid, const char *program,
-										   int32 source, const char *part);
+										   int32 number);
 extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
 extern Oid	program_source_relation(Oid schema, int32 source);
@@ -141,8 +116,7 @@ extern Oid	program_relation(Oid schema, const char *name);
 static inline bool
 program_more_than_row(const TrackedTable *table)
 {
-	return table->lines != NULL || table->refunds != NIL ||
-		table->currency_text != NULL;
+	return table->parts != NIL || table->in_currency;
 }
 
 #endif							/* LOYALTY_PROGRAM_H */

@@ -13,12 +13,15 @@
 
 #include "access/parallel.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -29,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "definition.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
@@ -51,7 +55,7 @@ relation_changed(Datum arg, Oid relid)
 		Terms	   *terms = (Terms *) lfirst(lc);
 
 		if (!OidIsValid(relid) || relid == terms->program ||
-			relid == terms->metrics_relid)
+			relid == terms->metrics_relid || relid == terms->view)
 			terms->valid = false;
 	}
 }
@@ -159,6 +163,120 @@ terms_check_reader(Terms *terms)
 	check_reader(get_rel_namespace(terms->program), terms->owner);
 }
 
+/* Run a query on one version of the terms. */
+static void
+read_terms(Terms *terms, const char *query)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(terms->id)};
+
+	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the terms of a loyalty program");
+}
+
+/* How points are rounded, and where days are counted. */
+static void
+load_settings(Terms *terms, const char *schema)
+{
+	char	   *zone;
+	bool		isnull;
+
+	read_terms(terms, psprintf("SELECT points_scale, rounding, time_zone, since::pg_catalog.timestamptz"
+							   " FROM %s.terms WHERE terms = $1", quote_identifier(schema)));
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("loyalty program \"%s\" has no terms %d", schema, terms->id)));
+	terms->scale = pg_strtoint32(terms_value(schema, 0, 1));
+	terms->rounding = parse_rounding(terms_value(schema, 0, 2));
+	(void) terms_value(schema, 0, 4);
+	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
+													 &isnull));
+	zone = terms_value(schema, 0, 3);
+	terms->zone = pg_tzset(zone);
+	terms->time_zone = MemoryContextStrdup(terms->context, zone);
+	if (terms->zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone of loyalty program \"%s\" not recognized", schema)));
+}
+
+/* Compile the condition of a tier, which is a column of the view of these terms. */
+static void
+load_condition(Terms *terms, Tier *tier, const Definition *definition, int number)
+{
+	Node	   *expr = definition_expression(definition, NULL, psprintf("tier_%d", number));
+	Index		metrics = definition_row(definition, "metrics");
+	Bitmapset  *used = NULL;
+
+	if (expr == NULL || metrics == 0 || exprType(expr) != BOOLOID ||
+		!expression_is_over(expr, 0, metrics))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("view \"%s\" does not have the condition of the tier \"%s\"",
+						get_rel_name(definition->view), tier->name),
+				 errhint("Update the tier in the table \"terms_tier\" of the program.")));
+	pull_varattnos(expr, metrics, &used);
+	terms->uses_tenure |= bms_is_member(get_attnum(terms->metrics_relid, "tenure") -
+										FirstLowInvalidHeapAttributeNumber, used);
+	tier->qualifies = expression_compile(expr, 0, NULL, NULL, metrics);
+	terms->user_functions |= tier->qualifies.user_functions;
+	terms->needs_settings |= tier->qualifies.needs_settings;
+}
+
+/* The tiers, from the highest rank down. */
+static void
+load_tiers(Terms *terms, Oid schema_oid, const char *schema)
+{
+	Oid			view = get_relname_relid(psprintf("tiers_%d", terms->id), schema_oid);
+	SPITupleTable *result;
+	uint64		count;
+	Definition	definition;
+	MemoryContext old;
+
+	read_terms(terms, psprintf("SELECT name, multiplier FROM %s.terms_tier WHERE terms = $1 ORDER BY rank DESC",
+							   quote_identifier(schema)));
+	result = SPI_tuptable;
+	count = SPI_processed;
+	if (count == 0)
+		return;
+	if (!OidIsValid(view))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("loyalty program \"%s\" has no view of its tiers under its terms %d", schema, terms->id),
+				 errhint("Update a tier in the table \"terms_tier\" of the program.")));
+	if (SPI_gettypeid(result->tupdesc, 2) != NUMERICOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the multiplier of a tier of loyalty program \"%s\" must be numeric", schema)));
+	terms->view = view;
+	definition = definition_open(view);
+	for (uint64 i = 0; i < count; i++)
+	{
+		Tier	   *tier = MemoryContextAllocZero(terms->context, sizeof(Tier));
+		bool		isnull;
+
+		SPI_tuptable = result;
+		(void) terms_value(schema, i, 2);
+		tier->name = MemoryContextStrdup(terms->context, terms_value(schema, i, 1));
+		old = MemoryContextSwitchTo(terms->context);
+		tier->multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(result->vals[i], result->tupdesc, 2, &isnull)));
+		load_condition(terms, tier, &definition, (int) i + 1);
+		terms->tiers = lappend(terms->tiers, tier);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Compiled conditions live outside of the memory of the terms, but go with it. */
+static void
+free_conditions(void *arg)
+{
+	ListCell   *lc;
+
+	foreach(lc, ((Terms *) arg)->tiers)
+		expression_free(&((Tier *) lfirst(lc))->qualifies);
+}
+
 /* Read and compile one version of the terms. */
 static Terms *
 load_terms(Oid program, int32 id)
@@ -167,32 +285,34 @@ load_terms(Oid program, int32 id)
 												  "loyalty terms",
 												  ALLOCSET_SMALL_SIZES);
 	Terms	   *terms = MemoryContextAllocZero(context, sizeof(Terms));
-	ExpressionScope expression_scope = {.row = InvalidOid};
 	OwnerScope	scope;
-	Oid			types[1] = {INT4OID};
-	Datum		values[1] = {Int32GetDatum(id)};
-	StringInfoData query;
 	Relation	rel;
 	MemoryContext old;
 	Oid			schema_oid = get_rel_namespace(program);
 	char	   *schema = OidIsValid(schema_oid) ? get_namespace_name(schema_oid) : NULL;
-	char	   *zone;
-	bool		isnull;
 	uint64		since = watch_begin();
 
 	terms->program = program;
 	terms->id = id;
 	terms->context = context;
+	terms->end.func = free_conditions;
+	terms->end.arg = terms;
+	MemoryContextRegisterResetCallback(context, &terms->end);
 	if (schema == NULL || strcmp(get_rel_name(program), "program") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("relation with OID %u is no loyalty program", program)));
-	expression_scope.facts = program_relation(schema_oid, "metrics");
-	terms->metrics_relid = expression_scope.facts;
+	terms->metrics_relid = program_relation(schema_oid, "metrics");
 	terms->owner = layout_check_owner(schema_oid);
 	check_reader(schema_oid, terms->owner);
-	rel = relation_open(expression_scope.facts, AccessShareLock);
+	rel = relation_open(terms->metrics_relid, AccessShareLock);
 	layout_check_metrics(rel);
+	old = MemoryContextSwitchTo(context);
+	terms->econtext = CreateStandaloneExprContext();
+	terms->metrics = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+											  &TTSOpsVirtual);
+	terms->econtext->ecxt_innertuple = terms->metrics;
+	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 
 	owner_enter(&scope, terms->owner, true, NULL);
@@ -206,74 +326,29 @@ load_terms(Oid program, int32 id)
 		settings_look_up();
 		snapshot_push_current(false);
 	}
-
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT points_scale, rounding, time_zone, since::pg_catalog.timestamptz FROM %s.terms WHERE terms = $1",
-					 quote_identifier(schema));
-	if (SPI_execute_with_args(query.data, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the terms of a loyalty program");
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("loyalty program \"%s\" has no terms %d", schema, id)));
-	terms->scale = pg_strtoint32(terms_value(schema, 0, 1));
-	terms->rounding = parse_rounding(terms_value(schema, 0, 2));
-	(void) terms_value(schema, 0, 4);
-	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
-													 &isnull));
-	zone = terms_value(schema, 0, 3);
-	terms->zone = pg_tzset(zone);
-	terms->time_zone = MemoryContextStrdup(context, zone);
-	expression_scope.time_zone = terms->time_zone;
-	if (terms->zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone of loyalty program \"%s\" not recognized", schema)));
-
-	resetStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT name, multiplier, qualifies FROM %s.terms_tier WHERE terms = $1 ORDER BY rank DESC",
-					 quote_identifier(schema));
-	if (SPI_execute_with_args(query.data, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the tiers of a loyalty program");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		SPITupleTable *result = SPI_tuptable;
-		HeapTuple	row = result->vals[i];
-		Tier	   *tier = MemoryContextAllocZero(context, sizeof(Tier));
-		char	   *qualifies = terms_value(schema, i, 3);
-
-		if (SPI_gettypeid(result->tupdesc, 2) != NUMERICOID)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("the multiplier of a tier of loyalty program \"%s\" must be numeric", schema)));
-		(void) terms_value(schema, i, 2);
-		tier->name = MemoryContextStrdup(context, terms_value(schema, i, 1));
-		old = MemoryContextSwitchTo(context);
-		tier->multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(row, result->tupdesc, 2, &isnull)));
-		tier->qualifies = expression_compile(qualifies, expression_scope, BOOLOID,
-											 "qualifies of a tier");
-		terms->user_functions |= tier->qualifies.user_functions;
-		terms->needs_settings |= tier->qualifies.needs_settings;
-		terms->uses_tenure |= strstr(qualifies, "tenure") != NULL;
-		terms->tiers = lappend(terms->tiers, tier);
-		MemoryContextSwitchTo(old);
-	}
-
-	old = MemoryContextSwitchTo(context);
-	rel = relation_open(expression_scope.facts, AccessShareLock);
-	terms->econtext = CreateStandaloneExprContext();
-	terms->metrics = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
-											  &TTSOpsVirtual);
-	terms->econtext->ecxt_innertuple = terms->metrics;
-	relation_close(rel, NoLock);
-	MemoryContextSwitchTo(old);
-
+	load_settings(terms, schema);
+	settings_time_zone(terms->time_zone);
+	load_tiers(terms, schema_oid, schema);
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
-	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->metrics_relid);
+	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->metrics_relid) &&
+		!watch_saw(since, terms->view);
 	return terms;
+}
+
+/* Do the compiled conditions still mean what they say? */
+static bool
+conditions_are_valid(const Terms *terms)
+{
+	ListCell   *lc;
+
+	foreach(lc, terms->tiers)
+	{
+		if (!expression_is_valid(&((Tier *) lfirst(lc))->qualifies))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -291,7 +366,7 @@ terms_find(Oid program, int32 id)
 		terms = (Terms *) lfirst(lc);
 		if (terms->program != program || terms->id != id)
 			continue;
-		if (terms->valid)
+		if (terms->valid && conditions_are_valid(terms))
 			return terms;
 		known_terms = foreach_delete_current(known_terms, lc);
 		MemoryContextSetParent(terms->context, TopTransactionContext);
@@ -398,6 +473,31 @@ tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
 	return false;
 }
 
+/* Put the metrics into a slot of the composite type "metrics". */
+static void
+fill_metrics(Terms *terms, const Metrics *metrics, TupleTableSlot *slot)
+{
+	Datum	   *values = slot->tts_values;
+	bool	   *isnull = slot->tts_isnull;
+	DateADT		today = 0;
+
+	Assert(slot->tts_tupleDescriptor->natts >= METRICS_COLUMNS);
+	ExecClearTuple(slot);
+	memset(isnull, false, METRICS_COLUMNS * sizeof(bool));
+	values[METRICS_SPEND] = metrics->spend;
+	values[METRICS_ORDERS] = Int64GetDatum(metrics->orders);
+	values[METRICS_POINTS_EARNED] = metrics->points_earned;
+	values[METRICS_TENURE] = IntervalPGetDatum(metrics->tenure);
+	isnull[METRICS_TENURE] = metrics->tenure == NULL;
+	values[METRICS_FIRST_ORDER_AT] = TimestampTzGetDatum(metrics->first_order_at);
+	values[METRICS_LAST_ORDER_AT] = TimestampTzGetDatum(metrics->last_order_at);
+	isnull[METRICS_FIRST_ORDER_AT] = isnull[METRICS_LAST_ORDER_AT] = !metrics->has_orders;
+	isnull[METRICS_TODAY] = !tenure_local_date(metrics->at, terms->zone, &today);
+	values[METRICS_TODAY] = DateADTGetDatum(today);
+	values[METRICS_AT] = TimestampTzGetDatum(metrics->at);
+	ExecStoreVirtualTuple(slot);
+}
+
 /*
  * The highest tier whose condition holds, or NULL.
  */
@@ -421,19 +521,7 @@ terms_tier(Terms *terms, const Metrics *metrics)
 		econtext->ecxt_innertuple = slot;
 	}
 
-	/* The fields of the composite type "metrics", in order. */
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, 6 * sizeof(bool));
-	slot->tts_values[0] = metrics->spend;
-	slot->tts_values[1] = Int64GetDatum(metrics->orders);
-	slot->tts_values[2] = metrics->points_earned;
-	slot->tts_values[3] = IntervalPGetDatum(metrics->tenure);
-	slot->tts_isnull[3] = metrics->tenure == NULL;
-	slot->tts_values[4] = TimestampTzGetDatum(metrics->first_order_at);
-	slot->tts_values[5] = TimestampTzGetDatum(metrics->last_order_at);
-	slot->tts_isnull[4] = slot->tts_isnull[5] = !metrics->has_orders;
-	ExecStoreVirtualTuple(slot);
-
+	fill_metrics(terms, metrics, slot);
 	owner_enter(&scope, terms->owner, terms->needs_settings, terms->time_zone);
 	foreach(lc, terms->tiers)
 	{
@@ -477,9 +565,9 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 	metrics.spend = PG_GETARG_DATUM(2);
 	metrics.orders = PG_GETARG_INT64(3);
 	metrics.points_earned = PG_GETARG_DATUM(4);
+	metrics.at = PG_GETARG_TIMESTAMPTZ(8);
 	if (!PG_ARGISNULL(5) && terms->uses_tenure)
-		metrics.tenure = tenure_between(PG_GETARG_TIMESTAMPTZ(5),
-										PG_GETARG_TIMESTAMPTZ(8), terms->zone);
+		metrics.tenure = tenure_between(PG_GETARG_TIMESTAMPTZ(5), metrics.at, terms->zone);
 	metrics.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
 	if (metrics.has_orders)
 	{

@@ -31,11 +31,13 @@ typedef struct Terms
 {
 	Oid			program;		/* relation "program" of the program */
 	Oid			metrics_relid;
+	Oid			view;			/* that has the conditions of the tiers, if there are any */
 	int32		id;
 	bool		valid;
 	TimestampTz since;			/* when they came into force */
 	Oid			owner;
 	MemoryContext context;
+	MemoryContextCallback end;
 	int32		scale;
 	Rounding	rounding;
 	pg_tz	   *zone;
@@ -58,6 +60,7 @@ typedef struct Metrics
 	bool		has_orders;		/* the two below are set */
 	TimestampTz first_order_at;
 	TimestampTz last_order_at;
+	TimestampTz at;				/* the moment that is asked: "today" is its day */
 } Metrics;
 
 extern Terms *terms_find(Oid program, int32 id);

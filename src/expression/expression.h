@@ -1,27 +1,12 @@
 /*
- * expression.h: SQL expressions of the configuration.
+ * expression.h: expressions of the configuration, compiled.
  */
 #ifndef LOYALTY_EXPRESSION_H
 #define LOYALTY_EXPRESSION_H
 
 #include "nodes/execnodes.h"
-
-/*
- * The columns an expression may name.  "row" is the tracked table, its columns
- * are written plainly or as new.column.  "facts" is a composite type of the
- * program (purchase or metrics); its fields come before columns of the same
- * name.  Either may be InvalidOid.
- */
-typedef struct ExpressionScope
-{
-	Oid			row;
-	const char *row_name;		/* "new" if NULL */
-	const char *program;		/* by whose names stored text knows columns; or NULL */
-	Oid			root;			/* what row is a partition of, if not a table of its own */
-	Oid			line;			/* a row named "line" besides; or InvalidOid */
-	Oid			facts;
-	const char *time_zone;		/* of dates and local times; or NULL */
-} ExpressionScope;
+#include "utils/plancache.h"
+#include "utils/relcache.h"
 
 /*
  * A compiled expression: the row in the scan slot, the facts in the inner
@@ -30,18 +15,20 @@ typedef struct ExpressionScope
 typedef struct Expression
 {
 	ExprState  *state;
-	Expr	   *planned;
+	CachedExpression *cached;	/* NULL: there is no such expression */
 	bool		user_functions; /* calls functions that aren't built in */
+	uint64		function_changes;	/* expression_function_changes() of its compilation */
 	bool		needs_settings; /* its value may depend on settings */
 	bool		may_raise;		/* not proved to raise no error */
 	LocalTransactionId in_use;	/* transaction that is evaluating it */
-	Oid			type;			/* before the cast to the type asked for */
 } Expression;
 
-extern Expression expression_compile(const char *text, ExpressionScope scope,
-									 Oid type, const char *what);
-extern bool expression_check(const char *text, ExpressionScope scope, Oid type,
-							 const char *what);
+extern bool expression_is_over(Node *expr, Index row, Index facts);
+extern Expression expression_compile(Node *expr, Index row, Relation rel, Relation root,
+									 Index facts);
+extern uint64 expression_function_changes(void);
+extern bool expression_is_valid(const Expression *expression);
+extern void expression_free(Expression *expression);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,
 								 bool *isnull);
 

@@ -37,9 +37,9 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
@@ -47,6 +47,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "layout.h"
 #include "owner.h"
 #include "trust.h"
 
@@ -171,13 +172,22 @@ node_type(Node *node)
 	return IsA(node, List) || IsA(node, CaseWhen) ? InvalidOid : exprType(node);
 }
 
+/*
+ * The same for one node of an expression, without what is below it.
+ */
+void
+trust_check_node(Node *node)
+{
+	(void) check_functions_in_node(node, check_function, NULL);
+	check_type(node_type(node));
+}
+
 static bool
 check_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	(void) check_functions_in_node(node, check_function, context);
-	check_type(node_type(node));
+	trust_check_node(node);
 	return expression_tree_walker(node, check_walker, context);
 }
 
@@ -374,22 +384,17 @@ trust_check_descendants(Oid relid)
 void
 trust_check_customers(Oid schema)
 {
-	Oid			relid = get_relname_relid("customer", schema);
-	Relation	view;
+	List	   *relations = layout_customer_tables(schema);
 	ListCell   *lc;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
-		return;
-	view = relation_open(relid, AccessShareLock);
-	foreach(lc, get_view_query(view)->rtable)
+	foreach(lc, relations)
 	{
-		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
-		char		kind = rte->rtekind == RTE_RELATION ? get_rel_relkind(rte->relid) : '\0';
+		char		kind = get_rel_relkind(lfirst_oid(lc));
 
 		if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
-			trust_check_descendants(rte->relid);
+			trust_check_descendants(lfirst_oid(lc));
 	}
-	relation_close(view, NoLock);
+	list_free(relations);
 }
 
 /*
@@ -410,13 +415,22 @@ is_user_function(Oid funcid, void *context)
 	return !is_builtin(funcid);
 }
 
+/*
+ * Can one node of an expression run anything that is not built in?
+ */
+bool
+trust_is_user_code(Node *node)
+{
+	return IsA(node, CoerceToDomain) || !is_builtin(node_type(node)) ||
+		check_functions_in_node(node, is_user_function, NULL);
+}
+
 static bool
 user_code_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, CoerceToDomain) || !is_builtin(node_type(node)) ||
-		check_functions_in_node(node, is_user_function, context))
+	if (trust_is_user_code(node))
 		return true;
 	return expression_tree_walker(node, user_code_walker, context);
 }
@@ -452,20 +466,62 @@ has_plain_text(Oid type)
 		case UNKNOWNOID:
 			return true;
 		default:
-			return false;
+			return type_is_enum(type);
 	}
 }
 
-/* Functions that are called immutable though they read a setting. */
+/*
+ * Can this name of a time zone be an abbreviation?  What these mean, a setting
+ * says; they come before the names of zones, but none has a slash.
+ */
+static bool
+may_be_abbreviation(Node *zone)
+{
+	static const char *const same[] = {"UTC", "UCT", "GMT", "Zulu"};
+	char	   *name;
+
+	if (!IsA(zone, Const) || ((Const *) zone)->consttype != TEXTOID)
+		return true;
+	if (((Const *) zone)->constisnull)
+		return false;
+	name = TextDatumGetCString(((Const *) zone)->constvalue);
+	for (int i = 0; i < lengthof(same); i++)
+		if (pg_strcasecmp(name, same[i]) == 0)
+			return false;
+	return strchr(name, '/') == NULL;
+}
+
+/*
+ * Does a node, its arguments aside, read a setting though it is called immutable?
+ */
+bool
+trust_reads_setting(Node *node)
+{
+	if (IsA(node, FuncExpr))
+	{
+		FuncExpr   *call = (FuncExpr *) node;
+
+		switch (call->funcid)
+		{
+			case LOYALTY_TIMESTAMPTZ_AGE:
+				return true;
+			case LOYALTY_TIMESTAMPTZ_IN_ZONE:
+			case LOYALTY_TIMESTAMP_IN_ZONE:
+				return may_be_abbreviation(linitial(call->args));
+		}
+	}
+	if (IsA(node, CoerceViaIO))
+		return !(has_plain_text(exprType((Node *) ((CoerceViaIO *) node)->arg)) &&
+				 has_plain_text(((CoerceViaIO *) node)->resulttype));
+	return IsA(node, XmlExpr) || node_type(node) == CSTRINGOID;
+}
+
 static bool
 settings_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, XmlExpr) || node_type(node) == CSTRINGOID ||
-		(IsA(node, CoerceViaIO) &&
-		 !(has_plain_text(exprType((Node *) ((CoerceViaIO *) node)->arg)) &&
-		   has_plain_text(((CoerceViaIO *) node)->resulttype))))
+	if (trust_reads_setting(node))
 		return true;
 	return expression_tree_walker(node, settings_walker, context);
 }

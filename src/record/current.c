@@ -7,10 +7,8 @@
  * key, with a plan that is kept.  The snapshot is of this moment whatever the
  * isolation level, as in journal.c.
  *
- * The amount of an order is its own, or the sum of its lines, less its refunds
- * but not below zero.  An order that is refunded in full does not count.  Rules
- * see the amount that is left; what rules per line add up to is reduced by the
- * share that was refunded.
+ * What an order is worth is said by the view of the tracked table (see
+ * expression/definition.c and install/views.sql), with lines, refunds and rates.
  *
  * The amount of an order in a currency is multiplied by the rate that was valid
  * when it was made, by the program's table "rate" at the moment when the order
@@ -23,6 +21,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -39,116 +38,20 @@
 #include "protect.h"
 #include "snapshot.h"
 
-/* "WHERE the order key is one of $1", in a way that can use an index on it. */
-static void
-append_key_condition(StringInfo query, TrackedTable *table)
-{
-	Oid			type = table->order_key.type;
-
-	if (OidIsValid(get_array_type(type)))
-		appendStringInfo(query, " WHERE (%s) = ANY ($1::pg_catalog.text[]::%s[])",
-						 table->order_key_text,
-						 format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	else
-		appendStringInfo(query, " WHERE (%s)::pg_catalog.text = ANY ($1)",
-						 table->order_key_text);
-}
-
-/*
- * What the order's money is worth in the program's, over new and asked:
- *
- * ----------
- *	CROSS JOIN LATERAL (SELECT currency) AS money
- *	CROSS JOIN LATERAL (SELECT rate pinned, or valid at the order's time) AS exchange
- * ----------
- */
-static void
-append_exchange(StringInfo query, TrackedTable *table)
-{
-	if (table->currency_text == NULL)
-		appendStringInfoString(query,
-							   " CROSS JOIN (SELECT ''::pg_catalog.text AS currency) AS money"
-							   " CROSS JOIN (SELECT 1::pg_catalog.numeric AS rate) AS exchange");
-	else
-		appendStringInfo(query,
-						 " CROSS JOIN LATERAL (SELECT coalesce((%1$s)::pg_catalog.text, '') COLLATE pg_catalog.\"C\" AS currency) AS money"
-						 " CROSS JOIN LATERAL (SELECT CASE WHEN money.currency = '' THEN 1"
-						 " WHEN money.currency = asked.currency COLLATE pg_catalog.\"C\" THEN asked.rate"
-						 " ELSE (SELECT r.rate FROM %2$s.rate AS r WHERE r.currency = money.currency AND r.valid_from <= (%3$s)"
-						 " ORDER BY r.valid_from DESC LIMIT 1)::pg_catalog.numeric END AS rate) AS exchange",
-						 table->currency_text, quote_identifier(table->program),
-						 table->at_text);
-}
-
-/*
- * The order as it was bought and what of it was refunded, over new and exchange:
- *
- * ----------
- *	CROSS JOIN LATERAL (SELECT (counts_when) AS it_does) AS counts
- *	CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN amount or sum of lines END AS gross,
- *	                           sum of refunds AS refunded) AS bought
- *	CROSS JOIN LATERAL (SELECT customer, CASE ... END AS at, net * rate AS amount, rate) AS purchase
- * ----------
- */
-static void
-append_purchase(StringInfo query, TrackedTable *table)
-{
-	ListCell   *lc;
-
-	appendStringInfo(query,
-					 " CROSS JOIN LATERAL (SELECT (%s) AS it_does) AS counts"
-					 " CROSS JOIN LATERAL (SELECT CASE WHEN counts.it_does THEN ",
-					 table->counts_when_text);
-	if (table->amount_text != NULL)
-		appendStringInfo(query, "(%s)", table->amount_text);
-	else if (table->lines != NULL)
-		appendStringInfo(query, "(SELECT coalesce(pg_catalog.sum(%s), 0) FROM %s WHERE (%s) = (%s))",
-						 table->lines->amount_text, table->lines->from,
-						 table->lines->order_key_text, table->order_key_text);
-	else
-		appendStringInfoString(query, "NULL::pg_catalog.numeric");
-	appendStringInfoString(query, " END AS gross, 0");
-	foreach(lc, table->refunds)
-	{
-		OrderPart  *part = (OrderPart *) lfirst(lc);
-
-		appendStringInfo(query,
-						 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s WHERE (%s) = (%s) AND (%s)), 0)",
-						 part->amount_text, part->from, part->order_key_text,
-						 table->order_key_text, part->counts_when_text);
-	}
-	appendStringInfo(query,
-					 " AS refunded) AS bought"
-					 " CROSS JOIN LATERAL (SELECT (%s) AS customer,"
-					 " CASE WHEN counts.it_does AND (bought.refunded <= 0 OR bought.gross > bought.refunded)"
-					 " THEN (%s) END AS at, (bought.gross - bought.refunded)::pg_catalog.numeric%s AS amount,"
-					 " exchange.rate) AS purchase",
-					 table->customer_text, table->at_text,
-					 table->currency_text == NULL ? "" : " * exchange.rate");
-}
-
-/* What rules per line add up to, less the share that was refunded. */
-static void
-append_line_points(StringInfo query, TrackedTable *table, const char *line_text)
-{
-	if (line_text == NULL || table->lines == NULL)
-		return;
-	appendStringInfo(query,
-					 " + coalesce((SELECT pg_catalog.sum(%s) FROM %s WHERE (%s) = (%s)), 0)"
-					 " * CASE WHEN bought.refunded = 0 THEN 1 ELSE (bought.gross - bought.refunded) / bought.gross END",
-					 line_text, table->lines->from,
-					 table->lines->order_key_text, table->order_key_text);
-}
+/* Rates that the orders keep which are being read, for loyalty.pinned_rate(). */
+static const OrderPin *read_pins = NULL;
+static int	read_pin_count = 0;
 
 /* A plan that is kept; frees the query. */
 static SPIPlanPtr
-prepare(TrackedTable *table, StringInfo query, int arguments)
+prepare(TrackedTable *table, StringInfo query)
 {
-	Oid			types[3] = {TEXTARRAYOID, TEXTARRAYOID, get_array_type(NUMERICOID)};
+	Oid			types[1] = {TEXTARRAYOID};
 	int			nest = settings_begin(table->time_zone);
-	SPIPlanPtr	plan = SPI_prepare_cursor(query->data, arguments, types,
-										  CURSOR_OPT_GENERIC_PLAN);
+	SPIPlanPtr	plan;
 
+	settings_look_up();
+	plan = SPI_prepare_cursor(query->data, 1, types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the look-up of current orders: %s",
 			 SPI_result_code_string(SPI_result));
@@ -159,62 +62,55 @@ prepare(TrackedTable *table, StringInfo query, int arguments)
 }
 
 /*
+ * The rows of a view of orders that have the keys in $1.  Each is looked up on its own,
+ * so that it is a constant for the planner, wherever the view needs it: in the table,
+ * and in those of lines and refunds.
+ *
  * ----------
- *	SELECT purchase.customer, order_key, purchase.at, purchase.amount, points,
- *	       exchange.rate, money.currency, asked.number
- *	  FROM table AS new JOIN unnest($1, $2, $3) AS asked ON same order_key ...
- *	 WHERE order_key = ANY ($1::text[]::type[])
+ *	SELECT columns FROM unnest($1) WITH ORDINALITY AS asked (key, number)
+ *	 CROSS JOIN LATERAL (SELECT columns FROM view AS v WHERE v.key = asked.key OFFSET 0) AS o
  * ----------
- * For a single order there is nothing to join.
  */
+static void
+append_look_up(StringInfo query, TrackedTable *table, Oid view, const char *columns,
+			   const char *condition)
+{
+	appendStringInfo(query,
+					 " FROM pg_catalog.unnest($1) WITH ORDINALITY AS asked (key, number)"
+					 " CROSS JOIN LATERAL (SELECT %s FROM %s AS v WHERE v.key %s (asked.key::%s)%s OFFSET 0) AS o",
+					 columns,
+					 quote_qualified_identifier(table->program, get_rel_name(view)),
+					 table->same_key, table->key_type, condition);
+}
+
+/* The key must be the same as text, too: that is how it is recorded. */
+#define SAME_TEXT " AND v.order_key = asked.key COLLATE pg_catalog.\"C\""
+
+/* The plan of current_orders(). */
 static SPIPlanPtr
-prepare_orders(TrackedTable *table, const char *base_text, const char *line_text, bool single)
+prepare_orders(TrackedTable *table, Oid view)
 {
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT purchase.customer, (%s)::pg_catalog.text, purchase.at, purchase.amount,"
-					 " CASE WHEN purchase.at IS NOT NULL AND purchase.amount IS NOT NULL THEN (%s",
-					 table->order_key_text, base_text);
-	append_line_points(&query, table, line_text);
-	appendStringInfo(&query, ")::pg_catalog.numeric END, exchange.rate, money.currency, asked.number FROM %s",
-					 table->from);
-	if (single)
-		appendStringInfoString(&query,
-							   " CROSS JOIN (SELECT ($2)[1] AS currency, ($3)[1] AS rate, 1::pg_catalog.int8 AS number) AS asked");
-	else
-		appendStringInfo(&query,
-						 " JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-						 " WITH ORDINALITY AS asked (order_key, currency, rate, number)"
-						 " ON asked.order_key COLLATE pg_catalog.\"C\" = (%s)::pg_catalog.text",
-						 table->order_key_text);
-	append_exchange(&query, table);
-	append_purchase(&query, table);
-	append_key_condition(&query, table);
-	if (single)
-		appendStringInfo(&query, " AND ($1)[1] COLLATE pg_catalog.\"C\" = (%s)::pg_catalog.text",
-						 table->order_key_text);
-	return prepare(table, &query, 3);
+	appendStringInfoString(&query,
+						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.base, o.rate, o.currency, asked.number");
+	append_look_up(&query, table, view,
+				   "v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency", SAME_TEXT);
+	return prepare(table, &query);
 }
 
-/*
- * ----------
- *	SELECT customer, order_key, tableoid, ctid FROM table AS new WHERE order_key = ANY (...)
- * ----------
- * In the order of the keys: two sessions that lock rows don't meet crosswise.
- */
+/* The plan of current_customers(): in one order, so that sessions don't meet crosswise. */
 static SPIPlanPtr
 prepare_customers(TrackedTable *table)
 {
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text, new.tableoid, new.ctid FROM %s",
-					 table->customer_text, table->order_key_text, table->from);
-	append_key_condition(&query, table);
-	appendStringInfo(&query, " ORDER BY %s", table->order_key_text);
-	return prepare(table, &query, 1);
+	appendStringInfoString(&query, "SELECT o.customer, o.order_key, o.row_table, o.row_id");
+	append_look_up(&query, table, table->identity, "v.customer, v.order_key, v.row_table, v.row_id", "");
+	appendStringInfoString(&query, " ORDER BY o.order_key");
+	return prepare(table, &query);
 }
 
 static Datum
@@ -350,45 +246,16 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 	SPI_finish();
 }
 
-/* The arguments of the plan of current_orders(). */
-static void
-pin_arguments(TrackedTable *table, const OrderPin *pins, int count,
-			  Datum *arguments)
-{
-	Datum	   *values = palloc(count * sizeof(Datum));
-	bool	   *nulls = palloc(count * sizeof(bool));
-	int			lower = 1;
-
-	for (int i = 0; i < count; i++)
-		values[i] = pins[i].order_key;
-	arguments[0] = text_array(values, count);
-	/* the shorter arrays of an unnest() end in nulls */
-	if (table->currency_text == NULL)
-		count = 0;
-	for (int i = 0; i < count; i++)
-	{
-		values[i] = pins[i].currency;
-		nulls[i] = values[i] == (Datum) 0;
-	}
-	arguments[1] = PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
-													  TEXTOID, -1, false, TYPALIGN_INT));
-	for (int i = 0; i < count; i++)
-		values[i] = pins[i].rate;
-	arguments[2] = PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
-													  NUMERICOID, -1, false, TYPALIGN_INT));
-	pfree(values);
-	pfree(nulls);
-}
-
 /*
- * Fill an identified order from row i of the result of current_orders().
+ * Fill an identified order from row i of the result of current_orders(), or of another
+ * query with the same columns.
  */
-static void
-read_current(TrackedTable *table, uint64 i, Order *order)
+void
+current_read(TrackedTable *table, uint64 i, Order *order)
 {
 	enum
 	{
-		AT, AMOUNT, BASE, RATE, CURRENCY, COLUMNS
+		COUNTS, AT, AMOUNT, BASE, RATE, CURRENCY, COLUMNS
 	};
 	Datum		values[COLUMNS];
 	bool		isnull[COLUMNS];
@@ -406,13 +273,12 @@ read_current(TrackedTable *table, uint64 i, Order *order)
 						   DatumGetCString(DirectFunctionCall1(timestamptz_out, values[AT])),
 						   TextDatumGetCString(values[CURRENCY])),
 				 errhint("Insert the rate into the table \"rate\" of the program, then call loyalty.reconcile().")));
-	if (isnull[AT] || isnull[AMOUNT] || isnull[RATE])
+	if (isnull[COUNTS] || !DatumGetBool(values[COUNTS]))
 		return;
 	order->counted = true;
 	order->at = DatumGetTimestampTz(values[AT]);
 	order->amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AMOUNT]));
-	if (!isnull[BASE])
-		order->base = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[BASE]));
+	order->base = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[BASE]));
 	order->rate = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[RATE]));
 	order->currency = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[CURRENCY]));
 	order_check_finite(table, order);
@@ -423,15 +289,67 @@ typedef struct LookUp
 {
 	TrackedTable *table;
 	SPIPlanPtr	plan;
-	Datum		arguments[3];
+	const OrderPin *pins;
+	int			count;
 } LookUp;
 
 static void
 look_up(void *arg)
 {
 	LookUp	   *lookup = (LookUp *) arg;
+	Datum	   *keys = palloc(lookup->count * sizeof(Datum));
+	Datum		array;
 
-	execute(lookup->table, lookup->plan, lookup->arguments);
+	for (int i = 0; i < lookup->count; i++)
+		keys[i] = lookup->pins[i].order_key;
+	array = text_array(keys, lookup->count);
+	execute(lookup->table, lookup->plan, &array);
+	pfree(keys);
+}
+
+/* The same, with the rates that are pinned; the result is an error of an expression. */
+static ErrorData *
+try_look_up(LookUp *lookup)
+{
+	const OrderPin *outer_pins = read_pins;
+	int			outer_count = read_pin_count;
+	ErrorData  *error;
+
+	PG_TRY();
+	{
+		read_pins = lookup->table->in_currency ? lookup->pins : NULL;
+		read_pin_count = lookup->count;
+		error = protect(look_up, lookup);
+	}
+	PG_FINALLY();
+	{
+		read_pins = outer_pins;
+		read_pin_count = outer_count;
+	}
+	PG_END_TRY();
+	return error;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_pinned_rate);
+
+/*
+ * pinned_rate(order_key text, currency text) returns numeric
+ *
+ * The rate that an order keeps in a currency, of those that are being read now.
+ */
+Datum
+loyalty_pinned_rate(PG_FUNCTION_ARGS)
+{
+	for (int i = 0; read_pins != NULL && i < read_pin_count; i++)
+	{
+		if (read_pins[i].currency != (Datum) 0 &&
+			DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, read_pins[i].order_key,
+												 PG_GETARG_DATUM(0))) &&
+			DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, read_pins[i].currency,
+												 PG_GETARG_DATUM(1))))
+			PG_RETURN_DATUM(PointerGetDatum(PG_DETOAST_DATUM_COPY(read_pins[i].rate)));
+	}
+	PG_RETURN_NULL();
 }
 
 /* The name of the rule that fails for an order, or NULL if it is no rule. */
@@ -439,17 +357,20 @@ static char *
 failing_rule(TrackedTable *table, const OrderPin *pin, RuleSet *set)
 {
 	ListCell   *lc;
+	int			award = 0;
 
-	foreach(lc, set->texts)
+	foreach(lc, set->rules)
 	{
-		RuleText   *rule = (RuleText *) lfirst(lc);
-		LookUp		lookup = {.table = table};
+		Rule	   *rule = (Rule *) lfirst(lc);
+		LookUp		lookup = {.table = table,.pins = pin,.count = 1};
+		StringInfoData query;
 		ErrorData  *error;
 
-		lookup.plan = prepare_orders(table, rule->per_line ? "0" : rule->text,
-									 rule->per_line ? rule->text : NULL, true);
-		pin_arguments(table, pin, 1, lookup.arguments);
-		error = protect(look_up, &lookup);
+		initStringInfo(&query);
+		appendStringInfo(&query, "SELECT o.award_%d", ++award);
+		append_look_up(&query, table, set->view, psprintf("v.award_%d", award), SAME_TEXT);
+		lookup.plan = prepare(table, &query);
+		error = try_look_up(&lookup);
 		SPI_freeplan(lookup.plan);
 		if (error != NULL)
 			return rule->name;
@@ -466,11 +387,11 @@ give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
 	{
 		Order		order;
 		bool		isnull;
-		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 8, &isnull);
+		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 9, &isnull);
 
 		if (!current_identify(table, i, &order))
 			continue;
-		read_current(table, i, &order);
+		current_read(table, i, &order);
 		sink(arg, &order, first + (int) DatumGetInt64(asked) - 1);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -485,15 +406,13 @@ static void
 find_orders(TrackedTable *table, const OrderPin *pins, int first, int count, RuleSet *set,
 			PinnedOrderSink sink, void *arg)
 {
-	SPIPlanPtr *plan = count == 1 ? &set->current_one : &set->current;
-	LookUp		lookup = {.table = table};
+	LookUp		lookup = {.table = table,.pins = pins + first,.count = count};
 	ErrorData  *error;
 
-	if (*plan == NULL)
-		*plan = prepare_orders(table, set->base_text, set->line_text, count == 1);
-	lookup.plan = *plan;
-	pin_arguments(table, pins + first, count, lookup.arguments);
-	error = protect(look_up, &lookup);
+	if (set->orders == NULL)
+		set->orders = prepare_orders(table, set->view);
+	lookup.plan = set->orders;
+	error = try_look_up(&lookup);
 	if (error == NULL)
 		give_orders(table, first, sink, arg);
 	else if (count > 1)

@@ -21,6 +21,7 @@ typedef struct OrderPin
 } OrderPin;
 
 extern bool current_identify(TrackedTable *table, uint64 i, Order *order);
+extern void current_read(TrackedTable *table, uint64 i, Order *order);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  bool lock, OrderSink sink, void *arg);
 extern void current_orders(TrackedTable *table, const OrderPin *pins, int count,

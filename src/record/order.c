@@ -280,11 +280,10 @@ evaluate_rules(void *arg)
 		bool		isnull;
 		MemoryContext old;
 
-		evaluation->rule = rule->name;
-		if (!rule->always &&
-			(!DatumGetBool(evaluate(reader, &rule->applies_when, evaluation->row, &isnull)) || isnull))
+		if (rule->award.cached == NULL)
 			continue;
-		points = evaluate(reader, &rule->points, evaluation->row, &isnull);
+		evaluation->rule = rule->name;
+		points = evaluate(reader, &rule->award, evaluation->row, &isnull);
 		if (isnull)
 			continue;
 		old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);

@@ -32,6 +32,7 @@
 #include "current.h"
 #include "owner.h"
 #include "program.h"
+#include "protect.h"
 #include "reconcile.h"
 #include "recorder.h"
 #include "trust.h"
@@ -92,7 +93,7 @@ record_rows(TrackedTable *root)
 
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 			continue;
-		table = program_tracked_table(lfirst_oid(lc), root->program, root->source, "");
+		table = program_tracked_table(lfirst_oid(lc), root->program, root->source);
 		if (table != NULL && !table->stranger)
 			seen = put_relation(recorder, table, new_orders, seen);
 	}
@@ -100,15 +101,16 @@ record_rows(TrackedTable *root)
 }
 
 /*
- * Put the orders that a query finds: customer and key, for the recorder to read.
- * A cursor keeps memory bounded.
+ * Put the orders that a query finds: customer and key, for the recorder to read, or
+ * with read all that current_read() wants.  A cursor keeps memory bounded.
  */
 static void
-put_query(Recorder *recorder, TrackedTable *root, const char *query)
+put_query(Recorder *recorder, TrackedTable *root, const char *query, bool read)
 {
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(root->source)};
 	Portal		portal;
+	int64		seen = 0;
 
 	portal = SPI_cursor_open_with_args(NULL, query, 1, types, values, NULL, true, 0);
 	for (;;)
@@ -120,8 +122,14 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query)
 		{
 			Order		order;
 
-			if (current_identify(root, i, &order))
-				recorder_put(recorder, &order, NULL, NULL);
+			if (!current_identify(root, i, &order))
+				continue;
+			if (read)
+				current_read(root, i, &order);
+			recorder_put(recorder, &order, NULL, NULL);
+			if (read && ++seen % PROGRESS_ROWS == 0)
+				ereport(NOTICE,
+						(errmsg("read " INT64_FORMAT " rows of orders", seen)));
 		}
 		SPI_freetuptable(SPI_tuptable);
 		CHECK_FOR_INTERRUPTS();
@@ -129,34 +137,66 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query)
 	SPI_cursor_close(portal);
 }
 
-static int64
-record_query(TrackedTable *root, const char *query)
+/* A query that is run with a snapshot of this moment, for protect(). */
+typedef struct BulkRead
 {
-	Recorder   *recorder = recorder_begin(root, RECORD_CURRENT, -1);
+	TrackedTable *root;
+	const char *query;
+	bool		read;
+	int64		written;		/* the result */
+} BulkRead;
+
+static void
+record_query(void *arg)
+{
+	BulkRead   *bulk = (BulkRead *) arg;
+	RecorderMode mode = !bulk->read ? RECORD_CURRENT :
+		bulk->root->terms == bulk->root->first_terms ? RECORD_NEW : RECORD_ROWS;
+	Recorder   *recorder = recorder_begin(bulk->root, mode, -1);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	put_query(recorder, root, query);
+	put_query(recorder, bulk->root, bulk->query, bulk->read);
 	PopActiveSnapshot();
 	SPI_finish();
-	return recorder_finish(recorder);
+	bulk->written = recorder_finish(recorder);
 }
 
 /*
- * Record how all orders that have a row stand, reading each by its key: orders
- * with lines or refunds.  As the owner.
+ * Record how all orders that have a row stand, from the view that says so.  If an
+ * expression fails for one of them, each is read by its key, so that the error names
+ * the order, or only that order is skipped.
+ */
+static int64
+record_view(TrackedTable *root)
+{
+	BulkRead	bulk = {.root = root,.read = true};
+	ErrorData  *error;
+
+	bulk.query = psprintf("SELECT v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency"
+						  " FROM %s AS v WHERE $1 IS NOT NULL",
+						  quote_qualified_identifier(root->program, get_rel_name(root->view)));
+	error = protect(record_query, &bulk);
+	if (error == NULL)
+		return bulk.written;
+	FreeErrorData(error);
+	return record_keys(root);
+}
+
+/*
+ * The same, reading each order by its key.  As the owner.
  */
 int64
 record_keys(TrackedTable *root)
 {
-	StringInfoData query;
+	BulkRead	bulk = {.root = root};
 
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s), (%s)::pg_catalog.text FROM %s WHERE $1 IS NOT NULL",
-					 root->customer_text, root->order_key_text, root->from);
-	return record_query(root, query.data);
+	bulk.query = psprintf("SELECT v.customer, v.order_key FROM %s AS v WHERE $1 IS NOT NULL",
+						  quote_qualified_identifier(root->program, get_rel_name(root->identity)));
+	record_query(&bulk);
+	return bulk.written;
 }
 
 /*
@@ -166,18 +206,17 @@ record_keys(TrackedTable *root)
 int64
 record_missing(TrackedTable *root)
 {
-	StringInfoData query;
+	BulkRead	bulk = {.root = root};
 
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT r.customer, r.order_key FROM %s.recorded_orders r"
-					 " WHERE r.source = $1 AND r.counted"
-					 " AND NOT EXISTS (SELECT FROM %s WHERE (%s)::pg_catalog.text = r.order_key AND (%s) %s r.customer)"
-					 " AND NOT EXISTS (SELECT FROM %s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
-					 quote_identifier(root->program), root->from,
-					 root->order_key_text, root->customer_text, root->same_customer,
-					 quote_identifier(root->program));
-	return record_query(root, query.data);
+	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %1$s.recorded_orders r"
+						  " WHERE r.source = $1 AND r.counted"
+						  " AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key AND v.customer %3$s r.customer)"
+						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
+						  quote_identifier(root->program),
+						  quote_qualified_identifier(root->program, get_rel_name(root->identity)),
+						  root->same_customer);
+	record_query(&bulk);
+	return bulk.written;
 }
 
 PG_FUNCTION_INFO_V1(loyalty_record_table);
@@ -196,7 +235,7 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 	int32		source = PG_GETARG_INT32(1);
 	Oid			schema = get_namespace_oid(program, false);
 	Oid			relid = program_source_relation(schema, source);
-	TrackedTable *root = program_tracked_table(relid, program, source, "");
+	TrackedTable *root = program_tracked_table(relid, program, source);
 	int64		written;
 	AclResult	acl;
 	OwnerScope	scope;
@@ -229,7 +268,7 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 	if (PG_GETARG_BOOL(2))
 		written = record_missing(root);
 	else if (program_more_than_row(root))
-		written = record_keys(root);
+		written = record_view(root);
 	else
 		written = record_rows(root);
 	PopActiveSnapshot();

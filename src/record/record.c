@@ -411,7 +411,7 @@ check_trigger_call(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by an AFTER STATEMENT trigger", "record")));
-	if (trigdata->tg_trigger->tgnargs != 2 && trigdata->tg_trigger->tgnargs != 3)
+	if (trigdata->tg_trigger->tgnargs != 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" needs the arguments program and source", "record"),
@@ -532,8 +532,7 @@ record_trigger(TriggerData *trigdata, const char *program)
 {
 	Trigger    *trigger = trigdata->tg_trigger;
 	TrackedTable *table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
-												pg_strtoint32(trigger->tgargs[1]),
-												trigger->tgnargs == 3 ? trigger->tgargs[2] : "");
+												pg_strtoint32(trigger->tgargs[1]));
 
 	if (table == NULL || table->stranger)
 		ereport(WARNING,

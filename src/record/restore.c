@@ -23,15 +23,14 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_collation.h"
-#include "commands/trigger.h"
 #include "executor/executor.h"
-#include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "gate.h"
 #include "journal.h"
 #include "layout.h"
 #include "owner.h"
@@ -53,16 +52,14 @@ typedef struct Restored
 static TriggerData *
 check_call(FunctionCallInfo fcinfo, const char *name, bool for_row, bool *ledger)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = gate_trigger(fcinfo, name, for_row ? GATE_BEFORE_ROW :
+										 GATE_BEFORE_STATEMENT);
 	const char *table;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) ||
-		(TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) != 0) != for_row)
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called by a BEFORE INSERT trigger for each %s",
-						name, for_row ? "row" : "statement")));
+				 errmsg("function \"%s\" must be called by INSERT", name)));
 	table = RelationGetRelationName(trigdata->tg_relation);
 	*ledger = strcmp(table, "ledger") == 0;
 	if (!*ledger && strcmp(table, "journal") != 0)

@@ -8,9 +8,9 @@
  */
 #include "postgres.h"
 
-#include "commands/trigger.h"
-#include "fmgr.h"
 #include "utils/rel.h"
+
+#include "gate.h"
 
 PG_FUNCTION_INFO_V1(loyalty_append_only);
 
@@ -20,15 +20,8 @@ PG_FUNCTION_INFO_V1(loyalty_append_only);
 Datum
 loyalty_append_only(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = gate_trigger(fcinfo, "append_only", GATE_BEFORE_STATEMENT);
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called by a BEFORE STATEMENT trigger",
-						"append_only")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("entries of \"%s\" cannot be changed or deleted",

@@ -31,6 +31,7 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -167,10 +168,11 @@ find_arbiters(Writer *writer)
 	{
 		Relation	index = writer->target->ri_IndexRelationDescs[i];
 		Form_pg_index other = index->rd_index;
-		bool		same = other->indisunique && other->indimmediate &&
+		bool		same;
+
+		same = other->indisunique && other->indimmediate &&
 			other->indnkeyatts == key->indnkeyatts &&
 			RelationGetIndexPredicate(index) == NIL;
-
 		for (int c = 0; same && c < key->indnkeyatts; c++)
 			same = other->indkey.values[c] == key->indkey.values[c];
 		if (same)
@@ -214,6 +216,8 @@ writer_begin(Relation heap, Relation key, bool plain)
 	writer->heap = heap;
 	writer->key = key;
 	writer->context = CurrentMemoryContext;
+	Assert(CheckRelationLockedByMe(heap, RowExclusiveLock, true));
+	Assert(key->rd_index->indrelid == RelationGetRelid(heap));
 	Assert(plain == writer_is_plain(heap));
 	writer->plain = plain;
 	if (writer->plain)
@@ -230,6 +234,7 @@ writer_begin(Relation heap, Relation key, bool plain)
 	if (writer->target->ri_TrigDesc != NULL)
 		keep_users_triggers(writer->target->ri_TrigDesc);
 	writer->arbiters = find_arbiters(writer);
+	Assert(list_member_oid(writer->arbiters, RelationGetRelid(key)));
 	prepare_defaults(writer);
 	writer->slot = table_slot_create(heap, NULL);
 	return writer;
@@ -382,6 +387,25 @@ insert_plain(Writer *writer, TupleTableSlot **slots, int count, bool *conflict)
 	}
 }
 
+#ifdef USE_ASSERT_CHECKING
+/* Are all columns of the key given? */
+static bool
+has_key(Writer *writer, TupleTableSlot *slot)
+{
+	Form_pg_index key = writer->key->rd_index;
+
+	for (int i = 0; i < key->indnkeyatts; i++)
+	{
+		bool		isnull;
+
+		(void) slot_getattr(slot, key->indkey.values[i], &isnull);
+		if (isnull)
+			return false;
+	}
+	return true;
+}
+#endif
+
 /*
  * Write rows.  With conflict, conflict[i] tells that the key of row i may be
  * taken already: such a row must be deleted again.  Without, that is an error.
@@ -390,10 +414,15 @@ void
 writer_insert(Writer *writer, TupleTableSlot **slots, int count, bool *conflict)
 {
 	Assert(count > 0);
+	for (int i = 0; i < count; i++)
+		Assert(has_key(writer, slots[i]));
 	if (writer->plain)
 		insert_plain(writer, slots, count, conflict);
 	else
 		insert_with_guarantees(writer, slots, count, conflict);
+	/* by its place, a row that was in conflict is deleted again */
+	for (int i = 0; i < count; i++)
+		Assert(ItemPointerIsValid(&slots[i]->tts_tid));
 }
 
 /* Delete one row, which nobody else may have changed meanwhile. */
@@ -402,6 +431,7 @@ delete_row(Relation heap, ItemPointer tid)
 {
 	TM_FailureData failure;
 
+	Assert(ItemPointerIsValid(tid));
 	if (table_tuple_delete(heap, tid, GetCurrentCommandId(true), SnapshotSelf,
 						   InvalidSnapshot, true, &failure, false) != TM_Ok)
 		ereport(ERROR,

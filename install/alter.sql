@@ -1,0 +1,233 @@
+-- Corrections ------------------------------------------------------------------------
+
+-- What is known of a tracked table, with what was written now in place of what it says: an
+-- empty text takes something away.  Runs as the owner.
+CREATE FUNCTION loyalty.changed_definition(program name, source int, given jsonb, search_path text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	nothing text[] := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
+BEGIN
+	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
+	RETURN (loyalty.definition_of(program, source, s.newest, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing)
+	       || loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
+END
+$$;
+COMMENT ON FUNCTION loyalty.changed_definition(name, int, jsonb, text) IS
+'what is known of a tracked table, with what was written now in place of what it says';
+
+-- The views of a table of orders, with changed expressions.  Runs as the owner.
+CREATE FUNCTION loyalty.redefine_source(program name, source int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	s record;
+	lines int;
+	d jsonb;
+BEGIN
+	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT source FROM %I.source WHERE of_source = $1 AND kind = ''lines'' AND active', program) INTO lines USING source;
+	d := loyalty.changed_definition(program, source, given, search_path);
+	IF d ->> 'amount' IS NULL AND lines IS NULL THEN
+		RAISE EXCEPTION 'the orders of table "%" have no lines, so they need an amount', s.relation
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF line <> '{}' THEN
+		IF lines IS NULL THEN
+			RAISE EXCEPTION 'the orders of table "%" have no lines', s.relation USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		PERFORM loyalty.make_part_view(program, lines, loyalty.changed_definition(program, lines, line, search_path));
+	END IF;
+	PERFORM loyalty.make_views(program, source, d);
+	IF loyalty.view_of(program, 'orders', source, s.newest) IS NULL THEN
+		PERFORM loyalty.define_orders(program, source, d);		-- rules that changed while it was paused
+	END IF;
+	IF given ? 'key' AND NOT coalesce(key_is_unique, false) THEN
+		PERFORM loyalty.require_unique_key(s.relation, loyalty.view_of(program, 'orders', source), given ->> 'key',
+		                                   CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
+	END IF;
+	IF given ?| '{key,customer}' THEN
+		PERFORM loyalty.require_same_orders(program, source, loyalty.view_of(program, 'orders', source));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.redefine_source(name, int, jsonb, jsonb, text, boolean) IS
+'make the views of a table of orders anew, with changed expressions';
+
+CREATE FUNCTION loyalty.alter_orders(
+	program name,
+	"table" regclass,
+	customer text DEFAULT NULL,
+	at text DEFAULT NULL,
+	amount text DEFAULT NULL,
+	counts_when text DEFAULT NULL,
+	order_key text DEFAULT NULL,
+	currency text DEFAULT NULL,
+	line_order text DEFAULT NULL,
+	line_amount text DEFAULT NULL,
+	key_is_unique boolean DEFAULT false,
+	search_path text DEFAULT current_setting('search_path'))
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int;
+	recorded bigint;
+BEGIN
+	src := loyalty.require_source(program, "table");
+	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_source($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
+		program::text, src::text,
+		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
+		                                     'key', order_key, 'currency', currency))::text,
+		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text,
+		search_path, key_is_unique::text);
+	recorded := loyalty.record_table(program, src, false);
+	IF customer IS NOT NULL OR order_key IS NOT NULL THEN
+		recorded := recorded + loyalty.record_table(program, src, true);
+	END IF;
+	RETURN recorded;
+END
+$$;
+COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, boolean, text) IS
+'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program; returns the number of entries';
+
+CREATE FUNCTION loyalty.alter_refunds(
+	program name,
+	"table" regclass,
+	order_key text DEFAULT NULL,
+	amount text DEFAULT NULL,
+	counts_when text DEFAULT NULL,
+	search_path text DEFAULT current_setting('search_path'))
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	part int;
+	orders int;
+	credits int;
+	recorded bigint;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
+	  FROM loyalty.as_owner(program, format('SELECT s.source, s.of_source, (SELECT c.source FROM %1$I.source c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
+	                                           FROM %1$I.source s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
+	IF part IS NULL THEN
+		RAISE EXCEPTION 'table "%" has no refunds that the loyalty program "%" tracks', coalesce("table"::text, 'null'), program
+			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_refunds() first.';
+	END IF;
+	IF credits IS NOT NULL THEN
+		RAISE EXCEPTION 'refunds of table "%" that name no order are orders of their own', "table"
+			USING ERRCODE = 'feature_not_supported', HINT = 'Call loyalty.untrack(), and then loyalty.track_refunds() with what shall hold from then on.';
+	END IF;
+	PERFORM loyalty.lock_source(program, orders);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_part_view($1::name, $2::int, loyalty.changed_definition($1::name, $2::int, $3::jsonb, $4)),
+	                                          loyalty.make_views($1::name, $5::int)',
+		program::text, part::text,
+		jsonb_strip_nulls(jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when))::text, search_path, orders::text);
+	recorded := loyalty.record_table(program, orders, false);
+	RETURN recorded;
+END
+$$;
+COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text) IS
+'change what is known of a tracked table of refunds, and record how the orders stand by that; what is null stays; returns the number of entries';
+
+-- Let go of the columns of a table, with its lines and refunds, for a migration.  Runs as
+-- the owner.
+CREATE FUNCTION loyalty.note_paused(program name, source int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	part int;
+BEGIN
+	PERFORM loyalty.let_go(program, source);
+	FOR part IN EXECUTE format('SELECT source FROM %I.source WHERE of_source = $1 AND active', program) USING source
+	LOOP
+		PERFORM loyalty.let_go(program, part);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_paused(name, int) IS 'let go of a table of orders, its lines and its refunds';
+
+CREATE FUNCTION loyalty.pause(program name, "table" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int := loyalty.require_source(program, "table");
+BEGIN
+	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_paused($1::name, $2::int)', program::text, src::text);
+END
+$$;
+COMMENT ON FUNCTION loyalty.pause(name, regclass) IS
+'let go of the columns of a tracked table of orders, its lines and its refunds, for a migration; until loyalty.resume(), what is written to them is not recorded';
+
+-- Runs as the owner.
+CREATE FUNCTION loyalty.note_resumed(program name, source int, given jsonb, line jsonb, search_path text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	s record;
+	part record;
+	d jsonb;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	IF s.definition IS NULL THEN
+		RAISE EXCEPTION 'table "%" is not paused', s.relation USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits''', program) USING source
+	LOOP
+		d := loyalty.changed_definition(program, part.source, CASE part.kind WHEN 'lines' THEN line ELSE '{}' END, search_path);
+		EXECUTE format('UPDATE %I.source SET definition = NULL WHERE source = $1', program) USING part.source;
+		PERFORM loyalty.make_part_view(program, part.source, d);
+	END LOOP;
+	PERFORM loyalty.redefine_source(program, source, given, '{}', search_path, true);
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_resumed(name, int, jsonb, jsonb, text) IS 'make the views of a paused table of orders, its lines and its refunds';
+
+CREATE FUNCTION loyalty.resume(
+	program name,
+	"table" regclass,
+	customer text DEFAULT NULL,
+	at text DEFAULT NULL,
+	amount text DEFAULT NULL,
+	counts_when text DEFAULT NULL,
+	order_key text DEFAULT NULL,
+	currency text DEFAULT NULL,
+	line_order text DEFAULT NULL,
+	line_amount text DEFAULT NULL,
+	search_path text DEFAULT current_setting('search_path'))
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int := loyalty.require_source(program, "table");
+BEGIN
+	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
+		program::text, src::text,
+		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
+		                                     'key', order_key, 'currency', currency))::text,
+		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
+	RETURN (SELECT coalesce(sum(r.recorded + r.archived + r.taken_back), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
+END
+$$;
+COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text) IS
+'track a table again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';

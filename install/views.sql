@@ -1,0 +1,785 @@
+-- Tracked tables as views ---------------------------------------------------------
+--
+-- What each row of a tracked table means is a view of the program, made here from
+-- expressions that loyalty.parse_expression() has checked.  All of this runs as the
+-- program's owner.
+--
+--   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
+--   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
+--                           program's currency), currency, rate, gross, refunded, row_table, row_id, base (the sum of the
+--                           awards), award_1 ... (one for each earning rule of that version of the terms)
+--   lines_<table>           key, order_key, amount
+--   refunds_<table>         key, order_key, counts, amount
+--   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
+--
+-- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
+-- computed once for each order, whoever asks for it how often.
+
+CREATE FUNCTION loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
+                                         what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false,
+                                         OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean)
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
+COMMENT ON FUNCTION loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean) IS
+'check an SQL expression over a table row, a line and a composite type, and return it with every name qualified and local times in the time zone';
+
+CREATE FUNCTION loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
+                                        OUT expression text, OUT uses text[], OUT type regtype, OUT collation oid, OUT columns text[])
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_view_expression';
+COMMENT ON FUNCTION loyalty.view_expression(regclass, text, text, boolean) IS
+'the expression of a column of a view, or of a part of its FROM clause, as SQL, with the names of what it uses; guarded: what it says for an order that counts';
+
+CREATE FUNCTION loyalty.key_columns(view regclass)
+RETURNS int[]
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_key_columns';
+COMMENT ON FUNCTION loyalty.key_columns(regclass) IS 'the columns of a tracked table, by number, that its key is made of';
+
+CREATE FUNCTION loyalty.key_tells(view regclass)
+RETURNS boolean
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_key_tells';
+COMMENT ON FUNCTION loyalty.key_tells(regclass) IS
+'whether rows that differ in the columns of the key differ in the key, or a unique index is over it';
+
+CREATE FUNCTION loyalty.require_own_view(view oid)
+RETURNS void
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_require_own_view';
+COMMENT ON FUNCTION loyalty.require_own_view(oid) IS 'an error if a query on a view would run code of others as the current user';
+
+CREATE FUNCTION loyalty.pinned_rate(order_key text, currency text)
+RETURNS numeric
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'loyalty_pinned_rate';
+COMMENT ON FUNCTION loyalty.pinned_rate(text, text) IS
+'the rate that an order keeps in a currency, while it is read to be recorded; else null';
+
+-- The name of the view of a tracked table.
+CREATE FUNCTION loyalty.view_name(kind text, source int, terms int DEFAULT NULL)
+RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat_ws('_', CASE kind WHEN 'credits' THEN 'orders' ELSE kind END, source, terms)::name
+$$;
+COMMENT ON FUNCTION loyalty.view_name(text, int, int) IS 'the name of the view that says what the rows of a tracked table mean';
+
+CREATE FUNCTION loyalty.view_of(program name, kind text, source int, terms int DEFAULT NULL)
+RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT to_regclass(format('%I.%I', program, loyalty.view_name(kind, source, terms)))
+$$;
+COMMENT ON FUNCTION loyalty.view_of(name, text, int, int) IS 'that view, or null if there is none';
+
+-- How two keys are compared: as their type does.  Integers, and strings, of different
+-- types have operators between them.
+CREATE FUNCTION loyalty.key_equality(a regtype, b regtype)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE base (n, oid) AS (
+		SELECT x.n, x.t::oid FROM unnest(ARRAY[a, b]) WITH ORDINALITY x (t, n)
+		UNION
+		SELECT d.n, t.typbasetype FROM base d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd')
+	SELECT CASE WHEN count(DISTINCT t.oid) = 1 THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
+	  FROM base d JOIN pg_type t USING (oid) WHERE t.typtype <> 'd'
+$$;
+COMMENT ON FUNCTION loyalty.key_equality(regtype, regtype) IS 'equality of two keys, as SQL that means it under every search_path';
+
+-- A key of lines or refunds against that of the order: as the type of the key compares
+-- them, and in the collation of the order's.
+CREATE FUNCTION loyalty.same_key(key text, type regtype, "collation" oid, order_key text, order_type regtype, order_collation oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('(%s)%s %s (%s)', key,
+	              (SELECT format(' COLLATE %I.%I', n.nspname, c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+	                WHERE c.oid = order_collation AND "collation" <> order_collation AND "collation" <> 0),
+	              loyalty.key_equality(type, order_type), order_key)
+$$;
+COMMENT ON FUNCTION loyalty.same_key(text, regtype, oid, text, regtype, oid) IS
+'the condition that a key of a line or refund is that of the order, as SQL';
+
+-- The type by which the customers of a program are known.
+CREATE FUNCTION loyalty.customer_type(program name)
+RETURNS regtype
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
+$$;
+COMMENT ON FUNCTION loyalty.customer_type(name) IS 'the type of the customers of a program';
+
+-- What was written about a tracked table, as SQL with every name qualified: each as it
+-- is in the view later.
+CREATE FUNCTION loyalty.parse_orders(program name, kind text, relation regclass, given jsonb, search_path text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	zone text;
+	result jsonb := '{}';
+	e record;
+	parsed text;
+BEGIN
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	FOR e IN
+		SELECT x.name, given ->> x.name AS written, x.type,
+		       CASE x.name WHEN 'counts' THEN 'counts_when'
+		                   WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
+		                   WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
+		                   ELSE x.name END AS what
+		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
+		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text')) x (n, name, type)
+		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
+	LOOP
+		SELECT p.expression INTO parsed
+		  FROM loyalty.parse_expression(e.written, relation, NULL, NULL, e.type, e.what,
+		                                CASE kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'new' END,
+		                                CASE kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'tracked' END,
+		                                zone, search_path, true) p;
+		IF e.name = 'customer' THEN
+			parsed := loyalty.in_customer_collation(program, relation, parsed);
+		END IF;
+		result := result || jsonb_build_object(e.name, parsed);
+	END LOOP;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION loyalty.parse_orders(name, text, regclass, jsonb, text) IS
+'check what was written about a tracked table, and return it with every name qualified';
+
+-- Expressions that a view had, or that were let go of, checked once more: somebody else may
+-- have written them.
+CREATE FUNCTION loyalty.reparsed(program name, source int, d jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	alias text;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	alias := CASE s.kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'tracked' END;
+	RETURN (SELECT coalesce(jsonb_object_agg(e.key, p.expression), '{}')
+	          FROM jsonb_each_text(d) e
+	         CROSS JOIN LATERAL loyalty.parse_expression(e.value, s.relation, NULL, NULL,
+	                            CASE e.key WHEN 'customer' THEN loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
+	                                       WHEN 'counts' THEN 'boolean' ELSE 'text' END::regtype,
+	                            format('%s of table "%s"', e.key, s.relation), alias, alias, NULL, 'pg_catalog, pg_temp', false) p);
+END
+$$;
+COMMENT ON FUNCTION loyalty.reparsed(name, int, jsonb) IS 'the expressions of a tracked table, checked once more';
+
+CREATE FUNCTION loyalty.reparsed_award(program name, source int, per text, expression text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	line regclass;
+BEGIN
+	EXECUTE format('SELECT s.relation, l.relation FROM %1$I.source s
+	                  LEFT JOIN %1$I.source l ON l.of_source = s.source AND l.kind = ''lines'' WHERE s.source = $1', program)
+	   INTO relation, line USING source;
+	RETURN (SELECT p.expression
+	          FROM loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
+	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
+END
+$$;
+COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text) IS 'the SQL of an award for a tracked table, checked once more';
+
+-- The same as the view of the table has it now, whatever was renamed since.  What was let
+-- go of is in the row of the table.
+CREATE FUNCTION loyalty.definition_of(program name, source int, terms int, without text[] DEFAULT '{}')
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	view regclass;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	IF s.definition IS NOT NULL THEN
+		RETURN loyalty.reparsed(program, source, (s.definition -> 'table') - without);
+	END IF;
+	IF s.kind IN ('lines', 'refunds') THEN
+		view := loyalty.view_of(program, s.kind, source);
+		RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'counts', c.expression, 'amount', nullif(a.expression, 'NULL::numeric')))
+		          FROM loyalty.view_expression(view, NULL, 'key', false) k
+		         CROSS JOIN loyalty.view_expression(view, 'said', 'counts', false) c
+		         CROSS JOIN loyalty.view_expression(view, NULL, 'amount', true) a);
+	END IF;
+	view := loyalty.view_of(program, s.kind, source, terms);
+	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
+	                                                    'at', t.expression, 'amount', CASE WHEN a.uses <> '{lines}' THEN a.expression END,
+	                                                    'currency', m.expression))
+	          FROM loyalty.view_expression(view, NULL, 'key', false) k
+	         CROSS JOIN loyalty.view_expression(view, 'said', 'customer', false) c
+	         CROSS JOIN loyalty.view_expression(view, 'said', 'counts', false) w
+	         CROSS JOIN loyalty.view_expression(view, 'worth', 'at', true) t
+	         CROSS JOIN loyalty.view_expression(view, 'worth', 'gross', true) a
+	         CROSS JOIN loyalty.view_expression(view, 'worth', 'paid_in', true) m);
+END
+$$;
+COMMENT ON FUNCTION loyalty.definition_of(name, int, int, text[]) IS
+'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency; of what was let go of, without some of them';
+
+-- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
+-- not for this table.
+CREATE FUNCTION loyalty.awards_of(program name, source int, terms int)
+RETURNS TABLE (award int, name text, per text, expression text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	let_go jsonb;
+	view regclass := loyalty.view_of(program, 'orders', source, terms);
+BEGIN
+	EXECUTE format('SELECT definition FROM %I.source WHERE source = $1', program) INTO let_go USING source;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT r.award, r.name, r.per,
+		       CASE WHEN $1 IS NOT NULL THEN loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.terms::text ->> r.award::text)
+		            ELSE nullif(v.expression, 'NULL::numeric') END
+		  FROM %I.terms_rule r
+		 CROSS JOIN LATERAL loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
+		 WHERE r.terms = $3 ORDER BY r.award
+		$sql$, program) USING let_go, view, terms, program, source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.awards_of(name, int, int) IS
+'what the earning rules of one version of the terms say of a tracked table, as SQL';
+
+-- An earning rule over the rows of a tracked table, with every name qualified; nulls if the
+-- rule is not for this table.  The row is called by the alias.
+CREATE FUNCTION loyalty.parse_rule(program name, source int, rule_name text, INOUT points text, INOUT applies_when text, per text,
+                                   alias text, search_path text, warn_points boolean, warn_applies_when boolean)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	facts regclass := format('%I.purchase', program)::regclass;
+	zone text;
+	kind text;
+	relation regclass;
+	line regclass;
+BEGIN
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	EXECUTE format('SELECT s.kind, s.relation, l.relation FROM %1$I.source s
+	                  LEFT JOIN %1$I.source l ON l.of_source = s.source AND l.active AND l.kind = ''lines''
+	                 WHERE s.source = $1', program) INTO kind, relation, line USING source;
+	IF per = 'line' AND source IS NOT NULL AND line IS NULL THEN
+		points := NULL;
+		applies_when := NULL;
+		RETURN;
+	END IF;
+	-- refunds are no orders: only what rules say of the purchase fits
+	IF kind = 'credits' THEN
+		relation := NULL;
+	END IF;
+	points := (SELECT p.expression FROM loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
+		format('points of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_points) p);
+	applies_when := (SELECT p.expression FROM loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
+		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when) p);
+EXCEPTION WHEN undefined_column OR undefined_table THEN
+	IF kind IS DISTINCT FROM 'credits' THEN
+		RAISE;
+	END IF;
+	points := NULL;
+	applies_when := NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.parse_rule(name, int, text, text, text, text, text, text, boolean, boolean) IS
+'check the expressions of an earning rule for a tracked table, and return them with every name qualified';
+
+-- The award of an order by an earning rule that was checked already, as it stands in the
+-- view of a tracked table; null if the rule is not for this table.
+CREATE FUNCTION loyalty.parse_award(program name, source int, rule_name text, points text, applies_when text, per text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE r.applies_when WHEN 'true' THEN r.points
+	       ELSE format('CASE WHEN %s THEN %s ELSE NULL::numeric END', r.applies_when, r.points) END
+	  FROM loyalty.parse_rule(program, source, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
+	 WHERE r.points IS NOT NULL
+$$;
+COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text) IS
+'the points of an order by an earning rule, as SQL over the row of a tracked table, its line and its purchase';
+
+-- A view with its comment.
+CREATE FUNCTION loyalty.make_view(program name, view name, query text, comment text)
+RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	command text;
+BEGIN
+	BEGIN
+		EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS %s', program, view, query);
+	EXCEPTION WHEN invalid_table_definition THEN
+		-- it has other columns now
+		EXECUTE format('DROP VIEW %I.%I', program, view);
+		EXECUTE format('CREATE VIEW %I.%I AS %s', program, view, query);
+	END;
+	EXECUTE format('COMMENT ON VIEW %I.%I IS %L', program, view, comment);
+	FOR command IN
+		SELECT format('COMMENT ON COLUMN %I.%I.%I IS %L', program, view, a.attname, s.text)
+		  FROM pg_attribute a
+		  JOIN (VALUES ('customer', 'whose order it is'), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
+		               ('at', 'when the order was made'), ('counts', 'does it count?'),
+		               ('amount', CASE WHEN view LIKE 'orders%' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
+		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
+		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
+		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
+		               ('base', 'points by all rules, before the multiplier of a tier'),
+		               ('award', 'points by the rule of this number in terms_rule'),
+		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
+		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
+		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
+	LOOP
+		EXECUTE command;
+	END LOOP;
+	RETURN format('%I.%I', program, view)::regclass;
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_view(name, name, text, text) IS 'make a view of a program, in place of one of the same name';
+
+CREATE FUNCTION loyalty.make_part_view(program name, source int, d jsonb)
+RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	alias text;
+	key text;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	alias := CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
+	key := (SELECT k.expression FROM loyalty.plain_key(s.relation, alias, d ->> 'key') k);
+	RETURN loyalty.make_view(program, loyalty.view_name(s.kind, source),
+		CASE s.kind WHEN 'lines' THEN
+			format('SELECT (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, (%2$s)::numeric AS amount FROM %3$s AS line',
+			       key, coalesce(d ->> 'amount', 'NULL::numeric'), s.relation)
+		ELSE
+			format('SELECT (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, said.counts, CASE WHEN said.counts THEN (%2$s)::numeric END AS amount
+			          FROM %3$s AS refund CROSS JOIN LATERAL (SELECT (%4$s) AS counts OFFSET 0) AS said',
+			       key, d ->> 'amount', s.relation, d ->> 'counts')
+		END,
+		format('what the rows of table %s mean: %s of orders', s.relation, s.kind));
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_part_view(name, int, jsonb) IS
+'make the view that says what the rows of a table of lines or refunds mean';
+
+-- The rate of an order in another currency: that which it keeps, else the one that was
+-- valid when it was made.
+CREATE FUNCTION loyalty.exchange_sql(program name, source int, key text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		CROSS JOIN LATERAL (SELECT CASE WHEN money.currency = '' THEN 1::numeric ELSE coalesce(
+			loyalty.pinned_rate((%3$s)::text, money.currency),
+			(SELECT CASE WHEN e.currency = money.currency THEN e.rate END
+			   FROM (SELECT l.revision, l.currency, l.rate FROM %1$I.ledger l
+			          WHERE l.customer %2$s said.customer AND l.source = %4$s AND l.order_key = ((%3$s)::text COLLATE "C")
+			         UNION ALL
+			         SELECT j.revision, j.currency, j.rate FROM %1$I.journal j
+			          WHERE j.customer %2$s said.customer AND j.source = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
+			  ORDER BY e.revision DESC LIMIT 1),
+			(SELECT r.rate::numeric FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
+			  ORDER BY r.valid_from DESC LIMIT 1)) END AS rate OFFSET 0) AS exchange $sql$,
+		program, loyalty.customer_equality(program), key, source)
+$$;
+COMMENT ON FUNCTION loyalty.exchange_sql(name, int, text) IS 'how the view of a tracked table finds the rate of an order, as SQL for FROM';
+
+-- A key as it is compared: a domain over a type whose operators are polymorphic cannot be
+-- compared as what it is, so that is the type below.
+CREATE FUNCTION loyalty.plain_key(relation regclass, alias text, key text, OUT expression text, OUT type regtype, OUT "collation" oid)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	query text := 'SELECT %s FROM (SELECT 1) one LEFT JOIN (SELECT (%s) AS key FROM %s AS %I WHERE false) k ON true';
+	base record;
+BEGIN
+	expression := key;
+	"collation" := 0;
+	EXECUTE format(query, 'pg_typeof(k.key)', key, relation, alias) INTO type;
+	WITH RECURSIVE base (oid) AS (
+		SELECT type::oid
+		UNION
+		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM base JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	IF base.oid <> type::oid AND (base.typtype IN ('e', 'r', 'm') OR base.typcategory = 'A') THEN
+		type := base.oid;
+		expression := format('(%s)::%s', key, type);
+	END IF;
+	IF (SELECT t.typcollation <> 0 FROM pg_type t WHERE t.oid = type) THEN
+		EXECUTE format(query, 'pg_collation_for(k.key)::regcollation', expression, relation, alias) INTO "collation";
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.plain_key(regclass, text, text) IS 'a key as an expression that can be compared, with its type and collation';
+
+-- What names an order in a row of lines or refunds is compared with the key of the order,
+-- and both are known by their text.
+CREATE FUNCTION loyalty.require_same_type(kind text, key text, type regtype, order_type regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kinds text[];
+	what text := CASE kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END;
+BEGIN
+	-- all integers have the same text, and so do all strings
+	WITH RECURSIVE base (n, oid) AS (
+		SELECT x.n, x.t::oid FROM unnest(ARRAY[type, order_type]) WITH ORDINALITY x (t, n)
+		UNION
+		SELECT b.n, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT array_agg(CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
+	                      WHEN t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
+	                      ELSE t.oid::text END ORDER BY b.n) INTO kinds
+	  FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	IF kinds[1] <> kinds[2] THEN
+		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, order_type, type
+			USING ERRCODE = 'datatype_mismatch',
+			      HINT = format('Convert it, as in %s => ''(%s)::%s''.', what,
+			                    CASE WHEN key ~ '^(line|refund)\.[^ :()]+$' THEN substr(key, strpos(key, '.') + 1) ELSE key END, order_type);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_same_type(text, text, regtype, regtype) IS
+'an error unless what names an order in another table has the type of the key of the order';
+
+-- Which orders there are, and whose they are, whatever they are worth.
+CREATE FUNCTION loyalty.make_identity_view(program name, source int, d jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	key text;
+BEGIN
+	EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', program) INTO relation USING source;
+	key := (SELECT k.expression FROM loyalty.plain_key(relation, 'tracked', d ->> 'key') k);
+	PERFORM loyalty.make_view(program, loyalty.view_name('orders', source),
+		format('SELECT (%1$s) AS customer, (%2$s) AS key, (%2$s)::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id
+		          FROM %3$s AS tracked', d ->> 'customer', key, relation),
+		format('which orders the rows of table %s are', relation));
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
+
+-- The view of orders, from its expressions and those of the awards: an array of texts, null
+-- where a rule is not for this table, in the order of the rules.
+CREATE FUNCTION loyalty.make_orders_view(program name, source int, terms int, d jsonb, awards jsonb)
+RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	part record;
+	k record;
+	rule record;
+	view name;
+	key text;
+	key_type regtype;
+	key_collation oid;
+	joins text := '';
+	refunded text := '0::numeric';
+	has_refunds boolean := false;
+	gross text := d ->> 'amount';
+	line_relation regclass;
+	line_is_same text;
+	line_columns text;
+	order_sum text := '';
+	line_sum text := '';
+	columns text := '';
+	line_join text := '';
+	in_currency boolean := d ->> 'currency' IS NOT NULL;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	view := loyalty.view_name(s.kind, source, terms);
+	SELECT * INTO key, key_type, key_collation FROM loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
+
+	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits'' ORDER BY source', program) USING source
+	LOOP
+		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.source), NULL, 'key', false);
+		PERFORM loyalty.require_same_type(part.kind, k.expression, k.type, key_type);
+		IF part.kind = 'lines' THEN
+			line_relation := part.relation;
+			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
+			CONTINUE WHEN gross IS NOT NULL;
+		END IF;
+		joins := joins || format(' LEFT JOIN (SELECT p.key, sum(p.amount) AS amount FROM %I.%I AS p %s GROUP BY p.key) AS %I ON %s',
+			program, loyalty.view_name(part.kind, part.source), CASE part.kind WHEN 'refunds' THEN 'WHERE p.counts' END,
+			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END,
+			loyalty.same_key(format('%I.key', CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END),
+			                 k.type, k.collation, key, key_type, key_collation));
+		IF part.kind = 'lines' THEN
+			gross := 'lines.amount';
+		ELSE
+			has_refunds := true;
+			refunded := refunded || format(' + coalesce(%I.amount, 0)', loyalty.view_name(part.kind, part.source));
+		END IF;
+	END LOOP;
+
+	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.terms = $2 ORDER BY r.award', program)
+		USING awards, terms
+	LOOP
+		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
+			columns := columns || format(', NULL::numeric AS award_%s', rule.award);
+		ELSIF rule.per = 'line' THEN
+			-- the filter makes it an aggregate over lines, whatever the rule uses
+			line_columns := concat_ws(', ', line_columns,
+				format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS award_%s', rule.expression, rule.award));
+			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
+			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
+				CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN line_awards.award_%1$s
+				                                        ELSE line_awards.award_%1$s * (worth.gross - worth.refunded) / worth.gross END', rule.award)
+				ELSE format('line_awards.award_%s', rule.award) END, rule.award);
+		ELSE
+			order_sum := concat_ws(' + ', nullif(order_sum, ''), format('coalesce(%s, 0)', rule.expression));
+			columns := columns || format(', CASE WHEN purchase.counts THEN (%s) END AS award_%s', rule.expression, rule.award);
+		END IF;
+	END LOOP;
+	IF line_columns IS NOT NULL THEN
+		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
+		                    line_columns, line_relation, line_is_same);
+		-- one division for all lines and rules: shares of thirds add up
+		line_sum := CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN %1$s
+		                                                    ELSE (%1$s) * (worth.gross - worth.refunded) / worth.gross END', line_sum)
+		            ELSE line_sum END;
+	END IF;
+
+	RETURN loyalty.make_view(program, view, format($sql$
+		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
+		       %2$s AS currency, purchase.rate, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
+		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS base %4$s
+		  FROM %5$s AS tracked %6$s
+		 CROSS JOIN LATERAL (SELECT (%7$s) AS customer, (%8$s) AS counts OFFSET 0) AS said
+		 CROSS JOIN LATERAL (SELECT CASE WHEN said.counts THEN (%9$s)::timestamptz END AS at, CASE WHEN said.counts THEN (%10$s)::numeric END AS gross,
+		                            (%11$s)::numeric AS refunded %12$s OFFSET 0) AS worth %13$s
+		 CROSS JOIN LATERAL (SELECT said.customer, worth.at, %14$s AS amount, %15$s AS rate,
+		                            (coalesce(said.counts, false) AND said.customer IS NOT NULL AND worth.at IS NOT NULL
+		                             AND worth.gross IS NOT NULL %16$s) AS counts OFFSET 0) AS purchase %17$s $sql$,
+		key,
+		CASE WHEN in_currency THEN 'money.currency' ELSE '''''::text COLLATE "C"' END,
+		coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0'),
+		columns, s.relation, joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
+		CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
+		CASE WHEN in_currency THEN
+			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
+			|| loyalty.exchange_sql(program, source, key) END,
+		CASE WHEN has_refunds THEN '(worth.gross - worth.refunded)' ELSE 'worth.gross' END
+			|| CASE WHEN in_currency THEN ' * exchange.rate' ELSE '' END,
+		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
+		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded)' ELSE '' END
+			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
+		line_join),
+		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_orders_view(name, int, int, jsonb, jsonb) IS
+'make the view that says what the rows of a table of orders mean under one version of the terms';
+
+-- All views of a table of orders, anew: of every version of the terms since it was tracked
+-- first, from what they say now, or from "d" in place of that.
+CREATE FUNCTION loyalty.make_views(program name, source int, d jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	v record;
+	versions jsonb := '[]';
+BEGIN
+	-- all is read before anything is made: what is let go of goes then
+	FOR v IN EXECUTE format('SELECT t.terms, s.definition FROM %1$I.terms t JOIN %1$I.source s ON s.source = $1 AND t.terms >= s.terms ORDER BY 1', program) USING source
+	LOOP
+		CONTINUE WHEN loyalty.view_of(program, 'orders', source, v.terms) IS NULL
+		          AND NOT coalesce(v.definition -> 'awards' ? v.terms::text, false);
+		versions := versions || jsonb_build_object('terms', v.terms,
+			'definition', coalesce(d, loyalty.definition_of(program, source, v.terms)),
+			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM loyalty.awards_of(program, source, v.terms) a));
+	END LOOP;
+	EXECUTE format('UPDATE %I.source SET definition = NULL WHERE source = $1 AND definition IS NOT NULL', program) USING source;
+	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
+	LOOP
+		PERFORM loyalty.make_identity_view(program, source, v.definition);
+		PERFORM loyalty.make_orders_view(program, source, v.terms, v.definition, v.awards);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_views(name, int, jsonb) IS
+'make the views of a table of orders anew, of every version of the terms, with the expressions given or those that they have';
+
+-- The view of a table of orders under the terms in force, whose rules are parsed for it.
+CREATE FUNCTION loyalty.define_orders(program name, source int, d jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	awards jsonb;
+	current_terms int;
+BEGIN
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
+	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per) ORDER BY r.award), ''[]'')
+	                  FROM %I.terms_rule r WHERE r.terms = $3', program) INTO awards USING program, source, current_terms;
+	PERFORM loyalty.make_identity_view(program, source, d);
+	PERFORM loyalty.make_orders_view(program, source, current_terms, d, awards);
+END
+$$;
+COMMENT ON FUNCTION loyalty.define_orders(name, int, jsonb) IS
+'make the view of a table of orders under the terms in force';
+
+-- The conditions of the tiers of one version of the terms, from the highest rank down.
+CREATE FUNCTION loyalty.tier_conditions(program name, terms int)
+RETURNS TABLE (n bigint, tier text, expression text, columns text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT t.n, t.name, v.expression, v.columns
+	                               FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
+	                              CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v
+	                              ORDER BY t.n', program) USING program, terms;
+END
+$$;
+COMMENT ON FUNCTION loyalty.tier_conditions(name, int) IS
+'the conditions of the tiers of one version of the terms as SQL, from the highest rank down, with the columns that they use';
+
+-- The view of the tiers of one version of the terms; none without tiers.
+CREATE FUNCTION loyalty.make_tiers_view(program name, terms int, conditions text[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF cardinality(conditions) > 0 THEN
+		PERFORM loyalty.make_view(program, loyalty.view_name('tiers', terms),
+			format('SELECT %s FROM (SELECT (NULL::%I.metrics).*) AS metrics',
+			       (SELECT string_agg(format('(%s) AS tier_%s', c, n), ', ' ORDER BY n) FROM unnest(conditions) WITH ORDINALITY x (c, n)), program),
+			format('conditions of the tiers under version %s of the terms, from the highest rank down', terms));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_tiers_view(name, int, text[]) IS 'make the view that has the conditions of the tiers of one version of the terms';
+
+-- All views of definitions as they are, from expressions that are checked once more: an
+-- owner who gave the program away may have put anything there.
+CREATE FUNCTION loyalty.renew_views(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'
+AS $$
+DECLARE
+	s record;
+	v record;
+	expected name[] := '{}';
+	stranger name;
+BEGIN
+	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE definition IS NULL
+	                         ORDER BY kind IN (''orders'', ''credits''), source', program)
+	LOOP
+		IF s.kind IN ('lines', 'refunds') THEN
+			PERFORM loyalty.make_part_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, NULL)));
+			expected := expected || loyalty.view_name(s.kind, s.source);
+			CONTINUE;
+		END IF;
+		FOR v IN EXECUTE format('SELECT terms FROM %I.terms WHERE terms >= $1', program) USING s.terms
+		LOOP
+			CONTINUE WHEN loyalty.view_of(program, s.kind, s.source, v.terms) IS NULL;
+			PERFORM loyalty.make_orders_view(program, s.source, v.terms, loyalty.reparsed(program, s.source, x.d), x.awards)
+			   FROM (SELECT loyalty.definition_of(program, s.source, v.terms) AS d,
+			                coalesce(jsonb_agg(loyalty.reparsed_award(program, s.source, a.per, a.expression) ORDER BY a.award), '[]') AS awards
+			           FROM loyalty.awards_of(program, s.source, v.terms) a OFFSET 0) x;
+			expected := expected || loyalty.view_name(s.kind, s.source, v.terms);
+		END LOOP;
+		PERFORM loyalty.make_identity_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, s.newest)));
+		expected := expected || loyalty.view_name(s.kind, s.source);
+	END LOOP;
+	FOR v IN EXECUTE format('SELECT terms, array_agg(p.expression ORDER BY t.n) AS conditions
+	                           FROM (SELECT terms, name, row_number() OVER (PARTITION BY terms ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
+	                          CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', t.terms), NULL, format(''tier_%%s'', t.n), false) e
+	                          CROSS JOIN LATERAL loyalty.parse_expression(e.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''qualifies of a tier'',
+	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p GROUP BY terms', program, format('%I.metrics', program)) USING program
+	LOOP
+		PERFORM loyalty.make_tiers_view(program, v.terms, v.conditions);
+		expected := expected || loyalty.view_name('tiers', v.terms);
+	END LOOP;
+	SELECT c.relname INTO stranger FROM pg_class c
+	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' AND loyalty.is_definition(c.relname) AND c.relname <> ALL (expected)
+	 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'the schema of loyalty program "%" holds what is not of the program', program
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('view %s', stranger), HINT = 'Drop it.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.renew_views(name) IS
+'make all views of tracked tables and tiers anew, from expressions that are checked once more';
+
+-- Let go of a tracked table: its views go, and what they said is kept as text until it is
+-- tracked again.
+CREATE FUNCTION loyalty.let_go(program name, source int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	s record;
+	v record;
+	newest int;
+	kept jsonb;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	IF s.definition IS NOT NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	IF s.kind IN ('lines', 'refunds') THEN
+		kept := jsonb_build_object('table', loyalty.definition_of(program, source, NULL));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name(s.kind, source));
+	ELSE
+		kept := jsonb_build_object('table', loyalty.definition_of(program, source, newest), 'awards', '{}'::jsonb);
+		FOR v IN EXECUTE format('SELECT t.terms FROM %I.terms t WHERE t.terms >= $1 ORDER BY 1', program) USING s.terms
+		LOOP
+			kept := jsonb_set(kept, ARRAY['awards', v.terms::text],
+				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM loyalty.awards_of(program, source, v.terms) a));
+		END LOOP;
+		FOR v IN EXECUTE format('SELECT t.terms FROM %I.terms t WHERE t.terms >= $1', program) USING s.terms
+		LOOP
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source, v.terms));
+		END LOOP;
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source));
+	END IF;
+	EXECUTE format('UPDATE %I.source SET definition = $2 WHERE source = $1', program) USING source, kept;
+END
+$$;
+COMMENT ON FUNCTION loyalty.let_go(name, int) IS
+'drop the views of a tracked table, which holds on to nothing any more, and keep what they said';

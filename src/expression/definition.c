@@ -1,0 +1,556 @@
+/*
+ * definition.c: what a view of a program says.
+ *
+ * What each row of a tracked table means is a view of the program, written by
+ * install/views.sql from expressions that parse.c has checked.  PostgreSQL keeps it
+ * right: names are followed, and what it uses cannot be dropped.  The trigger on the
+ * table takes expressions out of the view's query here and compiles them, and who
+ * writes the view anew, because refunds join it or one expression changes, takes the
+ * others out as text.
+ *
+ * A view has its parts under names: the row of the table ("tracked"), what the table
+ * says whether or not an order counts ("said"), what it says if the order counts
+ * ("worth"), and the facts that rules see ("purchase").
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
+#include "nodes/value.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "compat.h"
+#include "definition.h"
+#include "owner.h"
+#include "trust.h"
+
+/*
+ * The query of a view, copied to the current memory context.
+ */
+Definition
+definition_open(Oid view)
+{
+	Definition	definition = {.view = view};
+	Relation	rel = relation_open(view, AccessShareLock);
+
+	if (rel->rd_rel->relkind != RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a view", RelationGetRelationName(rel))));
+	definition.query = copyObject(get_view_query(rel));
+	relation_close(rel, NoLock);
+	return definition;
+}
+
+/*
+ * The number by which the query of a view knows one of the things that it reads from;
+ * 0 if there is none of that name.
+ */
+Index
+definition_row(const Definition *definition, const char *alias)
+{
+	ListCell   *lc;
+	Index		number = 0;
+
+	foreach(lc, definition->query->rtable)
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) lfirst(lc);
+
+		number++;
+		if (rte->alias != NULL && strcmp(rte->alias->aliasname, alias) == 0)
+			return number;
+	}
+	return 0;
+}
+
+static RangeTblEntry *
+find_entry(const Definition *definition, const char *alias)
+{
+	Index		number = definition_row(definition, alias);
+
+	return number == 0 ? NULL : (RangeTblEntry *) list_nth(definition->query->rtable, number - 1);
+}
+
+/*
+ * The relation that a view reads under a name, or InvalidOid.
+ */
+Oid
+definition_relation(const Definition *definition, const char *alias)
+{
+	RangeTblEntry *rte = find_entry(definition, alias);
+
+	return rte != NULL && rte->rtekind == RTE_RELATION ? rte->relid : InvalidOid;
+}
+
+/*
+ * The expression of a column of the view, or of the part of it that is named, over
+ * what the view reads from, and behind that what the part reads from.  NULL if there is
+ * no such column.
+ */
+Node *
+definition_expression(const Definition *definition, const char *inside, const char *column)
+{
+	Query	   *query = definition->query;
+	AttrNumber	number = inside == NULL ? get_attnum(definition->view, column) : 0;
+	ListCell   *lc;
+
+	if (inside != NULL)
+	{
+		RangeTblEntry *rte = find_entry(definition, inside);
+
+		if (rte == NULL || rte->rtekind != RTE_SUBQUERY)
+			return NULL;
+		query = rte->subquery;
+	}
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *entry = (TargetEntry *) lfirst(lc);
+		Node	   *expr;
+
+		/* columns of the view itself may have been renamed */
+		if (inside == NULL ? entry->resno != number || entry->resjunk :
+			entry->resname == NULL || strcmp(entry->resname, column) != 0)
+			continue;
+		expr = copyObject((Node *) entry->expr);
+		if (inside != NULL)
+		{
+			OffsetVarNodes(expr, list_length(definition->query->rtable), 0);
+			IncrementVarSublevelsUp(expr, -1, 1);
+		}
+		return expr;
+	}
+	return NULL;
+}
+
+/*
+ * Has a view a column of this name and type?
+ */
+bool
+definition_has_column(const Definition *definition, const char *column, Oid type)
+{
+	Node	   *expr = definition_expression(definition, NULL, column);
+
+	return expr != NULL && exprType(expr) == type;
+}
+
+/*
+ * Has a view a column that is just a column of the row of its table?
+ */
+bool
+definition_has_row_column(const Definition *definition, const char *column, AttrNumber number)
+{
+	Node	   *expr = definition_expression(definition, NULL, column);
+
+	return expr != NULL && IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0 &&
+		((Var *) expr)->varno == definition_row(definition, "tracked") &&
+		((Var *) expr)->varattno == number;
+}
+
+/* What an aggregate adds up. */
+static Node *
+without_aggregate(Node *expr)
+{
+	return expr != NULL && IsA(expr, Aggref) && list_length(((Aggref *) expr)->args) == 1 ?
+		(Node *) ((TargetEntry *) linitial(((Aggref *) expr)->args))->expr : expr;
+}
+
+/*
+ * The expression within CASE WHEN ... THEN expression END, by which a view only
+ * evaluates it for an order that counts.
+ */
+Node *
+definition_guarded(Node *expr)
+{
+	if (expr == NULL || !IsA(expr, CaseExpr) || list_length(((CaseExpr *) expr)->args) != 1)
+		return expr;
+	return (Node *) ((CaseWhen *) linitial(((CaseExpr *) expr)->args))->result;
+}
+
+/* What a view reads from, and behind that what the part of it that is named reads from. */
+static List *
+sources(const Definition *definition, const char *inside)
+{
+	RangeTblEntry *rte = inside == NULL ? NULL : find_entry(definition, inside);
+	List	   *result = list_copy(definition->query->rtable);
+
+	return rte == NULL || rte->rtekind != RTE_SUBQUERY ? result :
+		list_concat(result, rte->subquery->rtable);
+}
+
+/* The names of these. */
+static List *
+aliases(List *sources)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sources)
+		result = lappend(result, pstrdup(((RangeTblEntry *) lfirst(lc))->eref->aliasname));
+	return result;
+}
+
+static Definition
+definition_argument(FunctionCallInfo fcinfo)
+{
+	Oid			view = PG_GETARG_OID(0);
+
+	if (get_rel_relkind(view) == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", view)));
+	trust_check_read(view);
+	return definition_open(view);
+}
+
+/* An array of texts. */
+static Datum
+text_array(List *texts)
+{
+	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	ListCell   *lc;
+
+	foreach(lc, texts)
+		state = accumArrayResult(state, CStringGetTextDatum(strVal(lfirst(lc))),
+								 false, TEXTOID, CurrentMemoryContext);
+	return makeArrayResult(state, CurrentMemoryContext);
+}
+
+/* The names of what an expression uses, and of the columns of these. */
+static void
+used(Node *expr, List *sources, List **names, List **columns)
+{
+	List	   *vars = pull_var_clause(expr, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+									   PVC_RECURSE_PLACEHOLDERS);
+	ListCell   *lc;
+
+	*names = *columns = NIL;
+	foreach(lc, vars)
+	{
+		Var		   *var = (Var *) lfirst(lc);
+		Alias	   *eref = ((RangeTblEntry *) list_nth(sources, var->varno - 1))->eref;
+
+		*names = list_append_unique(*names, makeString(pstrdup(eref->aliasname)));
+		if (var->varattno > 0)
+			*columns = list_append_unique(*columns, makeString(psprintf("%s.%s", eref->aliasname,
+																		strVal(list_nth(eref->colnames, var->varattno - 1)))));
+	}
+}
+
+PG_FUNCTION_INFO_V1(loyalty_view_expression);
+
+/* The expression as text, with every name qualified. */
+static char *
+deparse(Node *expr, List *sources, List *names)
+{
+	PlannedStmt *fake = makeNode(PlannedStmt);
+	int			nest = settings_begin(NULL);
+	char	   *text;
+
+	fake->rtable = sources;
+	text = deparse_expression(expr, deparse_context_for_plan_tree(fake, names), true, false);
+	settings_end(nest);
+	return text;
+}
+
+/*
+ * view_expression(view regclass, inside text, column text, guarded boolean,
+ *                 OUT expression text, OUT uses text[], OUT type regtype,
+ *                 OUT collation oid, OUT columns text[])
+ *
+ * The expression of a column of a view, or of what the named part of it adds up; the
+ * names of what it uses, its type, its collation, and the columns that it uses, as
+ * "name.column".  Nulls if there is no such column.  With guarded, what stands within CASE WHEN ... THEN ... END.
+ */
+Datum
+loyalty_view_expression(PG_FUNCTION_ARGS)
+{
+	char	   *inside = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Definition	definition;
+	TupleDesc	desc;
+	Datum		values[5] = {0};
+	bool		nulls[5] = {true, true, true, true, true};
+	Node	   *expr = NULL;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "view_expression must return a composite type");
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(2))
+	{
+		definition = definition_argument(fcinfo);
+		expr = without_aggregate(definition_expression(&definition, inside,
+													   text_to_cstring(PG_GETARG_TEXT_PP(2))));
+	}
+	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3))
+		expr = definition_guarded(expr);
+	if (expr != NULL)
+	{
+		List	   *from = sources(&definition, inside);
+		List	   *names;
+		List	   *columns;
+
+		used(expr, from, &names, &columns);
+		values[0] = CStringGetTextDatum(deparse(expr, from, aliases(from)));
+		values[1] = text_array(names);
+		values[4] = text_array(columns);
+		values[2] = ObjectIdGetDatum(exprType(expr));
+		values[3] = ObjectIdGetDatum(exprCollation(expr));
+		memset(nulls, false, sizeof(nulls));
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_key_columns);
+
+/*
+ * key_columns(view regclass) returns int[]
+ *
+ * The columns of the tracked table, by number, that the key is made of.
+ */
+Datum
+loyalty_key_columns(PG_FUNCTION_ARGS)
+{
+	Definition	definition = definition_argument(fcinfo);
+	Node	   *key = definition_expression(&definition, NULL, "key");
+	Bitmapset  *columns = NULL;
+	int			column = -1;
+	ArrayBuildState *state = initArrayResult(INT4OID, CurrentMemoryContext, false);
+
+	pull_varattnos(key, definition_row(&definition, "tracked"), &columns);
+	while ((column = bms_next_member(columns, column)) >= 0)
+		state = accumArrayResult(state, Int32GetDatum(column + FirstLowInvalidHeapAttributeNumber),
+								 false, INT4OID, CurrentMemoryContext);
+	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
+}
+
+/* A value without the casts that keep different values different. */
+static Node *
+without_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else if (IsA(node, CoerceToDomain))
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		else if (IsA(node, CoerceViaIO) && ((CoerceViaIO *) node)->resulttype == TEXTOID)
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcresulttype == TEXTOID &&
+				 ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL)
+			node = (Node *) linitial(((FuncExpr *) node)->args);
+		else
+			return node;
+	}
+}
+
+/* The built-in concatenation to text, of whatever. */
+static bool
+is_concatenation(Node *node)
+{
+	return IsA(node, OpExpr) && ((OpExpr *) node)->opno < FirstNormalObjectId &&
+		((OpExpr *) node)->opresulttype == TEXTOID &&
+		strcmp(get_opname(((OpExpr *) node)->opno), "||") == 0;
+}
+
+/*
+ * Do the parts of a concatenation tell from each other?  Whole numbers do, with
+ * something that is no part of a number between them.
+ */
+static bool
+parts_tell(Node *node, bool *after_number)
+{
+	node = without_casts(node);
+	if (is_concatenation(node))
+		return parts_tell(linitial(((OpExpr *) node)->args), after_number) &&
+			parts_tell(lsecond(((OpExpr *) node)->args), after_number);
+	if (IsA(node, Const) && ((Const *) node)->consttype == TEXTOID && !((Const *) node)->constisnull)
+	{
+		char	   *between = TextDatumGetCString(((Const *) node)->constvalue);
+
+		*after_number = *after_number && strspn(between, "-0123456789") == strlen(between);
+		return true;
+	}
+	if (!IsA(node, Var) || *after_number)
+		return false;
+	*after_number = true;
+	return exprType(node) == INT2OID || exprType(node) == INT4OID || exprType(node) == INT8OID;
+}
+
+/* Is there a unique index over just this expression? */
+static bool
+has_unique_index(Relation rel, Node *expr)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	bool		found = false;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		List	   *expressions = RelationGetIndexExpressions(index);
+
+		found |= index->rd_index->indisunique && index->rd_index->indisvalid &&
+			index->rd_index->indnkeyatts == 1 && list_length(expressions) == 1 &&
+			RelationGetIndexPredicate(index) == NIL &&
+			equal(without_casts(linitial(expressions)), without_casts(expr));
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_key_tells);
+
+/*
+ * key_tells(view regclass) returns boolean
+ *
+ * Do rows that differ in the columns of the key differ in the key, or does a unique
+ * index see to it?
+ */
+Datum
+loyalty_key_tells(PG_FUNCTION_ARGS)
+{
+	Definition	definition = definition_argument(fcinfo);
+	Node	   *key = definition_expression(&definition, NULL, "key");
+	Relation	rel = relation_open(definition_relation(&definition, "tracked"), AccessShareLock);
+	bool		after_number = false;
+	bool		tells;
+
+	ChangeVarNodes(key, definition_row(&definition, "tracked"), 1, 0);
+	tells = IsA(without_casts(key), Var) ||
+		(is_concatenation(without_casts(key)) && parts_tell(key, &after_number)) ||
+		has_unique_index(rel, key);
+	relation_close(rel, NoLock);
+	PG_RETURN_BOOL(tells);
+}
+
+/* What is looked for in all that a query on a view evaluates. */
+typedef struct Look
+{
+	Oid			view;
+	bool		for_user_code;	/* anything that is not built in, else an error if it is of others */
+} Look;
+
+static bool query_walker(Node *node, void *context);
+
+/* The same for a relation that a view reads from. */
+static bool
+look_at_relation(Oid relid, Look *look)
+{
+	char		kind = get_rel_relkind(relid);
+
+	if (kind == RELKIND_VIEW && relid != look->view)
+	{
+		Definition	inner = definition_open(relid);
+		Look		inner_look = {.view = relid,.for_user_code = look->for_user_code};
+
+		return query_walker((Node *) inner.query, &inner_look);
+	}
+	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) && !look->for_user_code)
+		trust_check_descendants(relid);
+	return false;
+}
+
+/* Is a node a call of loyalty.pinned_rate(), which only looks into memory? */
+static bool
+is_pinned_rate(Node *node)
+{
+	Oid			funcid = IsA(node, FuncExpr) ? ((FuncExpr *) node)->funcid : InvalidOid;
+
+	return OidIsValid(funcid) && strcmp(get_func_name(funcid), "pinned_rate") == 0 &&
+		strcmp(get_namespace_name(get_func_namespace(funcid)), "loyalty") == 0;
+}
+
+static bool
+query_walker(Node *node, void *context)
+{
+	Look	   *look = (Look *) context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Query:
+			return query_tree_walker((Query *) node, query_walker, context,
+									 QTW_EXAMINE_RTES_BEFORE);
+		case T_RangeTblEntry:
+			return ((RangeTblEntry *) node)->rtekind == RTE_RELATION &&
+				look_at_relation(((RangeTblEntry *) node)->relid, look);
+		case T_TargetEntry:
+		case T_FromExpr:
+		case T_JoinExpr:
+		case T_RangeTblRef:
+		case T_RangeTblFunction:
+		case T_CommonTableExpr:
+		case T_SetOperationStmt:
+		case T_List:
+			break;
+		case T_SubLink:
+			return query_walker(((SubLink *) node)->testexpr, context) ||
+				query_walker(((SubLink *) node)->subselect, context);
+		default:
+			if (!look->for_user_code)
+				trust_check_node(node);
+			else if (!is_pinned_rate(node) && trust_is_user_code(node))
+				return true;
+			break;
+	}
+	return expression_tree_walker(node, query_walker, context);
+}
+
+/*
+ * An error if a query on a view would run code of others as the current user.
+ */
+void
+definition_check(const Definition *definition)
+{
+	Look		look = {.view = definition->view};
+
+	(void) query_walker((Node *) definition->query, &look);
+}
+
+/*
+ * Can a query on a view run anything that is not built in?
+ */
+bool
+definition_runs_user_code(const Definition *definition)
+{
+	Look		look = {.view = definition->view,.for_user_code = true};
+
+	return query_walker((Node *) definition->query, &look);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_require_own_view);
+
+/*
+ * require_own_view(view oid) returns void
+ *
+ * An error if a query on a view would run code of others as the current user.
+ */
+Datum
+loyalty_require_own_view(PG_FUNCTION_ARGS)
+{
+	Definition	definition;
+
+	if (PG_ARGISNULL(0) || get_rel_relkind(PG_GETARG_OID(0)) != RELKIND_VIEW)
+		PG_RETURN_VOID();
+	definition = definition_argument(fcinfo);
+	definition_check(&definition);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,28 @@
+/*
+ * definition.h: what a view of a program says.
+ */
+#ifndef LOYALTY_DEFINITION_H
+#define LOYALTY_DEFINITION_H
+
+#include "nodes/parsenodes.h"
+
+/* The query of a view. */
+typedef struct Definition
+{
+	Oid			view;
+	Query	   *query;
+} Definition;
+
+extern Definition definition_open(Oid view);
+extern Index definition_row(const Definition *definition, const char *alias);
+extern Oid	definition_relation(const Definition *definition, const char *alias);
+extern Node *definition_expression(const Definition *definition, const char *inside,
+								   const char *column);
+extern bool definition_has_column(const Definition *definition, const char *column, Oid type);
+extern bool definition_has_row_column(const Definition *definition, const char *column,
+									  AttrNumber number);
+extern Node *definition_guarded(Node *expr);
+extern void definition_check(const Definition *definition);
+extern bool definition_runs_user_code(const Definition *definition);
+
+#endif							/* LOYALTY_DEFINITION_H */

@@ -1,0 +1,117 @@
+/*
+ * hint.c: what an error says of a name that is not known: which names there are,
+ * and the one that is most like it first.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/varlena.h"
+
+#include "hint.h"
+
+/* How many columns of a row a hint lists. */
+#define MAX_LISTED 40
+
+/* What a hint says of a name that is not known. */
+typedef struct Suggestion
+{
+	const char *name;			/* the name that was written */
+	StringInfoData known;		/* every name that there is, by row */
+	const char *nearest;		/* the one that is most alike, or NULL */
+	int			distance;
+} Suggestion;
+
+/* Is this name more like the one that was written than those before? */
+static void
+suggest_name(Suggestion *suggestion, const char *name)
+{
+	int			limit = Min(suggestion->distance - 1, (int) strlen(suggestion->name) / 2);
+	int			distance;
+
+	if (limit < 1 || strlen(name) > NAMEDATALEN || strlen(suggestion->name) > NAMEDATALEN)
+		return;
+	distance = varstr_levenshtein_less_equal(suggestion->name, strlen(suggestion->name),
+											 name, strlen(name), 1, 1, 1, limit, true);
+	if (distance > limit)
+		return;
+	suggestion->distance = distance;
+	suggestion->nearest = name;
+}
+
+/* Add the columns of one row to a hint: "new (order_id, total)". */
+static void
+suggest_row(Suggestion *suggestion, const char *row, List *columns)
+{
+	int			listed = 0;
+	ListCell   *lc;
+
+	appendStringInfo(&suggestion->known, "%s%s (", suggestion->known.len > 0 ? ", " : "",
+					 quote_identifier(row));
+	foreach(lc, columns)
+	{
+		const char *name = strVal(lfirst(lc));
+
+		if (name[0] == '\0')		/* the column was dropped */
+			continue;
+		suggest_name(suggestion, name);
+		if (++listed <= MAX_LISTED)
+			appendStringInfo(&suggestion->known, "%s%s", listed > 1 ? ", " : "",
+							 quote_identifier(name));
+		else if (listed == MAX_LISTED + 1)
+			appendStringInfoString(&suggestion->known, ", ...");
+	}
+	appendStringInfoChar(&suggestion->known, ')');
+}
+
+/*
+ * A name that neither the facts nor a row has is an error that lists what there
+ * is, with the name that is most like it first.
+ */
+Node *
+hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
+{
+	Suggestion	suggestion = {.distance = NAMEDATALEN};
+	const char *row = NULL;
+	bool		is_row_known = false;
+	ListCell   *lc;
+
+	if (var != NULL || list_length(cref->fields) > 2 ||
+		!IsA(linitial(cref->fields), String) || !IsA(llast(cref->fields), String))
+		return NULL;
+	suggestion.name = strVal(llast(cref->fields));
+	if (list_length(cref->fields) == 2)
+		row = strVal(linitial(cref->fields));
+	initStringInfo(&suggestion.known);
+	foreach(lc, pstate->p_namespace)
+	{
+		Alias	   *names = ((ParseNamespaceItem *) lfirst(lc))->p_rte->eref;
+
+		if (row != NULL && strcmp(row, names->aliasname) == 0)
+			is_row_known = true;
+	}
+	foreach(lc, pstate->p_namespace)
+	{
+		Alias	   *names = ((ParseNamespaceItem *) lfirst(lc))->p_rte->eref;
+
+		if (!is_row_known || strcmp(row, names->aliasname) == 0)
+			suggest_row(&suggestion, names->aliasname, names->colnames);
+	}
+	if (row != NULL && !is_row_known)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no row \"%s\" in a loyalty expression here", row),
+				 suggestion.known.len == 0 ? errhint("The expression can use constants only.") :
+				 errhint("Known here: %s.", suggestion.known.data),
+				 parser_errposition(pstate, cref->location)));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 row == NULL ? errmsg("column \"%s\" does not exist", suggestion.name) :
+			 errmsg("column %s.%s does not exist", row, suggestion.name),
+			 suggestion.known.len == 0 ? errhint("The expression can use constants only.") :
+			 suggestion.nearest == NULL ? errhint("Known here: %s.", suggestion.known.data) :
+			 errhint("Perhaps you meant \"%s\". Known here: %s.", suggestion.nearest, suggestion.known.data),
+			 parser_errposition(pstate, cref->location)));
+	return NULL;				/* keep compiler quiet */
+}

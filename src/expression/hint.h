@@ -1,0 +1,11 @@
+/*
+ * hint.h: what an error says of a name that is not known.
+ */
+#ifndef LOYALTY_HINT_H
+#define LOYALTY_HINT_H
+
+#include "parser/parse_node.h"
+
+extern Node *hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var);
+
+#endif							/* LOYALTY_HINT_H */

@@ -1,0 +1,606 @@
+/*
+ * parse.c: SQL expressions that users write.
+ *
+ * Everything that a program is told as SQL (which amount, which orders count,
+ * how many points, who is in a tier) is parsed by PostgreSQL's parser when it
+ * is written, under the search_path of whoever writes it, and checked.  From then
+ * on it lives in the query of a view of the program (see definition.c), where
+ * PostgreSQL itself keeps it right.  The text that is made here, in which every
+ * name is qualified, only serves to write that view.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "hint.h"
+#include "owner.h"
+#include "refuse.h"
+#include "trust.h"
+
+#define PREFIX "SELECT "
+
+/*
+ * What is written, and the rows whose columns it may name.  The row of the table is
+ * called "new", or otherwise by its name, and may be written plainly.  The facts are
+ * a composite type of the program (purchase or metrics), whose fields come before
+ * columns of the same name.
+ */
+typedef struct Scope
+{
+	const char *text;
+	const char *what;			/* what it is, for messages */
+	Oid			type;			/* that it must have */
+	Oid			row;			/* a table, or InvalidOid */
+	const char *row_name;
+	const char *alias;			/* what the row is called in the view */
+	Oid			line;			/* a row named "line" besides, or InvalidOid */
+	Oid			facts;			/* or InvalidOid */
+	const char *time_zone;		/* of dates and local times, or NULL */
+	bool		warn;			/* of what is allowed, but hardly meant */
+	bool		any_settings;	/* it must give the same under whatever settings */
+} Scope;
+
+/* What came of it. */
+typedef struct Parsed
+{
+	char	   *text;			/* with every name qualified */
+	bool		uses_row;
+	bool		uses_line;
+	bool		uses_facts;
+} Parsed;
+
+/* What the parser callbacks need. */
+typedef struct ParseContext
+{
+	const Scope *scope;
+	Relation	row;
+	Relation	line;
+	Relation	facts;
+	int			row_varno;
+	int			line_varno;
+	int			facts_varno;
+	List	   *names;			/* of the relations, as users know them */
+	List	   *aliases;		/* the same in the view */
+} ParseContext;
+
+/*
+ * Errors of the parser point into "SELECT " || text, while the user wrote only
+ * the text, as a value in some other statement: show them as an error in an
+ * internal query at the right character.
+ */
+static void
+parse_error_context(void *arg)
+{
+	ParseContext *pc = (ParseContext *) arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		position -= strlen(PREFIX);
+		errposition(0);
+		internalerrposition(Max(position, 1));
+		internalerrquery(pc->scope->text);
+	}
+	errcontext("loyalty expression for %s", pc->scope->what);
+}
+
+/*
+ * A plain name that is a field of the facts means that field, whatever columns
+ * the tracked table has.
+ */
+static Node *
+facts_columnref(ParseState *pstate, ColumnRef *cref)
+{
+	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
+	TupleDesc	desc;
+
+	if (pc->facts == NULL || list_length(cref->fields) != 1 ||
+		!IsA(linitial(cref->fields), String))
+		return NULL;
+	desc = RelationGetDescr(pc->facts);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped &&
+			strcmp(NameStr(att->attname), strVal(linitial(cref->fields))) == 0)
+		{
+			Var		   *var = makeVar(pc->facts_varno, att->attnum, att->atttypid,
+									  att->atttypmod, att->attcollation, 0);
+
+			var->location = cref->location;
+			return (Node *) var;
+		}
+	}
+	return NULL;
+}
+
+/* What to look for in a parsed expression. */
+typedef struct Search
+{
+	ParseState *pstate;
+	int			facts_varno;
+	AttrNumber	tenure;			/* the field of the facts that is the tenure */
+	bool		everywhere;		/* any division, not only one that becomes a fraction */
+	OpExpr	   *division;		/* the first that was found */
+} Search;
+
+static bool
+is_integer_division(Oid funcid)
+{
+	switch (funcid)
+	{
+		case F_INT2DIV:
+		case F_INT4DIV:
+		case F_INT8DIV:
+		case F_INT24DIV:
+		case F_INT28DIV:
+		case F_INT42DIV:
+		case F_INT48DIV:
+		case F_INT82DIV:
+		case F_INT84DIV:
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Find a division of integers, which loses the fraction, where a fraction is
+ * wanted: anywhere in an amount or in points, else where the quotient is
+ * converted to a number that can have one.
+ */
+static bool
+division_walker(Node *node, void *context)
+{
+	Search	   *search = (Search *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) && search->everywhere &&
+		is_integer_division(((OpExpr *) node)->opfuncid))
+	{
+		search->division = (OpExpr *) node;
+		return true;
+	}
+	if (IsA(node, FuncExpr) && !search->everywhere &&
+		((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST &&
+		(((FuncExpr *) node)->funcresulttype == NUMERICOID ||
+		 ((FuncExpr *) node)->funcresulttype == FLOAT8OID))
+	{
+		bool		found;
+
+		search->everywhere = true;
+		found = expression_tree_walker(node, division_walker, context);
+		search->everywhere = false;
+		return found;
+	}
+	return expression_tree_walker(node, division_walker, context);
+}
+
+/* Warn of a division that loses the fraction. */
+static void
+warn_of_division(ParseState *pstate, Node *expr, Oid type, List *deparse_context)
+{
+	Search		search = {.pstate = pstate,.everywhere = type == NUMERICOID};
+	char	   *dividend;
+	char	   *divisor;
+
+	if ((type != NUMERICOID && type != BOOLOID) || !division_walker(expr, &search))
+		return;
+	dividend = deparse_expression(linitial(search.division->args), deparse_context, true, false);
+	divisor = deparse_expression(lsecond(search.division->args), deparse_context, true, false);
+	ereport(WARNING,
+			(errmsg("the division %s of integers loses the fraction",
+					deparse_expression((Node *) search.division, deparse_context, true, false)),
+			 strspn(divisor, "0123456789") == strlen(divisor) ?
+			 errhint("Write %s / %s.0 to keep it.", dividend, divisor) :
+			 errhint("Write %s / (%s)::numeric to keep it.", dividend, divisor),
+			 parser_errposition(pstate, exprLocation((Node *) search.division))));
+}
+
+static bool
+is_tenure(Node *node, Search *search)
+{
+	return IsA(node, Var) && ((Var *) node)->varno == search->facts_varno &&
+		((Var *) node)->varattno == search->tenure;
+}
+
+/* Refuse a constant that has a time of day, or a list that has one. */
+static void
+refuse_seconds(Node *node, Search *search)
+{
+	ListCell   *lc;
+
+	if (IsA(node, ArrayExpr))
+	{
+		foreach(lc, ((ArrayExpr *) node)->elements)
+			refuse_seconds((Node *) lfirst(lc), search);
+		return;
+	}
+	if (!IsA(node, Const) || ((Const *) node)->consttype != INTERVALOID ||
+		((Const *) node)->constisnull ||
+		DatumGetIntervalP(((Const *) node)->constvalue)->time == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("tenure counts whole years, months and days"),
+			 errdetail("The constant is %s, in hours, minutes and seconds.",
+					   DatumGetCString(DirectFunctionCall1(interval_out, ((Const *) node)->constvalue))),
+			 errhint("Name the unit, as in tenure >= '5 years'."),
+			 parser_errposition(search->pstate, exprLocation(node))));
+}
+
+/* A number without a unit is so many seconds: nobody means that of a tenure. */
+static bool
+tenure_walker(Node *node, void *context)
+{
+	Search	   *search = (Search *) context;
+	List	   *args = NIL;
+	bool		compares = false;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, NullIfExpr))
+		args = ((OpExpr *) node)->args;
+	else if (IsA(node, ScalarArrayOpExpr))
+		args = ((ScalarArrayOpExpr *) node)->args;
+	else if (IsA(node, MinMaxExpr))
+		args = ((MinMaxExpr *) node)->args;
+	foreach(lc, args)
+		compares |= is_tenure((Node *) lfirst(lc), search);
+	if (compares)
+	{
+		foreach(lc, args)
+			refuse_seconds((Node *) lfirst(lc), search);
+	}
+	return expression_tree_walker(node, tenure_walker, context);
+}
+
+static void
+check_tenure(ParseState *pstate, Node *expr, Relation facts, int facts_varno)
+{
+	Search		search = {.pstate = pstate,.facts_varno = facts_varno};
+
+	if (facts == NULL)
+		return;
+	search.tenure = get_attnum(RelationGetRelid(facts), "tenure");
+	if (search.tenure != InvalidAttrNumber)
+		(void) tenure_walker(expr, &search);
+}
+
+/* The one expression of the raw statement, or an error. */
+static Node *
+only_expression(List *raw)
+{
+	SelectStmt *select;
+	ResTarget  *target;
+
+	if (list_length(raw) == 1 &&
+		IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
+	{
+		select = (SelectStmt *) linitial_node(RawStmt, raw)->stmt;
+		if (select->op == SETOP_NONE && list_length(select->targetList) == 1 &&
+			select->fromClause == NIL && select->whereClause == NULL &&
+			select->groupClause == NIL && select->havingClause == NULL &&
+			select->windowClause == NIL && select->valuesLists == NIL &&
+			select->sortClause == NIL && select->limitCount == NULL &&
+			select->limitOffset == NULL && select->lockingClause == NIL &&
+			select->intoClause == NULL && select->distinctClause == NIL &&
+			select->withClause == NULL)
+		{
+			target = linitial_node(ResTarget, select->targetList);
+			if (target->name == NULL && target->indirection == NIL &&
+				!(IsA(target->val, ColumnRef) &&
+				  IsA(llast(((ColumnRef *) target->val)->fields), A_Star)))
+				return target->val;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_SYNTAX_ERROR),
+			 errmsg("a loyalty expression must be one SQL expression")));
+	return NULL;				/* keep compiler quiet */
+}
+
+/* Add a relation to what the expression may name; returns its number. */
+static int
+add_relation(ParseState *pstate, ParseContext *pc, Relation rel, const char *name,
+			 const char *alias, bool plainly)
+{
+	ParseNamespaceItem *item =
+		addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+									  makeAlias(name, NIL), false, false);
+
+	addNSItemToQuery(pstate, item, false, true, plainly);
+	pc->names = lappend(pc->names, pstrdup(name));
+	pc->aliases = lappend(pc->aliases, pstrdup(alias));
+	return list_length(pstate->p_rtable);
+}
+
+static void
+open_relations(ParseState *pstate, ParseContext *pc)
+{
+	const Scope *scope = pc->scope;
+
+	if (OidIsValid(scope->row))
+	{
+		pc->row = relation_open(scope->row, AccessShareLock);
+		pc->row_varno = add_relation(pstate, pc, pc->row, scope->row_name, scope->alias, true);
+	}
+	if (OidIsValid(scope->line))
+	{
+		pc->line = relation_open(scope->line, AccessShareLock);
+		pc->line_varno = add_relation(pstate, pc, pc->line, "line", "line", true);
+	}
+	if (OidIsValid(scope->facts))
+	{
+		char	   *name;
+
+		pc->facts = relation_open(scope->facts, AccessShareLock);
+		name = RelationGetRelationName(pc->facts);
+		pc->facts_varno = add_relation(pstate, pc, pc->facts, name, name, false);
+	}
+}
+
+static void
+close_relations(ParseContext *pc)
+{
+	if (pc->row != NULL)
+		relation_close(pc->row, NoLock);
+	if (pc->line != NULL)
+		relation_close(pc->line, NoLock);
+	if (pc->facts != NULL)
+		relation_close(pc->facts, NoLock);
+}
+
+/* Convert an expression to the type that it must have, or raise an error. */
+static Node *
+coerce(ParseState *pstate, const Scope *scope, Node *expr)
+{
+	Oid			type = scope->type;
+	Oid			source_type = exprType(expr);
+	Oid			seconds = FLOAT8OID;
+	Node	   *coerced;
+
+	if (type == InvalidOid)
+		return expr;
+	/* Order keys become text, whatever they are: that takes an explicit cast. */
+	coerced = coerce_to_target_type(pstate, expr, source_type, type, -1,
+									type == TEXTOID ? COERCION_EXPLICIT : COERCION_ASSIGNMENT,
+									COERCE_EXPLICIT_CAST, -1);
+	if (coerced == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s must be of type %s, not %s", scope->what,
+						format_type_be(type), format_type_be(source_type)),
+				 can_coerce_type(1, &source_type, &type, COERCION_EXPLICIT) ?
+				 errhint("Convert it, as in (%s)::%s.", scope->text, format_type_be(type)) :
+				 type == TIMESTAMPTZOID && can_coerce_type(1, &source_type, &seconds, COERCION_IMPLICIT) ?
+				 errhint("Convert seconds since 1970 with to_timestamp(%s).", scope->text) : 0,
+				 parser_errposition(pstate, exprLocation(expr))));
+	return coerced;
+}
+
+/* Refuse a key whose text another session would make otherwise. */
+static void
+check_key(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
+{
+	Oid			type = exprType(expr);
+
+	trust_check_key_type(type, scope->what);
+	if (refuse_is_mutable(coerced))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("%s must not depend on settings of the session", scope->what),
+				 type == TEXTOID ?
+				 errdetail("It calls a function that is not immutable, as \"||\" is with a value that is no text.") :
+				 errdetail("The text of a value of type %s does.", format_type_be(type)),
+				 type == TEXTOID ?
+				 errhint("Convert each value to text first, as in a::text || '-' || b::text.") :
+				 errhint("Convert it explicitly, for example to a number with extract(epoch from ...)."),
+				 parser_errposition(pstate, exprLocation(expr))));
+}
+
+/* Is it a local time, which is one of the program's zone? */
+static bool
+is_local_time(const Scope *scope, Node *expr)
+{
+	return scope->time_zone != NULL && scope->type == TIMESTAMPTZOID &&
+		(exprType(expr) == DATEOID || exprType(expr) == TIMESTAMPOID);
+}
+
+/*
+ * Write a parsed expression as text under fixed settings.  What will become text,
+ * a key, is written before that cast, so that a look-up by it can use the table's
+ * index.
+ */
+static char *
+deparse(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
+{
+	const Scope *scope = pc->scope;
+	PlannedStmt *fake = makeNode(PlannedStmt);
+	int			nest = settings_begin(NULL);
+	List	   *context;
+	char	   *text;
+
+	assign_expr_collations(pstate, expr);
+	fake->rtable = pstate->p_rtable;
+	context = deparse_context_for_plan_tree(fake, pc->aliases);
+	text = deparse_expression(scope->type == TEXTOID || is_local_time(scope, expr) ? expr : coerced,
+							  context, true, false);
+	if (scope->warn)
+		warn_of_division(pstate, expr, scope->type, deparse_context_for_plan_tree(fake, pc->names));
+	/* Local times are those of the program's zone, not of the session's. */
+	if (is_local_time(scope, expr))
+		text = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
+						quote_literal_cstr(scope->time_zone), text);
+	settings_end(nest);
+	return text;
+}
+
+/* Parse, check and convert an expression. */
+static void
+parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
+{
+	const Scope *scope = pc->scope;
+	Node	   *expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
+	Node	   *coerced;
+	Bitmapset  *used;
+
+	trust_check_raw(expr);
+	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
+	refuse_unevaluable(pstate, expr);
+	refuse_moment(pstate, expr, pc->facts);
+	check_tenure(pstate, expr, pc->facts, pc->facts_varno);
+	coerced = coerce(pstate, scope, expr);
+	assign_expr_collations(pstate, coerced);
+	trust_check(coerced);
+	if (scope->type == TEXTOID)
+		check_key(pstate, scope, expr, coerced);
+	if (scope->any_settings)
+		refuse_settings(pstate, is_local_time(scope, expr) ? expr : coerced, scope->time_zone, scope->what);
+	if (contain_volatile_functions(coerced))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("volatile functions are not allowed in a loyalty expression"),
+				 errdetail("The same order must always be worth the same."),
+				 errhint("If the function has no side effect and gives the same result for the same row, declare it STABLE or IMMUTABLE."),
+				 parser_errposition(pstate, exprLocation(expr))));
+
+	used = loyalty_pull_varnos(coerced);
+	parsed->uses_row = bms_is_member(pc->row_varno, used);
+	parsed->uses_line = bms_is_member(pc->line_varno, used);
+	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
+	parsed->text = deparse(pstate, pc, expr, coerced);
+	/* What is constant in it is computed whenever it is planned: not to fail then. */
+	(void) expression_planner((Expr *) copyObject(coerced));
+}
+
+/*
+ * Parse what a user wrote, under the search_path given and the time zone of the
+ * program; dates and intervals are read as the session has it.
+ */
+static Parsed
+parse(const Scope *scope, const char *search_path)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseContext pc = {.scope = scope};
+	ErrorContextCallback callback = {.callback = parse_error_context,.arg = &pc,
+	.previous = error_context_stack};
+	Parsed		parsed;
+	int			nest = settings_begin_parsing(search_path, scope->time_zone);
+
+	error_context_stack = &callback;
+	pstate->p_sourcetext = psprintf(PREFIX "%s", scope->text);
+	pstate->p_pre_columnref_hook = facts_columnref;
+	pstate->p_post_columnref_hook = hint_unknown_column;
+	pstate->p_ref_hook_state = &pc;
+	open_relations(pstate, &pc);
+	parse_in_scope(pstate, &pc, &parsed);
+	close_relations(&pc);
+	error_context_stack = callback.previous;
+	free_parsestate(pstate);
+	settings_end(nest);
+	return parsed;
+}
+
+/* A relation whose columns an expression may name. */
+static Oid
+relation_argument(FunctionCallInfo fcinfo, int argument)
+{
+	Oid			relid = PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
+
+	if (OidIsValid(relid) && get_rel_relkind(relid) == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (OidIsValid(relid))
+		trust_check_read(relid);
+	return relid;
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_parse_expression);
+
+/*
+ * parse_expression(expression text, row regclass, line regclass, facts regclass,
+ *                  type regtype, what text, row_name text, alias text, time_zone text,
+ *                  search_path text, warn boolean, any_settings boolean,
+ *                  OUT expression text, OUT type regtype, OUT uses_row boolean,
+ *                  OUT uses_line boolean, OUT uses_facts boolean)
+ *
+ * Nulls for no expression.
+ */
+Datum
+loyalty_parse_expression(PG_FUNCTION_ARGS)
+{
+	enum
+	{
+		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS
+	};
+	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
+	Parsed		parsed;
+	TupleDesc	desc;
+	Datum		values[5] = {0};
+	bool		nulls[5] = {true, true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "parse_expression must return a composite type");
+	if (scope.text != NULL)
+	{
+		if (PG_ARGISNULL(TYPE) || scope.what == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("type and description must not be null")));
+		scope.type = PG_GETARG_OID(TYPE);
+		if (!get_typisdefined(scope.type))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("type with OID %u does not exist", scope.type)));
+		scope.row = relation_argument(fcinfo, ROW);
+		scope.line = relation_argument(fcinfo, LINE);
+		scope.facts = relation_argument(fcinfo, FACTS);
+		scope.row_name = PG_ARGISNULL(ROW_NAME) ? "new" : text_argument(fcinfo, ROW_NAME);
+		scope.alias = PG_ARGISNULL(ALIAS) ? scope.row_name : text_argument(fcinfo, ALIAS);
+		scope.time_zone = text_argument(fcinfo, TIME_ZONE);
+		scope.warn = !PG_ARGISNULL(WARN) && PG_GETARG_BOOL(WARN);
+		scope.any_settings = !PG_ARGISNULL(ANY_SETTINGS) && PG_GETARG_BOOL(ANY_SETTINGS);
+		parsed = parse(&scope, text_argument(fcinfo, SEARCH_PATH));
+		values[0] = CStringGetTextDatum(parsed.text);
+		values[1] = ObjectIdGetDatum(scope.type);
+		values[2] = BoolGetDatum(parsed.uses_row);
+		values[3] = BoolGetDatum(parsed.uses_line);
+		values[4] = BoolGetDatum(parsed.uses_facts);
+		memset(nulls, false, sizeof(nulls));
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
