@@ -244,9 +244,14 @@ BEGIN
 	IF tg_op = 'UPDATE' AND (NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.points, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
 	END IF;
-	FOR src IN EXECUTE format('SELECT source FROM %1$I.source WHERE active AND kind = ''orders''
-	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM %1$I.source WHERE active AND kind = ''orders'') AND $1 = ''order''
-	                           ORDER BY 1', tg_table_schema) USING NEW.per
+	-- a rule of older terms may be corrected for a table that is to be tracked again
+	FOR src IN EXECUTE format('WITH tracked AS (SELECT s.source FROM %1$I.source s WHERE s.active AND s.kind = ''orders''),
+	                                let_go AS (SELECT s.source FROM %1$I.source s JOIN pg_class c ON c.oid = s.relation
+	                                            WHERE $2 AND s.kind = ''orders'' AND NOT EXISTS (SELECT FROM tracked)),
+	                                fitting AS (SELECT source FROM tracked UNION ALL SELECT source FROM let_go)
+	                           SELECT source FROM fitting
+	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = ''order''
+	                           ORDER BY 1', tg_table_schema) USING NEW.per, tg_table_name = 'terms_rule'
 	LOOP
 		SELECT * INTO parsed
 		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per, 'new',
@@ -490,6 +495,8 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'What is recorded refers to them.',
 			      HINT = format('To stop tracking a table, call loyalty.untrack(%L, ...).', tg_table_schema);
+	ELSIF tg_table_name LIKE 'terms%' AND current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN NULL;		-- see loyalty.remove_unused_terms()
 	ELSIF tg_table_name LIKE 'terms%' THEN
 		RAISE EXCEPTION 'versions of the terms cannot be deleted'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -589,6 +596,70 @@ $$;
 COMMENT ON FUNCTION loyalty.foreign_code(name) IS
 'what the expressions of a program would run that must not run with the rights of the current user';
 
+-- Note that entries under some versions of the terms are posted.  Runs as the owner.
+CREATE FUNCTION loyalty.note_posted(program name, versions int[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	is_new boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms WHERE terms = ANY ($1) AND NOT posted)', program) INTO is_new USING versions;
+	IF is_new THEN
+		EXECUTE format('UPDATE %I.terms SET posted = true WHERE terms = ANY ($1) AND NOT posted', program) USING versions;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.note_posted(name, int[]) IS 'note that entries under some versions of the terms are posted';
+
+-- Remove the versions of the terms that are not in force and that nothing is recorded
+-- under, so that their rules hold on to nothing.  Whoever records holds a lock on the
+-- journal to the end of his transaction: if there is one, what he records may not be
+-- visible yet, and removing waits for another time.  Nobody is made to wait.  Runs as the
+-- owner.
+CREATE FUNCTION loyalty.remove_unused_terms(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET lock_timeout = '100ms'
+SET client_min_messages = warning
+AS $$
+DECLARE
+	journal regclass := format('%I.journal', program);
+	unused int;
+	src int;
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed'
+	   OR EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+	               WHERE l.relation = journal AND l.mode = 'RowExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()) THEN
+		RETURN;
+	END IF;
+	FOR unused IN EXECUTE format('SELECT t.terms FROM %1$I.terms t JOIN %1$I.program p ON t.terms < p.terms
+	                               WHERE NOT t.posted AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.terms)
+	                               ORDER BY 1', program)
+	LOOP
+		BEGIN
+			FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE kind IN (''orders'', ''credits'')', program)
+			LOOP
+				EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', src, unused));
+			END LOOP;
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('tiers', unused));
+			EXECUTE format('UPDATE %I.source SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms_rule WHERE terms = $1', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms_tier WHERE terms = $1', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms WHERE terms = $1', program) USING unused;
+		EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
+			NULL;		-- somebody reads it, or built on it
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.remove_unused_terms(name) IS
+'remove the versions of the terms that are not in force and that nothing is recorded under';
+
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is
 -- written once and never changes.  What its rules say is in the views of the
@@ -671,6 +742,7 @@ BEGIN
 		         WHERE t.terms = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
+	PERFORM loyalty.remove_unused_terms(tg_table_schema);
 	RETURN NULL;
 END
 $$;

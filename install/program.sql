@@ -297,8 +297,10 @@ BEGIN
 		since timestamptz NOT NULL DEFAULT clock_timestamp(),
 		points_scale int NOT NULL,
 		rounding text NOT NULL,
-		time_zone text NOT NULL
+		time_zone text NOT NULL,
+		posted boolean NOT NULL DEFAULT false
 	);
+	COMMENT ON COLUMN %1$I.terms.posted IS 'are there entries under it in the ledger? Written by posting';
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
 		terms int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
@@ -887,8 +889,12 @@ BEGIN
 			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
 	END IF;
 	-- what tracked tables mean is read out of their views, and nothing else of these is kept
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
-	SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+	BEGIN
+		PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
+		SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+	EXCEPTION WHEN insufficient_privilege THEN
+		foreign_code := SQLERRM;
+	END;
 	IF foreign_code IS NOT NULL THEN
 		RAISE EXCEPTION '%', foreign_code
 			USING ERRCODE = 'insufficient_privilege',

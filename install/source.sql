@@ -359,6 +359,17 @@ $$;
 COMMENT ON FUNCTION loyalty.require_same_orders(name, int, regclass) IS
 'an error if no order that is recorded of a table is found in it by its key and customer';
 
+CREATE FUNCTION loyalty.recorded_terms(program name, source int)
+RETURNS SETOF int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT DISTINCT r.terms FROM %I.recorded_orders r WHERE r.source = $1 ORDER BY 1', program) USING source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.recorded_terms(name, int) IS 'versions of the terms that recorded orders of a table have';
+
 -- The views of a table of orders that is tracked, or tracked again: then of older versions
 -- of the terms, too, as they were let go of.  Runs as the owner.
 CREATE FUNCTION loyalty.define_source(program name, source int, given jsonb, search_path text, key_is_unique boolean)
@@ -376,6 +387,9 @@ BEGIN
 	d := loyalty.parse_orders(program, s.kind, s.relation, given, search_path);
 	IF s.definition IS NOT NULL THEN
 		PERFORM loyalty.make_views(program, source, d);
+		-- views that somebody dropped
+		PERFORM loyalty.define_orders(program, source, d, t)
+		   FROM loyalty.recorded_terms(program, source) t WHERE loyalty.view_of(program, 'orders', source, t) IS NULL;
 	END IF;
 	PERFORM loyalty.define_orders(program, source, d);
 	view := loyalty.view_of(program, s.kind, source, s.newest);
@@ -763,6 +777,7 @@ BEGIN
 		taken_back := loyalty.record_table(program, s.source, true);
 		RETURN NEXT;
 	END LOOP;
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;
 COMMENT ON FUNCTION loyalty.reconcile(name, text) IS

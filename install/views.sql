@@ -179,7 +179,10 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.reparsed(name, int, jsonb) IS 'the expressions of a tracked table, checked once more';
 
-CREATE FUNCTION loyalty.reparsed_award(program name, source int, per text, expression text)
+-- A rule whose columns are called otherwise by now is taken from what was written, which
+-- can be corrected.
+CREATE FUNCTION loyalty.reparsed_award(program name, source int, per text, expression text,
+                                       rule_name text DEFAULT NULL, points text DEFAULT NULL, applies_when text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -194,9 +197,14 @@ BEGIN
 	RETURN (SELECT p.expression
 	          FROM loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
 	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
+EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
+	IF points IS NULL THEN
+		RAISE;
+	END IF;
+	RETURN loyalty.parse_award(program, source, rule_name, points, applies_when, per);
 END
 $$;
-COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text) IS 'the SQL of an award for a tracked table, checked once more';
+COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text, text, text, text) IS 'the SQL of an award for a tracked table, checked once more';
 
 -- The same as the view of the table has it now, whatever was renamed since.  What was let
 -- go of is in the row of the table.
@@ -249,7 +257,8 @@ BEGIN
 	EXECUTE format('SELECT definition FROM %I.source WHERE source = $1', program) INTO let_go USING source;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT r.award, r.name, r.per,
-		       CASE WHEN $1 IS NOT NULL THEN loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.terms::text ->> r.award::text)
+		       CASE WHEN $1 IS NOT NULL THEN loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.terms::text ->> r.award::text,
+		                                                                  r.name, r.points, r.applies_when)
 		            ELSE nullif(v.expression, 'NULL::numeric') END
 		  FROM %I.terms_rule r
 		 CROSS JOIN LATERAL loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
@@ -634,25 +643,28 @@ $$;
 COMMENT ON FUNCTION loyalty.make_views(name, int, jsonb) IS
 'make the views of a table of orders anew, of every version of the terms, with the expressions given or those that they have';
 
--- The view of a table of orders under the terms in force, whose rules are parsed for it.
-CREATE FUNCTION loyalty.define_orders(program name, source int, d jsonb)
+-- The view of a table of orders under the terms in force, or older ones whose view is
+-- lost, whose rules are parsed for it.
+CREATE FUNCTION loyalty.define_orders(program name, source int, d jsonb, terms int DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	awards jsonb;
-	current_terms int;
+	current_terms int := terms;
 BEGIN
-	EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
+	IF terms IS NULL THEN
+		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
+	END IF;
 	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per) ORDER BY r.award), ''[]'')
 	                  FROM %I.terms_rule r WHERE r.terms = $3', program) INTO awards USING program, source, current_terms;
 	PERFORM loyalty.make_identity_view(program, source, d);
 	PERFORM loyalty.make_orders_view(program, source, current_terms, d, awards);
 END
 $$;
-COMMENT ON FUNCTION loyalty.define_orders(name, int, jsonb) IS
-'make the view of a table of orders under the terms in force';
+COMMENT ON FUNCTION loyalty.define_orders(name, int, jsonb, int) IS
+'make the view of a table of orders under the terms in force, or others, from what was written';
 
 -- The conditions of the tiers of one version of the terms, from the highest rank down.
 CREATE FUNCTION loyalty.tier_conditions(program name, terms int)
@@ -769,6 +781,7 @@ BEGIN
 		kept := jsonb_build_object('table', loyalty.definition_of(program, source, newest), 'awards', '{}'::jsonb);
 		FOR v IN EXECUTE format('SELECT t.terms FROM %I.terms t WHERE t.terms >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
+			CONTINUE WHEN loyalty.view_of(program, 'orders', source, v.terms) IS NULL;
 			kept := jsonb_set(kept, ARRAY['awards', v.terms::text],
 				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM loyalty.awards_of(program, source, v.terms) a));
 		END LOOP;

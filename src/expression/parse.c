@@ -470,6 +470,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	Node	   *expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
 	Node	   *coerced;
 	Bitmapset  *used;
+	int			nest;
 
 	trust_check_raw(expr);
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
@@ -496,8 +497,13 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
 	parsed->text = deparse(pstate, pc, expr, coerced);
-	/* What is constant in it is computed whenever it is planned: not to fail then. */
+	/*
+	 * What is constant in it is computed whenever it is planned: not to fail then.  The
+	 * functions that it calls look names up as they always will, not as the writer does.
+	 */
+	nest = settings_begin(scope->time_zone);
 	(void) expression_planner((Expr *) copyObject(coerced));
+	settings_end(nest);
 }
 
 /*

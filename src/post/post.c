@@ -136,6 +136,7 @@ typedef struct Poster
 	JournalEntry *entries;		/* of one customer */
 	int			entry_count;
 	int			entry_size;
+	List	   *terms;			/* versions of the terms that were posted under */
 	ItemPointerData *removed;	/* places of entries to delete from the journal */
 	int			removed_count;
 
@@ -456,6 +457,40 @@ set_aside(Poster *poster, Account *account, JournalEntry *entry, Verdict verdict
 	MemoryContextSwitchTo(old);
 }
 
+/* Remember a version of the terms that an entry is posted under. */
+static void
+note_terms(Poster *poster, int32 terms)
+{
+	MemoryContext old;
+
+	if (list_member_int(poster->terms, terms))
+		return;
+	old = MemoryContextSwitchTo(poster->context);
+	poster->terms = lappend_int(poster->terms, terms);
+	MemoryContextSwitchTo(old);
+}
+
+/* Tell the program which versions of the terms have posted entries. */
+static void
+tell_terms(Poster *poster)
+{
+	Oid			types[2] = {NAMEOID, INT4ARRAYOID};
+	Datum	   *versions = palloc(list_length(poster->terms) * sizeof(Datum));
+	Datum		values[2];
+	NameData	name;
+	int			count = 0;
+	ListCell   *lc;
+
+	if (poster->terms == NIL)
+		return;
+	foreach(lc, poster->terms)
+		versions[count++] = Int32GetDatum(lfirst_int(lc));
+	namestrcpy(&name, get_namespace_name(get_rel_namespace(poster->batch->program_relid)));
+	values[0] = NameGetDatum(&name);
+	values[1] = PointerGetDatum(construct_array(versions, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	execute("SELECT loyalty.note_posted($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+}
+
 /* Fold one entry, and put it where it belongs. */
 static void
 post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *entry,
@@ -489,6 +524,7 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *ent
 	}
 	if (verdict == ENTRY_COUNTS)
 	{
+		note_terms(poster, DatumGetInt32(slot->tts_values[ENTRY_TERMS]));
 		account->points = DirectFunctionCall2(numeric_add, account->points, accrual->points_change);
 		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
 		put_ledger(poster, slot, account->entries + accrual->number, accrual);
@@ -738,6 +774,7 @@ post_customers(void *arg)
 	post_entries(poster);
 	UnregisterSnapshot(poster->snapshot);
 	poster->posted = update_accounts(poster);
+	tell_terms(poster);
 	update_set_aside(poster);
 	SPI_finish();
 	for (int i = 0; i < LEDGER_BATCH && poster->out[i] != NULL; i++)

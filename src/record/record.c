@@ -43,6 +43,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -531,9 +532,20 @@ static void
 record_trigger(TriggerData *trigdata, const char *program)
 {
 	Trigger    *trigger = trigdata->tg_trigger;
-	TrackedTable *table = program_tracked_table(RelationGetRelid(trigdata->tg_relation), program,
-												pg_strtoint32(trigger->tgargs[1]));
+	Oid			relid = RelationGetRelid(trigdata->tg_relation);
+	int32		number = pg_strtoint32(trigger->tgargs[1]);
+	TrackedTable *table = program_tracked_table(relid, program, number);
 
+	/*
+	 * The lock tells others that something is recorded under these terms.  Terms that
+	 * were replaced meanwhile may be gone: whoever removed them did not see the lock.
+	 */
+	if (table != NULL)
+	{
+		LockRelationOid(table->journal, RowExclusiveLock);
+		if (!table->valid)
+			table = program_tracked_table(relid, program, number);
+	}
 	if (table == NULL || table->stranger)
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
