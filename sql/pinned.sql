@@ -283,6 +283,31 @@ SELECT customer, order_key, tier, moved FROM club.unposted WHERE counted AND cus
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 
+-- a trigger that changes an order again once it has moved, or all that moved; 10 + 1,
+-- and 20 + 1, by the first terms, and a new one of 7 * 5
+CREATE FUNCTION t_moved.again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE t_moved.orders SET total = total + 1 WHERE id = NEW.id AND NEW.customer_id = 3 AND total IN (10, 20);
+	RETURN NULL;
+END $$;
+CALL t_moved.program();
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Silver', 1, 'spend >= 30', 2);
+CALL t_moved.track();
+INSERT INTO t_moved.orders VALUES (1, 1, '2024-01-01', 10), (2, 1, '2024-01-01', 20);
+CREATE TRIGGER aaa AFTER UPDATE ON t_moved.orders FOR EACH ROW EXECUTE FUNCTION t_moved.again();
+UPDATE club.earning_rule SET points = 'amount * 7';
+INSERT INTO t_moved.orders VALUES (3, 3, '2024-01-02', 5);
+UPDATE t_moved.orders SET customer_id = 3 WHERE id = 1;
+SELECT t_moved.points();
+UPDATE t_moved.orders SET customer_id = 3 WHERE id <> 1;
+SELECT t_moved.points();
+SELECT customer, order_key, revision, moved, amount FROM club.journal WHERE customer = 3 ORDER BY 1, 2, 3;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+DROP TRIGGER aaa ON t_moved.orders;
+
 -- ten thousand orders of a thousand customers, half of them posted, become one's
 INSERT INTO t_moved.customers SELECT i, '2010-01-01' FROM generate_series(1000, 1999) i;
 CALL t_moved.program();

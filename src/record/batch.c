@@ -444,6 +444,25 @@ read_joined_of_directs(Batch *batch)
 	}
 }
 
+/*
+ * Look up what is recorded of an order.  If it got its customer or key in this
+ * statement, a trigger may have changed it again before this is looked at, so that
+ * it has been recorded as if it was new: then it begins anew, with what it brings
+ * along.
+ */
+static void
+find_known(Batch *batch, Lookup *item)
+{
+	OrderState *known = &item->known;
+
+	journal_find(batch->journal, item->order.customer, item->order.order_key, known);
+	if (batch->mode != RECORD_CURRENT || item->first.revision == 0 || known->revision != 1 ||
+		!known->is_own || known->moved || batch->table->look_first)
+		return;
+	journal_remove(batch->journal, &known->place);
+	memset(known, 0, sizeof(OrderState));
+}
+
 /* Look up the items of the batch and write those that changed. */
 static void
 record_items(Batch *batch)
@@ -451,8 +470,7 @@ record_items(Batch *batch)
 	int			count = 0;
 
 	for (int i = 0; i < batch->item_count; i++)
-		journal_find(batch->journal, batch->items[i].order.customer,
-					 batch->items[i].order.order_key, &batch->items[i].known);
+		find_known(batch, &batch->items[i]);
 	apply_known_terms(batch);
 	if (uses_tenure(batch))
 		read_joined_of_items(batch);

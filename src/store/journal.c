@@ -120,6 +120,18 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->joined.at = state->joined.is_known ? DatumGetTimestampTz(values[ENTRY_JOINED_AT]) : 0;
 	state->moved = DatumGetBool(values[ENTRY_MOVED]);
 	state->held = read_held(slot);
+	state->is_own = false;
+}
+
+/* Did this transaction write the entry that was found in the journal? */
+static void
+read_origin(TupleTableSlot *slot, OrderState *state)
+{
+	bool		isnull;
+	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+
+	state->is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+	state->place = slot->tts_tid;
 }
 
 /*
@@ -140,6 +152,8 @@ journal_find(Journal *journal, Datum customer, Datum order_key,
 		if (!find_in(journal, table, customer, order_key))
 			continue;
 		journal_read_state(table->slot, state);
+		if (table == &journal->journal)
+			read_origin(table->slot, state);
 		ExecClearTuple(table->slot);
 		return;
 	}
@@ -276,13 +290,22 @@ journal_append(Journal *journal, TupleTableSlot **slots, int count,
 }
 
 /*
+ * Take back an entry that this transaction has written.
+ */
+void
+journal_remove(Journal *journal, ItemPointer place)
+{
+	CommandCounterIncrement();
+	entry_table_delete(&journal->journal, place, 1);
+}
+
+/*
  * Take back an entry that was appended in the current command or before.
  */
 void
 journal_retract(Journal *journal, TupleTableSlot *slot)
 {
-	CommandCounterIncrement();
-	entry_table_delete(&journal->journal, &slot->tts_tid, 1);
+	journal_remove(journal, &slot->tts_tid);
 }
 
 /*

@@ -38,6 +38,8 @@ typedef struct OrderState
 	JoinedAt	joined;			/* its customer, if the tenure matters */
 	bool		moved;			/* it came from another customer or key */
 	HeldTier	held;			/* of posted and moved orders */
+	bool		is_own;			/* this transaction wrote it to the journal: */
+	ItemPointerData place;		/* there */
 } OrderState;
 
 typedef struct Journal
@@ -68,6 +70,7 @@ extern int32 journal_posted_revision(Journal *journal, Datum customer,
 extern bool journal_posted(Journal *journal, Datum customer, Datum order_key);
 extern void journal_append(Journal *journal, TupleTableSlot **slots, int count,
 						   bool *conflict);
+extern void journal_remove(Journal *journal, ItemPointer place);
 extern void journal_retract(Journal *journal, TupleTableSlot *slot);
 extern void journal_wait(Journal *journal, TupleTableSlot *slot);
 extern void journal_close(Journal *journal);
