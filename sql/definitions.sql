@@ -200,7 +200,7 @@ INSERT INTO s VALUES (1, 4, DEFAULT, 10, 'abc');		-- 10 + 3
 UPDATE club.earning_rule SET points = 'amount * 2' WHERE name = 'A';
 CREATE TABLE s_all (total numeric, x text, at timestamptz DEFAULT '2024-01-01', c int, id int NOT NULL) PARTITION BY RANGE (id);
 -- (13 refuses to attach a table with triggers of this kind)
-SELECT current_setting('server_version_num')::int >= 140000 AS attaches \gset
+SELECT current_setting('server_version_num')::int >= 150000 AS attaches \gset
 SET client_min_messages = error;
 \if :attaches
 ALTER TABLE s_all ATTACH PARTITION s DEFAULT;
