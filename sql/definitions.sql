@@ -77,6 +77,9 @@ SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'UT
 CREATE OR REPLACE VIEW now AS SELECT id, points, orders, lifetime_value FROM club.members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
 SELECT loyalty.track_orders('club', 'parts', customer => 'c', at => 'at', amount => 'total');
 SELECT loyalty.track_orders('club', 'inh', customer => 'c', at => 'at', amount => 'total');
+CREATE TABLE computed (id int, c int, own int GENERATED ALWAYS AS (c) STORED, at timestamptz, total numeric, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+SELECT loyalty.track_orders('club', 'computed', customer => 'own', at => 'at', amount => 'total');
+SELECT loyalty.track_orders('club', 'computed', customer => 'c', at => 'at', amount => 'total', order_key => 'id + own', key_is_unique => true);
 INSERT INTO club.earning_rule (name, points) VALUES ('net', 'net * 2'), ('all', 'amount');
 INSERT INTO parts (id, c, total) VALUES (1, 2, 10), (101, 2, 20);
 INSERT INTO p1 (id, c, total) VALUES (2, 2, 5);
