@@ -53,6 +53,7 @@ BEGIN
 		                                   CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;
 	IF given ?| '{key,customer}' THEN
+		PERFORM loyalty.require_given_columns(s.relation, loyalty.view_of(program, 'orders', source, s.newest));
 		PERFORM loyalty.require_same_orders(program, source, loyalty.view_of(program, 'orders', source));
 	END IF;
 END

@@ -359,6 +359,34 @@ $$;
 COMMENT ON FUNCTION loyalty.require_same_orders(name, int, regclass) IS
 'an error if no order that is recorded of a table is found in it by its key and customer';
 
+-- PostgreSQL gives the rows that are inserted by the name of a partitioned table without
+-- the columns that it computes: they cannot say which orders these are.
+CREATE FUNCTION loyalty.require_given_columns(relation regclass, view regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	generated name;
+BEGIN
+	SELECT a.attname INTO generated
+	  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attgenerated = 's'
+	 WHERE c.oid = relation AND c.relkind = 'p'
+	   AND 'tracked.' || a.attname IN (SELECT unnest(e.columns)
+	                                     FROM (VALUES (NULL, 'key'), ('said', 'customer')) x (inside, name)
+	                                    CROSS JOIN LATERAL loyalty.view_expression(view, x.inside, x.name, false) e)
+	 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'column "%" of table "%" is computed, so it cannot tell which order a row is, or whose', generated, relation
+			USING ERRCODE = 'feature_not_supported',
+			      DETAIL = 'Rows that are inserted by the name of a partitioned table come without the columns that are computed.',
+			      HINT = 'Write what the column is computed from.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_given_columns(regclass, regclass) IS
+'an error if orders of a partitioned table would be known by a column that is computed';
+
 CREATE FUNCTION loyalty.recorded_terms(program name, source int)
 RETURNS SETOF int
 LANGUAGE plpgsql STABLE
@@ -394,6 +422,7 @@ BEGIN
 	END IF;
 	PERFORM loyalty.define_orders(program, source, d);
 	view := loyalty.view_of(program, s.kind, source, s.newest);
+	PERFORM loyalty.require_given_columns(s.relation, view);
 	IF NOT coalesce(key_is_unique, false) THEN
 		PERFORM loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;

@@ -77,6 +77,9 @@ SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'UT
 CREATE OR REPLACE VIEW now AS SELECT id, points, orders, lifetime_value FROM club.members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
 SELECT loyalty.track_orders('club', 'parts', customer => 'c', at => 'at', amount => 'total');
 SELECT loyalty.track_orders('club', 'inh', customer => 'c', at => 'at', amount => 'total');
+CREATE TABLE computed (id int, c int, own int GENERATED ALWAYS AS (c) STORED, at timestamptz, total numeric, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+SELECT loyalty.track_orders('club', 'computed', customer => 'own', at => 'at', amount => 'total');
+SELECT loyalty.track_orders('club', 'computed', customer => 'c', at => 'at', amount => 'total', order_key => 'id + own', key_is_unique => true);
 INSERT INTO club.earning_rule (name, points) VALUES ('net', 'net * 2'), ('all', 'amount');
 INSERT INTO parts (id, c, total) VALUES (1, 2, 10), (101, 2, 20);
 INSERT INTO p1 (id, c, total) VALUES (2, 2, 5);
@@ -200,7 +203,7 @@ INSERT INTO s VALUES (1, 4, DEFAULT, 10, 'abc');		-- 10 + 3
 UPDATE club.earning_rule SET points = 'amount * 2' WHERE name = 'A';
 CREATE TABLE s_all (total numeric, x text, at timestamptz DEFAULT '2024-01-01', c int, id int NOT NULL) PARTITION BY RANGE (id);
 -- (13 refuses to attach a table with triggers of this kind)
-SELECT current_setting('server_version_num')::int >= 140000 AS attaches \gset
+SELECT current_setting('server_version_num')::int >= 150000 AS attaches \gset
 SET client_min_messages = error;
 \if :attaches
 ALTER TABLE s_all ATTACH PARTITION s DEFAULT;
@@ -281,6 +284,35 @@ UPDATE t SET total = total + 1;
 SELECT * FROM now;
 SELECT restore();
 UPDATE t SET total = total - 1;
+SELECT * FROM now;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+
+-- Types and expressions of many kinds; the sums are in the order of the rules here
+CREATE DOMAIN cash AS numeric CHECK (VALUE >= 0);
+CREATE TYPE pair AS (a int, b int);
+CREATE TABLE typed (id uuid PRIMARY KEY, c smallint, at date DEFAULT '2024-01-01', total cash, p pair, arr int[], js jsonb, r int4range, n text COLLATE "C", ok boolean);
+CREATE TABLE typed_refunds (id int PRIMARY KEY, o uuid, amount real);
+SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'Europe/Berlin');
+CREATE OR REPLACE VIEW now AS SELECT id, points, orders, lifetime_value FROM club.members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
+SELECT loyalty.track_orders('club', 'typed', customer => 'c', at => 'at', amount => 'total', counts_when => 'coalesce(ok, true) IS NOT FALSE');
+INSERT INTO club.earning_rule (name, points) VALUES
+	('key', 'CASE WHEN id IS NOT NULL THEN 1 ELSE 2 END'), ('pair', '(p).a + (new.p).b'), ('array', 'arr[2] + coalesce(cardinality(arr), 0)'),
+	('json', $$(js->>'x')::numeric$$), ('range', 'upper(r) - lower(r)'), ('case', $$CASE n WHEN 'a' THEN 1 WHEN 'ä' THEN 2 ELSE length(n COLLATE "C") END$$),
+	('in', $$CASE WHEN n = ANY ('{x,b}') OR n IN ('a', 'd') OR n LIKE 'x%' OR n ~ '^y' THEN 10 END$$), ('year', 'extract(year FROM new.at)'),
+	('zone', $$extract(hour FROM purchase.at AT TIME ZONE 'UTC')$$), ('row', $$CASE WHEN ROW(1, n) = ROW(1, 'a'::text) THEN 5 END$$),
+	('cast', $$'7'::int + '3'::text::int + (1.5)::int$$), ('null', 'nullif(amount, 0)'), ('most', 'greatest(amount, 3, least(total, 1))');
+INSERT INTO typed VALUES ('00000000-0000-0000-0000-000000000001', 7, DEFAULT, 10, '(1,2)', '{4,5}', '{"x": 2.5}', '[1,4)', 'a', true);
+-- 1 + 3 + 7 + 2.5 + 3 + 1 + 10 + 2024 + 23 + 5 + 12 + 10 + 10
+SELECT order_key, amount, base, at FROM club.journal;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.track_refunds('club', 'typed_refunds', order_key => 'o', amount => 'amount');
+INSERT INTO typed_refunds VALUES (1, '00000000-0000-0000-0000-000000000001', 1);
+SELECT restore();
+SELECT loyalty.untrack('club', 'typed');
+SELECT loyalty.track_orders('club', 'typed', customer => 'c', at => 'at', amount => 'total', counts_when => 'coalesce(ok, true) IS NOT FALSE');
+UPDATE typed_refunds SET amount = 2;
+-- 8 + 8 at the end
 SELECT * FROM now;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);

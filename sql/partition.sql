@@ -166,9 +166,10 @@ DO $$
 BEGIN
 	PERFORM loyalty.untrack('club', 't_part.parent2');
 	ALTER TABLE t_part.whole ATTACH PARTITION t_part.parent2 DEFAULT;
-	SET LOCAL session_replication_role = replica;	-- 15 has it so by itself
+	SET LOCAL loyalty.tracking = 'on';	-- 15 has it so by itself
 	UPDATE club.source SET active = true WHERE relation = 't_part.parent2'::regclass;
-	SET LOCAL session_replication_role = origin;
+	SET LOCAL loyalty.tracking = 'off';
+	PERFORM loyalty.resume('club', 't_part.parent2');
 END $$;
 \endif
 SET client_min_messages = warning;

@@ -700,7 +700,7 @@ DROP TRIGGER loyalty_delete_club_3 ON t_rights.sales;
 ALTER TABLE t_rights.sales DETACH PARTITION t_rights.sales1;
 RESET ROLE;
 SELECT relation, triggers_made FROM loyalty.reconcile('club');
-SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc AND tgrelid::regclass::text ~ 'fake|sales1' GROUP BY 1 ORDER BY 1::text;
+SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc AND tgrelid::regclass::text ~ 'fake|sales1' GROUP BY 1 ORDER BY tgrelid::regclass::text COLLATE "C";
 -- the keeper may make triggers on the tables of the shop, but only their owner may drop them
 SET ROLE regress_rights_keeper;
 SELECT loyalty.untrack('club', 't_rights.orders');
@@ -718,7 +718,7 @@ UPDATE club.source SET relation = 't_rights.copy' WHERE relation = 't_rights.sal
 RESET ROLE;
 SELECT relation, triggers_made FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club', force => true);
-SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc GROUP BY 1 ORDER BY 1::text;
+SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc GROUP BY 1 ORDER BY tgrelid::regclass::text COLLATE "C";
 
 -- 9. errors tell nothing of the rules to who inserts orders, whenever they come
 SET ROLE regress_rights_keeper;
