@@ -758,6 +758,11 @@ BEGIN
 
 	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
 	LOOP
+		IF loyalty.view_of(tg_table_schema, 'orders', src.source, before) IS NULL THEN
+			RAISE WARNING 'the table of source % of loyalty program "%" has no view, so its orders are not recorded', src.source, tg_table_schema
+				USING HINT = 'Call loyalty.untrack(), and track the table again.';
+			CONTINUE;
+		END IF;
 		EXECUTE format($sql$
 			SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
 			  FROM (SELECT r.award, CASE WHEN b.points = r.points AND b.applies_when = r.applies_when THEN b.expression

@@ -249,20 +249,21 @@ DECLARE
 	touched record;
 BEGIN
 	FOR touched IN
-		SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name
+		SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relkind
 		  FROM pg_event_trigger_ddl_commands() d
 		  JOIN pg_class c ON c.oid = CASE d.classid
 		       WHEN 'pg_trigger'::regclass THEN (SELECT t.tgrelid FROM pg_trigger t WHERE t.oid = d.objid)
 		       WHEN 'pg_rewrite'::regclass THEN (SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = d.objid)
 		       WHEN 'pg_class'::regclass THEN d.objid END
 		  JOIN pg_namespace n ON n.oid = c.relnamespace
-		 WHERE c.relname IN ('journal', 'ledger', 'account') AND c.relkind = 'r'
+		 WHERE ((c.relname IN ('journal', 'ledger', 'account') AND c.relkind = 'r')
+		        OR (c.relkind = 'v' AND loyalty.is_definition(c.relname) AND coalesce(current_setting('loyalty.tracking', true), '') <> 'on'))
 		   AND EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
 		UNION
 		-- the parent of a new child, and what a new foreign key names
-		SELECT c.oid, format('%I.%I', n.nspname, c.relname)
+		SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind
 		  FROM pg_event_trigger_ddl_commands() d
 		 CROSS JOIN LATERAL (SELECT inhparent AS relid FROM pg_inherits WHERE inhrelid = d.objid
 		                     UNION ALL
@@ -274,6 +275,11 @@ BEGIN
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
 	LOOP
+		IF touched.relkind = 'v' THEN
+			RAISE EXCEPTION 'view "%" says what a loyalty program means, and is made by the extension', touched.name
+				USING ERRCODE = 'feature_not_supported',
+				      HINT = 'Call loyalty.alter_orders(), loyalty.alter_refunds() or loyalty.pause(), or change rules and tiers. Views of your own can read it.';
+		END IF;
 		IF loyalty.cannot_be_kept(touched.oid) IS NOT NULL THEN
 			RAISE EXCEPTION 'table "%" of a loyalty program must not have %', touched.name, loyalty.cannot_be_kept(touched.oid)
 				USING ERRCODE = 'feature_not_supported',
@@ -287,6 +293,7 @@ COMMENT ON FUNCTION loyalty.protect_tables() IS
 'event trigger: refuses what posting could not honour on the tables of a program';
 
 CREATE EVENT TRIGGER loyalty_protect_tables ON ddl_command_end
-	WHEN TAG IN ('CREATE TRIGGER', 'CREATE RULE', 'CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE')
+	WHEN TAG IN ('CREATE TRIGGER', 'CREATE RULE', 'CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE',
+	             'CREATE VIEW', 'ALTER VIEW')
 	EXECUTE FUNCTION loyalty.protect_tables();
 COMMENT ON EVENT TRIGGER loyalty_protect_tables IS 'refuses what posting could not honour on the tables of a program';

@@ -846,6 +846,7 @@ CREATE FUNCTION loyalty.change_owner(program name, owner regrole)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
 AS $$
 DECLARE
 	command text;

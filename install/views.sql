@@ -229,6 +229,11 @@ BEGIN
 		         CROSS JOIN loyalty.view_expression(view, NULL, 'amount', true) a);
 	END IF;
 	view := loyalty.view_of(program, s.kind, source, terms);
+	IF view IS NULL THEN
+		RAISE EXCEPTION 'loyalty program "%" has no view of table "%" under its terms %', program, s.relation, terms
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
+			      HINT = 'Call loyalty.untrack(), and track the table again.';
+	END IF;
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN a.uses <> '{lines}' THEN a.expression END,
 	                                                    'currency', m.expression))
@@ -398,6 +403,7 @@ RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
 AS $$
 DECLARE
 	command text;

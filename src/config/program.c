@@ -616,19 +616,73 @@ read_settings(TrackedTable *table)
 	return true;
 }
 
+/*
+ * The journal and the ledger that recording writes to, how they are laid out, and how
+ * customers are compared in them.
+ */
+static void
+load_entry_tables(TrackedTable *table)
+{
+	Relation	rel;
+	Relation	index;
+	Oid			ledger_type;
+	MemoryContext old;
+	/* The lock that recording takes: a weaker one would have to be raised. */
+	LOCKMODE	lock = RecoveryInProgress() ? AccessShareLock : RowExclusiveLock;
+
+	rel = relation_open(table->ledger, AccessShareLock);
+	layout_check_entries(rel, true, AccessShareLock);
+	ledger_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+	relation_close(rel, NoLock);
+	rel = relation_open(table->journal, lock);
+	layout_check_entries(rel, false, lock);
+	if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid != ledger_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("journal and ledger of loyalty program \"%s\" have customers of different types",
+						table->program)));
+	index = relation_open(layout_primary_key(rel), lock);
+	old = MemoryContextSwitchTo(table->context);
+	entry_init_keys(index, table->entry_keys);
+	table->same_customer = program_key_operator(index, BTEqualStrategyNumber);
+	MemoryContextSwitchTo(old);
+	relation_close(index, NoLock);
+	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+	/*
+	 * Comparing customers, and reading them from text, may run code of users; so
+	 * may indexes, constraints and triggers of the journal.
+	 */
+	table->look_first = !writer_is_plain(rel);
+	table->needs_settings = table->look_first || table->customer_type >= FirstNormalObjectId;
+	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
+	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
+	relation_close(rel, NoLock);
+}
+
+/* How the rows of the table, and the facts that rules see, are laid out. */
+static void
+load_row_types(TrackedTable *table)
+{
+	Relation	rel = relation_open(table->relid, AccessShareLock);
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+
+	table->row_desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	relation_close(rel, NoLock);
+	rel = relation_open(table->purchase, AccessShareLock);
+	layout_check_purchase(rel, table->customer_type);
+	table->purchase_desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	MemoryContextSwitchTo(old);
+	relation_close(rel, NoLock);
+}
+
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
 load_table(Oid relid, const char *program, int32 number)
 {
 	MemoryContext context;
 	TrackedTable *table;
-	Relation	rel;
-	Relation	index;
-	Oid			ledger_type;
-	MemoryContext old;
 	Oid			schema;
 	OwnerScope	scope;
-	LOCKMODE	lock;
 	uint64		since = watch_begin();
 
 	schema = get_namespace_oid(program, true);
@@ -651,48 +705,9 @@ load_table(Oid relid, const char *program, int32 number)
 	table->journal = program_relation(schema, "journal");
 	table->ledger = program_relation(schema, "ledger");
 	table->purchase = program_relation(schema, "purchase");
-
 	table->owner = layout_check_owner(schema);
-	rel = relation_open(table->ledger, AccessShareLock);
-	layout_check_entries(rel, true, AccessShareLock);
-	ledger_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
-	relation_close(rel, NoLock);
-	/* The lock that recording takes: a weaker one would have to be raised. */
-	lock = RecoveryInProgress() ? AccessShareLock : RowExclusiveLock;
-	rel = relation_open(table->journal, lock);
-	layout_check_entries(rel, false, lock);
-	if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid != ledger_type)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("journal and ledger of loyalty program \"%s\" have customers of different types",
-						program)));
-	index = relation_open(layout_primary_key(rel), lock);
-	old = MemoryContextSwitchTo(context);
-	entry_init_keys(index, table->entry_keys);
-	table->same_customer = program_key_operator(index, BTEqualStrategyNumber);
-	MemoryContextSwitchTo(old);
-	relation_close(index, NoLock);
-	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
-	/*
-	 * Comparing customers, and reading them from text, may run code of users; so
-	 * may indexes, constraints and triggers of the journal.
-	 */
-	table->look_first = !writer_is_plain(rel);
-	table->needs_settings = table->look_first || table->customer_type >= FirstNormalObjectId;
-	table->customer_length = TupleDescAttr(RelationGetDescr(rel), 0)->attlen;
-	table->customer_by_value = TupleDescAttr(RelationGetDescr(rel), 0)->attbyval;
-	relation_close(rel, NoLock);
-	rel = relation_open(relid, AccessShareLock);
-	old = MemoryContextSwitchTo(context);
-	table->row_desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	MemoryContextSwitchTo(old);
-	relation_close(rel, NoLock);
-	rel = relation_open(table->purchase, AccessShareLock);
-	layout_check_purchase(rel, table->customer_type);
-	old = MemoryContextSwitchTo(context);
-	table->purchase_desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	MemoryContextSwitchTo(old);
-	relation_close(rel, NoLock);
+	load_entry_tables(table);
+	load_row_types(table);
 
 	owner_begin(table, &scope);
 	if (!read_settings(table))
