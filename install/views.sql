@@ -365,12 +365,16 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET timezone = 'UTC'			-- restored at the end
 AS $$
 DECLARE
 	newest int;
+	zone text;
 	r record;
 BEGIN
-	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	EXECUTE format('SELECT terms, time_zone FROM %I.program', program) INTO newest, zone;
+	-- moments are written in the time zone of the program, whoever calls
+	PERFORM set_config('timezone', zone, true);
 	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
 	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.source s
 	                          CROSS JOIN LATERAL loyalty.present_rule($1, s.source, t.terms, t.name, ''new'') p

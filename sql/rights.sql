@@ -604,7 +604,7 @@ SELECT format('club.orders_1_%s', terms) AS orders, format('club.tiers_%s', term
 \set VERBOSITY terse
 BEGIN;
 SET LOCAL ROLE regress_rights_keeper;
-SELECT t_rights.plant(:'orders', 'THEN purchase\.amount(\s+ELSE NULL::numeric\s+END AS award_1)', 'THEN (SELECT max(salary) FROM t_rights.secret)\1');
+SELECT t_rights.plant(:'orders', 'THEN purchase\.amount(\s+ELSE NULL::numeric\s+END\s+ELSE NULL::numeric\s+END AS award_1)', 'THEN (SELECT max(salary) FROM t_rights.secret)\1');
 RESET ROLE;
 SELECT loyalty.change_owner('club', 'postgres');
 ROLLBACK;
