@@ -370,12 +370,16 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET timezone = 'UTC'			-- restored at the end
 AS $$
 DECLARE
 	newest int;
+	zone text;
 	r record;
 BEGIN
-	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	EXECUTE format('SELECT terms, time_zone FROM %I.program', program) INTO newest, zone;
+	-- moments are written in the time zone of the program, whoever calls
+	PERFORM set_config('timezone', zone, true);
 	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
 	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.source s
 	                          CROSS JOIN LATERAL loyalty.present_rule($1, s.source, t.terms, t.name, ''new'') p
@@ -715,6 +719,25 @@ $$;
 COMMENT ON FUNCTION loyalty.make_views(name, int, jsonb) IS
 'make the views of a table of orders anew, of every version of the terms, with the expressions given or those that they have';
 
+-- What an earning rule says, as it was written, or as the view has it if a column was
+-- renamed since.
+CREATE FUNCTION loyalty.award_in_force(program name, source int, rule_name text, points text, applies_when text, per text, known text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN loyalty.parse_award(program, source, rule_name, points, applies_when, per);
+EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
+	IF known IS NULL THEN
+		RAISE;
+	END IF;
+	RETURN known;
+END
+$$;
+COMMENT ON FUNCTION loyalty.award_in_force(name, int, text, text, text, text, text) IS
+'the points of an order by an earning rule, as written, or as known where a name in it is another by now';
+
 -- The view of a table of orders under the terms in force, or older ones whose view is
 -- lost, whose rules are parsed for it.
 CREATE FUNCTION loyalty.define_orders(program name, source int, d jsonb, terms int DEFAULT NULL)
@@ -729,8 +752,9 @@ BEGIN
 	IF terms IS NULL THEN
 		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
 	END IF;
-	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per) ORDER BY r.award), ''[]'')
-	                  FROM %I.terms_rule r WHERE r.terms = $3', program) INTO awards USING program, source, current_terms;
+	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.award_in_force($1, $2, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
+	                  FROM %I.terms_rule r LEFT JOIN loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.terms = $3', program)
+	   INTO awards USING program, source, current_terms;
 	PERFORM loyalty.make_identity_view(program, source, d);
 	PERFORM loyalty.make_orders_view(program, source, current_terms, d, awards);
 END

@@ -316,5 +316,62 @@ UPDATE typed_refunds SET amount = 2;
 SELECT * FROM now;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
+
+-- All that a program reads is renamed, to names that need quotes, and that the views have
+-- themselves; then it is let go of, tracked again, altered and paused, by the old texts of the rules
+CREATE TABLE ord (id int PRIMARY KEY, c int, at timestamptz DEFAULT '2024-01-01', cur text);
+CREATE TABLE lin (o int, price numeric);
+CREATE TABLE ref (id int PRIMARY KEY, o int, amount numeric, c int, at timestamptz DEFAULT '2024-02-02');
+SELECT loyalty.create_program('a.b"c', 'customers', time_zone => 'UTC');
+CREATE VIEW now2 AS SELECT id, points, orders, lifetime_value FROM "a.b""c".members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
+INSERT INTO "a.b""c".rate VALUES ('CHF', DEFAULT, 1.5);
+SELECT loyalty.track_orders('a.b"c', 'ord', customer => 'c', at => 'at', lines => 'lin', line_order => 'o', line_amount => 'price', currency => 'cur');
+SELECT loyalty.track_refunds('a.b"c', 'ref', order_key => 'o', amount => 'amount', customer => 'c', at => 'at');
+INSERT INTO "a.b""c".earning_rule (name, points, per) VALUES ('n', 'amount', 'order'), ('p', 'price * rate', 'line');
+INSERT INTO ord (id, c, cur) VALUES (1, 8, 'CHF');
+INSERT INTO lin VALUES (1, 10);
+INSERT INTO ref (id, o, amount, c) VALUES (1, 1, 4, NULL), (2, NULL, 1, 8);
+-- (10 - 4) * 1.5, twice; -1 by the rule per order
+SELECT * FROM now2;
+ALTER TABLE ord RENAME COLUMN id TO "said.customer";
+ALTER TABLE ord RENAME COLUMN cur TO "we""ird";
+ALTER TABLE lin RENAME COLUMN price TO "key";
+ALTER TABLE lin RENAME TO "tracked";
+ALTER TABLE ref RENAME TO worth;
+ALTER TABLE ord RENAME TO "purchase";
+INSERT INTO purchase ("said.customer", c) VALUES (2, 8);
+INSERT INTO tracked VALUES (2, 10);
+INSERT INTO worth (id, o, amount) VALUES (3, 2, 4);
+UPDATE tracked SET "key" = 20;
+-- 2 * 16 * 1.5 + 2 * 16 - 1
+SELECT * FROM now2;
+SELECT * FROM loyalty.verify('a.b"c');
+INSERT INTO "a.b""c".earning_rule (name, points) VALUES ('again', '"said.customer" * 1000');
+UPDATE worth SET amount = amount + 1;
+-- 2 * 15 * 1.5 + 2 * 15 - 2
+SELECT * FROM now2;
+SELECT loyalty.untrack('a.b"c', 'worth');
+SELECT loyalty.untrack('a.b"c', 'purchase');
+SELECT loyalty.track_orders('a.b"c', 'purchase', customer => 'c', at => 'at', lines => 'tracked', line_order => 'o', line_amount => '"key"', currency => '"we""ird"');
+SELECT loyalty.track_refunds('a.b"c', 'worth', order_key => 'o', amount => 'amount', customer => 'c', at => 'at');
+INSERT INTO purchase ("said.customer", c) VALUES (3, 8);
+INSERT INTO tracked VALUES (3, 10);
+-- 73 + 10 + 10 + 3000
+SELECT * FROM now2;
+SELECT * FROM loyalty.verify('a.b"c');
+SELECT loyalty.alter_orders('a.b"c', 'purchase', currency => '');
+-- 2 * 15 in place of 45
+SELECT * FROM now2;
+SELECT * FROM loyalty.verify('a.b"c');
+SELECT loyalty.pause('a.b"c', 'purchase');
+ALTER TABLE tracked ALTER "key" TYPE int;
+SET client_min_messages = error;
+INSERT INTO tracked VALUES (3, 5);
+SET client_min_messages = warning;
+SELECT loyalty.resume('a.b"c', 'purchase');
+-- 5 + 5 more
+SELECT * FROM now2;
+SELECT * FROM loyalty.verify('a.b"c');
+SELECT loyalty.drop_program('a.b"c', force => true);
 RESET search_path;
 DROP SCHEMA t_definitions CASCADE;

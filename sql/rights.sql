@@ -112,6 +112,14 @@ UPDATE club.source SET definition = '{"table": {"customer": "1"}}';
 SELECT * FROM club.orders_1_2;
 CREATE OR REPLACE VIEW club.orders_1_2 AS SELECT 1 AS customer;
 SELECT loyalty.drop_program('club', force => true);
+-- nor by saying that he is the extension
+SET loyalty.tracking = 'on';
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 9, '(SELECT count(*) > 0 FROM t_rights.secret)');
+UPDATE club.tier SET qualifies = '(SELECT count(*) > 0 FROM t_rights.secret)';
+INSERT INTO club.earning_rule (name, points) VALUES ('x', '(SELECT sum(salary) FROM t_rights.secret)');
+UPDATE club.earning_rule SET points = '(SELECT sum(salary) FROM t_rights.secret)';
+UPDATE club.source SET active = false;
+RESET loyalty.tracking;
 -- not even if the owner grants it
 SET ROLE regress_rights_keeper;
 GRANT INSERT, UPDATE, DELETE, TRUNCATE ON club.terms, club.terms_rule, club.terms_tier, club.source, club.archived TO "regress_rights_Help Desk";
@@ -604,7 +612,7 @@ SELECT format('club.orders_1_%s', terms) AS orders, format('club.tiers_%s', term
 \set VERBOSITY terse
 BEGIN;
 SET LOCAL ROLE regress_rights_keeper;
-SELECT t_rights.plant(:'orders', 'THEN purchase\.amount(\s+ELSE NULL::numeric\s+END AS award_1)', 'THEN (SELECT max(salary) FROM t_rights.secret)\1');
+SELECT t_rights.plant(:'orders', 'THEN purchase\.amount(\s+ELSE NULL::numeric\s+END\s+ELSE NULL::numeric\s+END AS award_1)', 'THEN (SELECT max(salary) FROM t_rights.secret)\1');
 RESET ROLE;
 SELECT loyalty.change_owner('club', 'postgres');
 ROLLBACK;

@@ -54,6 +54,7 @@ SQL
 
 my %state = (
 	members => 'SELECT id, tier, points, lifetime_value, orders, joined_at FROM club.members ORDER BY 1',
+	orders => 'SELECT customer, source, order_key, counted, amount, trim_scale(base), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	entries => 'SELECT * FROM club.entries ORDER BY 1, 2');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 is($node->safe_psql('postgres', 'SELECT id, trim_scale(points), trim_scale(lifetime_value), orders FROM club.members ORDER BY 1'),
@@ -71,7 +72,8 @@ sub points { return $node->safe_psql($_[0], 'SELECT trim_scale(points) FROM club
 sub check
 {
 	my ($db, $what) = @_;
-	is($node->safe_psql($db, $state{$_}), $before{$_}, "$what: $_") for sort keys %state;
+	# where triggers fire, an order whose lines and refunds come behind it is recorded once more with each
+	is($node->safe_psql($db, $state{$_}), $before{$_}, "$what: $_") for grep { $db ne 'dataonly' || $_ ne 'entries' } sort keys %state;
 	is($node->safe_psql($db, "SELECT * FROM loyalty.verify('club')"), '', "$what: verify() is empty");
 	$node->safe_psql($db, "INSERT INTO store.purchases VALUES ('d', 3); INSERT INTO store.lines VALUES ('D', 4, 10)");
 	is(points($db), 89, "$what: a new order earns");			# 2 * 40 + 4 + 5
