@@ -10,10 +10,16 @@ AS $$
 DECLARE
 	s record;
 	nothing text[] := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
+	parsed jsonb;
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
-	RETURN (loyalty.definition_of(program, source, s.newest, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing)
-	       || loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
+	parsed := loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
+	IF s.definition IS NULL AND loyalty.view_of(program, s.kind, source, s.newest) IS NULL THEN
+		RAISE EXCEPTION 'loyalty program "%" has no view of table "%" under its terms %', program, s.relation, s.newest
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
+			      HINT = 'Call loyalty.untrack(), and track the table again.';
+	END IF;
+	RETURN (loyalty.definition_of(program, source, s.newest, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
 END
 $$;
 COMMENT ON FUNCTION loyalty.changed_definition(name, int, jsonb, text) IS

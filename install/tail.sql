@@ -22,4 +22,3 @@ GRANT EXECUTE ON ROUTINE loyalty.trigger_command TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_comment TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_arguments TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.cannot_be_kept TO PUBLIC;
-GRANT EXECUTE ON ROUTINE loyalty.is_definition TO PUBLIC;

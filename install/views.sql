@@ -229,11 +229,6 @@ BEGIN
 		         CROSS JOIN loyalty.view_expression(view, NULL, 'amount', true) a);
 	END IF;
 	view := loyalty.view_of(program, s.kind, source, terms);
-	IF view IS NULL THEN
-		RAISE EXCEPTION 'loyalty program "%" has no view of table "%" under its terms %', program, s.relation, terms
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
-			      HINT = 'Call loyalty.untrack(), and track the table again.';
-	END IF;
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN a.uses <> '{lines}' THEN a.expression END,
 	                                                    'currency', m.expression))

@@ -600,7 +600,7 @@ UPDATE club.terms_rule SET points = 'amount' WHERE points LIKE '%twice%';
 -- what the views say is taken from them as expressions, and nothing else that the old
 -- owner may have written into them: in a rule, beside the rules, in a tier, in a view
 -- of no table, in what was let go of
-CREATE FUNCTION t_rights.plant(view text, pattern text, planted text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION t_rights.plant(view text, pattern text, planted text) RETURNS void LANGUAGE plpgsql SET loyalty.tracking = 'on' AS $$
 DECLARE
 	query text := regexp_replace(pg_get_viewdef(view::regclass), pattern, planted);
 BEGIN
@@ -637,6 +637,7 @@ SELECT loyalty.change_owner('club', 'postgres');
 ROLLBACK;
 BEGIN;
 SET LOCAL ROLE regress_rights_keeper;
+SET LOCAL loyalty.tracking = 'on';
 CREATE VIEW club.orders_77_1 AS SELECT max(salary) FROM t_rights.secret;
 RESET ROLE;
 SELECT loyalty.change_owner('club', 'postgres');
