@@ -257,7 +257,7 @@ BEGIN
 		       WHEN 'pg_class'::regclass THEN d.objid END
 		  JOIN pg_namespace n ON n.oid = c.relnamespace
 		 WHERE ((c.relname IN ('journal', 'ledger', 'account') AND c.relkind = 'r')
-		        OR (c.relkind = 'v' AND loyalty.is_definition(c.relname) AND coalesce(current_setting('loyalty.tracking', true), '') <> 'on'))
+		        OR (c.relkind = 'v' AND c.relname ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|tiers)_[0-9]+)$' AND coalesce(current_setting('loyalty.tracking', true), '') <> 'on'))
 		   AND EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))

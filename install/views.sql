@@ -874,7 +874,9 @@ BEGIN
 		kept := jsonb_build_object('table', loyalty.definition_of(program, source, NULL));
 		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name(s.kind, source));
 	ELSE
-		kept := jsonb_build_object('table', loyalty.definition_of(program, source, newest), 'awards', '{}'::jsonb);
+		-- a view that was dropped with what it used says nothing any more
+		kept := jsonb_build_object('table', CASE WHEN loyalty.view_of(program, 'orders', source, newest) IS NULL THEN '{}'::jsonb
+		                                    ELSE loyalty.definition_of(program, source, newest) END, 'awards', '{}'::jsonb);
 		FOR v IN EXECUTE format('SELECT t.terms FROM %I.terms t WHERE t.terms >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
 			CONTINUE WHEN loyalty.view_of(program, 'orders', source, v.terms) IS NULL;

@@ -9,7 +9,7 @@ SET search_path = t_definitions;
 CREATE TABLE customers (id int PRIMARY KEY);
 INSERT INTO customers SELECT generate_series(1, 9);
 -- every view of the program anew, from what pg_dump writes of it, twice: it must say the same
-CREATE FUNCTION restore() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION restore() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET loyalty.tracking = 'on' AS $$
 DECLARE
 	v record;
 BEGIN
