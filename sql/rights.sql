@@ -640,7 +640,6 @@ SELECT loyalty.change_owner('club', 'postgres');
 ROLLBACK;
 BEGIN;
 SET LOCAL ROLE regress_rights_keeper;
-SET LOCAL loyalty.tracking = 'on';
 CREATE VIEW club.orders_77_1 AS SELECT max(salary) FROM t_rights.secret;
 ROLLBACK;
 BEGIN;
