@@ -377,7 +377,7 @@ check_posted_orders(Terms *terms, ArrayType *posted)
 
 /* How the posted orders of the customer stand: an array of ledger rows. */
 static void
-read_posted_orders(Accrual *accrual, ArrayType *posted)
+read_posted_array(Accrual *accrual, ArrayType *posted)
 {
 	Datum	   *rows;
 	bool	   *nulls;
@@ -447,7 +447,7 @@ begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context, Terms *terms)
 		if (!PG_ARGISNULL(ARG_POSTED))
 		{
 			check_posted_orders(terms, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
-			read_posted_orders(accrual, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
+			read_posted_array(accrual, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
 		}
 	}
 	return accrual;

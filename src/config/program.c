@@ -92,7 +92,7 @@ expressions_are_valid(TrackedTable *table)
 }
 
 static void
-relation_changed(Datum arg, Oid relid)
+mark_tables(Datum arg, Oid relid)
 {
 	ListCell   *lc;
 
@@ -114,7 +114,7 @@ void
 program_cache_init(void)
 {
 	watch_init();
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterRelcacheCallback(mark_tables, (Datum) 0);
 }
 
 /* Was something that a new entry depends on invalidated while it was loaded? */

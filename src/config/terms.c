@@ -46,7 +46,7 @@ static List *known_terms = NIL; /* of Terms * */
 static bool callback_registered = false;
 
 static void
-relation_changed(Datum arg, Oid relid)
+mark_terms(Datum arg, Oid relid)
 {
 	ListCell   *lc;
 
@@ -374,7 +374,7 @@ terms_find(Oid program, int32 id)
 	}
 	if (!callback_registered)
 	{
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterRelcacheCallback(mark_terms, (Datum) 0);
 		callback_registered = true;
 	}
 	terms = load_terms(program, id);

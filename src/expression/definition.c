@@ -220,7 +220,7 @@ definition_argument(FunctionCallInfo fcinfo)
 
 /* An array of texts. */
 static Datum
-text_array(List *texts)
+names_array(List *texts)
 {
 	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	ListCell   *lc;
@@ -305,8 +305,8 @@ loyalty_view_expression(PG_FUNCTION_ARGS)
 
 		used(expr, from, &names, &columns);
 		values[0] = CStringGetTextDatum(deparse_over(expr, from, aliases(from)));
-		values[1] = text_array(names);
-		values[4] = text_array(columns);
+		values[1] = names_array(names);
+		values[4] = names_array(columns);
 		values[2] = ObjectIdGetDatum(exprType(expr));
 		values[3] = ObjectIdGetDatum(exprCollation(expr));
 		memset(nulls, false, sizeof(nulls));

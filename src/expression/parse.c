@@ -439,7 +439,7 @@ is_local_time(const Scope *scope, Node *expr)
  * index.
  */
 static char *
-deparse(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
+deparse_parsed(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 {
 	const Scope *scope = pc->scope;
 	PlannedStmt *fake = makeNode(PlannedStmt);
@@ -496,7 +496,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_row = bms_is_member(pc->row_varno, used);
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
-	parsed->text = deparse(pstate, pc, expr, coerced);
+	parsed->text = deparse_parsed(pstate, pc, expr, coerced);
 	/*
 	 * What is constant in it is computed whenever it is planned: not to fail then.  The
 	 * functions that it calls look names up as they always will, not as the writer does.

@@ -175,14 +175,14 @@ is_mutable_function(Oid funcid, void *context)
 }
 
 static bool
-settings_walker(Node *node, void *context)
+mutable_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (check_functions_in_node(node, is_mutable_function, context) ||
 		IsA(node, SQLValueFunction))
 		return true;
-	return expression_tree_walker(node, settings_walker, context);
+	return expression_tree_walker(node, mutable_walker, context);
 }
 
 /* The function that a node calls, or InvalidOid. */
@@ -271,7 +271,7 @@ refuse_settings_walker(Node *node, void *context)
 bool
 refuse_is_mutable(Node *expr)
 {
-	return settings_walker(expr, NULL);
+	return mutable_walker(expr, NULL);
 }
 
 /*

@@ -152,7 +152,7 @@ compare_customers(Batch *batch, Datum a, Datum b)
 }
 
 static void
-execute(const char *query, int count, Oid *types, Datum *values, const char *nulls,
+run_query(const char *query, int count, Oid *types, Datum *values, const char *nulls,
 		int expected)
 {
 	int			result = SPI_execute_with_args(query, count, types, values, nulls,
@@ -258,7 +258,7 @@ lock_accounts(Poster *poster)
 	appendStringInfo(&query,
 					 "INSERT INTO %s.account (customer) SELECT c FROM pg_catalog.unnest($1) c"
 					 " ORDER BY c ON CONFLICT DO NOTHING", batch->program);
-	execute(query.data, 1, types, values, NULL, SPI_OK_INSERT);
+	run_query(query.data, 1, types, values, NULL, SPI_OK_INSERT);
 
 	/* The range lets the planner see that a small part of the tables is needed. */
 	resetStringInfo(&query);
@@ -271,7 +271,7 @@ lock_accounts(Poster *poster)
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
 					 batch->program, batch->operators[0], batch->operators[1],
 					 batch->operators[2]);
-	execute(query.data, 3, types, values, NULL, SPI_OK_SELECT);
+	run_query(query.data, 3, types, values, NULL, SPI_OK_SELECT);
 	if (SPI_processed != poster->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -408,7 +408,7 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 
 /* How the posted orders of a customer stand. */
 static void
-read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
+read_ledger_orders(Poster *poster, Accrual *accrual, Datum customer)
 {
 	EntryScan	scan;
 	Datum	   *values;
@@ -489,7 +489,7 @@ tell_terms(Poster *poster)
 	namestrcpy(&name, get_namespace_name(get_rel_namespace(poster->batch->program_relid)));
 	values[0] = NameGetDatum(&name);
 	values[1] = PointerGetDatum(construct_array(versions, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	execute("SELECT loyalty.note_posted($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+	run_query("SELECT loyalty.note_posted($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
 }
 
 /* Fold one entry, and put it where it belongs. */
@@ -547,7 +547,7 @@ post_customer(Poster *poster, Account *account)
 	for (int i = 0; i < poster->entry_count; i++)
 		repeated |= poster->entries[i].revision > 1;
 	if (repeated)
-		read_posted_orders(poster, accrual, account->customer);
+		read_ledger_orders(poster, accrual, account->customer);
 	accrual->metrics.spend = account->spend;
 	accrual->metrics.orders = account->orders;
 	accrual->metrics.points_earned = account->points_earned;
@@ -693,7 +693,7 @@ update_accounts(Poster *poster)
 					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $10 AND a.customer %4$s $11",
 					 batch->program, batch->operators[0], batch->operators[1],
 					 batch->operators[2]);
-	execute(query.data, ARGUMENTS, types, values, NULL, SPI_OK_UPDATE);
+	run_query(query.data, ARGUMENTS, types, values, NULL, SPI_OK_UPDATE);
 	return posted;
 }
 
@@ -721,7 +721,7 @@ tell_set_aside(Batch *batch, Datum customer, const SetAside *note)
 					 " SET source = excluded.source, order_key = excluded.order_key,"
 					 " revision = excluded.revision, sqlstate = excluded.sqlstate, error = excluded.error",
 					 batch->program);
-	execute(query.data, 6, types, values, nulls, SPI_OK_INSERT);
+	run_query(query.data, 6, types, values, nulls, SPI_OK_INSERT);
 }
 
 /* Bring the table "set_aside" up to what became of these customers. */
@@ -746,7 +746,7 @@ update_set_aside(Poster *poster)
 	appendStringInfo(&query, "DELETE FROM %s.set_aside s WHERE s.customer %s ANY ($1)",
 					 batch->program, batch->operators[0]);
 	values[0] = customer_array(batch, good, count);
-	execute(query.data, 1, types, values, NULL, SPI_OK_DELETE);
+	run_query(query.data, 1, types, values, NULL, SPI_OK_DELETE);
 }
 
 /*
@@ -840,7 +840,7 @@ post_part(Batch *batch, Datum *customers, int count, bool closely)
 
 /* Check the journal and the ledger, and read what is needed of their layout. */
 static void
-batch_begin(Batch *batch, const char *program, Oid schema)
+begin_batch_of_program(Batch *batch, const char *program, Oid schema)
 {
 	static const StrategyNumber strategies[] = {BTEqualStrategyNumber,
 	BTGreaterEqualStrategyNumber, BTLessEqualStrategyNumber};
@@ -953,7 +953,7 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 
 	/* Keys are read, compared and written by code of the owner's choice. */
 	owner_enter(&scope, layout_check_owner(schema), true, NULL);
-	batch_begin(&batch, program, schema);
+	begin_batch_of_program(&batch, program, schema);
 	find_customers(&batch,
 				   PG_ARGISNULL(1) ? (Datum) 0 : key_from_text(&batch, PG_GETARG_TEXT_PP(1)),
 				   PG_ARGISNULL(1), PG_GETARG_INT32(2));
@@ -1004,7 +1004,7 @@ remove_unused_terms(Datum program)
 	OwnerScope	scope;
 
 	owner_enter_writing(&scope, owner_of_program(NameStr(*DatumGetName(program)), &schema));
-	execute("SELECT loyalty.remove_unused_terms($1)", 1, types, values, NULL, SPI_OK_SELECT);
+	run_query("SELECT loyalty.remove_unused_terms($1)", 1, types, values, NULL, SPI_OK_SELECT);
 	owner_leave(&scope);
 }
 

@@ -136,7 +136,7 @@ enter(Brought *brought, known_hash *hash, const char *key, bool *found)
 
 /* A plan that is kept. */
 static SPIPlanPtr
-prepare(TrackedTable *table, const char *columns_and_view, const char *condition, int arguments)
+prepare_look_up(TrackedTable *table, const char *columns_and_view, const char *condition, int arguments)
 {
 	Oid			types[2] = {table->customer_type, INT4OID};
 	char	   *query = psprintf("SELECT %s u WHERE u.customer %s $1%s",
@@ -144,7 +144,7 @@ prepare(TrackedTable *table, const char *columns_and_view, const char *condition
 	SPIPlanPtr	plan = SPI_prepare_cursor(query, arguments, types, CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL)
-		elog(ERROR, "could not prepare the look-up of an account: %s",
+		elog(ERROR, "could not prepare_look_up the look-up of an account: %s",
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
 	pfree(query);
@@ -245,10 +245,10 @@ read_fold(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (table->unposted == NULL)
-		table->unposted = prepare(table, psprintf("u.order_key, u.multiplier, u.tier FROM %s.unposted", program),
+		table->unposted = prepare_look_up(table, psprintf("u.order_key, u.multiplier, u.tier FROM %s.unposted", program),
 								  " AND u.source = $2 ORDER BY u.revision", 2);
 	if (table->account_version == NULL)
-		table->account_version = prepare(table, psprintf("u.version::pg_catalog.int8 FROM %s.account", program),
+		table->account_version = prepare_look_up(table, psprintf("u.version::pg_catalog.int8 FROM %s.account", program),
 										 "", 1);
 	CommandCounterIncrement();
 	snapshot_push_current(user_code);

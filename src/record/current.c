@@ -44,7 +44,7 @@ static int	read_pin_count = 0;
 
 /* A plan that is kept; frees the query. */
 static SPIPlanPtr
-prepare(TrackedTable *table, StringInfo query)
+prepare_query(TrackedTable *table, StringInfo query)
 {
 	Oid			types[1] = {TEXTARRAYOID};
 	int			nest = settings_begin(table->time_zone);
@@ -53,7 +53,7 @@ prepare(TrackedTable *table, StringInfo query)
 	settings_look_up();
 	plan = SPI_prepare_cursor(query->data, 1, types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
-		elog(ERROR, "could not prepare the look-up of current orders: %s",
+		elog(ERROR, "could not prepare_query the look-up of current orders: %s",
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
 	settings_end(nest);
@@ -97,7 +97,7 @@ prepare_orders(TrackedTable *table, Oid view)
 						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.base, o.rate, o.currency, asked.number");
 	append_look_up(&query, table, view,
 				   "v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency", SAME_TEXT);
-	return prepare(table, &query);
+	return prepare_query(table, &query);
 }
 
 /* The plan of current_customers(): in one order, so that sessions don't meet crosswise. */
@@ -110,7 +110,7 @@ prepare_customers(TrackedTable *table)
 	appendStringInfoString(&query, "SELECT o.customer, o.order_key, o.row_table, o.row_id");
 	append_look_up(&query, table, table->identity, "v.customer, v.order_key, v.row_table, v.row_id", "");
 	appendStringInfoString(&query, " ORDER BY o.order_key");
-	return prepare(table, &query);
+	return prepare_query(table, &query);
 }
 
 static Datum
@@ -121,7 +121,7 @@ text_array(Datum *texts, int count)
 
 /* Run one of the plans with the rows of this moment. */
 static void
-execute(TrackedTable *table, SPIPlanPtr plan, Datum *arguments)
+run_plan(TrackedTable *table, SPIPlanPtr plan, Datum *arguments)
 {
 	int			nest;
 
@@ -223,18 +223,18 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 		elog(ERROR, "SPI_connect failed");
 	if (table->customers == NULL)
 		table->customers = prepare_customers(table);
-	execute(table, table->customers, &array);
+	run_plan(table, table->customers, &array);
 	/* A row that another transaction moves meanwhile may be missed in both places. */
 	if (!snapshot_is_of_one_moment(table->user_code) && SPI_processed < count)
 	{
 		SPI_freetuptable(SPI_tuptable);
-		execute(table, table->customers, &array);
+		run_plan(table, table->customers, &array);
 	}
 	while (lock && !lock_rows())
 	{
 		CHECK_FOR_INTERRUPTS();
 		SPI_freetuptable(SPI_tuptable);
-		execute(table, table->customers, &array);
+		run_plan(table, table->customers, &array);
 	}
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -285,31 +285,31 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 }
 
 /* A look-up of orders, for protect(). */
-typedef struct LookUp
+typedef struct OrderLookUp
 {
 	TrackedTable *table;
 	SPIPlanPtr	plan;
 	const OrderPin *pins;
 	int			count;
-} LookUp;
+} OrderLookUp;
 
 static void
-look_up(void *arg)
+look_up_orders(void *arg)
 {
-	LookUp	   *lookup = (LookUp *) arg;
+	OrderLookUp	   *lookup = (OrderLookUp *) arg;
 	Datum	   *keys = palloc(lookup->count * sizeof(Datum));
 	Datum		array;
 
 	for (int i = 0; i < lookup->count; i++)
 		keys[i] = lookup->pins[i].order_key;
 	array = text_array(keys, lookup->count);
-	execute(lookup->table, lookup->plan, &array);
+	run_plan(lookup->table, lookup->plan, &array);
 	pfree(keys);
 }
 
 /* The same, with the rates that are pinned; the result is an error of an expression. */
 static ErrorData *
-try_look_up(LookUp *lookup)
+try_look_up(OrderLookUp *lookup)
 {
 	const OrderPin *outer_pins = read_pins;
 	int			outer_count = read_pin_count;
@@ -319,7 +319,7 @@ try_look_up(LookUp *lookup)
 	{
 		read_pins = lookup->table->in_currency ? lookup->pins : NULL;
 		read_pin_count = lookup->count;
-		error = protect(look_up, lookup);
+		error = protect(look_up_orders, lookup);
 	}
 	PG_FINALLY();
 	{
@@ -362,14 +362,14 @@ failing_rule(TrackedTable *table, const OrderPin *pin, RuleSet *set)
 	foreach(lc, set->rules)
 	{
 		Rule	   *rule = (Rule *) lfirst(lc);
-		LookUp		lookup = {.table = table,.pins = pin,.count = 1};
+		OrderLookUp		lookup = {.table = table,.pins = pin,.count = 1};
 		StringInfoData query;
 		ErrorData  *error;
 
 		initStringInfo(&query);
 		appendStringInfo(&query, "SELECT o.award_%d", ++award);
 		append_look_up(&query, table, set->view, psprintf("v.award_%d", award), SAME_TEXT);
-		lookup.plan = prepare(table, &query);
+		lookup.plan = prepare_query(table, &query);
 		error = try_look_up(&lookup);
 		SPI_freeplan(lookup.plan);
 		if (error != NULL)
@@ -406,7 +406,7 @@ static void
 find_orders(TrackedTable *table, const OrderPin *pins, int first, int count, RuleSet *set,
 			PinnedOrderSink sink, void *arg)
 {
-	LookUp		lookup = {.table = table,.pins = pins + first,.count = count};
+	OrderLookUp		lookup = {.table = table,.pins = pins + first,.count = count};
 	ErrorData  *error;
 
 	if (set->orders == NULL)

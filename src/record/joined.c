@@ -34,17 +34,17 @@
 #include "watch.h"
 
 /* Customers that are looked up, for protect(). */
-typedef struct LookUp
+typedef struct JoinedLookUp
 {
 	TrackedTable *table;
 	const Datum *customers;		/* different ones */
 	int			count;
 	JoinedAt   *joined;			/* the result */
 	int			next;			/* whose row is most likely found next */
-} LookUp;
+} JoinedLookUp;
 
 static bool
-same_customer(TrackedTable *table, Datum a, Datum b)
+equals_customer(TrackedTable *table, Datum a, Datum b)
 {
 	ScanKey		key = &table->entry_keys[ENTRY_CUSTOMER];
 
@@ -82,7 +82,7 @@ check_view(TrackedTable *table)
 }
 
 static SPIPlanPtr
-prepare(TrackedTable *table)
+prepare_joined(TrackedTable *table)
 {
 	Oid			types[1] = {get_array_type(table->customer_type)};
 	StringInfoData query;
@@ -94,7 +94,7 @@ prepare(TrackedTable *table)
 					 quote_identifier(table->program), table->same_customer);
 	plan = SPI_prepare_cursor(query.data, 1, types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
-		elog(ERROR, "could not prepare the look-up of customers: %s",
+		elog(ERROR, "could not prepare_joined the look-up of customers: %s",
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
 	pfree(query.data);
@@ -103,7 +103,7 @@ prepare(TrackedTable *table)
 
 /* Note a row that was found.  Rows mostly come in the order of the customers. */
 static void
-note_joined(LookUp *lookup, HeapTuple row, TupleDesc desc)
+note_joined(JoinedLookUp *lookup, HeapTuple row, TupleDesc desc)
 {
 	bool		isnull;
 	Datum		customer = SPI_getbinval(row, desc, 1, &isnull);
@@ -113,7 +113,7 @@ note_joined(LookUp *lookup, HeapTuple row, TupleDesc desc)
 		int			i = (lookup->next + n) % lookup->count;
 		JoinedAt   *joined = &lookup->joined[i];
 
-		if (!same_customer(lookup->table, lookup->customers[i], customer))
+		if (!equals_customer(lookup->table, lookup->customers[i], customer))
 			continue;
 		joined->at = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &isnull));
 		joined->is_known = !isnull;
@@ -124,9 +124,9 @@ note_joined(LookUp *lookup, HeapTuple row, TupleDesc desc)
 
 /* Look up some customers. */
 static void
-look_up(void *arg)
+look_up_joined(void *arg)
 {
-	LookUp	   *lookup = (LookUp *) arg;
+	JoinedLookUp	   *lookup = (JoinedLookUp *) arg;
 	TrackedTable *table = lookup->table;
 	int16		length;
 	bool		by_value;
@@ -142,7 +142,7 @@ look_up(void *arg)
 		elog(ERROR, "SPI_connect failed");
 	check_view(table);
 	if (table->joined == NULL)
-		table->joined = prepare(table);
+		table->joined = prepare_joined(table);
 	/* A customer may be of the same statement. */
 	CommandCounterIncrement();
 	snapshot_push_current(table->joined_user_code);
@@ -159,11 +159,11 @@ look_up(void *arg)
 static void
 look_up_guarded(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
 {
-	LookUp		lookup = {.table = table,.customers = customers,.count = count,.joined = joined};
+	JoinedLookUp		lookup = {.table = table,.customers = customers,.count = count,.joined = joined};
 	ErrorData  *error;
 
 	memset(joined, 0, count * sizeof(JoinedAt));
-	error = protect(look_up, &lookup);
+	error = protect(look_up_joined, &lookup);
 	if (error == NULL)
 		return;
 	memset(joined, 0, count * sizeof(JoinedAt));
@@ -201,7 +201,7 @@ joined_read(TrackedTable *table, const Datum *customers, int count, JoinedAt *jo
 
 	for (int i = 0; i < count; i++)
 	{
-		if (n == 0 || !same_customer(table, different[n - 1], customers[i]))
+		if (n == 0 || !equals_customer(table, different[n - 1], customers[i]))
 			different[n++] = customers[i];
 		which[i] = n - 1;
 	}

@@ -77,7 +77,7 @@ put_relation(Recorder *recorder, TrackedTable *table, bool new_orders, int64 see
 
 /* Record the orders that have a row. */
 static int64
-record_rows(TrackedTable *root)
+record_all(TrackedTable *root)
 {
 	/* Orders of older terms must not fail for rules that are not theirs. */
 	bool		new_orders = root->terms == root->first_terms ||
@@ -276,7 +276,7 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 	else if (program_more_than_row(root))
 		written = record_view(root);
 	else
-		written = record_rows(root);
+		written = record_all(root);
 	PopActiveSnapshot();
 	owner_leave(&scope);
 	PG_RETURN_INT64(written);

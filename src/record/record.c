@@ -258,7 +258,7 @@ new_row(Statement *statement, TupleTableSlot *row, Order *order, bool changed,
 }
 
 static bool
-same_order(TrackedTable *table, Order *a, Order *b)
+same_identity(TrackedTable *table, Order *a, Order *b)
 {
 	return datumIsEqual(a->customer, b->customer,
 						table->customer_by_value, table->customer_length) &&
@@ -317,7 +317,7 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 		has_new = has_new && identify_row(statement, &statement->reader, new_rows.slot, &is);
 		if (statement->paired && has_old && has_new)
 		{
-			same = same_order(statement->table, &was, &is);
+			same = same_identity(statement->table, &was, &is);
 			if (!same && !statement->table->rows_hidden)
 				brought = recorder_bring(statement->recorder, &was, &is);
 		}
