@@ -238,3 +238,100 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text) IS
 'track a table again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';
+
+-- Rerating ----------------------------------------------------------------------------
+
+CREATE FUNCTION loyalty.rerate_table(program name, source int, since timestamptz, moment timestamptz, again boolean)
+RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'loyalty_rerate_table';
+COMMENT ON FUNCTION loyalty.rerate_table(name, int, timestamptz, timestamptz, boolean) IS
+'take the orders of a tracked table back that were recorded under other terms than the present, or, with again, record them under these; used by loyalty.rerate';
+
+-- Runs as the owner.
+CREATE FUNCTION loyalty.moment_after_all(program name)
+RETURNS timestamptz
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	moment timestamptz;
+BEGIN
+	EXECUTE format('SELECT greatest(clock_timestamp(), t.since,
+	                                (SELECT max(j.recorded_at) FROM %1$I.journal j) + interval ''1 microsecond'',
+	                                (SELECT max(a.last_recorded_at) FROM %1$I.account a) + interval ''1 microsecond'')
+	                  FROM %1$I.program p JOIN %1$I.terms t USING (terms)', program) INTO moment;
+	RETURN moment;
+END
+$$;
+COMMENT ON FUNCTION loyalty.moment_after_all(name) IS 'now, or the moment after the newest entry of a program, if that is later';
+
+-- What was rerated at a moment: the entries that were recorded then take orders back.
+-- Nothing was recorded later but those that begin anew.  Runs as the owner.
+CREATE FUNCTION loyalty.what_was_rerated(program name, moment timestamptz)
+RETURNS TABLE (orders bigint, customers bigint, points_before numeric, points_after numeric)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT coalesce(sum(c.orders), 0)::bigint, count(*),
+		       coalesce(sum(coalesce(a.points, 0) + coalesce(u.before, 0)), 0),
+		       coalesce(sum(coalesce(a.points, 0) + coalesce(u.after, 0)), 0)
+		  FROM (SELECT j.customer, count(*) AS orders FROM %1$I.journal j WHERE j.recorded_at = $1 GROUP BY j.customer) c
+		  LEFT JOIN %1$I.account a ON a.customer %2$s c.customer
+		  LEFT JOIN (SELECT x.customer, sum(x.points_change) FILTER (WHERE x.recorded_at < $1) AS before, sum(x.points_change) AS after
+		               FROM %1$I.unposted x GROUP BY x.customer) u ON u.customer %2$s c.customer
+		$sql$, program, loyalty.customer_equality(program)) USING moment;
+END
+$$;
+COMMENT ON FUNCTION loyalty.what_was_rerated(name, timestamptz) IS
+'how many orders of how many customers were rerated at a moment, and the points of these customers before and after';
+
+CREATE FUNCTION loyalty.rerate(
+	program name,
+	since timestamptz DEFAULT '-infinity',
+	dry_run boolean DEFAULT true)
+RETURNS TABLE (orders bigint, customers bigint, points_before numeric, points_after numeric)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET DateStyle = 'ISO, YMD'		-- times go to the owner as text
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	sources int[];
+	moment timestamptz;
+	is_done boolean := false;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF since IS NULL OR dry_run IS NULL THEN
+		RAISE EXCEPTION 'since and dry_run must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO sources
+	  FROM loyalty.as_owner(program, format('SELECT s.source FROM %1$I.source s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
+	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
+	                                            AND loyalty.view_of($1::name, s.kind, s.source, p.terms) IS NOT NULL', program), program::text) r;
+	PERFORM loyalty.lock_source(program, s) FROM unnest(sources) s;
+	SELECT r[1]::timestamptz INTO moment FROM loyalty.as_owner(program, 'SELECT loyalty.moment_after_all($1::name)', program::text) r;
+	BEGIN
+		-- all of them go before the first comes back, so that tiers begin from there
+		PERFORM loyalty.rerate_table(program, s, since, moment, false) FROM unnest(sources) s;
+		PERFORM loyalty.rerate_table(program, s, since, moment, true) FROM unnest(sources) s;
+		SELECT r[1]::bigint, r[2]::bigint, r[3]::numeric, r[4]::numeric
+		  INTO orders, customers, points_before, points_after
+		  FROM loyalty.as_owner(program, 'SELECT * FROM loyalty.what_was_rerated($1::name, $2::timestamptz)', program::text, moment::text) r;
+		IF dry_run THEN
+			is_done := true;
+			RAISE EXCEPTION 'loyalty.rerate() changes nothing' USING ERRCODE = 'triggered_action_exception';
+		END IF;
+	EXCEPTION WHEN triggered_action_exception THEN
+		-- what was found out stays
+		IF NOT is_done THEN
+			RAISE;
+		END IF;
+	END;
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION loyalty.rerate(name, timestamptz, boolean) IS
+'record the orders again that were made since a moment and are recorded under other terms than the present, as if they had been recorded under these; tells how many orders of how many customers these are, and the points of these customers before and after; with dry_run nothing changes';

@@ -260,11 +260,20 @@ BEGIN
 	                         WHERE c.columns && '{metrics.first_order_at,metrics.last_order_at}'::text[]);
 	RETURN QUERY EXECUTE format($sql$
 		WITH e AS MATERIALIZED (
-			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-			       amount_change, orders_change, points_change, joined_at, moved FROM %1$I.ledger
-			UNION ALL
-			SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
-			       amount_change, orders_change, points_change, joined_at, moved FROM %1$I.unposted),
+			SELECT x.*,
+			       -- a new order, or one that begins anew under other terms
+			       CASE WHEN x.revision = 1 THEN true WHEN x.moved THEN
+			            EXISTS (SELECT FROM %1$I.ledger p WHERE p.customer %4$s x.customer AND p.source = x.source AND p.order_key = x.order_key
+			                                               AND p.revision = x.revision - 1 AND p.terms <> x.terms)
+			            OR EXISTS (SELECT FROM %1$I.journal p WHERE p.customer %4$s x.customer AND p.source = x.source AND p.order_key = x.order_key
+			                                                   AND p.revision = x.revision - 1 AND p.terms <> x.terms)
+			            ELSE false END AS begins,
+			       x.moved AND x.revision = 1 AS brought
+			  FROM (SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+			               amount_change, orders_change, points_change, joined_at, moved FROM %1$I.ledger
+			        UNION ALL
+			        SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+			               amount_change, orders_change, points_change, joined_at, moved FROM %1$I.unposted) x),
 		stood AS (
 			SELECT customer, entry AS since, counted, at,
 			       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
@@ -274,10 +283,10 @@ BEGIN
 			  FROM e n
 			  LEFT JOIN stood o ON o.customer %4$s n.customer AND o.counted
 			                   AND o.since < n.entry AND (o.until IS NULL OR o.until >= n.entry)
-			 WHERE %3$L AND n.revision = 1 AND EXISTS (SELECT FROM stood x WHERE x.customer %4$s n.customer)
+			 WHERE %3$L AND n.begins AND EXISTS (SELECT FROM stood x WHERE x.customer %4$s n.customer)
 			 GROUP BY n.customer, n.entry),
 		h AS %6$s (
-			SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier, metrics.moved,
+			SELECT metrics.customer, metrics.order_key, metrics.tier, metrics.multiplier, metrics.brought,
 			       held.tier AS expected, held.failed, held.errors
 			  FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
 			               sum(e.orders_change) OVER before AS orders_before,
@@ -290,7 +299,7 @@ BEGIN
 			  LEFT JOIN bounds b ON b.customer %4$s raw.customer AND b.entry = raw.entry
 			  CROSS JOIN LATERAL %5$s years
 			  CROSS JOIN LATERAL (
-			       SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier, raw.moved,
+			       SELECT raw.customer, raw.order_key, raw.tier, raw.multiplier, raw.brought,
 			              coalesce(raw.spend_before, 0) AS spend, coalesce(raw.orders_before, 0) AS orders,
 			              coalesce(raw.points_before, 0) AS points_earned,
 			              years.tenure,
@@ -298,13 +307,13 @@ BEGIN
 			              CASE WHEN b.customer IS NULL THEN raw.last_before ELSE b.last_before END AS last_order_at,
 			              CASE WHEN isfinite(raw.at) THEN (raw.at AT TIME ZONE $2)::date END AS today, raw.at) metrics
 			  %2$s
-			 WHERE raw.revision = 1 AND raw.terms = $1)
+			 WHERE raw.begins AND raw.terms = $1)
 		SELECT 'order earned at another tier than was held before it'::text, h.customer::text, h.order_key::text,
 		       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
 		  FROM h
 		  -- what an order brought along is a tier of its terms, but another customer held it, or held it before
-		  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = CASE WHEN h.moved THEN h.tier ELSE h.expected END
-		 WHERE (NOT h.moved AND h.tier IS DISTINCT FROM h.expected) OR h.multiplier <> coalesce(tt.multiplier, 1)
+		  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = CASE WHEN h.brought THEN h.tier ELSE h.expected END
+		 WHERE (NOT h.brought AND h.tier IS DISTINCT FROM h.expected) OR h.multiplier <> coalesce(tt.multiplier, 1)
 		%7$s
 		$sql$, program, loyalty.tier_sql(program, terms, guarded), exact_bounds, eq,
 		loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2'), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
@@ -427,7 +436,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- the entries of an order are a chain: each revision once, each with the
-	-- change that it makes, all under the terms and the tier of the first
+	-- change that it makes, all under the terms and the tier of the first, or of the one
+	-- by which it begins anew under other terms, after it did not count
 	RETURN QUERY EXECUTE format($sql$
 		SELECT CASE WHEN e.revision <> e.n THEN 'revisions of an order have a gap'
 		            WHEN e.amount_change <> e.amount - e.amount_before OR e.points_change <> e.points - e.points_before
@@ -445,15 +455,19 @@ BEGIN
 		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
 		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
 		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before, lag(x.entry) OVER w AS entry_before,
-		               first_value(x.terms) OVER w AS first_terms, first_value(x.tier) OVER w AS first_tier,
-		               first_value(x.multiplier) OVER w AS first_multiplier, first_value(x.joined_at) OVER w AS first_joined_at,
-		               first_value(x.moved) OVER w AS first_moved
+		               first_value(x.terms) OVER s AS first_terms, first_value(x.tier) OVER s AS first_tier,
+		               first_value(x.multiplier) OVER s AS first_multiplier, first_value(x.joined_at) OVER s AS first_joined_at,
+		               first_value(x.moved) OVER s AS first_moved
+		          FROM (SELECT b.*, count(*) FILTER (WHERE b.begins) OVER (PARTITION BY b.customer, b.source, b.order_key ORDER BY b.revision) AS stretch
+		          FROM (SELECT y.*, y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counted) OVER o AS begins
 		          FROM (SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
 		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.ledger
 		                UNION ALL
 		                SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
-		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.unposted) x
-		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision)) e
+		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.unposted) y
+		        WINDOW o AS (PARTITION BY y.customer, y.source, y.order_key ORDER BY y.revision)) b) x
+		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision),
+		               s AS (PARTITION BY x.customer, x.source, x.order_key, x.stretch ORDER BY x.revision)) e
 		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
 		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
 		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))

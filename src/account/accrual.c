@@ -3,7 +3,8 @@
  *
  * The entries of one customer are added in the order they were recorded, to
  * the account as it is posted.  A new order gets the multiplier of the tier held
- * just before it; a later revision of an order keeps what the order began with.
+ * just before it; a later revision of an order keeps what the order began with,
+ * unless it is of other terms: an order that was rerated begins anew.
  * An order that is taken back leaves nothing behind, in the times of the first
  * and last order neither.
  *
@@ -151,14 +152,15 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counted, TimestampTz a
  */
 void
 accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
-					int32 revision, bool counted, TimestampTz at, Datum amount, Datum points,
-					Datum multiplier, const char *tier)
+					int32 revision, int32 terms, bool counted, TimestampTz at,
+					Datum amount, Datum points, Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	bool		found;
 	StandingOrder *order = find_order(accrual, source, order_key, &found);
 
 	order->revision = revision;
+	order->terms = terms;
 	set_standing(accrual, order, counted, at);
 	order->amount = copy_numeric(amount);
 	order->points = copy_numeric(points);
@@ -239,9 +241,9 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 }
 
 /*
- * A new order: the tier that it brought along from another customer or key, or else
- * the tier held just before it, as of its time.  What is taken of a tier lives to
- * the end of the transaction.
+ * A new order, or one that begins anew under other terms: the tier that it brought
+ * along from another customer or key, or else the tier held just before it, as of its
+ * time.  What is taken of a tier lives to the end of the transaction.
  */
 static void
 begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
@@ -250,8 +252,12 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	Metrics    *metrics = &accrual->metrics;
 	Tier	   *tier;
 
-	order->amount = number_zero();
-	order->points = number_zero();
+	if (order->revision == 0)
+	{
+		order->amount = number_zero();
+		order->points = number_zero();
+	}
+	order->terms = terms->id;
 	if (entry->held.is_known)
 	{
 		order->multiplier = copy_numeric(entry->held.multiplier);
@@ -293,7 +299,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		MemoryContextSwitchTo(old);
 		return ENTRY_WAITS;
 	}
-	if (order->revision == 0)
+	if (order->revision == 0 || order->terms != terms->id)
 		begin_order(accrual, terms, entry, order);
 	if (!compute_step(accrual, terms, entry, order, &step))
 	{
@@ -386,12 +392,12 @@ read_posted_orders(Accrual *accrual, ArrayType *posted)
 	for (int i = 0; i < count; i++)
 	{
 		HeapTupleHeader row;
-		Datum		values[8];
+		Datum		values[9];
 		Datum		tier;
-		bool		isnull[8];
+		bool		isnull[9];
 		bool		no_tier;
-		static const char *const fields[8] = {"source", "order_key", "revision", "counted", "at",
-		"amount", "points", "multiplier"};
+		static const char *const fields[9] = {"source", "order_key", "revision", "counted", "at",
+		"amount", "points", "multiplier", "terms"};
 
 		if (nulls[i])
 			continue;
@@ -406,8 +412,9 @@ read_posted_orders(Accrual *accrual, ArrayType *posted)
 		}
 		tier = GetAttributeByName(row, "tier", &no_tier);
 		accrual_known_order(accrual, DatumGetInt32(values[0]), values[1],
-							DatumGetInt32(values[2]), DatumGetBool(values[3]),
-							DatumGetTimestampTz(values[4]), values[5], values[6], values[7],
+							DatumGetInt32(values[2]), DatumGetInt32(values[8]),
+							DatumGetBool(values[3]), DatumGetTimestampTz(values[4]),
+							values[5], values[6], values[7],
 							no_tier ? NULL : TextDatumGetCString(tier));
 	}
 }

@@ -14,6 +14,7 @@ typedef struct StandingOrder
 {
 	char	   *key;			/* source and order key */
 	int32		revision;		/* 0: nothing is known of it yet */
+	int32		terms;			/* version that it was recorded under */
 	bool		failed;			/* an entry of it was left out: all later ones wait */
 	bool		counted;
 	TimestampTz at;
@@ -75,8 +76,8 @@ typedef struct Accrual
 extern Accrual *accrual_begin(MemoryContext context);
 extern void accrual_remember_orders(Accrual *accrual);
 extern void accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
-								int32 revision, bool counted, TimestampTz at, Datum amount,
-								Datum points, Datum multiplier, const char *tier);
+								int32 revision, int32 terms, bool counted, TimestampTz at,
+								Datum amount, Datum points, Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

@@ -426,6 +426,7 @@ read_posted_orders(Poster *poster, Accrual *accrual, Datum customer)
 							DatumGetInt32(values[ENTRY_SOURCE]),
 							values[ENTRY_ORDER_KEY],
 							DatumGetInt32(values[ENTRY_REVISION]),
+							DatumGetInt32(values[ENTRY_TERMS]),
 							DatumGetBool(values[ENTRY_COUNTED]),
 							DatumGetTimestampTz(values[ENTRY_AT]),
 							values[ENTRY_AMOUNT],

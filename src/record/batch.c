@@ -12,6 +12,7 @@
  * the row that was put with it or else over its row in the table.  So is the rate
  * of its currency.  An order that gets another customer or key begins with what it
  * brings along (see brought.c), unless it was recorded as that customer's before.
+ * In mode RECORD_ANEW, orders begin anew under the present terms (see rerate.c).
  */
 #include "postgres.h"
 
@@ -239,13 +240,13 @@ item_keeps(const Lookup *item)
 	return item->known.revision != 0 ? &item->known : &item->first;
 }
 
-/* The terms of an order are those of the first time, for good. */
+/* The terms of an order are those of the first time, for good, unless it begins anew. */
 static int32
 item_terms(Batch *batch, Lookup *item)
 {
 	const OrderState *kept = item_keeps(item);
 
-	return kept->revision == 0 ? batch->table->terms : kept->terms;
+	return kept->revision == 0 || batch->mode == RECORD_ANEW ? batch->table->terms : kept->terms;
 }
 
 /* Read orders again from the table, with the points of one version of the terms. */
@@ -320,12 +321,24 @@ apply_known_terms(Batch *batch)
 	}
 }
 
+/* Does an order stand as it is recorded? */
+static bool
+is_recorded(const Order *order, const OrderState *known)
+{
+	return known->revision != 0 && order->counted == known->counted &&
+		order->at == known->at && same_text(order->currency, known->currency) &&
+		same_numeric(order->amount, known->amount) &&
+		same_numeric(order->base, known->base) &&
+		same_numeric(order->rate, known->rate);
+}
+
 /* Fill a slot with the next revision of an order; false if there is none to write. */
 static bool
 next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 {
 	const OrderState *known = &item->known;
 	const OrderState *kept = item_keeps(item);
+	OrderState	anew = {.moved = true,.joined = item->first.joined};
 	Order		order = item->order;
 	TimestampTz recorded_at = batch->now;
 
@@ -339,11 +352,7 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 		order.currency = kept->currency;
 		order.rate = kept->rate;
 	}
-	if (known->revision != 0 && order.counted == known->counted &&
-		order.at == known->at && same_text(order.currency, known->currency) &&
-		same_numeric(order.amount, known->amount) &&
-		same_numeric(order.base, known->base) &&
-		same_numeric(order.rate, known->rate))
+	if (batch->mode == RECORD_ANEW ? known->terms == batch->table->terms : is_recorded(&order, known))
 		return false;
 
 	/*
@@ -353,7 +362,7 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	if (known->revision != 0)
 		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
 	batch_fill_entry(batch, slot, &order, known->revision + 1, item_terms(batch, item),
-					 recorded_at, kept);
+					 recorded_at, batch->mode == RECORD_ANEW ? &anew : kept);
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
@@ -404,18 +413,26 @@ read_joined(Batch *batch, int count)
 		joined_read(root, batch->customers, count, batch->joined);
 }
 
+/* Does an order begin with this, so that it is asked since when its customer is one? */
+static bool
+begins(Batch *batch, const Lookup *item)
+{
+	return batch->mode == RECORD_ANEW ||
+		(item_keeps(item)->revision == 0 && item->order.counted);
+}
+
 static void
 read_joined_of_items(Batch *batch)
 {
 	int			count = 0;
 
 	for (int i = 0; i < batch->item_count; i++)
-		if (item_keeps(&batch->items[i])->revision == 0 && batch->items[i].order.counted)
+		if (begins(batch, &batch->items[i]))
 			batch->customers[count++] = batch->items[i].order.customer;
 	read_joined(batch, count);
 	count = 0;
 	for (int i = 0; i < batch->item_count; i++)
-		if (item_keeps(&batch->items[i])->revision == 0 && batch->items[i].order.counted)
+		if (begins(batch, &batch->items[i]))
 			batch->items[i].first.joined = batch->joined[count++];
 }
 

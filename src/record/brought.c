@@ -195,7 +195,7 @@ execute_fold(TrackedTable *table, Datum *arguments, bool one_moment, uint64 *cou
 	}
 }
 
-/* Note the tiers of a customer's orders that are not posted. */
+/* Note the tiers of a customer's orders that are not posted; those of later revisions last. */
 static void
 note_fold(Brought *brought, Datum customer, SPITupleTable *rows, uint64 count)
 {
@@ -246,7 +246,7 @@ read_fold(void *arg)
 		elog(ERROR, "SPI_connect failed");
 	if (table->unposted == NULL)
 		table->unposted = prepare(table, psprintf("u.order_key, u.multiplier, u.tier FROM %s.unposted", program),
-								  " AND u.source = $2 AND u.revision = 1", 2);
+								  " AND u.source = $2 ORDER BY u.revision", 2);
 	if (table->account_version == NULL)
 		table->account_version = prepare(table, psprintf("u.version::pg_catalog.int8 FROM %s.account", program),
 										 "", 1);
@@ -314,7 +314,7 @@ held_before(Brought *brought, Datum customer, Datum order_key, const OrderState 
 			held.multiplier = number_one();
 			held.tier = (Datum) 0;
 		}
-		else if (!journal_find_posted_tier(brought->journal, customer, order_key, &held))
+		else if (!journal_find_posted_tier(brought->journal, customer, order_key, state->terms, &held))
 			held = held_by_fold(brought, customer, order_key, terms == NULL || terms->user_functions);
 	}
 	return held;

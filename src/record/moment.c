@@ -31,3 +31,13 @@ moment_of_recording(void)
 	}
 	return known_moment;
 }
+
+/*
+ * From here on, this transaction records at this moment, unless it does so at a later
+ * one already.
+ */
+void
+moment_not_before(TimestampTz moment)
+{
+	known_moment = Max(moment_of_recording(), moment);
+}

@@ -7,5 +7,6 @@
 #include "datatype/timestamp.h"
 
 extern TimestampTz moment_of_recording(void);
+extern void moment_not_before(TimestampTz moment);
 
 #endif							/* LOYALTY_MOMENT_H */

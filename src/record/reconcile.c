@@ -101,18 +101,18 @@ record_rows(TrackedTable *root)
 }
 
 /*
- * Put the orders that a query finds: customer and key, for the recorder to read, or
- * with read all that current_read() wants.  A cursor keeps memory bounded.
+ * Put the orders that a query finds.  A cursor keeps memory bounded.
  */
 static void
-put_query(Recorder *recorder, TrackedTable *root, const char *query, bool read)
+put_query(Recorder *recorder, const BulkRead *bulk)
 {
-	Oid			types[1] = {INT4OID};
-	Datum		values[1] = {Int32GetDatum(root->source)};
+	TrackedTable *root = bulk->root;
+	Oid			types[2] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[2] = {Int32GetDatum(root->source), TimestampTzGetDatum(bulk->moment)};
 	Portal		portal;
 	int64		seen = 0;
 
-	portal = SPI_cursor_open_with_args(NULL, query, 1, types, values, NULL, true, 0);
+	portal = SPI_cursor_open_with_args(NULL, bulk->query, 2, types, values, NULL, true, 0);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, 10000);
@@ -124,10 +124,11 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query, bool read)
 
 			if (!current_identify(root, i, &order))
 				continue;
-			if (read)
+			if (bulk->read)
 				current_read(root, i, &order);
+			order.must_read = bulk->must_read;
 			recorder_put(recorder, &order, NULL, NULL);
-			if (read && ++seen % PROGRESS_ROWS == 0)
+			if (bulk->read && ++seen % PROGRESS_ROWS == 0)
 				ereport(NOTICE,
 						(errmsg("read " INT64_FORMAT " rows of orders", seen)));
 		}
@@ -137,28 +138,22 @@ put_query(Recorder *recorder, TrackedTable *root, const char *query, bool read)
 	SPI_cursor_close(portal);
 }
 
-/* A query that is run with a snapshot of this moment, for protect(). */
-typedef struct BulkRead
-{
-	TrackedTable *root;
-	const char *query;
-	bool		read;
-	int64		written;		/* the result */
-} BulkRead;
-
-static void
+/*
+ * Record the orders that a query finds, for protect(): a BulkRead.
+ */
+void
 record_query(void *arg)
 {
 	BulkRead   *bulk = (BulkRead *) arg;
-	RecorderMode mode = !bulk->read ? RECORD_CURRENT :
-		bulk->root->terms == bulk->root->first_terms ? RECORD_NEW : RECORD_ROWS;
-	Recorder   *recorder = recorder_begin(bulk->root, mode, -1);
+	Recorder   *recorder = recorder_begin(bulk->root, bulk->mode, -1);
 
+	if (bulk->record_at != 0)
+		recorder_at(recorder, bulk->record_at);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	put_query(recorder, bulk->root, bulk->query, bulk->read);
+	put_query(recorder, bulk);
 	PopActiveSnapshot();
 	SPI_finish();
 	bulk->written = recorder_finish(recorder);
@@ -175,6 +170,7 @@ record_view(TrackedTable *root)
 	BulkRead	bulk = {.root = root,.read = true};
 	ErrorData  *error;
 
+	bulk.mode = root->terms == root->first_terms ? RECORD_NEW : RECORD_ROWS;
 	bulk.query = psprintf("SELECT v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency"
 						  " FROM %s AS v WHERE $1 IS NOT NULL",
 						  quote_qualified_identifier(root->program, get_rel_name(root->view)));
@@ -191,7 +187,7 @@ record_view(TrackedTable *root)
 int64
 record_keys(TrackedTable *root)
 {
-	BulkRead	bulk = {.root = root};
+	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT};
 
 	bulk.query = psprintf("SELECT v.customer, v.order_key FROM %s AS v WHERE $1 IS NOT NULL",
 						  quote_qualified_identifier(root->program, get_rel_name(root->identity)));
@@ -206,7 +202,7 @@ record_keys(TrackedTable *root)
 int64
 record_missing(TrackedTable *root)
 {
-	BulkRead	bulk = {.root = root};
+	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT};
 
 	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %1$s.recorded_orders r"
 						  " WHERE r.source = $1 AND r.counted"
@@ -219,26 +215,18 @@ record_missing(TrackedTable *root)
 	return bulk.written;
 }
 
-PG_FUNCTION_INFO_V1(loyalty_record_table);
-
 /*
- * record_table(program name, source int, gone bool) returns bigint
- *
- * Records how all orders of a tracked table stand, or, with gone, takes back
- * those that have no row any more; returns the number of entries.  For the owner
- * of the program, whose rights the expressions have.
+ * The table of the orders with this number, as the owner of the program, whose rights the
+ * expressions have; or an error if the current user does not have these, or the
+ * owner cannot read all orders.  The caller leaves the scope.
  */
-Datum
-loyalty_record_table(PG_FUNCTION_ARGS)
+TrackedTable *
+record_open(const char *program, int32 source, OwnerScope *scope)
 {
-	const char *program = NameStr(*PG_GETARG_NAME(0));
-	int32		source = PG_GETARG_INT32(1);
 	Oid			schema = get_namespace_oid(program, false);
 	Oid			relid = program_source_relation(schema, source);
 	TrackedTable *root = program_tracked_table(relid, program, source);
-	int64		written;
 	AclResult	acl;
-	OwnerScope	scope;
 
 	if (root == NULL)
 		ereport(ERROR,
@@ -262,8 +250,26 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 				 errmsg("row security hides orders of table \"%s\" from the owner of loyalty program \"%s\"",
 						get_rel_name(relid), program),
 				 errhint("Give the program to the owner of the table, or to a role with BYPASSRLS.")));
-	owner_enter(&scope, root->owner, true, root->time_zone);
+	owner_enter(scope, root->owner, true, root->time_zone);
 	trust_check_descendants(root->relid);
+	return root;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_record_table);
+
+/*
+ * record_table(program name, source int, gone bool) returns bigint
+ *
+ * Records how all orders of a tracked table stand, or, with gone, takes back
+ * those that have no row any more; returns the number of entries.
+ */
+Datum
+loyalty_record_table(PG_FUNCTION_ARGS)
+{
+	OwnerScope	scope;
+	TrackedTable *root = record_open(NameStr(*PG_GETARG_NAME(0)), PG_GETARG_INT32(1), &scope);
+	int64		written;
+
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (PG_GETARG_BOOL(2))
 		written = record_missing(root);

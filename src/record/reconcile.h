@@ -4,8 +4,25 @@
 #ifndef LOYALTY_RECONCILE_H
 #define LOYALTY_RECONCILE_H
 
+#include "owner.h"
 #include "program.h"
+#include "recorder.h"
 
+/* A query that is run with a snapshot of this moment. */
+typedef struct BulkRead
+{
+	TrackedTable *root;
+	const char *query;			/* $1: the source; $2: "moment" */
+	RecorderMode mode;
+	bool		read;			/* it returns all that current_read() wants, not only keys */
+	bool		must_read;		/* the recorder reads the orders by their keys */
+	TimestampTz moment;
+	TimestampTz record_at;		/* or 0: the moment of the transaction */
+	int64		written;		/* the result */
+} BulkRead;
+
+extern TrackedTable *record_open(const char *program, int32 source, OwnerScope *scope);
+extern void record_query(void *arg);
 extern int64 record_keys(TrackedTable *root);
 extern int64 record_missing(TrackedTable *root);
 

@@ -123,6 +123,15 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 }
 
 /*
+ * All of this is recorded at another moment than that of the transaction.
+ */
+void
+recorder_at(Recorder *rec, TimestampTz moment)
+{
+	rec->batch->now = moment;
+}
+
+/*
  * What an order brings along that was another customer's, or had another key, until
  * now: for the next recorder_put() of it, before the other one is put.  NULL if
  * nothing is recorded of that.

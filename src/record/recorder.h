@@ -15,11 +15,13 @@ typedef enum RecorderMode
 {
 	RECORD_ROWS,				/* they may have been recorded before */
 	RECORD_NEW,					/* they are most likely new */
-	RECORD_CURRENT				/* only which they are: read all from the tables */
+	RECORD_CURRENT,				/* only which they are: read all from the tables */
+	RECORD_ANEW					/* they begin anew, under the present terms (see rerate.c) */
 } RecorderMode;
 
 extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,
 								int64 expected);
+extern void recorder_at(Recorder *rec, TimestampTz moment);
 extern const OrderState *recorder_bring(Recorder *rec, const Order *was, const Order *is);
 extern void recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row,
 						 const OrderState *brought);

@@ -13,7 +13,8 @@
  * - for an entry of the ledger, all entries of the journal that do not follow it:
  *   those of the same or an earlier revision, and those of other terms, of another
  *   joining date, or of another rate for the same currency; and those of an order
- *   that is not known to have moved, beside one that has.
+ *   that is not known to have moved, beside one that has.  Orders that were rerated
+ *   have moved, too: their later entries are of other terms.
  *
  * A restore in several sessions may load orders and entries at the same time.  So
  * the journal is locked first, against everything that is being recorded: who
@@ -96,7 +97,10 @@ is_void(TupleTableSlot *slot, const Restored *restored)
 
 	if (!restored->ledger)
 		return revision == restored->revision;
-	if (DatumGetBool(values[ENTRY_MOVED]) != restored->moved ||
+	/* What was recorded of orders that are loaded is not known to have moved. */
+	if (DatumGetBool(values[ENTRY_MOVED]))
+		return revision <= restored->revision;
+	if (restored->moved ||
 		slot->tts_isnull[ENTRY_JOINED_AT] == restored->joined.is_known ||
 		(restored->joined.is_known &&
 		 DatumGetTimestampTz(values[ENTRY_JOINED_AT]) != restored->joined.at))

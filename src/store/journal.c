@@ -160,20 +160,25 @@ journal_find(Journal *journal, Datum customer, Datum order_key,
 }
 
 /*
- * The tier that a posted order began with; false if it is not posted.
+ * The tier that a posted order began with; false if it is not posted, or not under
+ * these terms.
  */
 bool
-journal_find_posted_tier(Journal *journal, Datum customer, Datum order_key, HeldTier *held)
+journal_find_posted_tier(Journal *journal, Datum customer, Datum order_key, int32 terms,
+						 HeldTier *held)
 {
 	TupleTableSlot *slot;
+	bool		found;
 
 	if (!find_in(journal, &journal->ledger, customer, order_key))
 		return false;
 	slot = journal->ledger.slot;
 	slot_getsomeattrs(slot, ENTRY_COLUMNS);
-	*held = read_held(slot);
+	found = DatumGetInt32(slot->tts_values[ENTRY_TERMS]) == terms;
+	if (found)
+		*held = read_held(slot);
 	ExecClearTuple(slot);
-	return true;
+	return found;
 }
 
 /*

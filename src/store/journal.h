@@ -64,7 +64,7 @@ extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);
 extern void journal_read_state(TupleTableSlot *slot, OrderState *state);
 extern bool journal_find_posted_tier(Journal *journal, Datum customer,
-									 Datum order_key, HeldTier *held);
+									 Datum order_key, int32 terms, HeldTier *held);
 extern int32 journal_posted_revision(Journal *journal, Datum customer,
 									 Datum order_key);
 extern bool journal_posted(Journal *journal, Datum customer, Datum order_key);
