@@ -60,12 +60,44 @@ BEGIN
 	END IF;
 	IF given ?| '{key,customer}' THEN
 		PERFORM loyalty.require_given_columns(s.relation, loyalty.view_of(program, 'orders', source, s.newest));
-		PERFORM loyalty.require_same_orders(program, source, loyalty.view_of(program, 'orders', source));
+		IF to_regclass(format('%I.%I', program, 'before_' || source)) IS NULL THEN
+			PERFORM loyalty.require_same_orders(program, source, loyalty.view_of(program, 'orders', source));
+		END IF;
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.redefine_source(name, int, jsonb, jsonb, text, boolean) IS
 'make the views of a table of orders anew, with changed expressions';
+
+CREATE FUNCTION loyalty.record_moved(program name, source int, by_row boolean)
+RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'loyalty_record_moved';
+COMMENT ON FUNCTION loyalty.record_moved(name, int, boolean) IS
+'record the orders of a tracked table that are another customer''s by what it means now, or have another key, with all that they had';
+
+-- Keep the view that says which orders there are until they are recorded by what is said
+-- now, or drop it then.  Runs as the owner.
+CREATE FUNCTION loyalty.keep_identity(program name, source int, keep boolean)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
+AS $$
+DECLARE
+	view regclass := loyalty.view_of(program, 'orders', source);
+BEGIN
+	IF keep AND view IS NOT NULL THEN
+		EXECUTE format('CREATE VIEW %I.%I AS %s', program, 'before_' || source, pg_get_viewdef(view));
+	ELSIF NOT keep THEN
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, 'before_' || source);
+	END IF;
+	RETURN keep AND view IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.keep_identity(name, int, boolean) IS
+'keep the view that says which orders a table has while it is made anew, or drop what was kept; returns whether it is kept';
 
 CREATE FUNCTION loyalty.alter_orders(
 	program name,
@@ -86,18 +118,28 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
-	recorded bigint;
+	identifies boolean := customer IS NOT NULL OR order_key IS NOT NULL;
+	recorded bigint := 0;
+	by_row boolean;
 BEGIN
 	src := loyalty.require_source(program, "table");
 	PERFORM loyalty.lock_source(program, src);
+	IF identifies THEN
+		SELECT r[1]::boolean INTO by_row
+		  FROM loyalty.as_owner(program, 'SELECT loyalty.keep_identity($1::name, $2::int, true)', program::text, src::text) r;
+	END IF;
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_source($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
 		                                     'key', order_key, 'currency', currency))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text,
 		search_path, key_is_unique::text);
-	recorded := loyalty.record_table(program, src, false);
-	IF customer IS NOT NULL OR order_key IS NOT NULL THEN
+	IF identifies THEN
+		recorded := loyalty.record_moved(program, src, by_row);
+		PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep_identity($1::name, $2::int, false)', program::text, src::text);
+	END IF;
+	recorded := recorded + loyalty.record_table(program, src, false);
+	IF identifies THEN
 		recorded := recorded + loyalty.record_table(program, src, true);
 	END IF;
 	RETURN recorded;
@@ -226,6 +268,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int := loyalty.require_source(program, "table");
+	moved bigint := 0;
 BEGIN
 	PERFORM loyalty.lock_source(program, src);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
@@ -233,7 +276,10 @@ BEGIN
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
 		                                     'key', order_key, 'currency', currency))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
-	RETURN (SELECT coalesce(sum(r.recorded + r.archived + r.taken_back), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
+	IF customer IS NOT NULL THEN
+		moved := loyalty.record_moved(program, src, false);
+	END IF;
+	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.taken_back), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
 $$;
 COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text) IS

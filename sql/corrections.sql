@@ -109,3 +109,72 @@ INSERT INTO t_correct.lines (of, qty, price) VALUES (2, 1, 2);
 :verify
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_correct CASCADE;
+
+-- who, and which ----------------------------------------------------------------------
+-- An order whose customer or key is said otherwise is the order that it was, with its rules,
+-- its tier and its rate.
+CREATE SCHEMA t_correct;
+CREATE TABLE t_correct.customers (id int PRIMARY KEY, since date DEFAULT '2010-01-01');
+INSERT INTO t_correct.customers VALUES (1), (2), (3);
+CREATE TABLE t_correct.orders (id int PRIMARY KEY, code text UNIQUE, customer int, payer int,
+	total numeric, currency text DEFAULT 'EUR', at timestamptz DEFAULT '2024-01-01');
+CREATE TABLE t_correct.refunds (order_id int, amount numeric);
+SELECT loyalty.create_program('club', customers => 't_correct.customers', joined_at => 'since');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('gold', 1, 'spend >= 100', 2);
+INSERT INTO club.rate VALUES ('EUR', '2000-01-01', 1), ('USD', '2000-01-01', 0.5);
+SELECT loyalty.track_orders('club', 't_correct.orders', customer => 'customer', at => 'at',
+	amount => 'total', currency => 'currency') \gset
+INSERT INTO t_correct.orders VALUES (1, 'b', 1, 2, 100);
+CALL loyalty.post('club');
+INSERT INTO t_correct.orders VALUES (2, 'c', 1, 2, 10, 'EUR'), (3, 'd', 1, 1, 40, 'USD'), (4, 'a', 2, 3, 1, 'EUR');
+INSERT INTO t_correct.orders VALUES (5, 'x', 3, 3, 7);
+DELETE FROM t_correct.orders WHERE id = 5;
+INSERT INTO t_correct.orders VALUES (6, 'e', 1, 2, 5);
+UPDATE t_correct.orders SET at = NULL WHERE id = 6;
+-- 100 + 2 * (10 + 20), 1
+:now
+UPDATE club.earning_rule SET points = '10 * amount';
+UPDATE club.tier SET multiplier = 7;
+UPDATE club.rate SET rate = 5 WHERE currency = 'USD';
+UPDATE t_correct.customers SET since = '2020-01-01';
+-- the payer has 1 and 2: 100 + 20; 3 stays, 40; the third customer has 4
+SELECT loyalty.alter_orders('club', 't_correct.orders', customer => 'payer');
+:now
+:verify
+SELECT id, order_key, revision, terms, counted, tier, trim_scale(multiplier) AS m, points
+  FROM club.entries ORDER BY id, order_key, revision;
+-- by a code instead of a number, and back to the customer in the same call
+SELECT loyalty.alter_orders('club', 't_correct.orders', customer => 'customer', order_key => 'code');
+:now
+:verify
+SELECT order_key, terms, trim_scale(base) AS base, trim_scale(rate) AS rate
+  FROM club.recorded_orders WHERE counted ORDER BY 1;
+CALL loyalty.post('club');
+:verify
+-- by the number again, which they had been recorded by; orders go on: 10 * 3
+SELECT loyalty.alter_orders('club', 't_correct.orders', order_key => 'id');
+INSERT INTO t_correct.orders VALUES (7, 'f', 3, 3, 3);
+:now
+:verify
+-- one that did not count when it got another customer and key does again, with its tier and rule: 2 * 5
+UPDATE t_correct.orders SET at = '2024-01-01' WHERE id = 6;
+:now
+:verify
+-- nothing changes
+SELECT loyalty.alter_orders('club', 't_correct.orders', customer => '+ customer', order_key => 'id');
+-- a paused table that is of the payers when it goes on
+SELECT loyalty.pause('club', 't_correct.orders') \gset
+SELECT loyalty.resume('club', 't_correct.orders', customer => 'payer');
+:now
+:verify
+-- keys and customers of a greater type
+SELECT loyalty.untrack('club', 't_correct.orders') \gset
+ALTER TABLE t_correct.orders ALTER COLUMN id TYPE bigint, ALTER COLUMN payer TYPE bigint;
+SELECT loyalty.track_orders('club', 't_correct.orders', customer => 'payer', at => 'at',
+	amount => 'total', currency => 'currency');
+:now
+:verify
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'club'::regnamespace AND c.relname LIKE 'before%';
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_correct CASCADE;

@@ -66,6 +66,7 @@ struct Brought
 	Journal    *journal;
 	MemoryContext context;
 	MemoryContext answer;		/* reset with each look-up */
+	MemoryContext fold_context; /* reset when it is full */
 	FmgrInfo	output;			/* of customers */
 	known_hash *folds;			/* tiers of orders, and the customers they were read of */
 	known_hash *moves;			/* orders that were moved in this statement */
@@ -90,7 +91,9 @@ brought_begin(TrackedTable *table, Journal *journal)
 	brought->context = context;
 	brought->answer = AllocSetContextCreate(context, "loyalty brought order",
 											ALLOCSET_SMALL_SIZES);
-	brought->folds = known_create(context, 64, NULL);
+	brought->fold_context = AllocSetContextCreate(context, "loyalty brought tiers",
+												  ALLOCSET_DEFAULT_SIZES);
+	brought->folds = known_create(brought->fold_context, 64, NULL);
 	brought->moves = known_create(context, 64, NULL);
 	getTypeOutputInfo(table->customer_type, &output, &is_varlena);
 	fmgr_info_cxt(output, &brought->output, context);
@@ -119,14 +122,14 @@ order_text(Brought *brought, Datum customer, Datum order_key)
 }
 
 static Known *
-enter(Brought *brought, known_hash *hash, const char *key, bool *found)
+enter(MemoryContext context, known_hash *hash, const char *key, bool *found)
 {
 	Known	   *known = known_lookup(hash, unconstify(char *, key));
 
 	*found = known != NULL;
 	if (known == NULL)
 	{
-		known = known_insert(hash, MemoryContextStrdup(brought->context, key), found);
+		known = known_insert(hash, MemoryContextStrdup(context, key), found);
 		memset(&known->held, 0, sizeof(HeldTier));
 		known->from_customer = known->from_key = (Datum) 0;
 		*found = false;
@@ -205,8 +208,8 @@ note_fold(Brought *brought, Datum customer, SPITupleTable *rows, uint64 count)
 		bool		isnull;
 		Datum		value = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull);
 		char	   *key = order_text(brought, customer, value);
-		Known	   *known = enter(brought, brought->folds, key, &found);
-		MemoryContext old = MemoryContextSwitchTo(brought->context);
+		Known	   *known = enter(brought->fold_context, brought->folds, key, &found);
+		MemoryContext old = MemoryContextSwitchTo(brought->fold_context);
 
 		value = SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull);
 		known->held.is_known = !isnull;
@@ -279,6 +282,13 @@ read_fold_guarded(Brought *brought, Datum customer, bool user_code)
 	FreeErrorData(error);
 }
 
+/* What is known of customers is read again rather than kept beyond work_mem. */
+static bool
+fold_is_full(Brought *brought)
+{
+	return MemoryContextMemAllocated(brought->fold_context, false) > work_mem * (Size) 1024;
+}
+
 /* The tier of an order by the fold of its customer. */
 static HeldTier
 held_by_fold(Brought *brought, Datum customer, Datum order_key, bool user_code)
@@ -289,7 +299,12 @@ held_by_fold(Brought *brought, Datum customer, Datum order_key, bool user_code)
 	Known	   *known;
 	bool		found;
 
-	(void) enter(brought, brought->folds, all, &found);
+	if (known_lookup(brought->folds, all) == NULL && fold_is_full(brought))
+	{
+		MemoryContextReset(brought->fold_context);
+		brought->folds = known_create(brought->fold_context, 64, NULL);
+	}
+	(void) enter(brought->fold_context, brought->folds, all, &found);
 	if (!found)
 		read_fold_guarded(brought, customer, user_code);
 	known = known_lookup(brought->folds, key);
@@ -379,7 +394,7 @@ brought_note(Brought *brought, Datum from_customer, Datum from_key,
 		from_customer = before->from_customer;
 		from_key = before->from_key;
 	}
-	move = enter(brought, brought->moves, order_text(brought, customer, order_key), &found);
+	move = enter(brought->context, brought->moves, order_text(brought, customer, order_key), &found);
 	MemoryContextSwitchTo(brought->context);
 	if (!found)
 	{

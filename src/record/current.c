@@ -176,20 +176,20 @@ lock_rows(void)
 }
 
 /*
- * Whose order row i of an SPI result is, and which: its first two columns.  False
- * if it is none.
+ * Whose order row i of an SPI result is, and which: this column, counted from 1, and the
+ * next.  False if it is none.
  */
 bool
-current_identify(TrackedTable *table, uint64 i, Order *order)
+current_identify(TrackedTable *table, uint64 i, int column, Order *order)
 {
 	HeapTuple	tuple = SPI_tuptable->vals[i];
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 	bool		isnull;
 
-	order->customer = SPI_getbinval(tuple, desc, 1, &isnull);
+	order->customer = SPI_getbinval(tuple, desc, column, &isnull);
 	if (isnull)
 		return false;
-	order->order_key = SPI_getbinval(tuple, desc, 2, &isnull);
+	order->order_key = SPI_getbinval(tuple, desc, column + 1, &isnull);
 	if (isnull)
 		return false;
 	if (table->customer_length == -1)
@@ -240,7 +240,7 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 	{
 		Order		order;
 
-		if (current_identify(table, i, &order))
+		if (current_identify(table, i, 1, &order))
 			sink(arg, &order);
 	}
 	SPI_finish();
@@ -389,7 +389,7 @@ give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
 		bool		isnull;
 		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 9, &isnull);
 
-		if (!current_identify(table, i, &order))
+		if (!current_identify(table, i, 1, &order))
 			continue;
 		current_read(table, i, &order);
 		sink(arg, &order, first + (int) DatumGetInt64(asked) - 1);

@@ -20,7 +20,7 @@ typedef struct OrderPin
 	Datum		rate;			/* numeric */
 } OrderPin;
 
-extern bool current_identify(TrackedTable *table, uint64 i, Order *order);
+extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
 extern void current_read(TrackedTable *table, uint64 i, Order *order);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  bool lock, OrderSink sink, void *arg);

@@ -122,7 +122,7 @@ put_query(Recorder *recorder, const BulkRead *bulk)
 		{
 			Order		order;
 
-			if (!current_identify(root, i, &order))
+			if (!current_identify(root, i, 1, &order))
 				continue;
 			if (bulk->read)
 				current_read(root, i, &order);
