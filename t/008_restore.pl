@@ -45,6 +45,11 @@ INSERT INTO shop.orders SELECT i, 1 + i % 20, timestamptz '2022-01-01' + i * int
 INSERT INTO shop.headers SELECT i, 1 + i % 20, timestamptz '2022-01-01' + i * interval '1 day' FROM generate_series(61, 100) i;
 INSERT INTO shop.lines SELECT 200 + i, 61 + i % 40, i % 13 FROM generate_series(1, 120) i;
 UPDATE shop.orders SET status = 'refunded' WHERE order_id % 13 = 0;
+-- some of both are rerated under the third, and change after it
+UPDATE club.earning_rule SET points = '2 * amount';
+SELECT loyalty.rerate('club', since => '2020-02-20', dry_run => false);
+UPDATE shop.orders SET total = total + 1 WHERE order_id % 19 = 0;
+UPDATE shop.lines SET price = price + 1 WHERE line_id % 23 = 0;
 SQL
 
 my %state = (
@@ -56,6 +61,7 @@ my %state = (
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{entries}, qr/\|3\|1\|t$/m, 'some entries are posted');
 like($before{entries}, qr/\|4\|2\|f$/m, 'some are not, and have the other rate');
+like($before{entries}, qr/\|5\|1\.1\|f$/m, 'some are rerated, and keep their rate');
 
 sub run_ok
 {
