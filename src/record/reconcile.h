@@ -14,7 +14,7 @@ typedef struct BulkRead
 	TrackedTable *root;
 	const char *query;			/* $1: the source; $2: "moment" */
 	RecorderMode mode;
-	bool		read;			/* it returns all that current_read() wants, not only keys */
+	bool		read;			/* all that current_read() wants, not only keys */
 	bool		must_read;		/* the recorder reads the orders by their keys */
 	TimestampTz moment;
 	TimestampTz record_at;		/* or 0: the moment of the transaction */

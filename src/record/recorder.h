@@ -16,7 +16,7 @@ typedef enum RecorderMode
 	RECORD_ROWS,				/* they may have been recorded before */
 	RECORD_NEW,					/* they are most likely new */
 	RECORD_CURRENT,				/* only which they are: read all from the tables */
-	RECORD_ANEW					/* they begin anew, under the present terms (see rerate.c) */
+	RECORD_ANEW					/* they begin anew (see rerate.c) */
 } RecorderMode;
 
 extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,
