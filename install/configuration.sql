@@ -413,12 +413,19 @@ BEGIN
 		END IF;
 		IF NEW.time_zone IS DISTINCT FROM OLD.time_zone THEN
 			NEW.time_zone := loyalty.require_time_zone(NEW.time_zone);
-			EXECUTE format('SELECT relation FROM %I.source WHERE active LIMIT 1', tg_table_schema) INTO tracked;
+			EXECUTE format('SELECT relation FROM %I.source WHERE active AND kind <> ''lines'' ORDER BY source LIMIT 1', tg_table_schema) INTO tracked;
 			IF tracked IS NOT NULL THEN
 				RAISE EXCEPTION 'time_zone of a program cannot be changed while it tracks table "%"', tracked
 					USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Local times of its rows are those of the time zone.',
 					      HINT = format('Call loyalty.untrack(%L, %L), change it, and call loyalty.track_orders() again.', tg_table_schema, tracked);
 			END IF;
+		END IF;
+		-- what was renamed since is written with the name that it has now
+		IF NEW.customers = OLD.customers THEN
+			SELECT CASE WHEN NEW.customer_key = OLD.customer_key THEN coalesce(p.key, NEW.customer_key) ELSE NEW.customer_key END,
+			       CASE WHEN NEW.joined_at = OLD.joined_at THEN coalesce(p.joined_at, NEW.joined_at) ELSE NEW.joined_at END
+			  INTO NEW.customer_key, NEW.joined_at
+			  FROM loyalty.present_customers(tg_table_schema, OLD.customers, OLD.joined_at, OLD.time_zone) p;
 		END IF;
 		RETURN NEW;
 	END IF;
@@ -454,6 +461,35 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.make_customer_view(name, regclass, name, text, text, text) IS 'make the view that says who the customers of a program are, and since when';
 
+-- How the column that is the key of the customers is called now, and since when they are
+-- customers, as it was written unless something in it was renamed.
+CREATE FUNCTION loyalty.present_customers(program name, customers regclass, INOUT joined_at text, time_zone text, OUT key name)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view regclass := to_regclass(format('%I.customer', program));
+	present text := (SELECT v.expression FROM loyalty.view_expression(view, NULL, 'joined_at', false) v);
+BEGIN
+	-- the alias of the table in the view is "person"
+	key := (SELECT substr(v.columns[1], length('person.') + 1) FROM loyalty.view_expression(view, NULL, 'customer', false) v);
+	IF joined_at IS NOT NULL AND present IS NOT NULL THEN
+		BEGIN
+			IF present = (SELECT p.expression FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person',
+			                                                                time_zone, 'pg_catalog, pg_temp', false, any_settings => true) p) THEN
+				RETURN;
+			END IF;
+		EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
+			NULL;
+		END;
+		joined_at := (SELECT p.expression FROM loyalty.parse_expression(present, customers, NULL, NULL, 'timestamptz', 'joined_at', 'person', 'new',
+		                                                                time_zone, 'pg_catalog, pg_temp', false, any_settings => true) p);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.present_customers(name, regclass, text, text) IS
+'the key of the customers and since when they are, with the names that things have now; nulls where the view is missing';
+
 CREATE FUNCTION loyalty.new_customers()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -463,7 +499,8 @@ BEGIN
 	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
 		PERFORM loyalty.require_customers(NEW.customers, NEW.customer_key);
 		IF (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key)
-		   IS DISTINCT FROM (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname = OLD.customer_key) THEN
+		   IS DISTINCT FROM (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname =
+		                       (SELECT coalesce(p.key, OLD.customer_key) FROM loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p)) THEN
 			RAISE EXCEPTION 'column "%" of table "%" is not of the type of the customer key', NEW.customer_key, NEW.customers
 				USING ERRCODE = 'datatype_mismatch', HINT = 'A customer key of another type takes a new program.';
 		END IF;

@@ -769,7 +769,8 @@ DECLARE
 	key_type text;
 	found_ones text[];
 BEGIN
-	EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
+	-- the views call the key as the first table of customers did
+	SELECT a.attname INTO key FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.members', program)) AND a.attnum = 1;
 	SELECT format_type(a.atttypid, a.atttypmod) || loyalty.collation_clause(a.attcollation) INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	BEGIN

@@ -27,6 +27,8 @@
 #include "nodes/plannodes.h"
 #include "nodes/value.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
@@ -231,7 +233,7 @@ names_array(List *texts)
 	return makeArrayResult(state, CurrentMemoryContext);
 }
 
-/* The names of what an expression uses, and of the columns of these. */
+/* The names of what an expression uses, and of the columns of these as they are called now. */
 static void
 used(Node *expr, List *sources, List **names, List **columns)
 {
@@ -243,12 +245,13 @@ used(Node *expr, List *sources, List **names, List **columns)
 	foreach(lc, vars)
 	{
 		Var		   *var = (Var *) lfirst(lc);
-		Alias	   *eref = ((RangeTblEntry *) list_nth(sources, var->varno - 1))->eref;
+		RangeTblEntry *source = (RangeTblEntry *) list_nth(sources, var->varno - 1);
+		char	   *alias = source->eref->aliasname;
 
-		*names = list_append_unique(*names, makeString(pstrdup(eref->aliasname)));
+		*names = list_append_unique(*names, makeString(pstrdup(alias)));
 		if (var->varattno > 0)
-			*columns = list_append_unique(*columns, makeString(psprintf("%s.%s", eref->aliasname,
-																		strVal(list_nth(eref->colnames, var->varattno - 1)))));
+			*columns = list_append_unique(*columns,
+										  makeString(psprintf("%s.%s", alias, get_rte_attribute_name(source, var->varattno))));
 	}
 }
 
