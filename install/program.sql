@@ -262,9 +262,18 @@ BEGIN
 	COMMENT ON COLUMN %1$I.source.definition IS 'what its views said, while it is not tracked and has none';
 	CREATE TABLE %1$I.archived (
 		source int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
+		customer %2$s NOT NULL,
+		at timestamptz NOT NULL,
+		amount numeric NOT NULL,
+		base numeric NOT NULL,
+		currency text COLLATE "C" NOT NULL,
+		rate numeric NOT NULL,
+		refunded numeric NOT NULL,
 		PRIMARY KEY (source, order_key)
 	);
-	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points; written by loyalty.reconcile';
+	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points, as they were then; written by loyalty.reconcile';
+	COMMENT ON COLUMN %1$I.archived.amount IS 'what the order was worth, less refunds, in the currency of the program';
+	COMMENT ON COLUMN %1$I.archived.refunded IS 'what was refunded of it by then, in its own currency';
 	CREATE TABLE %1$I.rate (
 		currency text COLLATE "C" CONSTRAINT currency_is_not_empty CHECK (currency <> ''),
 		valid_from timestamptz DEFAULT '-infinity',
@@ -689,7 +698,7 @@ RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|tiers)_[0-9]+)$'
+	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers)_[0-9]+)$'
 $$;
 COMMENT ON FUNCTION loyalty.is_definition(name) IS
 'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';

@@ -725,23 +725,32 @@ $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
 
--- Runs as the owner.
+-- An archived order is kept as it is recorded, with what was refunded of it by then: what is
+-- refunded later is taken off.  Runs as the owner.
 CREATE FUNCTION loyalty.archive(program name, source int, keep boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view regclass;
+	view regclass := loyalty.view_of(program, 'orders', source);
+	k record;
+	r record;
 	archived bigint := 0;
 BEGIN
-	view := loyalty.view_of(program, 'orders', source);
 	IF keep THEN
-		EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
-		                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
-		                 WHERE r.source = $1 AND r.counted
-		                   AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
-		                ON CONFLICT DO NOTHING', program, view) USING source;
+		SELECT * INTO k FROM loyalty.view_expression(view, NULL, 'key', false);
+		SELECT * INTO r FROM loyalty.refunds_join(program, source, loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
+		EXECUTE format($sql$
+			INSERT INTO %1$I.archived (source, order_key, customer, at, amount, base, currency, rate, refunded)
+			SELECT o.source, o.order_key, o.customer, o.at, o.amount, o.base, o.currency, o.rate, %3$s
+			  FROM (SELECT DISTINCT ON (r.order_key) r.* FROM %1$I.recorded_orders r
+			         WHERE r.source = $1 AND r.counted
+			           AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
+			           AND NOT EXISTS (SELECT FROM %1$I.archived a WHERE a.source = $1 AND a.order_key = r.order_key)
+			         ORDER BY r.order_key, r.recorded_at DESC) o %4$s
+			    ON CONFLICT DO NOTHING
+			$sql$, program, view, coalesce(r.refunded, '0'), r.joins) USING source;
 		GET DIAGNOSTICS archived = ROW_COUNT;
 	END IF;
 	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s v WHERE a.source = $1 AND v.order_key = a.order_key', program, view) USING source;
