@@ -690,7 +690,7 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
+	  FROM unnest('{program,source,archived,kept,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
 	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	IF FOUND THEN
@@ -709,7 +709,7 @@ BEGIN
 	               ('source', 'check_change'), ('source', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
 	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
 	               ('source', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
-	               ('source', 'owner_only'), ('archived', 'owner_only'),
+	               ('source', 'owner_only'), ('archived', 'owner_only'), ('kept', 'keep_row'), ('kept', 'owner_only'),
 	               ('terms', 'owner_only'), ('terms_rule', 'owner_only'), ('terms_tier', 'owner_only')) t (relation, trigger)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))

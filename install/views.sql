@@ -232,7 +232,7 @@ BEGIN
 	END IF;
 	view := loyalty.view_of(program, s.kind, source, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
-	                                                    'at', t.expression, 'amount', CASE WHEN a.uses <> '{lines}' THEN a.expression END,
+	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
 	                                                    'currency', m.expression))
 	          FROM loyalty.view_expression(view, NULL, 'key', false) k
 	         CROSS JOIN loyalty.view_expression(view, 'said', 'customer', false) c
@@ -678,6 +678,7 @@ DECLARE
 	joins text := '';
 	refunded text := '0::numeric';
 	has_refunds boolean := false;
+	has_parts boolean := false;
 	gross text := d ->> 'amount';
 	line_relation regclass;
 	line_is_same text;
@@ -696,6 +697,7 @@ BEGIN
 	LOOP
 		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.source), NULL, 'key', false);
 		PERFORM loyalty.require_same_type(part.kind, k.expression, k.type, key_type);
+		has_parts := true;
 		IF part.kind = 'lines' THEN
 			line_relation := part.relation;
 			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
@@ -704,12 +706,20 @@ BEGIN
 		joins := joins || loyalty.part_join(program, part.kind, part.source,
 			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END, key, key_type, key_collation);
 		IF part.kind = 'lines' THEN
-			gross := 'lines.amount';
+			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
 		ELSE
 			has_refunds := true;
 			refunded := refunded || format(' + coalesce(%I.amount, 0)', loyalty.view_name(part.kind, part.source));
 		END IF;
 	END LOOP;
+
+	-- what lines and refunds gave that have left their tables
+	IF has_parts THEN
+		joins := joins || format(' LEFT JOIN %I.kept AS kept ON kept.source = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, source, key);
+		IF has_refunds THEN
+			refunded := refunded || ' + coalesce(kept.refunded, 0)';
+		END IF;
+	END IF;
 
 	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.terms = $2 ORDER BY r.award', program)
 		USING awards, terms
@@ -734,6 +744,7 @@ BEGIN
 		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
 		                    line_columns, line_relation, line_is_same);
 		-- one division for all lines and rules: shares of thirds add up
+		line_sum := line_sum || ' + coalesce(kept.base, 0)';
 		line_sum := CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN %1$s
 		                                                    ELSE (%1$s) * (worth.gross - worth.refunded) / worth.gross END', line_sum)
 		            ELSE line_sum END;
