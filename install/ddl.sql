@@ -86,6 +86,42 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.trigger_arguments(bytea) IS 'arguments of a trigger, and one empty text behind them';
 
+-- Lines and refunds that leave their table with a partition, or child, are missing to orders
+-- that are there.  What they gave is the program's to keep, and who runs the command has no
+-- rights on it: he is told.  The table still has its triggers; which table it was a part of
+-- is said by the view of the lines or refunds.
+CREATE FUNCTION loyalty.warn_of_left_parts(touched oid)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone record;
+BEGIN
+	FOR gone IN
+		SELECT DISTINCT g.tgrelid::regclass AS relation, x.parent::regclass AS parent, k.arguments[1] AS program
+		  FROM pg_trigger t
+		 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(t.tgargs) AS arguments) k
+		  JOIN pg_namespace n ON n.nspname = k.arguments[1]
+		  JOIN pg_class v ON v.relnamespace = n.oid AND v.relkind = 'v' AND v.relname IN ('lines_' || k.arguments[2], 'refunds_' || k.arguments[2])
+		  JOIN pg_rewrite w ON w.ev_class = v.oid
+		 CROSS JOIN LATERAL (SELECT DISTINCT c.oid AS parent FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p')
+		                      WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass) x
+		  JOIN pg_trigger g ON g.tgname = t.tgname AND g.tgfoid = t.tgfoid AND g.tgargs = t.tgargs
+		 WHERE t.tgrelid = touched AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs = 2
+		   AND g.tgrelid NOT IN (SELECT loyalty.descendants(x.parent))
+		   AND touched IN (g.tgrelid, x.parent)
+	LOOP
+		RAISE WARNING 'rows of table "%" that left with "%" are missing to orders of the loyalty program "%"', gone.parent, gone.relation, gone.program
+			USING HINT = format('For the orders to keep what these rows gave, call loyalty.reconcile(%L, missing => ''archive'') before they change, best in the same transaction.', gone.program);
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	NULL;		-- DDL of others goes on
+END
+$$;
+COMMENT ON FUNCTION loyalty.warn_of_left_parts(oid) IS
+'warn of lines and refunds that left a tracked table with a partition or child';
+
 -- A statement that names a partition, or a child, fires the triggers of that
 -- table only.  So whatever becomes part of a tracked table gets its triggers,
 -- with the rights of whoever makes it so.  This looks at catalogs only, which can
@@ -129,6 +165,13 @@ BEGIN
 		SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c
 		 WHERE c.classid = 'pg_class'::regclass AND c.object_type IN ('table', 'foreign table')
 	LOOP
+		IF tg_tag = 'ALTER TABLE' AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = touched AND tgfoid = recorder) THEN
+			BEGIN
+				PERFORM loyalty.warn_of_left_parts(touched);
+			EXCEPTION WHEN insufficient_privilege THEN
+				NULL;
+			END;
+		END IF;
 		-- most tables have nothing to do with any other
 		CONTINUE WHEN NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = touched)
 		          AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = touched);

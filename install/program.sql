@@ -262,9 +262,31 @@ BEGIN
 	COMMENT ON COLUMN %1$I.source.definition IS 'what its views said, while it is not tracked and has none';
 	CREATE TABLE %1$I.archived (
 		source int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
+		customer %2$s NOT NULL,
+		at timestamptz NOT NULL,
+		amount numeric NOT NULL,
+		base numeric NOT NULL,
+		currency text COLLATE "C" NOT NULL,
+		rate numeric NOT NULL,
+		refunded numeric NOT NULL,
 		PRIMARY KEY (source, order_key)
 	);
-	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points; written by loyalty.reconcile';
+	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points, as they were then; written by loyalty.reconcile';
+	COMMENT ON COLUMN %1$I.archived.amount IS 'what the order was worth, less refunds, in the currency of the program';
+	COMMENT ON COLUMN %1$I.archived.refunded IS 'what was refunded of it by then, in its own currency';
+	CREATE TABLE %1$I.kept (
+		source int, order_key text COLLATE "C",
+		amount numeric,
+		refunded numeric NOT NULL DEFAULT 0,
+		base numeric NOT NULL DEFAULT 0,
+		since timestamptz NOT NULL DEFAULT now(),
+		PRIMARY KEY (source, order_key)
+	);
+	COMMENT ON TABLE %1$I.kept IS 'what lines and refunds that have left their tables give to orders that are there; written by loyalty.reconcile';
+	COMMENT ON COLUMN %1$I.kept.amount IS 'what the lines add to the amount of the order, in its currency; null: nothing';
+	COMMENT ON COLUMN %1$I.kept.refunded IS 'what the refunds take off, in the currency of the order';
+	COMMENT ON COLUMN %1$I.kept.base IS 'what the lines add to the points of the order, before refunds';
+	COMMENT ON COLUMN %1$I.kept.since IS 'when they left';
 	CREATE TABLE %1$I.rate (
 		currency text COLLATE "C" CONSTRAINT currency_is_not_empty CHECK (currency <> ''),
 		valid_from timestamptz DEFAULT '-infinity',
@@ -469,6 +491,10 @@ BEGIN
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.kept
+		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.kept
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
@@ -689,7 +715,7 @@ RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|tiers)_[0-9]+)$'
+	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers)_[0-9]+)$'
 $$;
 COMMENT ON FUNCTION loyalty.is_definition(name) IS
 'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';

@@ -725,23 +725,32 @@ $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
 
--- Runs as the owner.
+-- An archived order is kept as it is recorded, with what was refunded of it by then: what is
+-- refunded later is taken off.  Runs as the owner.
 CREATE FUNCTION loyalty.archive(program name, source int, keep boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view regclass;
+	view regclass := loyalty.view_of(program, 'orders', source);
+	k record;
+	r record;
 	archived bigint := 0;
 BEGIN
-	view := loyalty.view_of(program, 'orders', source);
 	IF keep THEN
-		EXECUTE format('INSERT INTO %1$I.archived (source, order_key)
-		                SELECT DISTINCT r.source, r.order_key FROM %1$I.recorded_orders r
-		                 WHERE r.source = $1 AND r.counted
-		                   AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
-		                ON CONFLICT DO NOTHING', program, view) USING source;
+		SELECT * INTO k FROM loyalty.view_expression(view, NULL, 'key', false);
+		SELECT * INTO r FROM loyalty.refunds_join(program, source, loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
+		EXECUTE format($sql$
+			INSERT INTO %1$I.archived (source, order_key, customer, at, amount, base, currency, rate, refunded)
+			SELECT o.source, o.order_key, o.customer, o.at, o.amount, o.base, o.currency, o.rate, %3$s
+			  FROM (SELECT DISTINCT ON (r.order_key) r.* FROM %1$I.recorded_orders r
+			         WHERE r.source = $1 AND r.counted
+			           AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
+			           AND NOT EXISTS (SELECT FROM %1$I.archived a WHERE a.source = $1 AND a.order_key = r.order_key)
+			         ORDER BY r.order_key, r.recorded_at DESC) o %4$s
+			    ON CONFLICT DO NOTHING
+			$sql$, program, view, coalesce(r.refunded, '0'), r.joins) USING source;
 		GET DIAGNOSTICS archived = ROW_COUNT;
 	END IF;
 	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s v WHERE a.source = $1 AND v.order_key = a.order_key', program, view) USING source;
@@ -750,6 +759,91 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.archive(name, int, boolean) IS
 'note the recorded orders of a source that have no row as archived, with keep, and forget those that have one again; returns how many were noted';
+
+-- What lines and refunds that have left their tables gave to orders that are there: the
+-- difference between what is recorded of an order and what its view says without them.  It
+-- is worth noting only if it is that of lines or refunds that are fewer: with "more", of
+-- orders of which nothing was noted, too.  Rows that are back end it.  Runs as the owner.
+CREATE FUNCTION loyalty.keep(program name, source int, more boolean)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text := loyalty.customer_equality(program);
+	of_lines boolean;
+	of_refunds boolean;
+	v record;
+	n bigint;
+	noted bigint := 0;
+	before jsonb;
+BEGIN
+	-- nothing leaves a table that has, and had, no partitions or children
+	EXECUTE format('SELECT coalesce(bool_or(s.kind = ''lines''), false), coalesce(bool_or(s.kind = ''refunds''), false)
+	                  FROM %I.source s JOIN pg_class c ON c.oid = s.relation
+	                 WHERE s.of_source = $1 AND s.active AND (NOT $2 OR c.relkind = ''p'' OR c.relhassubclass)', program)
+		INTO of_lines, of_refunds USING source, more;
+	EXECUTE format('SELECT coalesce(jsonb_object_agg(order_key, jsonb_build_array(amount, refunded, base)), ''{}'') FROM %I.kept WHERE source = $1', program)
+		INTO before USING source;
+	IF before = '{}' AND NOT (more AND (of_lines OR of_refunds)) THEN
+		RETURN 0;
+	END IF;
+	FOR v IN SELECT t AS terms, loyalty.view_of(program, 'orders', source, t) AS view FROM loyalty.recorded_terms(program, source) t
+	LOOP
+		CONTINUE WHEN v.view IS NULL;
+		-- orders that stand as they are recorded, with what was noted, are left alone
+		EXECUTE format($sql$
+			DELETE FROM %1$I.kept k USING %2$s v, %1$I.recorded_orders r
+			 WHERE k.source = $1 AND r.source = $1 AND r.terms = $2 AND r.order_key = k.order_key AND v.order_key = k.order_key AND v.customer %3$s r.customer
+			   AND (r.counted IS DISTINCT FROM v.counts OR (r.counted AND (r.amount, r.base) IS DISTINCT FROM (v.amount, v.base)))
+			$sql$, program, v.view, eq) USING source, v.terms;
+		EXECUTE format($sql$
+			INSERT INTO %1$I.kept (source, order_key, amount, refunded)
+			SELECT $1, d.order_key, CASE WHEN $3 AND (d.difference > 0 OR d.gross IS NULL) THEN greatest(d.difference, 0) END,
+			       CASE WHEN $4 AND d.difference < 0 THEN -d.difference ELSE 0 END
+			  FROM (SELECT v.order_key, v.gross, v.counts, v.base, r.counted, r.amount, r.base AS recorded_base,
+			               trim_scale(CASE WHEN r.counted THEN r.amount / r.rate ELSE 0 END - (coalesce(v.gross, 0) - v.refunded)) AS difference
+			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.source = $1 AND r.order_key = v.order_key AND r.terms = $2
+			         WHERE v.at IS NOT NULL AND (r.counted OR v.counts)) d
+			 WHERE (d.difference <> 0 OR d.base IS DISTINCT FROM d.recorded_base)
+			   AND CASE WHEN $6 THEN ($3 AND d.difference >= 0 AND d.counted) OR ($4 AND d.difference <= 0)
+			            -- less than was noted, since some of it is back
+			            WHEN $5 ? d.order_key THEN d.difference BETWEEN 0 AND ($5 -> d.order_key ->> 0)::numeric
+			                                    OR -d.difference BETWEEN 0 AND ($5 -> d.order_key ->> 1)::numeric END
+			ON CONFLICT DO NOTHING
+			$sql$, program, v.view, eq) USING source, v.terms, of_lines, of_refunds, before, more;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		noted := noted + n;
+		CONTINUE WHEN n = 0;
+		EXECUTE format($sql$
+			UPDATE %1$I.kept k SET base = x.base
+			  FROM (SELECT v.order_key,
+			               trim_scale(round(CASE WHEN v.refunded = 0 OR v.gross IN (0, v.refunded) THEN r.base - v.base
+			                          ELSE (r.base - v.base) * v.gross / (v.gross - v.refunded) END, 12)) AS base
+			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.source = $1 AND r.order_key = v.order_key AND r.terms = $2
+			         WHERE r.counted AND v.counts) x
+			 WHERE k.source = $1 AND k.base = 0 AND k.order_key = x.order_key AND x.base <> 0
+			   AND ($4 OR x.base BETWEEN least(0, ($3 -> k.order_key ->> 2)::numeric) AND greatest(0, ($3 -> k.order_key ->> 2)::numeric))
+			$sql$, program, v.view, eq) USING source, v.terms, before, more;
+		EXECUTE format('DELETE FROM %I.kept WHERE source = $1 AND amount IS NULL AND refunded = 0 AND base = 0', program) USING source;
+	END LOOP;
+	RETURN noted;
+END
+$$;
+COMMENT ON FUNCTION loyalty.keep(name, int, boolean) IS
+'note what lines and refunds that have left their tables gave to orders that are there, and forget it where they are back; returns for how many orders';
+
+-- Runs as the owner.
+CREATE FUNCTION loyalty.forget_kept(program name, source int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('DELETE FROM %I.kept WHERE source = $1', program) USING source;
+END
+$$;
+COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';
 
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
@@ -796,8 +890,19 @@ BEGIN
 		           FROM loyalty.as_owner(program, format('SELECT p.source, p.relation::oid FROM %I.source p
 		                                                   WHERE p.of_source = $1::int AND p.active AND p.kind <> ''credits''', program), s.source::text) r
 		LOOP
+			FOR t IN SELECT x.* FROM loyalty.source_triggers(program, p.number) x
+			          WHERE x.relation NOT IN (SELECT loyalty.descendants(p.relation))
+			LOOP
+				EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
+			END LOOP;
 			triggers_made := triggers_made + loyalty.create_triggers(program, p.number, p.relation);
 		END LOOP;
+		IF missing = 'take_back' THEN
+			PERFORM loyalty.as_owner(program, 'SELECT loyalty.forget_kept($1::name, $2::int)', program::text, s.source::text);
+		ELSE
+			PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.source::text,
+			                         (missing IS NOT NULL)::text);
+		END IF;
 		recorded := loyalty.record_table(program, s.source, false);
 		-- Orders that left a table with their partition, or child, were
 		-- archived; those that are missing in an ordinary one were deleted.

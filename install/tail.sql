@@ -21,4 +21,5 @@ GRANT EXECUTE ON ROUTINE loyalty.trigger_name TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_command TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_comment TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_arguments TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.warn_of_left_parts TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.cannot_be_kept TO PUBLIC;

@@ -52,6 +52,11 @@ BEGIN
 			v.view, known, v.terms,
 			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', loyalty.key_equality(key.type, key.type), format_type(key.type, -1)) END);
 	END LOOP;
+	-- archived orders have no terms any more: what they are worth is in proportion
+	IF loyalty.view_of(program, 'archived', source) IS NOT NULL THEN
+		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.base, NULL::int FROM %s v %s',
+			loyalty.view_of(program, 'archived', source), CASE WHEN by_key THEN 'WHERE v.order_key = k.key' END);
+	END IF;
 	RETURN CASE WHEN by_key THEN format('SELECT o.* FROM unnest($3) AS k (key) CROSS JOIN LATERAL (SELECT * FROM (%s) x OFFSET 0) o',
 	                                    array_to_string(parts, ' UNION ALL '))
 	       ELSE array_to_string(parts, ' UNION ALL ') END;
@@ -96,7 +101,7 @@ BEGIN
 		    ON r.customer %2$s l.customer AND r.order_key = l.order_key
 		 WHERE (l.order_key IS NULL AND r.counted
 		        AND NOT EXISTS (SELECT FROM %1$I.archived a
-		                         WHERE a.source = $1 AND a.order_key = r.order_key
+		                         WHERE a.source = $1 AND a.order_key = r.order_key AND a.customer %2$s r.customer
 		                           AND NOT EXISTS (SELECT FROM rows x WHERE x.order_key = a.order_key)))
 		    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base
 		                                    OR r.currency <> l.currency OR r.rate <> l.rate))
@@ -157,8 +162,9 @@ BEGIN
 	                loyalty.orders_sql(program, source, true));
 	FOR keys IN EXECUTE format('SELECT array_agg(k.order_key)
 	                              FROM (SELECT d.order_key, row_number() OVER (ORDER BY d.order_key) AS n
-	                                      FROM (SELECT DISTINCT v.order_key FROM %s v WHERE v.order_key IS NOT NULL) d) k
-	                             GROUP BY k.n / 1000', loyalty.view_of(program, 'orders', source))
+	                                      FROM (SELECT v.order_key FROM %2$s v WHERE v.order_key IS NOT NULL
+	                                            UNION SELECT a.order_key FROM %1$I.archived a WHERE a.source = %3$s) d) k
+	                             GROUP BY k.n / 1000', program, loyalty.view_of(program, 'orders', source), source)
 	LOOP
 		good := good || keys;
 		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, source, s.terms) x
@@ -571,6 +577,44 @@ COMMENT ON FUNCTION loyalty.verify_accounts(name) IS 'accounts that are not the 
 -- One part of what verify() does, a call of a function of this schema.  If it fails,
 -- another is made instead; if there is none, or it fails as well, that is told, and
 -- the other parts are verified nevertheless.
+-- Refunds that name no order that was ever there.  They apply when it comes.
+CREATE FUNCTION loyalty.verify_refunds(program name, source int)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	orders regclass := loyalty.view_of(program, 'orders', source);
+	o record;
+	k record;
+	part record;
+BEGIN
+	SELECT * INTO o FROM loyalty.view_expression(orders, NULL, 'key', false);
+	FOR part IN EXECUTE format('SELECT s.source, s.relation FROM %I.source s WHERE s.of_source = $1 AND s.active AND s.kind = ''refunds'' ORDER BY 1', program)
+		USING source
+	LOOP
+		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, 'refunds', part.source), NULL, 'key', false);
+		RETURN QUERY EXECUTE format($sql$
+			SELECT 'refund of an unknown order'::text, NULL::text, min(p.order_key),
+			       format('table %%s has %%s of them; they apply when their orders come', $2, count(*))
+			  FROM %1$s p
+			 WHERE p.counts AND p.order_key IS NOT NULL
+			   AND NOT EXISTS (SELECT FROM %2$s v WHERE %3$s)
+			   AND NOT EXISTS (SELECT FROM %4$I.archived a WHERE a.source = $1 AND %5$s)
+			   AND NOT EXISTS (SELECT FROM %4$I.recorded_orders r WHERE r.source = $1 AND %6$s)
+			HAVING count(*) > 0
+			$sql$, loyalty.view_of(program, 'refunds', part.source), orders,
+			loyalty.same_key('p.key', k.type, k.collation, 'v.key', o.type, o.collation), program,
+			loyalty.same_key('p.key', k.type, k.collation, loyalty.key_of_text('a.order_key', o.type, o.collation), o.type, o.collation),
+			-- what is recorded may be from before a change of the key's type
+			CASE WHEN o.type = ANY ('{smallint,integer,bigint,uuid,text,varchar}'::regtype[]) THEN 'r.order_key = p.order_key'
+			     ELSE loyalty.same_key('p.key', k.type, k.collation, loyalty.key_of_text('r.order_key', o.type, o.collation), o.type, o.collation) END)
+			USING source, part.relation;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.verify_refunds(name, int) IS 'refunds of orders that are neither there nor archived, and were never recorded';
+
 CREATE FUNCTION loyalty.verify_part(part text, otherwise text DEFAULT NULL)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -604,6 +648,12 @@ BEGIN
 		       format('orders of table %%s under terms %%s; call loyalty.untrack(), and track it again', s.relation, r.terms)
 		  FROM %1$I.source s JOIN (SELECT DISTINCT x.source, x.terms FROM %1$I.recorded_orders x) r ON r.source = s.source
 		 WHERE s.source = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
+		UNION ALL
+		SELECT 'tracked table has no view', NULL, NULL,
+		       format('archived orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
+		  FROM %1$I.source s
+		 WHERE s.source = $2 AND loyalty.view_of($1, 'archived', $2) IS NULL
+		   AND EXISTS (SELECT FROM %1$I.source p WHERE p.of_source = $2 AND p.kind = 'refunds' AND p.active)
 		$sql$, program) USING program, source;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
@@ -640,7 +690,7 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,archived,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
+	  FROM unnest('{program,source,archived,kept,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
 	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	IF FOUND THEN
@@ -659,7 +709,7 @@ BEGIN
 	               ('source', 'check_change'), ('source', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
 	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
 	               ('source', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
-	               ('source', 'owner_only'), ('archived', 'owner_only'),
+	               ('source', 'owner_only'), ('archived', 'owner_only'), ('kept', 'keep_row'), ('kept', 'owner_only'),
 	               ('terms', 'owner_only'), ('terms_rule', 'owner_only'), ('terms_tier', 'owner_only')) t (relation, trigger)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
@@ -768,6 +818,7 @@ BEGIN
 		-- if an expression fails for some order, the others are verified without it
 		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.source),
 		                                               format('verify_failing_orders(%L, %s)', program, s.source));
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_refunds(%L, %s)', program, s.source));
 	END LOOP;
 
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_entries(%L)', program));

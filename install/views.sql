@@ -10,6 +10,8 @@
 --                           awards), award_1 ... (one for each earning rule of that version of the terms)
 --   lines_<table>           key, order_key, amount
 --   refunds_<table>         key, order_key, counts, amount
+--   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, base, row_table, row_id: of orders that
+--                           left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
 --
 -- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
@@ -230,7 +232,7 @@ BEGIN
 	END IF;
 	view := loyalty.view_of(program, s.kind, source, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
-	                                                    'at', t.expression, 'amount', CASE WHEN a.uses <> '{lines}' THEN a.expression END,
+	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
 	                                                    'currency', m.expression))
 	          FROM loyalty.view_expression(view, NULL, 'key', false) k
 	         CROSS JOIN loyalty.view_expression(view, 'said', 'customer', false) c
@@ -420,7 +422,7 @@ BEGIN
 		  FROM pg_attribute a
 		  JOIN (VALUES ('customer', 'whose order it is'), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
 		               ('at', 'when the order was made'), ('counts', 'does it count?'),
-		               ('amount', CASE WHEN view LIKE 'orders%' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
+		               ('amount', CASE WHEN view ~ '^(orders|archived)' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
 		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
 		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
 		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
@@ -548,6 +550,94 @@ $$;
 COMMENT ON FUNCTION loyalty.require_same_type(text, text, regtype, regtype) IS
 'an error unless what names an order in another table has the type of the key of the order';
 
+-- What a table of lines or refunds adds up to for each order, as SQL behind the FROM that
+-- has the key of the order: the sum is the column "amount" of the alias.
+CREATE FUNCTION loyalty.part_join(program name, kind text, part int, alias name, key text, key_type regtype, key_collation oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(' LEFT JOIN (SELECT p.key, sum(p.amount) AS amount FROM %I.%I AS p %s GROUP BY p.key) AS %I ON %s',
+	              program, loyalty.view_name(kind, part), CASE kind WHEN 'refunds' THEN 'WHERE p.counts' END, alias,
+	              loyalty.same_key(format('%I.key', alias), k.type, k.collation, key, key_type, key_collation))
+	  FROM loyalty.view_expression(loyalty.view_of(program, kind, part), NULL, 'key', false) k
+$$;
+COMMENT ON FUNCTION loyalty.part_join(name, text, int, name, text, regtype, oid) IS
+'how the sum of the lines or refunds of each order is found, as SQL for FROM';
+
+-- All refunds of an order: how they are found, and their sum; null if there are no tables
+-- of refunds.
+CREATE FUNCTION loyalty.refunds_join(program name, source int, key text, key_type regtype, key_collation oid, OUT joins text, OUT refunded text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		SELECT count(loyalty.require_same_type(s.kind, k.expression, k.type, $3))
+		  FROM %I.source s CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, s.kind, s.source), NULL, 'key', false) k
+		 WHERE s.of_source = $2 AND s.kind = 'refunds' AND s.active
+		$sql$, program) USING program, source, key_type;
+	EXECUTE format($sql$
+		SELECT string_agg(loyalty.part_join($1, 'refunds', s.source, loyalty.view_name('refunds', s.source), $3, $4, $5), '' ORDER BY s.source),
+		       string_agg(format('coalesce(%%I.amount, 0)', loyalty.view_name('refunds', s.source)), ' + ' ORDER BY s.source)
+		  FROM %I.source s WHERE s.of_source = $2 AND s.kind = 'refunds' AND s.active
+		$sql$, program) INTO joins, refunded USING program, source, key, key_type, key_collation;
+END
+$$;
+COMMENT ON FUNCTION loyalty.refunds_join(name, int, text, regtype, oid) IS
+'how the refunds of an order are found and added up, as SQL; null without tables of refunds';
+
+-- The key of an archived order, of which the text was kept, as a value of its own type.
+CREATE FUNCTION loyalty.key_of_text(order_key text, key_type regtype, key_collation oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('((%s)::%s%s)', order_key, format_type(key_type, -1), loyalty.collation_clause(key_collation))
+$$;
+COMMENT ON FUNCTION loyalty.key_of_text(text, regtype, oid) IS 'the key of an order from its text, as SQL';
+
+-- Archived orders that have no row, as they stand with what was refunded since they were
+-- archived.  Points are left in proportion to the amount, multiplied before divided.  Only
+-- refunds can change such an order, so a table without refunds has no such view.
+CREATE FUNCTION loyalty.make_archived_view(program name, source int, key text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+DECLARE
+	relation regclass;
+	k record;
+	r record;
+	archived_key text;
+BEGIN
+	EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', program) INTO relation USING source;
+	SELECT * INTO k FROM loyalty.plain_key(relation, 'tracked', key);
+	archived_key := loyalty.key_of_text('tracked.order_key', k.type, k.collation);
+	SELECT * INTO r FROM loyalty.refunds_join(program, source, archived_key, k.type, k.collation);
+	IF r.joins IS NULL THEN
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', source));
+		RETURN;
+	END IF;
+	PERFORM loyalty.make_view(program, loyalty.view_name('archived', source), format($sql$
+		SELECT tracked.customer, %1$s AS key, tracked.order_key, tracked.at,
+		       (worth.refunded <= 0 OR worth.amount > 0) AS counts, worth.amount, tracked.currency, tracked.rate,
+		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.base
+		            ELSE tracked.base * worth.amount / tracked.amount END AS base,
+		       tracked.tableoid AS row_table, tracked.ctid AS row_id
+		  FROM %2$I.archived AS tracked %3$s
+		 CROSS JOIN LATERAL (SELECT %4$s AS refunded, tracked.amount - (%4$s - tracked.refunded) * tracked.rate AS amount) AS worth
+		 WHERE tracked.source = %5$s
+		   AND NOT EXISTS (SELECT FROM (SELECT (%6$s) AS key FROM %7$s AS tracked) AS present WHERE %8$s)
+		$sql$, archived_key, program, r.joins, r.refunded, source, k.expression, relation,
+		loyalty.same_key('present.key', k.type, k.collation, archived_key, k.type, k.collation)),
+		format('archived orders of table %s that have no row, less what was refunded since', relation));
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_archived_view(name, int, text) IS
+'make the view that says how archived orders of a table with refunds stand';
+
 -- Which orders there are, and whose they are, whatever they are worth.
 CREATE FUNCTION loyalty.make_identity_view(program name, source int, d jsonb)
 RETURNS void
@@ -564,6 +654,7 @@ BEGIN
 		format('SELECT (%1$s) AS customer, (%2$s) AS key, (%2$s)::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id
 		          FROM %3$s AS tracked', d ->> 'customer', key, relation),
 		format('which orders the rows of table %s are', relation));
+	PERFORM loyalty.make_archived_view(program, source, d ->> 'key');
 END
 $$;
 COMMENT ON FUNCTION loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
@@ -587,6 +678,7 @@ DECLARE
 	joins text := '';
 	refunded text := '0::numeric';
 	has_refunds boolean := false;
+	has_parts boolean := false;
 	gross text := d ->> 'amount';
 	line_relation regclass;
 	line_is_same text;
@@ -605,23 +697,29 @@ BEGIN
 	LOOP
 		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.source), NULL, 'key', false);
 		PERFORM loyalty.require_same_type(part.kind, k.expression, k.type, key_type);
+		has_parts := true;
 		IF part.kind = 'lines' THEN
 			line_relation := part.relation;
 			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
 			CONTINUE WHEN gross IS NOT NULL;
 		END IF;
-		joins := joins || format(' LEFT JOIN (SELECT p.key, sum(p.amount) AS amount FROM %I.%I AS p %s GROUP BY p.key) AS %I ON %s',
-			program, loyalty.view_name(part.kind, part.source), CASE part.kind WHEN 'refunds' THEN 'WHERE p.counts' END,
-			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END,
-			loyalty.same_key(format('%I.key', CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END),
-			                 k.type, k.collation, key, key_type, key_collation));
+		joins := joins || loyalty.part_join(program, part.kind, part.source,
+			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END, key, key_type, key_collation);
 		IF part.kind = 'lines' THEN
-			gross := 'lines.amount';
+			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
 		ELSE
 			has_refunds := true;
 			refunded := refunded || format(' + coalesce(%I.amount, 0)', loyalty.view_name(part.kind, part.source));
 		END IF;
 	END LOOP;
+
+	-- what lines and refunds gave that have left their tables
+	IF has_parts THEN
+		joins := joins || format(' LEFT JOIN %I.kept AS kept ON kept.source = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, source, key);
+		IF has_refunds THEN
+			refunded := refunded || ' + coalesce(kept.refunded, 0)';
+		END IF;
+	END IF;
 
 	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.terms = $2 ORDER BY r.award', program)
 		USING awards, terms
@@ -646,6 +744,7 @@ BEGIN
 		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
 		                    line_columns, line_relation, line_is_same);
 		-- one division for all lines and rules: shares of thirds add up
+		line_sum := line_sum || ' + coalesce(kept.base, 0)';
 		line_sum := CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN %1$s
 		                                                    ELSE (%1$s) * (worth.gross - worth.refunded) / worth.gross END', line_sum)
 		            ELSE line_sum END;
@@ -822,7 +921,7 @@ BEGIN
 			expected := expected || loyalty.view_name(s.kind, s.source, v.terms);
 		END LOOP;
 		PERFORM loyalty.make_identity_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, s.newest)));
-		expected := expected || loyalty.view_name(s.kind, s.source);
+		expected := expected || loyalty.view_name(s.kind, s.source) || loyalty.view_name('archived', s.source);
 	END LOOP;
 	FOR v IN EXECUTE format('SELECT terms, array_agg(p.expression ORDER BY t.n) AS conditions
 	                           FROM (SELECT terms, name, row_number() OVER (PARTITION BY terms ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
@@ -880,6 +979,7 @@ BEGIN
 		LOOP
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source, v.terms));
 		END LOOP;
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', source));
 		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source));
 	END IF;
 	EXECUTE format('UPDATE %I.source SET definition = $2 WHERE source = $1', program) USING source, kept;

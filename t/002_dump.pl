@@ -113,7 +113,7 @@ check('disabled', 'data-only, triggers disabled');
 
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
-for my $table (qw(club.terms_tier club.terms_rule club.tier club.earning_rule club.archived club.source club.rate club.program club.terms
+for my $table (qw(club.terms_tier club.terms_rule club.tier club.earning_rule club.archived club.kept club.source club.rate club.program club.terms
 	club.account club.ledger club.journal shop.customers shop.orders
 	shop.former shop.returns shop.basket_lines shop.baskets))
 {

@@ -211,7 +211,7 @@ layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "source", "terms", "terms_rule",
 	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
-	"archived", "earning_rule", "tier"};
+	"archived", "kept", "earning_rule", "tier"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

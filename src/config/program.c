@@ -442,6 +442,28 @@ definition_root(TrackedTable *table)
 	return definition_relation(&definition, row_alias(table));
 }
 
+/*
+ * Are keys of a type equal only if their texts are?  Then archived orders, of which the
+ * text is kept, are found by it.
+ */
+static bool
+equal_as_text(Node *key)
+{
+	switch (getBaseType(exprType(key)))
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case UUIDOID:
+			return true;
+		case TEXTOID:
+		case VARCHAROID:
+			return get_collation_isdeterministic(exprCollation(key));
+		default:
+			return false;
+	}
+}
+
 /* How the key of an order is compared, and the type by which it is looked up. */
 static void
 load_key(TrackedTable *table, Definition *definition)
@@ -455,8 +477,32 @@ load_key(TrackedTable *table, Definition *definition)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("order keys of type %s have no equality", format_type_be(type))));
 	table->same_key = operator_text(entry->eq_opr);
+	table->same_as_text = equal_as_text(definition_expression(definition, NULL, "key"));
 	table->key_type = format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The view of archived orders, of a table with refunds.  Its rows are locked, too: they
+ * are those of the program's table.
+ */
+static void
+load_archived(TrackedTable *table)
+{
+	Definition	definition;
+
+	table->archived = find_view(table, "archived", table->number, 0);
+	if (!OidIsValid(table->archived))
+		return;
+	definition = definition_open(table->archived);
+	check_orders(table, &definition);
+	if (definition_relation(&definition, "tracked") !=
+		program_relation(get_namespace_oid(table->program, false), "archived") ||
+		!definition_has_row_column(&definition, "row_table", TableOidAttributeNumber) ||
+		!definition_has_row_column(&definition, "row_id", SelfItemPointerAttributeNumber))
+		view_is_wrong(table, &definition);
+	definition_check(&definition);
+	table->user_code |= definition_runs_user_code(&definition);
 }
 
 /* The tables of lines and refunds of the orders. */
@@ -530,6 +576,7 @@ load_orders_table(TrackedTable *table)
 	trust_check_table(table->relid);
 	trust_check_key_type(table->customer_type, "the customer");
 	load_key(table, &definition);
+	load_archived(table);
 	table->customer = compile(table, &definition, definition_expression(&definition, "said", "customer"),
 							  table->customer_type);
 	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);

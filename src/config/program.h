@@ -54,6 +54,8 @@ typedef struct TrackedTable
 	Oid			root;			/* the table of the orders that was tracked */
 	Oid			view;			/* that says what the rows mean, under the present terms */
 	Oid			identity;		/* the view that says which orders they are */
+	Oid			archived;		/* the view of archived orders, if there are refunds */
+	bool		same_as_text;	/* order keys are equal if, and only if, their texts are */
 	Oid			owner;			/* of the program: expressions run as this role */
 	Oid			program_relid;
 	Oid			source_relid;

@@ -61,30 +61,49 @@ prepare_query(TrackedTable *table, StringInfo query)
 	return plan;
 }
 
+/* The key must be the same as text, too: that is how it is recorded. */
+#define SAME_TEXT " AND v.order_key = asked.key COLLATE pg_catalog.\"C\""
+
 /*
  * The rows of a view of orders that have the keys in $1.  Each is looked up on its own,
  * so that it is a constant for the planner, wherever the view needs it: in the table,
  * and in those of lines and refunds.
  *
+ * Archived orders of a table with refunds are looked up beside them.
+ *
  * ----------
  *	SELECT columns FROM unnest($1) WITH ORDINALITY AS asked (key, number)
- *	 CROSS JOIN LATERAL (SELECT columns FROM view AS v WHERE v.key = asked.key OFFSET 0) AS o
+ *	 CROSS JOIN LATERAL (SELECT columns FROM view AS v WHERE v.key = asked.key
+ *						 UNION ALL
+ *						 SELECT columns FROM archived AS v WHERE v.key = asked.key OFFSET 0) AS o
  * ----------
  */
 static void
-append_look_up(StringInfo query, TrackedTable *table, Oid view, const char *columns,
-			   const char *condition)
+append_one_look_up(StringInfo query, TrackedTable *table, Oid view, const char *columns,
+				   const char *condition)
 {
-	appendStringInfo(query,
-					 " FROM pg_catalog.unnest($1) WITH ORDINALITY AS asked (key, number)"
-					 " CROSS JOIN LATERAL (SELECT %s FROM %s AS v WHERE v.key %s (asked.key::%s)%s OFFSET 0) AS o",
+	appendStringInfo(query, "SELECT %s FROM %s AS v WHERE v.key %s (asked.key::%s)%s",
 					 columns,
 					 quote_qualified_identifier(table->program, get_rel_name(view)),
 					 table->same_key, table->key_type, condition);
 }
 
-/* The key must be the same as text, too: that is how it is recorded. */
-#define SAME_TEXT " AND v.order_key = asked.key COLLATE pg_catalog.\"C\""
+static void
+append_look_up(StringInfo query, TrackedTable *table, Oid view, Oid archived,
+			   const char *columns, const char *condition)
+{
+	appendStringInfoString(query,
+						   " FROM pg_catalog.unnest($1) WITH ORDINALITY AS asked (key, number)"
+						   " CROSS JOIN LATERAL (");
+	append_one_look_up(query, table, view, columns, condition);
+	if (OidIsValid(archived))
+	{
+		appendStringInfoString(query, " UNION ALL ");
+		append_one_look_up(query, table, archived, columns,
+						   table->same_as_text ? SAME_TEXT : condition);
+	}
+	appendStringInfoString(query, " OFFSET 0) AS o");
+}
 
 /* The plan of current_orders(). */
 static SPIPlanPtr
@@ -95,7 +114,7 @@ prepare_orders(TrackedTable *table, Oid view)
 	initStringInfo(&query);
 	appendStringInfoString(&query,
 						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.base, o.rate, o.currency, asked.number");
-	append_look_up(&query, table, view,
+	append_look_up(&query, table, view, table->archived,
 				   "v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency", SAME_TEXT);
 	return prepare_query(table, &query);
 }
@@ -107,8 +126,8 @@ prepare_customers(TrackedTable *table)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfoString(&query, "SELECT o.customer, o.order_key, o.row_table, o.row_id");
-	append_look_up(&query, table, table->identity, "v.customer, v.order_key, v.row_table, v.row_id", "");
+	appendStringInfoString(&query, "SELECT o.customer, o.order_key, o.row_table, o.row_id, asked.number");
+	append_look_up(&query, table, table->identity, table->archived, "v.customer, v.order_key, v.row_table, v.row_id", "");
 	appendStringInfoString(&query, " ORDER BY o.order_key");
 	return prepare_query(table, &query);
 }
@@ -199,9 +218,43 @@ current_identify(TrackedTable *table, uint64 i, int column, Order *order)
 	return true;
 }
 
+/* Refunds name orders that the result of current_customers() has not: a line in the log. */
+static void
+tell_unknown(TrackedTable *refunds, Datum *keys, int count)
+{
+	bool	   *found = palloc0(count * sizeof(bool));
+	int			unknown = 0;
+	char	   *example = NULL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5, &isnull);
+
+		found[DatumGetInt64(asked) - 1] = true;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (found[i])
+			continue;
+		if (unknown++ == 0)
+			example = TextDatumGetCString(keys[i]);
+	}
+	if (unknown > 0)
+		ereport(LOG_SERVER_ONLY,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("loyalty program \"%s\" has refunds of orders that are not there", refunds->program),
+				 errdetail_plural("%d refund in table \"%s\" names the order \"%s\", which is unknown.",
+								  "%d refunds in table \"%s\" name unknown orders, the first of them \"%s\".",
+								  unknown, unknown, get_rel_name(refunds->relid), example),
+				 errhint("They apply when the orders come.")));
+	pfree(found);
+}
+
 /*
  * Give the customers that have the orders with these keys (text) to a sink.
- * The table is the one that was tracked.
+ * The table is the one that was tracked.  If the keys are of new refunds, of that table,
+ * the log is told which orders there are not.
  *
  * With lock, their rows are locked against other transactions that change one
  * of these orders, or lines or refunds of it: both would see the order without
@@ -212,7 +265,7 @@ current_identify(TrackedTable *table, uint64 i, int column, Order *order)
  */
 void
 current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
-				  OrderSink sink, void *arg)
+				  TrackedTable *refunds, OrderSink sink, void *arg)
 {
 	Datum		array = text_array(keys, count);
 
@@ -236,6 +289,8 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 		SPI_freetuptable(SPI_tuptable);
 		run_plan(table, table->customers, &array);
 	}
+	if (refunds != NULL && SPI_processed < count)
+		tell_unknown(refunds, keys, count);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Order		order;
@@ -368,7 +423,7 @@ failing_rule(TrackedTable *table, const OrderPin *pin, RuleSet *set)
 
 		initStringInfo(&query);
 		appendStringInfo(&query, "SELECT o.award_%d", ++award);
-		append_look_up(&query, table, set->view, psprintf("v.award_%d", award), SAME_TEXT);
+		append_look_up(&query, table, set->view, InvalidOid, psprintf("v.award_%d", award), SAME_TEXT);
 		lookup.plan = prepare_query(table, &query);
 		error = try_look_up(&lookup);
 		SPI_freeplan(lookup.plan);

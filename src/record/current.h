@@ -23,7 +23,7 @@ typedef struct OrderPin
 extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
 extern void current_read(TrackedTable *table, uint64 i, Order *order);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
-							  bool lock, OrderSink sink, void *arg);
+							  bool lock, TrackedTable *refunds, OrderSink sink, void *arg);
 extern void current_orders(TrackedTable *table, const OrderPin *pins, int count,
 						   int32 terms, PinnedOrderSink sink, void *arg);
 

@@ -159,6 +159,21 @@ record_query(void *arg)
 	bulk->written = recorder_finish(recorder);
 }
 
+/* Columns of all orders of a view, and of the archived ones, which refunds may have changed. */
+static char *
+with_archived(TrackedTable *root, const char *columns, Oid view)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT %s FROM %s AS v WHERE $1 IS NOT NULL", columns,
+					 quote_qualified_identifier(root->program, get_rel_name(view)));
+	if (OidIsValid(root->archived))
+		appendStringInfo(&query, " UNION ALL SELECT %s FROM %s AS v", columns,
+						 quote_qualified_identifier(root->program, get_rel_name(root->archived)));
+	return query.data;
+}
+
 /*
  * Record how all orders that have a row stand, from the view that says so.  If an
  * expression fails for one of them, each is read by its key, so that the error names
@@ -171,9 +186,8 @@ record_view(TrackedTable *root)
 	ErrorData  *error;
 
 	bulk.mode = root->terms == root->first_terms ? RECORD_NEW : RECORD_ROWS;
-	bulk.query = psprintf("SELECT v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency"
-						  " FROM %s AS v WHERE $1 IS NOT NULL",
-						  quote_qualified_identifier(root->program, get_rel_name(root->view)));
+	bulk.query = with_archived(root, "v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency",
+							   root->view);
 	error = protect(record_query, &bulk);
 	if (error == NULL)
 		return bulk.written;
@@ -189,8 +203,7 @@ record_keys(TrackedTable *root)
 {
 	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT};
 
-	bulk.query = psprintf("SELECT v.customer, v.order_key FROM %s AS v WHERE $1 IS NOT NULL",
-						  quote_qualified_identifier(root->program, get_rel_name(root->identity)));
+	bulk.query = with_archived(root, "v.customer, v.order_key", root->identity);
 	record_query(&bulk);
 	return bulk.written;
 }
@@ -207,7 +220,7 @@ record_missing(TrackedTable *root)
 	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %1$s.recorded_orders r"
 						  " WHERE r.source = $1 AND r.counted"
 						  " AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key AND v.customer %3$s r.customer)"
-						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
+						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.source = r.source AND a.order_key = r.order_key AND a.customer %3$s r.customer)",
 						  quote_identifier(root->program),
 						  quote_qualified_identifier(root->program, get_rel_name(root->identity)),
 						  root->same_customer);

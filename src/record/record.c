@@ -170,6 +170,7 @@ typedef struct Statement
 	bool		reread;			/* and not even that for sure: read by key whose they are */
 	bool		paired;			/* old and new rows come in pairs */
 	bool		sure;			/* a row that is gone is an order that is gone */
+	bool		new_refunds;	/* refunds were inserted, whose orders must be there */
 	MemoryContext context;
 	Datum	   *keys;
 	int			key_count;
@@ -188,7 +189,8 @@ read_again(Statement *statement)
 
 	if (statement->key_count > 0)
 		current_customers(statement->root, statement->keys, statement->key_count,
-						  statement->table->part[0] != '\0', put_current, statement->recorder);
+						  statement->table->part[0] != '\0', statement->new_refunds ? statement->table : NULL,
+						  put_current, statement->recorder);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(statement->context);
 	statement->key_count = 0;
@@ -379,6 +381,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	statement.new_orders = mode == RECORD_NEW;
 	statement.paired = before != NULL && after != NULL && count_rows(before) == count_rows(after);
 	statement.sure = table->unique_key;
+	statement.new_refunds = before == NULL && strcmp(table->part, "refunds") == 0;
 
 	/*
 	 * The one row of an update may be put twice, but then as two orders.  What
