@@ -22,7 +22,7 @@ ISOLATION_OPTS = --inputdir=. --load-extension=loyalty
 EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 
 # tests written from what is promised rather than from the code
-REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections
+REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
 REGRESS += archive kept
 ISOLATION += rules

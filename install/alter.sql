@@ -12,6 +12,10 @@ DECLARE
 	nothing text[] := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
 	parsed jsonb;
 BEGIN
+	IF nothing && ARRAY['customer', 'at', 'key', 'counts'] THEN
+		RAISE EXCEPTION '% must not be empty', CASE nothing[1] WHEN 'key' THEN 'the key of an order' WHEN 'counts' THEN 'counts_when' ELSE nothing[1] END
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Only an amount or a currency can be taken away with an empty text; what counts always is counts_when => ''true''.';
+	END IF;
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
 	parsed := loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
 	IF s.definition IS NULL AND loyalty.view_of(program, s.kind, source, CASE WHEN s.kind IN ('orders', 'credits') THEN s.newest END) IS NULL THEN
@@ -99,6 +103,24 @@ $$;
 COMMENT ON FUNCTION loyalty.keep_identity(name, int, boolean) IS
 'keep the view that says which orders a table has while it is made anew, or drop what was kept; returns whether it is kept';
 
+-- Runs as the owner.
+CREATE FUNCTION loyalty.require_not_paused(program name, source int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	EXECUTE format('SELECT relation, definition FROM %I.source WHERE source = $1', program) INTO s USING source;
+	IF s.definition IS NOT NULL THEN
+		RAISE EXCEPTION 'table "%" is paused', s.relation
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call loyalty.resume(), with what shall be said of it from then on.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_not_paused(name, int) IS 'an error if a tracked table is paused';
+
 CREATE FUNCTION loyalty.alter_orders(
 	program name,
 	"table" regclass,
@@ -123,6 +145,7 @@ DECLARE
 	by_row boolean;
 BEGIN
 	src := loyalty.require_source(program, "table");
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	PERFORM loyalty.lock_source(program, src);
 	IF identifies THEN
 		SELECT r[1]::boolean INTO by_row
@@ -177,6 +200,7 @@ BEGIN
 		RAISE EXCEPTION 'refunds of table "%" that name no order are orders of their own', "table"
 			USING ERRCODE = 'feature_not_supported', HINT = 'Call loyalty.untrack(), and then loyalty.track_refunds() with what shall hold from then on.';
 	END IF;
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, orders::text);
 	PERFORM loyalty.lock_source(program, orders);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_part_view($1::name, $2::int, loyalty.changed_definition($1::name, $2::int, $3::jsonb, $4)),
 	                                          loyalty.make_views($1::name, $5::int)',

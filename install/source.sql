@@ -41,11 +41,20 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
+	kind text;
+	orders regclass;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int INTO src
 	  FROM loyalty.as_owner(program, format('SELECT source FROM %I.source WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
 	IF src IS NULL THEN
+		SELECT r[1], r[2]::oid::regclass INTO kind, orders
+		  FROM loyalty.as_owner(program, format('SELECT p.kind, (SELECT o.relation::oid FROM %1$I.source o WHERE o.source = p.of_source)
+		                                           FROM %1$I.source p WHERE p.relation = $1::oid AND p.active AND p.kind <> ''credits''', program), "table"::oid::text) r;
+		IF kind IS NOT NULL THEN
+			RAISE EXCEPTION 'table "%" has the % of orders of table "%"', "table", kind, orders
+				USING ERRCODE = 'wrong_object_type', HINT = 'Name the table of the orders.';
+		END IF;
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_orders() first.';
 	END IF;
@@ -706,9 +715,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	numbers int[];
+	orders int;
 	t record;
 BEGIN
 	PERFORM loyalty.require_program(program);
+	-- orders that go without their refunds from now on are recorded so at the end
+	SELECT r[1]::int INTO orders
+	  FROM loyalty.as_owner(program, format('SELECT o.source FROM %1$I.source s JOIN %1$I.source o ON o.source = s.of_source AND o.relation <> s.relation
+	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active
+	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text) r;
+	IF orders IS NOT NULL THEN
+		PERFORM loyalty.lock_source(program, orders);
+	END IF;
 	SELECT array_agg(r[1]::int) INTO numbers
 	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
 	IF numbers IS NULL THEN
@@ -720,6 +738,9 @@ BEGIN
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
+	IF orders IS NOT NULL THEN
+		PERFORM loyalty.record_table(program, orders, false);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
