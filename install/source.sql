@@ -722,8 +722,10 @@ BEGIN
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
 	  FROM loyalty.as_owner(program, format('SELECT o.source FROM %1$I.source s JOIN %1$I.source o ON o.source = s.of_source AND o.relation <> s.relation
-	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active
-	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text) r;
+	                                          CROSS JOIN %1$I.program p
+	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active AND o.definition IS NULL
+	                                            AND loyalty.view_of($2::name, o.kind, o.source, p.terms) IS NOT NULL
+	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text, program::text) r;
 	IF orders IS NOT NULL THEN
 		PERFORM loyalty.lock_source(program, orders);
 	END IF;
