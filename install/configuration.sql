@@ -88,15 +88,16 @@ SET timezone_abbreviations = 'Default'
 AS $$
 DECLARE
 	zone text;
+	abbreviation boolean;
 BEGIN
 	SELECT z.name INTO zone FROM pg_timezone_names z WHERE lower(z.name) = lower(time_zone)
 	 ORDER BY z.name = time_zone DESC LIMIT 1;
-	-- CET is the name of a zone with daylight saving time, but AT TIME ZONE takes it
-	-- for the abbreviation, which has none
-	IF zone IS NULL OR (zone NOT IN ('UTC', 'UCT', 'GMT', 'Zulu')
-	                    AND EXISTS (SELECT FROM pg_timezone_abbrevs a WHERE lower(a.abbrev) = lower(zone))) THEN
+	-- CET is the name of a zone with daylight saving time, where the machine has old names,
+	-- but AT TIME ZONE takes it for the abbreviation, which has none
+	abbreviation := EXISTS (SELECT FROM pg_timezone_abbrevs a WHERE lower(a.abbrev) = lower(time_zone));
+	IF zone IS NULL OR (abbreviation AND zone NOT IN ('UTC', 'UCT', 'GMT', 'Zulu')) THEN
 		RAISE EXCEPTION 'time zone % is %', CASE WHEN time_zone IS NULL THEN 'null' ELSE format('"%s"', time_zone) END,
-			CASE WHEN zone IS NULL THEN 'not known by name' ELSE 'an abbreviation' END
+			CASE WHEN abbreviation THEN 'an abbreviation' ELSE 'not known by name' END
 			USING ERRCODE = 'invalid_parameter_value',
 			      DETAIL = 'Offsets, abbreviations and POSIX zones say nothing of daylight saving time, or mean the opposite of what they look like.',
 			      HINT = 'Use a name of the view pg_timezone_names that is no abbreviation, such as time_zone => ''Europe/Berlin'' or ''UTC''.';
