@@ -25,7 +25,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
 REGRESS += archive kept
-ISOLATION += rules
+ISOLATION += rules migration
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers

@@ -239,7 +239,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int := loyalty.require_source(program, "table");
+	rel regclass;
 BEGIN
+	-- the lock that the migration will take: to make a weaker one stronger later would be
+	-- a deadlock with whoever has read the table and writes to it then
+	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, src, true) ORDER BY 1
+	LOOP
+		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', rel);
+	END LOOP;
 	PERFORM loyalty.lock_source(program, src);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_paused($1::name, $2::int)', program::text, src::text);
 END
