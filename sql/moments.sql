@@ -265,13 +265,13 @@ UPDATE t_moments.sales SET total = 2 WHERE id = 6;
 SELECT id, tier, points, joined_at, last_order_at FROM club.members ORDER BY id;
 SELECT * FROM loyalty.verify('club');
 CREATE FUNCTION t_moments.seen() RETURNS SETOF text LANGUAGE sql AS $$
-	SELECT concat_ws(' ', 'member', id, tier, points, lifetime_value, orders, extract(epoch FROM first_order_at), extract(epoch FROM last_order_at),
-	       extract(epoch FROM joined_at), extract(epoch FROM tenure), average_order, club.balance(id)) FROM club.members
+	SELECT concat_ws(' ', 'member', id, tier, points, lifetime_value, orders, extract(epoch FROM first_order_at)::numeric, extract(epoch FROM last_order_at)::numeric,
+	       extract(epoch FROM joined_at)::numeric, extract(epoch FROM tenure)::numeric, average_order, club.balance(id)) FROM club.members
 	UNION ALL
-	SELECT concat_ws(' ', 'entry', id, entry, order_key, revision, extract(epoch FROM effective_at), extract(epoch FROM recorded_at), tier, multiplier,
-	       amount_change, points, balance, extract(epoch FROM ordered_at), base) FROM club.entries
+	SELECT concat_ws(' ', 'entry', id, entry, order_key, revision, extract(epoch FROM effective_at)::numeric, extract(epoch FROM recorded_at)::numeric, tier, multiplier,
+	       amount_change, points, balance, extract(epoch FROM ordered_at)::numeric, base) FROM club.entries
 	UNION ALL
-	SELECT concat_ws(' ', 'moment', id, extract(epoch FROM t), club.balance(id, t), club.tier_at(id, t))
+	SELECT concat_ws(' ', 'moment', id, extract(epoch FROM t)::numeric, club.balance(id, t), club.tier_at(id, t))
 	  FROM club.members CROSS JOIN generate_series(timestamptz '2024-02-14 00:00+00', timestamptz '2024-03-26 00:00+00', interval '71 hours 30 minutes') t
 	UNION ALL
 	SELECT 'verify ' || v::text FROM loyalty.verify('club') v $$;
