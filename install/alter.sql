@@ -186,7 +186,6 @@ DECLARE
 	part int;
 	orders int;
 	credits int;
-	recorded bigint;
 BEGIN
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
@@ -206,8 +205,7 @@ BEGIN
 	                                          loyalty.make_views($1::name, $5::int)',
 		program::text, part::text,
 		jsonb_strip_nulls(jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when))::text, search_path, orders::text);
-	recorded := loyalty.record_table(program, orders, false);
-	RETURN recorded;
+	RETURN loyalty.record_table(program, orders, false);
 END
 $$;
 COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text) IS
@@ -239,15 +237,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int := loyalty.require_source(program, "table");
-	rel regclass;
 BEGIN
 	-- the lock that the migration will take: to make a weaker one stronger later would be
 	-- a deadlock with whoever has read the table and writes to it then
-	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, src, true) ORDER BY 1
-	LOOP
-		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', rel);
-	END LOOP;
-	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.lock_source(program, src, from_readers => true);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_paused($1::name, $2::int)', program::text, src::text);
 END
 $$;

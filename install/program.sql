@@ -29,6 +29,19 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_program(name) IS 'returns the name of an existing program, else an error';
 
+CREATE FUNCTION loyalty.base_type(type regtype)
+RETURNS oid
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE base (oid) AS (
+		SELECT type::oid
+		UNION
+		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
+	SELECT t.oid FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd'
+$$;
+COMMENT ON FUNCTION loyalty.base_type(regtype) IS 'the type below all domains, or the type itself if it is no domain';
+
 -- Types of extensions bring their own operators, which must be meant whatever
 -- the search_path is.
 CREATE FUNCTION loyalty.equality_operator(type regtype)
@@ -195,11 +208,7 @@ BEGIN
 
 	-- A domain over a type whose operators are polymorphic cannot be compared as
 	-- what it is: the program knows such a key by the type below the domains.
-	WITH RECURSIVE base (oid) AS (
-		SELECT key_oid
-		UNION
-		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-	SELECT t.oid, t.typtype, t.typcategory INTO base FROM base JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM pg_type t WHERE t.oid = loyalty.base_type(key_oid);
 	IF base.typtype IN ('c', 'p') OR base.typcategory = 'A' THEN
 		RAISE EXCEPTION 'a customer key cannot be of type %', key_type
 			USING ERRCODE = 'feature_not_supported', HINT = 'Name a column of a scalar type.';

@@ -123,7 +123,7 @@ COMMENT ON FUNCTION loyalty.require_triggers(name, int, regclass) IS
 
 -- From here to the end of the transaction nobody writes orders, their lines or
 -- their refunds, and all are read with a snapshot that is taken afterwards.
-CREATE FUNCTION loyalty.lock_source(program name, source int)
+CREATE FUNCTION loyalty.lock_source(program name, source int, from_readers boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -134,11 +134,11 @@ BEGIN
 	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, source, true) ORDER BY 1
 	LOOP
 		PERFORM loyalty.require_triggers(program, source, rel);
-		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', rel);
+		EXECUTE format('LOCK TABLE %s IN %s MODE', rel, CASE WHEN from_readers THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.lock_source(name, int) IS 'lock the tables of a source against writers';
+COMMENT ON FUNCTION loyalty.lock_source(name, int, boolean) IS 'lock the tables of a source against writers, or against readers, too';
 
 -- Record the orders that nothing is recorded of: those from before the table was
 -- tracked.  They earn by the present rules.

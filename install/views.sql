@@ -84,12 +84,7 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE base (n, oid) AS (
-		SELECT x.n, x.t::oid FROM unnest(ARRAY[a, b]) WITH ORDINALITY x (t, n)
-		UNION
-		SELECT d.n, t.typbasetype FROM base d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd')
-	SELECT CASE WHEN count(DISTINCT t.oid) = 1 THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
-	  FROM base d JOIN pg_type t USING (oid) WHERE t.typtype <> 'd'
+	SELECT CASE WHEN loyalty.base_type(a) = loyalty.base_type(b) THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
 $$;
 COMMENT ON FUNCTION loyalty.key_equality(regtype, regtype) IS 'equality of two keys, as SQL that means it under every search_path';
 
@@ -503,11 +498,7 @@ BEGIN
 	expression := key;
 	"collation" := 0;
 	EXECUTE format(query, 'pg_typeof(k.key)', key, relation, alias) INTO type;
-	WITH RECURSIVE base (oid) AS (
-		SELECT type::oid
-		UNION
-		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-	SELECT t.oid, t.typtype, t.typcategory INTO base FROM base JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM pg_type t WHERE t.oid = loyalty.base_type(type);
 	IF base.oid <> type::oid AND (base.typtype IN ('e', 'r', 'm') OR base.typcategory = 'A') THEN
 		type := base.oid;
 		expression := format('(%s)::%s', key, type);
@@ -531,14 +522,10 @@ DECLARE
 	what text := CASE kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END;
 BEGIN
 	-- all integers have the same text, and so do all strings
-	WITH RECURSIVE base (n, oid) AS (
-		SELECT x.n, x.t::oid FROM unnest(ARRAY[type, order_type]) WITH ORDINALITY x (t, n)
-		UNION
-		SELECT b.n, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-	SELECT array_agg(CASE WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
-	                      WHEN t.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
-	                      ELSE t.oid::text END ORDER BY b.n) INTO kinds
-	  FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd';
+	SELECT array_agg(CASE WHEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
+	                      WHEN b.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
+	                      ELSE b.oid::text END ORDER BY b.n) INTO kinds
+	  FROM unnest(ARRAY[loyalty.base_type(type), loyalty.base_type(order_type)]) WITH ORDINALITY b (oid, n);
 	IF kinds[1] <> kinds[2] THEN
 		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, order_type, type
 			USING ERRCODE = 'datatype_mismatch',
