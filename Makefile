@@ -6,7 +6,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/program.sql install/source.sql install/alter.sql install/post.sql \
+	install/views.sql install/comments.sql install/program.sql install/track.sql install/alter.sql install/post.sql \
 	install/verify.sql install/access.sql install/tail.sql
 
 # The version is that of the control file, and nowhere else in what is built.

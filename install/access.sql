@@ -49,8 +49,8 @@ BEGIN
 	FOREACH command IN ARRAY
 		-- read: every view, and the ledger, with which one may verify
 		ARRAY['GRANT USAGE ON SCHEMA %1$I TO %2$s',
-		      'GRANT SELECT ON %1$I.members, %1$I.entries, %1$I.standing, %1$I.unposted, %1$I.recorded_orders, %1$I.customer, %1$I.ledger, %1$I.set_aside TO %2$s',
-		      'GRANT SELECT ON %1$I.program, %1$I.source, %1$I.rate, %1$I.earning_rule, %1$I.tier, %1$I.terms, %1$I.terms_rule, %1$I.terms_tier, %1$I.archived, %1$I.kept TO %2$s',
+		      'GRANT SELECT ON %1$I.members, %1$I.entries, %1$I.unposted, %1$I.recorded_orders, %1$I.customer, %1$I.ledger, %1$I.set_aside TO %2$s',
+		      'GRANT SELECT ON %1$I.program, %1$I.tracked_table, %1$I.exchange_rate, %1$I.earning_rule, %1$I.tier, %1$I.terms, %1$I.terms_rule, %1$I.terms_tier, %1$I.archived, %1$I.kept TO %2$s',
 		      'GRANT EXECUTE ON FUNCTION %1$I.balance, %1$I.tier_at TO %2$s']
 		-- operate: post; the journal refuses every DELETE but that of posting
 		|| CASE WHEN level IN ('operate', 'admin') THEN
@@ -58,7 +58,7 @@ BEGIN
 		-- admin: write rules, tiers, rates and settings; of these, new terms are made
 		-- by the owner, and so nobody may write terms
 		|| CASE WHEN level = 'admin' THEN
-		ARRAY['GRANT INSERT, UPDATE, DELETE ON %1$I.earning_rule, %1$I.tier, %1$I.rate TO %2$s',
+		ARRAY['GRANT INSERT, UPDATE, DELETE ON %1$I.earning_rule, %1$I.tier, %1$I.exchange_rate TO %2$s',
 		      'GRANT UPDATE ON %1$I.program TO %2$s'] ELSE '{}' END
 	LOOP
 		EXECUTE format(command, program, role);

@@ -2,7 +2,7 @@
 
 -- What is known of a tracked table, with what was written now in place of what it says: an
 -- empty text takes something away.  Runs as the owner.
-CREATE FUNCTION loyalty.changed_definition(program name, source int, given jsonb, search_path text)
+CREATE FUNCTION loyalty.changed_definition(program name, tracked_table int, given jsonb, search_path text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -16,21 +16,21 @@ BEGIN
 		RAISE EXCEPTION '% must not be empty', CASE nothing[1] WHEN 'key' THEN 'the key of an order' WHEN 'counts' THEN 'counts_when' ELSE nothing[1] END
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Only an amount or a currency can be taken away with an empty text; what counts always is counts_when => ''true''.';
 	END IF;
-	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	parsed := loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
-	IF s.definition IS NULL AND loyalty.view_of(program, s.kind, source, CASE WHEN s.kind IN ('orders', 'credits') THEN s.newest END) IS NULL THEN
+	IF s.definition IS NULL AND loyalty.view_of(program, s.kind, tracked_table, CASE WHEN s.kind IN ('orders', 'credits') THEN s.newest END) IS NULL THEN
 		RAISE EXCEPTION 'loyalty program "%" has no view of table "%"', program, s.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
 			      HINT = 'Call loyalty.untrack(), and track the table again.';
 	END IF;
-	RETURN (loyalty.definition_of(program, source, s.newest, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
+	RETURN (loyalty.definition_of(program, tracked_table, s.newest, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
 END
 $$;
 COMMENT ON FUNCTION loyalty.changed_definition(name, int, jsonb, text) IS
 'what is known of a tracked table, with what was written now in place of what it says';
 
 -- The views of a table of orders, with changed expressions.  Runs as the owner.
-CREATE FUNCTION loyalty.redefine_source(program name, source int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
+CREATE FUNCTION loyalty.redefine_tracked_table(program name, tracked_table int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -41,9 +41,9 @@ DECLARE
 	lines int;
 	d jsonb;
 BEGIN
-	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
-	EXECUTE format('SELECT source FROM %I.source WHERE of_source = $1 AND kind = ''lines'' AND active', program) INTO lines USING source;
-	d := loyalty.changed_definition(program, source, given, search_path);
+	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND kind = ''lines'' AND active', program) INTO lines USING tracked_table;
+	d := loyalty.changed_definition(program, tracked_table, given, search_path);
 	IF d ->> 'amount' IS NULL AND lines IS NULL THEN
 		RAISE EXCEPTION 'the orders of table "%" have no lines, so they need an amount', s.relation
 			USING ERRCODE = 'invalid_parameter_value';
@@ -54,26 +54,26 @@ BEGIN
 		END IF;
 		PERFORM loyalty.make_part_view(program, lines, loyalty.changed_definition(program, lines, line, search_path));
 	END IF;
-	PERFORM loyalty.make_views(program, source, d);
-	IF loyalty.view_of(program, 'orders', source, s.newest) IS NULL THEN
-		PERFORM loyalty.define_orders(program, source, d);		-- rules that changed while it was paused
+	PERFORM loyalty.make_views(program, tracked_table, d);
+	IF loyalty.view_of(program, 'orders', tracked_table, s.newest) IS NULL THEN
+		PERFORM loyalty.define_orders(program, tracked_table, d);		-- rules that changed while it was paused
 	END IF;
 	IF given ? 'key' AND NOT coalesce(key_is_unique, false) THEN
-		PERFORM loyalty.require_unique_key(s.relation, loyalty.view_of(program, 'orders', source), given ->> 'key',
+		PERFORM loyalty.require_unique_key(s.relation, loyalty.view_of(program, 'orders', tracked_table), given ->> 'key',
 		                                   CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;
 	IF given ?| '{key,customer}' THEN
-		PERFORM loyalty.require_given_columns(s.relation, loyalty.view_of(program, 'orders', source, s.newest));
-		IF to_regclass(format('%I.%I', program, 'before_' || source)) IS NULL THEN
-			PERFORM loyalty.require_same_orders(program, source, loyalty.view_of(program, 'orders', source));
+		PERFORM loyalty.require_given_columns(s.relation, loyalty.view_of(program, 'orders', tracked_table, s.newest));
+		IF to_regclass(format('%I.%I', program, 'before_' || tracked_table)) IS NULL THEN
+			PERFORM loyalty.require_same_orders(program, tracked_table, loyalty.view_of(program, 'orders', tracked_table));
 		END IF;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.redefine_source(name, int, jsonb, jsonb, text, boolean) IS
+COMMENT ON FUNCTION loyalty.redefine_tracked_table(name, int, jsonb, jsonb, text, boolean) IS
 'make the views of a table of orders anew, with changed expressions';
 
-CREATE FUNCTION loyalty.record_moved(program name, source int, by_row boolean)
+CREATE FUNCTION loyalty.record_moved(program name, tracked_table int, by_row boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_record_moved';
@@ -82,7 +82,7 @@ COMMENT ON FUNCTION loyalty.record_moved(name, int, boolean) IS
 
 -- Keep the view that says which orders there are until they are recorded by what is said
 -- now, or drop it then.  Runs as the owner.
-CREATE FUNCTION loyalty.keep_identity(program name, source int, keep boolean)
+CREATE FUNCTION loyalty.keep_identity(program name, tracked_table int, keep boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -90,12 +90,12 @@ SET client_min_messages = warning
 SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
 AS $$
 DECLARE
-	view regclass := loyalty.view_of(program, 'orders', source);
+	view regclass := loyalty.view_of(program, 'orders', tracked_table);
 BEGIN
 	IF keep AND view IS NOT NULL THEN
-		EXECUTE format('CREATE VIEW %I.%I AS %s', program, 'before_' || source, pg_get_viewdef(view));
+		EXECUTE format('CREATE VIEW %I.%I AS %s', program, 'before_' || tracked_table, pg_get_viewdef(view));
 	ELSIF NOT keep THEN
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, 'before_' || source);
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, 'before_' || tracked_table);
 	END IF;
 	RETURN keep AND view IS NOT NULL;
 END
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION loyalty.keep_identity(name, int, boolean) IS
 'keep the view that says which orders a table has while it is made anew, or drop what was kept; returns whether it is kept';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.require_not_paused(program name, source int)
+CREATE FUNCTION loyalty.require_not_paused(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -112,7 +112,7 @@ AS $$
 DECLARE
 	s record;
 BEGIN
-	EXECUTE format('SELECT relation, definition FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
 		RAISE EXCEPTION 'table "%" is paused', s.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call loyalty.resume(), with what shall be said of it from then on.';
@@ -144,14 +144,14 @@ DECLARE
 	recorded bigint := 0;
 	by_row boolean;
 BEGIN
-	src := loyalty.require_source(program, "table");
+	src := loyalty.require_tracked_table(program, "table");
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
-	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.lock_tracked_table(program, src);
 	IF identifies THEN
 		SELECT r[1]::boolean INTO by_row
 		  FROM loyalty.as_owner(program, 'SELECT loyalty.keep_identity($1::name, $2::int, true)', program::text, src::text) r;
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_source($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
 		                                     'key', order_key, 'currency', currency))::text,
@@ -189,8 +189,8 @@ DECLARE
 BEGIN
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
-	  FROM loyalty.as_owner(program, format('SELECT s.source, s.of_source, (SELECT c.source FROM %1$I.source c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
-	                                           FROM %1$I.source s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
+	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.of_tracked_table, (SELECT c.tracked_table FROM %1$I.tracked_table c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
+	                                           FROM %1$I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
 	IF part IS NULL THEN
 		RAISE EXCEPTION 'table "%" has no refunds that the loyalty program "%" tracks', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_refunds() first.';
@@ -200,7 +200,7 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported', HINT = 'Call loyalty.untrack(), and then loyalty.track_refunds() with what shall hold from then on.';
 	END IF;
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, orders::text);
-	PERFORM loyalty.lock_source(program, orders);
+	PERFORM loyalty.lock_tracked_table(program, orders);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_part_view($1::name, $2::int, loyalty.changed_definition($1::name, $2::int, $3::jsonb, $4)),
 	                                          loyalty.make_views($1::name, $5::int)',
 		program::text, part::text,
@@ -213,7 +213,7 @@ COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text
 
 -- Let go of the columns of a table, with its lines and refunds, for a migration.  Runs as
 -- the owner.
-CREATE FUNCTION loyalty.note_paused(program name, source int)
+CREATE FUNCTION loyalty.note_paused(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -221,8 +221,8 @@ AS $$
 DECLARE
 	part int;
 BEGIN
-	PERFORM loyalty.let_go(program, source);
-	FOR part IN EXECUTE format('SELECT source FROM %I.source WHERE of_source = $1 AND active', program) USING source
+	PERFORM loyalty.let_go(program, tracked_table);
+	FOR part IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND active', program) USING tracked_table
 	LOOP
 		PERFORM loyalty.let_go(program, part);
 	END LOOP;
@@ -236,11 +236,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := loyalty.require_source(program, "table");
+	src int := loyalty.require_tracked_table(program, "table");
 BEGIN
 	-- the lock that the migration will take: to make a weaker one stronger later would be
 	-- a deadlock with whoever has read the table and writes to it then
-	PERFORM loyalty.lock_source(program, src, from_readers => true);
+	PERFORM loyalty.lock_tracked_table(program, src, from_readers => true);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_paused($1::name, $2::int)', program::text, src::text);
 END
 $$;
@@ -248,7 +248,7 @@ COMMENT ON FUNCTION loyalty.pause(name, regclass) IS
 'let go of the columns of a tracked table of orders, its lines and its refunds, for a migration; until loyalty.resume(), what is written to them is not recorded';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.note_resumed(program name, source int, given jsonb, line jsonb, search_path text)
+CREATE FUNCTION loyalty.note_resumed(program name, tracked_table int, given jsonb, line jsonb, search_path text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -259,17 +259,17 @@ DECLARE
 	part record;
 	d jsonb;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not paused', s.relation USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
-	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits''', program) USING source
+	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits''', program) USING tracked_table
 	LOOP
-		d := loyalty.changed_definition(program, part.source, CASE part.kind WHEN 'lines' THEN line ELSE '{}' END, search_path);
-		EXECUTE format('UPDATE %I.source SET definition = NULL WHERE source = $1', program) USING part.source;
-		PERFORM loyalty.make_part_view(program, part.source, d);
+		d := loyalty.changed_definition(program, part.tracked_table, CASE part.kind WHEN 'lines' THEN line ELSE '{}' END, search_path);
+		EXECUTE format('UPDATE %I.tracked_table SET definition = NULL WHERE tracked_table = $1', program) USING part.tracked_table;
+		PERFORM loyalty.make_part_view(program, part.tracked_table, d);
 	END LOOP;
-	PERFORM loyalty.redefine_source(program, source, given, '{}', search_path, true);
+	PERFORM loyalty.redefine_tracked_table(program, tracked_table, given, '{}', search_path, true);
 END
 $$;
 COMMENT ON FUNCTION loyalty.note_resumed(name, int, jsonb, jsonb, text) IS 'make the views of a paused table of orders, its lines and its refunds';
@@ -291,10 +291,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := loyalty.require_source(program, "table");
+	src int := loyalty.require_tracked_table(program, "table");
 	moved bigint := 0;
 BEGIN
-	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.lock_tracked_table(program, src);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
@@ -303,7 +303,7 @@ BEGIN
 	IF customer IS NOT NULL THEN
 		moved := loyalty.record_moved(program, src, false);
 	END IF;
-	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.taken_back), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
+	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.reversed), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
 $$;
 COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text) IS
@@ -311,7 +311,7 @@ COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text,
 
 -- Rerating ----------------------------------------------------------------------------
 
-CREATE FUNCTION loyalty.rerate_table(program name, source int, since timestamptz, moment timestamptz, again boolean)
+CREATE FUNCTION loyalty.rerate_table(program name, tracked_table int, since timestamptz, moment timestamptz, again boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_rerate_table';
@@ -330,7 +330,7 @@ BEGIN
 	EXECUTE format('SELECT greatest(clock_timestamp(), t.since,
 	                                (SELECT max(j.recorded_at) FROM %1$I.journal j) + interval ''1 microsecond'',
 	                                (SELECT max(a.last_recorded_at) FROM %1$I.account a) + interval ''1 microsecond'')
-	                  FROM %1$I.program p JOIN %1$I.terms t USING (terms)', program) INTO moment;
+	                  FROM %1$I.program p JOIN %1$I.terms t ON t.version = p.terms', program) INTO moment;
 	RETURN moment;
 END
 $$;
@@ -369,7 +369,7 @@ SET DateStyle = 'ISO, YMD'		-- times go to the owner as text
 SET timezone = 'UTC'
 AS $$
 DECLARE
-	sources int[];
+	tracked_tables int[];
 	moment timestamptz;
 	is_done boolean := false;
 BEGIN
@@ -377,16 +377,16 @@ BEGIN
 	IF since IS NULL OR dry_run IS NULL THEN
 		RAISE EXCEPTION 'since and dry_run must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO sources
-	  FROM loyalty.as_owner(program, format('SELECT s.source FROM %1$I.source s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
+	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
+	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                            AND loyalty.view_of($1::name, s.kind, s.source, p.terms) IS NOT NULL', program), program::text) r;
-	PERFORM loyalty.lock_source(program, s) FROM unnest(sources) s;
+	                                            AND loyalty.view_of($1::name, s.kind, s.tracked_table, p.terms) IS NOT NULL', program), program::text) r;
+	PERFORM loyalty.lock_tracked_table(program, s) FROM unnest(tracked_tables) s;
 	SELECT r[1]::timestamptz INTO moment FROM loyalty.as_owner(program, 'SELECT loyalty.moment_after_all($1::name)', program::text) r;
 	BEGIN
 		-- all of them go before the first comes back, so that tiers begin from there
-		PERFORM loyalty.rerate_table(program, s, since, moment, false) FROM unnest(sources) s;
-		PERFORM loyalty.rerate_table(program, s, since, moment, true) FROM unnest(sources) s;
+		PERFORM loyalty.rerate_table(program, s, since, moment, false) FROM unnest(tracked_tables) s;
+		PERFORM loyalty.rerate_table(program, s, since, moment, true) FROM unnest(tracked_tables) s;
 		SELECT r[1]::bigint, r[2]::bigint, r[3]::numeric, r[4]::numeric
 		  INTO orders, customers, points_before, points_after
 		  FROM loyalty.as_owner(program, 'SELECT * FROM loyalty.what_was_rerated($1::name, $2::timestamptz)', program::text, moment::text) r;

@@ -57,7 +57,7 @@ RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_record';
 COMMENT ON FUNCTION loyalty.record() IS
-'trigger on tracked tables: record how the touched orders stand; arguments are program and source';
+'trigger on tracked tables: record how the touched orders stand; arguments are program and tracked table';
 
 -- One of a few words, or an error that lists them.
 CREATE FUNCTION loyalty.require_choice(what text, value text, VARIADIC choices text[])
@@ -131,7 +131,7 @@ COMMENT ON FUNCTION loyalty.is_written_by_hand(name) IS
 
 -- Tracked tables are noted by functions, which make their triggers and views, too.  By
 -- hand, only the table itself can be changed for the one that took its place.
-CREATE FUNCTION loyalty.check_source()
+CREATE FUNCTION loyalty.check_tracked_table()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -161,12 +161,12 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_source() IS
+COMMENT ON FUNCTION loyalty.check_tracked_table() IS
 'trigger: refuse changes of what is tracked by hand, but for a table that takes the place of a tracked one';
 
 -- A table that takes the place of a tracked one has columns of the same names: what was
 -- said of the old table must hold for it.
-CREATE FUNCTION loyalty.replace_source()
+CREATE FUNCTION loyalty.replace_tracked_table()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -180,12 +180,12 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO newest;
-	d := loyalty.reparsed(tg_table_schema, NEW.source, loyalty.definition_of(tg_table_schema, NEW.source, newest));
+	d := loyalty.reparsed(tg_table_schema, NEW.tracked_table, loyalty.definition_of(tg_table_schema, NEW.tracked_table, newest));
 	IF NEW.kind IN ('lines', 'refunds') THEN
-		PERFORM loyalty.make_part_view(tg_table_schema, NEW.source, d);
-		PERFORM loyalty.make_views(tg_table_schema, NEW.of_source);
+		PERFORM loyalty.make_part_view(tg_table_schema, NEW.tracked_table, d);
+		PERFORM loyalty.make_views(tg_table_schema, NEW.of_tracked_table);
 	ELSE
-		PERFORM loyalty.make_views(tg_table_schema, NEW.source, d);
+		PERFORM loyalty.make_views(tg_table_schema, NEW.tracked_table, d);
 	END IF;
 	RETURN NULL;
 EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR cannot_coerce THEN
@@ -195,7 +195,7 @@ EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR ca
 		      HINT = 'It needs columns of the same names, and of types for which the expressions hold.';
 END
 $$;
-COMMENT ON FUNCTION loyalty.replace_source() IS
+COMMENT ON FUNCTION loyalty.replace_tracked_table() IS
 'trigger: makes the views over a table that takes the place of a tracked one';
 
 -- Versions of the terms are written when rules, tiers or settings change.  By hand,
@@ -257,11 +257,11 @@ BEGIN
 		END IF;
 	END IF;
 	-- a rule of older terms may be corrected for a table that is to be tracked again
-	FOR src IN EXECUTE format('WITH tracked AS (SELECT s.source FROM %1$I.source s WHERE s.active AND s.kind = ''orders''),
-	                                let_go AS (SELECT s.source FROM %1$I.source s JOIN pg_class c ON c.oid = s.relation
+	FOR src IN EXECUTE format('WITH tracked AS (SELECT s.tracked_table FROM %1$I.tracked_table s WHERE s.active AND s.kind = ''orders''),
+	                                let_go AS (SELECT s.tracked_table FROM %1$I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 	                                            WHERE $2 AND s.kind = ''orders'' AND NOT EXISTS (SELECT FROM tracked)),
-	                                fitting AS (SELECT source FROM tracked UNION ALL SELECT source FROM let_go)
-	                           SELECT source FROM fitting
+	                                fitting AS (SELECT tracked_table FROM tracked UNION ALL SELECT tracked_table FROM let_go)
+	                           SELECT tracked_table FROM fitting
 	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = ''order''
 	                           ORDER BY 1', tg_table_schema) USING NEW.per, tg_table_name = 'terms_rule'
 	LOOP
@@ -271,10 +271,10 @@ BEGIN
 		IF tg_op = 'UPDATE' THEN
 			SELECT CASE WHEN NEW.points = OLD.points THEN p.points END, CASE WHEN NEW.applies_when = OLD.applies_when THEN p.applies_when END
 			  INTO points, applies_when
-			  FROM loyalty.present_rule(tg_table_schema, src.source, version, OLD.name, 'new') p;
+			  FROM loyalty.present_rule(tg_table_schema, src.tracked_table, version, OLD.name, 'new') p;
 		END IF;
 		SELECT * INTO parsed
-		  FROM loyalty.parse_rule(tg_table_schema, src.source, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
+		  FROM loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
 		                          current_setting('loyalty.search_path', true),
 		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
 		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
@@ -353,14 +353,14 @@ BEGIN
 	IF current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NULL;		-- see loyalty.refresh_texts()
 	END IF;
-	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.terms
+	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.version
 	LOOP
-		PERFORM loyalty.make_orders_view(tg_table_schema, src.source, NEW.terms, d, awards)
-		   FROM (SELECT loyalty.definition_of(tg_table_schema, src.source, NEW.terms) AS d,
+		PERFORM loyalty.make_orders_view(tg_table_schema, src.tracked_table, NEW.version, d, awards)
+		   FROM (SELECT loyalty.definition_of(tg_table_schema, src.tracked_table, NEW.version) AS d,
 		                jsonb_agg(CASE WHEN a.award = NEW.award
-		                               THEN loyalty.parse_award(tg_table_schema, src.source, NEW.name, NEW.points, NEW.applies_when, NEW.per)
+		                               THEN loyalty.parse_award(tg_table_schema, src.tracked_table, NEW.name, NEW.points, NEW.applies_when, NEW.per)
 		                               ELSE a.expression END ORDER BY a.award) AS awards
-		           FROM loyalty.awards_of(tg_table_schema, src.source, NEW.terms) a OFFSET 0) x;
+		           FROM loyalty.awards_of(tg_table_schema, src.tracked_table, NEW.version) a OFFSET 0) x;
 	END LOOP;
 	RETURN NULL;
 END
@@ -378,9 +378,9 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4
 	                                                                   ELSE coalesce(v.expression, loyalty.parse_tier($1, t.name, t.qualifies, ''pg_catalog, pg_temp'', false)) END ORDER BY t.n))
-	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
+	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE version = $2) t
 	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
-		USING tg_table_schema, NEW.terms, NEW.name,
+		USING tg_table_schema, NEW.version, NEW.name,
 		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, 'pg_catalog, pg_temp', false);
 	RETURN NULL;
 END
@@ -405,7 +405,7 @@ BEGIN
 	IF tg_op = 'UPDATE' THEN
 		-- the newest version is in force, and no other
 		IF NEW.terms IS DISTINCT FROM OLD.terms THEN
-			EXECUTE format('SELECT max(terms) FROM %I.terms', tg_table_schema) INTO newest;
+			EXECUTE format('SELECT max(version) FROM %I.terms', tg_table_schema) INTO newest;
 			IF NEW.terms IS DISTINCT FROM newest THEN
 				RAISE EXCEPTION 'terms of a program cannot be changed directly'
 					USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -414,7 +414,7 @@ BEGIN
 		END IF;
 		IF NEW.time_zone IS DISTINCT FROM OLD.time_zone THEN
 			NEW.time_zone := loyalty.require_time_zone(NEW.time_zone);
-			EXECUTE format('SELECT relation FROM %I.source WHERE active AND kind <> ''lines'' ORDER BY source LIMIT 1', tg_table_schema) INTO tracked;
+			EXECUTE format('SELECT relation FROM %I.tracked_table WHERE active AND kind <> ''lines'' ORDER BY tracked_table LIMIT 1', tg_table_schema) INTO tracked;
 			IF tracked IS NOT NULL THEN
 				RAISE EXCEPTION 'time_zone of a program cannot be changed while it tracks table "%"', tracked
 					USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Local times of its rows are those of the time zone.',
@@ -565,7 +565,7 @@ BEGIN
 		RAISE EXCEPTION 'the settings of a program cannot be deleted'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = format('To delete the program, call loyalty.drop_program(%L, force => true).', tg_table_schema);
-	ELSIF tg_table_name = 'source' THEN
+	ELSIF tg_table_name = 'tracked_table' THEN
 		RAISE EXCEPTION 'rows of table "%" cannot be deleted', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'What is recorded refers to them.',
@@ -580,7 +580,7 @@ BEGIN
 	ELSIF loyalty.is_written_by_hand(tg_table_schema) THEN
 		RAISE EXCEPTION 'table "%" cannot be changed directly', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = format('Call loyalty.reconcile(%L), with missing => ''archive'' or ''take_back''.', tg_table_schema);
+			      HINT = format('Call loyalty.reconcile(%L), with missing => ''archive'' or ''reverse''.', tg_table_schema);
 	END IF;
 	RETURN NULL;
 END
@@ -633,7 +633,7 @@ AS $$
 DECLARE
 	e record;
 BEGIN
-	IF to_regclass(format('%I.source', program)) IS NULL THEN
+	IF to_regclass(format('%I.tracked_table', program)) IS NULL THEN
 		RETURN;
 	END IF;
 	BEGIN
@@ -643,7 +643,7 @@ BEGIN
 		RETURN NEXT sqlerrm;
 	END;
 	FOR e IN EXECUTE format($sql$
-		SELECT NULL::oid AS relation UNION SELECT relation FROM %1$I.source WHERE active
+		SELECT NULL::oid AS relation UNION SELECT relation FROM %1$I.tracked_table WHERE active
 		$sql$, program)
 	LOOP
 		BEGIN
@@ -681,9 +681,9 @@ AS $$
 DECLARE
 	is_new boolean;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms WHERE terms = ANY ($1) AND NOT posted)', program) INTO is_new USING versions;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms WHERE version = ANY ($1) AND NOT posted)', program) INTO is_new USING versions;
 	IF is_new THEN
-		EXECUTE format('UPDATE %I.terms SET posted = true WHERE terms = ANY ($1) AND NOT posted', program) USING versions;
+		EXECUTE format('UPDATE %I.terms SET posted = true WHERE version = ANY ($1) AND NOT posted', program) USING versions;
 	END IF;
 END
 $$;
@@ -713,22 +713,22 @@ BEGIN
 	               WHERE l.relation = journal AND l.mode = 'RowExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()) THEN
 		RETURN;
 	END IF;
-	FOR unused IN EXECUTE format('SELECT t.terms FROM %1$I.terms t
+	FOR unused IN EXECUTE format('SELECT t.version FROM %1$I.terms t
 	                               WHERE NOT t.posted
-	                                 AND EXISTS (SELECT FROM %1$I.terms w WHERE w.terms > t.terms AND w.xact <> pg_current_xact_id())
-	                                 AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.terms)
+	                                 AND EXISTS (SELECT FROM %1$I.terms w WHERE w.version > t.version AND w.xact <> pg_current_xact_id())
+	                                 AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.version)
 	                               ORDER BY 1', program)
 	LOOP
 		BEGIN
-			FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE kind IN (''orders'', ''credits'')', program)
+			FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE kind IN (''orders'', ''credits'')', program)
 			LOOP
 				EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', src, unused));
 			END LOOP;
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('tiers', unused));
-			EXECUTE format('UPDATE %I.source SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
-			EXECUTE format('DELETE FROM %I.terms_rule WHERE terms = $1', program) USING unused;
-			EXECUTE format('DELETE FROM %I.terms_tier WHERE terms = $1', program) USING unused;
-			EXECUTE format('DELETE FROM %I.terms WHERE terms = $1', program) USING unused;
+			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms_rule WHERE version = $1', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms_tier WHERE version = $1', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms WHERE version = $1', program) USING unused;
 		EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
 			NULL;		-- somebody reads it, or built on it
 		END;
@@ -765,39 +765,39 @@ BEGIN
 	END IF;
 	EXECUTE format($sql$
 		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone)
-		                WHERE t.terms = $1)
+		                WHERE t.version = $1)
 		   AND NOT EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
-		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1)
+		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE version = $1)
 		                   UNION ALL
-		                   (SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE terms = $1
+		                   (SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE version = $1
 		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
 		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
-		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1)
+		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE version = $1)
 		                   UNION ALL
-		                   (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE terms = $1
+		                   (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE version = $1
 		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
 		$sql$, tg_table_schema) INTO same USING before;
 	IF same THEN
 		RETURN NULL;
 	END IF;
-	EXECUTE format('SELECT coalesce(max(terms), 0) + 1 FROM %I.terms', tg_table_schema) INTO version;
+	EXECUTE format('SELECT coalesce(max(version), 0) + 1 FROM %I.terms', tg_table_schema) INTO version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms (terms, points_scale, rounding, time_zone)
+		INSERT INTO %1$I.terms (version, points_scale, rounding, time_zone)
 		SELECT $1, points_scale, rounding, time_zone FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_rule (terms, award, name, points, applies_when, per)
+		INSERT INTO %1$I.terms_rule (version, award, name, points, applies_when, per)
 		SELECT $1, row_number() OVER (ORDER BY name), name, points, applies_when, per FROM %1$I.earning_rule
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_tier (terms, name, rank, qualifies, multiplier)
+		INSERT INTO %1$I.terms_tier (version, name, rank, qualifies, multiplier)
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
 		$sql$, tg_table_schema) USING version;
 
-	FOR src IN EXECUTE format('SELECT source FROM %I.source WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
+	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
 	LOOP
-		IF loyalty.view_of(tg_table_schema, 'orders', src.source, before) IS NULL THEN
-			RAISE WARNING 'the table of source % of loyalty program "%" has no view, so its orders are not recorded', src.source, tg_table_schema
+		IF loyalty.view_of(tg_table_schema, 'orders', src.tracked_table, before) IS NULL THEN
+			RAISE WARNING 'the table of tracked table % of loyalty program "%" has no view, so its orders are not recorded', src.tracked_table, tg_table_schema
 				USING HINT = 'Call loyalty.untrack(), and track the table again.';
 			CONTINUE;
 		END IF;
@@ -810,11 +810,11 @@ BEGIN
 			                             r.per) END AS expression
 			          FROM %1$I.terms_rule r
 			          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
-			                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.terms = $3) b
+			                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
 			            ON b.name = r.name AND b.per = r.per
 			          LEFT JOIN LATERAL loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
-			         WHERE r.terms = $4) x
-			$sql$, tg_table_schema) USING tg_table_schema, src.source, before, version;
+			         WHERE r.version = $4) x
+			$sql$, tg_table_schema) USING tg_table_schema, src.tracked_table, before, version;
 	END LOOP;
 	EXECUTE format($sql$
 		SELECT loyalty.make_tiers_view($1, $3, array_agg(x.expression ORDER BY x.rank DESC))
@@ -822,10 +822,10 @@ BEGIN
 		                       ELSE b.expression END AS expression
 		          FROM %1$I.terms_tier t
 		          LEFT JOIN (SELECT o.name, o.qualifies, v.expression
-		                       FROM (SELECT y.*, row_number() OVER (ORDER BY y.rank DESC) AS n FROM %1$I.terms_tier y WHERE y.terms = $2) o
+		                       FROM (SELECT y.*, row_number() OVER (ORDER BY y.rank DESC) AS n FROM %1$I.terms_tier y WHERE y.version = $2) o
 		                      CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'tiers', $2), NULL, format('tier_%%s', o.n), false) v) b
 		            ON (b.name, b.qualifies) = (t.name, t.qualifies)
-		         WHERE t.terms = $3) x
+		         WHERE t.version = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
 	PERFORM loyalty.refresh_texts(tg_table_schema);

@@ -34,13 +34,13 @@ COMMENT ON FUNCTION loyalty.outside_parents(regclass) IS
 'tables through which rows of a table can be changed without its triggers';
 
 -- Names of our triggers on tracked tables.
-CREATE FUNCTION loyalty.trigger_name(event text, program name, source text)
+CREATE FUNCTION loyalty.trigger_name(event text, program name, tracked_table text)
 RETURNS name
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT ('loyalty_' || event || '_' || CASE WHEN octet_length(suffix) > 40 THEN md5(suffix) ELSE suffix END)::name
-	  FROM concat_ws('_', program, source) suffix
+	  FROM concat_ws('_', program, tracked_table) suffix
 $$;
 COMMENT ON FUNCTION loyalty.trigger_name(text, name, text) IS
 'the name of a trigger on a tracked table: readable if it fits into a name';
@@ -58,18 +58,18 @@ $$;
 COMMENT ON FUNCTION loyalty.trigger_comment(name, regclass, text) IS 'the command that comments on a trigger, behind the one that makes it';
 
 -- Statement triggers with transition tables see each row once.
-CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, source text)
+CREATE FUNCTION loyalty.trigger_command(event text, relation regclass, program name, tracked_table text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record(%L, %L)',
-	              loyalty.trigger_name(event, program, source), event, relation,
+	              loyalty.trigger_name(event, program, tracked_table), event, relation,
 	              CASE event WHEN 'insert' THEN 'REFERENCING NEW TABLE AS new_rows'
 	                         WHEN 'update' THEN 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
 	                         WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' END,
-	              program, source)
-	       || loyalty.trigger_comment(loyalty.trigger_name(event, program, source), relation,
+	              program, tracked_table)
+	       || loyalty.trigger_comment(loyalty.trigger_name(event, program, tracked_table), relation,
 	                                  format('records for the loyalty program "%s" how orders stand after each %s', program, upper(event)))
 $$;
 COMMENT ON FUNCTION loyalty.trigger_command(text, regclass, name, text) IS
@@ -198,10 +198,10 @@ BEGIN
 					  FROM above a JOIN pg_trigger t ON t.tgrelid = a.ancestor
 					   AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs = 2),
 				wanted AS MATERIALIZED (
-					SELECT arguments[1]::name AS program, arguments[2] AS source, event,
+					SELECT arguments[1]::name AS program, arguments[2] AS tracked_table, event,
 					       loyalty.trigger_name(event, arguments[1], arguments[2]) AS trigger
 					  FROM tracked CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e (event))
-				SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.source
+				SELECT c.oid::regclass AS relation, c.relkind, c.relpersistence, w.event, w.program, w.tracked_table
 				  FROM wanted w
 				 CROSS JOIN loyalty.descendants(touched) d
 				  JOIN pg_class c ON c.oid = d
@@ -216,7 +216,7 @@ BEGIN
 					CONTINUE;
 				END IF;
 				BEGIN
-					EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.source);
+					EXECUTE loyalty.trigger_command(missing.event, missing.relation, missing.program, missing.tracked_table);
 				EXCEPTION WHEN insufficient_privilege THEN
 					RAISE WARNING 'what is written to table "%" itself is not recorded', missing.relation
 						USING HINT = format('The owner of the table can call loyalty.reconcile(%L).', missing.program);
@@ -231,15 +231,15 @@ BEGIN
 					  JOIN pg_trigger t ON t.tgrelid = d AND t.tgfoid = 'loyalty.record'::regproc AND t.tgnargs = 2
 					 WHERE NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = i.inhparent AND p.tgname = t.tgname))
 				SELECT DISTINCT u.inhrelid::regclass AS relation, u.inhparent::regclass AS parent,
-				       k.arguments[1] AS program, k.arguments[2] AS source
+				       k.arguments[1] AS program, k.arguments[2] AS tracked_table
 				  FROM unseen u
 				 CROSS JOIN LATERAL (SELECT loyalty.trigger_arguments(u.tgargs) AS arguments) k
 				 ORDER BY 1, 2
 			LOOP
 				RAISE WARNING 'statements on table "%" are not recorded by the loyalty program "%", which tracks "%" only',
 					missing.parent, missing.program, missing.relation
-					USING HINT = format('If it takes the place of the tracked table: UPDATE %I.source SET relation = %L WHERE source = %s, then call loyalty.reconcile(%L).',
-					                    missing.program, missing.parent, missing.source, missing.program);
+					USING HINT = format('If it takes the place of the tracked table: UPDATE %I.tracked_table SET relation = %L WHERE tracked_table = %s, then call loyalty.reconcile(%L).',
+					                    missing.program, missing.parent, missing.tracked_table, missing.program);
 			END LOOP;
 		EXCEPTION WHEN OTHERS THEN
 			RAISE WARNING 'loyalty could not look after table "%", which has partitions or children, or is one: %', touched::regclass, sqlerrm

@@ -229,8 +229,8 @@ BEGIN
 	  FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
 	eq := loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
-	key_column := CASE WHEN customer_key = ANY ('{entry,source,order_key,revision,effective_at,recorded_at,tier,multiplier,
-		orders_change,amount_change,points,balance,posted,ordered_at,counted,terms,base,currency,rate,lifetime_value,orders,
+	key_column := CASE WHEN customer_key = ANY ('{entry,tracked_table,order_key,revision,effective_at,recorded_at,tier,multiplier,
+		orders_change,amount_change,points,balance,posted,ordered_at,counts,terms,awards,currency,rate,lifetime_value,orders,
 		first_order_at,last_order_at,joined_at,tenure,average_order}'::name[]) THEN 'customer' ELSE customer_key END;
 
 	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = name) THEN
@@ -253,57 +253,57 @@ BEGIN
 		terms int NOT NULL
 	);
 	COMMENT ON TABLE %1$I.program IS 'settings of the program, one row';
-	CREATE TABLE %1$I.source (
-		source int PRIMARY KEY,
+	CREATE TABLE %1$I.tracked_table (
+		tracked_table int PRIMARY KEY,
 		kind text NOT NULL CHECK (kind IN ('orders', 'lines', 'refunds', 'credits')),
 		relation regclass NOT NULL,
-		of_source int,
+		of_tracked_table int,
 		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip', 'customer')),
 		terms int NOT NULL,
 		active boolean NOT NULL DEFAULT true,
 		definition jsonb,
 		UNIQUE (relation, kind)
 	);
-	COMMENT ON TABLE %1$I.source IS 'tracked tables, what whose rows mean is in the views orders_..., lines_... and refunds_...; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
-	COMMENT ON COLUMN %1$I.source.kind IS 'orders, lines or refunds of orders, or credits: refunds that name no order, to which only rules over the purchase apply';
-	COMMENT ON COLUMN %1$I.source.of_source IS 'the tracked table of the orders that lines and refunds belong to';
-	COMMENT ON COLUMN %1$I.source.terms IS 'those in force when it was first tracked: no order of it has older ones';
-	COMMENT ON COLUMN %1$I.source.definition IS 'what its views said, while it is not tracked and has none';
+	COMMENT ON TABLE %1$I.tracked_table IS 'tracked tables, what whose rows mean is in the views orders_..., lines_... and refunds_...; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	COMMENT ON COLUMN %1$I.tracked_table.kind IS 'orders, lines or refunds of orders, or credits: refunds that name no order, to which only rules over the purchase apply';
+	COMMENT ON COLUMN %1$I.tracked_table.of_tracked_table IS 'the tracked table of the orders that lines and refunds belong to';
+	COMMENT ON COLUMN %1$I.tracked_table.terms IS 'those in force when it was first tracked: no order of it has older ones';
+	COMMENT ON COLUMN %1$I.tracked_table.definition IS 'what its views said, while it is not tracked and has none';
 	CREATE TABLE %1$I.archived (
-		source int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
+		tracked_table int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
 		customer %2$s NOT NULL,
 		at timestamptz NOT NULL,
 		amount numeric NOT NULL,
-		base numeric NOT NULL,
+		awards numeric NOT NULL,
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
 		refunded numeric NOT NULL,
-		PRIMARY KEY (source, order_key)
+		PRIMARY KEY (tracked_table, order_key)
 	);
 	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points, as they were then; written by loyalty.reconcile';
 	COMMENT ON COLUMN %1$I.archived.amount IS 'what the order was worth, less refunds, in the currency of the program';
 	COMMENT ON COLUMN %1$I.archived.refunded IS 'what was refunded of it by then, in its own currency';
 	CREATE TABLE %1$I.kept (
-		source int, order_key text COLLATE "C",
+		tracked_table int, order_key text COLLATE "C",
 		amount numeric,
 		refunded numeric NOT NULL DEFAULT 0,
-		base numeric NOT NULL DEFAULT 0,
+		awards numeric NOT NULL DEFAULT 0,
 		since timestamptz NOT NULL DEFAULT now(),
-		PRIMARY KEY (source, order_key)
+		PRIMARY KEY (tracked_table, order_key)
 	);
 	COMMENT ON TABLE %1$I.kept IS 'what lines and refunds that have left their tables give to orders that are there; written by loyalty.reconcile';
 	COMMENT ON COLUMN %1$I.kept.amount IS 'what the lines add to the amount of the order, in its currency; null: nothing';
 	COMMENT ON COLUMN %1$I.kept.refunded IS 'what the refunds take off, in the currency of the order';
-	COMMENT ON COLUMN %1$I.kept.base IS 'what the lines add to the points of the order, before refunds';
+	COMMENT ON COLUMN %1$I.kept.awards IS 'what the lines add to the points of the order, before refunds';
 	COMMENT ON COLUMN %1$I.kept.since IS 'when they left';
-	CREATE TABLE %1$I.rate (
+	CREATE TABLE %1$I.exchange_rate (
 		currency text COLLATE "C" CONSTRAINT currency_is_not_empty CHECK (currency <> ''),
 		valid_from timestamptz DEFAULT '-infinity',
 		rate numeric NOT NULL CONSTRAINT rate_is_positive_and_finite CHECK (rate > 0 AND rate < 1e12),
 		PRIMARY KEY (currency, valid_from)
 	);
-	COMMENT ON TABLE %1$I.rate IS 'rates of currencies: an order keeps the one that was valid at its time when it was first recorded';
-	COMMENT ON COLUMN %1$I.rate.rate IS 'what one unit of the currency is worth in that of the program';
+	COMMENT ON TABLE %1$I.exchange_rate IS 'rates of currencies: an order keeps the one that was valid at its time when it was first recorded';
+	COMMENT ON COLUMN %1$I.exchange_rate.rate IS 'what one unit of the currency is worth in that of the program';
 	CREATE TABLE %1$I.earning_rule (
 		name text PRIMARY KEY,
 		points text NOT NULL,
@@ -324,7 +324,7 @@ BEGIN
 	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
 	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
 	CREATE TABLE %1$I.terms (
-		terms int PRIMARY KEY,
+		version int PRIMARY KEY,
 		since timestamptz NOT NULL DEFAULT clock_timestamp(),
 		points_scale int NOT NULL,
 		rounding text NOT NULL,
@@ -336,14 +336,14 @@ BEGIN
 	COMMENT ON COLUMN %1$I.terms.posted IS 'are there entries under it in the ledger? Written by posting';
 	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 	CREATE TABLE %1$I.terms_rule (
-		terms int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
-		PRIMARY KEY (terms, name)
+		version int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
+		PRIMARY KEY (version, name)
 	);
 	COMMENT ON COLUMN %1$I.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
 	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
 	CREATE TABLE %1$I.terms_tier (
-		terms int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
-		PRIMARY KEY (terms, name)
+		version int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
+		PRIMARY KEY (version, name)
 	);
 	COMMENT ON TABLE %1$I.terms_tier IS 'tiers of each version of the terms';
 	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric, rate numeric);
@@ -359,40 +359,40 @@ BEGIN
 	EXECUTE format($sql$
 	CREATE TABLE %1$I.journal (
 		customer %2$s NOT NULL,
-		source int NOT NULL,
+		tracked_table int NOT NULL,
 		order_key text COLLATE "C" NOT NULL,
 		revision int NOT NULL,
 		at timestamptz NOT NULL,
 		recorded_at timestamptz NOT NULL,
 		terms int NOT NULL,
-		counted boolean NOT NULL,
+		counts boolean NOT NULL,
 		amount numeric NOT NULL,
-		base numeric NOT NULL,
+		awards numeric NOT NULL,
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
 		joined_at timestamptz,
 		moved boolean NOT NULL,
 		tier text,
 		multiplier numeric,
-		PRIMARY KEY (customer, source, order_key, revision)
+		PRIMARY KEY (customer, tracked_table, order_key, revision)
 	) WITH (autovacuum_vacuum_scale_factor = 0.02);
 	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
-	COMMENT ON COLUMN %1$I.journal.currency IS 'of the order; empty if it is that of the program, which amount and base are in';
+	COMMENT ON COLUMN %1$I.journal.currency IS 'of the order; empty if it is that of the program, which amount and awards are in';
 	COMMENT ON COLUMN %1$I.journal.rate IS 'what one unit of the currency is worth';
 	COMMENT ON COLUMN %1$I.journal.tier IS 'the tier held just before an order that moved; of all others posting finds it';
 	COMMENT ON COLUMN %1$I.journal.multiplier IS 'of that tier; null: posting finds it';
-	COMMENT ON COLUMN %1$I.journal.base IS 'points before the multiplier of the tier and before rounding';
+	COMMENT ON COLUMN %1$I.journal.awards IS 'points before the multiplier of the tier and before rounding';
 	CREATE TABLE %1$I.ledger (
 		customer %2$s NOT NULL,
-		source int NOT NULL,
+		tracked_table int NOT NULL,
 		order_key text COLLATE "C" NOT NULL,
 		revision int NOT NULL,
 		at timestamptz NOT NULL,
 		recorded_at timestamptz NOT NULL,
 		terms int NOT NULL,
-		counted boolean NOT NULL,
+		counts boolean NOT NULL,
 		amount numeric NOT NULL,
-		base numeric NOT NULL,
+		awards numeric NOT NULL,
 		currency text COLLATE "C" NOT NULL,
 		rate numeric NOT NULL,
 		joined_at timestamptz,
@@ -400,11 +400,11 @@ BEGIN
 		tier text,
 		multiplier numeric NOT NULL,
 		entry bigint NOT NULL,
-		points numeric NOT NULL,
+		order_points numeric NOT NULL,
 		orders_change int NOT NULL,
 		amount_change numeric NOT NULL,
 		points_change numeric NOT NULL,
-		PRIMARY KEY (customer, source, order_key, revision)
+		PRIMARY KEY (customer, tracked_table, order_key, revision)
 	);
 	COMMENT ON TABLE %1$I.ledger IS 'posted entries, numbered per customer; append-only';
 	CREATE TABLE %1$I.account (
@@ -423,7 +423,7 @@ BEGIN
 	COMMENT ON COLUMN %1$I.account.last_recorded_at IS 'when the newest of the posted entries was recorded';
 	CREATE TABLE %1$I.set_aside (
 		customer %2$s PRIMARY KEY,
-		source int,
+		tracked_table int,
 		order_key text COLLATE "C",
 		revision int,
 		sqlstate text NOT NULL,
@@ -459,7 +459,7 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
-	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
+	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tracked_table
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
@@ -471,10 +471,10 @@ BEGIN
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.source
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_source');
-	CREATE TRIGGER new_views AFTER UPDATE OF relation ON %1$I.source
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('replace_source');
+	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.tracked_table
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tracked_table');
+	CREATE TRIGGER new_views AFTER UPDATE OF relation ON %1$I.tracked_table
+		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('replace_tracked_table');
 	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_rule
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_rule');
 	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_tier
@@ -487,7 +487,7 @@ BEGIN
 		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.source
+	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.tracked_table
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
@@ -497,7 +497,7 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.source
+	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tracked_table
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
@@ -513,7 +513,7 @@ BEGIN
 		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
 	$sql$, name, key_type || key_collation);
 
-	EXECUTE format('INSERT INTO %I.terms (terms, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
+	EXECUTE format('INSERT INTO %I.terms (version, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
 	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid, terms)
 	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1)', name)
@@ -525,25 +525,25 @@ BEGIN
 	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.unposted AS
-	SELECT e.customer, e.source, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counted,
-	       e.amount, e.base, e.currency, e.rate, e.joined_at, e.moved, (e.accrual).tier, (e.accrual).multiplier,
-	       e.entries + (e.accrual).number AS entry, (e.accrual).points, (e.accrual).orders_change, (e.accrual).amount_change,
+	SELECT e.customer, e.tracked_table, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counts,
+	       e.amount, e.awards, e.currency, e.rate, e.joined_at, e.moved, (e.accrual).tier, (e.accrual).multiplier,
+	       e.entries + (e.accrual).number AS entry, (e.accrual).order_points, (e.accrual).orders_change, (e.accrual).amount_change,
 	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
 	       (e.accrual).first_order_at, (e.accrual).last_order_at
 	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
 	               loyalty.accrue(%3$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
-	                                   THEN ARRAY(SELECT DISTINCT ON (l.source, l.order_key) l FROM %1$I.ledger l
+	                                   THEN ARRAY(SELECT DISTINCT ON (l.tracked_table, l.order_key) l FROM %1$I.ledger l
 	                                               WHERE l.customer %4$s j.customer
-	                                               ORDER BY l.source, l.order_key, l.revision DESC) END,
-	                              j.at, j.source, j.order_key, j.revision, j.counted, j.amount, j.base,
+	                                               ORDER BY l.tracked_table, l.order_key, l.revision DESC) END,
+	                              j.at, j.tracked_table, j.order_key, j.revision, j.counts, j.amount, j.awards,
 	                              j.joined_at, j.multiplier, j.tier) OVER posting AS accrual
 	          FROM (SELECT r.*, row_number() OVER recording AS number,
 	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
 	                  FROM %1$I.journal r
 	                WINDOW recording AS (PARTITION BY r.customer
-	                                     ORDER BY r.recorded_at, r.at, r.source, r.order_key, r.revision)) j
+	                                     ORDER BY r.recorded_at, r.at, r.tracked_table, r.order_key, r.revision)) j
 	          LEFT JOIN %1$I.account a ON a.customer %4$s j.customer
 	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
 	 WHERE (e.accrual).number IS NOT NULL;
@@ -553,42 +553,28 @@ BEGIN
 	-- said before was wrong.  What changes it later is effective when it is recorded,
 	-- but not before the order itself.
 	CREATE VIEW %1$I.entries AS
-	SELECT customer AS %5$I, entry, source, order_key, revision,
+	SELECT customer AS %5$I, entry, tracked_table, order_key, revision,
 	       -- one that came from another customer or key counts there until it moved
 	       CASE WHEN revision = 1 AND NOT moved THEN ordered_at
 	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
 	       tier, multiplier, orders_change, amount_change, points_change AS points,
 	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       ordered_at, counted, terms, base, currency, rate
-	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, source, order_key ORDER BY revision DESC) AS ordered_at
-	          FROM (SELECT customer, entry, source, order_key, revision, moved, at, recorded_at, tier, multiplier,
-	                       orders_change, amount_change, points_change, true AS posted, counted, terms, base, currency, rate FROM %1$I.ledger
+	       ordered_at, counts, terms, awards, currency, rate
+	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, tracked_table, order_key ORDER BY revision DESC) AS ordered_at
+	          FROM (SELECT customer, entry, tracked_table, order_key, revision, moved, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, true AS posted, counts, terms, awards, currency, rate FROM %1$I.ledger
 	                UNION ALL
-	                SELECT customer, entry, source, order_key, revision, moved, at, recorded_at, tier, multiplier,
-	                       orders_change, amount_change, points_change, false, counted, terms, base, currency, rate FROM %1$I.unposted) e) e;
+	                SELECT customer, entry, tracked_table, order_key, revision, moved, at, recorded_at, tier, multiplier,
+	                       orders_change, amount_change, points_change, false, counts, terms, awards, currency, rate FROM %1$I.unposted) e) e;
 	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
 
 	CREATE VIEW %1$I.recorded_orders AS
-	SELECT DISTINCT ON (customer, source, order_key) *
-	  FROM (SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base, currency, rate FROM %1$I.ledger
+	SELECT DISTINCT ON (customer, tracked_table, order_key) *
+	  FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM %1$I.ledger
 	        UNION ALL
-	        SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base, currency, rate FROM %1$I.journal) e
-	 ORDER BY customer, source, order_key, revision DESC;
+	        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM %1$I.journal) e
+	 ORDER BY customer, tracked_table, order_key, revision DESC;
 	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
-
-	CREATE VIEW %1$I.standing AS
-	SELECT c.customer, c.joined_at,
-	       coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
-	       coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
-	       coalesce(u.spend, a.spend, 0) AS spend,
-	       coalesce(u.orders, a.orders, 0) AS orders,
-	       CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
-	       CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
-	  FROM %1$I.customer c
-	  LEFT JOIN %1$I.account a ON a.customer %4$s c.customer
-	  LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	               FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %4$s c.customer;
-	COMMENT ON VIEW %1$I.standing IS 'exact metrics of each customer at this moment';
 
 	CREATE VIEW %1$I.members AS
 	SELECT s.customer AS %5$I,
@@ -597,7 +583,17 @@ BEGIN
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
 	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
 	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
-	  FROM %1$I.standing s;
+	  FROM (SELECT c.customer, c.joined_at,
+	               coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
+	               coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
+	               coalesce(u.spend, a.spend, 0) AS spend,
+	               coalesce(u.orders, a.orders, 0) AS orders,
+	               CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
+	               CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
+	          FROM %1$I.customer c
+	          LEFT JOIN %1$I.account a ON a.customer %4$s c.customer
+	          LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
+	                       FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %4$s c.customer) s;
 	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
 
 	CREATE FUNCTION %1$I.balance(customer %2$s, at timestamptz DEFAULT NULL)
@@ -606,7 +602,7 @@ BEGIN
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
-			THEN (SELECT s.points FROM %1$I.standing s WHERE s.customer %4$s %6$s)
+			THEN (SELECT m.points FROM %1$I.members m WHERE m.%5$I %4$s %6$s)
 			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
 			       WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2) END
 	$fn$;
@@ -619,15 +615,15 @@ BEGIN
 	SET search_path = pg_catalog, pg_temp
 	AS $fn$
 		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%5$I %4$s %6$s AND x.effective_at <= $2),
-		o AS (SELECT DISTINCT ON (source, order_key) ordered_at, counted
-		        FROM e ORDER BY source, order_key, revision DESC)
+		o AS (SELECT DISTINCT ON (tracked_table, order_key) ordered_at, counts
+		        FROM e ORDER BY tracked_table, order_key, revision DESC)
 		SELECT loyalty.tier_for(%3$L::regclass, p.terms,
 		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
 		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
 		                        (SELECT coalesce(sum(e.points), 0) FROM e),
 		                        c.joined_at,
-		                        (SELECT min(ordered_at) FROM o WHERE counted),
-		                        (SELECT max(ordered_at) FROM o WHERE counted), $2)
+		                        (SELECT min(ordered_at) FROM o WHERE counts),
+		                        (SELECT max(ordered_at) FROM o WHERE counts), $2)
 		  FROM %1$I.customer c CROSS JOIN %1$I.program p
 		 WHERE c.customer %4$s %6$s
 	$fn$;
@@ -646,7 +642,7 @@ COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int
 -- says it tracks, with their partitions and children, and on what may have been a part
 -- of these, since it belongs to the owner of one, or of the program.  Anybody can make
 -- triggers of these names on tables of his own, which prove nothing and are left alone.
-CREATE FUNCTION loyalty.source_triggers(program name, source int)
+CREATE FUNCTION loyalty.tracked_table_triggers(program name, tracked_table int)
 RETURNS TABLE (relation regclass, trigger name, enabled "char")
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
@@ -662,11 +658,11 @@ AS $$
 	  JOIN pg_class c ON c.oid = t.tgrelid
 	 WHERE t.tgfoid = 'loyalty.record'::regproc
 	   AND (loyalty.trigger_arguments(t.tgargs))[1] = program
-	   AND (source IS NULL OR (loyalty.trigger_arguments(t.tgargs))[2] = source::text)
+	   AND (tracked_table IS NULL OR (loyalty.trigger_arguments(t.tgargs))[2] = tracked_table::text)
 	   AND (t.tgrelid IN (SELECT part.relation FROM part)
 	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;
-COMMENT ON FUNCTION loyalty.source_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
+COMMENT ON FUNCTION loyalty.tracked_table_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void
@@ -688,7 +684,7 @@ BEGIN
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
 	END IF;
-	FOR t IN SELECT * FROM loyalty.source_triggers(program, NULL)
+	FOR t IN SELECT * FROM loyalty.tracked_table_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -868,7 +864,7 @@ AS $$
 	  FROM acl a CROSS JOIN ns
 	 WHERE a.grantee NOT IN (ns.nspowner, loopholes.owner)
 	   AND NOT (a.privilege_type IN ('SELECT', 'USAGE')
-	            OR (a.relname IN ('earning_rule', 'tier', 'rate') AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE'))
+	            OR (a.relname IN ('earning_rule', 'tier', 'exchange_rate') AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE'))
 	            OR (a.relname = 'program' AND a.privilege_type = 'UPDATE')
 	            OR (a.relname = 'journal' AND a.privilege_type = 'DELETE'))
 $$;
@@ -941,7 +937,7 @@ BEGIN
 	END IF;
 	SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END, ', ') INTO writers
 	  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN ('earning_rule', 'tier', 'rate', 'program')
+	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN ('earning_rule', 'tier', 'exchange_rate', 'program')
 	   AND a.privilege_type <> 'SELECT' AND a.grantee <> owner::oid;
 	IF writers IS NOT NULL THEN
 		RAISE WARNING 'rules of loyalty program "%" can be written by: %', program, writers

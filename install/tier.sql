@@ -23,7 +23,7 @@ COMMENT ON FUNCTION loyalty.tier_for(regclass, int, numeric, bigint, numeric, ti
 CREATE TYPE loyalty.accrual AS (
 	tier text,
 	multiplier numeric,
-	points numeric,
+	order_points numeric,
 	orders_change int,
 	amount_change numeric,
 	points_change numeric,
@@ -57,8 +57,8 @@ CREATE AGGREGATE loyalty.accrue(
 	spend numeric, orders bigint, points_earned numeric,
 	first_order_at timestamptz, last_order_at timestamptz,
 	repeated boolean, posted anyarray,
-	at timestamptz, source int, order_key text, revision int,
-	counted boolean, amount numeric, base numeric, joined_at timestamptz, multiplier numeric, tier text) (
+	at timestamptz, tracked_table int, order_key text, revision int,
+	counts boolean, amount numeric, awards numeric, joined_at timestamptz, multiplier numeric, tier text) (
 	SFUNC = loyalty.accrue_transition,
 	STYPE = internal,
 	FINALFUNC = loyalty.accrue_final,

@@ -19,7 +19,7 @@ COMMENT ON FUNCTION loyalty.only_expression_errors(text, text) IS
 -- The orders of a table under their own terms, as its views say, as SQL: all, or with
 -- by_key those whose keys are in $3, which are looked up one by one.  $1 is the table, $2 the
 -- version of the terms in force, which orders have that are not recorded.
-CREATE FUNCTION loyalty.orders_sql(program name, source int, by_key boolean)
+CREATE FUNCTION loyalty.orders_sql(program name, tracked_table int, by_key boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -35,27 +35,27 @@ BEGIN
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
 	known := CASE WHEN by_key THEN format($sql$
 		LEFT JOIN LATERAL (SELECT x.terms FROM (SELECT l.revision, l.terms FROM %1$I.ledger l
-		                                         WHERE l.customer %2$s v.customer AND l.source = $1 AND l.order_key = v.order_key
+		                                         WHERE l.customer %2$s v.customer AND l.tracked_table = $1 AND l.order_key = v.order_key
 		                                        UNION ALL
 		                                        SELECT j.revision, j.terms FROM %1$I.journal j
-		                                         WHERE j.customer %2$s v.customer AND j.source = $1 AND j.order_key = v.order_key) x
+		                                         WHERE j.customer %2$s v.customer AND j.tracked_table = $1 AND j.order_key = v.order_key) x
 		                    ORDER BY x.revision DESC LIMIT 1) r ON true $sql$, program, eq)
-	ELSE format(' LEFT JOIN %1$I.recorded_orders r ON r.customer %2$s v.customer AND r.source = $1 AND r.order_key = v.order_key', program, eq) END;
+	ELSE format(' LEFT JOIN %1$I.recorded_orders r ON r.customer %2$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key', program, eq) END;
 	FOR v IN EXECUTE format('SELECT DISTINCT x.terms, loyalty.view_of($1, ''orders'', $2, x.terms) AS view
-	                           FROM (SELECT $3 AS terms UNION ALL SELECT terms FROM %I.recorded_orders WHERE source = $2) x', program)
-		USING program, source, newest
+	                           FROM (SELECT $3 AS terms UNION ALL SELECT terms FROM %I.recorded_orders WHERE tracked_table = $2) x', program)
+		USING program, tracked_table, newest
 	LOOP
 		CONTINUE WHEN v.view IS NULL;
 		SELECT * INTO key FROM loyalty.view_expression(v.view, NULL, 'key', false);
-		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.base, r.terms FROM %s v %s
+		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.awards, r.terms FROM %s v %s
 		                           WHERE coalesce(r.terms, $2) = %s %s',
 			v.view, known, v.terms,
 			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', loyalty.key_equality(key.type, key.type), format_type(key.type, -1)) END);
 	END LOOP;
 	-- archived orders have no terms any more: what they are worth is in proportion
-	IF loyalty.view_of(program, 'archived', source) IS NOT NULL THEN
-		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.base, NULL::int FROM %s v %s',
-			loyalty.view_of(program, 'archived', source), CASE WHEN by_key THEN 'WHERE v.order_key = k.key' END);
+	IF loyalty.view_of(program, 'archived', tracked_table) IS NOT NULL THEN
+		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.awards, NULL::int FROM %s v %s',
+			loyalty.view_of(program, 'archived', tracked_table), CASE WHEN by_key THEN 'WHERE v.order_key = k.key' END);
 	END IF;
 	RETURN CASE WHEN by_key THEN format('SELECT o.* FROM unnest($3) AS k (key) CROSS JOIN LATERAL (SELECT * FROM (%s) x OFFSET 0) o',
 	                                    array_to_string(parts, ' UNION ALL '))
@@ -67,7 +67,7 @@ COMMENT ON FUNCTION loyalty.orders_sql(name, int, boolean) IS
 
 -- What is recorded against what is in the tables.  Of orders whose expressions fail, the
 -- others are verified by their keys.
-CREATE FUNCTION loyalty.verify_orders(program name, source int, failing text[], keys text[])
+CREATE FUNCTION loyalty.verify_orders(program name, tracked_table int, failing text[], keys text[])
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -86,39 +86,39 @@ BEGIN
 		twice AS (
 			SELECT l.order_key FROM live l GROUP BY l.order_key HAVING count(*) > 1)
 		SELECT CASE WHEN l.order_key IS NULL THEN 'recorded order does not exist'
-		            WHEN r.order_key IS NULL OR NOT r.counted THEN 'order not recorded'
+		            WHEN r.order_key IS NULL OR NOT r.counts THEN 'order not recorded'
 		            WHEN r.currency <> l.currency OR r.rate <> l.rate THEN 'currency or rate differs'
 		            WHEN r.amount <> l.amount THEN 'amount differs'
 		            WHEN r.at <> l.at THEN 'time differs'
 		            ELSE 'points differ' END,
 		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
-		       CASE WHEN r.order_key IS NULL OR NOT r.counted THEN 'not recorded as one that counts'
-		            ELSE format('recorded %%s at %%s with base %%s', r.amount, r.at, r.base) END
+		       CASE WHEN r.order_key IS NULL OR NOT r.counts THEN 'not recorded as one that counts'
+		            ELSE format('recorded %%s at %%s with awards %%s', r.amount, r.at, r.awards) END
 		       || CASE WHEN l.order_key IS NULL THEN ', is not there'
-		               ELSE format(', is %%s at %%s with base %%s', l.amount, l.at, l.base) END
+		               ELSE format(', is %%s at %%s with awards %%s', l.amount, l.at, l.awards) END
 		  FROM live l
-		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE source = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
+		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE tracked_table = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
 		    ON r.customer %2$s l.customer AND r.order_key = l.order_key
-		 WHERE (l.order_key IS NULL AND r.counted
+		 WHERE (l.order_key IS NULL AND r.counts
 		        AND NOT EXISTS (SELECT FROM %1$I.archived a
-		                         WHERE a.source = $1 AND a.order_key = r.order_key AND a.customer %2$s r.customer
+		                         WHERE a.tracked_table = $1 AND a.order_key = r.order_key AND a.customer %2$s r.customer
 		                           AND NOT EXISTS (SELECT FROM rows x WHERE x.order_key = a.order_key)))
-		    OR (l.order_key IS NOT NULL AND (r.counted IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.base <> l.base
+		    OR (l.order_key IS NOT NULL AND (r.counts IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.awards <> l.awards
 		                                    OR r.currency <> l.currency OR r.rate <> l.rate))
 		UNION ALL
 		SELECT 'no rate for the currency of an order', customer::text, order_key, format('%%s at %%s', currency, at)
 		  FROM rows WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND rate IS NULL
 		UNION ALL
 		SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-		$sql$, program, eq, format(finite, 'amount'), loyalty.orders_sql(program, source, keys IS NOT NULL), format(finite, 'base'))
-		USING source, p.terms, keys, failing, p.on_invalid = 'skip';
+		$sql$, program, eq, format(finite, 'amount'), loyalty.orders_sql(program, tracked_table, keys IS NOT NULL), format(finite, 'awards'))
+		USING tracked_table, p.terms, keys, failing, p.on_invalid = 'skip';
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_orders(name, int, text[], text[]) IS
 'what is recorded of the orders of a table against what it has: of all, or those with given keys, leaving out those that fail';
 
 -- Which of these orders make their expressions fail, by halves.
-CREATE FUNCTION loyalty.failing_orders(query text, keys text[], source int, terms int)
+CREATE FUNCTION loyalty.failing_orders(query text, keys text[], tracked_table int, terms int)
 RETURNS TABLE (order_key text, error text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -127,21 +127,21 @@ AS $$
 DECLARE
 	half int := cardinality(keys) / 2;
 BEGIN
-	EXECUTE query USING source, terms, keys;
+	EXECUTE query USING tracked_table, terms, keys;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	IF half = 0 THEN
 		RETURN QUERY SELECT keys[1], SQLERRM;
 	ELSE
-		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[1:half], source, terms);
-		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[half + 1:], source, terms);
+		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[1:half], tracked_table, terms);
+		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[half + 1:], tracked_table, terms);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.failing_orders(text, text[], int, int) IS 'those of some orders whose expressions fail, with the error';
 
 -- The orders of a table when an expression fails for some of them.
-CREATE FUNCTION loyalty.verify_failing_orders(program name, source int)
+CREATE FUNCTION loyalty.verify_failing_orders(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -156,22 +156,22 @@ DECLARE
 	f record;
 	still_counts boolean;
 BEGIN
-	EXECUTE format('SELECT s.relation, p.terms, p.on_invalid FROM %1$I.source s CROSS JOIN %1$I.program p WHERE s.source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT s.relation, p.terms, p.on_invalid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.tracked_table = $1', program) INTO s USING tracked_table;
 	-- counting them makes sure that all of it is computed
-	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.base), count(x.currency), count(x.rate) FROM (%s) x',
-	                loyalty.orders_sql(program, source, true));
+	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.awards), count(x.currency), count(x.rate) FROM (%s) x',
+	                loyalty.orders_sql(program, tracked_table, true));
 	FOR keys IN EXECUTE format('SELECT array_agg(k.order_key)
 	                              FROM (SELECT d.order_key, row_number() OVER (ORDER BY d.order_key) AS n
 	                                      FROM (SELECT v.order_key FROM %2$s v WHERE v.order_key IS NOT NULL
-	                                            UNION SELECT a.order_key FROM %1$I.archived a WHERE a.source = %3$s) d) k
-	                             GROUP BY k.n / 1000', program, loyalty.view_of(program, 'orders', source), source)
+	                                            UNION SELECT a.order_key FROM %1$I.archived a WHERE a.tracked_table = %3$s) d) k
+	                             GROUP BY k.n / 1000', program, loyalty.view_of(program, 'orders', tracked_table), tracked_table)
 	LOOP
 		good := good || keys;
-		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, source, s.terms) x
+		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, tracked_table, s.terms) x
 		LOOP
 			failing := failing || f.order_key;
-			EXECUTE format('SELECT EXISTS (SELECT FROM %I.recorded_orders WHERE source = $1 AND order_key = $2 AND counted)', program)
-			   INTO still_counts USING source, f.order_key;
+			EXECUTE format('SELECT EXISTS (SELECT FROM %I.recorded_orders WHERE tracked_table = $1 AND order_key = $2 AND counts)', program)
+			   INTO still_counts USING tracked_table, f.order_key;
 			-- with skip, such an order does not count, and that is that
 			IF s.on_invalid <> 'skip' OR still_counts THEN
 				RETURN QUERY SELECT CASE WHEN still_counts THEN 'order counts, but cannot be computed' ELSE 'order cannot be computed' END,
@@ -185,7 +185,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	SELECT array_agg(k) INTO good FROM unnest(good) k WHERE k <> ALL (failing);
-	RETURN QUERY SELECT * FROM loyalty.verify_orders(program, source, failing, coalesce(good, '{}'));
+	RETURN QUERY SELECT * FROM loyalty.verify_orders(program, tracked_table, failing, coalesce(good, '{}'));
 EXCEPTION WHEN OTHERS THEN
 	-- the key itself fails, or that of a line or refund
 	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
@@ -269,25 +269,25 @@ BEGIN
 			SELECT x.*,
 			       -- a new order, or one that begins anew under other terms
 			       CASE WHEN x.revision = 1 THEN true WHEN x.moved THEN
-			            EXISTS (SELECT FROM %1$I.ledger p WHERE p.customer %4$s x.customer AND p.source = x.source AND p.order_key = x.order_key
+			            EXISTS (SELECT FROM %1$I.ledger p WHERE p.customer %4$s x.customer AND p.tracked_table = x.tracked_table AND p.order_key = x.order_key
 			                                               AND p.revision = x.revision - 1 AND p.terms <> x.terms)
-			            OR EXISTS (SELECT FROM %1$I.journal p WHERE p.customer %4$s x.customer AND p.source = x.source AND p.order_key = x.order_key
+			            OR EXISTS (SELECT FROM %1$I.journal p WHERE p.customer %4$s x.customer AND p.tracked_table = x.tracked_table AND p.order_key = x.order_key
 			                                                   AND p.revision = x.revision - 1 AND p.terms <> x.terms)
 			            ELSE false END AS begins,
 			       x.moved AND x.revision = 1 AS brought
-			  FROM (SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+			  FROM (SELECT customer, entry, tracked_table, order_key, revision, at, counts, terms, tier, multiplier,
 			               amount_change, orders_change, points_change, joined_at, moved FROM %1$I.ledger
 			        UNION ALL
-			        SELECT customer, entry, source, order_key, revision, at, counted, terms, tier, multiplier,
+			        SELECT customer, entry, tracked_table, order_key, revision, at, counts, terms, tier, multiplier,
 			               amount_change, orders_change, points_change, joined_at, moved FROM %1$I.unposted) x),
 		stood AS (
-			SELECT customer, entry AS since, counted, at,
-			       lead(entry) OVER (PARTITION BY customer, source, order_key ORDER BY revision) AS until
+			SELECT customer, entry AS since, counts, at,
+			       lead(entry) OVER (PARTITION BY customer, tracked_table, order_key ORDER BY revision) AS until
 			  FROM e WHERE EXISTS (SELECT FROM e x WHERE x.customer %4$s e.customer AND x.revision > 1)),
 		bounds AS (
 			SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
 			  FROM e n
-			  LEFT JOIN stood o ON o.customer %4$s n.customer AND o.counted
+			  LEFT JOIN stood o ON o.customer %4$s n.customer AND o.counts
 			                   AND o.since < n.entry AND (o.until IS NULL OR o.until >= n.entry)
 			 WHERE %3$L AND n.begins AND EXISTS (SELECT FROM stood x WHERE x.customer %4$s n.customer)
 			 GROUP BY n.customer, n.entry),
@@ -297,8 +297,8 @@ BEGIN
 			  FROM (SELECT e.*, sum(e.amount_change) OVER before AS spend_before,
 			               sum(e.orders_change) OVER before AS orders_before,
 			               sum(e.points_change) OVER before AS points_before,
-			               min(e.at) FILTER (WHERE e.counted) OVER before AS first_before,
-			               max(e.at) FILTER (WHERE e.counted) OVER before AS last_before
+			               min(e.at) FILTER (WHERE e.counts) OVER before AS first_before,
+			               max(e.at) FILTER (WHERE e.counts) OVER before AS last_before
 			          FROM e
 			        WINDOW before AS (PARTITION BY e.customer ORDER BY e.entry
 			                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) raw
@@ -318,7 +318,7 @@ BEGIN
 		       format('tier %%s with multiplier %%s, should be %%s', h.tier, h.multiplier, h.expected)
 		  FROM h
 		  -- what an order brought along is a tier of its terms, but another customer held it, or held it before
-		  LEFT JOIN %1$I.terms_tier tt ON tt.terms = $1 AND tt.name = CASE WHEN h.brought THEN h.tier ELSE h.expected END
+		  LEFT JOIN %1$I.terms_tier tt ON tt.version = $1 AND tt.name = CASE WHEN h.brought THEN h.tier ELSE h.expected END
 		 WHERE (NOT h.brought AND h.tier IS DISTINCT FROM h.expected) OR h.multiplier <> coalesce(tt.multiplier, 1)
 		%7$s
 		$sql$, program, loyalty.tier_sql(program, terms, guarded), exact_bounds, eq,
@@ -348,23 +348,23 @@ BEGIN
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
 	RETURN QUERY EXECUTE format($sql$
 		WITH m AS %7$s (
-			SELECT s.*, held.tier AS expected, held.failed, held.errors
-			  FROM %1$I.standing s
+			SELECT s.*, coalesce(e.points, 0) AS sum_points, coalesce(e.spend, 0) AS sum_spend, coalesce(e.orders, 0) AS sum_orders,
+			       held.tier AS expected, held.failed, held.errors
+			  FROM (SELECT %2$s AS customer, points, lifetime_value AS spend, orders, joined_at, first_order_at, last_order_at FROM %1$I.members) s
+			  LEFT JOIN (SELECT %2$s AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
+			               FROM %1$I.entries GROUP BY 1) e ON e.customer %3$s s.customer
 			 CROSS JOIN LATERAL %5$s years
-			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, s.points_earned, years.tenure, s.first_order_at, s.last_order_at,
+			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, coalesce(e.points, 0) AS points_earned, years.tenure, s.first_order_at, s.last_order_at,
 			                            (now() AT TIME ZONE $2)::date AS today, now() AS at) metrics
 			  %4$s)
-		SELECT CASE WHEN m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
+		SELECT CASE WHEN m.points <> m.sum_points OR m.spend <> m.sum_spend OR m.orders <> m.sum_orders
 		            THEN 'member is not the sum of the entries' ELSE 'member has another tier than the conditions say' END,
 		       m.customer::text, NULL::text,
-		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s, tier %%s', m.points, coalesce(e.points, 0),
-		              m.spend, coalesce(e.spend, 0), m.orders, coalesce(e.orders, 0), m.expected)
+		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s, tier %%s', m.points, m.sum_points, m.spend, m.sum_spend, m.orders, m.sum_orders, m.expected)
 		  FROM m
-		  LEFT JOIN (SELECT %2$s AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
-		               FROM %1$I.entries GROUP BY 1) e ON e.customer %3$s m.customer
-		 WHERE m.points <> coalesce(e.points, 0) OR m.spend <> coalesce(e.spend, 0) OR m.orders <> coalesce(e.orders, 0)
+		 WHERE m.points <> m.sum_points OR m.spend <> m.sum_spend OR m.orders <> m.sum_orders
 		    OR (m.failed IS NULL
-		        AND loyalty.tier_for(%6$L::regclass, $1, m.spend, m.orders, m.points_earned, m.joined_at,
+		        AND loyalty.tier_for(%6$L::regclass, $1, m.spend, m.orders, m.sum_points, m.joined_at,
 		                             m.first_order_at, m.last_order_at, now()) IS DISTINCT FROM m.expected)
 		%8$s
 		$sql$, program,
@@ -395,11 +395,11 @@ BEGIN
 	eq := loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT CASE WHEN e.recorded_at < t.since THEN 'entry was recorded before its terms' ELSE 'entry was recorded in the future' END,
-		       e.customer::text, e.order_key::text, format('at %%s, under terms %%s of %%s', e.recorded_at, t.terms, t.since)
+		       e.customer::text, e.order_key::text, format('at %%s, under terms %%s of %%s', e.recorded_at, t.version, t.since)
 		  FROM (SELECT customer, order_key, recorded_at, terms FROM %1$I.ledger
 		        UNION ALL
 		        SELECT customer, order_key, recorded_at, terms FROM %1$I.journal) e
-		  JOIN %1$I.terms t ON t.terms = e.terms
+		  JOIN %1$I.terms t ON t.version = e.terms
 		 WHERE e.recorded_at < t.since - interval '5 minutes' OR e.recorded_at > clock_timestamp() + interval '5 minutes'
 		$sql$, program);
 	RETURN QUERY EXECUTE format($sql$
@@ -446,9 +446,9 @@ BEGIN
 	-- by which it begins anew under other terms, after it did not count
 	RETURN QUERY EXECUTE format($sql$
 		SELECT CASE WHEN e.revision <> e.n THEN 'revisions of an order have a gap'
-		            WHEN e.amount_change <> e.amount - e.amount_before OR e.points_change <> e.points - e.points_before
-		                 OR e.orders_change <> e.counted::int - e.counted_before THEN 'entries of an order do not add up'
-		            WHEN NOT e.counted AND (e.amount <> 0 OR e.base <> 0) THEN 'an order that does not count is worth something'
+		            WHEN e.amount_change <> e.amount - e.amount_before OR e.points_change <> e.order_points - e.points_before
+		                 OR e.orders_change <> e.counts::int - e.counts_before THEN 'entries of an order do not add up'
+		            WHEN NOT e.counts AND (e.amount <> 0 OR e.awards <> 0) THEN 'an order that does not count is worth something'
 		            WHEN e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier
 		                 OR e.tier IS DISTINCT FROM e.first_tier OR e.joined_at IS DISTINCT FROM e.first_joined_at
 		                 OR e.moved <> e.first_moved THEN 'terms of an order have changed'
@@ -456,42 +456,42 @@ BEGIN
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       e.customer::text, e.order_key::text,
 		       format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', e.revision, e.entry, e.amount,
-		              e.amount_change, e.points, e.points_change)
+		              e.amount_change, e.order_points, e.points_change)
 		  FROM (SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
-		               lag(x.points, 1, 0::numeric) OVER w AS points_before, lag(x.counted::int, 1, 0) OVER w AS counted_before,
+		               lag(x.order_points, 1, 0::numeric) OVER w AS points_before, lag(x.counts::int, 1, 0) OVER w AS counts_before,
 		               lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before,
 		               lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before, lag(x.entry) OVER w AS entry_before,
 		               first_value(x.terms) OVER s AS first_terms, first_value(x.tier) OVER s AS first_tier,
 		               first_value(x.multiplier) OVER s AS first_multiplier, first_value(x.joined_at) OVER s AS first_joined_at,
 		               first_value(x.moved) OVER s AS first_moved
-		          FROM (SELECT b.*, count(*) FILTER (WHERE b.begins) OVER (PARTITION BY b.customer, b.source, b.order_key ORDER BY b.revision) AS stretch
-		          FROM (SELECT y.*, y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counted) OVER o AS begins
-		          FROM (SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
+		          FROM (SELECT b.*, count(*) FILTER (WHERE b.begins) OVER (PARTITION BY b.customer, b.tracked_table, b.order_key ORDER BY b.revision) AS stretch
+		          FROM (SELECT y.*, y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counts) OVER o AS begins
+		          FROM (SELECT customer, tracked_table, order_key, revision, entry, terms, at, recorded_at, counts, amount, order_points, awards,
 		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.ledger
 		                UNION ALL
-		                SELECT customer, source, order_key, revision, entry, terms, at, recorded_at, counted, amount, points, base,
+		                SELECT customer, tracked_table, order_key, revision, entry, terms, at, recorded_at, counts, amount, order_points, awards,
 		                       amount_change, points_change, orders_change, multiplier, tier, currency, rate, joined_at, moved FROM %1$I.unposted) y
-		        WINDOW o AS (PARTITION BY y.customer, y.source, y.order_key ORDER BY y.revision)) b) x
-		        WINDOW w AS (PARTITION BY x.customer, x.source, x.order_key ORDER BY x.revision),
-		               s AS (PARTITION BY x.customer, x.source, x.order_key, x.stretch ORDER BY x.revision)) e
+		        WINDOW o AS (PARTITION BY y.customer, y.tracked_table, y.order_key ORDER BY y.revision)) b) x
+		        WINDOW w AS (PARTITION BY x.customer, x.tracked_table, x.order_key ORDER BY x.revision),
+		               s AS (PARTITION BY x.customer, x.tracked_table, x.order_key, x.stretch ORDER BY x.revision)) e
 		 WHERE e.revision <> e.n OR e.amount_change <> e.amount - e.amount_before
-		    OR e.points_change <> e.points - e.points_before OR e.orders_change <> e.counted::int - e.counted_before
-		    OR (NOT e.counted AND (e.amount <> 0 OR e.base <> 0))
+		    OR e.points_change <> e.order_points - e.points_before OR e.orders_change <> e.counts::int - e.counts_before
+		    OR (NOT e.counts AND (e.amount <> 0 OR e.awards <> 0))
 		    OR e.terms <> e.first_terms OR e.multiplier <> e.first_multiplier OR e.tier IS DISTINCT FROM e.first_tier
 		    OR e.joined_at IS DISTINCT FROM e.first_joined_at OR e.moved <> e.first_moved
 		    OR (e.currency = e.currency_before AND e.rate <> e.rate_before)
 		    OR (e.recorded_at, e.at) < (e.recorded_before, e.at_before) OR e.entry <= e.entry_before
 		$sql$, program);
 
-	-- points = base times multiplier, rounded as the terms say
+	-- points = awards times multiplier, rounded as the terms say
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'points are not base times multiplier'::text, e.customer::text, e.order_key::text,
-		       format('%%s * %%s gives %%s', e.base, e.multiplier, e.points)
-		  FROM (SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.ledger
-		        UNION ALL SELECT customer, order_key, terms, base, multiplier, points FROM %1$I.unposted) e
-		  JOIN %1$I.terms t USING (terms)
-		  CROSS JOIN LATERAL (SELECT abs(e.base * e.multiplier) * 10::numeric ^ t.points_scale AS units) u
-		 WHERE abs(e.points) * 10::numeric ^ t.points_scale <>
+		SELECT 'points are not awards times multiplier'::text, e.customer::text, e.order_key::text,
+		       format('%%s * %%s gives %%s', e.awards, e.multiplier, e.order_points)
+		  FROM (SELECT customer, order_key, terms, awards, multiplier, order_points FROM %1$I.ledger
+		        UNION ALL SELECT customer, order_key, terms, awards, multiplier, order_points FROM %1$I.unposted) e
+		  JOIN %1$I.terms t ON t.version = e.terms
+		  CROSS JOIN LATERAL (SELECT abs(e.awards * e.multiplier) * 10::numeric ^ t.points_scale AS units) u
+		 WHERE abs(e.order_points) * 10::numeric ^ t.points_scale <>
 		       CASE t.rounding
 		       WHEN 'floor' THEN floor(u.units)
 		       WHEN 'ceil' THEN ceil(u.units)
@@ -499,7 +499,7 @@ BEGIN
 		       ELSE CASE WHEN u.units - floor(u.units) = 0.5 THEN 2 * round(floor(u.units + 0.5) / 2 - 0.25)
 		                 ELSE floor(u.units + 0.5) END
 		       END
-		    OR sign(e.points) * sign(e.base) < 0
+		    OR sign(e.order_points) * sign(e.awards) < 0
 		$sql$, program);
 END
 $$;
@@ -525,7 +525,7 @@ BEGIN
 		                       'it overflows, or an earlier entry of its order is missing'))
 		  FROM %1$I.journal j
 		 WHERE NOT EXISTS (SELECT FROM %1$I.unposted u
-		                    WHERE u.customer %2$s j.customer AND u.source = j.source
+		                    WHERE u.customer %2$s j.customer AND u.tracked_table = j.tracked_table
 		                      AND u.order_key = j.order_key AND u.revision = j.revision)
 		UNION ALL
 		SELECT 'entries of a customer cannot be posted', customer::text, NULL, error
@@ -558,9 +558,9 @@ BEGIN
 		                            sum(orders_change) AS orders, sum(points_change) AS points
 		                       FROM %1$I.ledger GROUP BY customer) s
 		               LEFT JOIN (SELECT customer, min(at) AS first_order_at, max(at) AS last_order_at
-		                            FROM (SELECT DISTINCT ON (customer, source, order_key) customer, at, counted
-		                                    FROM %1$I.ledger ORDER BY customer, source, order_key, revision DESC) x
-		                           WHERE counted GROUP BY customer) o ON o.customer %2$s s.customer) l
+		                            FROM (SELECT DISTINCT ON (customer, tracked_table, order_key) customer, at, counts
+		                                    FROM %1$I.ledger ORDER BY customer, tracked_table, order_key, revision DESC) x
+		                           WHERE counts GROUP BY customer) o ON o.customer %2$s s.customer) l
 		    ON l.customer %2$s a.customer
 		 WHERE CASE WHEN l.customer IS NULL THEN a.entries <> 0 OR a.spend <> 0 OR a.orders <> 0 OR a.points <> 0
 		                                         OR a.points_earned <> 0 OR a.first_order_at IS NOT NULL OR a.last_order_at IS NOT NULL
@@ -578,38 +578,38 @@ COMMENT ON FUNCTION loyalty.verify_accounts(name) IS 'accounts that are not the 
 -- another is made instead; if there is none, or it fails as well, that is told, and
 -- the other parts are verified nevertheless.
 -- Refunds that name no order that was ever there.  They apply when it comes.
-CREATE FUNCTION loyalty.verify_refunds(program name, source int)
+CREATE FUNCTION loyalty.verify_refunds(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	orders regclass := loyalty.view_of(program, 'orders', source);
+	orders regclass := loyalty.view_of(program, 'orders', tracked_table);
 	o record;
 	k record;
 	part record;
 BEGIN
 	SELECT * INTO o FROM loyalty.view_expression(orders, NULL, 'key', false);
-	FOR part IN EXECUTE format('SELECT s.source, s.relation FROM %I.source s WHERE s.of_source = $1 AND s.active AND s.kind = ''refunds'' ORDER BY 1', program)
-		USING source
+	FOR part IN EXECUTE format('SELECT s.tracked_table, s.relation FROM %I.tracked_table s WHERE s.of_tracked_table = $1 AND s.active AND s.kind = ''refunds'' ORDER BY 1', program)
+		USING tracked_table
 	LOOP
-		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, 'refunds', part.source), NULL, 'key', false);
+		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, 'refunds', part.tracked_table), NULL, 'key', false);
 		RETURN QUERY EXECUTE format($sql$
 			SELECT 'refund of an unknown order'::text, NULL::text, min(p.order_key),
 			       format('table %%s has %%s of them; they apply when their orders come', $2, count(*))
 			  FROM %1$s p
 			 WHERE p.counts AND p.order_key IS NOT NULL
 			   AND NOT EXISTS (SELECT FROM %2$s v WHERE %3$s)
-			   AND NOT EXISTS (SELECT FROM %4$I.archived a WHERE a.source = $1 AND %5$s)
-			   AND NOT EXISTS (SELECT FROM %4$I.recorded_orders r WHERE r.source = $1 AND %6$s)
+			   AND NOT EXISTS (SELECT FROM %4$I.archived a WHERE a.tracked_table = $1 AND %5$s)
+			   AND NOT EXISTS (SELECT FROM %4$I.recorded_orders r WHERE r.tracked_table = $1 AND %6$s)
 			HAVING count(*) > 0
-			$sql$, loyalty.view_of(program, 'refunds', part.source), orders,
+			$sql$, loyalty.view_of(program, 'refunds', part.tracked_table), orders,
 			loyalty.same_key('p.key', k.type, k.collation, 'v.key', o.type, o.collation), program,
 			loyalty.same_key('p.key', k.type, k.collation, loyalty.key_of_text('a.order_key', o.type, o.collation), o.type, o.collation),
 			-- what is recorded may be from before a change of the key's type
 			CASE WHEN o.type = ANY ('{smallint,integer,bigint,uuid,text,varchar}'::regtype[]) THEN 'r.order_key = p.order_key'
 			     ELSE loyalty.same_key('p.key', k.type, k.collation, loyalty.key_of_text('r.order_key', o.type, o.collation), o.type, o.collation) END)
-			USING source, part.relation;
+			USING tracked_table, part.relation;
 	END LOOP;
 END
 $$;
@@ -637,7 +637,7 @@ COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or w
 
 -- The views of a table of orders among themselves: each version of the terms that orders
 -- are recorded under has one, and that of the orders there are means the same orders.
-CREATE FUNCTION loyalty.verify_views(program name, source int)
+CREATE FUNCTION loyalty.verify_views(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -646,25 +646,25 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
 		       format('orders of table %%s under terms %%s; call loyalty.untrack(), and track it again', s.relation, r.terms)
-		  FROM %1$I.source s JOIN (SELECT DISTINCT x.source, x.terms FROM %1$I.recorded_orders x) r ON r.source = s.source
-		 WHERE s.source = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
+		  FROM %1$I.tracked_table s JOIN (SELECT DISTINCT x.tracked_table, x.terms FROM %1$I.recorded_orders x) r ON r.tracked_table = s.tracked_table
+		 WHERE s.tracked_table = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
 		UNION ALL
 		SELECT 'tracked table has no view', NULL, NULL,
 		       format('archived orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
-		  FROM %1$I.source s
-		 WHERE s.source = $2 AND loyalty.view_of($1, 'archived', $2) IS NULL
-		   AND EXISTS (SELECT FROM %1$I.source p WHERE p.of_source = $2 AND p.kind = 'refunds' AND p.active)
-		$sql$, program) USING program, source;
+		  FROM %1$I.tracked_table s
+		 WHERE s.tracked_table = $2 AND loyalty.view_of($1, 'archived', $2) IS NULL
+		   AND EXISTS (SELECT FROM %1$I.tracked_table p WHERE p.of_tracked_table = $2 AND p.kind = 'refunds' AND p.active)
+		$sql$, program) USING program, tracked_table;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
 		       format('orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
-		  FROM %1$I.source s CROSS JOIN %1$I.program p
+		  FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
 		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
 		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), 'said', 'customer', false) c
 		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), NULL, 'key', false) d
-		 WHERE s.source = $2 AND (a.expression, b.expression) IS DISTINCT FROM (c.expression, d.expression)
-		$sql$, program) USING program, source;
+		 WHERE s.tracked_table = $2 AND (a.expression, b.expression) IS DISTINCT FROM (c.expression, d.expression)
+		$sql$, program) USING program, tracked_table;
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
@@ -690,8 +690,8 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
-	  FROM unnest('{program,source,archived,kept,rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
-	                customer,unposted,entries,recorded_orders,standing,members}'::text[]) r
+	  FROM unnest('{program,tracked_table,archived,kept,exchange_rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
+	                customer,unposted,entries,recorded_orders,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	IF FOUND THEN
 		RETURN;
@@ -705,11 +705,11 @@ BEGIN
 	               ('earning_rule', 'check_values'),
 	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
 	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'new_customers'), ('program', 'keep_row'),
-	               ('source', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
-	               ('source', 'check_change'), ('source', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
+	               ('tracked_table', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
+	               ('tracked_table', 'check_change'), ('tracked_table', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
 	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
-	               ('source', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
-	               ('source', 'owner_only'), ('archived', 'owner_only'), ('kept', 'keep_row'), ('kept', 'owner_only'),
+	               ('tracked_table', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
+	               ('tracked_table', 'owner_only'), ('archived', 'owner_only'), ('kept', 'keep_row'), ('kept', 'owner_only'),
 	               ('terms', 'owner_only'), ('terms_rule', 'owner_only'), ('terms_tier', 'owner_only')) t (relation, trigger)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
@@ -719,8 +719,8 @@ BEGIN
 	RETURN QUERY
 	SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%I.%I needs the column %I', program, t.relation, c.name)
 	  FROM (VALUES ('journal', 16), ('ledger', 21)) t (relation, columns)
-	 CROSS JOIN unnest('{customer,source,order_key,revision,at,recorded_at,terms,counted,amount,base,currency,rate,joined_at,moved,tier,multiplier,
-	                     entry,points,orders_change,amount_change,points_change}'::name[]) WITH ORDINALITY c (name, n)
+	 CROSS JOIN unnest('{customer,tracked_table,order_key,revision,at,recorded_at,terms,counts,amount,awards,currency,rate,joined_at,moved,tier,multiplier,
+	                     entry,order_points,orders_change,amount_change,points_change}'::name[]) WITH ORDINALITY c (name, n)
 	 WHERE c.n <= t.columns
 	   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
 	                                                AND a.attnum = c.n AND a.attname = c.name AND NOT a.attisdropped);
@@ -739,62 +739,62 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
 		  FROM %1$I.program p
-		 WHERE p.terms IS DISTINCT FROM (SELECT max(terms) FROM %1$I.terms)
-		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = p.terms AND t.points_scale = p.points_scale
+		 WHERE p.terms IS DISTINCT FROM (SELECT max(version) FROM %1$I.terms)
+		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = p.terms AND t.points_scale = p.points_scale
 		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
 		    OR EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
-		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms)
+		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.version = p.terms)
 		               UNION ALL
-		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.terms = p.terms
+		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.version = p.terms
 		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
 		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
-		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms)
+		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms)
 		               UNION ALL
-		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.terms = p.terms
+		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms
 		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
 		$sql$, program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
 		  FROM (SELECT customer, order_key, terms FROM %1$I.ledger
 		        UNION ALL SELECT customer, order_key, terms FROM %1$I.journal) e
-		 WHERE NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.terms = e.terms)
+		 WHERE NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = e.terms)
 		$sql$, program);
 	IF FOUND THEN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
-		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.terms)
-		  FROM (SELECT DISTINCT terms FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.terms) IS NULL
+		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.version)
+		  FROM (SELECT DISTINCT version FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.version) IS NULL
 		$sql$, program) USING program;
 	IF FOUND THEN
 		RETURN;
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'entries have a source that does not exist'::text, NULL::text, NULL::text, format('source %%s: %%s entries', e.source, count(*))
-		  FROM (SELECT source FROM %1$I.ledger UNION ALL SELECT source FROM %1$I.journal) e
-		 WHERE NOT EXISTS (SELECT FROM %1$I.source s WHERE s.source = e.source)
-		 GROUP BY e.source
+		SELECT 'entries have a tracked table that does not exist'::text, NULL::text, NULL::text, format('tracked table %%s: %%s entries', e.tracked_table, count(*))
+		  FROM (SELECT tracked_table FROM %1$I.ledger UNION ALL SELECT tracked_table FROM %1$I.journal) e
+		 WHERE NOT EXISTS (SELECT FROM %1$I.tracked_table s WHERE s.tracked_table = e.tracked_table)
+		 GROUP BY e.tracked_table
 		$sql$, program);
 
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_left_out(%L)', program));
 
-	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.source', program)
+	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)
 	LOOP
 		-- every tracked table has its triggers, enabled, on every partition, and its view
 		lacking := false;
-		FOR part IN EXECUTE format('SELECT s.source, s.relation, s.kind, s.definition FROM %1$I.source s WHERE s.active AND $1 IN (s.source, s.of_source) ORDER BY s.source', program)
-			USING s.source
+		FOR part IN EXECUTE format('SELECT s.tracked_table, s.relation, s.kind, s.definition FROM %1$I.tracked_table s WHERE s.active AND $1 IN (s.tracked_table, s.of_tracked_table) ORDER BY s.tracked_table', program)
+			USING s.tracked_table
 		LOOP
 			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
 				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
-					format('%s of source %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, part.source,
+					format('%s of tracked table %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, part.tracked_table,
 					       part.relation::oid, program, part.relation::oid);
 				lacking := true;
 				CONTINUE;
 			END IF;
-			IF loyalty.view_of(program, part.kind, part.source) IS NULL
-			   OR (part.source = s.source AND loyalty.view_of(program, part.kind, part.source, s.newest) IS NULL) THEN
+			IF loyalty.view_of(program, part.kind, part.tracked_table) IS NULL
+			   OR (part.tracked_table = s.tracked_table AND loyalty.view_of(program, part.kind, part.tracked_table, s.newest) IS NULL) THEN
 				RETURN QUERY SELECT CASE WHEN part.definition IS NULL THEN 'tracked table has no view' ELSE 'tracked table is paused' END::text, NULL::text, NULL::text,
 					format('%s of table %s; call loyalty.%s', part.kind, part.relation,
 					       CASE WHEN part.definition IS NULL THEN 'untrack(), and track it again' ELSE 'resume()' END);
@@ -807,18 +807,18 @@ BEGIN
 			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
 			  FROM loyalty.descendants(part.relation) AS r (rel)
 			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
-			 WHERE NOT EXISTS (SELECT FROM loyalty.source_triggers(program, part.source) t
+			 WHERE NOT EXISTS (SELECT FROM loyalty.tracked_table_triggers(program, part.tracked_table) t
 			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
 			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
 		END LOOP;
 		CONTINUE WHEN lacking;
-		RETURN QUERY SELECT * FROM loyalty.verify_views(program, s.source);
+		RETURN QUERY SELECT * FROM loyalty.verify_views(program, s.tracked_table);
 		CONTINUE WHEN FOUND;
 
 		-- if an expression fails for some order, the others are verified without it
-		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.source),
-		                                               format('verify_failing_orders(%L, %s)', program, s.source));
-		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_refunds(%L, %s)', program, s.source));
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.tracked_table),
+		                                               format('verify_failing_orders(%L, %s)', program, s.tracked_table));
+		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_refunds(%L, %s)', program, s.tracked_table));
 	END LOOP;
 
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_entries(%L)', program));
@@ -854,7 +854,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT terms FROM %I.terms WHERE terms >= $1 ORDER BY terms', program) USING since;
+	RETURN QUERY EXECUTE format('SELECT version FROM %I.terms WHERE version >= $1 ORDER BY version', program) USING since;
 END
 $$;
 COMMENT ON FUNCTION loyalty.terms_of(name, int) IS 'versions of the terms of a program, from one on';

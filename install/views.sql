@@ -6,11 +6,11 @@
 --
 --   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
 --   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
---                           program's currency), currency, rate, gross, refunded, row_table, row_id, base (the sum of the
+--                           program's currency), currency, rate, gross, refunded, row_table, row_id, awards (the sum of
 --                           awards), award_1 ... (one for each earning rule of that version of the terms)
 --   lines_<table>           key, order_key, amount
 --   refunds_<table>         key, order_key, counts, amount
---   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, base, row_table, row_id: of orders that
+--   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, awards, row_table, row_id: of orders that
 --                           left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
 --
@@ -59,21 +59,21 @@ COMMENT ON FUNCTION loyalty.pinned_rate(text, text) IS
 'the rate that an order keeps in a currency, while it is read to be recorded; else null';
 
 -- The name of the view of a tracked table.
-CREATE FUNCTION loyalty.view_name(kind text, source int, terms int DEFAULT NULL)
+CREATE FUNCTION loyalty.view_name(kind text, tracked_table int, terms int DEFAULT NULL)
 RETURNS name
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT concat_ws('_', CASE kind WHEN 'credits' THEN 'orders' ELSE kind END, source, terms)::name
+	SELECT concat_ws('_', CASE kind WHEN 'credits' THEN 'orders' ELSE kind END, tracked_table, terms)::name
 $$;
 COMMENT ON FUNCTION loyalty.view_name(text, int, int) IS 'the name of the view that says what the rows of a tracked table mean';
 
-CREATE FUNCTION loyalty.view_of(program name, kind text, source int, terms int DEFAULT NULL)
+CREATE FUNCTION loyalty.view_of(program name, kind text, tracked_table int, terms int DEFAULT NULL)
 RETURNS regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT to_regclass(format('%I.%I', program, loyalty.view_name(kind, source, terms)))
+	SELECT to_regclass(format('%I.%I', program, loyalty.view_name(kind, tracked_table, terms)))
 $$;
 COMMENT ON FUNCTION loyalty.view_of(name, text, int, int) IS 'that view, or null if there is none';
 
@@ -155,7 +155,7 @@ COMMENT ON FUNCTION loyalty.parse_orders(name, text, regclass, jsonb, text) IS
 
 -- Expressions that a view had, or that were let go of, checked once more: somebody else may
 -- have written them.
-CREATE FUNCTION loyalty.reparsed(program name, source int, d jsonb)
+CREATE FUNCTION loyalty.reparsed(program name, tracked_table int, d jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -164,7 +164,7 @@ DECLARE
 	s record;
 	alias text;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	alias := CASE s.kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'tracked' END;
 	RETURN (SELECT coalesce(jsonb_object_agg(e.key, p.expression), '{}')
 	          FROM jsonb_each_text(d) e
@@ -178,7 +178,7 @@ COMMENT ON FUNCTION loyalty.reparsed(name, int, jsonb) IS 'the expressions of a 
 
 -- A rule whose columns are called otherwise by now is taken from what was written, which
 -- can be corrected.
-CREATE FUNCTION loyalty.reparsed_award(program name, source int, per text, expression text,
+CREATE FUNCTION loyalty.reparsed_award(program name, tracked_table int, per text, expression text,
                                        rule_name text DEFAULT NULL, points text DEFAULT NULL, applies_when text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -188,9 +188,9 @@ DECLARE
 	relation regclass;
 	line regclass;
 BEGIN
-	EXECUTE format('SELECT s.relation, l.relation FROM %1$I.source s
-	                  LEFT JOIN %1$I.source l ON l.of_source = s.source AND l.kind = ''lines'' WHERE s.source = $1', program)
-	   INTO relation, line USING source;
+	EXECUTE format('SELECT s.relation, l.relation FROM %1$I.tracked_table s
+	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = s.tracked_table AND l.kind = ''lines'' WHERE s.tracked_table = $1', program)
+	   INTO relation, line USING tracked_table;
 	RETURN (SELECT p.expression
 	          FROM loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
 	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
@@ -198,14 +198,14 @@ EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR unde
 	IF points IS NULL THEN
 		RAISE;
 	END IF;
-	RETURN loyalty.parse_award(program, source, rule_name, points, applies_when, per);
+	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
 END
 $$;
 COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text, text, text, text) IS 'the SQL of an award for a tracked table, checked once more';
 
 -- The same as the view of the table has it now, whatever was renamed since.  What was let
 -- go of is in the row of the table.
-CREATE FUNCTION loyalty.definition_of(program name, source int, terms int, without text[] DEFAULT '{}')
+CREATE FUNCTION loyalty.definition_of(program name, tracked_table int, terms int, without text[] DEFAULT '{}')
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -214,18 +214,18 @@ DECLARE
 	s record;
 	view regclass;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
-		RETURN loyalty.reparsed(program, source, (s.definition -> 'table') - without);
+		RETURN loyalty.reparsed(program, tracked_table, (s.definition -> 'table') - without);
 	END IF;
 	IF s.kind IN ('lines', 'refunds') THEN
-		view := loyalty.view_of(program, s.kind, source);
+		view := loyalty.view_of(program, s.kind, tracked_table);
 		RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'counts', c.expression, 'amount', nullif(a.expression, 'NULL::numeric')))
 		          FROM loyalty.view_expression(view, NULL, 'key', false) k
 		         CROSS JOIN loyalty.view_expression(view, 'said', 'counts', false) c
 		         CROSS JOIN loyalty.view_expression(view, NULL, 'amount', true) a);
 	END IF;
-	view := loyalty.view_of(program, s.kind, source, terms);
+	view := loyalty.view_of(program, s.kind, tracked_table, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
 	                                                    'currency', m.expression))
@@ -242,25 +242,25 @@ COMMENT ON FUNCTION loyalty.definition_of(name, int, int, text[]) IS
 
 -- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
 -- not for this table.
-CREATE FUNCTION loyalty.awards_of(program name, source int, terms int)
+CREATE FUNCTION loyalty.awards_of(program name, tracked_table int, terms int)
 RETURNS TABLE (award int, name text, per text, expression text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	let_go jsonb;
-	view regclass := loyalty.view_of(program, 'orders', source, terms);
+	view regclass := loyalty.view_of(program, 'orders', tracked_table, terms);
 BEGIN
-	EXECUTE format('SELECT definition FROM %I.source WHERE source = $1', program) INTO let_go USING source;
+	EXECUTE format('SELECT definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO let_go USING tracked_table;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT r.award, r.name, r.per,
-		       CASE WHEN $1 IS NOT NULL THEN loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.terms::text ->> r.award::text,
+		       CASE WHEN $1 IS NOT NULL THEN loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text,
 		                                                                  r.name, r.points, r.applies_when)
 		            ELSE nullif(v.expression, 'NULL::numeric') END
 		  FROM %I.terms_rule r
 		 CROSS JOIN LATERAL loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
-		 WHERE r.terms = $3 ORDER BY r.award
-		$sql$, program) USING let_go, view, terms, program, source;
+		 WHERE r.version = $3 ORDER BY r.award
+		$sql$, program) USING let_go, view, terms, program, tracked_table;
 END
 $$;
 COMMENT ON FUNCTION loyalty.awards_of(name, int, int) IS
@@ -268,7 +268,7 @@ COMMENT ON FUNCTION loyalty.awards_of(name, int, int) IS
 
 -- An earning rule over the rows of a tracked table, with every name qualified; nulls if the
 -- rule is not for this table.  The row is called by the alias.
-CREATE FUNCTION loyalty.parse_rule(program name, source int, rule_name text, INOUT points text, INOUT applies_when text, per text,
+CREATE FUNCTION loyalty.parse_rule(program name, tracked_table int, rule_name text, INOUT points text, INOUT applies_when text, per text,
                                    alias text, search_path text, warn_points boolean, warn_applies_when boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -281,10 +281,10 @@ DECLARE
 	line regclass;
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
-	EXECUTE format('SELECT s.kind, s.relation, l.relation FROM %1$I.source s
-	                  LEFT JOIN %1$I.source l ON l.of_source = s.source AND l.active AND l.kind = ''lines''
-	                 WHERE s.source = $1', program) INTO kind, relation, line USING source;
-	IF per = 'line' AND source IS NOT NULL AND line IS NULL THEN
+	EXECUTE format('SELECT s.kind, s.relation, l.relation FROM %1$I.tracked_table s
+	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = s.tracked_table AND l.active AND l.kind = ''lines''
+	                 WHERE s.tracked_table = $1', program) INTO kind, relation, line USING tracked_table;
+	IF per = 'line' AND tracked_table IS NOT NULL AND line IS NULL THEN
 		points := NULL;
 		applies_when := NULL;
 		RETURN;
@@ -311,13 +311,13 @@ COMMENT ON FUNCTION loyalty.parse_rule(name, int, text, text, text, text, text, 
 -- The award of an order by an earning rule that was checked already, as it stands in the
 -- view of a tracked table; null if the rule is not for this table.  It always is a CASE, so
 -- that its parts can be told again.
-CREATE FUNCTION loyalty.parse_award(program name, source int, rule_name text, points text, applies_when text, per text)
+CREATE FUNCTION loyalty.parse_award(program name, tracked_table int, rule_name text, points text, applies_when text, per text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('CASE WHEN %s THEN %s ELSE NULL::numeric END', r.applies_when, r.points)
-	  FROM loyalty.parse_rule(program, source, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
+	  FROM loyalty.parse_rule(program, tracked_table, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
 	 WHERE r.points IS NOT NULL
 $$;
 COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text) IS
@@ -331,16 +331,16 @@ COMMENT ON FUNCTION loyalty.award_parts(regclass, text, text, text) IS
 
 -- What an earning rule says of a tracked table now, whatever was renamed since it was
 -- written; nulls if it is not for this table, or was let go of.
-CREATE FUNCTION loyalty.present_rule(program name, source int, terms int, rule text, alias text, OUT points text, OUT applies_when text)
+CREATE FUNCTION loyalty.present_rule(program name, tracked_table int, terms int, rule text, alias text, OUT points text, OUT applies_when text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	r record;
 BEGIN
-	EXECUTE format('SELECT award, per FROM %I.terms_rule WHERE terms = $1 AND name = $2', program) INTO r USING terms, rule;
+	EXECUTE format('SELECT award, per FROM %I.terms_rule WHERE version = $1 AND name = $2', program) INTO r USING terms, rule;
 	SELECT p.points, p.applies_when INTO points, applies_when
-	  FROM loyalty.award_parts(loyalty.view_of(program, 'orders', source, terms), CASE r.per WHEN 'line' THEN 'line_awards' END,
+	  FROM loyalty.award_parts(loyalty.view_of(program, 'orders', tracked_table, terms), CASE r.per WHEN 'line' THEN 'line_awards' END,
 	                           format('award_%s', r.award), alias) p;
 END
 $$;
@@ -373,20 +373,20 @@ BEGIN
 	-- moments are written in the time zone of the program, whoever calls
 	PERFORM set_config('timezone', zone, true);
 	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
-	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.source s
-	                          CROSS JOIN LATERAL loyalty.present_rule($1, s.source, t.terms, t.name, ''new'') p
-	                          WHERE t.terms = $2 AND s.active AND s.kind = ''orders'' AND p.points IS NOT NULL
+	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.tracked_table s
+	                          CROSS JOIN LATERAL loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
+	                          WHERE t.version = $2 AND s.active AND s.kind = ''orders'' AND p.points IS NOT NULL
 	                            AND (t.points, t.applies_when) <> (p.points, p.applies_when)
-	                          ORDER BY t.name, s.source', program) USING program, newest
+	                          ORDER BY t.name, s.tracked_table', program) USING program, newest
 	LOOP
-		EXECUTE format('UPDATE %I.terms_rule SET points = $1, applies_when = $2 WHERE terms = $3 AND name = $4', program)
+		EXECUTE format('UPDATE %I.terms_rule SET points = $1, applies_when = $2 WHERE version = $3 AND name = $4', program)
 			USING r.points, r.applies_when, newest, r.name;
 		EXECUTE format('UPDATE %I.earning_rule SET points = $1, applies_when = $2 WHERE name = $3', program) USING r.points, r.applies_when, r.name;
 	END LOOP;
 	FOR r IN EXECUTE format('SELECT t.name, c.expression FROM %I.terms_tier t JOIN loyalty.tier_conditions($1, $2) c ON c.tier = t.name
-	                          WHERE t.terms = $2 AND c.expression IS NOT NULL AND t.qualifies <> c.expression', program) USING program, newest
+	                          WHERE t.version = $2 AND c.expression IS NOT NULL AND t.qualifies <> c.expression', program) USING program, newest
 	LOOP
-		EXECUTE format('UPDATE %I.terms_tier SET qualifies = $1 WHERE terms = $2 AND name = $3', program) USING r.expression, newest, r.name;
+		EXECUTE format('UPDATE %I.terms_tier SET qualifies = $1 WHERE version = $2 AND name = $3', program) USING r.expression, newest, r.name;
 		EXECUTE format('UPDATE %I.tier SET qualifies = $1 WHERE name = $2', program) USING r.expression, r.name;
 	END LOOP;
 END
@@ -421,7 +421,7 @@ BEGIN
 		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
 		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
 		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
-		               ('base', 'points by all rules, before the multiplier of a tier'),
+		               ('awards', 'points by all rules, before the multiplier of a tier'),
 		               ('award', 'points by the rule of this number in terms_rule'),
 		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
 		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
@@ -434,7 +434,7 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.make_view(name, name, text, text) IS 'make a view of a program, in place of one of the same name';
 
-CREATE FUNCTION loyalty.make_part_view(program name, source int, d jsonb)
+CREATE FUNCTION loyalty.make_part_view(program name, tracked_table int, d jsonb)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -444,10 +444,10 @@ DECLARE
 	alias text;
 	key text;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	alias := CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
 	key := (SELECT k.expression FROM loyalty.plain_key(s.relation, alias, d ->> 'key') k);
-	RETURN loyalty.make_view(program, loyalty.view_name(s.kind, source),
+	RETURN loyalty.make_view(program, loyalty.view_name(s.kind, tracked_table),
 		CASE s.kind WHEN 'lines' THEN
 			format('SELECT (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, (%2$s)::numeric AS amount FROM %3$s AS line',
 			       key, coalesce(d ->> 'amount', 'NULL::numeric'), s.relation)
@@ -464,7 +464,7 @@ COMMENT ON FUNCTION loyalty.make_part_view(name, int, jsonb) IS
 
 -- The rate of an order in another currency: that which it keeps, else the one that was
 -- valid when it was made.
-CREATE FUNCTION loyalty.exchange_sql(program name, source int, key text)
+CREATE FUNCTION loyalty.exchange_sql(program name, tracked_table int, key text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -474,14 +474,14 @@ AS $$
 			loyalty.pinned_rate((%3$s)::text, money.currency),
 			(SELECT CASE WHEN e.currency = money.currency THEN e.rate END
 			   FROM (SELECT l.revision, l.currency, l.rate FROM %1$I.ledger l
-			          WHERE l.customer %2$s said.customer AND l.source = %4$s AND l.order_key = ((%3$s)::text COLLATE "C")
+			          WHERE l.customer %2$s said.customer AND l.tracked_table = %4$s AND l.order_key = ((%3$s)::text COLLATE "C")
 			         UNION ALL
 			         SELECT j.revision, j.currency, j.rate FROM %1$I.journal j
-			          WHERE j.customer %2$s said.customer AND j.source = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
+			          WHERE j.customer %2$s said.customer AND j.tracked_table = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
 			  ORDER BY e.revision DESC LIMIT 1),
-			(SELECT r.rate::numeric FROM %1$I.rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
+			(SELECT r.rate::numeric FROM %1$I.exchange_rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
 			  ORDER BY r.valid_from DESC LIMIT 1)) END AS rate OFFSET 0) AS exchange $sql$,
-		program, loyalty.customer_equality(program), key, source)
+		program, loyalty.customer_equality(program), key, tracked_table)
 $$;
 COMMENT ON FUNCTION loyalty.exchange_sql(name, int, text) IS 'how the view of a tracked table finds the rate of an order, as SQL for FROM';
 
@@ -554,21 +554,21 @@ COMMENT ON FUNCTION loyalty.part_join(name, text, int, name, text, regtype, oid)
 
 -- All refunds of an order: how they are found, and their sum; null if there are no tables
 -- of refunds.
-CREATE FUNCTION loyalty.refunds_join(program name, source int, key text, key_type regtype, key_collation oid, OUT joins text, OUT refunded text)
+CREATE FUNCTION loyalty.refunds_join(program name, tracked_table int, key text, key_type regtype, key_collation oid, OUT joins text, OUT refunded text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	EXECUTE format($sql$
 		SELECT count(loyalty.require_same_type(s.kind, k.expression, k.type, $3))
-		  FROM %I.source s CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, s.kind, s.source), NULL, 'key', false) k
-		 WHERE s.of_source = $2 AND s.kind = 'refunds' AND s.active
-		$sql$, program) USING program, source, key_type;
+		  FROM %I.tracked_table s CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, s.kind, s.tracked_table), NULL, 'key', false) k
+		 WHERE s.of_tracked_table = $2 AND s.kind = 'refunds' AND s.active
+		$sql$, program) USING program, tracked_table, key_type;
 	EXECUTE format($sql$
-		SELECT string_agg(loyalty.part_join($1, 'refunds', s.source, loyalty.view_name('refunds', s.source), $3, $4, $5), '' ORDER BY s.source),
-		       string_agg(format('coalesce(%%I.amount, 0)', loyalty.view_name('refunds', s.source)), ' + ' ORDER BY s.source)
-		  FROM %I.source s WHERE s.of_source = $2 AND s.kind = 'refunds' AND s.active
-		$sql$, program) INTO joins, refunded USING program, source, key, key_type, key_collation;
+		SELECT string_agg(loyalty.part_join($1, 'refunds', s.tracked_table, loyalty.view_name('refunds', s.tracked_table), $3, $4, $5), '' ORDER BY s.tracked_table),
+		       string_agg(format('coalesce(%%I.amount, 0)', loyalty.view_name('refunds', s.tracked_table)), ' + ' ORDER BY s.tracked_table)
+		  FROM %I.tracked_table s WHERE s.of_tracked_table = $2 AND s.kind = 'refunds' AND s.active
+		$sql$, program) INTO joins, refunded USING program, tracked_table, key, key_type, key_collation;
 END
 $$;
 COMMENT ON FUNCTION loyalty.refunds_join(name, int, text, regtype, oid) IS
@@ -587,7 +587,7 @@ COMMENT ON FUNCTION loyalty.key_of_text(text, regtype, oid) IS 'the key of an or
 -- Archived orders that have no row, as they stand with what was refunded since they were
 -- archived.  Points are left in proportion to the amount, multiplied before divided.  Only
 -- refunds can change such an order, so a table without refunds has no such view.
-CREATE FUNCTION loyalty.make_archived_view(program name, source int, key text)
+CREATE FUNCTION loyalty.make_archived_view(program name, tracked_table int, key text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -599,25 +599,25 @@ DECLARE
 	r record;
 	archived_key text;
 BEGIN
-	EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', program) INTO relation USING source;
+	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
 	SELECT * INTO k FROM loyalty.plain_key(relation, 'tracked', key);
 	archived_key := loyalty.key_of_text('tracked.order_key', k.type, k.collation);
-	SELECT * INTO r FROM loyalty.refunds_join(program, source, archived_key, k.type, k.collation);
+	SELECT * INTO r FROM loyalty.refunds_join(program, tracked_table, archived_key, k.type, k.collation);
 	IF r.joins IS NULL THEN
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', source));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', tracked_table));
 		RETURN;
 	END IF;
-	PERFORM loyalty.make_view(program, loyalty.view_name('archived', source), format($sql$
+	PERFORM loyalty.make_view(program, loyalty.view_name('archived', tracked_table), format($sql$
 		SELECT tracked.customer, %1$s AS key, tracked.order_key, tracked.at,
 		       (worth.refunded <= 0 OR worth.amount > 0) AS counts, worth.amount, tracked.currency, tracked.rate,
-		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.base
-		            ELSE tracked.base * worth.amount / tracked.amount END AS base,
+		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.awards
+		            ELSE tracked.awards * worth.amount / tracked.amount END AS awards,
 		       tracked.tableoid AS row_table, tracked.ctid AS row_id
 		  FROM %2$I.archived AS tracked %3$s
 		 CROSS JOIN LATERAL (SELECT %4$s AS refunded, tracked.amount - (%4$s - tracked.refunded) * tracked.rate AS amount) AS worth
-		 WHERE tracked.source = %5$s
+		 WHERE tracked.tracked_table = %5$s
 		   AND NOT EXISTS (SELECT FROM (SELECT (%6$s) AS key FROM %7$s AS tracked) AS present WHERE %8$s)
-		$sql$, archived_key, program, r.joins, r.refunded, source, k.expression, relation,
+		$sql$, archived_key, program, r.joins, r.refunded, tracked_table, k.expression, relation,
 		loyalty.same_key('present.key', k.type, k.collation, archived_key, k.type, k.collation)),
 		format('archived orders of table %s that have no row, less what was refunded since', relation));
 END
@@ -626,7 +626,7 @@ COMMENT ON FUNCTION loyalty.make_archived_view(name, int, text) IS
 'make the view that says how archived orders of a table with refunds stand';
 
 -- Which orders there are, and whose they are, whatever they are worth.
-CREATE FUNCTION loyalty.make_identity_view(program name, source int, d jsonb)
+CREATE FUNCTION loyalty.make_identity_view(program name, tracked_table int, d jsonb)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -635,20 +635,20 @@ DECLARE
 	relation regclass;
 	key text;
 BEGIN
-	EXECUTE format('SELECT relation FROM %I.source WHERE source = $1', program) INTO relation USING source;
+	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
 	key := (SELECT k.expression FROM loyalty.plain_key(relation, 'tracked', d ->> 'key') k);
-	PERFORM loyalty.make_view(program, loyalty.view_name('orders', source),
+	PERFORM loyalty.make_view(program, loyalty.view_name('orders', tracked_table),
 		format('SELECT (%1$s) AS customer, (%2$s) AS key, (%2$s)::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id
 		          FROM %3$s AS tracked', d ->> 'customer', key, relation),
 		format('which orders the rows of table %s are', relation));
-	PERFORM loyalty.make_archived_view(program, source, d ->> 'key');
+	PERFORM loyalty.make_archived_view(program, tracked_table, d ->> 'key');
 END
 $$;
 COMMENT ON FUNCTION loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
 
 -- The view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
-CREATE FUNCTION loyalty.make_orders_view(program name, source int, terms int, d jsonb, awards jsonb)
+CREATE FUNCTION loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -676,13 +676,13 @@ DECLARE
 	line_join text := '';
 	in_currency boolean := d ->> 'currency' IS NOT NULL;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
-	view := loyalty.view_name(s.kind, source, terms);
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	view := loyalty.view_name(s.kind, tracked_table, terms);
 	SELECT * INTO key, key_type, key_collation FROM loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
 
-	FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active AND kind <> ''credits'' ORDER BY source', program) USING source
+	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits'' ORDER BY tracked_table', program) USING tracked_table
 	LOOP
-		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.source), NULL, 'key', false);
+		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'key', false);
 		PERFORM loyalty.require_same_type(part.kind, k.expression, k.type, key_type);
 		has_parts := true;
 		IF part.kind = 'lines' THEN
@@ -690,25 +690,25 @@ BEGIN
 			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
 			CONTINUE WHEN gross IS NOT NULL;
 		END IF;
-		joins := joins || loyalty.part_join(program, part.kind, part.source,
-			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.source) END, key, key_type, key_collation);
+		joins := joins || loyalty.part_join(program, part.kind, part.tracked_table,
+			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.tracked_table) END, key, key_type, key_collation);
 		IF part.kind = 'lines' THEN
 			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
 		ELSE
 			has_refunds := true;
-			refunded := refunded || format(' + coalesce(%I.amount, 0)', loyalty.view_name(part.kind, part.source));
+			refunded := refunded || format(' + coalesce(%I.amount, 0)', loyalty.view_name(part.kind, part.tracked_table));
 		END IF;
 	END LOOP;
 
 	-- what lines and refunds gave that have left their tables
 	IF has_parts THEN
-		joins := joins || format(' LEFT JOIN %I.kept AS kept ON kept.source = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, source, key);
+		joins := joins || format(' LEFT JOIN %I.kept AS kept ON kept.tracked_table = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, tracked_table, key);
 		IF has_refunds THEN
 			refunded := refunded || ' + coalesce(kept.refunded, 0)';
 		END IF;
 	END IF;
 
-	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.terms = $2 ORDER BY r.award', program)
+	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
 		USING awards, terms
 	LOOP
 		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
@@ -731,7 +731,7 @@ BEGIN
 		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
 		                    line_columns, line_relation, line_is_same);
 		-- one division for all lines and rules: shares of thirds add up
-		line_sum := line_sum || ' + coalesce(kept.base, 0)';
+		line_sum := line_sum || ' + coalesce(kept.awards, 0)';
 		line_sum := CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN %1$s
 		                                                    ELSE (%1$s) * (worth.gross - worth.refunded) / worth.gross END', line_sum)
 		            ELSE line_sum END;
@@ -740,7 +740,7 @@ BEGIN
 	RETURN loyalty.make_view(program, view, format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
 		       %2$s AS currency, purchase.rate, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
-		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS base %4$s
+		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards %4$s
 		  FROM %5$s AS tracked %6$s
 		 CROSS JOIN LATERAL (SELECT (%7$s) AS customer, (%8$s) AS counts OFFSET 0) AS said
 		 CROSS JOIN LATERAL (SELECT CASE WHEN said.counts THEN (%9$s)::timestamptz END AS at, CASE WHEN said.counts THEN (%10$s)::numeric END AS gross,
@@ -755,7 +755,7 @@ BEGIN
 		CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
 		CASE WHEN in_currency THEN
 			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
-			|| loyalty.exchange_sql(program, source, key) END,
+			|| loyalty.exchange_sql(program, tracked_table, key) END,
 		CASE WHEN has_refunds THEN '(worth.gross - worth.refunded)' ELSE 'worth.gross' END
 			|| CASE WHEN in_currency THEN ' * exchange.rate' ELSE '' END,
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
@@ -770,7 +770,7 @@ COMMENT ON FUNCTION loyalty.make_orders_view(name, int, int, jsonb, jsonb) IS
 
 -- All views of a table of orders, anew: of every version of the terms since it was tracked
 -- first, from what they say now, or from "d" in place of that.
-CREATE FUNCTION loyalty.make_views(program name, source int, d jsonb DEFAULT NULL)
+CREATE FUNCTION loyalty.make_views(program name, tracked_table int, d jsonb DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -781,19 +781,19 @@ DECLARE
 	versions jsonb := '[]';
 BEGIN
 	-- all is read before anything is made: what is let go of goes then
-	FOR v IN EXECUTE format('SELECT t.terms, s.definition FROM %1$I.terms t JOIN %1$I.source s ON s.source = $1 AND t.terms >= s.terms ORDER BY 1', program) USING source
+	FOR v IN EXECUTE format('SELECT t.version, s.definition FROM %1$I.terms t JOIN %1$I.tracked_table s ON s.tracked_table = $1 AND t.version >= s.terms ORDER BY 1', program) USING tracked_table
 	LOOP
-		CONTINUE WHEN loyalty.view_of(program, 'orders', source, v.terms) IS NULL
-		          AND NOT coalesce(v.definition -> 'awards' ? v.terms::text, false);
-		versions := versions || jsonb_build_object('terms', v.terms,
-			'definition', coalesce(d, loyalty.definition_of(program, source, v.terms)),
-			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM loyalty.awards_of(program, source, v.terms) a));
+		CONTINUE WHEN loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL
+		          AND NOT coalesce(v.definition -> 'awards' ? v.version::text, false);
+		versions := versions || jsonb_build_object('terms', v.version,
+			'definition', coalesce(d, loyalty.definition_of(program, tracked_table, v.version)),
+			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM loyalty.awards_of(program, tracked_table, v.version) a));
 	END LOOP;
-	EXECUTE format('UPDATE %I.source SET definition = NULL WHERE source = $1 AND definition IS NOT NULL', program) USING source;
+	EXECUTE format('UPDATE %I.tracked_table SET definition = NULL WHERE tracked_table = $1 AND definition IS NOT NULL', program) USING tracked_table;
 	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
 	LOOP
-		PERFORM loyalty.make_identity_view(program, source, v.definition);
-		PERFORM loyalty.make_orders_view(program, source, v.terms, v.definition, v.awards);
+		PERFORM loyalty.make_identity_view(program, tracked_table, v.definition);
+		PERFORM loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards);
 	END LOOP;
 END
 $$;
@@ -802,13 +802,13 @@ COMMENT ON FUNCTION loyalty.make_views(name, int, jsonb) IS
 
 -- What an earning rule says, as it was written, or as the view has it if a column was
 -- renamed since.
-CREATE FUNCTION loyalty.award_in_force(program name, source int, rule_name text, points text, applies_when text, per text, known text)
+CREATE FUNCTION loyalty.award_in_force(program name, tracked_table int, rule_name text, points text, applies_when text, per text, known text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN loyalty.parse_award(program, source, rule_name, points, applies_when, per);
+	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
 EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
 	IF known IS NULL THEN
 		RAISE;
@@ -821,7 +821,7 @@ COMMENT ON FUNCTION loyalty.award_in_force(name, int, text, text, text, text, te
 
 -- The view of a table of orders under the terms in force, or older ones whose view is
 -- lost, whose rules are parsed for it.
-CREATE FUNCTION loyalty.define_orders(program name, source int, d jsonb, terms int DEFAULT NULL)
+CREATE FUNCTION loyalty.define_orders(program name, tracked_table int, d jsonb, terms int DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -834,10 +834,10 @@ BEGIN
 		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
 	END IF;
 	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.award_in_force($1, $2, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
-	                  FROM %I.terms_rule r LEFT JOIN loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.terms = $3', program)
-	   INTO awards USING program, source, current_terms;
-	PERFORM loyalty.make_identity_view(program, source, d);
-	PERFORM loyalty.make_orders_view(program, source, current_terms, d, awards);
+	                  FROM %I.terms_rule r LEFT JOIN loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.version = $3', program)
+	   INTO awards USING program, tracked_table, current_terms;
+	PERFORM loyalty.make_identity_view(program, tracked_table, d);
+	PERFORM loyalty.make_orders_view(program, tracked_table, current_terms, d, awards);
 END
 $$;
 COMMENT ON FUNCTION loyalty.define_orders(name, int, jsonb, int) IS
@@ -851,7 +851,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT t.n, t.name, v.expression, v.columns
-	                               FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE terms = $2) t
+	                               FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE version = $2) t
 	                              CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v
 	                              ORDER BY t.n', program) USING program, terms;
 END
@@ -890,28 +890,28 @@ DECLARE
 	expected name[] := '{}';
 	stranger name;
 BEGIN
-	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE definition IS NULL
-	                         ORDER BY kind IN (''orders'', ''credits''), source', program)
+	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE definition IS NULL
+	                         ORDER BY kind IN (''orders'', ''credits''), tracked_table', program)
 	LOOP
 		IF s.kind IN ('lines', 'refunds') THEN
-			PERFORM loyalty.make_part_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, NULL)));
-			expected := expected || loyalty.view_name(s.kind, s.source);
+			PERFORM loyalty.make_part_view(program, s.tracked_table, loyalty.reparsed(program, s.tracked_table, loyalty.definition_of(program, s.tracked_table, NULL)));
+			expected := expected || loyalty.view_name(s.kind, s.tracked_table);
 			CONTINUE;
 		END IF;
-		FOR v IN EXECUTE format('SELECT terms FROM %I.terms WHERE terms >= $1', program) USING s.terms
+		FOR v IN EXECUTE format('SELECT version FROM %I.terms WHERE version >= $1', program) USING s.terms
 		LOOP
-			CONTINUE WHEN loyalty.view_of(program, s.kind, s.source, v.terms) IS NULL;
-			PERFORM loyalty.make_orders_view(program, s.source, v.terms, loyalty.reparsed(program, s.source, x.d), x.awards)
-			   FROM (SELECT loyalty.definition_of(program, s.source, v.terms) AS d,
-			                coalesce(jsonb_agg(loyalty.reparsed_award(program, s.source, a.per, a.expression) ORDER BY a.award), '[]') AS awards
-			           FROM loyalty.awards_of(program, s.source, v.terms) a OFFSET 0) x;
-			expected := expected || loyalty.view_name(s.kind, s.source, v.terms);
+			CONTINUE WHEN loyalty.view_of(program, s.kind, s.tracked_table, v.version) IS NULL;
+			PERFORM loyalty.make_orders_view(program, s.tracked_table, v.version, loyalty.reparsed(program, s.tracked_table, x.d), x.awards)
+			   FROM (SELECT loyalty.definition_of(program, s.tracked_table, v.version) AS d,
+			                coalesce(jsonb_agg(loyalty.reparsed_award(program, s.tracked_table, a.per, a.expression) ORDER BY a.award), '[]') AS awards
+			           FROM loyalty.awards_of(program, s.tracked_table, v.version) a OFFSET 0) x;
+			expected := expected || loyalty.view_name(s.kind, s.tracked_table, v.version);
 		END LOOP;
-		PERFORM loyalty.make_identity_view(program, s.source, loyalty.reparsed(program, s.source, loyalty.definition_of(program, s.source, s.newest)));
-		expected := expected || loyalty.view_name(s.kind, s.source) || loyalty.view_name('archived', s.source);
+		PERFORM loyalty.make_identity_view(program, s.tracked_table, loyalty.reparsed(program, s.tracked_table, loyalty.definition_of(program, s.tracked_table, s.newest)));
+		expected := expected || loyalty.view_name(s.kind, s.tracked_table) || loyalty.view_name('archived', s.tracked_table);
 	END LOOP;
 	FOR v IN EXECUTE format('SELECT terms, array_agg(p.expression ORDER BY t.n) AS conditions
-	                           FROM (SELECT terms, name, row_number() OVER (PARTITION BY terms ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
+	                           FROM (SELECT version AS terms, name, row_number() OVER (PARTITION BY version ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
 	                          CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', t.terms), NULL, format(''tier_%%s'', t.n), false) e
 	                          CROSS JOIN LATERAL loyalty.parse_expression(e.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''qualifies of a tier'',
 	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p GROUP BY terms', program, format('%I.metrics', program)) USING program
@@ -933,7 +933,7 @@ COMMENT ON FUNCTION loyalty.renew_views(name) IS
 
 -- Let go of a tracked table: its views go, and what they said is kept as text until it is
 -- tracked again.
-CREATE FUNCTION loyalty.let_go(program name, source int)
+CREATE FUNCTION loyalty.let_go(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -946,30 +946,30 @@ DECLARE
 	newest int;
 	kept jsonb;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
 		RETURN;
 	END IF;
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
 	IF s.kind IN ('lines', 'refunds') THEN
-		kept := jsonb_build_object('table', loyalty.definition_of(program, source, NULL));
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name(s.kind, source));
+		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, NULL));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name(s.kind, tracked_table));
 	ELSE
-		kept := jsonb_build_object('table', loyalty.definition_of(program, source, newest), 'awards', '{}'::jsonb);
-		FOR v IN EXECUTE format('SELECT t.terms FROM %I.terms t WHERE t.terms >= $1 ORDER BY 1', program) USING s.terms
+		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, newest), 'awards', '{}'::jsonb);
+		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
-			CONTINUE WHEN loyalty.view_of(program, 'orders', source, v.terms) IS NULL;
-			kept := jsonb_set(kept, ARRAY['awards', v.terms::text],
-				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM loyalty.awards_of(program, source, v.terms) a));
+			CONTINUE WHEN loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
+			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
+				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM loyalty.awards_of(program, tracked_table, v.version) a));
 		END LOOP;
-		FOR v IN EXECUTE format('SELECT t.terms FROM %I.terms t WHERE t.terms >= $1', program) USING s.terms
+		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1', program) USING s.terms
 		LOOP
-			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source, v.terms));
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', tracked_table, v.version));
 		END LOOP;
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', source));
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', source));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', tracked_table));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', tracked_table));
 	END IF;
-	EXECUTE format('UPDATE %I.source SET definition = $2 WHERE source = $1', program) USING source, kept;
+	EXECUTE format('UPDATE %I.tracked_table SET definition = $2 WHERE tracked_table = $1', program) USING tracked_table, kept;
 END
 $$;
 COMMENT ON FUNCTION loyalty.let_go(name, int) IS

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 \set now 'SELECT id, points, trim_scale(lifetime_value) AS spent, orders FROM club.members WHERE points <> 0 OR orders <> 0 OR lifetime_value <> 0 ORDER BY 1;'
 \set verify 'SELECT * FROM loyalty.verify(''club'');'
-\set reconcile 'SELECT recorded, archived, taken_back FROM loyalty.reconcile(''club'');'
+\set reconcile 'SELECT recorded, archived, reversed FROM loyalty.reconcile(''club'');'
 CREATE SCHEMA t_archive;
 CREATE TABLE t_archive.customers (id int PRIMARY KEY);
 INSERT INTO t_archive.customers SELECT generate_series(1, 3);
@@ -17,7 +17,7 @@ CREATE TABLE t_archive.y2021 PARTITION OF t_archive.orders FOR VALUES FROM ('202
 CREATE TABLE t_archive.refunds (id int PRIMARY KEY, order_id bigint, amount numeric, accepted boolean DEFAULT true);
 CREATE INDEX ON t_archive.refunds (order_id);
 SELECT loyalty.create_program('club', customers => 't_archive.customers');
-INSERT INTO club.rate VALUES ('USD', '2020-01-01', 0.5);
+INSERT INTO club.exchange_rate VALUES ('USD', '2020-01-01', 0.5);
 INSERT INTO club.earning_rule (name, points) VALUES ('two and ten', '2 * amount + 10');
 SELECT loyalty.track_orders('club', 't_archive.orders', customer => 'customer_id', at => 'at', amount => 'total',
 	currency => 'currency', order_key => 'id', key_is_unique => true);
@@ -32,7 +32,7 @@ SELECT violation, order_key FROM loyalty.verify('club') ORDER BY 2;
 :reconcile
 :now
 :verify
-SELECT source, order_key, customer, at, trim_scale(amount) AS amount, trim_scale(base) AS base, currency, rate, refunded FROM club.archived ORDER BY 2;
+SELECT tracked_table, order_key, customer, at, trim_scale(amount) AS amount, trim_scale(awards) AS awards, currency, rate, refunded FROM club.archived ORDER BY 2;
 -- a part: of 1, 30 of 100: 210 * 70 / 100 = 147; of 2, 45 dollars of the 90 that are left: 100 * 22.5 / 45 = 50
 INSERT INTO t_archive.refunds VALUES (2, 1, 30), (3, 2, 45);
 :now
@@ -64,7 +64,7 @@ SELECT violation, order_key FROM loyalty.verify('club');
 :now
 :verify
 -- reconcile leaves archived orders alone, whatever is missing
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club', missing => 'take_back');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club', missing => 'reverse');
 :now
 -- all refunds are gone: 210, and 100 dollars as 50: 100 * 50 / 45 = 111.1
 TRUNCATE t_archive.refunds;

@@ -55,7 +55,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 CALL loyalty.post('club');
-CREATE UNIQUE INDEX once ON club.journal (source, order_key, revision);
+CREATE UNIQUE INDEX once ON club.journal (tracked_table, order_key, revision);
 CREATE TRIGGER count AFTER INSERT OR DELETE ON club.journal FOR EACH ROW EXECUTE FUNCTION t_breaking.count();
 INSERT INTO t_breaking.orders VALUES (3, 2, DEFAULT, 10);
 DELETE FROM t_breaking.orders WHERE id IN (1, 3);
@@ -69,15 +69,15 @@ DROP INDEX club.once;
 
 -- types of the program's tables that are altered
 CREATE TABLE t_breaking.sales (id int PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2024-01-01', total numeric, cur text);
-ALTER TABLE club.rate ALTER COLUMN rate TYPE double precision;
+ALTER TABLE club.exchange_rate ALTER COLUMN rate TYPE double precision;
 SELECT loyalty.track_orders('club', 't_breaking.sales', customer => 'customer_id', at => 'at', amount => 'total', currency => 'cur');
-INSERT INTO club.rate (currency, rate) VALUES ('CHF', 1.5);
+INSERT INTO club.exchange_rate (currency, rate) VALUES ('CHF', 1.5);
 -- not while a view reads it
-ALTER TABLE club.rate ALTER COLUMN rate TYPE numeric;
+ALTER TABLE club.exchange_rate ALTER COLUMN rate TYPE numeric;
 INSERT INTO t_breaking.sales VALUES (1, 1, DEFAULT, 10, NULL), (2, 1, DEFAULT, 10, 'CHF');
-SELECT order_key, points, rate FROM club.entries WHERE source = 2 ORDER BY 1;
+SELECT order_key, points, rate FROM club.entries WHERE tracked_table = 2 ORDER BY 1;
 BEGIN;
-DROP VIEW club.members, club.entries, club.standing, club.unposted, club.recorded_orders CASCADE;
+DROP VIEW club.members, club.entries, club.unposted, club.recorded_orders CASCADE;
 ALTER TABLE club.account ALTER COLUMN points_earned TYPE bigint, ALTER COLUMN spend TYPE text;
 CALL loyalty.post('club');
 ROLLBACK;
@@ -115,7 +115,7 @@ SELECT loyalty.track_orders('club', 't_breaking.web', customer => $$(meta->>'cus
 INSERT INTO t_breaking.web VALUES (1, '{"customer": "guest"}', DEFAULT, 10);
 UPDATE club.program SET on_invalid = 'skip';
 INSERT INTO t_breaking.web VALUES (1, '{"customer": "guest"}', DEFAULT, 10), (2, '{"customer": "2"}', DEFAULT, 7);
-SELECT order_key, points FROM club.entries WHERE source = 5;
+SELECT order_key, points FROM club.entries WHERE tracked_table = 5;
 -- and nobody is told what a rule says, whatever he asks for
 UPDATE club.earning_rule SET points = $$CASE WHEN amount = 77 THEN 'secret'::text::numeric ELSE amount END$$;
 UPDATE club.earning_rule SET points = $$CASE WHEN amount = 77 THEN ('secret' || amount)::numeric ELSE amount END$$;

@@ -14,10 +14,10 @@ CREATE TABLE names (n serial, name text);
 INSERT INTO names (name) VALUES
 	('new'), ('old'), ('line'), ('lines'), ('refund'), ('purchase'), ('tracked'), ('said'), ('worth'),
 	('award_1'), ('award_2'), ('awards'), ('line_awards'), ('key'), ('order_key'), ('counts'),
-	('base'), ('gross'), ('refunded'), ('currency'), ('row_id'), ('row_table'), ('user'),
+	('kept'), ('gross'), ('refunded'), ('currency'), ('row_id'), ('row_table'), ('user'),
 	('a"b'), ('Select'), ('p'), ('o'), ('x'), ('money'), ('exchange'), ('terms'), ('orders'),
 	('members'), ('ordinality'),
-	('array'), ('$1'), ('it''s'), ('source'), ('lines_2'), ('refunds_3'), ('value'), ('number');
+	('array'), ('$1'), ('it''s'), ('tracked_table'), ('lines_2'), ('refunds_3'), ('value'), ('number');
 \set ECHO none
 SELECT format('CREATE TABLE "new" ("Key" int PRIMARY KEY, customer int, amount numeric,
 	at timestamptz DEFAULT ''2024-01-01'', %s)',
@@ -62,7 +62,7 @@ INSERT INTO refund VALUES (3, NULL, 50), (3, 1, 50);
 :verify
 UPDATE "new" SET customer = 4 WHERE "Key" = 3;
 :now
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 CALL loyalty.post('club');
 :now
 :verify

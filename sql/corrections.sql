@@ -74,7 +74,7 @@ INSERT INTO t_correct.orders (id, customer, payer, total) VALUES (5000000000, 2,
 -- 10 less, 5 more
 :now
 :verify
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club', force => true);
 DROP TABLE t_correct.orders, t_correct.refunds;
 
@@ -122,7 +122,7 @@ CREATE TABLE t_correct.refunds (order_id int, amount numeric);
 SELECT loyalty.create_program('club', customers => 't_correct.customers', joined_at => 'since');
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('gold', 1, 'spend >= 100', 2);
-INSERT INTO club.rate VALUES ('EUR', '2000-01-01', 1), ('USD', '2000-01-01', 0.5);
+INSERT INTO club.exchange_rate VALUES ('EUR', '2000-01-01', 1), ('USD', '2000-01-01', 0.5);
 SELECT loyalty.track_orders('club', 't_correct.orders', customer => 'customer', at => 'at',
 	amount => 'total', currency => 'currency') \gset
 INSERT INTO t_correct.orders VALUES (1, 'b', 1, 2, 100);
@@ -136,20 +136,20 @@ UPDATE t_correct.orders SET at = NULL WHERE id = 6;
 :now
 UPDATE club.earning_rule SET points = '10 * amount';
 UPDATE club.tier SET multiplier = 7;
-UPDATE club.rate SET rate = 5 WHERE currency = 'USD';
+UPDATE club.exchange_rate SET rate = 5 WHERE currency = 'USD';
 UPDATE t_correct.customers SET since = '2020-01-01';
 -- the payer has 1 and 2: 100 + 20; 3 stays, 40; the third customer has 4
 SELECT loyalty.alter_orders('club', 't_correct.orders', customer => 'payer');
 :now
 :verify
-SELECT id, order_key, revision, terms, counted, tier, trim_scale(multiplier) AS m, points
+SELECT id, order_key, revision, terms, counts, tier, trim_scale(multiplier) AS m, points
   FROM club.entries ORDER BY id, order_key, revision;
 -- by a code instead of a number, and back to the customer in the same call
 SELECT loyalty.alter_orders('club', 't_correct.orders', customer => 'customer', order_key => 'code');
 :now
 :verify
-SELECT order_key, terms, trim_scale(base) AS base, trim_scale(rate) AS rate
-  FROM club.recorded_orders WHERE counted ORDER BY 1;
+SELECT order_key, terms, trim_scale(awards) AS awards, trim_scale(rate) AS rate
+  FROM club.recorded_orders WHERE counts ORDER BY 1;
 CALL loyalty.post('club');
 :verify
 -- by the number again, which they had been recorded by; orders go on: 10 * 3

@@ -1,5 +1,5 @@
 -- Orders in several currencies: the rate is that of the order's time by the
--- table "rate" when the order was first recorded, and stays.
+-- table "exchange_rate" when the order was first recorded, and stays.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';
@@ -15,21 +15,21 @@ SELECT loyalty.create_program('abroad', 'customers', time_zone => 'UTC');
 INSERT INTO abroad.earning_rule (name, points) VALUES ('one per euro', 'amount');
 CREATE VIEW points AS SELECT customer_id, points, lifetime_value, orders FROM abroad.members ORDER BY 1;
 CREATE VIEW entries AS
-SELECT customer_id, order_key AS o, revision AS r, counted AS c, currency, rate, amount_change, points FROM abroad.entries ORDER BY 1, entry;
+SELECT customer_id, order_key AS o, revision AS r, counts AS c, currency, rate, amount_change, points FROM abroad.entries ORDER BY 1, entry;
 
 -- mistakes
 SELECT loyalty.track_orders('abroad', 'orders', customer => 'customer_id', at => 'at', amount => 'total', currency => 'curency');
 SELECT loyalty.track_orders('abroad', 'orders', customer => 'customer_id', at => 'at', amount => 'total', currency => 'money = 1');
-INSERT INTO abroad.rate VALUES ('CHF', '2025-01-01', 0);
-INSERT INTO abroad.rate VALUES ('CHF', '2025-01-01', -1);
-INSERT INTO abroad.rate VALUES ('CHF', '2025-01-01', 'NaN');
-INSERT INTO abroad.rate VALUES ('CHF', '2025-01-01', 1e12);
-INSERT INTO abroad.rate VALUES ('CHF', '2025-01-01', NULL);
-INSERT INTO abroad.rate VALUES ('', '2025-01-01', 1);
-SELECT * FROM abroad.rate;
+INSERT INTO abroad.exchange_rate VALUES ('CHF', '2025-01-01', 0);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', '2025-01-01', -1);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', '2025-01-01', 'NaN');
+INSERT INTO abroad.exchange_rate VALUES ('CHF', '2025-01-01', 1e12);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', '2025-01-01', NULL);
+INSERT INTO abroad.exchange_rate VALUES ('', '2025-01-01', 1);
+SELECT * FROM abroad.exchange_rate;
 
 -- rates with validity; an order before the first has none
-INSERT INTO abroad.rate VALUES ('CHF', DEFAULT, 1.05), ('CHF', '2025-01-01', 1.07), ('JPY', '2024-01-01', 0.0061);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', DEFAULT, 1.05), ('CHF', '2025-01-01', 1.07), ('JPY', '2024-01-01', 0.0061);
 INSERT INTO orders VALUES (1, 1, '2024-12-31 23:59:59+00', 100, 'CHF'), (2, 1, '2025-01-01 00:00:00+00', 100, 'CHF');
 SELECT loyalty.track_orders('abroad', 'orders', customer => 'customer_id', at => 'at', amount => 'total',
                             counts_when => $$status = 'paid'$$, currency => $$nullif(money, 'EUR')$$);
@@ -38,8 +38,8 @@ SELECT * FROM entries;
 SELECT * FROM loyalty.verify('abroad');
 
 -- the rate is pinned: neither a correction nor a new row changes an order
-UPDATE abroad.rate SET rate = 2 WHERE currency = 'CHF';
-INSERT INTO abroad.rate VALUES ('JPY', '2025-05-01', 1);
+UPDATE abroad.exchange_rate SET rate = 2 WHERE currency = 'CHF';
+INSERT INTO abroad.exchange_rate VALUES ('JPY', '2025-05-01', 1);
 SELECT * FROM loyalty.verify('abroad');
 UPDATE orders SET total = 50 WHERE order_id = 2;
 CALL loyalty.post('abroad');
@@ -49,7 +49,7 @@ INSERT INTO orders VALUES (6, 3, '2025-06-01', 20, 'CHF');
 SELECT * FROM entries;
 SELECT * FROM points;
 SELECT * FROM loyalty.verify('abroad');
-DELETE FROM abroad.rate WHERE currency = 'CHF';
+DELETE FROM abroad.exchange_rate WHERE currency = 'CHF';
 -- it is kept while the order does not count, and when there is no rate any more
 UPDATE orders SET status = 'open' WHERE order_id = 2;
 UPDATE orders SET status = 'paid' WHERE order_id = 2;
@@ -57,7 +57,7 @@ SELECT * FROM entries WHERE o = '2';
 SELECT * FROM loyalty.verify('abroad');
 
 -- another currency is another rate
-INSERT INTO abroad.rate VALUES ('CHF', '2025-01-01', 3);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', '2025-01-01', 3);
 UPDATE orders SET money = 'JPY' WHERE order_id = 2;
 UPDATE orders SET money = 'EUR' WHERE order_id = 2;
 UPDATE orders SET money = 'CHF' WHERE order_id = 2;
@@ -70,9 +70,9 @@ SELECT * FROM points WHERE customer_id = 4;
 SELECT * FROM loyalty.verify('abroad');
 UPDATE orders SET money = 'SEK' WHERE order_id = 6;
 SELECT * FROM points WHERE customer_id = 3;
-INSERT INTO abroad.rate VALUES ('SEK', DEFAULT, 0.09), ('JPY', DEFAULT, 0.005);
+INSERT INTO abroad.exchange_rate VALUES ('SEK', DEFAULT, 0.09), ('JPY', DEFAULT, 0.005);
 SELECT violation, customer, order_key FROM loyalty.verify('abroad');
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('abroad');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('abroad');
 SELECT * FROM points;
 SELECT * FROM loyalty.verify('abroad');
 
@@ -81,7 +81,7 @@ SELECT loyalty.track_refunds('abroad', 'refunds', order_key => 'order_id', amoun
 SELECT loyalty.track_refunds('abroad', 'refunds', order_key => 'order_id', amount => 'amount',
                              customer => 'customer_id', at => 'at', currency => $$nullif(money, 'EUR')$$);
 INSERT INTO refunds VALUES (1, 7, 40, NULL, NULL, NULL), (2, 3, 20000, NULL, NULL, NULL), (3, NULL, 10, 4, '2025-06-01', 'SEK'), (4, NULL, 1, 4, '2025-06-01', 'EUR');
-UPDATE abroad.rate SET rate = 7;
+UPDATE abroad.exchange_rate SET rate = 7;
 INSERT INTO refunds VALUES (5, 7, 60);
 SELECT * FROM entries WHERE customer_id IN (2, 4);
 SELECT * FROM points;
@@ -108,13 +108,13 @@ CREATE TYPE code AS ENUM ('EUR', 'CHF');
 CREATE DOMAIN iso AS char(3) CHECK (VALUE <> 'XXX');
 CREATE TABLE typed (order_id numeric PRIMARY KEY, customer_id int, total numeric, e code, d iso, since date);
 SELECT loyalty.create_program('abroad', 'customers', time_zone => 'UTC');
-INSERT INTO abroad.rate VALUES ('CHF', DEFAULT, 1.05), ('EUR', DEFAULT, 1);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', DEFAULT, 1.05), ('EUR', DEFAULT, 1);
 SELECT loyalty.track_orders('abroad', 'typed', customer => 'customer_id', at => $$'2025-06-01'$$, amount => 'total', currency => 'since');
 SELECT loyalty.track_orders('abroad', 'typed', customer => 'customer_id', at => $$'2025-06-01'$$, amount => 'total', currency => 'coalesce(e::text, d)');
 INSERT INTO typed VALUES (1.0, 1, 10, 'CHF', NULL), (2.00, 1, 10, 'EUR', NULL), (3, 1, 10, NULL, 'CHF'), (4, 1, 10, NULL, NULL), (5, 1, 10, NULL, '');
 UPDATE typed SET order_id = 1.00 WHERE order_id = 1;
 UPDATE typed SET total = 11;
-SELECT order_key, counted, currency, rate, amount FROM abroad.recorded_orders ORDER BY 1;
+SELECT order_key, counts, currency, rate, amount FROM abroad.recorded_orders ORDER BY 1;
 SELECT * FROM loyalty.verify('abroad');
 SELECT loyalty.drop_program('abroad', force => true);
 
@@ -123,9 +123,9 @@ CREATE TABLE lines (line_id int PRIMARY KEY, order_id int, price numeric, catego
 SELECT loyalty.create_program('abroad', 'customers', time_zone => 'UTC');
 CREATE VIEW points AS SELECT customer_id, points, lifetime_value, orders FROM abroad.members ORDER BY 1;
 CREATE VIEW entries AS
-SELECT customer_id, order_key AS o, revision AS r, counted AS c, currency, rate, amount_change, points FROM abroad.entries ORDER BY 1, entry;
+SELECT customer_id, order_key AS o, revision AS r, counts AS c, currency, rate, amount_change, points FROM abroad.entries ORDER BY 1, entry;
 TRUNCATE orders;
-INSERT INTO abroad.rate VALUES ('CHF', DEFAULT, 1.05);
+INSERT INTO abroad.exchange_rate VALUES ('CHF', DEFAULT, 1.05);
 SELECT loyalty.track_orders('abroad', 'orders', customer => 'customer_id', at => 'at', currency => 'money',
                             lines => 'lines', line_order => 'order_id', line_amount => 'price');
 INSERT INTO abroad.earning_rule (name, points, applies_when, per) VALUES
@@ -135,7 +135,7 @@ INSERT INTO abroad.earning_rule (name, points, applies_when, per) VALUES
 INSERT INTO orders VALUES (1, 1, '2025-06-01', NULL, 'CHF'), (2, 2, '2025-06-01', NULL, NULL);
 INSERT INTO lines VALUES (1, 1, 20, 'book'), (2, 1, 40, 'toy'), (3, 2, 20, 'book'), (4, 2, 40, 'toy');
 SELECT * FROM entries;
-UPDATE abroad.rate SET rate = 2;
+UPDATE abroad.exchange_rate SET rate = 2;
 DELETE FROM lines WHERE category = 'toy';
 SELECT * FROM points;
 SELECT * FROM loyalty.verify('abroad');

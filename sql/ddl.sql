@@ -64,7 +64,7 @@ INSERT INTO t_ddl2.items VALUES (2, 1, 'b');
 INSERT INTO t_ddl2.p1 (order_id, customer_id, at, sum) VALUES (5, 2, '2024-02-01', 5);
 SELECT id, points, orders FROM club.members ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
-SELECT relation, triggers_made, recorded, taken_back FROM loyalty.reconcile('club');
+SELECT relation, triggers_made, recorded, reversed FROM loyalty.reconcile('club');
 SELECT club.balance(2, 'infinity'), club.tier_at(2);
 -- a rule that is written now uses the names of now
 DELETE FROM club.earning_rule WHERE name = 'web';
@@ -109,7 +109,7 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('t_ddl2.items'::regclass, 't_d
 SELECT * FROM loyalty.reconcile('club');
 SELECT * FROM loyalty.verify('club');
 SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('t_ddl2.items'::regclass, 't_ddl2.refunds'::regclass) AND tgname LIKE 'loyalty%';
-SELECT relation::text ~ '^[0-9]+$' AS gone, active FROM club.source ORDER BY source;
+SELECT relation::text ~ '^[0-9]+$' AS gone, active FROM club.tracked_table ORDER BY tracked_table;
 -- a new table takes the place; rules must fit it
 DELETE FROM club.earning_rule WHERE per = 'line';
 CREATE TABLE t_ddl2.purchases (order_id int PRIMARY KEY, buyer int, at timestamptz DEFAULT '2024-01-01');

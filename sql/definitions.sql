@@ -102,7 +102,7 @@ UPDATE p1 SET total = 11 WHERE id = 1;
 -- 31 + 48 + 13 + 23
 SELECT * FROM now;
 SELECT * FROM loyalty.verify('club');
-SELECT relation, triggers_made, recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT relation, triggers_made, recorded, archived, reversed FROM loyalty.reconcile('club');
 -- a column of refunds that is dropped with the views: the orders are tracked again without them
 BEGIN;
 ALTER TABLE part_refunds DROP COLUMN amount CASCADE;
@@ -125,7 +125,7 @@ CREATE INDEX ON l (o);
 CREATE TABLE r (id int PRIMARY KEY, o int, amount numeric);
 SELECT loyalty.create_program('club', customers => 'customers', time_zone => 'UTC');
 CREATE OR REPLACE VIEW now AS SELECT id, points, orders, lifetime_value FROM club.members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
-CREATE VIEW by_order AS SELECT DISTINCT ON (order_key) order_key, terms, amount, base FROM club.journal ORDER BY order_key, revision DESC;
+CREATE VIEW by_order AS SELECT DISTINCT ON (order_key) order_key, terms, amount, awards FROM club.journal ORDER BY order_key, revision DESC;
 SELECT loyalty.track_orders('club', 'o', customer => 'c', at => 'at', amount => 'total', lines => 'l', line_order => 'o');
 INSERT INTO o (id, n) VALUES (0, 1);				-- under terms without any rule: 0
 INSERT INTO club.earning_rule (name, points) VALUES ('A', 'amount');
@@ -154,7 +154,7 @@ SELECT * FROM by_order;
 SELECT * FROM now;
 SELECT * FROM loyalty.verify('club');
 -- a correction of one version: 10 + 6 + 30
-UPDATE club.terms_rule SET points = 'n * 10' WHERE name = 'N' AND terms = 4;
+UPDATE club.terms_rule SET points = 'n * 10' WHERE name = 'N' AND version = 4;
 SELECT * FROM loyalty.reconcile('club');
 SELECT * FROM by_order WHERE terms >= 4;
 SELECT * FROM loyalty.verify('club');
@@ -207,18 +207,18 @@ SELECT current_setting('server_version_num')::int >= 150000 AS attaches \gset
 SET client_min_messages = error;
 \if :attaches
 ALTER TABLE s_all ATTACH PARTITION s DEFAULT;
-UPDATE club.source SET relation = 's_all' WHERE relation = 's'::regclass;
+UPDATE club.tracked_table SET relation = 's_all' WHERE relation = 's'::regclass;
 \else
 DO $$
 BEGIN
 	PERFORM loyalty.untrack('club', 's');
 	ALTER TABLE s_all ATTACH PARTITION s DEFAULT;
-	UPDATE club.source SET relation = 's_all' WHERE relation = 's'::regclass;
+	UPDATE club.tracked_table SET relation = 's_all' WHERE relation = 's'::regclass;
 	PERFORM loyalty.track_orders('club', 's_all', customer => 'c', at => 'at', amount => 'total', order_key => 'id', key_is_unique => true);
 END $$;
 \endif
 SET client_min_messages = warning;
-SELECT relation, recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT relation, recorded, archived, reversed FROM loyalty.reconcile('club');
 INSERT INTO s_all (id, c, total, x) VALUES (2, 4, 5, 'z');	-- 10 + 1
 UPDATE s SET total = 11 WHERE id = 1;				-- 11 + 3
 CREATE TABLE s2 PARTITION OF s_all FOR VALUES FROM (100) TO (200);
@@ -253,9 +253,9 @@ UPDATE back SET amount = amount + 2 WHERE order_id IS NULL;	-- -6, -(5 + 2.5)
 -- 8 + 24 - 6 - 7
 SELECT * FROM now;
 SELECT * FROM loyalty.verify('club');
-SELECT kind, relation, e.expression, e.type FROM club.source s
- CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.source, CASE WHEN s.kind <> 'refunds' THEN (SELECT terms FROM club.program) END), NULL,
-                                            CASE WHEN s.kind = 'refunds' THEN 'amount' ELSE 'award_3' END, true) e ORDER BY source;
+SELECT kind, relation, e.expression, e.type FROM club.tracked_table s
+ CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.tracked_table, CASE WHEN s.kind <> 'refunds' THEN (SELECT terms FROM club.program) END), NULL,
+                                            CASE WHEN s.kind = 'refunds' THEN 'amount' ELSE 'award_3' END, true) e ORDER BY tracked_table;
 SELECT loyalty.untrack('club', 'back');
 SELECT loyalty.track_refunds('club', 'back', order_key => 'order_id', amount => 'amount', orders => 'web', customer => 'c', at => 'at');
 UPDATE back SET amount = amount + 1;				-- 1: 4 + 3; -7; -(6 + 3)
@@ -304,7 +304,7 @@ INSERT INTO club.earning_rule (name, points) VALUES
 	('cast', $$'7'::int + '3'::text::int + (1.5)::int$$), ('null', 'nullif(amount, 0)'), ('most', 'greatest(amount, 3, least(total, 1))');
 INSERT INTO typed VALUES ('00000000-0000-0000-0000-000000000001', 7, DEFAULT, 10, '(1,2)', '{4,5}', '{"x": 2.5}', '[1,4)', 'a', true);
 -- 1 + 3 + 7 + 2.5 + 3 + 1 + 10 + 2024 + 23 + 5 + 12 + 10 + 10
-SELECT order_key, amount, base, at FROM club.journal;
+SELECT order_key, amount, awards, at FROM club.journal;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.track_refunds('club', 'typed_refunds', order_key => 'o', amount => 'amount');
 INSERT INTO typed_refunds VALUES (1, '00000000-0000-0000-0000-000000000001', 1);
@@ -324,7 +324,7 @@ CREATE TABLE lin (o int, price numeric);
 CREATE TABLE ref (id int PRIMARY KEY, o int, amount numeric, c int, at timestamptz DEFAULT '2024-02-02');
 SELECT loyalty.create_program('a.b"c', 'customers', time_zone => 'UTC');
 CREATE VIEW now2 AS SELECT id, points, orders, lifetime_value FROM "a.b""c".members WHERE orders <> 0 OR points <> 0 ORDER BY 1;
-INSERT INTO "a.b""c".rate VALUES ('CHF', DEFAULT, 1.5);
+INSERT INTO "a.b""c".exchange_rate VALUES ('CHF', DEFAULT, 1.5);
 SELECT loyalty.track_orders('a.b"c', 'ord', customer => 'c', at => 'at', lines => 'lin', line_order => 'o', line_amount => 'price', currency => 'cur');
 SELECT loyalty.track_refunds('a.b"c', 'ref', order_key => 'o', amount => 'amount', customer => 'c', at => 'at');
 INSERT INTO "a.b""c".earning_rule (name, points, per) VALUES ('n', 'amount', 'order'), ('p', 'price * rate', 'line');

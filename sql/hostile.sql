@@ -53,7 +53,7 @@ SELECT loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NU
 
 SELECT loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
 SELECT loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT (loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).points;
+SELECT (loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).order_points;
 SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
 \set VERBOSITY sqlstate
 SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
@@ -61,8 +61,8 @@ SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.l
 -- a made-up program
 SET ROLE regress_loyalty_mallory;
 CREATE TEMP TABLE program (x int);
-CREATE TEMP TABLE terms AS SELECT 1 AS terms, 0 AS points_scale, 'floor' AS rounding, 'UTC' AS time_zone;
-CREATE TEMP TABLE terms_tier AS SELECT 1 AS terms, 'x' AS name, 1 AS rank, 'length(orders) > 0' AS qualifies, 1.0 AS multiplier;
+CREATE TEMP TABLE terms AS SELECT 1 AS version, 0 AS points_scale, 'floor' AS rounding, 'UTC' AS time_zone;
+CREATE TEMP TABLE terms_tier AS SELECT 1 AS version, 'x' AS name, 1 AS rank, 'length(orders) > 0' AS qualifies, 1.0 AS multiplier;
 CREATE TEMP TABLE metrics (spend numeric, orders text, c numeric, d interval, e timestamptz, f timestamptz);
 \set VERBOSITY sqlstate
 SELECT loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now());
@@ -124,7 +124,7 @@ ROLLBACK;
 BEGIN;
 SET LOCAL loyalty.tracking = 'on';	-- as the extension itself makes views
 ALTER VIEW :orders RENAME TO real;
-CREATE VIEW :orders AS SELECT customer, key, order_key, at, counts, amount, currency, rate, base::float8 AS base, award_1 FROM club.real;
+CREATE VIEW :orders AS SELECT customer, key, order_key, at, counts, amount, currency, rate, awards::float8 AS awards, award_1 FROM club.real;
 \set VERBOSITY terse
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;
@@ -161,7 +161,7 @@ SAVEPOINT s;
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK TO s;
 SET LOCAL loyalty.tracking = 'off';
-UPDATE club.terms_tier SET qualifies = qualifies WHERE terms = (SELECT max(terms) FROM club.terms);
+UPDATE club.terms_tier SET qualifies = qualifies WHERE version = (SELECT max(version) FROM club.terms);
 SELECT violation, detail FROM loyalty.verify('club');
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK;

@@ -34,7 +34,7 @@ UPDATE t_invalid.orders SET total = 'NaN' WHERE order_id = 8;
 SELECT points, orders, lifetime_value FROM club.members WHERE customer_id = 1;
 SELECT * FROM loyalty.verify('club');
 -- entries can't be changed, by nobody
-UPDATE club.journal SET base = 1000000;
+UPDATE club.journal SET awards = 1000000;
 DELETE FROM club.journal;
 TRUNCATE club.ledger;
 -- planted mistakes are found, one by one
@@ -55,10 +55,10 @@ SELECT * FROM t_invalid.plant('UPDATE club.account SET points = points + 1 WHERE
 SELECT * FROM t_invalid.plant('UPDATE club.account SET last_order_at = now() WHERE customer = 77');
 SELECT * FROM t_invalid.plant('DELETE FROM club.account WHERE customer = 77');
 SELECT * FROM t_invalid.plant('UPDATE club.ledger SET points_change = points_change + 1 WHERE customer = 77');
-SELECT * FROM t_invalid.plant('UPDATE club.ledger SET multiplier = 2, points = 10, points_change = 10 WHERE customer = 77');
+SELECT * FROM t_invalid.plant('UPDATE club.ledger SET multiplier = 2, order_points = 10, points_change = 10 WHERE customer = 77');
 SELECT * FROM t_invalid.plant('UPDATE club.ledger SET entry = 7 WHERE customer = 77');
 SELECT * FROM t_invalid.plant('DELETE FROM club.ledger WHERE customer = 77');
-SELECT * FROM t_invalid.plant('INSERT INTO club.journal SELECT customer, source, order_key, 3, at, recorded_at, terms, counted, amount, base, currency, rate, joined_at, moved FROM club.ledger WHERE customer = 77');
+SELECT * FROM t_invalid.plant('INSERT INTO club.journal SELECT customer, tracked_table, order_key, 3, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved FROM club.ledger WHERE customer = 77');
 SELECT * FROM t_invalid.plant('UPDATE t_invalid.orders SET total = 6 WHERE order_id = 5');
 SELECT * FROM t_invalid.plant('DELETE FROM t_invalid.orders WHERE order_id = 5');
 SELECT * FROM t_invalid.plant($$INSERT INTO t_invalid.orders VALUES (50, 77, '2020-01-01', 1)$$);

@@ -5,9 +5,9 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 \set now 'SELECT id, points, trim_scale(lifetime_value) AS spent, orders FROM club.members WHERE points <> 0 OR orders <> 0 OR lifetime_value <> 0 ORDER BY 1;'
 \set verify 'SELECT * FROM loyalty.verify(''club'');'
-\set archive 'SELECT recorded, archived, taken_back FROM loyalty.reconcile(''club'', missing => ''archive'');'
-\set reconcile 'SELECT recorded, archived, taken_back FROM loyalty.reconcile(''club'');'
-\set kept 'SELECT order_key, trim_scale(amount) AS amount, trim_scale(refunded) AS refunded, trim_scale(base) AS base FROM club.kept ORDER BY 1;'
+\set archive 'SELECT recorded, archived, reversed FROM loyalty.reconcile(''club'', missing => ''archive'');'
+\set reconcile 'SELECT recorded, archived, reversed FROM loyalty.reconcile(''club'');'
+\set kept 'SELECT order_key, trim_scale(amount) AS amount, trim_scale(refunded) AS refunded, trim_scale(awards) AS awards FROM club.kept ORDER BY 1;'
 CREATE SCHEMA t_kept;
 CREATE TABLE t_kept.customers (id int PRIMARY KEY);
 INSERT INTO t_kept.customers SELECT generate_series(1, 3);
@@ -82,7 +82,7 @@ DROP TABLE t_kept.lines_2020;
 :verify
 CALL loyalty.post('club');
 :verify
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club', missing => 'take_back');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club', missing => 'reverse');
 :kept
 :now
 :verify
@@ -117,7 +117,7 @@ CREATE TABLE t_kept.items_old () INHERITS (t_kept.items);
 CREATE TABLE t_kept.returns (order_id text, amount numeric);
 CREATE TABLE t_kept.returns_old () INHERITS (t_kept.returns);
 SELECT loyalty.create_program('club', customers => 't_kept.customers');
-INSERT INTO club.rate VALUES ('USD', '2000-01-01', 1.1);
+INSERT INTO club.exchange_rate VALUES ('USD', '2000-01-01', 1.1);
 SELECT loyalty.track_orders('club', 't_kept.headers', customer => 'customer_id', at => 'at', amount => 'total', currency => 'currency', lines => 't_kept.items', line_order => 'order_id');
 SELECT loyalty.track_refunds('club', 't_kept.returns', order_key => 'order_id', amount => 'amount');
 INSERT INTO club.earning_rule (name, points, per) VALUES ('amount', 'amount', 'order'), ('each', '10 * qty', 'line');

@@ -190,7 +190,7 @@ SELECT count(*) FROM club.entries WHERE NOT posted;
 TRUNCATE t_shares.lines;
 :now
 :verify
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club', force => true);
 
 -- Refunds before their orders -------------------------------------------------------
@@ -370,6 +370,6 @@ CALL loyalty.post('club');
 TRUNCATE t_shares.lines_2;
 :now
 :verify
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_shares CASCADE;

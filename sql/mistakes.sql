@@ -88,8 +88,8 @@ SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amo
 SELECT loyalty.track_orders('club', 'refunds', customer => 'customer_id', at => 'at', amount => 'amount');
 SELECT * FROM loyalty.reconcile('club', missing => 'forget');
 SELECT loyalty.grant_access('club', CURRENT_USER::regrole, 'all');
-SELECT s.kind, s.relation, e.expression AS key FROM club.source s
- CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.source), NULL, 'key', false) e ORDER BY s.relation::text;
+SELECT s.kind, s.relation, e.expression AS key FROM club.tracked_table s
+ CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.tracked_table), NULL, 'key', false) e ORDER BY s.relation::text;
 
 -- names that are not known
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amont');
@@ -147,28 +147,28 @@ UPDATE club.program SET time_zone = 'CET+1';
 UPDATE club.program SET terms = terms, on_invalid = 'skip';
 UPDATE club.program SET on_invalid = 'error';
 -- what is tracked is changed by functions
-UPDATE club.source SET definition = '{"table": {"counts": "totl > 5"}}' WHERE kind = 'orders';
-UPDATE club.source SET definition = '{"table": {"counts": "total > 5"}}', active = true WHERE kind = 'orders';
-UPDATE club.source SET active = false WHERE kind = 'orders';
-UPDATE club.source SET source = 5 WHERE kind = 'orders';
-UPDATE club.source SET terms = 1000 WHERE kind = 'orders';
-UPDATE club.source SET of_source = 2 WHERE kind = 'lines';
-UPDATE club.source SET kind = 'pieces' WHERE kind = 'lines';
-UPDATE club.source SET kind = 'refunds' WHERE kind = 'lines';
-UPDATE club.source SET without_order = 'customer' WHERE kind = 'refunds';
-UPDATE club.source SET without_order = 'ignore' WHERE kind = 'refunds';
-INSERT INTO club.source (source, kind, relation, terms) VALUES (9, 'orders', 'no_key', 1);
-INSERT INTO club.source (source, kind, relation, of_source, terms) VALUES (9, 'lines', 'no_key', 1, 1);
-DELETE FROM club.source;
-TRUNCATE club.source;
+UPDATE club.tracked_table SET definition = '{"table": {"counts": "totl > 5"}}' WHERE kind = 'orders';
+UPDATE club.tracked_table SET definition = '{"table": {"counts": "total > 5"}}', active = true WHERE kind = 'orders';
+UPDATE club.tracked_table SET active = false WHERE kind = 'orders';
+UPDATE club.tracked_table SET tracked_table = 5 WHERE kind = 'orders';
+UPDATE club.tracked_table SET terms = 1000 WHERE kind = 'orders';
+UPDATE club.tracked_table SET of_tracked_table = 2 WHERE kind = 'lines';
+UPDATE club.tracked_table SET kind = 'pieces' WHERE kind = 'lines';
+UPDATE club.tracked_table SET kind = 'refunds' WHERE kind = 'lines';
+UPDATE club.tracked_table SET without_order = 'customer' WHERE kind = 'refunds';
+UPDATE club.tracked_table SET without_order = 'ignore' WHERE kind = 'refunds';
+INSERT INTO club.tracked_table (tracked_table, kind, relation, terms) VALUES (9, 'orders', 'no_key', 1);
+INSERT INTO club.tracked_table (tracked_table, kind, relation, of_tracked_table, terms) VALUES (9, 'lines', 'no_key', 1, 1);
+DELETE FROM club.tracked_table;
+TRUNCATE club.tracked_table;
 INSERT INTO club.archived VALUES (1, '1');
 DELETE FROM club.archived;
 -- a table that takes the place of a tracked one must have what expressions use
 CREATE TABLE other (order_id int PRIMARY KEY, customer_id int, at timestamptz, cents text);
-UPDATE club.source SET relation = 'other' WHERE relation = 'orders'::regclass;
-UPDATE club.source SET relation = 'no_key' WHERE relation = 'orders'::regclass;
-UPDATE club.source SET relation = 'club.journal' WHERE relation = 'orders'::regclass;
-UPDATE club.source SET relation = 0 WHERE relation = 'orders'::regclass;
+UPDATE club.tracked_table SET relation = 'other' WHERE relation = 'orders'::regclass;
+UPDATE club.tracked_table SET relation = 'no_key' WHERE relation = 'orders'::regclass;
+UPDATE club.tracked_table SET relation = 'club.journal' WHERE relation = 'orders'::regclass;
+UPDATE club.tracked_table SET relation = 0 WHERE relation = 'orders'::regclass;
 -- one that was untracked can be tracked again as it was, if it still has all of it
 SELECT loyalty.untrack('club', 'orders');
 BEGIN;
@@ -176,18 +176,18 @@ ALTER TABLE orders RENAME cents TO pence;
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'cents/100');
 ROLLBACK;
 INSERT INTO orders VALUES (2, 1, DEFAULT, 10, 700, 'paid');
-UPDATE club.source SET active = true WHERE relation = 'orders'::regclass;
+UPDATE club.tracked_table SET active = true WHERE relation = 'orders'::regclass;
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'at', amount => 'cents/100', backfill => false);
 SELECT relation, triggers_made, recorded FROM loyalty.reconcile('club');
 -- versions of the terms are written by triggers
 INSERT INTO club.terms VALUES (100, now(), 0, 'floor', 'UTC');
-INSERT INTO club.terms_rule (terms, award, name, points, applies_when, per) VALUES (1, 1, 'gift', '1000', 'true', 'order');
+INSERT INTO club.terms_rule (version, award, name, points, applies_when, per) VALUES (1, 1, 'gift', '1000', 'true', 'order');
 INSERT INTO club.terms_tier VALUES (1, 'gift', 1, 'true', 9);
 UPDATE club.terms_rule SET award = award + 1;
 UPDATE club.terms SET rounding = 'ceil';
 UPDATE club.terms_rule SET per = 'line';
 UPDATE club.terms_rule SET points = 'amont';
-UPDATE club.terms_rule SET terms = 1;
+UPDATE club.terms_rule SET version = 1;
 BEGIN;
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'spend > 5');
 UPDATE club.terms_tier SET multiplier = 7;
@@ -196,8 +196,8 @@ DELETE FROM club.terms;
 TRUNCATE club.terms_rule;
 DELETE FROM club.terms_tier;
 -- rates
-INSERT INTO club.rate VALUES ('', DEFAULT, 1);
-INSERT INTO club.rate VALUES ('CHF', DEFAULT, 'NaN');
+INSERT INTO club.exchange_rate VALUES ('', DEFAULT, 1);
+INSERT INTO club.exchange_rate VALUES ('CHF', DEFAULT, 'NaN');
 SELECT * FROM loyalty.verify('club');
 SELECT points FROM club.members WHERE id = 1;
 

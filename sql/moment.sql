@@ -93,7 +93,7 @@ INSERT INTO t_moment.orders VALUES (12, 3, '2024-07-01', 1);
 COMMIT;
 INSERT INTO t_moment.orders VALUES (13, 3, '2024-07-01', 1);
 SELECT e.order_key, e.terms, e.points, e.recorded_at > lag(e.recorded_at) OVER (ORDER BY e.entry) AS later, e.recorded_at >= t.since AS under_terms
-  FROM club.entries e JOIN club.terms t USING (terms) WHERE e.order_key IN ('11', '12', '13') ORDER BY e.entry;
+  FROM club.entries e JOIN club.terms t ON t.version = e.terms WHERE e.order_key IN ('11', '12', '13') ORDER BY e.entry;
 -- posted in between, within the transaction
 BEGIN;
 INSERT INTO t_moment.orders VALUES (14, 2, '2024-09-01', 100);

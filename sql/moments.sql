@@ -269,7 +269,7 @@ CREATE FUNCTION t_moments.seen() RETURNS SETOF text LANGUAGE sql AS $$
 	       extract(epoch FROM joined_at)::numeric, extract(epoch FROM tenure)::numeric, average_order, club.balance(id)) FROM club.members
 	UNION ALL
 	SELECT concat_ws(' ', 'entry', id, entry, order_key, revision, extract(epoch FROM effective_at)::numeric, extract(epoch FROM recorded_at)::numeric, tier, multiplier,
-	       amount_change, points, balance, extract(epoch FROM ordered_at)::numeric, base) FROM club.entries
+	       amount_change, points, balance, extract(epoch FROM ordered_at)::numeric, awards) FROM club.entries
 	UNION ALL
 	SELECT concat_ws(' ', 'moment', id, extract(epoch FROM t)::numeric, club.balance(id, t), club.tier_at(id, t))
 	  FROM club.members CROSS JOIN generate_series(timestamptz '2024-02-14 00:00+00', timestamptz '2024-03-26 00:00+00', interval '71 hours 30 minutes') t
@@ -307,7 +307,7 @@ INSERT INTO t_moments.sales VALUES (7, 1, '2024-02-15', '12:00', 1), (8, 1, '202
 CALL loyalty.post('club');
 RESET intervalstyle;
 SET timezone = 'UTC';
-SELECT order_key, tier, points, joined_at FROM club.ledger WHERE order_key IN ('7', '8') ORDER BY entry;
+SELECT order_key, tier, order_points, joined_at FROM club.ledger WHERE order_key IN ('7', '8') ORDER BY entry;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_moments CASCADE;

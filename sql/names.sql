@@ -140,7 +140,7 @@ INSERT INTO t_names2.items (of, article, pieces, each) VALUES (12, 'tea', 2, 5);
 -- order 7 made 14 points, order 12 makes 30 + 4
 :now
 :verify
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 CALL loyalty.post('club');
 :now
 :verify

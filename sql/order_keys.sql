@@ -75,7 +75,7 @@ BEGIN
 		SET note = ''seen''', c);
 	result := result || ' ' || t_okeys.state();
 	SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off;
-	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + archived + taken_back > 0) THEN
+	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + archived + reversed > 0) THEN
 		result := result || ' reconciled';
 	END IF;
 	DELETE FROM t_okeys.lines;

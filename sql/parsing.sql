@@ -204,7 +204,7 @@ SELECT loyalty.track_orders('club', 't_parsing.sales', customer => 'customer_id'
 INSERT INTO t_parsing.sales VALUES (1, 1, 20);
 :now
 :verify
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 -- an extension that is used is not dropped
 \set VERBOSITY sqlstate
 DROP EXTENSION citext;

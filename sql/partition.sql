@@ -68,7 +68,7 @@ DELETE FROM t_part.y2021a WHERE order_id = 2;
 SELECT violation, customer, order_key FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 ALTER TABLE t_part.y2021a ENABLE TRIGGER USER;
 SELECT * FROM loyalty.reconcile('club', missing => 'drop');
-SELECT * FROM loyalty.reconcile('club', missing => 'take_back');
+SELECT * FROM loyalty.reconcile('club', missing => 'reverse');
 SELECT * FROM t_part.now;
 SELECT * FROM loyalty.verify('club');
 -- the same in replica role, where triggers are silent by design
@@ -167,15 +167,15 @@ BEGIN
 	PERFORM loyalty.untrack('club', 't_part.parent2');
 	ALTER TABLE t_part.whole ATTACH PARTITION t_part.parent2 DEFAULT;
 	SET LOCAL loyalty.tracking = 'on';	-- 15 has it so by itself
-	UPDATE club.source SET active = true WHERE relation = 't_part.parent2'::regclass;
+	UPDATE club.tracked_table SET active = true WHERE relation = 't_part.parent2'::regclass;
 	SET LOCAL loyalty.tracking = 'off';
 	PERFORM loyalty.resume('club', 't_part.parent2');
 END $$;
 \endif
 SET client_min_messages = warning;
 SELECT DISTINCT violation FROM loyalty.verify('club') WHERE violation LIKE '%part of%';
-UPDATE club.source SET relation = 't_part.whole' WHERE relation = 't_part.parent2'::regclass;
-SELECT relation, recorded, archived, taken_back FROM loyalty.reconcile('club') WHERE relation = 't_part.whole'::regclass;
+UPDATE club.tracked_table SET relation = 't_part.whole' WHERE relation = 't_part.parent2'::regclass;
+SELECT relation, recorded, archived, reversed FROM loyalty.reconcile('club') WHERE relation = 't_part.whole'::regclass;
 INSERT INTO t_part.whole VALUES (2002, 3, DEFAULT, 3000);
 UPDATE t_part.whole SET total = total + 1;
 UPDATE t_part.parent2 SET total = total + 1;

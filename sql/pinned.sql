@@ -237,7 +237,7 @@ SELECT * FROM loyalty.verify('club');
 -- tampering with what was brought along is told
 BEGIN;
 ALTER TABLE club.ledger DISABLE TRIGGER append_only;
-UPDATE club.ledger SET multiplier = 4, points = points * 4, points_change = points_change * 4 WHERE customer = 12 AND order_key = '51';
+UPDATE club.ledger SET multiplier = 4, order_points = order_points * 4, points_change = points_change * 4 WHERE customer = 12 AND order_key = '51';
 SELECT violation FROM loyalty.verify('club') WHERE order_key = '51';
 ROLLBACK;
 SELECT loyalty.drop_program('club', force => true);
@@ -245,19 +245,19 @@ SELECT loyalty.drop_program('club', force => true);
 -- rates and lines go along
 CREATE TABLE t_moved.lines (id int PRIMARY KEY, order_id int, price numeric);
 CALL t_moved.program();
-INSERT INTO club.rate VALUES ('CHF', DEFAULT, 2);
+INSERT INTO club.exchange_rate VALUES ('CHF', DEFAULT, 2);
 SELECT loyalty.track_orders('club', 't_moved.orders', customer => 'customer_id', at => 'at', currency => 'money',
                             lines => 't_moved.lines', line_order => 'order_id', line_amount => 'price');
 INSERT INTO t_moved.orders VALUES (1, 1, '2024-01-01', NULL, 'CHF'), (2, 1, '2024-01-01', NULL, 'CHF');
 INSERT INTO t_moved.lines VALUES (1, 1, 10), (2, 1, 5), (3, 2, 100);
-UPDATE club.rate SET rate = 3;
+UPDATE club.exchange_rate SET rate = 3;
 UPDATE club.earning_rule SET points = 'amount * 7';
 UPDATE t_moved.orders SET customer_id = 2 WHERE id = 1;
 SELECT t_moved.points();
 UPDATE t_moved.lines SET price = price + 1 WHERE order_id = 1;
 SELECT t_moved.points();
 -- another currency is another rate: 3 * 17
-UPDATE club.rate SET currency = 'SEK';
+UPDATE club.exchange_rate SET currency = 'SEK';
 UPDATE t_moved.orders SET customer_id = 3, money = 'SEK' WHERE id = 1;
 SELECT t_moved.points();
 SELECT * FROM loyalty.verify('club');
@@ -279,7 +279,7 @@ INSERT INTO t_moved.customers VALUES (12), (21), (22) ON CONFLICT DO NOTHING;
 -- 100 + 2 * 10
 UPDATE t_moved.regions SET region = 2;
 SELECT t_moved.points();
-SELECT customer, order_key, tier, moved FROM club.unposted WHERE counted AND customer <> 11 ORDER BY 1, 2;
+SELECT customer, order_key, tier, moved FROM club.unposted WHERE counts AND customer <> 11 ORDER BY 1, 2;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 \set now 'SELECT id, tier, points, trim_scale(lifetime_value) AS spend, orders FROM club.members ORDER BY 1;'
 \set verify 'SELECT * FROM loyalty.verify(''club'');'
-\set entries 'SELECT order_key, revision, terms, counted, tier, trim_scale(multiplier) AS m, points, posted FROM club.entries WHERE id = 1 ORDER BY entry;'
+\set entries 'SELECT order_key, revision, terms, counts, tier, trim_scale(multiplier) AS m, points, posted FROM club.entries WHERE id = 1 ORDER BY entry;'
 CREATE SCHEMA t_rerate;
 CREATE TABLE t_rerate.customers (id int PRIMARY KEY, since date DEFAULT '2020-01-01');
 INSERT INTO t_rerate.customers VALUES (1), (2);
@@ -91,7 +91,7 @@ SELECT * FROM loyalty.rerate('club', since => '2024-01-02');
 SELECT * FROM loyalty.rerate('club', since => '2024-01-02', dry_run => false);
 :now
 :verify
-SELECT order_key, terms, base FROM club.recorded_orders ORDER BY 1;
+SELECT order_key, terms, awards FROM club.recorded_orders ORDER BY 1;
 CALL loyalty.post('club');
 :verify
 -- now the first of both, with 40 and 32 spent on what stays: 3 * 60 instead of 60, 3 * 40 instead of 40
@@ -164,13 +164,13 @@ INSERT INTO t_rerate.orders VALUES (1, 1, 'EUR', '2024-01-01'), (2, 1, 'USD', '2
 INSERT INTO t_rerate.lines VALUES (1, 40), (1, 20), (2, 100), (3, 100);
 INSERT INTO t_rerate.refunds VALUES (1, 6), (3, 50);
 SELECT loyalty.create_program('club', customers => 't_rerate.customers', joined_at => 'since');
-INSERT INTO club.rate VALUES ('EUR', '2000-01-01', 1), ('USD', '2000-01-01', 0.8);
+INSERT INTO club.exchange_rate VALUES ('EUR', '2000-01-01', 1), ('USD', '2000-01-01', 0.8);
 SELECT loyalty.track_orders('club', 't_rerate.orders', customer => 'customer', at => 'at', currency => 'currency',
 	lines => 't_rerate.lines', line_order => 'order_id', line_amount => 'amount') \gset
 SELECT loyalty.track_refunds('club', 't_rerate.refunds', order_key => 'order_id', amount => 'amount') \gset
 :now
 -- the rate that an order was recorded with stays
-UPDATE club.rate SET rate = 0.5 WHERE currency = 'USD';
+UPDATE club.exchange_rate SET rate = 0.5 WHERE currency = 'USD';
 CALL t_rerate.rules();
 INSERT INTO club.earning_rule (name, points, per) VALUES ('line', '1', 'line');
 -- 54 + 2 * 54 / 60 = 55.8; (80 + 1) * 1.5 = 121.5; then 134 were spent: (50 + 0.5) * 2 = 101

@@ -46,7 +46,7 @@ SELECT loyalty.track_orders('club', 't_rights.orders', customer => 'customer_id'
 SELECT loyalty.track_refunds('club', 't_rights.refunds', order_key => 'order_id', amount => 'amount');
 UPDATE club.program SET rounding = 'half_up';
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Gold', 1, 'spend >= 10', 2);
-INSERT INTO club.rate (currency, rate) VALUES ('CHF', 2);
+INSERT INTO club.exchange_rate (currency, rate) VALUES ('CHF', 2);
 SET ROLE regress_rights_clerk;
 INSERT INTO t_rights.orders VALUES (2, 1, DEFAULT, 5, 'CHF');	-- 5 * 2 in Gold: 20 points, and 10 before
 SET ROLE regress_rights_keeper;
@@ -101,14 +101,14 @@ DELETE FROM club.earning_rule WHERE name = 'big';
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('Silver', 0, 'spend >= 1');
 UPDATE club.tier SET qualifies = 'spend >= 2' WHERE name = 'Silver';
 DELETE FROM club.tier WHERE name = 'Silver';
-INSERT INTO club.rate (currency, rate) VALUES ('USD', 1.5);
-UPDATE club.rate SET rate = 1.6 WHERE currency = 'USD';
-DELETE FROM club.rate WHERE currency = 'USD';
+INSERT INTO club.exchange_rate (currency, rate) VALUES ('USD', 1.5);
+UPDATE club.exchange_rate SET rate = 1.6 WHERE currency = 'USD';
+DELETE FROM club.exchange_rate WHERE currency = 'USD';
 UPDATE club.program SET on_invalid = 'skip';
 SELECT * FROM loyalty.verify('club');
 -- what decides is written by the extension, and by nobody who was granted rules
-INSERT INTO club.terms_rule (terms, award, name, points, applies_when) VALUES (1, 1, 'mine', '1000000', 'true');
-UPDATE club.source SET definition = '{"table": {"customer": "1"}}';
+INSERT INTO club.terms_rule (version, award, name, points, applies_when) VALUES (1, 1, 'mine', '1000000', 'true');
+UPDATE club.tracked_table SET definition = '{"table": {"customer": "1"}}';
 SELECT * FROM club.orders_1_2;
 CREATE OR REPLACE VIEW club.orders_1_2 AS SELECT 1 AS customer;
 SELECT loyalty.drop_program('club', force => true);
@@ -118,20 +118,20 @@ INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 9, '(SELECT count(*) 
 UPDATE club.tier SET qualifies = '(SELECT count(*) > 0 FROM t_rights.secret)';
 INSERT INTO club.earning_rule (name, points) VALUES ('x', '(SELECT sum(salary) FROM t_rights.secret)');
 UPDATE club.earning_rule SET points = '(SELECT sum(salary) FROM t_rights.secret)';
-UPDATE club.source SET active = false;
+UPDATE club.tracked_table SET active = false;
 RESET loyalty.tracking;
 -- not even if the owner grants it
 SET ROLE regress_rights_keeper;
-GRANT INSERT, UPDATE, DELETE, TRUNCATE ON club.terms, club.terms_rule, club.terms_tier, club.source, club.archived TO "regress_rights_Help Desk";
+GRANT INSERT, UPDATE, DELETE, TRUNCATE ON club.terms, club.terms_rule, club.terms_tier, club.tracked_table, club.archived TO "regress_rights_Help Desk";
 SET ROLE "regress_rights_Help Desk";
-INSERT INTO club.terms_rule (terms, award, name, points, applies_when) VALUES (1, 1, 'mine', '(SELECT salary FROM t_rights.secret)', 'true');
+INSERT INTO club.terms_rule (version, award, name, points, applies_when) VALUES (1, 1, 'mine', '(SELECT salary FROM t_rights.secret)', 'true');
 UPDATE club.terms_tier SET qualifies = 'true';
 DELETE FROM club.terms;
-UPDATE club.source SET definition = '{"table": {"customer": "1"}}';
-UPDATE club.source SET relation = 't_rights.secret' WHERE kind = 'refunds';
+UPDATE club.tracked_table SET definition = '{"table": {"customer": "1"}}';
+UPDATE club.tracked_table SET relation = 't_rights.secret' WHERE kind = 'refunds';
 TRUNCATE club.archived;
 SET ROLE regress_rights_keeper;
-REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON club.terms, club.terms_rule, club.terms_tier, club.source, club.archived FROM "regress_rights_Help Desk";
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON club.terms, club.terms_rule, club.terms_tier, club.tracked_table, club.archived FROM "regress_rights_Help Desk";
 -- who writes rules has the rights of the owner, and no more
 BEGIN;
 SET LOCAL ROLE "regress_rights_Help Desk";
@@ -446,7 +446,7 @@ SELECT loyalty.create_triggers('club', 1, 't_rights.secret');
 ROLLBACK TO s;
 SELECT loyalty.tier_for((SELECT settings FROM loyalty.programs), 1, 1, 1, 1, NULL, NULL, NULL, now());
 ROLLBACK TO s;
-SELECT loyalty.lock_source('club', 1);
+SELECT loyalty.lock_tracked_table('club', 1);
 ROLLBACK TO s;
 SELECT count(*) FROM loyalty.descendants('t_rights.secret');
 SELECT relation::regclass, mode FROM pg_locks
@@ -487,17 +487,17 @@ SELECT loyalty.create_program('spied', customers => 't_rights.people', joined_at
 INSERT INTO spied.earning_rule (name, points, applies_when) VALUES
 	('one', $$t_rights.spy('points', amount)$$, $$t_rights.spy('applies_when', true)$$);
 INSERT INTO spied.tier (name, rank, qualifies) VALUES ('Gold', 1, $$t_rights.spy('tier', true) AND tenure > '0'$$);
-ALTER TABLE spied.source ALTER active SET DEFAULT t_rights.spy('default', true);
+ALTER TABLE spied.tracked_table ALTER active SET DEFAULT t_rights.spy('default', true);
 ALTER TABLE spied.account ALTER version SET DEFAULT t_rights.spy('default', 0::bigint);
-CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON spied.source FOR EACH ROW EXECUTE FUNCTION t_rights.spy_trigger();
+CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON spied.tracked_table FOR EACH ROW EXECUTE FUNCTION t_rights.spy_trigger();
 CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON spied.account FOR EACH ROW EXECUTE FUNCTION t_rights.spy_trigger();
 CREATE TRIGGER spy BEFORE INSERT ON spied.terms_rule FOR EACH ROW EXECUTE FUNCTION t_rights.spy_trigger();
 CREATE OR REPLACE VIEW spied.recorded_orders AS
-SELECT DISTINCT ON (customer, source, order_key) *
-  FROM (SELECT customer, source, order_key, revision, at, recorded_at, terms, t_rights.spy('view', counted) AS counted, amount, base, currency, rate FROM spied.ledger
+SELECT DISTINCT ON (customer, tracked_table, order_key) *
+  FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, t_rights.spy('view', counts) AS counts, amount, awards, currency, rate FROM spied.ledger
         UNION ALL
-        SELECT customer, source, order_key, revision, at, recorded_at, terms, counted, amount, base, currency, rate FROM spied.journal) e
- ORDER BY customer, source, order_key, revision DESC;
+        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM spied.journal) e
+ ORDER BY customer, tracked_table, order_key, revision DESC;
 INSERT INTO t_rights.bills VALUES (1, 'a@x', DEFAULT, 10, NULL), (2, 'b@x', DEFAULT, 20, NULL);
 RESET ROLE;
 SET search_path = t_rights, public;
@@ -518,7 +518,7 @@ ALTER TABLE bills DISABLE TRIGGER USER;
 UPDATE bills SET total = 40 WHERE id = 1;
 DELETE FROM bills WHERE id = 2;
 ALTER TABLE bills ENABLE TRIGGER USER;
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('spied');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('spied');
 CALL loyalty.post('spied');
 SELECT * FROM loyalty.verify('spied');
 SELECT loyalty.grant_access('spied', 'regress_rights_clerk', 'admin');
@@ -545,12 +545,12 @@ CREATE SCHEMA mine;
 CREATE FUNCTION mine.twice(numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
 UPDATE club.earning_rule SET points = 'mine.twice(amount)';
 CREATE FUNCTION club.planted() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
-CREATE INDEX planted ON club.ledger ((points + 1));
-CREATE INDEX plain ON club.ledger (points);
-ALTER TABLE club.rate ADD COLUMN planted text DEFAULT lower('X'), ADD COLUMN plain int;
+CREATE INDEX planted ON club.ledger ((order_points + 1));
+CREATE INDEX plain ON club.ledger (order_points);
+ALTER TABLE club.exchange_rate ADD COLUMN planted text DEFAULT lower('X'), ADD COLUMN plain int;
 CREATE TABLE mine.child () INHERITS (club.terms_rule);
-CREATE RULE planted AS ON INSERT TO club.rate DO ALSO SELECT 1;
-CREATE POLICY planted ON club.rate USING (true);
+CREATE RULE planted AS ON INSERT TO club.exchange_rate DO ALSO SELECT 1;
+CREATE POLICY planted ON club.exchange_rate USING (true);
 ALTER TABLE club.tier ADD CONSTRAINT planted CHECK (name <> 'x');
 CREATE TYPE club.planted AS ENUM ('a');
 CREATE OPERATOR club.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
@@ -565,10 +565,10 @@ SET ROLE regress_rights_keeper;
 SELECT loyalty.change_owner('club', 'regress_rights_keeper');
 DROP FUNCTION club.planted();
 DROP INDEX club.planted;
-ALTER TABLE club.rate DROP COLUMN planted;
+ALTER TABLE club.exchange_rate DROP COLUMN planted;
 DROP TABLE mine.child;
-DROP RULE planted ON club.rate;
-DROP POLICY planted ON club.rate;
+DROP RULE planted ON club.exchange_rate;
+DROP POLICY planted ON club.exchange_rate;
 ALTER TABLE club.tier DROP CONSTRAINT planted;
 DROP TYPE club.planted;
 DROP OPERATOR club.=== (int, int);
@@ -651,7 +651,7 @@ SELECT loyalty.change_owner('club', 'postgres');
 ROLLBACK;
 BEGIN;
 SET LOCAL ROLE regress_rights_keeper;
-SELECT t_rights.plant(:'orders', 'ELSE NULL::numeric\s+END AS base', 'ELSE (SELECT max(salary) FROM t_rights.secret) END AS base');
+SELECT t_rights.plant(:'orders', 'ELSE NULL::numeric\s+END AS awards', 'ELSE (SELECT max(salary) FROM t_rights.secret) END AS awards');
 SELECT t_rights.plant(:'orders', ';$', ' WHERE (SELECT max(salary) FROM t_rights.secret) IS NULL');
 RESET ROLE;
 SELECT loyalty.change_owner('club', 'postgres');
@@ -662,7 +662,7 @@ BEGIN;
 SELECT loyalty.untrack('club', 't_rights.sales');
 SET LOCAL ROLE regress_rights_keeper;
 SET LOCAL loyalty.tracking = 'on';
-UPDATE club.source SET definition = jsonb_set(definition, ARRAY['awards', (SELECT terms::text FROM club.program), '1'], '"(SELECT max(salary) FROM t_rights.secret)"')
+UPDATE club.tracked_table SET definition = jsonb_set(definition, ARRAY['awards', (SELECT terms::text FROM club.program), '1'], '"(SELECT max(salary) FROM t_rights.secret)"')
  WHERE relation = 't_rights.sales'::regclass;
 RESET ROLE;
 RESET loyalty.tracking;
@@ -673,7 +673,7 @@ BEGIN;
 SELECT loyalty.untrack('club', 't_rights.orders');
 SET LOCAL ROLE regress_rights_keeper;
 SET LOCAL loyalty.tracking = 'on';
-UPDATE club.source SET definition = jsonb_set(definition, '{table,amount}', '"(SELECT max(salary) FROM t_rights.secret)"') WHERE kind = 'refunds';
+UPDATE club.tracked_table SET definition = jsonb_set(definition, '{table,amount}', '"(SELECT max(salary) FROM t_rights.secret)"') WHERE kind = 'refunds';
 RESET ROLE;
 RESET loyalty.tracking;
 SELECT loyalty.change_owner('club', 'postgres');
@@ -729,8 +729,8 @@ SET ROLE regress_rights_shop;
 CREATE TABLE t_rights.copy (LIKE t_rights.orders INCLUDING ALL);
 GRANT SELECT ON t_rights.copy TO regress_rights_keeper;
 SET ROLE regress_rights_keeper;
-UPDATE club.source SET relation = 't_rights.secret' WHERE relation = 't_rights.sales'::regclass;
-UPDATE club.source SET relation = 't_rights.copy' WHERE relation = 't_rights.sales'::regclass;
+UPDATE club.tracked_table SET relation = 't_rights.secret' WHERE relation = 't_rights.sales'::regclass;
+UPDATE club.tracked_table SET relation = 't_rights.copy' WHERE relation = 't_rights.sales'::regclass;
 RESET ROLE;
 SELECT relation, triggers_made FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club', force => true);
@@ -869,7 +869,7 @@ RESET ROLE;
 -- under the same settings, of a superuser
 CALL loyalty.post('mail');
 SELECT * FROM loyalty.verify('mail');
-SELECT recorded, taken_back FROM loyalty.reconcile('mail');
+SELECT recorded, reversed FROM loyalty.reconcile('mail');
 RESET ALL;
 SET client_min_messages = warning;
 SELECT email, points, orders, tier FROM mail.members ORDER BY 1;

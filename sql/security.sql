@@ -65,7 +65,7 @@ SET ROLE regress_loyalty_helper;
 CALL loyalty.post('club');
 SELECT * FROM loyalty.backlog('club');
 DELETE FROM club.journal;
-UPDATE club.ledger SET points = 0;
+UPDATE club.ledger SET order_points = 0;
 INSERT INTO club.ledger SELECT * FROM club.ledger;
 RESET ROLE;
 SELECT loyalty.grant_access('club', 'regress_loyalty_helper', 'admin');
@@ -179,7 +179,7 @@ UPDATE t_security.hidden SET order_id = 7 - order_id WHERE order_id < 3;
 UPDATE t_security.hidden SET customer_id = NULL WHERE order_id = 3;
 DELETE FROM t_security.hidden WHERE order_id = 4;
 -- those of 20 and 10 are left, as orders 5 and 6
-SELECT order_key, amount FROM club.recorded_orders JOIN club.source USING (source) WHERE relation = 't_security.hidden'::regclass AND counted ORDER BY 1;
+SELECT order_key, amount FROM club.recorded_orders JOIN club.tracked_table USING (tracked_table) WHERE relation = 't_security.hidden'::regclass AND counts ORDER BY 1;
 SET ROLE regress_loyalty_owner;
 SELECT * FROM loyalty.verify('club');
 ALTER TABLE t_security.hidden NO FORCE ROW LEVEL SECURITY;

@@ -45,7 +45,7 @@ UPDATE t_settings.orders SET customer_id = 1 WHERE id = '\x5c27';
 :now
 SELECT order_key, points FROM club.entries WHERE id = 1 AND points > 0 ORDER BY entry;
 CALL loyalty.post('club');
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 :verify
 SELECT t_settings.here();
 DELETE FROM t_settings.refunds;
@@ -116,7 +116,7 @@ SELECT t_settings.there();
 :now
 :verify
 CALL loyalty.post('club');
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 SELECT t_settings.here();
 :verify
 -- who joined at 2019-01-01 02:00 UTC joined on the last day of 2018, six years before 2024-12-31;
@@ -172,7 +172,7 @@ UPDATE t_settings.orders SET customer_id = 3 - customer_id;
 :now
 :verify
 CALL loyalty.post('club');
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 :verify
 SELECT loyalty.drop_program('club', force => true);
 DROP TABLE t_settings.orders;
@@ -267,7 +267,7 @@ CALL loyalty.post('club');
 SELECT * FROM loyalty.verify('club');
 RESET SESSION AUTHORIZATION;
 SET search_path = t_evil, pg_catalog;
-SELECT recorded, archived, taken_back FROM loyalty.reconcile('club');
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
 SELECT * FROM loyalty.verify('club');
 SELECT email, points, trim_scale(lifetime_value), orders, tier FROM club.members
  ORDER BY email::text;

@@ -17,7 +17,7 @@ SELECT loyalty.create_program('club', customers => 't_settings.customers', joine
 SELECT loyalty.track_orders('club', 't_settings.orders', customer => 'who', at => 'at', counts_when => $$coalesce(status, 'x') <> 'no'$$,
 	lines => 't_settings.lines', line_order => 'of', line_amount => 'qty * price', currency => $$CASE WHEN n % 5 = 0 THEN 'CHF' END$$);
 SELECT loyalty.track_refunds('club', 't_settings.refunds', order_key => 'of', amount => 'amount');
-INSERT INTO club.rate VALUES ('CHF', '2020-01-01', 1.07);
+INSERT INTO club.exchange_rate VALUES ('CHF', '2020-01-01', 1.07);
 INSERT INTO club.earning_rule (name, points, applies_when, per) VALUES
 	('one', 'amount', 'true', 'order'),
 	('Sunday', '1000', 'extract(isodow FROM at) = 7', 'order'),
@@ -147,7 +147,7 @@ ALTER TABLE club.ledger DISABLE ROW LEVEL SECURITY;
 
 -- a program with violations: each is told alike, with the same words
 SET session_replication_role = replica;
-UPDATE club.ledger SET points = points + 1 WHERE order_key LIKE '%1';
+UPDATE club.ledger SET order_points = order_points + 1 WHERE order_key LIKE '%1';
 UPDATE t_settings.orders SET at = at + interval '1 hour 1 second' WHERE n = 13;
 UPDATE t_settings.customers SET joined = joined - interval '1 year' WHERE id = '\xff04';
 UPDATE t_settings.refunds SET amount = 2.5 WHERE id = 15;

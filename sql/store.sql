@@ -25,7 +25,7 @@ END $$;
 
 -- indexes of users: plain, partial, over an expression, covering, hash, with NULLS
 CREATE INDEX by_customer ON club.journal (customer);
-CREATE INDEX by_time ON club.journal (recorded_at) INCLUDE (amount) WHERE counted;
+CREATE INDEX by_time ON club.journal (recorded_at) INCLUDE (amount) WHERE counts;
 CREATE INDEX by_text ON club.journal (upper(order_key));
 CREATE INDEX by_hash ON club.journal USING hash (order_key);
 CREATE INDEX ledger_by_customer ON club.ledger (customer, at DESC);
@@ -38,7 +38,7 @@ SET LOCAL enable_seqscan = off;
 SELECT count(*) FROM club.journal WHERE customer = 1;
 SELECT count(*) FROM club.journal WHERE upper(order_key) = '2001';
 SELECT count(*) FROM club.journal WHERE order_key = '2001';
-SELECT sum(amount) FROM club.journal WHERE counted AND recorded_at > '2000-01-01';
+SELECT sum(amount) FROM club.journal WHERE counts AND recorded_at > '2000-01-01';
 COMMIT;
 CALL loyalty.post('club');
 BEGIN;

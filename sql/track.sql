@@ -27,12 +27,12 @@ SELECT loyalty.track_orders('club', 't_track.orders', customer => 'customer_id',
 SELECT loyalty.track_orders('clubb', 't_track.orders', customer => 'customer_id', at => 'ordered_at', amount => 'total');
 CREATE VIEW t_track.v AS SELECT * FROM t_track.orders;
 SELECT loyalty.track_orders('club', 't_track.v', customer => 'customer_id', at => 'ordered_at', amount => 'total');
-SELECT count(*) FROM club.source;
+SELECT count(*) FROM club.tracked_table;
 
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 SELECT loyalty.track_orders('club', 't_track.orders', customer => 'customer_id', at => 'ordered_at',
                             amount => 'total - shipping', counts_when => $$status IN ('paid', 'shipped')$$);
-SELECT source, kind, relation, of_source, without_order, terms, active, definition FROM club.source;
+SELECT tracked_table, kind, relation, of_tracked_table, without_order, terms, active, definition FROM club.tracked_table;
 SELECT x.*, e.expression, e.type FROM (VALUES (1, NULL, 'key'), (2, 'said', 'customer'), (3, 'said', 'counts'), (4, 'worth', 'at'), (5, 'worth', 'gross'), (6, NULL, 'award_1')) x (n, inside, "column")
  CROSS JOIN LATERAL loyalty.view_expression('club.orders_1_2', x.inside, x."column", x.n > 3) e ORDER BY 1;
 SELECT customer_id, points, lifetime_value, orders, average_order FROM club.members ORDER BY 1;

@@ -149,8 +149,8 @@ SELECT CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 'VIRT
 CREATE TABLE t_trigger.computed (order_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2020-01-01',
                                  net numeric, vat numeric, total numeric GENERATED ALWAYS AS (net + vat) :kind);
 CREATE VIEW t_trigger.computed_now AS
-SELECT r.customer AS customer_id, r.order_key, r.amount FROM club.recorded_orders r JOIN club.source s USING (source)
- WHERE s.relation = 't_trigger.computed'::regclass AND r.counted ORDER BY 2;
+SELECT r.customer AS customer_id, r.order_key, r.amount FROM club.recorded_orders r JOIN club.tracked_table s USING (tracked_table)
+ WHERE s.relation = 't_trigger.computed'::regclass AND r.counts ORDER BY 2;
 SELECT loyalty.track_orders('club', 't_trigger.computed', customer => 'customer_id', at => 'at', amount => 'total');
 INSERT INTO t_trigger.computed (customer_id, net, vat) VALUES (2, 10, 1), (2, 20, 2);
 INSERT INTO t_trigger.computed (order_id, customer_id, net, vat) OVERRIDING SYSTEM VALUE VALUES (77, 2, 30, 3);
@@ -249,7 +249,7 @@ SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 -- TRUNCATE
 BEGIN;
 TRUNCATE t_trigger.customers CASCADE;
-SELECT coalesce(sum(points_change), 0) FROM club.unposted u JOIN club.source s USING (source) WHERE s.relation = 't_trigger.orders'::regclass AND revision > 1;
+SELECT coalesce(sum(points_change), 0) FROM club.unposted u JOIN club.tracked_table s USING (tracked_table) WHERE s.relation = 't_trigger.orders'::regclass AND revision > 1;
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 ROLLBACK;
 TRUNCATE t_trigger.upsert;
@@ -303,7 +303,7 @@ CALL loyalty.post('club');
 UPDATE club.earning_rule SET points = 'amount * 2';
 DELETE FROM t_trigger.upsert WHERE order_id % 2 = 0;
 INSERT INTO t_trigger.upsert SELECT i, 1 + i % 3, '2020-01-01', i % 47 FROM generate_series(1, 3000) i WHERE i % 2 = 0 OR i > 1500;
-SELECT count(*), sum(points) FROM club.entries WHERE source = 2 AND counted;
+SELECT count(*), sum(points) FROM club.entries WHERE tracked_table = 2 AND counts;
 SELECT * FROM loyalty.verify('club') ORDER BY 1, 2, 3;
 -- a trigger that puts a deleted order back
 CREATE FUNCTION t_trigger.back() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -29,7 +29,7 @@ CREATE TABLE shop.baskets (basket_id bigint PRIMARY KEY, customer_id bigint, at 
 CREATE TABLE shop.basket_lines (line_id bigint PRIMARY KEY, "line" bigint, price numeric);
 CREATE TABLE shop.returns (return_id bigint PRIMARY KEY, basket_id bigint, customer_id bigint, at timestamptz, amount numeric);
 CREATE TABLE shop.former (order_id bigint PRIMARY KEY, customer_id bigint, at timestamptz, total numeric, "Wert ""u""" int);
-INSERT INTO club.rate VALUES ('CHF', '-infinity', 1.1);
+INSERT INTO club.exchange_rate VALUES ('CHF', '-infinity', 1.1);
 SELECT loyalty.track_orders('club', 'shop.baskets', customer => 'customer_id', at => 'at', currency => 'money',
                             lines => 'shop.basket_lines', line_order => '"line"', line_amount => 'price');
 SELECT loyalty.track_refunds('club', 'shop.returns', order_key => 'basket_id', amount => 'amount', orders => 'shop.baskets', customer => 'customer_id', at => 'at');
@@ -50,11 +50,11 @@ SQL
 my %state = (
 	members => 'SELECT customer_id, tier, points, lifetime_value, orders, first_order_at, last_order_at FROM club.members ORDER BY 1',
 	# orders that lack their refunds for a moment, while triggers fire, are recorded once more
-	entries => 'SELECT * FROM club.entries WHERE source = 1 ORDER BY 1, 2',
-	orders => 'SELECT customer, source, order_key, counted, amount, round(base, 6), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
+	entries => 'SELECT * FROM club.entries WHERE tracked_table = 1 ORDER BY 1, 2',
+	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1',
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
-	terms => 'SELECT terms, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
+	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{members}, qr/Gold/, 'there is something to compare');
 is($node->safe_psql('postgres', "SELECT * FROM loyalty.verify('club')"), '', 'verify() is empty before');
@@ -75,7 +75,7 @@ sub check
 	# lines of 20 and 1, of which 1 came back, at 1.1: twice the amount, and 20 of the lines by the share that is left
 	$node->safe_psql($db, "INSERT INTO shop.baskets VALUES (10000, 30, '2023-01-01', 'CHF'); INSERT INTO shop.basket_lines VALUES (10000, 10000, 20), (10001, 10000, 1)");
 	$node->safe_psql($db, "INSERT INTO shop.returns VALUES (10000, 10000, 30, '2023-01-02', 1)");
-	is($node->safe_psql($db, "SELECT amount, round(base, 6) FROM club.recorded_orders WHERE order_key = '10000' AND counted"),
+	is($node->safe_psql($db, "SELECT amount, round(awards, 6) FROM club.recorded_orders WHERE order_key = '10000' AND counts"),
 		'22.0|64.952381', "$what: a basket is worth its lines, less what came back");
 	$node->safe_psql($db, "UPDATE shop.basket_lines SET price = 2 WHERE line_id IN (100, 101, 102)");
 	$node->safe_psql($db, q{SELECT loyalty.track_orders('club', 'shop.former', customer => 'customer_id', at => 'at', amount => 'total + "Wert ""u"""')});
@@ -113,7 +113,7 @@ check('disabled', 'data-only, triggers disabled');
 
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
-for my $table (qw(club.terms_tier club.terms_rule club.tier club.earning_rule club.archived club.kept club.source club.rate club.program club.terms
+for my $table (qw(club.terms_tier club.terms_rule club.tier club.earning_rule club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.account club.ledger club.journal shop.customers shop.orders
 	shop.former shop.returns shop.basket_lines shop.baskets))
 {

@@ -58,7 +58,7 @@ $subscriber->start;
 $subscriber->safe_psql('postgres', $setup);
 
 # its own settings make way; triggers would keep them
-$subscriber->safe_psql('postgres', 'SET session_replication_role = replica; DELETE FROM club.terms; DELETE FROM club.program; DELETE FROM club.source; ALTER TABLE shop.orders DISABLE TRIGGER USER');
+$subscriber->safe_psql('postgres', 'SET session_replication_role = replica; DELETE FROM club.terms; DELETE FROM club.program; DELETE FROM club.tracked_table; ALTER TABLE shop.orders DISABLE TRIGGER USER');
 $primary->safe_psql('postgres', 'CREATE PUBLICATION shop FOR TABLE shop.customers, shop.orders, club.account, club.ledger, club.journal, club.terms, club.terms_rule, club.terms_tier, club.tier, club.earning_rule');
 my $conn = $primary->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION shop CONNECTION '$conn' PUBLICATION shop");

@@ -49,7 +49,7 @@ BEGIN
 	TRUNCATE plain, parted, headers, lines, refunds;
 	PERFORM loyalty.create_program('club', customers => 'customers', time_zone => 'UTC');
 	INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
-	INSERT INTO club.rate VALUES ('CHF', '-infinity', 1.1), ('CHF', '2021-06-15', 0.9);
+	INSERT INTO club.exchange_rate VALUES ('CHF', '-infinity', 1.1), ('CHF', '2021-06-15', 0.9);
 	PERFORM loyalty.track_orders('club', t, customer => 'customer_id', at => 'at', amount => 'total', counts_when => $x$status = 'paid'$x$, order_key => 'order_id')
 	   FROM unnest(ARRAY['plain', 'parted']::regclass[]) t;
 	PERFORM loyalty.track_orders('club', 'headers', customer => 'customer_id', at => 'at', counts_when => $x$status = 'paid'$x$, currency => 'money',
@@ -132,11 +132,11 @@ sub statement
 		"UPDATE refunds SET order_id = $id WHERE $exists AND $of_refunds AND refund_id % 3 = " . int(rand(3)),
 		"DELETE FROM refunds WHERE $of_refunds AND refund_id % 3 = " . int(rand(3)));
 	# rare ones
-	return "ALTER TABLE parted DETACH PARTITION parted_1; SELECT loyalty.reconcile('club', missing => 'take_back');"
+	return "ALTER TABLE parted DETACH PARTITION parted_1; SELECT loyalty.reconcile('club', missing => 'reverse');"
 	  . " UPDATE parted_1 SET total = " . price() . "; ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES IN (1, 2, 3, 4, 5, 6); SELECT loyalty.reconcile('club')"
 	  if $alone && rand() < 0.05;
 	return pick("TRUNCATE plain", "TRUNCATE parted_1", "TRUNCATE lines", "TRUNCATE refunds", "TRUNCATE headers, lines") if rand() < 0.03;
-	return "SET session_replication_role = replica; $possible[int(rand(@possible))]; RESET session_replication_role; SELECT loyalty.reconcile('club', missing => 'take_back')"
+	return "SET session_replication_role = replica; $possible[int(rand(@possible))]; RESET session_replication_role; SELECT loyalty.reconcile('club', missing => 'reverse')"
 	  if rand() < 0.04;
 	return pick(@possible);
 }

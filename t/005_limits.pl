@@ -92,7 +92,7 @@ SKIP:
 	my $by_name = join "\n", map { "INSERT INTO p$_ VALUES ($_ * 10 + 1, 1, '2024-01-01', 1);" } 0 .. $partitions - 1;
 	cmp_ok($node->safe_psql('postgres', "$by_name\n$known"), '<=', 250, "a session that writes to $partitions partitions by name doesn't remember all");
 }
-is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM by_number) = (SELECT count(*) FROM club.recorded_orders WHERE source = 2)'), 't', 'every order is recorded');
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM by_number) = (SELECT count(*) FROM club.recorded_orders WHERE tracked_table = 2)'), 't', 'every order is recorded');
 verified('many partitions');
 $node->stop;
 done_testing();

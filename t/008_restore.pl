@@ -24,7 +24,7 @@ CREATE TABLE shop.headers (order_id int PRIMARY KEY, customer_id int, at timesta
 CREATE TABLE shop.lines (line_id int PRIMARY KEY, order_id int, price numeric);
 CREATE INDEX ON shop.lines (order_id);
 SELECT loyalty.create_program('club', customers => 'shop.customers', joined_at => 'created_at', time_zone => 'UTC');
-INSERT INTO club.rate VALUES ('CHF', '-infinity', 1.1);
+INSERT INTO club.exchange_rate VALUES ('CHF', '-infinity', 1.1);
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Silver', 1, 'spend >= 100', 1.5);
 SELECT loyalty.track_orders('club', 'shop.orders', customer => 'customer_id', at => 'at', amount => 'total', currency => 'money',
@@ -37,7 +37,7 @@ INSERT INTO shop.lines SELECT i, 1 + i % 60, i % 13 FROM generate_series(1, 180)
 UPDATE shop.orders SET status = 'refunded' WHERE order_id % 7 = 0;
 CALL loyalty.post('club');
 UPDATE club.earning_rule SET points = '3 * amount';
-UPDATE club.rate SET rate = 2;
+UPDATE club.exchange_rate SET rate = 2;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
 UPDATE shop.lines SET price = price + 1 WHERE line_id % 17 = 0;
 -- and not posted, under the second
@@ -54,9 +54,9 @@ SQL
 
 my %state = (
 	members => 'SELECT customer_id, tier, points, lifetime_value, orders, first_order_at, last_order_at FROM club.members ORDER BY 1',
-	entries => 'SELECT customer_id, order_key, revision, points, terms, rate, posted FROM club.entries WHERE source = 1 ORDER BY 1, 2, 3',
+	entries => 'SELECT customer_id, order_key, revision, points, terms, rate, posted FROM club.entries WHERE tracked_table = 1 ORDER BY 1, 2, 3',
 	# while the lines of an order are not restored yet, it stands without them
-	orders => 'SELECT customer_id, source, order_key, sum(points), min(terms), max(terms), max(rate) FROM club.entries GROUP BY 1, 2, 3 ORDER BY 1, 2, 3',
+	orders => 'SELECT customer_id, tracked_table, order_key, sum(points), min(terms), max(terms), max(rate) FROM club.entries GROUP BY 1, 2, 3 ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{entries}, qr/\|3\|1\|t$/m, 'some entries are posted');

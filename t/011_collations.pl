@@ -49,7 +49,7 @@ BEGIN
 	PERFORM loyalty.post_batch('club', NULL, 1000);
 	IF (SELECT unposted FROM loyalty.backlog('club')) > 0 THEN RAISE 'not all is posted'; END IF;
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after posting'; END IF;
-	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + taken_back + archived > 0) THEN RAISE 'there was something to reconcile'; END IF;
+	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + reversed + archived > 0) THEN RAISE 'there was something to reconcile'; END IF;
 	EXECUTE 'SELECT concat($1, CASE WHEN ($1) <> (' || seen || ') THEN ''; posting made another result'' END)' INTO result USING result;
 	IF (SELECT sum(club.balance(who)) FROM orders WHERE id < 20) <> (SELECT sum(club.balance(id COLLATE "de-x-icu", 'infinity')) FROM customers) THEN
 		RAISE 'balances differ';

@@ -54,7 +54,7 @@ SQL
 
 my %state = (
 	members => 'SELECT id, tier, points, lifetime_value, orders, joined_at FROM club.members ORDER BY 1',
-	orders => 'SELECT customer, source, order_key, counted, amount, trim_scale(base), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
+	orders => 'SELECT customer, tracked_table, order_key, counts, amount, trim_scale(awards), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	entries => 'SELECT * FROM club.entries ORDER BY 1, 2');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 is($node->safe_psql('postgres', 'SELECT id, trim_scale(points), trim_scale(lifetime_value), orders FROM club.members ORDER BY 1'),

@@ -116,9 +116,9 @@ accrual_remember_orders(Accrual *accrual)
 
 /* In the context of the accrual. */
 static StandingOrder *
-find_order(Accrual *accrual, int32 source, Datum order_key, bool *found)
+find_order(Accrual *accrual, int32 tracked_table, Datum order_key, bool *found)
 {
-	char	   *key = psprintf("%d:%s", source, TextDatumGetCString(order_key));
+	char	   *key = psprintf("%d:%s", tracked_table, TextDatumGetCString(order_key));
 	StandingEntry *entry = standing_insert(accrual->orders, key, found);
 
 	if (!*found)
@@ -130,16 +130,16 @@ find_order(Accrual *accrual, int32 source, Datum order_key, bool *found)
 }
 
 static void
-set_standing(Accrual *accrual, StandingOrder *order, bool counted, TimestampTz at)
+set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at)
 {
-	if (order->counted)
+	if (order->counts)
 	{
 		pairingheap_remove(accrual->first, &order->by_first);
 		pairingheap_remove(accrual->last, &order->by_last);
 	}
-	order->counted = counted;
+	order->counts = counts;
 	order->at = at;
-	if (counted)
+	if (counts)
 	{
 		pairingheap_add(accrual->first, &order->by_first);
 		pairingheap_add(accrual->last, &order->by_last);
@@ -151,19 +151,19 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counted, TimestampTz a
  * posted orders of the customer.
  */
 void
-accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
-					int32 revision, int32 terms, bool counted, TimestampTz at,
-					Datum amount, Datum points, Datum multiplier, const char *tier)
+accrual_known_order(Accrual *accrual, int32 tracked_table, Datum order_key,
+					int32 revision, int32 terms, bool counts, TimestampTz at,
+					Datum amount, Datum order_points, Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	bool		found;
-	StandingOrder *order = find_order(accrual, source, order_key, &found);
+	StandingOrder *order = find_order(accrual, tracked_table, order_key, &found);
 
 	order->revision = revision;
 	order->terms = terms;
-	set_standing(accrual, order, counted, at);
+	set_standing(accrual, order, counts, at);
 	order->amount = copy_numeric(amount);
-	order->points = copy_numeric(points);
+	order->order_points = copy_numeric(order_points);
 	order->multiplier = copy_numeric(multiplier);
 	order->tier = tier ? pstrdup(tier) : NULL;
 	MemoryContextSwitchTo(old);
@@ -186,7 +186,7 @@ update_bounds(Accrual *accrual, const RecordedEntry *entry)
 				pairingheap_container(StandingOrder, by_last, pairingheap_first(accrual->last))->at;
 		}
 	}
-	else if (entry->counted)
+	else if (entry->counts)
 	{
 		if (!metrics->has_orders || entry->at < metrics->first_order_at)
 			metrics->first_order_at = entry->at;
@@ -199,7 +199,7 @@ update_bounds(Accrual *accrual, const RecordedEntry *entry)
 /* What an entry makes of its order and of the account. */
 typedef struct Step
 {
-	Datum		points;
+	Datum		order_points;
 	Datum		points_change;
 	Datum		amount_change;
 	Datum		spend;
@@ -220,9 +220,9 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		step->points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
-															  entry->base));
-		step->points_change = DirectFunctionCall2(numeric_sub, step->points, order->points);
+		step->order_points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
+																	entry->awards));
+		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
 		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
@@ -255,7 +255,7 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	if (order->revision == 0)
 	{
 		order->amount = number_zero();
-		order->points = number_zero();
+		order->order_points = number_zero();
 	}
 	order->terms = terms->id;
 	if (entry->held.is_known)
@@ -288,16 +288,16 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
 	if (accrual->orders != NULL)
-		order = find_order(accrual, entry->source, entry->order_key, &found);
+		order = find_order(accrual, entry->tracked_table, entry->order_key, &found);
 	if (entry->revision <= order->revision)
 	{
 		MemoryContextSwitchTo(old);
-		return ENTRY_REPEATED;
+		return VERDICT_REPEATED;
 	}
 	if (order->failed || (entry->revision != order->revision + 1 && !accrual->is_read))
 	{
 		MemoryContextSwitchTo(old);
-		return ENTRY_WAITS;
+		return VERDICT_WAITS;
 	}
 	if (order->revision == 0 || order->terms != terms->id)
 		begin_order(accrual, terms, entry, order);
@@ -305,29 +305,29 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	{
 		order->failed = true;
 		MemoryContextSwitchTo(old);
-		return ENTRY_FAILS;
+		return VERDICT_FAILS;
 	}
 
 	accrual->number++;
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
-	accrual->points = step.points;
+	accrual->order_points = step.order_points;
 	accrual->points_change = step.points_change;
 	accrual->amount_change = step.amount_change;
-	accrual->orders_change = (int) entry->counted - (int) order->counted;
+	accrual->orders_change = (int) entry->counts - (int) order->counts;
 	order->revision = entry->revision;
-	order->points = step.points;
+	order->order_points = step.order_points;
 	if (accrual->orders != NULL)
 	{
 		order->amount = copy_numeric(entry->amount);
-		set_standing(accrual, order, entry->counted, entry->at);
+		set_standing(accrual, order, entry->counts, entry->at);
 	}
 	metrics->spend = step.spend;
 	metrics->points_earned = step.points_earned;
 	metrics->orders += accrual->orders_change;
 	update_bounds(accrual, entry);
 	MemoryContextSwitchTo(old);
-	return ENTRY_COUNTS;
+	return VERDICT_COUNTS;
 }
 
 enum AccrueArgument
@@ -343,12 +343,12 @@ enum AccrueArgument
 	ARG_REPEATED,
 	ARG_POSTED,
 	ARG_AT,
-	ARG_SOURCE,
+	ARG_TRACKED_TABLE,
 	ARG_ORDER_KEY,
 	ARG_REVISION,
-	ARG_COUNTED,
+	ARG_COUNTS,
 	ARG_AMOUNT,
-	ARG_BASE,
+	ARG_AWARDS,
 	ARG_JOINED,
 	ARG_MULTIPLIER,
 	ARG_TIER
@@ -396,8 +396,8 @@ read_posted_array(Accrual *accrual, ArrayType *posted)
 		Datum		tier;
 		bool		isnull[9];
 		bool		no_tier;
-		static const char *const fields[9] = {"source", "order_key", "revision", "counted", "at",
-		"amount", "points", "multiplier", "terms"};
+		static const char *const fields[9] = {"tracked_table", "order_key", "revision", "counts", "at",
+		"amount", "order_points", "multiplier", "terms"};
 
 		if (nulls[i])
 			continue;
@@ -460,8 +460,8 @@ PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
  *        spend numeric, orders bigint, points_earned numeric,
  *        first_order_at timestamptz, last_order_at timestamptz,
  *        repeated bool, posted anyarray,
- *        at timestamptz, source int, order_key text, revision int, counted bool,
- *        amount numeric, base numeric, joined_at timestamptz,
+ *        at timestamptz, tracked_table int, order_key text, revision int, counts bool,
+ *        amount numeric, awards numeric, joined_at timestamptz,
  *        multiplier numeric, tier text)
  *
  * The arguments from spend to posted tell of the account before the first row
@@ -481,7 +481,7 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("function \"%s\" can be called by an aggregate only", "accrue_transition")));
-	for (int i = ARG_PROGRAM; i <= ARG_BASE; i++)
+	for (int i = ARG_PROGRAM; i <= ARG_AWARDS; i++)
 		if (PG_ARGISNULL(i) && (i <= ARG_TERMS || i >= ARG_AT))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -495,19 +495,19 @@ loyalty_accrue_transition(PG_FUNCTION_ARGS)
 	}
 	else
 		accrual = (Accrual *) PG_GETARG_POINTER(ARG_STATE);
-	entry.source = PG_GETARG_INT32(ARG_SOURCE);
+	entry.tracked_table = PG_GETARG_INT32(ARG_TRACKED_TABLE);
 	entry.order_key = PG_GETARG_DATUM(ARG_ORDER_KEY);
 	entry.revision = PG_GETARG_INT32(ARG_REVISION);
 	entry.at = PG_GETARG_TIMESTAMPTZ(ARG_AT);
-	entry.counted = PG_GETARG_BOOL(ARG_COUNTED);
+	entry.counts = PG_GETARG_BOOL(ARG_COUNTS);
 	entry.amount = PG_GETARG_DATUM(ARG_AMOUNT);
-	entry.base = PG_GETARG_DATUM(ARG_BASE);
+	entry.awards = PG_GETARG_DATUM(ARG_AWARDS);
 	entry.joined.is_known = !PG_ARGISNULL(ARG_JOINED);
 	entry.joined.at = entry.joined.is_known ? PG_GETARG_TIMESTAMPTZ(ARG_JOINED) : 0;
 	entry.held.is_known = !PG_ARGISNULL(ARG_MULTIPLIER);
 	entry.held.multiplier = entry.held.is_known ? PG_GETARG_DATUM(ARG_MULTIPLIER) : (Datum) 0;
 	entry.held.tier = PG_ARGISNULL(ARG_TIER) ? (Datum) 0 : PG_GETARG_DATUM(ARG_TIER);
-	accrual->counts = accrual_add(accrual, terms, &entry) == ENTRY_COUNTS;
+	accrual->counts = accrual_add(accrual, terms, &entry) == VERDICT_COUNTS;
 	PG_RETURN_POINTER(accrual);
 }
 
@@ -541,7 +541,7 @@ loyalty_accrue_final(PG_FUNCTION_ARGS)
 	nulls[0] = state->tier == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(state->tier);
 	values[1] = state->multiplier;
-	values[2] = state->points;
+	values[2] = state->order_points;
 	values[3] = Int32GetDatum(state->orders_change);
 	values[4] = state->amount_change;
 	values[5] = state->points_change;

@@ -12,14 +12,14 @@
 /* How an order stands after the latest entry of it. */
 typedef struct StandingOrder
 {
-	char	   *key;			/* source and order key */
+	char	   *key;			/* tracked table and order key */
 	int32		revision;		/* 0: nothing is known of it yet */
 	int32		terms;			/* version that it was recorded under */
 	bool		failed;			/* an entry of it was left out: all later ones wait */
-	bool		counted;
+	bool		counts;
 	TimestampTz at;
 	Datum		amount;
-	Datum		points;
+	Datum		order_points;
 	Datum		multiplier;
 	const char *tier;
 	pairingheap_node by_first;	/* among the counted orders */
@@ -29,13 +29,13 @@ typedef struct StandingOrder
 /* An entry as it was recorded. */
 typedef struct RecordedEntry
 {
-	int32		source;
+	int32		tracked_table;
 	Datum		order_key;		/* text */
 	int32		revision;
 	TimestampTz at;
-	bool		counted;
+	bool		counts;
 	Datum		amount;			/* numeric */
-	Datum		base;			/* numeric */
+	Datum		awards;			/* numeric */
 	JoinedAt	joined;			/* its customer */
 	HeldTier	held;			/* what it brought along */
 } RecordedEntry;
@@ -43,10 +43,11 @@ typedef struct RecordedEntry
 /* What became of an entry that was added. */
 typedef enum Verdict
 {
-	ENTRY_COUNTS,				/* it moved the account on */
-	ENTRY_REPEATED,				/* this revision of the order, or a later one, is in the account */
-	ENTRY_WAITS,				/* an earlier revision of the order is missing */
-	ENTRY_FAILS					/* its numbers overflow */
+	VERDICT_COUNTS,				/* it moved the account on */
+	VERDICT_REPEATED,			/* this revision of the order, or a later one, is in the
+								 * account */
+	VERDICT_WAITS,				/* an earlier revision of the order is missing */
+	VERDICT_FAILS				/* its numbers overflow */
 } Verdict;
 
 /* The account of one customer, and the latest entry's part in it. */
@@ -67,7 +68,7 @@ typedef struct Accrual
 	int64		number;			/* how many counted so far */
 	const char *tier;
 	Datum		multiplier;
-	Datum		points;
+	Datum		order_points;
 	int32		orders_change;
 	Datum		amount_change;
 	Datum		points_change;
@@ -75,9 +76,9 @@ typedef struct Accrual
 
 extern Accrual *accrual_begin(MemoryContext context);
 extern void accrual_remember_orders(Accrual *accrual);
-extern void accrual_known_order(Accrual *accrual, int32 source, Datum order_key,
-								int32 revision, int32 terms, bool counted, TimestampTz at,
-								Datum amount, Datum points, Datum multiplier, const char *tier);
+extern void accrual_known_order(Accrual *accrual, int32 tracked_table, Datum order_key,
+								int32 revision, int32 terms, bool counts, TimestampTz at,
+								Datum amount, Datum order_points, Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

@@ -31,13 +31,13 @@ typedef struct Column
 
 /* The columns of the journal, and those that the ledger has behind them. */
 static const Column entry_columns[] = {
-	{"customer", InvalidOid}, {"source", INT4OID}, {"order_key", TEXTOID},
+	{"customer", InvalidOid}, {"tracked_table", INT4OID}, {"order_key", TEXTOID},
 	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
-	{"terms", INT4OID}, {"counted", BOOLOID}, {"amount", NUMERICOID},
-	{"base", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
+	{"terms", INT4OID}, {"counts", BOOLOID}, {"amount", NUMERICOID},
+	{"awards", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
 	{"joined_at", TIMESTAMPTZOID}, {"moved", BOOLOID}, {"tier", TEXTOID},
 	{"multiplier", NUMERICOID},
-	{"entry", INT8OID}, {"points", NUMERICOID}, {"orders_change", INT4OID},
+	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID}
 };
 
@@ -130,7 +130,7 @@ layout_check_entries(Relation rel, bool ledger, LOCKMODE lock)
 				 errmsg("\"%s.%s\" is not laid out as a loyalty program needs it",
 						get_namespace_name(RelationGetNamespace(rel)),
 						RelationGetRelationName(rel)),
-				 errdetail("It must be a table with the primary key (customer, source, order_key, revision).")));
+				 errdetail("It must be a table with the primary key (customer, tracked_table, order_key, revision).")));
 }
 
 /*
@@ -209,8 +209,8 @@ check_customers(Oid schema)
 Oid
 layout_check_owner(Oid schema)
 {
-	static const char *const names[] = {"program", "source", "terms", "terms_rule",
-	"terms_tier", "rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
+	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
+		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
 	"archived", "kept", "earning_rule", "tier"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;

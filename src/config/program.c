@@ -102,7 +102,7 @@ mark_tables(Datum arg, Oid relid)
 
 		if (!OidIsValid(relid) || relid == table->relid ||
 			relid == table->root || relid == table->program_relid ||
-			relid == table->source_relid || relid == table->journal ||
+			relid == table->tracked_table_relid || relid == table->journal ||
 			relid == table->ledger || relid == table->purchase ||
 			list_member_oid(table->parts, relid) || reads_view(table, relid) ||
 			table->stranger)	/* what it lacked may be there now */
@@ -129,7 +129,7 @@ changed_while_loading(TrackedTable *table, uint64 since)
 			return true;
 	}
 	return watch_saw(since, table->relid) || watch_saw(since, table->root) ||
-		watch_saw(since, table->program_relid) || watch_saw(since, table->source_relid) ||
+		watch_saw(since, table->program_relid) || watch_saw(since, table->tracked_table_relid) ||
 		watch_saw(since, table->journal) || watch_saw(since, table->ledger) ||
 		watch_saw(since, table->purchase) || watch_saw(since, table->view) ||
 		watch_saw(since, table->identity);
@@ -275,7 +275,7 @@ rule_names(TrackedTable *table, int32 terms)
 {
 	List	   *names = NIL;
 	MemoryContext old;
-	char	   *query = psprintf("SELECT name FROM %s.terms_rule WHERE terms = $1 ORDER BY award",
+	char	   *query = psprintf("SELECT name FROM %s.terms_rule WHERE version = $1 ORDER BY award",
 								 quote_identifier(table->program));
 
 	read_configuration(table, query, terms);
@@ -297,7 +297,7 @@ check_orders(TrackedTable *table, const Definition *definition)
 		!definition_has_column(definition, "counts", BOOLOID) ||
 		!definition_has_column(definition, "at", TIMESTAMPTZOID) ||
 		!definition_has_column(definition, "amount", NUMERICOID) ||
-		!definition_has_column(definition, "base", NUMERICOID) ||
+		!definition_has_column(definition, "awards", NUMERICOID) ||
 		!definition_has_column(definition, "rate", NUMERICOID) ||
 		!definition_has_column(definition, "currency", TEXTOID))
 		view_is_wrong(table, definition);
@@ -383,32 +383,32 @@ owner_end(OwnerScope *scope)
 }
 
 /*
- * The tracked table of a source, as the owner's configuration says.  An error
+ * The relation of a tracked table, as the owner's configuration says.  An error
  * if there is none.
  */
 Oid
-program_source_relation(Oid schema, int32 source)
+program_tracked_relation(Oid schema, int32 tracked_table)
 {
 	TrackedTable table = {0};
 	StringInfoData query;
 	Oid			result = InvalidOid;
 	OwnerScope	scope;
 
-	(void) program_relation(schema, "source");
+	(void) program_relation(schema, "tracked_table");
 	table.owner = layout_check_owner(schema);
 	table.program = get_namespace_name(schema);
 	owner_begin(&table, &scope);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.source WHERE source = $1 AND kind IN ('orders', 'credits')",
+	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.tracked_table WHERE tracked_table = $1 AND kind IN ('orders', 'credits')",
 					 quote_identifier(table.program));
-	read_configuration(&table, query.data, source);
+	read_configuration(&table, query.data, tracked_table);
 	if (SPI_processed == 1)
 		result = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(0, 1))));
 	owner_end(&scope);
 	if (!OidIsValid(result))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("loyalty program \"%s\" has no source %d", table.program, source)));
+				 errmsg("loyalty program \"%s\" has no tracked table %d", table.program, tracked_table)));
 	return result;
 }
 
@@ -510,11 +510,11 @@ static void
 load_parts(TrackedTable *table)
 {
 	MemoryContext old;
-	char	   *query = psprintf("SELECT relation::pg_catalog.oid, kind, source FROM %s.source"
-								 " WHERE of_source = $1 AND active AND kind IN ('lines', 'refunds') ORDER BY source",
+	char	   *query = psprintf("SELECT relation::pg_catalog.oid, kind, tracked_table FROM %s.tracked_table"
+								 " WHERE of_tracked_table = $1 AND active AND kind IN ('lines', 'refunds') ORDER BY tracked_table",
 								 quote_identifier(table->program));
 
-	read_configuration(table, query, table->source);
+	read_configuration(table, query, table->tracked_table);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Oid			relid = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(i, 1))));
@@ -559,7 +559,11 @@ load_orders_table(TrackedTable *table)
 
 	table->view = find_view(table, "orders", table->number, table->terms);
 	table->identity = find_view(table, "orders", table->number, 0);
-	/* A partition that was detached, or a trigger that somebody copied; or its view went. */
+
+	/*
+	 * A partition that was detached, or a trigger that somebody copied; or its view
+	 * went.
+	 */
 	if (!OidIsValid(table->view) || !OidIsValid(table->identity) || !is_part_of(table->relid, table->root))
 	{
 		table->stranger = true;
@@ -632,11 +636,11 @@ static bool
 read_settings(TrackedTable *table)
 {
 	const char *kind;
-	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.source, s.source),"
+	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.tracked_table, s.tracked_table),"
 								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone"
-								 "  FROM %1$s.source s CROSS JOIN %1$s.program p"
-								 "  LEFT JOIN %1$s.source o ON o.source = s.of_source"
-								 " WHERE s.source = $1 AND s.active", quote_identifier(table->program));
+								 "  FROM %1$s.tracked_table s CROSS JOIN %1$s.program p"
+								 "  LEFT JOIN %1$s.tracked_table o ON o.tracked_table = s.of_tracked_table"
+								 " WHERE s.tracked_table = $1 AND s.active", quote_identifier(table->program));
 
 	read_configuration(table, query, table->number);
 	/* A row that is changed meanwhile may have been missed in both places. */
@@ -648,13 +652,13 @@ read_settings(TrackedTable *table)
 		if (result_text(0, c) == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("the configuration of loyalty program \"%s\" has a null in source %d",
+					 errmsg("the configuration of loyalty program \"%s\" has a null in tracked table %d",
 							table->program, table->number)));
 	table->root = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(0, 1))));
 	kind = result_text(0, 2);
 	table->part = strcmp(kind, "lines") == 0 ? "lines" : strcmp(kind, "refunds") == 0 ? "refunds" : "";
 	table->is_refunds = strcmp(kind, "credits") == 0;
-	table->source = pg_strtoint32(result_text(0, 3));
+	table->tracked_table = pg_strtoint32(result_text(0, 3));
 	table->without_order = copy_text(table->context, 0, 4);
 	table->first_terms = pg_strtoint32(result_text(0, 5));
 	table->terms = pg_strtoint32(result_text(0, 6));
@@ -674,6 +678,7 @@ load_entry_tables(TrackedTable *table)
 	Relation	index;
 	Oid			ledger_type;
 	MemoryContext old;
+
 	/* The lock that recording takes: a weaker one would have to be raised. */
 	LOCKMODE	lock = RecoveryInProgress() ? AccessShareLock : RowExclusiveLock;
 
@@ -695,9 +700,10 @@ load_entry_tables(TrackedTable *table)
 	MemoryContextSwitchTo(old);
 	relation_close(index, NoLock);
 	table->customer_type = TupleDescAttr(RelationGetDescr(rel), 0)->atttypid;
+
 	/*
-	 * Comparing customers, and reading them from text, may run code of users; so
-	 * may indexes, constraints and triggers of the journal.
+	 * Comparing customers, and reading them from text, may run code of users; so may
+	 * indexes, constraints and triggers of the journal.
 	 */
 	table->look_first = !writer_is_plain(rel);
 	table->needs_settings = table->look_first || table->customer_type >= FirstNormalObjectId;
@@ -748,7 +754,7 @@ load_table(Oid relid, const char *program, int32 number)
 	table->program = MemoryContextStrdup(context, program);
 	table->number = number;
 	table->program_relid = program_relation(schema, "program");
-	table->source_relid = program_relation(schema, "source");
+	table->tracked_table_relid = program_relation(schema, "tracked_table");
 	table->journal = program_relation(schema, "journal");
 	table->ledger = program_relation(schema, "ledger");
 	table->purchase = program_relation(schema, "purchase");
@@ -778,7 +784,7 @@ retire(TrackedTable *table)
 
 /*
  * The entry for a triggering relation, or NULL if the program, or its note of
- * this source, is gone.  Stays usable to the end of the transaction.
+ * this tracked table, is gone.  Stays usable to the end of the transaction.
  */
 TrackedTable *
 program_tracked_table(Oid relid, const char *program, int32 number)
@@ -801,8 +807,8 @@ program_tracked_table(Oid relid, const char *program, int32 number)
 	}
 
 	/*
-	 * What changes again and again while it is loaded is used as it was found,
-	 * and loaded again the next time.
+	 * What changes again and again while it is loaded is used as it was found, and
+	 * loaded again the next time.
 	 */
 	table = load_table(relid, program, number);
 	for (int again = 0; table != NULL && !table->valid && again < 3; again++)
@@ -831,7 +837,7 @@ program_tracked_table(Oid relid, const char *program, int32 number)
 TrackedTable *
 program_root_table(TrackedTable *table)
 {
-	return program_tracked_table(table->root, table->program, table->source);
+	return program_tracked_table(table->root, table->program, table->tracked_table);
 }
 
 /*

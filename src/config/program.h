@@ -46,7 +46,7 @@ typedef struct TrackedTable
 	Oid			relid;			/* the table whose rows these are */
 	char	   *program;		/* schema of the program */
 	int32		number;			/* of the tracked table */
-	int32		source;			/* of the table of the orders */
+	int32		tracked_table;	/* of the table of the orders */
 	bool		valid;
 	MemoryContext context;
 	MemoryContextCallback end;
@@ -58,7 +58,7 @@ typedef struct TrackedTable
 	bool		same_as_text;	/* order keys are equal if, and only if, their texts are */
 	Oid			owner;			/* of the program: expressions run as this role */
 	Oid			program_relid;
-	Oid			source_relid;
+	Oid			tracked_table_relid;
 	Oid			journal;
 	Oid			ledger;
 	ScanKeyData entry_keys[ENTRY_KEYS]; /* of their primary keys */
@@ -72,7 +72,7 @@ typedef struct TrackedTable
 	int16		customer_length;
 	bool		customer_by_value;
 	int32		terms;			/* current version */
-	int32		first_terms;	/* no order of the source has older ones */
+	int32		first_terms;	/* no order of the tracked table has older ones */
 	const char *time_zone;
 	bool		skip_invalid;
 	bool		look_first;		/* the journal has more than its primary key: nothing is
@@ -110,7 +110,7 @@ extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 										   int32 number);
 extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
-extern Oid	program_source_relation(Oid schema, int32 source);
+extern Oid	program_tracked_relation(Oid schema, int32 tracked_table);
 extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);
 

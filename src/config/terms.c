@@ -6,7 +6,7 @@
  * is thrown away with the program's settings, because the owner may change.
  * A condition of a tier runs with the rights of the program's owner.
  *
- * An order makes round(multiplier * base) points, rounded once.  Rounding works
+ * An order makes round(multiplier * awards) points, rounded once.  Rounding works
  * on the magnitude, so that a credit note mirrors its order.
  */
 #include "postgres.h"
@@ -139,7 +139,7 @@ terms_value(const char *schema, int row, int column)
 static void
 check_reader(Oid schema, Oid owner)
 {
-	static const char *const views[] = {"members", "entries", "standing", "unposted"};
+	static const char *const views[] = {"members", "entries", "unposted"};
 
 	if (has_privs_of_role(GetUserId(), owner))
 		return;
@@ -182,7 +182,7 @@ load_settings(Terms *terms, const char *schema)
 	bool		isnull;
 
 	read_terms(terms, psprintf("SELECT points_scale, rounding, time_zone, since::pg_catalog.timestamptz"
-							   " FROM %s.terms WHERE terms = $1", quote_identifier(schema)));
+							   " FROM %s.terms WHERE version = $1", quote_identifier(schema)));
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -234,7 +234,7 @@ load_tiers(Terms *terms, Oid schema_oid, const char *schema)
 	Definition	definition;
 	MemoryContext old;
 
-	read_terms(terms, psprintf("SELECT name, multiplier FROM %s.terms_tier WHERE terms = $1 ORDER BY rank DESC",
+	read_terms(terms, psprintf("SELECT name, multiplier FROM %s.terms_tier WHERE version = $1 ORDER BY rank DESC",
 							   quote_identifier(schema)));
 	result = SPI_tuptable;
 	count = SPI_processed;
@@ -579,4 +579,3 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(tier->name));
 }
-

@@ -267,6 +267,7 @@ deparse_over(Node *expr, List *sources, List *names)
 
 	fake->rtable = sources;
 	text = deparse_expression(expr, deparse_context_for_plan_tree(fake, names), true, false);
+
 	settings_end(nest);
 	return text;
 }
@@ -492,7 +493,8 @@ loyalty_key_tells(PG_FUNCTION_ARGS)
 typedef struct Look
 {
 	Oid			view;
-	bool		for_user_code;	/* anything that is not built in, else an error if it is of others */
+	bool		for_user_code;	/* anything that is not built in, else an error if it is
+								 * of others */
 } Look;
 
 static bool query_walker(Node *node, void *context);

@@ -53,7 +53,7 @@ suggest_row(Suggestion *suggestion, const char *row, List *columns)
 	{
 		const char *name = strVal(lfirst(lc));
 
-		if (name[0] == '\0')		/* the column was dropped */
+		if (name[0] == '\0')	/* the column was dropped */
 			continue;
 		suggest_name(suggestion, name);
 		if (++listed <= MAX_LISTED)

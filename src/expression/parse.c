@@ -332,8 +332,8 @@ add_relation(ParseState *pstate, ParseContext *pc, Relation rel, const char *nam
 			 const char *alias, bool plainly)
 {
 	ParseNamespaceItem *item =
-		addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
-									  makeAlias(name, NIL), false, false);
+	addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+								  makeAlias(name, NIL), false, false);
 
 	addNSItemToQuery(pstate, item, false, true, plainly);
 	pc->names = lappend(pc->names, pstrdup(name));
@@ -452,12 +452,14 @@ deparse_parsed(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 	context = deparse_context_for_plan_tree(fake, pc->aliases);
 	text = deparse_expression(scope->type == TEXTOID || is_local_time(scope, expr) ? expr : coerced,
 							  context, true, false);
+
 	if (scope->warn)
 		warn_of_division(pstate, expr, scope->type, deparse_context_for_plan_tree(fake, pc->names));
 	/* Local times are those of the program's zone, not of the session's. */
 	if (is_local_time(scope, expr))
 		text = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
 						quote_literal_cstr(scope->time_zone), text);
+
 	settings_end(nest);
 	return text;
 }
@@ -497,6 +499,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
 	parsed->text = deparse_parsed(pstate, pc, expr, coerced);
+
 	/*
 	 * What is constant in it is computed whenever it is planned: not to fail then.  The
 	 * functions that it calls look names up as they always will, not as the writer does.
@@ -581,7 +584,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "parse_expression must return a composite type");
-	if (scope.text != NULL)
+	if (scope.text !=NULL)
 	{
 		if (PG_ARGISNULL(TYPE) || scope.what == NULL)
 			ereport(ERROR,

@@ -62,7 +62,7 @@ typedef struct JournalEntry
 {
 	ItemPointerData tid;
 	MinimalTuple tuple;
-	int32		source;
+	int32		tracked_table;
 	text	   *order_key;
 	int32		revision;
 	TimestampTz at;
@@ -72,7 +72,7 @@ typedef struct JournalEntry
 /* The first entry of a customer that could not be posted, and why. */
 typedef struct SetAside
 {
-	int32		source;
+	int32		tracked_table;
 	text	   *order_key;		/* NULL: it is none in particular */
 	int32		revision;
 	int			sqlstate;
@@ -153,7 +153,7 @@ compare_customers(Batch *batch, Datum a, Datum b)
 
 static void
 run_query(const char *query, int count, Oid *types, Datum *values, const char *nulls,
-		int expected)
+		  int expected)
 {
 	int			result = SPI_execute_with_args(query, count, types, values, nulls,
 											   false, 0);
@@ -310,8 +310,8 @@ compare_entries(const void *a, const void *b)
 		return x->recorded_at < y->recorded_at ? -1 : 1;
 	if (x->at != y->at)
 		return x->at < y->at ? -1 : 1;
-	if (x->source != y->source)
-		return x->source < y->source ? -1 : 1;
+	if (x->tracked_table != y->tracked_table)
+		return x->tracked_table < y->tracked_table ? -1 : 1;
 	cmp = memcmp(VARDATA_ANY(x->order_key), VARDATA_ANY(y->order_key),
 				 Min(VARSIZE_ANY_EXHDR(x->order_key), VARSIZE_ANY_EXHDR(y->order_key)));
 	if (cmp == 0)
@@ -340,7 +340,7 @@ keep_entry(Poster *poster, TupleTableSlot *slot)
 	slot_getsomeattrs(slot, ENTRY_COLUMNS);
 	entry->tid = slot->tts_tid;
 	entry->tuple = ExecCopySlotMinimalTuple(slot);
-	entry->source = DatumGetInt32(slot->tts_values[ENTRY_SOURCE]);
+	entry->tracked_table = DatumGetInt32(slot->tts_values[ENTRY_TRACKED_TABLE]);
 	entry->order_key = DatumGetTextPCopy(slot->tts_values[ENTRY_ORDER_KEY]);
 	entry->revision = DatumGetInt32(slot->tts_values[ENTRY_REVISION]);
 	entry->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
@@ -385,14 +385,14 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	memset(slot->tts_isnull, false, LEDGER_COLUMNS * sizeof(bool));
 	memcpy(slot->tts_isnull, from->tts_isnull, ENTRY_COLUMNS * sizeof(bool));
 	for (int i = LEDGER_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
-		slot->tts_isnull[i] = true;		/* columns that users added */
+		slot->tts_isnull[i] = true; /* columns that users added */
 	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(number);
 	slot->tts_isnull[ENTRY_TIER] = accrual->tier == NULL;
 	slot->tts_values[ENTRY_TIER] = accrual->tier == NULL ? (Datum) 0 :
 		CStringGetTextDatum(accrual->tier);
 	slot->tts_isnull[ENTRY_MULTIPLIER] = false;
 	slot->tts_values[ENTRY_MULTIPLIER] = accrual->multiplier;
-	slot->tts_values[LEDGER_POINTS] = accrual->points;
+	slot->tts_values[LEDGER_ORDER_POINTS] = accrual->order_points;
 	slot->tts_values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(accrual->orders_change);
 	slot->tts_values[LEDGER_AMOUNT_CHANGE] = accrual->amount_change;
 	slot->tts_values[LEDGER_POINTS_CHANGE] = accrual->points_change;
@@ -423,14 +423,14 @@ read_ledger_orders(Poster *poster, Accrual *accrual, Datum customer)
 		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
 		values = scan.slot->tts_values;
 		accrual_known_order(accrual,
-							DatumGetInt32(values[ENTRY_SOURCE]),
+							DatumGetInt32(values[ENTRY_TRACKED_TABLE]),
 							values[ENTRY_ORDER_KEY],
 							DatumGetInt32(values[ENTRY_REVISION]),
 							DatumGetInt32(values[ENTRY_TERMS]),
-							DatumGetBool(values[ENTRY_COUNTED]),
+							DatumGetBool(values[ENTRY_COUNTS]),
 							DatumGetTimestampTz(values[ENTRY_AT]),
 							values[ENTRY_AMOUNT],
-							values[LEDGER_POINTS],
+							values[LEDGER_ORDER_POINTS],
 							values[ENTRY_MULTIPLIER],
 							scan.slot->tts_isnull[ENTRY_TIER] ? NULL :
 							TextDatumGetCString(values[ENTRY_TIER]));
@@ -448,12 +448,12 @@ set_aside(Poster *poster, Account *account, JournalEntry *entry, Verdict verdict
 	if (note->message != NULL)
 		return;
 	old = MemoryContextSwitchTo(poster->context);
-	note->source = entry->source;
+	note->tracked_table = entry->tracked_table;
 	note->order_key = DatumGetTextPCopy(PointerGetDatum(entry->order_key));
 	note->revision = entry->revision;
-	note->sqlstate = verdict == ENTRY_FAILS ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE :
+	note->sqlstate = verdict == VERDICT_FAILS ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE :
 		ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-	note->message = verdict == ENTRY_FAILS ? "its amount or points, or their sum in the account, overflow" :
+	note->message = verdict == VERDICT_FAILS ? "its amount or points, or their sum in the account, overflow" :
 		"an earlier entry of its order is not posted";
 	MemoryContextSwitchTo(old);
 }
@@ -503,13 +503,13 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *ent
 	CHECK_FOR_INTERRUPTS();
 	ExecStoreMinimalTuple(entry->tuple, slot, false);
 	slot_getallattrs(slot);
-	recorded.source = entry->source;
+	recorded.tracked_table = entry->tracked_table;
 	recorded.order_key = PointerGetDatum(entry->order_key);
 	recorded.revision = entry->revision;
 	recorded.at = entry->at;
-	recorded.counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	recorded.counts = DatumGetBool(slot->tts_values[ENTRY_COUNTS]);
 	recorded.amount = slot->tts_values[ENTRY_AMOUNT];
-	recorded.base = slot->tts_values[ENTRY_BASE];
+	recorded.awards = slot->tts_values[ENTRY_AWARDS];
 	recorded.joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
 	recorded.joined.at = DatumGetTimestampTz(slot->tts_values[ENTRY_JOINED_AT]);
 	recorded.held.is_known = !slot->tts_isnull[ENTRY_MULTIPLIER];
@@ -518,12 +518,12 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *ent
 	verdict = accrual_add(accrual, terms_find(poster->batch->program_relid,
 											  DatumGetInt32(slot->tts_values[ENTRY_TERMS])),
 						  &recorded);
-	if (verdict == ENTRY_WAITS || verdict == ENTRY_FAILS)
+	if (verdict == VERDICT_WAITS || verdict == VERDICT_FAILS)
 	{
 		set_aside(poster, account, entry, verdict);
 		return;
 	}
-	if (verdict == ENTRY_COUNTS)
+	if (verdict == VERDICT_COUNTS)
 	{
 		note_terms(poster, DatumGetInt32(slot->tts_values[ENTRY_TERMS]));
 		account->points = DirectFunctionCall2(numeric_add, account->points, accrual->points_change);
@@ -707,7 +707,7 @@ tell_set_aside(Batch *batch, Datum customer, const SetAside *note)
 	StringInfoData query;
 
 	values[0] = customer;
-	values[1] = Int32GetDatum(note->source);
+	values[1] = Int32GetDatum(note->tracked_table);
 	values[2] = PointerGetDatum(note->order_key);
 	values[3] = Int32GetDatum(note->revision);
 	values[4] = CStringGetTextDatum(unpack_sql_state(note->sqlstate));
@@ -716,9 +716,9 @@ tell_set_aside(Batch *batch, Datum customer, const SetAside *note)
 		nulls[1] = nulls[2] = nulls[3] = 'n';
 	initStringInfo(&query);
 	appendStringInfo(&query,
-					 "INSERT INTO %s.set_aside AS s (customer, source, order_key, revision, sqlstate, error)"
+					 "INSERT INTO %s.set_aside AS s (customer, tracked_table, order_key, revision, sqlstate, error)"
 					 " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (customer) DO UPDATE"
-					 " SET source = excluded.source, order_key = excluded.order_key,"
+					 " SET tracked_table = excluded.tracked_table, order_key = excluded.order_key,"
 					 " revision = excluded.revision, sqlstate = excluded.sqlstate, error = excluded.error",
 					 batch->program);
 	run_query(query.data, 6, types, values, nulls, SPI_OK_INSERT);

@@ -50,7 +50,7 @@ batch_begin(TrackedTable *table, RecorderMode mode, int size)
 	batch->context = CurrentMemoryContext;
 	batch->values = size == 1 ? CurrentMemoryContext :
 		AllocSetContextCreate(CurrentMemoryContext, "loyalty batch", ALLOCSET_DEFAULT_SIZES);
-	batch->journal = journal_open(table->journal, table->ledger, table->source,
+	batch->journal = journal_open(table->journal, table->ledger, table->tracked_table,
 								  table->entry_keys);
 	/* The lock that was just taken may have brought news of the journal. */
 	batch->journal->journal.is_known_plain = table->valid && !table->look_first;
@@ -79,16 +79,16 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	for (int i = ENTRY_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
 		slot->tts_isnull[i] = true; /* columns that users added */
 	slot->tts_values[ENTRY_CUSTOMER] = order->customer;
-	slot->tts_values[ENTRY_SOURCE] = Int32GetDatum(batch->table->source);
+	slot->tts_values[ENTRY_TRACKED_TABLE] = Int32GetDatum(batch->table->tracked_table);
 	slot->tts_values[ENTRY_ORDER_KEY] = order->order_key;
 	slot->tts_values[ENTRY_REVISION] = Int32GetDatum(revision);
 	slot->tts_values[ENTRY_AT] = TimestampTzGetDatum(order->at);
 	slot->tts_values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
 	/* while orders are sorted, terms 0 tell that points are not known yet */
 	slot->tts_values[ENTRY_TERMS] = Int32GetDatum(order->no_points ? 0 : terms);
-	slot->tts_values[ENTRY_COUNTED] = BoolGetDatum(order->counted);
+	slot->tts_values[ENTRY_COUNTS] = BoolGetDatum(order->counts);
 	slot->tts_values[ENTRY_AMOUNT] = order->amount;
-	slot->tts_values[ENTRY_BASE] = order->base;
+	slot->tts_values[ENTRY_AWARDS] = order->awards;
 	slot->tts_values[ENTRY_CURRENCY] = order->currency;
 	slot->tts_values[ENTRY_RATE] = order->rate;
 	slot->tts_values[ENTRY_MOVED] = BoolGetDatum(kept != NULL && kept->moved);
@@ -114,12 +114,12 @@ batch_read_entry(TupleTableSlot *slot, Order *order)
 	slot_getallattrs(slot);
 	order->customer = slot->tts_values[ENTRY_CUSTOMER];
 	order->order_key = slot->tts_values[ENTRY_ORDER_KEY];
-	order->counted = DatumGetBool(slot->tts_values[ENTRY_COUNTED]);
+	order->counts = DatumGetBool(slot->tts_values[ENTRY_COUNTS]);
 	order->must_read = false;
 	order->no_points = DatumGetInt32(slot->tts_values[ENTRY_TERMS]) == 0;
 	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
-	order->base = slot->tts_values[ENTRY_BASE];
+	order->awards = slot->tts_values[ENTRY_AWARDS];
 	order->currency = slot->tts_values[ENTRY_CURRENCY];
 	order->rate = slot->tts_values[ENTRY_RATE];
 }
@@ -158,7 +158,7 @@ evaluate_row(Batch *batch, Lookup *item)
 	ExecStoreMinimalTuple(item->row, batch->row_slot, false);
 	order_evaluate_points(&batch->reader, batch->row_slot, &item->order, item_terms(batch, item));
 	old = MemoryContextSwitchTo(batch->values);
-	item->order.base = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.base));
+	item->order.awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.awards));
 	MemoryContextSwitchTo(old);
 	ExecClearTuple(batch->row_slot);
 }
@@ -221,14 +221,14 @@ refresh_item(void *arg, Order *order, int asked)
 	MemoryContext old;
 
 	/* The order may be another customer's now. */
-	if (!order->counted || !same_customer(batch, known->customer, order->customer))
+	if (!order->counts || !same_customer(batch, known->customer, order->customer))
 		return;
 	old = MemoryContextSwitchTo(batch->values);
-	known->counted = true;
+	known->counts = true;
 	known->no_points = false;
 	known->at = order->at;
 	known->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
-	known->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->base));
+	known->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->awards));
 	known->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->currency));
 	known->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->rate));
 	MemoryContextSwitchTo(old);
@@ -290,7 +290,7 @@ apply_known_terms(Batch *batch)
 		Lookup	   *item = &batch->items[i];
 
 		if (!item->must_read &&
-			(!item->order.counted ||
+			(!item->order.counts ||
 			 (!item->order.no_points && item_terms(batch, item) == batch->table->terms)))
 			continue;
 		if (!item->must_read && item->row != NULL)
@@ -326,10 +326,10 @@ apply_known_terms(Batch *batch)
 static bool
 is_recorded(const Order *order, const OrderState *known)
 {
-	return known->revision != 0 && order->counted == known->counted &&
+	return known->revision != 0 && order->counts == known->counts &&
 		order->at == known->at && same_text(order->currency, known->currency) &&
 		same_numeric(order->amount, known->amount) &&
-		same_numeric(order->base, known->base) &&
+		same_numeric(order->awards, known->awards) &&
 		same_numeric(order->rate, known->rate);
 }
 
@@ -344,10 +344,10 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	TimestampTz recorded_at = batch->now;
 
 	/* What is brought along is kept, even by an order that does not count by now. */
-	if (kept->revision == 0 && !order.counted)
+	if (kept->revision == 0 && !order.counts)
 		return false;
 	/* An order that is gone keeps its time, and its rate. */
-	if (!order.counted)
+	if (!order.counts)
 	{
 		order.at = kept->at;
 		order.currency = kept->currency;
@@ -357,8 +357,8 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 		return false;
 
 	/*
-	 * Entries are folded by recorded_at, then by at.  Those of one order are in
-	 * order, even if its time, or the clock, goes back.
+	 * Entries are folded by recorded_at, then by at.  Those of one order are in order,
+	 * even if its time, or the clock, goes back.
 	 */
 	if (known->revision != 0)
 		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
@@ -419,7 +419,7 @@ static bool
 begins(Batch *batch, const Lookup *item)
 {
 	return batch->mode == RECORD_ANEW ||
-		(item_keeps(item)->revision == 0 && item->order.counted);
+		(item_keeps(item)->revision == 0 && item->order.counts);
 }
 
 static void
@@ -539,7 +539,7 @@ batch_add_item(Batch *batch, const Order *order, MinimalTuple row, const OrderSt
 bool
 batch_is_direct(Batch *batch, const Order *order)
 {
-	return batch->mode == RECORD_NEW && order->counted && !order->no_points &&
+	return batch->mode == RECORD_NEW && order->counts && !order->no_points &&
 		!order->must_read && !batch->table->look_first;
 }
 

@@ -238,7 +238,7 @@ read_fold(void *arg)
 	Brought    *brought = reading->brought;
 	TrackedTable *table = brought->table;
 	bool		user_code = reading->user_code;
-	Datum		arguments[2] = {reading->customer, Int32GetDatum(table->source)};
+	Datum		arguments[2] = {reading->customer, Int32GetDatum(table->tracked_table)};
 	int			nest = settings_begin(table->time_zone);
 	char	   *program = pstrdup(quote_identifier(table->program));
 	SPITupleTable *rows;
@@ -249,10 +249,10 @@ read_fold(void *arg)
 		elog(ERROR, "SPI_connect failed");
 	if (table->unposted == NULL)
 		table->unposted = prepare_look_up(table, psprintf("u.order_key, u.multiplier, u.tier FROM %s.unposted", program),
-								  " AND u.source = $2 ORDER BY u.revision", 2);
+										  " AND u.tracked_table = $2 ORDER BY u.revision", 2);
 	if (table->account_version == NULL)
 		table->account_version = prepare_look_up(table, psprintf("u.version::pg_catalog.int8 FROM %s.account", program),
-										 "", 1);
+												 "", 1);
 	CommandCounterIncrement();
 	snapshot_push_current(user_code);
 	rows = execute_fold(table, arguments, snapshot_is_of_one_moment(user_code), &count);

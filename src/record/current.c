@@ -11,7 +11,7 @@
  * expression/definition.c and install/views.sql), with lines, refunds and rates.
  *
  * The amount of an order in a currency is multiplied by the rate that was valid
- * when it was made, by the program's table "rate" at the moment when the order
+ * when it was made, by the program's table "exchange_rate" at the moment when the order
  * was first recorded.  It is pinned in the entry, until the order's currency
  * changes.  An order in a currency without a rate does not count: checkouts don't
  * fail for a rate that nobody entered, and verify() tells of it.
@@ -113,9 +113,9 @@ prepare_orders(TrackedTable *table, Oid view)
 
 	initStringInfo(&query);
 	appendStringInfoString(&query,
-						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.base, o.rate, o.currency, asked.number");
+						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, asked.number");
 	append_look_up(&query, table, view, table->archived,
-				   "v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency", SAME_TEXT);
+				   "v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency", SAME_TEXT);
 	return prepare_query(table, &query);
 }
 
@@ -310,7 +310,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 {
 	enum
 	{
-		COUNTS, AT, AMOUNT, BASE, RATE, CURRENCY, COLUMNS
+		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, COLUMNS
 	};
 	Datum		values[COLUMNS];
 	bool		isnull[COLUMNS];
@@ -327,13 +327,13 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 						   TextDatumGetCString(order->order_key),
 						   DatumGetCString(DirectFunctionCall1(timestamptz_out, values[AT])),
 						   TextDatumGetCString(values[CURRENCY])),
-				 errhint("Insert the rate into the table \"rate\" of the program, then call loyalty.reconcile().")));
+				 errhint("Insert the rate into the table \"exchange_rate\" of the program, then call loyalty.reconcile().")));
 	if (isnull[COUNTS] || !DatumGetBool(values[COUNTS]))
 		return;
-	order->counted = true;
+	order->counts = true;
 	order->at = DatumGetTimestampTz(values[AT]);
 	order->amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AMOUNT]));
-	order->base = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[BASE]));
+	order->awards = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AWARDS]));
 	order->rate = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[RATE]));
 	order->currency = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[CURRENCY]));
 	order_check_finite(table, order);
@@ -351,7 +351,7 @@ typedef struct OrderLookUp
 static void
 look_up_orders(void *arg)
 {
-	OrderLookUp	   *lookup = (OrderLookUp *) arg;
+	OrderLookUp *lookup = (OrderLookUp *) arg;
 	Datum	   *keys = palloc(lookup->count * sizeof(Datum));
 	Datum		array;
 
@@ -417,7 +417,7 @@ failing_rule(TrackedTable *table, const OrderPin *pin, RuleSet *set)
 	foreach(lc, set->rules)
 	{
 		Rule	   *rule = (Rule *) lfirst(lc);
-		OrderLookUp		lookup = {.table = table,.pins = pin,.count = 1};
+		OrderLookUp lookup = {.table = table,.pins = pin,.count = 1};
 		StringInfoData query;
 		ErrorData  *error;
 
@@ -461,7 +461,7 @@ static void
 find_orders(TrackedTable *table, const OrderPin *pins, int first, int count, RuleSet *set,
 			PinnedOrderSink sink, void *arg)
 {
-	OrderLookUp		lookup = {.table = table,.pins = pins + first,.count = count};
+	OrderLookUp lookup = {.table = table,.pins = pins + first,.count = count};
 	ErrorData  *error;
 
 	if (set->orders == NULL)

@@ -126,7 +126,7 @@ note_joined(JoinedLookUp *lookup, HeapTuple row, TupleDesc desc)
 static void
 look_up_joined(void *arg)
 {
-	JoinedLookUp	   *lookup = (JoinedLookUp *) arg;
+	JoinedLookUp *lookup = (JoinedLookUp *) arg;
 	TrackedTable *table = lookup->table;
 	int16		length;
 	bool		by_value;
@@ -159,7 +159,7 @@ look_up_joined(void *arg)
 static void
 look_up_guarded(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
 {
-	JoinedLookUp		lookup = {.table = table,.customers = customers,.count = count,.joined = joined};
+	JoinedLookUp lookup = {.table = table,.customers = customers,.count = count,.joined = joined};
 	ErrorData  *error;
 
 	memset(joined, 0, count * sizeof(JoinedAt));

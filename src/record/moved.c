@@ -31,7 +31,7 @@ query_by_row(TrackedTable *root)
 	return psprintf("SELECT b.customer, b.order_key, v.customer, v.order_key"
 					" FROM %s b JOIN %s v ON v.row_table = b.row_table AND v.row_id = b.row_id"
 					" WHERE v.order_key <> b.order_key OR NOT v.customer %s b.customer ORDER BY 1",
-					quote_qualified_identifier(root->program, psprintf("before_%d", root->source)),
+					quote_qualified_identifier(root->program, psprintf("before_%d", root->tracked_table)),
 					quote_qualified_identifier(root->program, get_rel_name(root->identity)),
 					root->same_customer);
 }
@@ -42,10 +42,10 @@ query_by_key(TrackedTable *root)
 {
 	return psprintf("SELECT b.customer, b.order_key, v.customer, v.order_key"
 					" FROM (SELECT DISTINCT ON (r.order_key) r.customer, r.order_key FROM %s.recorded_orders r"
-					" WHERE r.source = %d ORDER BY r.order_key, r.counted DESC, r.recorded_at DESC) b"
+					" WHERE r.tracked_table = %d ORDER BY r.order_key, r.counts DESC, r.recorded_at DESC) b"
 					" JOIN %s v ON v.order_key = b.order_key"
 					" WHERE NOT v.customer %s b.customer ORDER BY 1",
-					quote_identifier(root->program), root->source,
+					quote_identifier(root->program), root->tracked_table,
 					quote_qualified_identifier(root->program, get_rel_name(root->identity)),
 					root->same_customer);
 }
@@ -85,7 +85,7 @@ put_moved(Recorder *recorder, TrackedTable *root, const char *query)
 PG_FUNCTION_INFO_V1(loyalty_record_moved);
 
 /*
- * record_moved(program name, source int, by_row bool) returns bigint
+ * record_moved(program name, tracked_table int, by_row bool) returns bigint
  *
  * Records the orders of a tracked table that are another customer's than before, or have
  * another key; returns the number of entries.

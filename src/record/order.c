@@ -86,12 +86,12 @@ order_refund_without_order(OrderReader *reader, TupleTableSlot *row)
 void
 order_gone(Order *order)
 {
-	order->counted = false;
+	order->counts = false;
 	order->no_points = false;
 	order->must_read = false;
 	order->at = 0;
 	order->amount = number_zero();
-	order->base = number_zero();
+	order->awards = number_zero();
 	order->currency = text_empty();
 	order->rate = number_one();
 }
@@ -168,8 +168,8 @@ order_check_finite(TrackedTable *table, Order *order)
 					  order->order_key);
 		order_gone(order);
 	}
-	else if (order->base != (Datum) 0 &&
-			 !numeric_is_finite(table, order->base, "points", order->order_key))
+	else if (order->awards != (Datum) 0 &&
+			 !numeric_is_finite(table, order->awards, "points", order->order_key))
 		order_gone(order);
 }
 
@@ -184,11 +184,11 @@ order_failed(TrackedTable *table, const char *rule, const char *what, Datum orde
 			 ErrorData *error)
 {
 	bool		harmless = error->sqlerrcode == ERRCODE_DIVISION_BY_ZERO ||
-		error->sqlerrcode == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
-		error->sqlerrcode == ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
+	error->sqlerrcode == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
+	error->sqlerrcode == ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
 	char	   *of = order_key != (Datum) 0 ?
-		psprintf("the order \"%s\"", TextDatumGetCString(order_key)) :
-		psprintf("a row of table \"%s\"", get_rel_name(table->relid));
+	psprintf("the order \"%s\"", TextDatumGetCString(order_key)) :
+	psprintf("a row of table \"%s\"", get_rel_name(table->relid));
 
 	if (rule != NULL)
 		what = psprintf("the earning rule \"%s\"", rule);
@@ -246,7 +246,7 @@ evaluate_columns(void *arg)
 		return;
 	evaluation->what = "the time";
 	order->at = DatumGetTimestampTz(evaluate(reader, &table->at, evaluation->row, &isnull));
-	order->counted = !isnull;
+	order->counts = !isnull;
 }
 
 /*
@@ -262,7 +262,7 @@ evaluate_rules(void *arg)
 	TupleTableSlot *facts = reader->facts;
 	ListCell   *lc;
 
-	order->base = number_zero();
+	order->awards = number_zero();
 	if (evaluation->rules->rules == NIL)
 		return;
 	ExecClearTuple(facts);
@@ -287,8 +287,8 @@ evaluate_rules(void *arg)
 		if (isnull)
 			continue;
 		old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
-		order->base = order->base == number_zero() ? points :
-			DirectFunctionCall2(numeric_add, order->base, points);
+		order->awards = order->awards == number_zero() ? points :
+			DirectFunctionCall2(numeric_add, order->awards, points);
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -347,7 +347,7 @@ static void
 check_points(TrackedTable *table, Order *order)
 {
 	order->no_points = false;
-	if (order->base != order->amount && order->base != number_zero())
+	if (order->awards != order->amount && order->awards != number_zero())
 		order_check_finite(table, order);
 }
 
@@ -468,16 +468,16 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 		skip_order(&evaluation, error);
 		return;
 	}
-	if (!order->counted)
+	if (!order->counts)
 	{
 		order_gone(order);
 		return;
 	}
 	order->amount = plain_value(reader, order->amount);
-	order->base = (Datum) 0;
+	order->awards = (Datum) 0;
 	order_check_finite(table, order);
-	if (!order->counted)
+	if (!order->counts)
 		return;
-	order->base = number_zero();
+	order->awards = number_zero();
 	order->no_points = true;
 }

@@ -13,12 +13,13 @@ typedef struct Order
 {
 	Datum		customer;
 	Datum		order_key;		/* text, neither compressed nor out of line */
-	bool		counted;		/* else at, amount and base are zero */
-	bool		no_points;		/* base is not known yet: it takes the terms of the order */
+	bool		counts;			/* else at, amount and awards are zero */
+	bool		no_points;		/* awards are not known yet: it takes the terms of the
+								 * order */
 	bool		must_read;		/* only its key is known: its row says how it stands */
 	TimestampTz at;
 	Datum		amount;			/* numeric */
-	Datum		base;			/* numeric: points before the multiplier */
+	Datum		awards;			/* numeric: points before the multiplier */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 } Order;

@@ -60,7 +60,7 @@ put_relation(Recorder *recorder, TrackedTable *table, bool new_orders, int64 see
 		if (order_identify(&reader, slot, &order))
 		{
 			order_evaluate(&reader, slot, &order);
-			if (order.counted && new_orders)
+			if (order.counts && new_orders)
 				order_expect_points(&reader, slot, &order);
 			/* the recorder reads rows by key, where it must: partitions differ in layout */
 			recorder_put(recorder, &order, NULL, NULL);
@@ -82,7 +82,7 @@ record_all(TrackedTable *root)
 {
 	/* Orders of older terms must not fail for rules that are not theirs. */
 	bool		new_orders = root->terms == root->first_terms ||
-		!program_rules(root, root->terms)->may_raise;
+	!program_rules(root, root->terms)->may_raise;
 	Recorder   *recorder = recorder_begin(root, new_orders ? RECORD_NEW : RECORD_ROWS, -1);
 	List	   *relations = find_all_inheritors(root->relid, AccessShareLock, NULL);
 	ListCell   *lc;
@@ -94,7 +94,7 @@ record_all(TrackedTable *root)
 
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 			continue;
-		table = program_tracked_table(lfirst_oid(lc), root->program, root->source);
+		table = program_tracked_table(lfirst_oid(lc), root->program, root->tracked_table);
 		if (table != NULL && !table->stranger)
 			seen = put_relation(recorder, table, new_orders, seen);
 	}
@@ -109,7 +109,7 @@ put_query(Recorder *recorder, const BulkRead *bulk)
 {
 	TrackedTable *root = bulk->root;
 	Oid			types[2] = {INT4OID, TIMESTAMPTZOID};
-	Datum		values[2] = {Int32GetDatum(root->source), TimestampTzGetDatum(bulk->moment)};
+	Datum		values[2] = {Int32GetDatum(root->tracked_table), TimestampTzGetDatum(bulk->moment)};
 	Portal		portal;
 	int64		seen = 0;
 
@@ -187,7 +187,7 @@ record_view(TrackedTable *root)
 	ErrorData  *error;
 
 	bulk.mode = root->terms == root->first_terms ? RECORD_NEW : RECORD_ROWS;
-	bulk.query = with_archived(root, "v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency",
+	bulk.query = with_archived(root, "v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency",
 							   root->view);
 	error = protect(record_query, &bulk);
 	if (error == NULL)
@@ -219,9 +219,9 @@ record_missing(TrackedTable *root)
 	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT};
 
 	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %1$s.recorded_orders r"
-						  " WHERE r.source = $1 AND r.counted"
+						  " WHERE r.tracked_table = $1 AND r.counts"
 						  " AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key AND v.customer %3$s r.customer)"
-						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.source = r.source AND a.order_key = r.order_key AND a.customer %3$s r.customer)",
+						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.tracked_table = r.tracked_table AND a.order_key = r.order_key AND a.customer %3$s r.customer)",
 						  quote_identifier(root->program),
 						  quote_qualified_identifier(root->program, get_rel_name(root->identity)),
 						  root->same_customer);
@@ -235,17 +235,17 @@ record_missing(TrackedTable *root)
  * owner cannot read all orders.  The caller leaves the scope.
  */
 TrackedTable *
-record_open(const char *program, int32 source, OwnerScope *scope)
+record_open(const char *program, int32 tracked_table, OwnerScope *scope)
 {
 	Oid			schema = get_namespace_oid(program, false);
-	Oid			relid = program_source_relation(schema, source);
-	TrackedTable *root = program_tracked_table(relid, program, source);
+	Oid			relid = program_tracked_relation(schema, tracked_table);
+	TrackedTable *root = program_tracked_table(relid, program, tracked_table);
 	AclResult	acl;
 
 	if (root == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("loyalty program \"%s\" has no source %d", program, source)));
+				 errmsg("loyalty program \"%s\" has no tracked table %d", program, tracked_table)));
 	if (!has_privs_of_role(GetUserId(), root->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -272,7 +272,7 @@ record_open(const char *program, int32 source, OwnerScope *scope)
 PG_FUNCTION_INFO_V1(loyalty_record_table);
 
 /*
- * record_table(program name, source int, gone bool) returns bigint
+ * record_table(program name, tracked_table int, gone bool) returns bigint
  *
  * Records how all orders of a tracked table stand, or, with gone, takes back
  * those that have no row any more; returns the number of entries.

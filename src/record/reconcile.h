@@ -12,7 +12,7 @@
 typedef struct BulkRead
 {
 	TrackedTable *root;
-	const char *query;			/* $1: the source; $2: "moment" */
+	const char *query;			/* $1: the tracked table; $2: "moment" */
 	RecorderMode mode;
 	bool		read;			/* all that current_read() wants, not only keys */
 	bool		must_read;		/* the recorder reads the orders by their keys */
@@ -21,7 +21,7 @@ typedef struct BulkRead
 	int64		written;		/* the result */
 } BulkRead;
 
-extern TrackedTable *record_open(const char *program, int32 source, OwnerScope *scope);
+extern TrackedTable *record_open(const char *program, int32 tracked_table, OwnerScope *scope);
 extern void record_query(void *arg);
 extern int64 record_keys(TrackedTable *root);
 extern int64 record_missing(TrackedTable *root);

@@ -253,7 +253,7 @@ new_row(Statement *statement, TupleTableSlot *row, Order *order, bool changed,
 	else
 	{
 		order_evaluate(&statement->reader, row, order);
-		if (order->counted && statement->new_orders)
+		if (order->counts && statement->new_orders)
 			order_expect_points(&statement->reader, row, order);
 		recorder_put(statement->recorder, order, row, NULL);
 	}
@@ -333,7 +333,7 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 }
 
 /*
- * TRUNCATE tells no rows: every order of the source may have changed.  Found
+ * TRUNCATE tells no rows: every order of the tracked table may have changed.  Found
  * set-based, as the owner: the recorded orders that are gone, or if it was lines
  * or refunds that went, all orders.
  */
@@ -384,8 +384,8 @@ record_statement(TriggerData *trigdata, TrackedTable *table)
 	statement.new_refunds = before == NULL && strcmp(table->part, "refunds") == 0;
 
 	/*
-	 * The one row of an update may be put twice, but then as two orders.  What
-	 * is read again is put once as touched and once as it is.
+	 * The one row of an update may be put twice, but then as two orders.  What is read
+	 * again is put once as touched and once as it is.
 	 */
 	rows = statement.paired ? count_rows(after) : count_rows(before) + count_rows(after);
 	if (statement.reread)
@@ -432,7 +432,7 @@ check_trigger_call(FunctionCallInfo fcinfo)
 	if (trigdata->tg_trigger->tgnargs != 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" needs the arguments program and source", "record"),
+				 errmsg("function \"%s\" needs the arguments program and tracked table", "record"),
 				 errhint("Use loyalty.track_orders() to track a table.")));
 	if (!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) &&
 		((!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) && trigdata->tg_newtable == NULL) ||
@@ -576,7 +576,7 @@ record_trigger(TriggerData *trigdata, const char *program)
 PG_FUNCTION_INFO_V1(loyalty_record);
 
 /*
- * record(program, source): AFTER STATEMENT trigger on tracked tables.
+ * record(program, tracked table): AFTER STATEMENT trigger on tracked tables.
  */
 Datum
 loyalty_record(PG_FUNCTION_ARGS)

@@ -164,7 +164,7 @@ write_single(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 		batch_add_single(rec->batch, order);
 	else
 		batch_add_item(rec->batch, order,
-					   row != NULL && order->counted && rec->batch->mode == RECORD_ROWS ?
+					   row != NULL && order->counts && rec->batch->mode == RECORD_ROWS ?
 					   ExecFetchSlotMinimalTuple(row, &copied) : NULL, brought);
 	batch_flush(rec->batch);
 }
@@ -217,7 +217,7 @@ recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 						 batch->table->terms, batch->now, NULL);
 	if (rec->keep_rows)
 	{
-		slot->tts_isnull[SORT_ROW] = row == NULL || !order->counted;
+		slot->tts_isnull[SORT_ROW] = row == NULL || !order->counts;
 		if (!slot->tts_isnull[SORT_ROW])
 			put_row(rec, row);
 	}
@@ -296,8 +296,8 @@ says_more(Recorder *rec, TupleTableSlot *first, TupleTableSlot *second)
 	if (put_revision(first) == REVISION_BROUGHT || put_revision(second) == REVISION_BROUGHT)
 		return put_revision(second) != REVISION_BROUGHT;
 	return rec->batch->table->rows_hidden &&
-		DatumGetBool(slot_getattr(first, ENTRY_COUNTED + 1, &isnull)) &&
-		!DatumGetBool(slot_getattr(second, ENTRY_COUNTED + 1, &isnull));
+		DatumGetBool(slot_getattr(first, ENTRY_COUNTS + 1, &isnull)) &&
+		!DatumGetBool(slot_getattr(second, ENTRY_COUNTS + 1, &isnull));
 }
 
 static void

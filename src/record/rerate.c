@@ -35,14 +35,14 @@
  * archived.
  */
 static int64
-take_back(TrackedTable *root, TimestampTz since, TimestampTz moment)
+reverse_orders(TrackedTable *root, TimestampTz since, TimestampTz moment)
 {
 	BulkRead	bulk = {.root = root,.mode = RECORD_ROWS,.moment = since,.record_at = moment};
 
 	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %1$s.recorded_orders r"
-						  " WHERE r.source = $1 AND r.counted AND r.terms <> %4$d AND r.at >= $2"
+						  " WHERE r.tracked_table = $1 AND r.counts AND r.terms <> %4$d AND r.at >= $2"
 						  " AND EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key AND v.customer %3$s r.customer)"
-						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.source = r.source AND a.order_key = r.order_key)",
+						  " AND NOT EXISTS (SELECT FROM %1$s.archived a WHERE a.tracked_table = r.tracked_table AND a.order_key = r.order_key)",
 						  quote_identifier(root->program),
 						  quote_qualified_identifier(root->program, get_rel_name(root->identity)),
 						  root->same_customer, root->terms);
@@ -58,14 +58,14 @@ static int64
 begin_anew(TrackedTable *root, TimestampTz moment)
 {
 	BulkRead	bulk = {.root = root,.mode = RECORD_ANEW,.moment = moment,.record_at = moment + 1};
-	const char *condition = psprintf("r.source = $1 AND NOT r.counted AND r.recorded_at = $2 AND r.terms <> %d",
+	const char *condition = psprintf("r.tracked_table = $1 AND NOT r.counts AND r.recorded_at = $2 AND r.terms <> %d",
 									 root->terms);
 	ErrorData  *error;
 
 	if (!root->in_currency)
 	{
 		bulk.read = true;
-		bulk.query = psprintf("SELECT v.customer, v.order_key, v.counts, v.at, v.amount, v.base, v.rate, v.currency"
+		bulk.query = psprintf("SELECT v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency"
 							  " FROM %s.recorded_orders r JOIN %s v ON v.order_key = r.order_key AND v.customer %s r.customer"
 							  " WHERE %s",
 							  quote_identifier(root->program),
@@ -87,7 +87,7 @@ begin_anew(TrackedTable *root, TimestampTz moment)
 PG_FUNCTION_INFO_V1(loyalty_rerate_table);
 
 /*
- * rerate_table(program name, source int, since timestamptz, moment timestamptz, again bool)
+ * rerate_table(program name, tracked_table int, since timestamptz, moment timestamptz, again bool)
  * returns bigint
  *
  * One of the two steps, the second with again, for a tracked table that nobody writes to;
@@ -109,7 +109,7 @@ loyalty_rerate_table(PG_FUNCTION_ARGS)
 		moment_not_before(moment + 1);
 	}
 	else
-		written = take_back(root, PG_GETARG_TIMESTAMPTZ(2), moment);
+		written = reverse_orders(root, PG_GETARG_TIMESTAMPTZ(2), moment);
 	PopActiveSnapshot();
 	owner_leave(&scope);
 	PG_RETURN_INT64(written);

@@ -1,7 +1,7 @@
 /*
  * entries.c: the journal and the ledger, which hold the entries of a program.
  *
- * Both have the primary key (customer, source, order key, revision) over their
+ * Both have the primary key (customer, tracked table, order key, revision) over their
  * first columns, and are read by it.  They are written by a writer (writer.c),
  * with all guarantees of PostgreSQL but privileges and row security.  Whoever
  * reads says with which snapshot, and why that one.

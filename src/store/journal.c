@@ -11,7 +11,7 @@
  * without it.
  *
  * Locking: RowExclusiveLock on the journal, AccessShareLock on the ledger, as
- * any INSERT and SELECT take.  The primary key (customer, source, order key,
+ * any INSERT and SELECT take.  The primary key (customer, tracked table, order key,
  * revision) is what keeps two sessions from recording one order at once: the
  * second to write a revision finds it taken, and may wait for the first with
  * journal_wait().  No other order waits for that.
@@ -45,14 +45,14 @@
  * Begin a piece of recording.
  */
 Journal *
-journal_open(Oid journal_relid, Oid ledger_relid, int32 source,
+journal_open(Oid journal_relid, Oid ledger_relid, int32 tracked_table,
 			 const ScanKeyData *keys)
 {
 	Journal    *journal = palloc0(sizeof(Journal));
 
 	writer_require_writable();
 	journal->context = CurrentMemoryContext;
-	journal->source = source;
+	journal->tracked_table = tracked_table;
 	entry_table_open(&journal->journal, journal_relid, RowExclusiveLock, keys);
 	entry_table_open(&journal->ledger, ledger_relid, AccessShareLock, keys);
 	return journal;
@@ -76,7 +76,7 @@ find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key)
 											  SnapshotSelf, 3);
 	}
 	table->keys[0].sk_argument = customer;
-	table->keys[1].sk_argument = Int32GetDatum(journal->source);
+	table->keys[1].sk_argument = Int32GetDatum(journal->tracked_table);
 	table->keys[2].sk_argument = order_key;
 	index_rescan(table->scan, table->keys, 3, NULL, 0);
 	found = index_getnext_slot(table->scan, BackwardScanDirection, table->slot);
@@ -112,9 +112,9 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->at = DatumGetTimestampTz(values[ENTRY_AT]);
 	state->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
 	state->terms = DatumGetInt32(values[ENTRY_TERMS]);
-	state->counted = DatumGetBool(values[ENTRY_COUNTED]);
+	state->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	state->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AMOUNT]));
-	state->base = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_BASE]));
+	state->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AWARDS]));
 	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
 	state->joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
@@ -242,7 +242,7 @@ read_posted_keys(Journal *journal, Datum customer)
 	journal->posted_count = 0;
 	MemoryContextSwitchTo(journal->context);
 	ledger->keys[0].sk_argument = journal->posted_customer;
-	ledger->keys[1].sk_argument = Int32GetDatum(journal->source);
+	ledger->keys[1].sk_argument = Int32GetDatum(journal->tracked_table);
 	index_rescan(journal->customer_scan, ledger->keys, 2, NULL, 0);
 	while ((key = next_posted_key(journal)) != NULL)
 	{

@@ -30,9 +30,9 @@ typedef struct OrderState
 	TimestampTz at;
 	TimestampTz recorded_at;
 	int32		terms;
-	bool		counted;
+	bool		counts;
 	Datum		amount;			/* numeric */
-	Datum		base;			/* numeric: points before the multiplier */
+	Datum		awards;			/* numeric: points before the multiplier */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	JoinedAt	joined;			/* its customer, if the tenure matters */
@@ -46,7 +46,7 @@ typedef struct Journal
 {
 	EntryTable	journal;
 	EntryTable	ledger;
-	int32		source;
+	int32		tracked_table;
 	MemoryContext context;
 
 	/* order keys of one customer in the ledger, for journal_posted() */
@@ -58,7 +58,7 @@ typedef struct Journal
 	text	  **posted_keys;
 } Journal;
 
-extern Journal *journal_open(Oid journal, Oid ledger, int32 source,
+extern Journal *journal_open(Oid journal, Oid ledger, int32 tracked_table,
 							 const ScanKeyData *keys);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);

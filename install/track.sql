@@ -2,7 +2,7 @@
 
 -- A statement that names a partition, or a child, fires that table's triggers
 -- only, so all of them have triggers.  Those that are there are left.
-CREATE FUNCTION loyalty.create_triggers(program name, source int, relation regclass)
+CREATE FUNCTION loyalty.create_triggers(program name, tracked_table int, relation regclass)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -15,10 +15,10 @@ BEGIN
 		SELECT d AS relation, e AS event
 		  FROM loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
 		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
-		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, source::text)
+		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, tracked_table::text)
 		                      AND g.tgfoid = 'loyalty.record'::regproc)
 	LOOP
-		EXECUTE loyalty.trigger_command(t.event, t.relation, program, source::text);
+		EXECUTE loyalty.trigger_command(t.event, t.relation, program, tracked_table::text);
 		made := made + 1;
 	END LOOP;
 	RETURN made;
@@ -27,14 +27,14 @@ $$;
 COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass) IS
 'create the triggers that record a tracked table, where they are missing on it, its partitions and children; returns their number';
 
-CREATE FUNCTION loyalty.record_table(program name, source int, gone boolean)
+CREATE FUNCTION loyalty.record_table(program name, tracked_table int, gone boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_record_table';
 COMMENT ON FUNCTION loyalty.record_table(name, int, boolean) IS
 'record how all orders of a tracked table stand, or take back those without a row; used by loyalty.backfill and loyalty.reconcile';
 
-CREATE FUNCTION loyalty.require_source(program name, "table" regclass)
+CREATE FUNCTION loyalty.require_tracked_table(program name, "table" regclass)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -46,11 +46,11 @@ DECLARE
 BEGIN
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, format('SELECT source FROM %I.source WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
+	  FROM loyalty.as_owner(program, format('SELECT tracked_table FROM %I.tracked_table WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
 	IF src IS NULL THEN
 		SELECT r[1], r[2]::oid::regclass INTO kind, orders
-		  FROM loyalty.as_owner(program, format('SELECT p.kind, (SELECT o.relation::oid FROM %1$I.source o WHERE o.source = p.of_source)
-		                                           FROM %1$I.source p WHERE p.relation = $1::oid AND p.active AND p.kind <> ''credits''', program), "table"::oid::text) r;
+		  FROM loyalty.as_owner(program, format('SELECT p.kind, (SELECT o.relation::oid FROM %1$I.tracked_table o WHERE o.tracked_table = p.of_tracked_table)
+		                                           FROM %1$I.tracked_table p WHERE p.relation = $1::oid AND p.active AND p.kind <> ''credits''', program), "table"::oid::text) r;
 		IF kind IS NOT NULL THEN
 			RAISE EXCEPTION 'table "%" has the % of orders of table "%"', "table", kind, orders
 				USING ERRCODE = 'wrong_object_type', HINT = 'Name the table of the orders.';
@@ -61,23 +61,23 @@ BEGIN
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_source(name, regclass) IS 'returns the source of a tracked order table, else an error';
+COMMENT ON FUNCTION loyalty.require_tracked_table(name, regclass) IS 'returns the tracked table of a tracked order table, else an error';
 
 -- The tables that a program says it tracks, with their lines and refunds: those of
--- one source, or all.
-CREATE FUNCTION loyalty.tracked_relations(program name, source int, active boolean)
+-- one tracked table, or all.
+CREATE FUNCTION loyalty.tracked_relations(program name, tracked_table int, active boolean)
 RETURNS TABLE (relation regclass)
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT r[1]::oid::regclass
-	  FROM loyalty.as_owner(program, format('SELECT DISTINCT s.relation::oid FROM %1$I.source s
-	                                          WHERE $1 IS NULL OR s.source = $1::int
-	                                             OR (s.of_source = $1::int AND (s.active OR NOT $2::boolean))', program),
-	                        source::text, active::text) r
+	  FROM loyalty.as_owner(program, format('SELECT DISTINCT s.relation::oid FROM %1$I.tracked_table s
+	                                          WHERE $1 IS NULL OR s.tracked_table = $1::int
+	                                             OR (s.of_tracked_table = $1::int AND (s.active OR NOT $2::boolean))', program),
+	                        tracked_table::text, active::text) r
 $$;
 COMMENT ON FUNCTION loyalty.tracked_relations(name, int, boolean) IS
-'tables of orders, lines and refunds of a source, or of all sources of a program; with active, only the parts in use';
+'tables of orders, lines and refunds of a tracked table, or of all tracked tables of a program; with active, only the parts in use';
 
 -- An error unless the owner of a program, as whom its expressions run, may read a
 -- table by himself: whoever else calls must not open it to him unawares.
@@ -100,7 +100,7 @@ COMMENT ON FUNCTION loyalty.require_readable(name, regclass) IS
 'an error unless the owner of a program may read a table';
 
 -- The same for making triggers that nobody asked for by the name of the table.
-CREATE FUNCTION loyalty.require_triggers(program name, source int, relation regclass)
+CREATE FUNCTION loyalty.require_triggers(program name, tracked_table int, relation regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -123,7 +123,7 @@ COMMENT ON FUNCTION loyalty.require_triggers(name, int, regclass) IS
 
 -- From here to the end of the transaction nobody writes orders, their lines or
 -- their refunds, and all are read with a snapshot that is taken afterwards.
-CREATE FUNCTION loyalty.lock_source(program name, source int, from_readers boolean DEFAULT false)
+CREATE FUNCTION loyalty.lock_tracked_table(program name, tracked_table int, from_readers boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -131,14 +131,14 @@ AS $$
 DECLARE
 	rel regclass;
 BEGIN
-	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, source, true) ORDER BY 1
+	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, tracked_table, true) ORDER BY 1
 	LOOP
-		PERFORM loyalty.require_triggers(program, source, rel);
+		PERFORM loyalty.require_triggers(program, tracked_table, rel);
 		EXECUTE format('LOCK TABLE %s IN %s MODE', rel, CASE WHEN from_readers THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.lock_source(name, int, boolean) IS 'lock the tables of a source against writers, or against readers, too';
+COMMENT ON FUNCTION loyalty.lock_tracked_table(name, int, boolean) IS 'lock the tables of a tracked table against writers, or against readers, too';
 
 -- Record the orders that nothing is recorded of: those from before the table was
 -- tracked.  They earn by the present rules.
@@ -148,10 +148,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := loyalty.require_source(program, "table");
+	src int := loyalty.require_tracked_table(program, "table");
 	recorded bigint;
 BEGIN
-	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.lock_tracked_table(program, src);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
 	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
@@ -180,7 +180,7 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 	            WHERE t.tgrelid = "table" AND t.tgname IN ('append_only', 'changed', 'keep_row', 'check_values')
 	              AND p.pronamespace = 'loyalty'::regnamespace)
-	   OR "table" = to_regclass(format('%I.account', program)) OR "table" = to_regclass(format('%I.rate', program)) THEN
+	   OR "table" = to_regclass(format('%I.account', program)) OR "table" = to_regclass(format('%I.exchange_rate', program)) THEN
 		RAISE EXCEPTION 'table "%" belongs to a loyalty program', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that the orders are written to.';
 	END IF;
@@ -252,7 +252,7 @@ COMMENT ON FUNCTION loyalty.require_unique_key(regclass, regclass, text, text) I
 'an error unless a unique index of the table, and of each of its children, is over columns of the key';
 
 -- Note a table of lines or refunds, and make its view.  Runs as the owner.
-CREATE FUNCTION loyalty.note_part(program name, source int, kind text, relation regclass, d jsonb, without_order text, search_path text)
+CREATE FUNCTION loyalty.note_part(program name, tracked_table int, kind text, relation regclass, d jsonb, without_order text, search_path text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -262,7 +262,7 @@ DECLARE
 	orders record;
 	number int;
 BEGIN
-	EXECUTE format('SELECT * FROM %I.source s WHERE s.source = $1', program) INTO orders USING source;
+	EXECUTE format('SELECT * FROM %I.tracked_table s WHERE s.tracked_table = $1', program) INTO orders USING tracked_table;
 	IF relation = orders.relation THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their % as well', relation, kind
 			USING ERRCODE = 'invalid_parameter_value',
@@ -270,12 +270,12 @@ BEGIN
 			             ELSE 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.' END;
 	END IF;
 	d := loyalty.parse_orders(program, kind, relation, d, search_path);
-	EXECUTE format('SELECT s.source FROM %I.source s WHERE s.kind = $1 AND s.relation = $2', program) INTO number USING kind, relation;
-	EXECUTE format('INSERT INTO %1$I.source (source, kind, relation, of_source, without_order, terms)
-	                SELECT coalesce($1, (SELECT coalesce(max(source), 0) + 1 FROM %1$I.source)), $2, $3, $4, $5, terms FROM %1$I.program
-	                ON CONFLICT (source) DO UPDATE SET of_source = excluded.of_source, without_order = excluded.without_order,
-	                    active = true, definition = NULL RETURNING source', program)
-		INTO number USING number, kind, relation, source, without_order;
+	EXECUTE format('SELECT s.tracked_table FROM %I.tracked_table s WHERE s.kind = $1 AND s.relation = $2', program) INTO number USING kind, relation;
+	EXECUTE format('INSERT INTO %1$I.tracked_table (tracked_table, kind, relation, of_tracked_table, without_order, terms)
+	                SELECT coalesce($1, (SELECT coalesce(max(tracked_table), 0) + 1 FROM %1$I.tracked_table)), $2, $3, $4, $5, terms FROM %1$I.program
+	                ON CONFLICT (tracked_table) DO UPDATE SET of_tracked_table = excluded.of_tracked_table, without_order = excluded.without_order,
+	                    active = true, definition = NULL RETURNING tracked_table', program)
+		INTO number USING number, kind, relation, tracked_table, without_order;
 	PERFORM loyalty.make_part_view(program, number, d);
 	RETURN number;
 END
@@ -283,7 +283,7 @@ $$;
 COMMENT ON FUNCTION loyalty.note_part(name, int, text, regclass, jsonb, text, text) IS
 'note a table of lines or refunds of orders, and make its view; returns its number';
 
-CREATE FUNCTION loyalty.add_part(program name, source int, kind text, relation regclass, d jsonb, without_order text, search_path text)
+CREATE FUNCTION loyalty.add_part(program name, tracked_table int, kind text, relation regclass, d jsonb, without_order text, search_path text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -296,7 +296,7 @@ BEGIN
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	SELECT r[1]::int INTO number
 	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5::jsonb, $6, $7)',
-	                        program::text, source::text, kind, relation::oid::text, d::text, without_order, search_path) r;
+	                        program::text, tracked_table::text, kind, relation::oid::text, d::text, without_order, search_path) r;
 	PERFORM loyalty.create_triggers(program, number, relation);
 	RETURN number;
 END
@@ -306,7 +306,7 @@ COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, jsonb, text, tex
 
 -- Note a table of orders, or of refunds that are nobody's but their customer's.  Runs as
 -- the owner.
-CREATE FUNCTION loyalty.note_source(program name, relation regclass, kind text)
+CREATE FUNCTION loyalty.note_tracked_table(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -316,36 +316,36 @@ DECLARE
 	other text;
 	src record;
 BEGIN
-	EXECUTE format('SELECT s.* FROM %I.source s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
+	EXECUTE format('SELECT s.* FROM %I.tracked_table s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
 	IF src.active THEN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
 			USING ERRCODE = 'duplicate_object',
 			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
 	END IF;
 	-- refunds that are nobody's but their customer's are tracked as both
-	EXECUTE format('SELECT s.kind FROM %I.source s
+	EXECUTE format('SELECT s.kind FROM %I.tracked_table s
 	                 WHERE s.relation = $1 AND s.active AND s.kind <> CASE $2 WHEN ''credits'' THEN ''refunds'' ELSE $2 END LIMIT 1', program)
 	   INTO other USING relation, kind;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', relation, program, other
 			USING ERRCODE = 'duplicate_object', HINT = 'A table has orders, or lines or refunds of orders.';
 	END IF;
-	IF src.source IS NULL THEN
-		EXECUTE format('INSERT INTO %1$I.source (source, kind, relation, terms)
-		                SELECT (SELECT coalesce(max(source), 0) + 1 FROM %1$I.source), $1, $2, terms FROM %1$I.program RETURNING source', program)
-			INTO src.source USING kind, relation;
+	IF src.tracked_table IS NULL THEN
+		EXECUTE format('INSERT INTO %1$I.tracked_table (tracked_table, kind, relation, terms)
+		                SELECT (SELECT coalesce(max(tracked_table), 0) + 1 FROM %1$I.tracked_table), $1, $2, terms FROM %1$I.program RETURNING tracked_table', program)
+			INTO src.tracked_table USING kind, relation;
 	ELSE
-		EXECUTE format('UPDATE %I.source SET active = true WHERE source = $1', program) USING src.source;
+		EXECUTE format('UPDATE %I.tracked_table SET active = true WHERE tracked_table = $1', program) USING src.tracked_table;
 	END IF;
-	RETURN src.source;
+	RETURN src.tracked_table;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_source(name, regclass, text) IS
+COMMENT ON FUNCTION loyalty.note_tracked_table(name, regclass, text) IS
 'note a table of orders, or of refunds without orders; returns its number';
 
 -- What is recorded of a table is known by customer and key: the table must have some of
 -- these orders still, if any is recorded.
-CREATE FUNCTION loyalty.require_same_orders(program name, source int, view regclass)
+CREATE FUNCTION loyalty.require_same_orders(program name, tracked_table int, view regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -355,8 +355,8 @@ DECLARE
 	same bigint;
 BEGIN
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE v.customer %2$s r.customer)
-	                  FROM %1$I.recorded_orders r LEFT JOIN %3$s v ON v.order_key = r.order_key WHERE r.source = $1 AND r.counted',
-	               program, loyalty.customer_equality(program), view) INTO recorded, same USING source;
+	                  FROM %1$I.recorded_orders r LEFT JOIN %3$s v ON v.order_key = r.order_key WHERE r.tracked_table = $1 AND r.counts',
+	               program, loyalty.customer_equality(program), view) INTO recorded, same USING tracked_table;
 	IF recorded > 0 AND same = 0 THEN
 		RAISE EXCEPTION 'the orders that are recorded of the table have another order_key or customer'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -396,20 +396,20 @@ $$;
 COMMENT ON FUNCTION loyalty.require_given_columns(regclass, regclass) IS
 'an error if orders of a partitioned table would be known by a column that is computed';
 
-CREATE FUNCTION loyalty.recorded_terms(program name, source int)
+CREATE FUNCTION loyalty.recorded_terms(program name, tracked_table int)
 RETURNS SETOF int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT DISTINCT r.terms FROM %I.recorded_orders r WHERE r.source = $1 ORDER BY 1', program) USING source;
+	RETURN QUERY EXECUTE format('SELECT DISTINCT r.terms FROM %I.recorded_orders r WHERE r.tracked_table = $1 ORDER BY 1', program) USING tracked_table;
 END
 $$;
 COMMENT ON FUNCTION loyalty.recorded_terms(name, int) IS 'versions of the terms that recorded orders of a table have';
 
 -- The views of a table of orders that is tracked, or tracked again: then of older versions
 -- of the terms, too, as they were let go of.  Runs as the owner.
-CREATE FUNCTION loyalty.define_source(program name, source int, given jsonb, search_path text, key_is_unique boolean)
+CREATE FUNCTION loyalty.define_tracked_table(program name, tracked_table int, given jsonb, search_path text, key_is_unique boolean)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -420,32 +420,32 @@ DECLARE
 	d jsonb;
 	view regclass;
 BEGIN
-	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.source s CROSS JOIN %1$I.program p WHERE source = $1', program) INTO s USING source;
+	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	PERFORM loyalty.refresh_texts(program);		-- the rules are read for this table
 	d := loyalty.parse_orders(program, s.kind, s.relation, given, search_path);
 	IF s.definition IS NOT NULL THEN
-		PERFORM loyalty.make_views(program, source, d);
+		PERFORM loyalty.make_views(program, tracked_table, d);
 		-- views that somebody dropped
-		PERFORM loyalty.define_orders(program, source, d, t)
-		   FROM loyalty.recorded_terms(program, source) t WHERE loyalty.view_of(program, 'orders', source, t) IS NULL;
+		PERFORM loyalty.define_orders(program, tracked_table, d, t)
+		   FROM loyalty.recorded_terms(program, tracked_table) t WHERE loyalty.view_of(program, 'orders', tracked_table, t) IS NULL;
 	END IF;
-	PERFORM loyalty.define_orders(program, source, d);
-	view := loyalty.view_of(program, s.kind, source, s.newest);
+	PERFORM loyalty.define_orders(program, tracked_table, d);
+	view := loyalty.view_of(program, s.kind, tracked_table, s.newest);
 	PERFORM loyalty.require_given_columns(s.relation, view);
 	IF NOT coalesce(key_is_unique, false) THEN
 		PERFORM loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;
 	IF s.definition IS NOT NULL THEN
-		PERFORM loyalty.require_same_orders(program, source, view);
+		PERFORM loyalty.require_same_orders(program, tracked_table, view);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.define_source(name, int, jsonb, text, boolean) IS
+COMMENT ON FUNCTION loyalty.define_tracked_table(name, int, jsonb, text, boolean) IS
 'make the views of a table of orders from what was written about it';
 
 -- From here to the end of the transaction nobody writes to the table, so the next
 -- snapshot sees all orders that its triggers will not.
-CREATE FUNCTION loyalty.add_source(program name, relation regclass, kind text)
+CREATE FUNCTION loyalty.add_tracked_table(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -457,12 +457,12 @@ BEGIN
 	PERFORM loyalty.require_readable(program, relation);
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_source($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
+	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_tracked_table($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
 	PERFORM loyalty.create_triggers(program, src, relation);
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_source(name, regclass, text) IS
+COMMENT ON FUNCTION loyalty.add_tracked_table(name, regclass, text) IS
 'note a table of orders, or of refunds without orders, and make its triggers; returns its number';
 
 -- The column that identifies the rows of a table, if nothing else was said.
@@ -489,7 +489,7 @@ COMMENT ON FUNCTION loyalty.default_key(regclass, text) IS 'the only column of t
 
 -- Note that refunds which were let go of with their orders are tracked again.  Runs as the
 -- owner.
-CREATE FUNCTION loyalty.note_refunds_again(program name, source int)
+CREATE FUNCTION loyalty.note_refunds_again(program name, tracked_table int)
 RETURNS TABLE (number int, relation regclass)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -498,12 +498,12 @@ AS $$
 DECLARE
 	d jsonb;
 BEGIN
-	FOR number, relation IN EXECUTE format('SELECT s.source, s.relation FROM %I.source s JOIN pg_class c ON c.oid = s.relation
-	                                         WHERE s.of_source = $1 AND s.kind = ''refunds'' AND NOT s.active
-	                                           AND s.definition ->> ''with'' = ''orders'' ORDER BY 1', program) USING source
+	FOR number, relation IN EXECUTE format('SELECT s.tracked_table, s.relation FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
+	                                         WHERE s.of_tracked_table = $1 AND s.kind = ''refunds'' AND NOT s.active
+	                                           AND s.definition ->> ''with'' = ''orders'' ORDER BY 1', program) USING tracked_table
 	LOOP
 		d := loyalty.definition_of(program, number, NULL);
-		EXECUTE format('UPDATE %I.source SET active = true, definition = NULL WHERE source = $1', program) USING number;
+		EXECUTE format('UPDATE %I.tracked_table SET active = true, definition = NULL WHERE tracked_table = $1', program) USING number;
 		PERFORM loyalty.make_part_view(program, number, d);
 		RETURN NEXT;
 	END LOOP;
@@ -511,7 +511,7 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.note_refunds_again(name, int) IS 'note that refunds which were let go of with their orders are tracked again';
 
-CREATE FUNCTION loyalty.track_refunds_again(program name, source int)
+CREATE FUNCTION loyalty.track_refunds_again(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -521,7 +521,7 @@ DECLARE
 BEGIN
 	FOR part IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation
 	              FROM loyalty.as_owner(program, 'SELECT number, relation::oid FROM loyalty.note_refunds_again($1::name, $2::int)',
-	                                    program::text, source::text) r
+	                                    program::text, tracked_table::text) r
 	LOOP
 		RAISE NOTICE 'the refunds in table "%" are tracked again, too', part.relation;
 		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', part.relation);
@@ -564,13 +564,13 @@ BEGIN
 	END IF;
 	PERFORM loyalty.require_trackable("table", program);
 	order_key := coalesce(order_key, loyalty.default_key("table", 'order_key'));
-	src := loyalty.add_source(program, "table", 'orders');
+	src := loyalty.add_tracked_table(program, "table", 'orders');
 	IF lines IS NOT NULL THEN
 		PERFORM loyalty.add_part(program, src, 'lines', lines, jsonb_build_object('key', line_order, 'amount', line_amount, 'counts', 'true'),
 		                         'skip', search_path);
 	END IF;
 	PERFORM loyalty.track_refunds_again(program, src);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_source($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
 		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
 		search_path, key_is_unique::text);
 
@@ -605,7 +605,7 @@ AS $$
 DECLARE
 	src int;
 	own int;
-	sources int;
+	tracked_tables int;
 	known text;
 	recorded bigint := 0;
 BEGIN
@@ -624,19 +624,19 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'A refund of an order is in the currency of the order.';
 	END IF;
 	IF orders IS NULL THEN
-		SELECT r[1]::int, r[2]::int INTO src, sources
-		  FROM loyalty.as_owner(program, format('SELECT min(source), count(*) FROM %I.source s JOIN pg_class c ON c.oid = s.relation
+		SELECT r[1]::int, r[2]::int INTO src, tracked_tables
+		  FROM loyalty.as_owner(program, format('SELECT min(tracked_table), count(*) FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 		                                          WHERE active AND kind = ''orders''', program)) r;
-		IF sources <> 1 THEN
-			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, sources
+		IF tracked_tables <> 1 THEN
+			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, tracked_tables
 				USING ERRCODE = 'invalid_parameter_value',
 				      HINT = 'Name the one that the refunds belong to with orders => ''...''.';
 		END IF;
 	ELSE
-		src := loyalty.require_source(program, orders);
+		src := loyalty.require_tracked_table(program, orders);
 	END IF;
 	SELECT r[1] INTO known
-	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.source WHERE relation = $1::oid AND active LIMIT 1', program), "table"::oid::text) r;
+	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
 			USING ERRCODE = 'invalid_parameter_value',
@@ -645,7 +645,7 @@ BEGIN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', "table", program
 			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
 	END IF;
-	PERFORM loyalty.lock_source(program, src);
+	PERFORM loyalty.lock_tracked_table(program, src);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
 	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_views($1::name, $2::int)', program::text, src::text);
@@ -654,8 +654,8 @@ BEGIN
 	END IF;
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
-		own := loyalty.add_source(program, "table", 'credits');
-		PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_source($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, own::text,
+		own := loyalty.add_tracked_table(program, "table", 'credits');
+		PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, own::text,
 			jsonb_build_object('customer', customer, 'at', at, 'amount', format('-(%s)', amount),
 			                   'counts', format('(%s) AND (%s) IS NULL', counts_when, order_key),
 			                   'key', coalesce(refund_key, loyalty.default_key("table", 'refund_key')), 'currency', currency)::text,
@@ -682,25 +682,25 @@ DECLARE
 	s record;
 	part record;
 BEGIN
-	FOR s IN EXECUTE format('SELECT * FROM %I.source WHERE relation = $1 AND active ORDER BY kind', program) USING relation
+	FOR s IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE relation = $1 AND active ORDER BY kind', program) USING relation
 	LOOP
 		IF s.kind = 'lines' AND is_there THEN
 			RAISE EXCEPTION 'table "%" has the lines of orders that are tracked', relation::regclass
 				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Untrack the table of the orders.';
 		END IF;
-		EXECUTE format('UPDATE %I.source SET active = false WHERE source = $1', program) USING s.source;
+		EXECUTE format('UPDATE %I.tracked_table SET active = false WHERE tracked_table = $1', program) USING s.tracked_table;
 		-- orders go without these refunds from now on
 		IF s.kind = 'refunds' AND is_there THEN
-			PERFORM loyalty.make_views(program, s.of_source);
+			PERFORM loyalty.make_views(program, s.of_tracked_table);
 		END IF;
-		PERFORM loyalty.let_go(program, s.source);
-		RETURN NEXT s.source;
-		FOR part IN EXECUTE format('SELECT * FROM %I.source WHERE of_source = $1 AND active', program) USING s.source
+		PERFORM loyalty.let_go(program, s.tracked_table);
+		RETURN NEXT s.tracked_table;
+		FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active', program) USING s.tracked_table
 		LOOP
-			PERFORM loyalty.let_go(program, part.source);
-			EXECUTE format('UPDATE %I.source SET active = false, definition = definition || ''{"with": "orders"}'' WHERE source = $1', program)
-				USING part.source;
-			RETURN NEXT part.source;
+			PERFORM loyalty.let_go(program, part.tracked_table);
+			EXECUTE format('UPDATE %I.tracked_table SET active = false, definition = definition || ''{"with": "orders"}'' WHERE tracked_table = $1', program)
+				USING part.tracked_table;
+			RETURN NEXT part.tracked_table;
 		END LOOP;
 	END LOOP;
 END
@@ -721,22 +721,22 @@ BEGIN
 	PERFORM loyalty.require_program(program);
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
-	  FROM loyalty.as_owner(program, format('SELECT o.source FROM %1$I.source s JOIN %1$I.source o ON o.source = s.of_source AND o.relation <> s.relation
+	  FROM loyalty.as_owner(program, format('SELECT o.tracked_table FROM %1$I.tracked_table s JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table AND o.relation <> s.relation
 	                                          CROSS JOIN %1$I.program p
 	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active AND o.definition IS NULL
-	                                            AND loyalty.view_of($2::name, o.kind, o.source, p.terms) IS NOT NULL
+	                                            AND loyalty.view_of($2::name, o.kind, o.tracked_table, p.terms) IS NOT NULL
 	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text, program::text) r;
 	IF orders IS NOT NULL THEN
-		PERFORM loyalty.lock_source(program, orders);
+		PERFORM loyalty.lock_tracked_table(program, orders);
 	END IF;
 	SELECT array_agg(r[1]::int) INTO numbers
 	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
 	IF numbers IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object',
-			      HINT = format('The table %I.source lists what is tracked.', program);
+			      HINT = format('The table %I.tracked_table lists what is tracked.', program);
 	END IF;
-	FOR t IN SELECT s.* FROM unnest(numbers) n CROSS JOIN LATERAL loyalty.source_triggers(program, n) s ORDER BY 1, 2
+	FOR t IN SELECT s.* FROM unnest(numbers) n CROSS JOIN LATERAL loyalty.tracked_table_triggers(program, n) s ORDER BY 1, 2
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -750,44 +750,44 @@ COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 
 -- An archived order is kept as it is recorded, with what was refunded of it by then: what is
 -- refunded later is taken off.  Runs as the owner.
-CREATE FUNCTION loyalty.archive(program name, source int, keep boolean)
+CREATE FUNCTION loyalty.archive(program name, tracked_table int, keep boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view regclass := loyalty.view_of(program, 'orders', source);
+	view regclass := loyalty.view_of(program, 'orders', tracked_table);
 	k record;
 	r record;
 	archived bigint := 0;
 BEGIN
 	IF keep THEN
 		SELECT * INTO k FROM loyalty.view_expression(view, NULL, 'key', false);
-		SELECT * INTO r FROM loyalty.refunds_join(program, source, loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
+		SELECT * INTO r FROM loyalty.refunds_join(program, tracked_table, loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
 		EXECUTE format($sql$
-			INSERT INTO %1$I.archived (source, order_key, customer, at, amount, base, currency, rate, refunded)
-			SELECT o.source, o.order_key, o.customer, o.at, o.amount, o.base, o.currency, o.rate, %3$s
+			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded)
+			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s
 			  FROM (SELECT DISTINCT ON (r.order_key) r.* FROM %1$I.recorded_orders r
-			         WHERE r.source = $1 AND r.counted
+			         WHERE r.tracked_table = $1 AND r.counts
 			           AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
-			           AND NOT EXISTS (SELECT FROM %1$I.archived a WHERE a.source = $1 AND a.order_key = r.order_key)
+			           AND NOT EXISTS (SELECT FROM %1$I.archived a WHERE a.tracked_table = $1 AND a.order_key = r.order_key)
 			         ORDER BY r.order_key, r.recorded_at DESC) o %4$s
 			    ON CONFLICT DO NOTHING
-			$sql$, program, view, coalesce(r.refunded, '0'), r.joins) USING source;
+			$sql$, program, view, coalesce(r.refunded, '0'), r.joins) USING tracked_table;
 		GET DIAGNOSTICS archived = ROW_COUNT;
 	END IF;
-	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s v WHERE a.source = $1 AND v.order_key = a.order_key', program, view) USING source;
+	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s v WHERE a.tracked_table = $1 AND v.order_key = a.order_key', program, view) USING tracked_table;
 	RETURN archived;
 END
 $$;
 COMMENT ON FUNCTION loyalty.archive(name, int, boolean) IS
-'note the recorded orders of a source that have no row as archived, with keep, and forget those that have one again; returns how many were noted';
+'note the recorded orders of a tracked table that have no row as archived, with keep, and forget those that have one again; returns how many were noted';
 
 -- What lines and refunds that have left their tables gave to orders that are there: the
 -- difference between what is recorded of an order and what its view says without them.  It
 -- is worth noting only if it is that of lines or refunds that are fewer: with "more", of
 -- orders of which nothing was noted, too.  Rows that are back end it.  Runs as the owner.
-CREATE FUNCTION loyalty.keep(program name, source int, more boolean)
+CREATE FUNCTION loyalty.keep(program name, tracked_table int, more boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -803,52 +803,52 @@ DECLARE
 BEGIN
 	-- nothing leaves a table that has, and had, no partitions or children
 	EXECUTE format('SELECT coalesce(bool_or(s.kind = ''lines''), false), coalesce(bool_or(s.kind = ''refunds''), false)
-	                  FROM %I.source s JOIN pg_class c ON c.oid = s.relation
-	                 WHERE s.of_source = $1 AND s.active AND (NOT $2 OR c.relkind = ''p'' OR c.relhassubclass)', program)
-		INTO of_lines, of_refunds USING source, more;
-	EXECUTE format('SELECT coalesce(jsonb_object_agg(order_key, jsonb_build_array(amount, refunded, base)), ''{}'') FROM %I.kept WHERE source = $1', program)
-		INTO before USING source;
+	                  FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
+	                 WHERE s.of_tracked_table = $1 AND s.active AND (NOT $2 OR c.relkind = ''p'' OR c.relhassubclass)', program)
+		INTO of_lines, of_refunds USING tracked_table, more;
+	EXECUTE format('SELECT coalesce(jsonb_object_agg(order_key, jsonb_build_array(amount, refunded, awards)), ''{}'') FROM %I.kept WHERE tracked_table = $1', program)
+		INTO before USING tracked_table;
 	IF before = '{}' AND NOT (more AND (of_lines OR of_refunds)) THEN
 		RETURN 0;
 	END IF;
-	FOR v IN SELECT t AS terms, loyalty.view_of(program, 'orders', source, t) AS view FROM loyalty.recorded_terms(program, source) t
+	FOR v IN SELECT t AS terms, loyalty.view_of(program, 'orders', tracked_table, t) AS view FROM loyalty.recorded_terms(program, tracked_table) t
 	LOOP
 		CONTINUE WHEN v.view IS NULL;
 		-- orders that stand as they are recorded, with what was noted, are left alone
 		EXECUTE format($sql$
 			DELETE FROM %1$I.kept k USING %2$s v, %1$I.recorded_orders r
-			 WHERE k.source = $1 AND r.source = $1 AND r.terms = $2 AND r.order_key = k.order_key AND v.order_key = k.order_key AND v.customer %3$s r.customer
-			   AND (r.counted IS DISTINCT FROM v.counts OR (r.counted AND (r.amount, r.base) IS DISTINCT FROM (v.amount, v.base)))
-			$sql$, program, v.view, eq) USING source, v.terms;
+			 WHERE k.tracked_table = $1 AND r.tracked_table = $1 AND r.terms = $2 AND r.order_key = k.order_key AND v.order_key = k.order_key AND v.customer %3$s r.customer
+			   AND (r.counts IS DISTINCT FROM v.counts OR (r.counts AND (r.amount, r.awards) IS DISTINCT FROM (v.amount, v.awards)))
+			$sql$, program, v.view, eq) USING tracked_table, v.terms;
 		EXECUTE format($sql$
-			INSERT INTO %1$I.kept (source, order_key, amount, refunded)
+			INSERT INTO %1$I.kept (tracked_table, order_key, amount, refunded)
 			SELECT $1, d.order_key, CASE WHEN $3 AND (d.difference > 0 OR d.gross IS NULL) THEN greatest(d.difference, 0) END,
 			       CASE WHEN $4 AND d.difference < 0 THEN -d.difference ELSE 0 END
-			  FROM (SELECT v.order_key, v.gross, v.counts, v.base, r.counted, r.amount, r.base AS recorded_base,
-			               trim_scale(CASE WHEN r.counted THEN r.amount / r.rate ELSE 0 END - (coalesce(v.gross, 0) - v.refunded)) AS difference
-			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.source = $1 AND r.order_key = v.order_key AND r.terms = $2
-			         WHERE v.at IS NOT NULL AND (r.counted OR v.counts)) d
-			 WHERE (d.difference <> 0 OR d.base IS DISTINCT FROM d.recorded_base)
-			   AND CASE WHEN $6 THEN ($3 AND d.difference >= 0 AND d.counted) OR ($4 AND d.difference <= 0)
+			  FROM (SELECT v.order_key, v.gross, v.awards, r.counts AS recorded_counts, r.awards AS recorded_awards,
+			               trim_scale(CASE WHEN r.counts THEN r.amount / r.rate ELSE 0 END - (coalesce(v.gross, 0) - v.refunded)) AS difference
+			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key AND r.terms = $2
+			         WHERE v.at IS NOT NULL AND (r.counts OR v.counts)) d
+			 WHERE (d.difference <> 0 OR d.awards IS DISTINCT FROM d.recorded_awards)
+			   AND CASE WHEN $6 THEN ($3 AND d.difference >= 0 AND d.recorded_counts) OR ($4 AND d.difference <= 0)
 			            -- less than was noted, since some of it is back
 			            WHEN $5 ? d.order_key THEN d.difference BETWEEN 0 AND ($5 -> d.order_key ->> 0)::numeric
 			                                    OR -d.difference BETWEEN 0 AND ($5 -> d.order_key ->> 1)::numeric END
 			ON CONFLICT DO NOTHING
-			$sql$, program, v.view, eq) USING source, v.terms, of_lines, of_refunds, before, more;
+			$sql$, program, v.view, eq) USING tracked_table, v.terms, of_lines, of_refunds, before, more;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		noted := noted + n;
 		CONTINUE WHEN n = 0;
 		EXECUTE format($sql$
-			UPDATE %1$I.kept k SET base = x.base
+			UPDATE %1$I.kept k SET awards = x.awards
 			  FROM (SELECT v.order_key,
-			               trim_scale(round(CASE WHEN v.refunded = 0 OR v.gross IN (0, v.refunded) THEN r.base - v.base
-			                          ELSE (r.base - v.base) * v.gross / (v.gross - v.refunded) END, 12)) AS base
-			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.source = $1 AND r.order_key = v.order_key AND r.terms = $2
-			         WHERE r.counted AND v.counts) x
-			 WHERE k.source = $1 AND k.base = 0 AND k.order_key = x.order_key AND x.base <> 0
-			   AND ($4 OR x.base BETWEEN least(0, ($3 -> k.order_key ->> 2)::numeric) AND greatest(0, ($3 -> k.order_key ->> 2)::numeric))
-			$sql$, program, v.view, eq) USING source, v.terms, before, more;
-		EXECUTE format('DELETE FROM %I.kept WHERE source = $1 AND amount IS NULL AND refunded = 0 AND base = 0', program) USING source;
+			               trim_scale(round(CASE WHEN v.refunded = 0 OR v.gross IN (0, v.refunded) THEN r.awards - v.awards
+			                          ELSE (r.awards - v.awards) * v.gross / (v.gross - v.refunded) END, 12)) AS awards
+			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key AND r.terms = $2
+			         WHERE r.counts AND v.counts) x
+			 WHERE k.tracked_table = $1 AND k.awards = 0 AND k.order_key = x.order_key AND x.awards <> 0
+			   AND ($4 OR x.awards BETWEEN least(0, ($3 -> k.order_key ->> 2)::numeric) AND greatest(0, ($3 -> k.order_key ->> 2)::numeric))
+			$sql$, program, v.view, eq) USING tracked_table, v.terms, before, more;
+		EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1 AND amount IS NULL AND refunded = 0 AND awards = 0', program) USING tracked_table;
 	END LOOP;
 	RETURN noted;
 END
@@ -857,13 +857,13 @@ COMMENT ON FUNCTION loyalty.keep(name, int, boolean) IS
 'note what lines and refunds that have left their tables gave to orders that are there, and forget it where they are back; returns for how many orders';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.forget_kept(program name, source int)
+CREATE FUNCTION loyalty.forget_kept(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('DELETE FROM %I.kept WHERE source = $1', program) USING source;
+	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1', program) USING tracked_table;
 END
 $$;
 COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';
@@ -871,7 +871,7 @@ COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and ref
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
 CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
-RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, taken_back bigint)
+RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, reversed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
@@ -884,59 +884,59 @@ DECLARE
 BEGIN
 	PERFORM loyalty.require_program(program);
 	IF missing IS NOT NULL THEN
-		PERFORM loyalty.require_choice('missing', missing, 'archive', 'take_back');
+		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');
 	END IF;
 	-- what is left of tables that were dropped
 	FOR s IN SELECT r[1]::oid::regclass AS relation
-	           FROM loyalty.as_owner(program, format('SELECT DISTINCT relation::oid FROM %I.source
+	           FROM loyalty.as_owner(program, format('SELECT DISTINCT relation::oid FROM %I.tracked_table
 	                                                   WHERE active AND kind <> ''lines'' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)) r
 	LOOP
 		PERFORM loyalty.untrack(program, s.relation);
 	END LOOP;
-	FOR s IN SELECT r[1]::int AS source, c.oid::regclass AS relation, c.relkind, c.relhassubclass
-	           FROM loyalty.as_owner(program, format('SELECT s.source, s.relation::oid FROM %1$I.source s CROSS JOIN %1$I.program p
+	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
+	           FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                                     AND loyalty.view_of($1::name, s.kind, s.source, p.terms) IS NOT NULL', program), program::text) r
+	                                                     AND loyalty.view_of($1::name, s.kind, s.tracked_table, p.terms) IS NOT NULL', program), program::text) r
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1
 	LOOP
-		PERFORM loyalty.lock_source(program, s.source);
+		PERFORM loyalty.lock_tracked_table(program, s.tracked_table);
 		relation := s.relation;
 		-- a partition that was detached is no part of the table any more
-		FOR t IN SELECT x.* FROM loyalty.source_triggers(program, s.source) x
+		FOR t IN SELECT x.* FROM loyalty.tracked_table_triggers(program, s.tracked_table) x
 		          WHERE x.relation NOT IN (SELECT loyalty.descendants(s.relation))
 		LOOP
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
-		triggers_made := loyalty.create_triggers(program, s.source, s.relation);
+		triggers_made := loyalty.create_triggers(program, s.tracked_table, s.relation);
 		FOR p IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation
-		           FROM loyalty.as_owner(program, format('SELECT p.source, p.relation::oid FROM %I.source p
-		                                                   WHERE p.of_source = $1::int AND p.active AND p.kind <> ''credits''', program), s.source::text) r
+		           FROM loyalty.as_owner(program, format('SELECT p.tracked_table, p.relation::oid FROM %I.tracked_table p
+		                                                   WHERE p.of_tracked_table = $1::int AND p.active AND p.kind <> ''credits''', program), s.tracked_table::text) r
 		LOOP
-			FOR t IN SELECT x.* FROM loyalty.source_triggers(program, p.number) x
+			FOR t IN SELECT x.* FROM loyalty.tracked_table_triggers(program, p.number) x
 			          WHERE x.relation NOT IN (SELECT loyalty.descendants(p.relation))
 			LOOP
 				EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 			END LOOP;
 			triggers_made := triggers_made + loyalty.create_triggers(program, p.number, p.relation);
 		END LOOP;
-		IF missing = 'take_back' THEN
-			PERFORM loyalty.as_owner(program, 'SELECT loyalty.forget_kept($1::name, $2::int)', program::text, s.source::text);
+		IF missing = 'reverse' THEN
+			PERFORM loyalty.as_owner(program, 'SELECT loyalty.forget_kept($1::name, $2::int)', program::text, s.tracked_table::text);
 		ELSE
-			PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.source::text,
+			PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text,
 			                         (missing IS NOT NULL)::text);
 		END IF;
-		recorded := loyalty.record_table(program, s.source, false);
+		recorded := loyalty.record_table(program, s.tracked_table, false);
 		-- Orders that left a table with their partition, or child, were
 		-- archived; those that are missing in an ordinary one were deleted.
 		keep := coalesce(missing = 'archive', s.relkind = 'p' OR s.relhassubclass);
 		SELECT r[1]::bigint INTO archived
-		  FROM loyalty.as_owner(program, 'SELECT loyalty.archive($1::name, $2::int, $3::boolean)', program::text, s.source::text, keep::text) r;
-		taken_back := loyalty.record_table(program, s.source, true);
+		  FROM loyalty.as_owner(program, 'SELECT loyalty.archive($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text, keep::text) r;
+		reversed := loyalty.record_table(program, s.tracked_table, true);
 		RETURN NEXT;
 	END LOOP;
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;
 COMMENT ON FUNCTION loyalty.reconcile(name, text) IS
-'record what no trigger saw: makes missing triggers, records all orders as they stand, and archives (keeps the points of) or takes back orders without a row; missing is archive or take_back, by default archive for partitioned tables';
+'record what no trigger saw: makes missing triggers, records all orders as they stand, and archives (keeps the points of) or takes back orders without a row; missing is archive or reverse, by default archive for partitioned tables';
