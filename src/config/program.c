@@ -26,6 +26,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -464,6 +465,18 @@ equal_as_text(Node *key)
 	}
 }
 
+/* Where to look for rows by their key without a query, if a view just shows it. */
+static void
+init_key_probe(Probe *probe, Oid view, const char *row)
+{
+	Definition	definition = definition_open(view);
+	Var		   *key = definition_plain_column(&definition, row, "key");
+
+	if (key != NULL && equal_as_text((Node *) key))
+		probe_init(probe, definition_relation(&definition, row), key->varattno, key->vartype,
+				   get_opcode(lookup_type_cache(key->vartype, TYPECACHE_EQ_OPR)->eq_opr), key->varcollid);
+}
+
 /* How the key of an order is compared, and the type by which it is looked up. */
 static void
 load_key(TrackedTable *table, Definition *definition)
@@ -477,6 +490,7 @@ load_key(TrackedTable *table, Definition *definition)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("order keys of type %s have no equality", format_type_be(type))));
 	table->same_key = operator_text(entry->eq_opr);
+	table->key_type_oid = getBaseType(type);
 	table->same_as_text = equal_as_text(definition_expression(definition, NULL, "key"));
 	table->key_type = format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	MemoryContextSwitchTo(old);
@@ -505,6 +519,27 @@ load_archived(TrackedTable *table)
 	table->user_code |= definition_runs_user_code(&definition);
 }
 
+/*
+ * Is the amount of an order the sum of its lines?  Then it counts from the first one on,
+ * and lines are looked for.
+ */
+static void
+load_lines(TrackedTable *table, const Definition *definition)
+{
+	Index		lines = definition_row(definition, "lines");
+	Node	   *gross = definition_expression(definition, "worth", "gross");
+	List	   *used;
+	ListCell   *lc;
+
+	table->kept = program_relation(get_namespace_oid(table->program, false), "kept");
+	used = pull_var_clause(gross, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+	foreach(lc, used)
+	{
+		if (lines != 0 && ((Var *) lfirst(lc))->varno == lines)
+			init_key_probe(&table->line_probe, table->lines, "line");
+	}
+}
+
 /* The tables of lines and refunds of the orders. */
 static void
 load_parts(TrackedTable *table)
@@ -519,15 +554,18 @@ load_parts(TrackedTable *table)
 	{
 		Oid			relid = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(i, 1))));
 
+		Oid			view = find_view(table, result_text(i, 2), pg_strtoint32(result_text(i, 3)), 0);
+
 		/* what is left can't tell how orders stand */
-		if (get_rel_relkind(relid) == '\0' ||
-			!OidIsValid(find_view(table, result_text(i, 2), pg_strtoint32(result_text(i, 3)), 0)))
+		if (get_rel_relkind(relid) == '\0' || !OidIsValid(view))
 		{
 			table->stranger = true;
 			continue;
 		}
 		old = MemoryContextSwitchTo(table->context);
 		table->parts = lappend_oid(table->parts, relid);
+		if (strcmp(result_text(i, 2), "lines") == 0)
+			table->lines = view;
 		MemoryContextSwitchTo(old);
 	}
 	pfree(query);
@@ -586,6 +624,8 @@ load_orders_table(TrackedTable *table)
 	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
 	table->unique_key = table->relid == table->root &&
 		key_is_unique(table->relid, table->order_key.cached->expr);
+	init_key_probe(&table->key_probe, table->identity, "tracked");
+	load_lines(table, &definition);
 	if (!program_more_than_row(table))
 	{
 		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);

@@ -10,6 +10,7 @@
 
 #include "expression.h"
 #include "journal.h"
+#include "probe.h"
 
 /*
  * Marks the messages of the files that include this: they say nothing of the
@@ -64,7 +65,8 @@ typedef struct TrackedTable
 	ScanKeyData entry_keys[ENTRY_KEYS]; /* of their primary keys */
 	char	   *same_customer;	/* equality of customers as SQL */
 	char	   *same_key;		/* equality of order keys as SQL */
-	char	   *key_type;		/* of order keys, as SQL */
+	Oid			key_type_oid;	/* of order keys, below domains */
+	char	   *key_type;		/* the same as SQL, with the domain */
 	Oid			purchase;		/* composite type that rules see */
 	TupleDesc	purchase_desc;
 	TupleDesc	row_desc;
@@ -89,6 +91,7 @@ typedef struct TrackedTable
 	const char *without_order;	/* of refunds: what to do about one that names none */
 	bool		is_refunds;		/* orders are refunds that name no order */
 	bool		in_currency;	/* amounts may be in another currency */
+	Oid			lines;			/* the view of lines, if there are any */
 	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
 	SPIPlanPtr	joined;			/* of joined_read(); made when first needed */
@@ -96,6 +99,13 @@ typedef struct TrackedTable
 	SPIPlanPtr	account_version;
 	uint64		joined_checked; /* when its view was checked: of watch_begin() */
 	bool		joined_user_code;	/* the view calls functions that are not built in */
+	Probe		joined_probe;	/* finds what the view says, if that is just two columns */
+	AttrNumber	joined_column;	/* since when a customer is one, there */
+
+	Probe		key_probe;		/* finds the row of an order by its key, if it is a
+								 * column */
+	Probe		line_probe;		/* finds the lines of an order that is the sum of them */
+	Oid			kept;			/* the table of what lines gave that have left */
 
 	Expression	customer;
 	Expression	at;

@@ -164,6 +164,42 @@ definition_has_row_column(const Definition *definition, const char *column, Attr
 		((Var *) expr)->varattno == number;
 }
 
+/*
+ * Has a view one row for each row of the relation that it reads under a name, and reads
+ * nothing else?
+ */
+static bool
+is_plain(const Definition *definition, const char *alias)
+{
+	Query	   *query = definition->query;
+	FromExpr   *from = query->jointree;
+	Index		number = definition_row(definition, alias);
+
+	return list_length(from->fromlist) == 1 && from->quals == NULL &&
+		IsA(linitial(from->fromlist), RangeTblRef) && number != 0 &&
+		((RangeTblRef *) linitial(from->fromlist))->rtindex == number &&
+		find_entry(definition, alias)->tablesample == NULL &&
+		!query->hasAggs && !query->hasWindowFuncs && !query->hasTargetSRFs &&
+		query->groupClause == NIL && query->groupingSets == NIL && query->havingQual == NULL &&
+		query->distinctClause == NIL && query->limitOffset == NULL && query->limitCount == NULL &&
+		query->setOperations == NULL && query->rowMarks == NIL;
+}
+
+/*
+ * The column that a view just shows, of the relation that it reads under a name, if it
+ * has one row for each row of that; else NULL.
+ */
+Var *
+definition_plain_column(const Definition *definition, const char *alias, const char *column)
+{
+	Var		   *var = (Var *) definition_expression(definition, NULL, column);
+
+	if (!is_plain(definition, alias) || var == NULL || !IsA(var, Var) || var->varlevelsup != 0 ||
+		var->varno != definition_row(definition, alias) || var->varattno <= 0)
+		return NULL;
+	return var;
+}
+
 /* What an aggregate adds up. */
 static Node *
 without_aggregate(Node *expr)

@@ -5,6 +5,7 @@
 #define LOYALTY_DEFINITION_H
 
 #include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
 
 /* The query of a view. */
 typedef struct Definition
@@ -21,6 +22,8 @@ extern Node *definition_expression(const Definition *definition, const char *ins
 extern bool definition_has_column(const Definition *definition, const char *column, Oid type);
 extern bool definition_has_row_column(const Definition *definition, const char *column,
 									  AttrNumber number);
+extern Var *definition_plain_column(const Definition *definition, const char *alias,
+									const char *column);
 extern Node *definition_guarded(Node *expr);
 extern void definition_check(const Definition *definition);
 extern bool definition_runs_user_code(const Definition *definition);

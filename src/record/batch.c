@@ -274,6 +274,37 @@ refresh_items(Batch *batch, Lookup **items, int count, int32 terms)
 }
 
 /*
+ * Orders of which nothing is known, and that have no lines yet of which they are the sum,
+ * do not count: there is nothing to read.
+ */
+static void
+skip_without_lines(Batch *batch)
+{
+	TrackedTable *root = program_root_table(batch->table);
+	Datum	   *keys = palloc(batch->item_count * sizeof(Datum));
+	Lookup	  **unknown = palloc(batch->item_count * sizeof(Lookup *));
+	bool	   *without = palloc(batch->item_count * sizeof(bool));
+	int			count = 0;
+
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		if (!batch->items[i].must_read || item_keeps(&batch->items[i])->revision != 0)
+			continue;
+		keys[count] = batch->items[i].order.order_key;
+		unknown[count++] = &batch->items[i];
+	}
+	if (root == NULL || count == 0 || !current_without_lines(root, keys, count, without))
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		if (!without[i])
+			continue;
+		order_gone(&unknown[i]->order);
+		unknown[i]->must_read = false;
+	}
+}
+
+/*
  * Points under the terms by which the items are known.  Items that must be read
  * are only keys as yet: their rows are read now, after it was found out what is
  * recorded of them.  If another transaction records one in between, its revision
@@ -285,6 +316,7 @@ apply_known_terms(Batch *batch)
 	Lookup	  **stale = NULL;
 	int			count = 0;
 
+	skip_without_lines(batch);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		Lookup	   *item = &batch->items[i];

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -25,10 +26,12 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -251,6 +254,113 @@ tell_unknown(TrackedTable *refunds, Datum *keys, int count)
 	pfree(found);
 }
 
+/* Keys as they are sorted: in one order, so that sessions don't meet crosswise. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	return DatumGetInt32(DirectFunctionCall2Coll(bttextcmp, C_COLLATION_OID,
+												 *(const Datum *) a, *(const Datum *) b));
+}
+
+/*
+ * Lines and refunds may name a whole number that is no order's, because it is too great:
+ * such keys go to the end.  Returns how many there are of others.
+ */
+static int
+possible_keys(TrackedTable *table, Datum *keys, int count)
+{
+	int			possible = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		Datum		key = keys[i];
+
+		if (!probe_can_be(table->key_type_oid, key))
+			continue;
+		keys[i] = keys[possible];
+		keys[possible++] = key;
+	}
+	return possible;
+}
+
+/* The row of an order, locked if that is wanted; false if there is none. */
+static bool
+find_row(ProbeScan *scan, Datum key, bool lock)
+{
+	bool		found = probe_find_text(scan, key);
+
+	/* A row that another transaction moves meanwhile may be missed in both places. */
+	if (!found && !snapshot_is_of_one_moment(false))
+		found = probe_find_text(scan, key);
+	while (found && lock && !lock_row(RelationGetRelid(scan->heap), &scan->slot->tts_tid))
+	{
+		CHECK_FOR_INTERRUPTS();
+		probe_look_anew(scan);
+		found = probe_find_text(scan, key);
+	}
+	return found;
+}
+
+/*
+ * What current_customers() does, without a query: for a table whose rows alone tell
+ * which orders they are, by a column with a unique index.  False if that cannot be.
+ */
+static bool
+probe_customers(TrackedTable *table, Datum *keys, int count, bool lock, OrderSink sink, void *arg)
+{
+	ProbeScan	scan;
+	OrderReader reader;
+
+	if (!table->unique_key || OidIsValid(table->archived) || table->needs_settings ||
+		table->user_code || table->customer.may_raise || !probe_begin(&scan, &table->key_probe))
+		return false;
+	if (!table->valid)
+	{
+		probe_end(&scan);
+		return false;
+	}
+	qsort(keys, count, sizeof(Datum), compare_keys);
+	order_reader_begin(&reader, table);
+	for (int i = 0; i < count; i++)
+	{
+		Order		order;
+
+		ResetExprContext(reader.econtext);
+		if (!find_row(&scan, keys[i], lock) || !order_identify(&reader, scan.slot, &order))
+			continue;
+		order_gone(&order);
+		sink(arg, &order);
+	}
+	order_reader_end(&reader);
+	probe_end(&scan);
+	return true;
+}
+
+/*
+ * Have orders that are the sum of their lines no line at this moment?  The answer goes
+ * to "without"; false if it takes a look at the orders to know.  What was kept of lines
+ * that have left counts, too, so if there is any, nobody knows.
+ */
+bool
+current_without_lines(TrackedTable *table, const Datum *keys, int count, bool *without)
+{
+	ProbeScan	scan;
+	Relation	kept;
+	bool		is_empty;
+
+	if (!OidIsValid(table->line_probe.relid))
+		return false;
+	kept = relation_open(table->kept, AccessShareLock);
+	is_empty = RelationGetNumberOfBlocks(kept) == 0;
+	relation_close(kept, NoLock);
+	if (!is_empty || !probe_begin(&scan, &table->line_probe))
+		return false;
+	for (int i = 0; i < count; i++)
+		without[i] = !probe_find_text(&scan, keys[i]);
+	probe_end(&scan);
+	return true;
+}
+
 /*
  * Give the customers that have the orders with these keys (text) to a sink.
  * The table is the one that was tracked.  If the keys are of new refunds, of that table,
@@ -267,18 +377,22 @@ void
 current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 				  TrackedTable *refunds, OrderSink sink, void *arg)
 {
-	Datum		array = text_array(keys, count);
+	Datum		array;
+	int			possible = possible_keys(table, keys, count);
 
 	/* The query takes a weaker lock, which would have to be raised. */
 	if (lock)
 		LockRelationOid(table->relid, RowShareLock);
+	if (probe_customers(table, keys, possible, lock, sink, arg))
+		return;
+	array = text_array(keys, possible);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (table->customers == NULL)
 		table->customers = prepare_customers(table);
 	run_plan(table, table->customers, &array);
 	/* A row that another transaction moves meanwhile may be missed in both places. */
-	if (!snapshot_is_of_one_moment(table->user_code) && SPI_processed < count)
+	if (!snapshot_is_of_one_moment(table->user_code) && SPI_processed < possible)
 	{
 		SPI_freetuptable(SPI_tuptable);
 		run_plan(table, table->customers, &array);

@@ -24,6 +24,7 @@ extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *o
 extern void current_read(TrackedTable *table, uint64 i, Order *order);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  bool lock, TrackedTable *refunds, OrderSink sink, void *arg);
+extern bool current_without_lines(TrackedTable *table, const Datum *keys, int count, bool *without);
 extern void current_orders(TrackedTable *table, const OrderPin *pins, int count,
 						   int32 terms, PinnedOrderSink sink, void *arg);
 
