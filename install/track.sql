@@ -636,14 +636,19 @@ BEGIN
 		src := loyalty.require_tracked_table(program, orders);
 	END IF;
 	SELECT r[1] INTO known
-	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active LIMIT 1', program), "table"::oid::text) r;
+	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.';
 	ELSIF known IS NOT NULL THEN
-		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', "table", program
-			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', "table", program,
+		                CASE known WHEN 'lines' THEN 'lines' ELSE 'refunds' END
+			USING ERRCODE = 'duplicate_object',
+			      HINT = CASE known
+			             WHEN 'lines' THEN 'A table has orders, or lines or refunds of orders.'
+			             WHEN 'credits' THEN 'Some of its refunds are orders of their own: to change what is known of them, call loyalty.untrack(), and then loyalty.track_refunds().'
+			             ELSE format('To change what is known of its refunds, call loyalty.alter_refunds(%L, %L, ...).', program, "table") END;
 	END IF;
 	PERFORM loyalty.lock_tracked_table(program, src);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),

@@ -86,6 +86,11 @@ SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_order', amount 
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_order', amount => 'amount', customer => 'customer_id', at => 'at', refund_key => 'of_order');
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amount => 'amount');
 SELECT loyalty.track_orders('club', 'refunds', customer => 'customer_id', at => 'at', amount => 'amount');
+SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amount => 'amount');
+SELECT loyalty.alter_refunds('club', 'orders', amount => 'total');
+SELECT loyalty.alter_refunds('club', 'lines', amount => 'price');
+SELECT loyalty.alter_refunds('club', 'no_key', amount => 'total');
+SELECT loyalty.alter_refunds('club', NULL, amount => 'total');
 SELECT * FROM loyalty.reconcile('club', missing => 'forget');
 SELECT loyalty.grant_access('club', CURRENT_USER::regrole, 'all');
 SELECT s.kind, s.relation, e.expression AS key FROM club.tracked_table s
