@@ -603,11 +603,12 @@ BEGIN
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
 			THEN (SELECT m.points FROM %1$I.members m WHERE m.%5$I %4$s %6$s)
-			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
-			       WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2) END
+			ELSE (SELECT coalesce((SELECT sum(e.points) FROM %1$I.entries e
+			                        WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2), 0)
+			        FROM %1$I.customer c WHERE c.customer %4$s %6$s) END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
-	'points of a customer: all that is recorded, or what was effective at a moment';
+	'points of a customer: all that is recorded, or what was effective at a moment; null for whoever is not in the customer table';
 
 	CREATE FUNCTION %1$I.tier_at(customer %2$s, at timestamptz DEFAULT now())
 	RETURNS text
@@ -628,7 +629,7 @@ BEGIN
 		 WHERE c.customer %4$s %6$s
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
-	'tier of a customer at a moment, by what was effective then and the present tiers';
+	'tier of a customer at a moment, by what was effective then and the present tiers; null without one, and for whoever is not in the customer table';
 	$sql$, name, key_type, format('%I.program', name), eq, key_column,
 	   -- an argument has the collation of whatever it comes from, a field its own
 	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
