@@ -665,7 +665,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.tracked_table_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
 
-CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
+CREATE FUNCTION loyalty.require_nothing_recorded(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -673,28 +673,47 @@ AS $$
 DECLARE
 	entries bigint;
 	customers bigint;
-	t record;
 BEGIN
-	PERFORM loyalty.require_program(program);
-	IF NOT coalesce(force, false) THEN
-		SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
-		  FROM loyalty.as_owner(program, format('SELECT count(*), count(DISTINCT customer)
-		                                           FROM (SELECT customer FROM %1$I.ledger
-		                                                 UNION ALL SELECT customer FROM %1$I.journal) e', program)) r;
+	SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
+	  FROM loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
+	                                           FROM (SELECT customer, terms FROM %1$I.ledger
+	                                                 UNION ALL SELECT customer, terms FROM %1$I.journal
+	                                                 UNION ALL SELECT customer, NULL FROM %1$I.account) e', program)) r;
+	IF customers > 0 THEN
 		RAISE EXCEPTION 'loyalty program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_nothing_recorded(name) IS 'an error if a program has entries or accounts';
+
+CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	PERFORM loyalty.require_program(program);
+	IF force IS NOT TRUE THEN
+		PERFORM loyalty.require_nothing_recorded(program);
 	END IF;
 	FOR t IN SELECT * FROM loyalty.tracked_table_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
+	-- now that whoever was just recording is done
+	IF force IS NOT TRUE THEN
+		PERFORM loyalty.require_nothing_recorded(program);
+	END IF;
 	EXECUTE format('DROP SCHEMA %I CASCADE', program);
 END
 $$;
 ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = warning;
 COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
-'delete a program with all its points; refuses without force';
+'delete a program with all its points; refuses without force, unless nothing is recorded';
 
 -- What a command says of an object, with the names of a program's schema unqualified.
 -- Every name in the command must be qualified: that schema is its owner's.
