@@ -221,7 +221,7 @@ BEGIN
 	IF NOT has_table_privilege(customers, 'SELECT') AND NOT has_any_column_privilege(customers, 'SELECT') THEN
 		RAISE EXCEPTION 'permission denied for table %', customers
 			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Grant SELECT on the table to the role "%s".', current_user);
+			      HINT = format('Let the owner of the table do it: GRANT SELECT ON %s TO %I;', customers, current_user);
 	END IF;
 	PERFORM loyalty.require_key_type(key_oid);
 	PERFORM loyalty.require_key_collation(customers, customer_key);
@@ -891,6 +891,43 @@ $$;
 COMMENT ON FUNCTION loyalty.loopholes(name, oid) IS
 'by what else than the rules somebody could act with the rights of a role to which a program is given';
 
+-- What a role lacks to read the tables of a program, which it must read to own it.  Of the
+-- customer table, the columns that the program reads are enough.
+CREATE FUNCTION loyalty.require_reader(program name, owner regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	grants text;
+	example regclass;
+BEGIN
+	WITH tracked AS MATERIALIZED (
+		SELECT r[1]::oid AS oid, r[2]::boolean AS has_customers
+		  FROM loyalty.as_owner(program, format('SELECT s.relation::oid, false FROM %1$I.tracked_table s WHERE s.active UNION
+		                                         SELECT p.customers::oid, true FROM %1$I.program p', program)) r),
+	lacking AS (
+		SELECT format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, owner) AS command, 1 AS part, c.oid
+		  FROM tracked t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+		 WHERE NOT has_schema_privilege(owner, n.oid, 'USAGE')
+		UNION ALL
+		SELECT format('GRANT SELECT ON %s TO %s;', c.oid::regclass, owner), 2, c.oid
+		  FROM tracked t JOIN pg_class c ON c.oid = t.oid
+		 WHERE NOT has_table_privilege(owner, c.oid, 'SELECT')
+		   AND NOT (t.has_customers AND has_any_column_privilege(owner, c.oid, 'SELECT')))
+	SELECT string_agg(l.command, ' ' ORDER BY l.part, l.command), min(l.oid)
+	  INTO grants, example
+	  FROM (SELECT command, part, min(oid) AS oid FROM lacking GROUP BY command, part) l;
+	IF grants IS NOT NULL THEN
+		RAISE EXCEPTION 'role "%" may not read table "%" of loyalty program "%"', pg_get_userbyid(owner), example, program
+			USING ERRCODE = 'insufficient_privilege',
+			      DETAIL = 'The rules of the program would run as this role.',
+			      HINT = format('Let the owner of the tables, or a superuser, do it first: %s', grants);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_reader(name, regrole) IS 'an error that says what to grant unless a role may read the tables of a program';
+
 -- All of a program belongs to one role: its expressions run as that role.  Nothing
 -- but what the extension made is handed over; and what it does, its rules, is read
 -- anew as that role, which refuses functions of the old owner.
@@ -916,6 +953,7 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege',
 			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
 	END IF;
+	PERFORM loyalty.require_reader(program, owner);
 	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
 	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
 	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r

@@ -92,7 +92,7 @@ BEGIN
 	IF NOT has_table_privilege(owner, relation, 'SELECT') THEN
 		RAISE EXCEPTION 'the owner of loyalty program "%" may not read table "%"', program, relation
 			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Grant SELECT on the table to the role "%s".', pg_get_userbyid(owner));
+			      HINT = format('Let the owner of the table do it: GRANT SELECT ON %s TO %I;', relation, pg_get_userbyid(owner));
 	END IF;
 END
 $$;
@@ -114,7 +114,7 @@ BEGIN
 	                      AND (loyalty.trigger_arguments(t.tgargs))[1] = program) THEN
 		RAISE EXCEPTION 'the owner of loyalty program "%" may not make triggers on table "%"', program, relation
 			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Grant TRIGGER on the table to the role "%s".', pg_get_userbyid(owner));
+			      HINT = format('Let the owner of the table do it: GRANT TRIGGER ON %s TO %I;', relation, pg_get_userbyid(owner));
 	END IF;
 END
 $$;
