@@ -144,6 +144,7 @@ DECLARE
 	recorded bigint := 0;
 	by_row boolean;
 BEGIN
+	PERFORM loyalty.refuse_nested('alter_orders');
 	src := loyalty.require_tracked_table(program, "table");
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	PERFORM loyalty.lock_tracked_table(program, src);
@@ -212,6 +213,7 @@ DECLARE
 	orders int;
 	credits int;
 BEGIN
+	PERFORM loyalty.refuse_nested('alter_refunds');
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.of_tracked_table, (SELECT c.tracked_table FROM %1$I.tracked_table c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
@@ -265,6 +267,7 @@ DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
 	is_paused boolean;
 BEGIN
+	PERFORM loyalty.refuse_nested('pause');
 	-- the lock that the migration will take: to make a weaker one stronger later would be
 	-- a deadlock with whoever has read the table and writes to it then
 	PERFORM loyalty.lock_tracked_table(program, src, from_readers => true);
@@ -327,6 +330,7 @@ DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
 	moved bigint := 0;
 BEGIN
+	PERFORM loyalty.refuse_nested('resume');
 	PERFORM loyalty.lock_tracked_table(program, src);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
@@ -406,6 +410,7 @@ DECLARE
 	moment timestamptz;
 	is_done boolean := false;
 BEGIN
+	PERFORM loyalty.refuse_nested('rerate');
 	PERFORM loyalty.require_program(program);
 	IF since IS NULL OR dry_run IS NULL THEN
 		RAISE EXCEPTION 'since and dry_run must not be null' USING ERRCODE = 'null_value_not_allowed';

@@ -696,6 +696,7 @@ AS $$
 DECLARE
 	t record;
 BEGIN
+	PERFORM loyalty.refuse_nested('drop_program');
 	PERFORM loyalty.require_program(program);
 	IF force IS NOT TRUE THEN
 		PERFORM loyalty.require_nothing_recorded(program);
@@ -813,6 +814,7 @@ RETURNS SETOF text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- the other program is written by functions, as this one acts
 AS $$
 DECLARE
 	other name := format('loyalty_compare_%s', pg_backend_pid());
@@ -944,6 +946,7 @@ DECLARE
 	foreign_code text;
 	writers text;
 BEGIN
+	PERFORM loyalty.refuse_nested('change_owner');
 	PERFORM loyalty.require_program(program);
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';

@@ -151,6 +151,7 @@ DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
 	recorded bigint;
 BEGIN
+	PERFORM loyalty.refuse_nested('backfill');
 	PERFORM loyalty.lock_tracked_table(program, src);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
@@ -553,6 +554,7 @@ AS $$
 DECLARE
 	src int;
 BEGIN
+	PERFORM loyalty.refuse_nested('track_orders');
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR counts_when IS NULL OR (amount IS NULL AND line_amount IS NULL) THEN
 		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
@@ -609,6 +611,7 @@ DECLARE
 	known text;
 	recorded bigint := 0;
 BEGIN
+	PERFORM loyalty.refuse_nested('track_refunds');
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR order_key IS NULL OR amount IS NULL OR counts_when IS NULL OR without_order IS NULL THEN
 		RAISE EXCEPTION 'table, order_key, amount, counts_when and without_order must not be null'
@@ -723,6 +726,7 @@ DECLARE
 	orders int;
 	t record;
 BEGIN
+	PERFORM loyalty.refuse_nested('untrack');
 	PERFORM loyalty.require_program(program);
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
@@ -759,6 +763,7 @@ CREATE FUNCTION loyalty.archive(program name, tracked_table int, keep boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	view regclass := loyalty.view_of(program, 'orders', tracked_table);
@@ -796,6 +801,7 @@ CREATE FUNCTION loyalty.keep(program name, tracked_table int, more boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	eq text := loyalty.customer_equality(program);
@@ -866,6 +872,7 @@ CREATE FUNCTION loyalty.forget_kept(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1', program) USING tracked_table;
@@ -887,6 +894,7 @@ DECLARE
 	t record;
 	keep boolean;
 BEGIN
+	PERFORM loyalty.refuse_nested('reconcile');
 	PERFORM loyalty.require_program(program);
 	IF missing IS NOT NULL THEN
 		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');

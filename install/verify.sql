@@ -673,6 +673,27 @@ COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
+-- A function that an expression calls was not volatile when the expression was written, but
+-- may have been replaced by one that is.  Orders go on being recorded by it.
+CREATE FUNCTION loyalty.verify_volatility(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'expression calls a volatile function', NULL, NULL,
+	       format('%s, in %s; declare it STABLE or IMMUTABLE, or change the expression', p.oid::regprocedure,
+	              string_agg(DISTINCT 'view ' || c.relname, ', ' ORDER BY 'view ' || c.relname))
+	  FROM pg_namespace n
+	  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'v' AND (loyalty.is_definition(c.relname) OR c.relname = 'customer')
+	  JOIN pg_rewrite w ON w.ev_class = c.oid
+	  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+	  LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+	  JOIN pg_proc p ON p.oid = coalesce(o.oprcode, d.refobjid) AND p.provolatile = 'v' AND p.pronamespace <> 'loyalty'::regnamespace
+	 WHERE n.nspname = program
+	 GROUP BY p.oid
+$$;
+COMMENT ON FUNCTION loyalty.verify_volatility(name) IS 'functions that expressions call and that became volatile after these were written';
+
 CREATE FUNCTION loyalty.verify_program(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -777,6 +798,7 @@ BEGIN
 		 GROUP BY e.tracked_table
 		$sql$, program);
 
+	RETURN QUERY SELECT * FROM loyalty.verify_volatility(program);
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_left_out(%L)', program));
 
 	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)

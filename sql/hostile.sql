@@ -107,7 +107,7 @@ INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;
 BEGIN;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_loyalty_mallory;
-GRANT SELECT ON t_hostile.orders TO regress_loyalty_mallory;
+GRANT SELECT ON t_hostile.orders, t_hostile.customers TO regress_loyalty_mallory;
 SELECT loyalty.change_owner('club', 'regress_loyalty_mallory');
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'club'::regnamespace AND relkind IN ('r', 'v', 'c');

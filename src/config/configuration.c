@@ -30,6 +30,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -37,6 +38,7 @@
 
 #include "gate.h"
 #include "layout.h"
+#include "nested.h"
 #include "owner.h"
 #include "result.h"
 
@@ -87,6 +89,15 @@ inner_function(const char *name)
 	return funcid;
 }
 
+/* Do functions of the extension write the configuration, as they say themselves? */
+static bool
+is_written_by_functions(void)
+{
+	const char *tracking = GetConfigOption("loyalty.tracking", true, false);
+
+	return tracking != NULL && strcmp(tracking, "on") == 0;
+}
+
 PG_FUNCTION_INFO_V1(loyalty_configuration);
 
 /*
@@ -105,6 +116,8 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	Datum		result;
 	char	   *search_path;
 
+	if (!is_written_by_functions())
+		nested_refuse_write(RelationGetRelationName(trigdata->tg_relation));
 	if (trigdata->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -221,6 +234,7 @@ loyalty_as_owner(PG_FUNCTION_ARGS)
 				 errmsg("must be owner of loyalty program \"%s\"", program)));
 
 	owner_enter_writing(&scope, owner);
+	settings_not_writing();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	execute_with_texts(text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_ARRAYTYPE_P(2));
