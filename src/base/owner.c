@@ -74,6 +74,17 @@ set_all(const char *time_zone)
 }
 
 /*
+ * Do functions of the extension write the configuration, as they say themselves?
+ */
+bool
+settings_tell_writing(void)
+{
+	const char *tracking = GetConfigOption("loyalty.tracking", true, false);
+
+	return tracking != NULL && strcmp(tracking, "on") == 0;
+}
+
+/*
  * Whoever writes the configuration by functions of the extension says so himself, and
  * not for what is called meanwhile.
  */

@@ -30,7 +30,6 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -89,15 +88,6 @@ inner_function(const char *name)
 	return funcid;
 }
 
-/* Do functions of the extension write the configuration, as they say themselves? */
-static bool
-is_written_by_functions(void)
-{
-	const char *tracking = GetConfigOption("loyalty.tracking", true, false);
-
-	return tracking != NULL && strcmp(tracking, "on") == 0;
-}
-
 PG_FUNCTION_INFO_V1(loyalty_configuration);
 
 /*
@@ -116,7 +106,7 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	Datum		result;
 	char	   *search_path;
 
-	if (!is_written_by_functions())
+	if (!settings_tell_writing())
 		nested_refuse_write(RelationGetRelationName(trigdata->tg_relation));
 	if (trigdata->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
