@@ -422,13 +422,22 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	customers regclass;
+	customer_key name;
+	present name;
 BEGIN
-	EXECUTE format('SELECT customers FROM %I.program', program) INTO customers;
+	EXECUTE format('SELECT customers, customer_key FROM %I.program', program) INTO customers, customer_key;
 	IF NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
 	                WHERE w.ev_class = format('%I.customer', program)::regclass
 	                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = customers) THEN
 		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
 			format('customers is "%s", which the view "customer" does not read', customers);
+		RETURN;
+	END IF;
+	-- a column that was renamed is in the settings by the name that it had
+	SELECT p.key INTO present FROM loyalty.present_customers(program, customers, NULL, NULL) p;
+	IF present <> customer_key AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped) THEN
+		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
+			format('customer_key is "%s", but the view "customer" takes "%s"; update customer_key in the table "program"', customer_key, present);
 	END IF;
 END
 $$;
