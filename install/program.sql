@@ -354,8 +354,8 @@ BEGIN
 	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
 	$sql$, name, key_type || key_collation);
 
-	-- The first sixteen columns of journal and ledger are alike, in this order:
-	-- recording reads and writes them by position.
+	-- The columns of the journal are the first ones of the ledger, too, in this order:
+	-- recording reads and writes them by position (src/base/layout.h).
 	EXECUTE format($sql$
 	CREATE TABLE %1$I.journal (
 		customer %2$s NOT NULL,
