@@ -34,6 +34,7 @@ DECLARE
 	command text;
 	routine regprocedure;
 BEGIN
+	PERFORM loyalty.refuse_nested('grant_access');
 	PERFORM loyalty.require_program(program);
 	IF role IS NULL THEN
 		RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';

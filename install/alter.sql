@@ -144,6 +144,7 @@ DECLARE
 	recorded bigint := 0;
 	by_row boolean;
 BEGIN
+	PERFORM loyalty.refuse_nested('alter_orders');
 	src := loyalty.require_tracked_table(program, "table");
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	PERFORM loyalty.lock_tracked_table(program, src);
@@ -171,6 +172,31 @@ $$;
 COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, boolean, text) IS
 'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program; returns the number of entries';
 
+-- Whoever names the table of the orders, or of their lines, is told which one has the refunds.
+CREATE FUNCTION loyalty.require_no_orders(program name, "table" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	has text;
+	refunds text;
+BEGIN
+	SELECT r[1], r[2] INTO has, refunds
+	  FROM loyalty.as_owner(program, format('SELECT s.kind, (SELECT string_agg(quote_literal(p.relation), '', '' ORDER BY p.tracked_table) FROM %1$I.tracked_table p
+	                                                          WHERE p.of_tracked_table = CASE s.kind WHEN ''lines'' THEN s.of_tracked_table ELSE s.tracked_table END
+	                                                            AND p.kind = ''refunds'' AND p.active)
+	                                           FROM %1$I.tracked_table s WHERE s.relation = $1::oid AND s.kind IN (''orders'', ''lines'') AND s.active', program), "table"::oid::text) r;
+	IF has IS NOT NULL THEN
+		RAISE EXCEPTION 'table "%" has %, not refunds of orders', "table", CASE has WHEN 'lines' THEN 'lines of orders' ELSE 'orders' END
+			USING ERRCODE = 'wrong_object_type',
+			      HINT = CASE WHEN refunds IS NULL THEN 'No refunds of these orders are tracked: call loyalty.track_refunds() with the table of the refunds first.'
+			                  ELSE format('Name the table of the refunds: %s.', refunds) END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_no_orders(name, regclass) IS 'an error that names the tables of the refunds if a table has orders, or lines';
+
 CREATE FUNCTION loyalty.alter_refunds(
 	program name,
 	"table" regclass,
@@ -187,11 +213,13 @@ DECLARE
 	orders int;
 	credits int;
 BEGIN
+	PERFORM loyalty.refuse_nested('alter_refunds');
 	PERFORM loyalty.require_program(program);
 	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.of_tracked_table, (SELECT c.tracked_table FROM %1$I.tracked_table c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
 	                                           FROM %1$I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
 	IF part IS NULL THEN
+		PERFORM loyalty.require_no_orders(program, "table");
 		RAISE EXCEPTION 'table "%" has no refunds that the loyalty program "%" tracks', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_refunds() first.';
 	END IF;
@@ -237,10 +265,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
+	is_paused boolean;
 BEGIN
+	PERFORM loyalty.refuse_nested('pause');
 	-- the lock that the migration will take: to make a weaker one stronger later would be
 	-- a deadlock with whoever has read the table and writes to it then
 	PERFORM loyalty.lock_tracked_table(program, src, from_readers => true);
+	-- a migration that is begun again goes on
+	SELECT r[1]::boolean INTO is_paused
+	  FROM loyalty.as_owner(program, format('SELECT definition IS NOT NULL FROM %I.tracked_table WHERE tracked_table = $1::int', program), src::text) r;
+	IF is_paused THEN
+		RAISE NOTICE 'table "%" is already paused', "table";
+	END IF;
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_paused($1::name, $2::int)', program::text, src::text);
 END
 $$;
@@ -294,6 +330,7 @@ DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
 	moved bigint := 0;
 BEGIN
+	PERFORM loyalty.refuse_nested('resume');
 	PERFORM loyalty.lock_tracked_table(program, src);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
@@ -373,6 +410,7 @@ DECLARE
 	moment timestamptz;
 	is_done boolean := false;
 BEGIN
+	PERFORM loyalty.refuse_nested('rerate');
 	PERFORM loyalty.require_program(program);
 	IF since IS NULL OR dry_run IS NULL THEN
 		RAISE EXCEPTION 'since and dry_run must not be null' USING ERRCODE = 'null_value_not_allowed';

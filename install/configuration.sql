@@ -10,6 +10,13 @@ AS 'MODULE_PATHNAME', 'loyalty_as_owner';
 COMMENT ON FUNCTION loyalty.as_owner(name, text, text[]) IS
 'run a command with the rights of the owner of a program, in a security-restricted operation; its parameters and results are texts';
 
+CREATE FUNCTION loyalty.refuse_nested(function text)
+RETURNS void
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'loyalty_refuse_nested';
+COMMENT ON FUNCTION loyalty.refuse_nested(text) IS
+'an error if a function that changes or recomputes a program is called by what a program runs as its owner';
+
 CREATE FUNCTION loyalty.configuration()
 RETURNS trigger
 LANGUAGE c

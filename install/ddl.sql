@@ -292,7 +292,7 @@ DECLARE
 	touched record;
 BEGIN
 	FOR touched IN
-		SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relkind
+		SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relname, c.relkind
 		  FROM pg_event_trigger_ddl_commands() d
 		  JOIN pg_class c ON c.oid = CASE d.classid
 		       WHEN 'pg_trigger'::regclass THEN (SELECT t.tgrelid FROM pg_trigger t WHERE t.oid = d.objid)
@@ -300,13 +300,13 @@ BEGIN
 		       WHEN 'pg_class'::regclass THEN d.objid END
 		  JOIN pg_namespace n ON n.oid = c.relnamespace
 		 WHERE ((c.relname IN ('journal', 'ledger', 'account') AND c.relkind = 'r')
-		        OR (c.relkind = 'v' AND c.relname ~ '^(orders|lines|refunds|tiers)_[0-9]' AND coalesce(current_setting('loyalty.tracking', true), '') <> 'on'))
+		        OR (c.relkind = 'v' AND coalesce(current_setting('loyalty.tracking', true), '') <> 'on'))
 		   AND EXISTS (SELECT FROM pg_class p JOIN pg_trigger t ON t.tgrelid = p.oid JOIN pg_proc f ON f.oid = t.tgfoid
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
 		UNION
 		-- the parent of a new child, and what a new foreign key names
-		SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind
+		SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relname, c.relkind
 		  FROM pg_event_trigger_ddl_commands() d
 		 CROSS JOIN LATERAL (SELECT inhparent AS relid FROM pg_inherits WHERE inhrelid = d.objid
 		                     UNION ALL
@@ -318,6 +318,8 @@ BEGIN
 		                WHERE p.relnamespace = n.oid AND p.relname = 'program'
 		                  AND f.proname = 'configuration_changed' AND f.pronamespace = to_regnamespace('loyalty'))
 	LOOP
+		-- whoever makes a view elsewhere may lack the right to use our schema
+		CONTINUE WHEN touched.relkind = 'v' AND NOT loyalty.is_definition(touched.relname);
 		IF touched.relkind = 'v' THEN
 			RAISE EXCEPTION 'view "%" says what a loyalty program means, and is made by the extension', touched.name
 				USING ERRCODE = 'feature_not_supported',
@@ -340,3 +342,15 @@ CREATE EVENT TRIGGER loyalty_protect_tables ON ddl_command_end
 	             'CREATE VIEW', 'ALTER VIEW')
 	EXECUTE FUNCTION loyalty.protect_tables();
 COMMENT ON EVENT TRIGGER loyalty_protect_tables IS 'refuses what posting could not honour on the tables of a program';
+
+CREATE FUNCTION loyalty.protect_views()
+RETURNS event_trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'loyalty_protect_views';
+COMMENT ON FUNCTION loyalty.protect_views() IS
+'event trigger: refuses to alter views that say what a program means';
+
+CREATE EVENT TRIGGER loyalty_protect_views ON ddl_command_start
+	WHEN TAG IN ('ALTER VIEW', 'ALTER TABLE')
+	EXECUTE FUNCTION loyalty.protect_views();
+COMMENT ON EVENT TRIGGER loyalty_protect_views IS 'refuses to alter views that say what a program means';

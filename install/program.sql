@@ -221,7 +221,7 @@ BEGIN
 	IF NOT has_table_privilege(customers, 'SELECT') AND NOT has_any_column_privilege(customers, 'SELECT') THEN
 		RAISE EXCEPTION 'permission denied for table %', customers
 			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Grant SELECT on the table to the role "%s".', current_user);
+			      HINT = format('Let the owner of the table do it: GRANT SELECT ON %s TO %I;', customers, current_user);
 	END IF;
 	PERFORM loyalty.require_key_type(key_oid);
 	PERFORM loyalty.require_key_collation(customers, customer_key);
@@ -354,8 +354,8 @@ BEGIN
 	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
 	$sql$, name, key_type || key_collation);
 
-	-- The first sixteen columns of journal and ledger are alike, in this order:
-	-- recording reads and writes them by position.
+	-- The columns of the journal are the first ones of the ledger, too, in this order:
+	-- recording reads and writes them by position (src/base/layout.h).
 	EXECUTE format($sql$
 	CREATE TABLE %1$I.journal (
 		customer %2$s NOT NULL,
@@ -603,11 +603,12 @@ BEGIN
 	AS $fn$
 		SELECT CASE WHEN $2 IS NULL
 			THEN (SELECT m.points FROM %1$I.members m WHERE m.%5$I %4$s %6$s)
-			ELSE (SELECT coalesce(sum(e.points), 0) FROM %1$I.entries e
-			       WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2) END
+			ELSE (SELECT coalesce((SELECT sum(e.points) FROM %1$I.entries e
+			                        WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2), 0)
+			        FROM %1$I.customer c WHERE c.customer %4$s %6$s) END
 	$fn$;
 	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
-	'points of a customer: all that is recorded, or what was effective at a moment';
+	'points of a customer: all that is recorded, or what was effective at a moment; null for whoever is not in the customer table';
 
 	CREATE FUNCTION %1$I.tier_at(customer %2$s, at timestamptz DEFAULT now())
 	RETURNS text
@@ -628,7 +629,7 @@ BEGIN
 		 WHERE c.customer %4$s %6$s
 	$fn$;
 	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
-	'tier of a customer at a moment, by what was effective then and the present tiers';
+	'tier of a customer at a moment, by what was effective then and the present tiers; null without one, and for whoever is not in the customer table';
 	$sql$, name, key_type, format('%I.program', name), eq, key_column,
 	   -- an argument has the collation of whatever it comes from, a field its own
 	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
@@ -664,7 +665,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.tracked_table_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
 
-CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
+CREATE FUNCTION loyalty.require_nothing_recorded(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -672,28 +673,48 @@ AS $$
 DECLARE
 	entries bigint;
 	customers bigint;
-	t record;
 BEGIN
-	PERFORM loyalty.require_program(program);
-	IF NOT coalesce(force, false) THEN
-		SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
-		  FROM loyalty.as_owner(program, format('SELECT count(*), count(DISTINCT customer)
-		                                           FROM (SELECT customer FROM %1$I.ledger
-		                                                 UNION ALL SELECT customer FROM %1$I.journal) e', program)) r;
+	SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
+	  FROM loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
+	                                           FROM (SELECT customer, terms FROM %1$I.ledger
+	                                                 UNION ALL SELECT customer, terms FROM %1$I.journal
+	                                                 UNION ALL SELECT customer, NULL FROM %1$I.account) e', program)) r;
+	IF customers > 0 THEN
 		RAISE EXCEPTION 'loyalty program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_nothing_recorded(name) IS 'an error if a program has entries or accounts';
+
+CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	PERFORM loyalty.refuse_nested('drop_program');
+	PERFORM loyalty.require_program(program);
+	IF force IS NOT TRUE THEN
+		PERFORM loyalty.require_nothing_recorded(program);
 	END IF;
 	FOR t IN SELECT * FROM loyalty.tracked_table_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
+	-- now that whoever was just recording is done
+	IF force IS NOT TRUE THEN
+		PERFORM loyalty.require_nothing_recorded(program);
+	END IF;
 	EXECUTE format('DROP SCHEMA %I CASCADE', program);
 END
 $$;
 ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = warning;
 COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
-'delete a program with all its points; refuses without force';
+'delete a program with all its points; refuses without force, unless nothing is recorded';
 
 -- What a command says of an object, with the names of a program's schema unqualified.
 -- Every name in the command must be qualified: that schema is its owner's.
@@ -793,6 +814,7 @@ RETURNS SETOF text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- the other program is written by functions, as this one acts
 AS $$
 DECLARE
 	other name := format('loyalty_compare_%s', pg_backend_pid());
@@ -871,6 +893,43 @@ $$;
 COMMENT ON FUNCTION loyalty.loopholes(name, oid) IS
 'by what else than the rules somebody could act with the rights of a role to which a program is given';
 
+-- What a role lacks to read the tables of a program, which it must read to own it.  Of the
+-- customer table, the columns that the program reads are enough.
+CREATE FUNCTION loyalty.require_reader(program name, owner regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	grants text;
+	example regclass;
+BEGIN
+	WITH tracked AS MATERIALIZED (
+		SELECT r[1]::oid AS oid, r[2]::boolean AS has_customers
+		  FROM loyalty.as_owner(program, format('SELECT s.relation::oid, false FROM %1$I.tracked_table s WHERE s.active UNION
+		                                         SELECT p.customers::oid, true FROM %1$I.program p', program)) r),
+	lacking AS (
+		SELECT format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, owner) AS command, 1 AS part, c.oid
+		  FROM tracked t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+		 WHERE NOT has_schema_privilege(owner, n.oid, 'USAGE')
+		UNION ALL
+		SELECT format('GRANT SELECT ON %s TO %s;', c.oid::regclass, owner), 2, c.oid
+		  FROM tracked t JOIN pg_class c ON c.oid = t.oid
+		 WHERE NOT has_table_privilege(owner, c.oid, 'SELECT')
+		   AND NOT (t.has_customers AND has_any_column_privilege(owner, c.oid, 'SELECT')))
+	SELECT string_agg(l.command, ' ' ORDER BY l.part, l.command), min(l.oid)
+	  INTO grants, example
+	  FROM (SELECT command, part, min(oid) AS oid FROM lacking GROUP BY command, part) l;
+	IF grants IS NOT NULL THEN
+		RAISE EXCEPTION 'role "%" may not read table "%" of loyalty program "%"', pg_get_userbyid(owner), example, program
+			USING ERRCODE = 'insufficient_privilege',
+			      DETAIL = 'The rules of the program would run as this role.',
+			      HINT = format('Let the owner of the tables, or a superuser, do it first: %s', grants);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_reader(name, regrole) IS 'an error that says what to grant unless a role may read the tables of a program';
+
 -- All of a program belongs to one role: its expressions run as that role.  Nothing
 -- but what the extension made is handed over; and what it does, its rules, is read
 -- anew as that role, which refuses functions of the old owner.
@@ -887,6 +946,7 @@ DECLARE
 	foreign_code text;
 	writers text;
 BEGIN
+	PERFORM loyalty.refuse_nested('change_owner');
 	PERFORM loyalty.require_program(program);
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -896,6 +956,7 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege',
 			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
 	END IF;
+	PERFORM loyalty.require_reader(program, owner);
 	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
 	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
 	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r

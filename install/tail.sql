@@ -23,3 +23,4 @@ GRANT EXECUTE ON ROUTINE loyalty.trigger_comment TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.trigger_arguments TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.warn_of_left_parts TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.cannot_be_kept TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.is_definition TO PUBLIC;

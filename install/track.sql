@@ -92,7 +92,7 @@ BEGIN
 	IF NOT has_table_privilege(owner, relation, 'SELECT') THEN
 		RAISE EXCEPTION 'the owner of loyalty program "%" may not read table "%"', program, relation
 			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Grant SELECT on the table to the role "%s".', pg_get_userbyid(owner));
+			      HINT = format('Let the owner of the table do it: GRANT SELECT ON %s TO %I;', relation, pg_get_userbyid(owner));
 	END IF;
 END
 $$;
@@ -114,7 +114,7 @@ BEGIN
 	                      AND (loyalty.trigger_arguments(t.tgargs))[1] = program) THEN
 		RAISE EXCEPTION 'the owner of loyalty program "%" may not make triggers on table "%"', program, relation
 			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Grant TRIGGER on the table to the role "%s".', pg_get_userbyid(owner));
+			      HINT = format('Let the owner of the table do it: GRANT TRIGGER ON %s TO %I;', relation, pg_get_userbyid(owner));
 	END IF;
 END
 $$;
@@ -151,6 +151,7 @@ DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
 	recorded bigint;
 BEGIN
+	PERFORM loyalty.refuse_nested('backfill');
 	PERFORM loyalty.lock_tracked_table(program, src);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
@@ -553,6 +554,7 @@ AS $$
 DECLARE
 	src int;
 BEGIN
+	PERFORM loyalty.refuse_nested('track_orders');
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR counts_when IS NULL OR (amount IS NULL AND line_amount IS NULL) THEN
 		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
@@ -609,6 +611,7 @@ DECLARE
 	known text;
 	recorded bigint := 0;
 BEGIN
+	PERFORM loyalty.refuse_nested('track_refunds');
 	PERFORM loyalty.require_program(program);
 	IF "table" IS NULL OR order_key IS NULL OR amount IS NULL OR counts_when IS NULL OR without_order IS NULL THEN
 		RAISE EXCEPTION 'table, order_key, amount, counts_when and without_order must not be null'
@@ -636,14 +639,19 @@ BEGIN
 		src := loyalty.require_tracked_table(program, orders);
 	END IF;
 	SELECT r[1] INTO known
-	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active LIMIT 1', program), "table"::oid::text) r;
+	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.';
 	ELSIF known IS NOT NULL THEN
-		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', "table", program
-			USING ERRCODE = 'duplicate_object', HINT = 'Call loyalty.untrack() first.';
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', "table", program,
+		                CASE known WHEN 'lines' THEN 'lines' ELSE 'refunds' END
+			USING ERRCODE = 'duplicate_object',
+			      HINT = CASE known
+			             WHEN 'lines' THEN 'A table has orders, or lines or refunds of orders.'
+			             WHEN 'credits' THEN 'Some of its refunds are orders of their own: to change what is known of them, call loyalty.untrack(), and then loyalty.track_refunds().'
+			             ELSE format('To change what is known of its refunds, call loyalty.alter_refunds(%L, %L, ...).', program, "table") END;
 	END IF;
 	PERFORM loyalty.lock_tracked_table(program, src);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
@@ -718,6 +726,7 @@ DECLARE
 	orders int;
 	t record;
 BEGIN
+	PERFORM loyalty.refuse_nested('untrack');
 	PERFORM loyalty.require_program(program);
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
@@ -754,6 +763,7 @@ CREATE FUNCTION loyalty.archive(program name, tracked_table int, keep boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	view regclass := loyalty.view_of(program, 'orders', tracked_table);
@@ -791,6 +801,7 @@ CREATE FUNCTION loyalty.keep(program name, tracked_table int, more boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	eq text := loyalty.customer_equality(program);
@@ -861,6 +872,7 @@ CREATE FUNCTION loyalty.forget_kept(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1', program) USING tracked_table;
@@ -882,6 +894,7 @@ DECLARE
 	t record;
 	keep boolean;
 BEGIN
+	PERFORM loyalty.refuse_nested('reconcile');
 	PERFORM loyalty.require_program(program);
 	IF missing IS NOT NULL THEN
 		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');

@@ -422,13 +422,22 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	customers regclass;
+	customer_key name;
+	present name;
 BEGIN
-	EXECUTE format('SELECT customers FROM %I.program', program) INTO customers;
+	EXECUTE format('SELECT customers, customer_key FROM %I.program', program) INTO customers, customer_key;
 	IF NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
 	                WHERE w.ev_class = format('%I.customer', program)::regclass
 	                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = customers) THEN
 		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
 			format('customers is "%s", which the view "customer" does not read', customers);
+		RETURN;
+	END IF;
+	-- a column that was renamed is in the settings by the name that it had
+	SELECT p.key INTO present FROM loyalty.present_customers(program, customers, NULL, NULL) p;
+	IF present <> customer_key AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped) THEN
+		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
+			format('customer_key is "%s", but the view "customer" takes "%s"; update customer_key in the table "program"', customer_key, present);
 	END IF;
 END
 $$;
@@ -673,6 +682,27 @@ COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
 -- Shares no code with recording and posting: expressions run as SQL text in the
 -- planner's own queries, multipliers are looked up by set-based windows.
+-- A function that an expression calls was not volatile when the expression was written, but
+-- may have been replaced by one that is.  Orders go on being recorded by it.
+CREATE FUNCTION loyalty.verify_volatility(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'expression calls a volatile function', NULL, NULL,
+	       format('%s, in %s; declare it STABLE or IMMUTABLE, or change the expression', p.oid::regprocedure,
+	              string_agg(DISTINCT 'view ' || c.relname, ', ' ORDER BY 'view ' || c.relname))
+	  FROM pg_namespace n
+	  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'v' AND (loyalty.is_definition(c.relname) OR c.relname = 'customer')
+	  JOIN pg_rewrite w ON w.ev_class = c.oid
+	  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+	  LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+	  JOIN pg_proc p ON p.oid = coalesce(o.oprcode, d.refobjid) AND p.provolatile = 'v' AND p.pronamespace <> 'loyalty'::regnamespace
+	 WHERE n.nspname = program
+	 GROUP BY p.oid
+$$;
+COMMENT ON FUNCTION loyalty.verify_volatility(name) IS 'functions that expressions call and that became volatile after these were written';
+
 CREATE FUNCTION loyalty.verify_program(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -777,6 +807,7 @@ BEGIN
 		 GROUP BY e.tracked_table
 		$sql$, program);
 
+	RETURN QUERY SELECT * FROM loyalty.verify_volatility(program);
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_left_out(%L)', program));
 
 	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)

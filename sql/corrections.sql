@@ -165,6 +165,10 @@ UPDATE t_correct.orders SET at = '2024-01-01' WHERE id = 6;
 SELECT loyalty.alter_orders('club', 't_correct.orders', customer => '+ customer', order_key => 'id');
 -- a paused table that is of the payers when it goes on
 SELECT loyalty.pause('club', 't_correct.orders') \gset
+-- a migration that is begun again is told so, and goes on
+SET client_min_messages = notice;
+SELECT loyalty.pause('club', 't_correct.orders') \gset
+SET client_min_messages = warning;
 SELECT loyalty.resume('club', 't_correct.orders', customer => 'payer');
 :now
 :verify

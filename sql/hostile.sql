@@ -107,13 +107,42 @@ INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;
 BEGIN;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_loyalty_mallory;
-GRANT SELECT ON t_hostile.orders TO regress_loyalty_mallory;
+GRANT SELECT ON t_hostile.orders, t_hostile.customers TO regress_loyalty_mallory;
 SELECT loyalty.change_owner('club', 'regress_loyalty_mallory');
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'club'::regnamespace AND relkind IN ('r', 'v', 'c');
 ROLLBACK;
 -- or who writes its views, which takes some effort
 ALTER VIEW club.orders_1 ALTER customer SET DEFAULT 1;
+\set VERBOSITY terse
+ALTER VIEW club.orders_1 RENAME TO mine;
+ALTER TABLE club.orders_1 RENAME TO mine;
+ALTER VIEW club.orders_1 RENAME COLUMN customer TO who;
+ALTER VIEW IF EXISTS club.orders_1 SET SCHEMA t_hostile;
+ALTER TABLE club.orders_1 OWNER TO regress_loyalty_mallory;
+ALTER VIEW club.tiers_3 SET (security_barrier);
+CREATE OR REPLACE VIEW club.archived_1 AS SELECT 1 AS a;
+CREATE VIEW club.refunds_9 AS SELECT 1 AS a;
+-- not so what is no such view, nor what is in no program
+CREATE VIEW club.orders_mine AS SELECT 1 AS a;
+ALTER VIEW club.orders_mine RENAME TO lines_9;
+ALTER VIEW club.orders_mine RENAME TO lines_mine;
+DROP VIEW club.lines_mine;
+ALTER VIEW IF EXISTS club.orders_77 RENAME TO x;
+CREATE VIEW t_hostile.orders_1 AS SELECT 1 AS a;
+ALTER VIEW t_hostile.orders_1 RENAME TO orders_2;
+DROP VIEW t_hostile.orders_2;
+-- whoever may not use our schema alters views as ever
+BEGIN;
+REVOKE USAGE ON SCHEMA loyalty FROM public;
+CREATE SCHEMA mallorys AUTHORIZATION regress_loyalty_mallory;
+SET LOCAL ROLE regress_loyalty_mallory;
+CREATE TABLE mallorys.program (a int);
+CREATE VIEW mallorys.orders_1 AS SELECT 1 AS a;
+ALTER VIEW mallorys.orders_1 RENAME TO orders_2;
+ALTER TABLE mallorys.program RENAME a TO b;
+ROLLBACK;
+\set VERBOSITY default
 SET loyalty.tracking = 'on';
 SELECT format('club.orders_1_%s', terms) AS orders, format('club.tiers_%s', terms) AS tiers FROM club.program \gset
 BEGIN;

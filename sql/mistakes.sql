@@ -63,6 +63,20 @@ SELECT loyalty.track_orders('club', 'parted', customer => 'customer_id', at => '
 SELECT loyalty.track_orders('club', 'parent', customer => 'customer_id', at => 'at', amount => 'total');
 ROLLBACK;
 
+-- columns whose names are words of SQL; a hint only where it helps; nothing of our own queries is shown
+CREATE TABLE words ("order" int PRIMARY KEY, "user" int, at timestamptz, "end" numeric, "größe" int);
+\set SHOW_CONTEXT errors
+SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end"', order_key => 'order');
+\set SHOW_CONTEXT never
+SELECT loyalty.track_orders('club', 'words', customer => 'User', at => 'at', amount => '"end"', order_key => '"order"');
+SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => 'größe + end * 2', order_key => '"order"');
+SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end" + ', order_key => '"order"');
+SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => $$'end' || "end$$, order_key => '"order"');
+SELECT loyalty.track_orders('club', 'orders', customer => 'user', at => 'at', amount => 'order + 1');
+BEGIN;
+SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end"', order_key => '"order"');
+ROLLBACK;
+
 -- types that need a conversion
 SELECT loyalty.track_orders('club', 'orders', customer => 'status', at => 'at', amount => 'total');
 SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => 'cents', amount => 'total');
@@ -86,6 +100,11 @@ SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_order', amount 
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_order', amount => 'amount', customer => 'customer_id', at => 'at', refund_key => 'of_order');
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amount => 'amount');
 SELECT loyalty.track_orders('club', 'refunds', customer => 'customer_id', at => 'at', amount => 'amount');
+SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amount => 'amount');
+SELECT loyalty.alter_refunds('club', 'orders', amount => 'total');
+SELECT loyalty.alter_refunds('club', 'lines', amount => 'price');
+SELECT loyalty.alter_refunds('club', 'no_key', amount => 'total');
+SELECT loyalty.alter_refunds('club', NULL, amount => 'total');
 SELECT * FROM loyalty.reconcile('club', missing => 'forget');
 SELECT loyalty.grant_access('club', CURRENT_USER::regrole, 'all');
 SELECT s.kind, s.relation, e.expression AS key FROM club.tracked_table s

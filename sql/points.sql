@@ -122,6 +122,14 @@ UPDATE t_points.orders SET total = 25 WHERE order_id = 500;
 SELECT points FROM club.members WHERE customer_id = 4;
 -- balance as of a moment
 SELECT club.balance(2), club.balance(2, '2023-12-31'), club.balance(2, '2024-01-01'), club.balance(99), club.tier_at(99);
+-- who is no customer has none, then as now, until he is one; a customer without orders has 0
+INSERT INTO t_points.orders (order_id, customer_id, at, total) VALUES (501, 99, '2024-01-01', 30);
+\set ninety_nine 'SELECT club.balance(99) AS now, club.balance(99, ''2024-01-01'') AS then, club.balance(99, ''2023-12-31'') AS before, club.balance(98) AS unknown, club.balance(98, now()) AS unknown_then;'
+:ninety_nine
+INSERT INTO t_points.customers (customer_id) VALUES (99);
+:ninety_nine
+DELETE FROM t_points.orders WHERE order_id = 501;
+DELETE FROM t_points.customers WHERE customer_id = 99;
 -- exact decimals
 SELECT t_points.fresh(2);
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');

@@ -57,5 +57,23 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 't_program."Or""ders"'::regclass
 SELECT loyalty.create_program('p_plain', customers => 't_program.customers');
 SELECT customer_id, tenure, tier FROM p_plain.members;
 SELECT * FROM loyalty.verify('p_plain');
+-- nothing is recorded, though rules are written and orders tracked: there is nothing to lose
+INSERT INTO p_plain.earning_rule (name, points) VALUES ('one', 'amount');
+CREATE TABLE t_program.plain (id int PRIMARY KEY, customer_id bigint, at timestamptz, total numeric);
+SELECT loyalty.track_orders('p_plain', 't_program.plain', customer => 'customer_id', at => 'at', amount => 'total');
+SELECT loyalty.drop_program('p_plain');
+SELECT count(*) FROM loyalty.programs;
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 't_program.plain'::regclass;
+-- an order that was taken back has two entries, which are something, posted or not
+SELECT loyalty.create_program('p_plain', customers => 't_program.customers');
+SELECT loyalty.track_orders('p_plain', 't_program.plain', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO t_program.plain VALUES (1, 1, '2021-01-01', 5);
+DELETE FROM t_program.plain;
+\set VERBOSITY default
+SELECT loyalty.drop_program('p_plain');
+CALL loyalty.post('p_plain');
+SELECT loyalty.drop_program('p_plain', force => NULL);
+\set VERBOSITY terse
+SELECT * FROM loyalty.verify('p_plain');
 SELECT loyalty.drop_program('p_plain', true);
 DROP SCHEMA t_program CASCADE;

@@ -877,12 +877,41 @@ SELECT order_key, points FROM mail.entries ORDER BY email, entry;
 SELECT * FROM loyalty.verify('mail');
 SELECT loyalty.drop_program('mail', force => true);
 
+-- a role that is given a program must be able to read its tables, and is told by which grants
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM regress_rights_mallory;
+CREATE ROLE "regress_rights_New Keeper";
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO "regress_rights_New Keeper";
+CREATE SCHEMA "t_rights Old";
+CREATE TABLE "t_rights Old".customers (id int PRIMARY KEY, secret text);
+CREATE TABLE "t_rights Old"."Orders" (id int PRIMARY KEY, customer int, at timestamptz DEFAULT '2025-01-01 00:00+00', total numeric);
+CREATE TABLE "t_rights Old".refunds (id int, amount numeric);
+INSERT INTO "t_rights Old".customers VALUES (1);
+SELECT loyalty.create_program('given', customers => '"t_rights Old".customers');
+INSERT INTO given.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('given', '"t_rights Old"."Orders"', customer => 'customer', at => 'at', amount => 'total');
+SELECT loyalty.track_refunds('given', '"t_rights Old".refunds', order_key => 'id', amount => 'amount');
+INSERT INTO "t_rights Old"."Orders" VALUES (1, 1, DEFAULT, 10);
+SELECT loyalty.change_owner('given', '"regress_rights_New Keeper"');
+GRANT SELECT ON "t_rights Old"."Orders" TO "regress_rights_New Keeper";
+GRANT SELECT (id) ON "t_rights Old".customers TO "regress_rights_New Keeper";
+SELECT loyalty.change_owner('given', '"regress_rights_New Keeper"');
+-- the hint works
+GRANT USAGE ON SCHEMA "t_rights Old" TO "regress_rights_New Keeper"; GRANT SELECT ON "t_rights Old".refunds TO "regress_rights_New Keeper";
+SELECT loyalty.change_owner('given', '"regress_rights_New Keeper"');
+SELECT owner FROM loyalty.programs WHERE name = 'given';
+INSERT INTO "t_rights Old".refunds VALUES (1, 4);
+SELECT id, points FROM given.members;
+SELECT * FROM loyalty.verify('given');
+SELECT loyalty.drop_program('given', force => true);
+DROP SCHEMA "t_rights Old" CASCADE;
+DROP OWNED BY "regress_rights_New Keeper";
+DROP ROLE "regress_rights_New Keeper";
+
 -- the end
 DROP SCHEMA mine, t_rights, t_rights_evil CASCADE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_rights_keeper, regress_rights_shop', current_database()); END $$;
 ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT USAGE ON TYPES TO PUBLIC;
-ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM regress_rights_mallory;
 DROP EXTENSION loyalty;
 CREATE EXTENSION loyalty;
 DROP OWNED BY regress_rights_keeper, regress_rights_shop, regress_rights_clerk, regress_rights_mallory, "regress_rights_Help Desk";

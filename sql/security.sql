@@ -167,9 +167,41 @@ ALTER TABLE club.lines NO FORCE ROW LEVEL SECURITY;
 SELECT recorded FROM loyalty.reconcile('club');
 SELECT customer_id, points, orders FROM club.members;
 RESET ROLE;
--- orders that the owner cannot read: rows say how they stand, since nothing else does
 GRANT CREATE ON SCHEMA t_security TO regress_loyalty_owner;
 SET ROLE regress_loyalty_owner;
+-- what the owner of a table calls in an index: over a column it runs as whoever writes, and never as
+-- the program's owner, who plans, records, reads again, verifies; without a row it would, and is refused
+CREATE TABLE t_security.indexed (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, note text);
+SELECT loyalty.track_orders('club', 't_security.indexed', customer => 'customer_id', at => 'at', amount => 'total');
+RESET ROLE;
+GRANT CREATE ON SCHEMA t_security TO regress_loyalty_clerk;
+ALTER TABLE t_security.indexed OWNER TO regress_loyalty_clerk;
+SET ROLE regress_loyalty_clerk;
+GRANT ALL ON t_security.indexed TO regress_loyalty_owner;
+CREATE FUNCTION t_security.note_of(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_user = 'regress_loyalty_owner' THEN
+		RAISE 'note_of() runs as the owner of the program';
+	END IF;
+	RETURN $1;
+END $$;
+CREATE INDEX over_column ON t_security.indexed (t_security.note_of(note)) WHERE t_security.note_of(note) <> '';
+INSERT INTO t_security.indexed VALUES (1, 1, '2020-01-01', 5, 'x'), (2, 1, '2020-01-01', 5, 'y');
+UPDATE t_security.indexed SET order_id = 7 - order_id, note = 'z' WHERE order_id = 2;
+SET ROLE regress_loyalty_owner;
+SELECT recorded FROM loyalty.reconcile('club') WHERE relation = 't_security.indexed'::regclass;
+SELECT * FROM loyalty.verify('club');
+SET ROLE regress_loyalty_clerk;
+CREATE INDEX without_row ON t_security.indexed ((t_security.note_of('x') || note));
+INSERT INTO t_security.indexed VALUES (3, 1, '2020-01-01', 5, 'x');
+DROP INDEX t_security.without_row;
+RESET ROLE;
+SELECT loyalty.untrack('club', 't_security.indexed');
+DROP TABLE t_security.indexed;
+DROP FUNCTION t_security.note_of(text);
+REVOKE CREATE ON SCHEMA t_security FROM regress_loyalty_clerk;
+SET ROLE regress_loyalty_owner;
+-- orders that the owner cannot read: rows say how they stand, since nothing else does
 CREATE TABLE t_security.hidden (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric);
 SELECT loyalty.track_orders('club', 't_security.hidden', customer => 'customer_id', at => 'at', amount => 'total');
 ALTER TABLE t_security.hidden ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

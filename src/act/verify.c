@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "nested.h"
 #include "owner.h"
 #include "result.h"
 
@@ -91,6 +92,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 		"SELECT v.violation, v.customer, v.order_key, v.detail FROM loyalty.verify_program($1) v"
 	};
 
+	nested_refuse_call("verify");
 	answer_reader(fcinfo, queries, lengthof(queries));
 	return (Datum) 0;
 }

@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 
 #include "layout.h"
+#include "nested.h"
 #include "owner.h"
 
 /*
@@ -73,6 +74,27 @@ set_all(const char *time_zone)
 }
 
 /*
+ * Do functions of the extension write the configuration, as they say themselves?
+ */
+bool
+settings_tell_writing(void)
+{
+	const char *tracking = GetConfigOption("loyalty.tracking", true, false);
+
+	return tracking != NULL && strcmp(tracking, "on") == 0;
+}
+
+/*
+ * Whoever writes the configuration by functions of the extension says so himself, and
+ * not for what is called meanwhile.
+ */
+void
+settings_not_writing(void)
+{
+	set_if_known("loyalty.tracking", "off");
+}
+
+/*
  * Fix the settings that SQL text and its meaning depend on; with a time zone,
  * that, too.  Returns what settings_end() wants.
  */
@@ -84,6 +106,7 @@ settings_begin(const char *time_zone)
 	set_all(time_zone);
 	set("DateStyle", "ISO, MDY");
 	set("IntervalStyle", "postgres");
+	settings_not_writing();
 	return nest;
 }
 
@@ -182,6 +205,7 @@ become(OwnerScope *scope, Oid owner)
 {
 	Assert(OidIsValid(owner));
 	scope->owner = owner;
+	nested_begin_work();
 	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 }
@@ -218,6 +242,7 @@ owner_leave(OwnerScope *scope)
 	/* Whoever became somebody else meanwhile has come back. */
 	Assert(GetUserId() == scope->owner);
 	SetUserIdAndSecContext(scope->user, scope->sec_context);
+	nested_end();
 	if (scope->guc_nest != 0)
 		settings_end(scope->guc_nest);
 }

@@ -15,6 +15,8 @@ typedef struct OwnerScope
 
 extern int	settings_begin(const char *time_zone);
 extern int	settings_begin_writing(void);
+extern bool settings_tell_writing(void);
+extern void settings_not_writing(void);
 extern void settings_look_up(void);
 extern void settings_tell_search_path(const char *search_path);
 extern void settings_answer(void);

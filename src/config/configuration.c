@@ -37,6 +37,7 @@
 
 #include "gate.h"
 #include "layout.h"
+#include "nested.h"
 #include "owner.h"
 #include "result.h"
 
@@ -105,6 +106,8 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	Datum		result;
 	char	   *search_path;
 
+	if (!settings_tell_writing())
+		nested_refuse_write(RelationGetRelationName(trigdata->tg_relation));
 	if (trigdata->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -221,6 +224,7 @@ loyalty_as_owner(PG_FUNCTION_ARGS)
 				 errmsg("must be owner of loyalty program \"%s\"", program)));
 
 	owner_enter_writing(&scope, owner);
+	settings_not_writing();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	execute_with_texts(text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_ARRAYTYPE_P(2));

@@ -459,6 +459,8 @@ tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
 		evaluate_condition(&condition);
 		return condition.holds;
 	}
+	/* this concerns the evaluation that led here, not the member */
+	expression_refuse_recursion(&tier->qualifies);
 	error = protect(evaluate_condition, &condition);
 	if (error == NULL)
 		return condition.holds;

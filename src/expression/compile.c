@@ -257,7 +257,6 @@ expression_compile(Node *expr, Index row, Relation rel, Relation root, Index fac
 	MemoryContextSwitchTo(context);
 	result.may_raise = may_raise_walker(result.cached->expr, NULL);
 	result.state = ExecInitExpr((Expr *) result.cached->expr, NULL);
-	result.in_use = InvalidLocalTransactionId;
 	return result;
 }
 
@@ -284,9 +283,23 @@ expression_free(Expression *expression)
 }
 
 /*
+ * An error if an expression is evaluated to evaluate itself, which would never end: as
+ * the condition of a tier is by a function that reads who has which tier.
+ */
+void
+expression_refuse_recursion(const Expression *expression)
+{
+	if (expression->in_use)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_RECURSION),
+				 errmsg("an expression of a loyalty program must not be evaluated to evaluate itself"),
+				 errdetail("A function that it calls reads what depends on it."),
+				 errhint("The condition of a tier must not depend on who has which tier.")));
+}
+
+/*
  * Evaluate over the rows in the ExprContext; the result lives until its next
- * reset.  A state can't be used again while it is in use, which happens when a
- * function that the expression calls changes a tracked table itself.
+ * reset.
  */
 Datum
 expression_evaluate(Expression *expression, ExprContext *econtext, bool *isnull)
@@ -295,22 +308,15 @@ expression_evaluate(Expression *expression, ExprContext *econtext, bool *isnull)
 
 	if (!expression->user_functions)
 		return ExecEvalExprSwitchContext(expression->state, econtext, isnull);
-	if (expression->in_use == loyalty_local_transaction())
-	{
-		MemoryContext old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-		ExprState  *state = ExecInitExpr((Expr *) expression->cached->expr, NULL);
-
-		MemoryContextSwitchTo(old);
-		return ExecEvalExprSwitchContext(state, econtext, isnull);
-	}
-	expression->in_use = loyalty_local_transaction();
+	expression_refuse_recursion(expression);
+	expression->in_use = true;
 	PG_TRY();
 	{
 		result = ExecEvalExprSwitchContext(expression->state, econtext, isnull);
 	}
 	PG_FINALLY();
 	{
-		expression->in_use = InvalidLocalTransactionId;
+		expression->in_use = false;
 	}
 	PG_END_TRY();
 	return result;

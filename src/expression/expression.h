@@ -20,7 +20,7 @@ typedef struct Expression
 	uint64		function_changes;	/* expression_function_changes() of its compilation */
 	bool		needs_settings; /* its value may depend on settings */
 	bool		may_raise;		/* not proved to raise no error */
-	LocalTransactionId in_use;	/* transaction that is evaluating it */
+	bool		in_use;			/* being evaluated */
 } Expression;
 
 extern bool expression_is_over(Node *expr, Index row, Index facts);
@@ -28,6 +28,7 @@ extern Expression expression_compile(Node *expr, Index row, Relation rel, Relati
 									 Index facts);
 extern uint64 expression_function_changes(void);
 extern bool expression_is_valid(const Expression *expression);
+extern void expression_refuse_recursion(const Expression *expression);
 extern void expression_free(Expression *expression);
 extern Datum expression_evaluate(Expression *expression, ExprContext *econtext,
 								 bool *isnull);

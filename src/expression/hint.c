@@ -1,11 +1,15 @@
 /*
  * hint.c: what an error says of a name that is not known: which names there are,
- * and the one that is most like it first.
+ * and the one that is most like it first; and of one that is a word of SQL.
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
+#include "common/keywords.h"
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
@@ -114,4 +118,61 @@ hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 			 errhint("Perhaps you meant \"%s\". Known here: %s.", suggestion.nearest, suggestion.known.data),
 			 parser_errposition(pstate, cref->location)));
 	return NULL;				/* keep compiler quiet */
+}
+
+/* Is there a row that has a column of this name? */
+static bool
+is_column(ParseState *pstate, const char *name)
+{
+	ListCell   *lc;
+	ListCell   *col;
+
+	foreach(lc, pstate->p_namespace)
+	{
+		foreach(col, ((ParseNamespaceItem *) lfirst(lc))->p_rte->eref->colnames)
+			if (strcmp(strVal(lfirst(col)), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A column that bears the name of a keyword cannot be written plainly, as "order": the
+ * hint for the first word, behind SELECT, that is one, or NULL.
+ */
+const char *
+hint_keyword_column(ParseState *pstate)
+{
+	const char *c = pstate->p_sourcetext + strlen("SELECT ");
+
+	while (*c != '\0')
+	{
+		const char *begin = c;
+		char	   *word;
+		int			keyword;
+
+		if (*c == '\'' || *c == '"')
+		{
+			c = strchr(c + 1, *begin);
+			if (c == NULL)
+				return NULL;
+			c++;
+			continue;
+		}
+		while (isalnum((unsigned char) *c) || *c == '_' || IS_HIGHBIT_SET(*c))
+			c++;
+		if (c == begin)
+		{
+			c++;
+			continue;
+		}
+		word = downcase_truncate_identifier(begin, c - begin, false);
+		keyword = ScanKeywordLookup(word, &ScanKeywords);
+		if (keyword >= 0 && ScanKeywordCategories[keyword] != UNRESERVED_KEYWORD &&
+			is_column(pstate, word))
+			return psprintf("The name of the column \"%s\" is a word of SQL: write it in double quotes, as in '%s'.",
+							word, quote_identifier(word));
+		pfree(word);
+	}
+	return NULL;
 }

@@ -77,6 +77,7 @@ typedef struct Parsed
 typedef struct ParseContext
 {
 	const Scope *scope;
+	ParseState *pstate;
 	Relation	row;
 	Relation	line;
 	Relation	facts;
@@ -105,6 +106,8 @@ parse_error_context(void *arg)
 		internalerrposition(Max(position, 1));
 		internalerrquery(pc->scope->text);
 	}
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR && hint_keyword_column(pc->pstate) != NULL)
+		errhint("%s", hint_keyword_column(pc->pstate));
 	errcontext("loyalty expression for %s", pc->scope->what);
 }
 
@@ -517,12 +520,13 @@ static Parsed
 parse(const Scope *scope, const char *search_path)
 {
 	ParseState *pstate = make_parsestate(NULL);
-	ParseContext pc = {.scope = scope};
-	ErrorContextCallback callback = {.callback = parse_error_context,.arg = &pc,
-	.previous = error_context_stack};
+	ParseContext pc = {.scope = scope,.pstate = pstate};
+	ErrorContextCallback *outer = error_context_stack;
+	ErrorContextCallback callback = {.callback = parse_error_context,.arg = &pc};
 	Parsed		parsed;
 	int			nest = settings_begin_parsing(search_path, scope->time_zone);
 
+	/* the writer need not see through which of our functions this came */
 	error_context_stack = &callback;
 	pstate->p_sourcetext = psprintf(PREFIX "%s", scope->text);
 	pstate->p_pre_columnref_hook = facts_columnref;
@@ -531,7 +535,7 @@ parse(const Scope *scope, const char *search_path)
 	open_relations(pstate, &pc);
 	parse_in_scope(pstate, &pc, &parsed);
 	close_relations(&pc);
-	error_context_stack = callback.previous;
+	error_context_stack = outer;
 	free_parsestate(pstate);
 	settings_end(nest);
 	return parsed;

@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "hint.h"
 #include "refuse.h"
 #include "trust.h"
 
@@ -97,16 +98,20 @@ static bool
 refuse_moment_walker(Node *node, void *context)
 {
 	MomentContext *moment = (MomentContext *) context;
+	const char *quoted = NULL;
 
 	if (node == NULL)
 		return false;
+	/* a column that is called "user" */
+	if (IsA(node, SQLValueFunction))
+		quoted = hint_keyword_column(moment->pstate);
 	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL) ||
 		(IsA(node, Const) && is_word_of_now((Const *) node, moment->pstate->p_sourcetext)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("the present time or user is not allowed in a loyalty expression"),
 				 errdetail("Nothing is recorded when time passes, and the same order must always be worth the same."),
-				 errhint("%s", hint_of_moment(moment->facts)),
+				 errhint("%s", quoted != NULL ? quoted : hint_of_moment(moment->facts)),
 				 parser_errposition(moment->pstate, exprLocation(node))));
 	return expression_tree_walker(node, refuse_moment_walker, context);
 }

@@ -48,6 +48,7 @@
 #include "journal.h"
 #include "layout.h"
 #include "number.h"
+#include "nested.h"
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
@@ -941,6 +942,7 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 	Oid			schema;
 	int64		posted = 0;
 
+	nested_refuse_call("post_batch");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -1027,6 +1029,7 @@ loyalty_post(PG_FUNCTION_ARGS)
 	char		nulls[4] = " n ";
 	int64		posted = 0;
 
+	nested_refuse_call("post");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

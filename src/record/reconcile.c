@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 
 #include "current.h"
+#include "nested.h"
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
@@ -242,6 +243,7 @@ record_open(const char *program, int32 tracked_table, OwnerScope *scope)
 	TrackedTable *root = program_tracked_table(relid, program, tracked_table);
 	AclResult	acl;
 
+	nested_refuse_call("record_table");
 	if (root == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -30,6 +30,9 @@
  *   another partition may be refused there by a trigger: then there are fewer new
  *   rows, nobody knows which is missing, and all are read again.
  *
+ * A function that an expression calls and that writes to a tracked table is an error:
+ * what is recorded must not depend on how often it is looked at (see nested.c).
+ *
  * Expressions run as the program's owner.  For a row of orders, nothing here locks
  * a row or waits; a line or a refund locks the row of its order (see current.c), so
  * only sessions that change the same order wait for each other.
@@ -58,6 +61,7 @@
 
 #include "compat.h"
 #include "current.h"
+#include "nested.h"
 #include "owner.h"
 #include "reconcile.h"
 #include "recorder.h"
@@ -589,6 +593,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 
 	if (!TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event) && !has_rows(trigdata))
 		return PointerGetDatum(NULL);
+	nested_refuse_write(RelationGetRelationName(trigdata->tg_relation));
 
 	hidden = is_hidden(program);
 	callback.previous = error_context_stack;

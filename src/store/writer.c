@@ -39,6 +39,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "nested.h"
 #include "writer.h"
 
 struct Writer
@@ -326,6 +327,15 @@ insert_row(Writer *writer, TupleTableSlot *row, bool tell,
 	return taken;
 }
 
+/* Users' triggers, after the rows are written. */
+static void
+call_triggers(EState *estate)
+{
+	nested_begin_triggers();
+	AfterTriggerEndQuery(estate);
+	nested_end();
+}
+
 /*
  * In the memory of the writer, since what is kept of a trigger's function while
  * it is called lives in the current memory context.
@@ -351,7 +361,7 @@ insert_with_guarantees(Writer *writer, TupleTableSlot **slots, int count, bool *
 			conflict[i] = taken;
 	}
 	ExecASInsertTriggers(estate, target, capture);
-	AfterTriggerEndQuery(estate);
+	call_triggers(estate);
 	MemoryContextSwitchTo(old);
 }
 
@@ -476,7 +486,7 @@ writer_delete(Writer *writer, ItemPointer tids, int count)
 		loyalty_after_row_delete(estate, target, &tids[i], capture);
 	}
 	ExecASDeleteTriggers(estate, target, capture);
-	AfterTriggerEndQuery(estate);
+	call_triggers(estate);
 	MemoryContextSwitchTo(old);
 }
 
