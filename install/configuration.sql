@@ -638,22 +638,48 @@ $$;
 COMMENT ON FUNCTION loyalty.present_customers(name, regclass, text, text) IS
 'the key of the customers and since when they are, with the names that things have now; nulls where the view is missing';
 
+-- The views "customer" and "members" go if the customer table, or what joined_at calls, is
+-- dropped with CASCADE.
+CREATE FUNCTION loyalty.lacks_customers(program name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT to_regclass(format('%I.customer', program)) IS NULL OR to_regclass(format('%I.members', program)) IS NULL
+$$;
+COMMENT ON FUNCTION loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
+
 CREATE FUNCTION loyalty.new_customers()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	key_type regtype;
+	known_type regtype;
 BEGIN
-	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
+	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone)
+	   OR (loyalty.lacks_customers(tg_table_schema) AND loyalty.is_written_by_hand(tg_table_schema)
+	       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = NEW.customers)) THEN
 		PERFORM loyalty.require_customers(NEW.customers, NEW.customer_key);
-		IF (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key)
-		   IS DISTINCT FROM (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname =
-		                       (SELECT coalesce(p.key, OLD.customer_key) FROM loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p)) THEN
+		SELECT a.atttypid INTO key_type FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key;
+		SELECT a.atttypid INTO known_type FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname =
+		       (SELECT coalesce(p.key, OLD.customer_key) FROM loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p);
+		-- of a table that is gone, the journal tells: of some domains, the type below
+		IF known_type IS NULL AND loyalty.customer_type(tg_table_schema) IN (key_type, loyalty.base_type(key_type)) THEN
+			known_type := key_type;
+		END IF;
+		IF key_type IS DISTINCT FROM known_type THEN
 			RAISE EXCEPTION 'column "%" of table "%" is not of the type of the customer key', NEW.customer_key, NEW.customers
 				USING ERRCODE = 'datatype_mismatch', HINT = 'A customer key of another type takes a new program.';
 		END IF;
 		PERFORM loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
 		                                   current_setting('loyalty.search_path', true));
+		IF loyalty.lacks_customers(tg_table_schema) THEN
+			PERFORM loyalty.make_members_view(tg_table_schema);
+			RAISE NOTICE 'the view "members" of loyalty program "%" is made again', tg_table_schema
+				USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
+		END IF;
 	END IF;
 	RETURN NULL;
 END

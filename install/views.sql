@@ -111,23 +111,39 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.track_again(name, int) IS 'what to do if a view of a tracked table, or of its lines or refunds, is lost';
 
--- An error if a view that tells what a table means is lost: that which says which orders there
--- are, that of some terms, and those of lines and refunds.
+-- Is a view lost, or let go of, that tells what a table means: that which says which orders
+-- there are, that of some terms, or one of lines or refunds?
+CREATE FUNCTION loyalty.lacks_view(program name, tracked_table int, terms int)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	lacking boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.tracked_table s
+	                                WHERE $2 IN (s.tracked_table, s.of_tracked_table) AND s.active
+	                                  AND (loyalty.view_of($1, s.kind, s.tracked_table) IS NULL
+	                                       OR (s.tracked_table = $2 AND $3 IS NOT NULL AND loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL)))', program)
+	   INTO lacking USING program, tracked_table, terms;
+	RETURN lacking;
+END
+$$;
+COMMENT ON FUNCTION loyalty.lacks_view(name, int, int) IS
+'is a view lost, or let go of, by which a tracked table, with its lines and refunds, is known?';
+
+-- An error if one is lost.
 CREATE FUNCTION loyalty.require_views(program name, tracked_table int, terms int)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	lost regclass;
+	s record;
 BEGIN
-	EXECUTE format('SELECT s.relation FROM %I.tracked_table s
-	                 WHERE $2 IN (s.tracked_table, s.of_tracked_table) AND s.active AND s.definition IS NULL
-	                   AND (loyalty.view_of($1, s.kind, s.tracked_table) IS NULL
-	                        OR (s.tracked_table = $2 AND $3 IS NOT NULL AND loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL))
-	                 ORDER BY s.tracked_table = $2 DESC LIMIT 1', program) INTO lost USING program, tracked_table, terms;
-	IF lost IS NOT NULL THEN
-		RAISE EXCEPTION 'loyalty program "%" has no view of table "%"', program, lost
+	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	IF s.definition IS NULL AND loyalty.lacks_view(program, tracked_table, terms) THEN
+		RAISE EXCEPTION 'loyalty program "%" lacks a view of table "%"', program, s.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
 			      HINT = loyalty.as_sentence(loyalty.track_again(program, tracked_table));
 	END IF;
