@@ -643,22 +643,48 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	again text := loyalty.track_again(program, tracked_table);
+	again text;
 	advice text;
+	why text;
 BEGIN
+	-- a correction makes the view, if another tells what the table means
+	again := CASE WHEN loyalty.lacks_view(program, tracked_table, loyalty.terms_with_view(program, tracked_table, terms))
+	                   OR loyalty.terms_with_view(program, tracked_table, terms) IS NULL THEN loyalty.track_again(program, tracked_table)
+	         ELSE format('call loyalty.reconcile(%L)', program) END;
 	BEGIN
 		EXECUTE format('SELECT count(loyalty.award_of_terms($1, $2, r.version, r.name, r.points, r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
 			USING program, tracked_table, terms;
 	EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-		GET STACKED DIAGNOSTICS advice = PG_EXCEPTION_HINT;
+		GET STACKED DIAGNOSTICS advice = PG_EXCEPTION_HINT, why = PG_EXCEPTION_DETAIL;
 		again := CASE WHEN SQLSTATE = '42501' THEN SQLERRM
-		         ELSE concat(SQLERRM, '; ', lower(left(advice, 1)), rtrim(substr(advice, 2), '.'), '; then ', again) END;
+		         ELSE concat(SQLERRM, ': ', rtrim(why, '.'), '; ', lower(left(advice, 1)), rtrim(substr(advice, 2), '.'), '; then ', again) END;
 	END;
-	RETURN again;
+	RETURN CASE WHEN advice IS NULL THEN loyalty.track_again(program, tracked_table) ELSE again END;
 END
 $$;
 COMMENT ON FUNCTION loyalty.how_to_mend(name, int, int) IS
 'what to do if the view of a table of orders under some terms is lost';
+
+-- The same for tiers, whose view is lost.
+CREATE FUNCTION loyalty.how_to_mend_tiers(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN EXECUTE format('SELECT name, qualifies FROM %I.terms_tier WHERE version = $1 ORDER BY rank', program) USING terms
+	LOOP
+		PERFORM loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false);
+	END LOOP;
+	RETURN format('UPDATE %I.terms_tier SET qualifies = qualifies WHERE version = %s', program, terms);
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	RETURN format('the condition of the tier "%s" does not hold: %s; correct it: UPDATE %I.terms_tier SET qualifies = ''...'' WHERE version = %s AND name = %L',
+	              t.name, SQLERRM, program, terms, t.name);
+END
+$$;
+COMMENT ON FUNCTION loyalty.how_to_mend_tiers(name, int) IS 'what to do if the view of the tiers of some terms is lost';
 
 -- The views of a table of orders among themselves: each version of the terms that orders
 -- are recorded under has one, and that of the orders there are means the same orders.
@@ -764,7 +790,8 @@ BEGIN
 
 	-- the terms in force are those that rules, tiers and settings say
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
+		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text,
+		       format('terms %%s; UPDATE %%I.earning_rule SET name = name, which makes new terms of what is configured', p.terms, $1)
 		  FROM %1$I.program p
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(version) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = p.terms AND t.points_scale = p.points_scale
@@ -779,7 +806,7 @@ BEGIN
 		               UNION ALL
 		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms
 		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
-		$sql$, program);
+		$sql$, program) USING program;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
 		  FROM (SELECT customer, order_key, terms FROM %1$I.ledger
@@ -791,7 +818,7 @@ BEGIN
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
-		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.version)
+		       format('terms %%s; %%s, which makes it', t.version, loyalty.how_to_mend_tiers($1, t.version))
 		  FROM (SELECT DISTINCT version FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.version) IS NULL
 		$sql$, program) USING program;
 	IF FOUND THEN
