@@ -410,6 +410,7 @@ AS $$
 DECLARE
 	relation regclass;
 	versions text;
+	is_new boolean;
 BEGIN
 	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
@@ -417,13 +418,17 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 		RAISE;
 	END IF;
 	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
+	-- what nothing is recorded under is changed for orders to come
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.program p WHERE p.terms = $1) AND $1 NOT IN (SELECT loyalty.recorded_terms($2, $3))', program)
+	   INTO is_new USING terms, program, tracked_table;
 	EXECUTE format('SELECT string_agg(version::text, '', '' ORDER BY version) FROM %I.terms_rule WHERE (name, points, applies_when, per) = ($1, $2, $3, $4)', program)
 	   INTO versions USING rule_name, points, applies_when, per;
 	RAISE EXCEPTION 'the earning rule "%" of terms % does not hold for table "%"', rule_name, terms, relation
 		USING ERRCODE = SQLSTATE,
 		      DETAIL = format('%s It says %L when %L.', loyalty.as_sentence(SQLERRM), points, applies_when),
-		      HINT = format('Correct it, and try again: UPDATE %I.terms_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L AND version IN (%s).',
-		                    program, rule_name, versions);
+		      HINT = CASE WHEN is_new THEN format('Change it, and try again: UPDATE %I.earning_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L.', program, rule_name)
+		             ELSE format('Correct it, and try again: UPDATE %I.terms_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L AND version IN (%s).',
+		                         program, rule_name, versions) END;
 END
 $$;
 COMMENT ON FUNCTION loyalty.award_of_terms(name, int, int, text, text, text, text) IS
