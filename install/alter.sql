@@ -11,6 +11,7 @@ DECLARE
 	s record;
 	nothing text[] := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
 	parsed jsonb;
+	known int;
 BEGIN
 	IF nothing && ARRAY['customer', 'at', 'key', 'counts'] THEN
 		RAISE EXCEPTION '% must not be empty', CASE nothing[1] WHEN 'key' THEN 'the key of an order' WHEN 'counts' THEN 'counts_when' ELSE nothing[1] END
@@ -18,12 +19,13 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	parsed := loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
-	IF s.definition IS NULL AND loyalty.view_of(program, s.kind, tracked_table, CASE WHEN s.kind IN ('orders', 'credits') THEN s.newest END) IS NULL THEN
-		RAISE EXCEPTION 'loyalty program "%" has no view of table "%"', program, s.relation
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
-			      HINT = 'Call loyalty.untrack(), and track the table again.';
+	PERFORM loyalty.require_views(program, tracked_table, NULL);
+	known := s.newest;
+	IF s.definition IS NULL AND s.kind IN ('orders', 'credits') THEN
+		known := loyalty.terms_with_view(program, tracked_table, s.newest);
+		PERFORM loyalty.require_views(program, tracked_table, s.newest) WHERE known IS NULL;
 	END IF;
-	RETURN (loyalty.definition_of(program, tracked_table, s.newest, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
+	RETURN (loyalty.definition_of(program, tracked_table, known, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
 END
 $$;
 COMMENT ON FUNCTION loyalty.changed_definition(name, int, jsonb, text) IS
@@ -247,8 +249,11 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	newest int;
 	part int;
 BEGIN
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	PERFORM loyalty.require_views(program, tracked_table, newest);
 	PERFORM loyalty.let_go(program, tracked_table);
 	FOR part IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND active', program) USING tracked_table
 	LOOP

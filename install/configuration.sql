@@ -85,6 +85,16 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_choice(text, text, text[]) IS 'an error that lists the choices, unless the value is one of them';
 
+-- The message of an error as the detail of another one.
+CREATE FUNCTION loyalty.as_sentence(message text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT upper(left(message, 1)) || substr(message, 2) || '.'
+$$;
+COMMENT ON FUNCTION loyalty.as_sentence(text) IS 'the message of an error as a sentence, for the detail of another one';
+
 -- Names of POSIX zones such as CET+1 mean the opposite of what they say, and
 -- abbreviations have no daylight saving time.
 CREATE FUNCTION loyalty.require_time_zone(time_zone text)
@@ -198,7 +208,7 @@ BEGIN
 EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR cannot_coerce THEN
 	-- told without the query of a view, which nobody wrote
 	RAISE EXCEPTION 'table "%" cannot take the place of table "%"', NEW.relation, OLD.relation
-		USING ERRCODE = SQLSTATE, DETAIL = initcap(left(SQLERRM, 1)) || substr(replace(SQLERRM, 'tracked.', 'new.'), 2) || '.',
+		USING ERRCODE = SQLSTATE, DETAIL = loyalty.as_sentence(replace(SQLERRM, 'tracked.', 'new.')),
 		      HINT = 'It needs columns of the same names, and of types for which the expressions hold.';
 END
 $$;
@@ -234,7 +244,29 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.check_terms() IS 'trigger: refuse changes of the versions of the terms by hand, but for corrections of expressions';
 
--- An earning rule must fit every tracked table that it can be for.
+-- The tables that an earning rule must fit: those of orders that are tracked, or where none
+-- is, those that may be tracked again.  A rule of older terms is for tables that were there.
+CREATE FUNCTION loyalty.tables_of_rule(program name, per text, terms int)
+RETURNS TABLE (tracked_table int, relation regclass, active boolean)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH known AS (SELECT s.tracked_table, s.relation, s.active FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
+		                WHERE s.kind = 'orders' AND ($2 IS NULL OR s.terms <= $2)),
+		     fitting AS (SELECT k.* FROM known k WHERE k.active OR NOT EXISTS (SELECT FROM known a WHERE a.active))
+		SELECT f.* FROM fitting f
+		UNION ALL SELECT NULL, NULL, true WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = 'order'
+		ORDER BY 1
+		$sql$, program) USING per, terms;
+END
+$$;
+COMMENT ON FUNCTION loyalty.tables_of_rule(name, text, int) IS
+'the tables of orders that an earning rule must fit, or without any, those that it may; a null if there is none at all';
+
+-- An earning rule must fit every tracked table that it can be for, and one of those that may
+-- be tracked again.
 CREATE FUNCTION loyalty.check_earning_rule()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -246,6 +278,10 @@ DECLARE
 	applies_when text;
 	parsed record;
 	fits record;
+	misfit record;
+	fails boolean := false;
+	message text;
+	known text;
 	version int;
 BEGIN
 	-- a restore brings what was checked when it was written; see loyalty.refresh_texts(), too
@@ -258,19 +294,12 @@ BEGIN
 	END IF;
 	IF tg_op = 'UPDATE' THEN
 		IF tg_table_name = 'terms_rule' THEN
-			version := to_jsonb(OLD) ->> 'terms';
+			version := to_jsonb(OLD) ->> 'version';
 		ELSE
 			EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
 		END IF;
 	END IF;
-	-- a rule of older terms may be corrected for a table that is to be tracked again
-	FOR src IN EXECUTE format('WITH tracked AS (SELECT s.tracked_table FROM %1$I.tracked_table s WHERE s.active AND s.kind = ''orders''),
-	                                let_go AS (SELECT s.tracked_table FROM %1$I.tracked_table s JOIN pg_class c ON c.oid = s.relation
-	                                            WHERE $2 AND s.kind = ''orders'' AND NOT EXISTS (SELECT FROM tracked)),
-	                                fitting AS (SELECT tracked_table FROM tracked UNION ALL SELECT tracked_table FROM let_go)
-	                           SELECT tracked_table FROM fitting
-	                           UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = ''order''
-	                           ORDER BY 1', tg_table_schema) USING NEW.per, tg_table_name = 'terms_rule'
+	FOR src IN SELECT * FROM loyalty.tables_of_rule(tg_table_schema, NEW.per, CASE tg_table_name WHEN 'terms_rule' THEN version END)
 	LOOP
 		-- what was not changed may have been renamed since it was written
 		points := NULL;
@@ -280,14 +309,35 @@ BEGIN
 			  INTO points, applies_when
 			  FROM loyalty.present_rule(tg_table_schema, src.tracked_table, version, OLD.name, 'new') p;
 		END IF;
-		SELECT * INTO parsed
-		  FROM loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
-		                          current_setting('loyalty.search_path', true),
-		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
-		                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
-		CONTINUE WHEN parsed.points IS NULL;
-		fits := parsed;
+		BEGIN
+			SELECT * INTO parsed
+			  FROM loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
+			                          current_setting('loyalty.search_path', true),
+			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
+			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
+			IF parsed.points IS NOT NULL THEN
+				fits := parsed;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			IF NOT fails THEN
+				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, known = PG_EXCEPTION_HINT;
+				SELECT src.tracked_table, src.relation, src.active, SQLSTATE AS state, message AS message, known AS known,
+				       coalesce(points, NEW.points) AS points, coalesce(applies_when, NEW.applies_when) AS applies_when INTO misfit;
+				fails := true;
+			END IF;
+		END;
 	END LOOP;
+	IF fails AND fits IS NULL THEN
+		-- the same error, at its character
+		PERFORM loyalty.parse_rule(tg_table_schema, misfit.tracked_table, NEW.name, misfit.points, misfit.applies_when, NEW.per, 'new',
+		                           current_setting('loyalty.search_path', true), false, false);
+	ELSIF fails THEN
+		IF misfit.active THEN
+			RAISE EXCEPTION 'the earning rule "%" does not hold for table "%"', NEW.name, misfit.relation
+				USING ERRCODE = misfit.state, DETAIL = loyalty.as_sentence(misfit.message),
+				      HINT = concat_ws(' ', 'A rule must hold for each table of orders that is tracked.', nullif(misfit.known, ''));
+		END IF;
+	END IF;
 	IF NEW.per = 'line' AND fits IS NULL THEN
 		RAISE EXCEPTION 'the earning rule "%" is per line, but no tracked table has lines', NEW.name
 			USING ERRCODE = 'invalid_parameter_value',
@@ -349,6 +399,80 @@ $$;
 COMMENT ON FUNCTION loyalty.check_tier() IS 'trigger: check the condition of a tier, and store it with every name qualified';
 
 -- Expressions of a version of the terms that fail can be corrected: the views say so then.
+-- A view that was dropped with something that it used is made anew, if another tells what
+-- the table means.
+CREATE FUNCTION loyalty.correct_view(program name, tracked_table int, version int, award int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	known int := loyalty.terms_with_view(program, tracked_table, version);
+	detail text;
+	hint text;
+BEGIN
+	IF known = version THEN
+		EXECUTE format($sql$
+			SELECT loyalty.make_orders_view($1, $2, $3, x.d, x.awards)
+			  FROM (SELECT loyalty.definition_of($1, $2, $3) AS d,
+			               jsonb_agg(CASE WHEN a.award = $4 THEN loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
+			                         ELSE a.expression END ORDER BY a.award) AS awards
+			          FROM loyalty.awards_of($1, $2, $3) a JOIN %I.terms_rule r ON r.version = $3 AND r.award = a.award OFFSET 0) x
+			$sql$, program) USING program, tracked_table, version, award;
+		RETURN;
+	END IF;
+	PERFORM loyalty.require_views(program, tracked_table, CASE WHEN known IS NULL THEN version END);
+	PERFORM loyalty.define_orders(program, tracked_table, loyalty.definition_of(program, tracked_table, known), version);
+EXCEPTION WHEN syntax_error_or_access_rule_violation OR object_not_in_prerequisite_state THEN
+	IF known = version THEN
+		RAISE;
+	END IF;
+	-- the correction stands, but it does not suffice
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RAISE WARNING '%', SQLERRM USING DETAIL = detail, HINT = hint;
+END
+$$;
+COMMENT ON FUNCTION loyalty.correct_view(name, int, int, int) IS
+'make the view of a table of orders under some terms anew, one of whose rules was corrected';
+
+-- What was kept of a rule that is corrected while a table is let go of: the rule is read for
+-- the table again, when that is tracked again.
+CREATE FUNCTION loyalty.forget_award(program name, tracked_table int, version int, award int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+BEGIN
+	EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $2::text, $3::text] WHERE tracked_table = $1', program)
+		USING tracked_table, version, award;
+END
+$$;
+COMMENT ON FUNCTION loyalty.forget_award(name, int, int, int) IS
+'forget what the view of a table that was let go of said of a rule under some terms';
+
+-- What is corrected in the terms in force is corrected in what they were made of: all at
+-- once, so that no other terms are made of it.
+CREATE FUNCTION loyalty.carry_corrections(program name, terms_table name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+BEGIN
+	EXECUTE format(CASE terms_table WHEN 'terms_rule' THEN $sql$
+		UPDATE %1$I.earning_rule e SET points = r.points, applies_when = r.applies_when
+		  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
+		 WHERE r.name = e.name AND r.per = e.per AND (r.points, r.applies_when) <> (e.points, e.applies_when)
+		$sql$ ELSE $sql$
+		UPDATE %1$I.tier e SET qualifies = r.qualifies
+		  FROM %1$I.terms_tier r JOIN %1$I.program p ON p.terms = r.version
+		 WHERE r.name = e.name AND r.qualifies <> e.qualifies
+		$sql$ END, program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.carry_corrections(name, name) IS 'bring rules, or tiers, up to what was corrected in the terms in force';
+
 CREATE FUNCTION loyalty.correct_rule()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -360,19 +484,42 @@ BEGIN
 	IF current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NULL;		-- see loyalty.refresh_texts()
 	END IF;
-	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.version
+	FOR src IN EXECUTE format('SELECT tracked_table, definition FROM %I.tracked_table
+	                            WHERE (active OR definition IS NOT NULL) AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.version
 	LOOP
-		PERFORM loyalty.make_orders_view(tg_table_schema, src.tracked_table, NEW.version, d, awards)
-		   FROM (SELECT loyalty.definition_of(tg_table_schema, src.tracked_table, NEW.version) AS d,
-		                jsonb_agg(CASE WHEN a.award = NEW.award
-		                               THEN loyalty.parse_award(tg_table_schema, src.tracked_table, NEW.name, NEW.points, NEW.applies_when, NEW.per)
-		                               ELSE a.expression END ORDER BY a.award) AS awards
-		           FROM loyalty.awards_of(tg_table_schema, src.tracked_table, NEW.version) a OFFSET 0) x;
+		IF src.definition IS NULL THEN
+			PERFORM loyalty.correct_view(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
+		ELSE
+			PERFORM loyalty.forget_award(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
+		END IF;
 	END LOOP;
+	PERFORM loyalty.carry_corrections(tg_table_schema, tg_table_name);
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION loyalty.correct_rule() IS 'trigger: makes the views of a version of the terms, one of whose rules was corrected, anew';
+
+-- The condition of a tier of some terms, as written; null, with a warning, if it names what
+-- is gone: then these tiers have no view.
+CREATE FUNCTION loyalty.tier_of_terms(program name, terms int, tier text, qualifies text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN loyalty.parse_tier(program, tier, qualifies, 'pg_catalog, pg_temp', false);
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	IF SQLSTATE = '42501' THEN
+		RAISE;
+	END IF;
+	RAISE WARNING 'the tiers of terms % have no view: the condition of the tier "%" does not hold', terms, tier
+		USING DETAIL = format('%s It says %L.', loyalty.as_sentence(SQLERRM), qualifies),
+		      HINT = format('Correct it: UPDATE %I.terms_tier SET qualifies = ''...'' WHERE version = %s AND name = %L.', program, terms, tier);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.tier_of_terms(name, int, text, text) IS
+'the condition of a tier of some terms, as written; null, with a warning, if it does not hold any more';
 
 CREATE FUNCTION loyalty.correct_tier()
 RETURNS trigger
@@ -383,12 +530,12 @@ BEGIN
 	IF current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NULL;		-- see loyalty.refresh_texts()
 	END IF;
-	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name = $3 THEN $4
-	                                                                   ELSE coalesce(v.expression, loyalty.parse_tier($1, t.name, t.qualifies, ''pg_catalog, pg_temp'', false)) END ORDER BY t.n))
+	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name <> $3 AND v.expression IS NOT NULL THEN v.expression
+	                                                                   ELSE loyalty.tier_of_terms($1, $2, t.name, t.qualifies) END ORDER BY t.n))
 	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE version = $2) t
 	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
-		USING tg_table_schema, NEW.version, NEW.name,
-		      loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, 'pg_catalog, pg_temp', false);
+		USING tg_table_schema, NEW.version, NEW.name;
+	PERFORM loyalty.carry_corrections(tg_table_schema, tg_table_name);
 	RETURN NULL;
 END
 $$;
@@ -498,22 +645,48 @@ $$;
 COMMENT ON FUNCTION loyalty.present_customers(name, regclass, text, text) IS
 'the key of the customers and since when they are, with the names that things have now; nulls where the view is missing';
 
+-- The views "customer" and "members" go if the customer table, or what joined_at calls, is
+-- dropped with CASCADE.
+CREATE FUNCTION loyalty.lacks_customers(program name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT to_regclass(format('%I.customer', program)) IS NULL OR to_regclass(format('%I.members', program)) IS NULL
+$$;
+COMMENT ON FUNCTION loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
+
 CREATE FUNCTION loyalty.new_customers()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	key_type regtype;
+	known_type regtype;
 BEGIN
-	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone) THEN
+	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone)
+	   OR (loyalty.lacks_customers(tg_table_schema) AND loyalty.is_written_by_hand(tg_table_schema)
+	       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = NEW.customers)) THEN
 		PERFORM loyalty.require_customers(NEW.customers, NEW.customer_key);
-		IF (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key)
-		   IS DISTINCT FROM (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname =
-		                       (SELECT coalesce(p.key, OLD.customer_key) FROM loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p)) THEN
+		SELECT a.atttypid INTO key_type FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key;
+		SELECT a.atttypid INTO known_type FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname =
+		       (SELECT coalesce(p.key, OLD.customer_key) FROM loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p);
+		-- of a table that is gone, the journal tells: of some domains, the type below
+		IF known_type IS NULL AND loyalty.customer_type(tg_table_schema) IN (key_type, loyalty.base_type(key_type)) THEN
+			known_type := key_type;
+		END IF;
+		IF key_type IS DISTINCT FROM known_type THEN
 			RAISE EXCEPTION 'column "%" of table "%" is not of the type of the customer key', NEW.customer_key, NEW.customers
 				USING ERRCODE = 'datatype_mismatch', HINT = 'A customer key of another type takes a new program.';
 		END IF;
 		PERFORM loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
 		                                   current_setting('loyalty.search_path', true));
+		IF loyalty.lacks_customers(tg_table_schema) THEN
+			PERFORM loyalty.make_members_view(tg_table_schema);
+			RAISE NOTICE 'the view "members" of loyalty program "%" is made again', tg_table_schema
+				USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
+		END IF;
 	END IF;
 	RETURN NULL;
 END
@@ -745,6 +918,52 @@ $$;
 COMMENT ON FUNCTION loyalty.remove_unused_terms(name) IS
 'remove the versions of the terms that were replaced and that nothing is recorded under';
 
+-- The view of a table of orders under new terms, from what that under the terms before says.
+-- If it was dropped, with something that it used, the rules are read again, and those that
+-- name what is gone are told.
+CREATE FUNCTION loyalty.make_next_view(program name, tracked_table int, before int, version int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	known int;
+	detail text;
+	hint text;
+BEGIN
+	IF loyalty.view_of(program, 'orders', tracked_table, before) IS NULL THEN
+		EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
+		known := loyalty.terms_with_view(program, tracked_table, before);
+		PERFORM loyalty.require_views(program, tracked_table, CASE WHEN known IS NULL THEN before END);
+		PERFORM loyalty.define_orders(program, tracked_table, loyalty.definition_of(program, tracked_table, known), version);
+		RETURN;
+	END IF;
+	EXECUTE format($sql$
+		SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
+		  FROM (SELECT r.award, CASE WHEN b.points = r.points AND b.applies_when = r.applies_when THEN b.expression
+		                        ELSE loyalty.parse_award($1, $2, r.name,
+		                             CASE WHEN b.points = r.points THEN coalesce(p.points, r.points) ELSE r.points END,
+		                             CASE WHEN b.applies_when = r.applies_when THEN coalesce(p.applies_when, r.applies_when) ELSE r.applies_when END,
+		                             r.per) END AS expression
+		          FROM %1$I.terms_rule r
+		          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
+		                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
+		            ON b.name = r.name AND b.per = r.per
+		          LEFT JOIN LATERAL loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
+		         WHERE r.version = $4) x
+		$sql$, program) USING program, tracked_table, before, version;
+EXCEPTION WHEN syntax_error_or_access_rule_violation OR object_not_in_prerequisite_state THEN
+	IF relation IS NULL THEN
+		RAISE;
+	END IF;
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RAISE WARNING 'orders of table "%" are not recorded: %', relation, SQLERRM USING DETAIL = detail, HINT = hint;
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_next_view(name, int, int, int) IS
+'make the view of a table of orders under new terms, or a warning if that of the terms before is lost, and the rules do not hold';
+
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is
 -- written once and never changes.  What its rules say is in the views of the
@@ -803,30 +1022,11 @@ BEGIN
 
 	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
 	LOOP
-		IF loyalty.view_of(tg_table_schema, 'orders', src.tracked_table, before) IS NULL THEN
-			RAISE WARNING 'the table of tracked table % of loyalty program "%" has no view, so its orders are not recorded', src.tracked_table, tg_table_schema
-				USING HINT = 'Call loyalty.untrack(), and track the table again.';
-			CONTINUE;
-		END IF;
-		EXECUTE format($sql$
-			SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
-			  FROM (SELECT r.award, CASE WHEN b.points = r.points AND b.applies_when = r.applies_when THEN b.expression
-			                        ELSE loyalty.parse_award($1, $2, r.name,
-			                             CASE WHEN b.points = r.points THEN coalesce(p.points, r.points) ELSE r.points END,
-			                             CASE WHEN b.applies_when = r.applies_when THEN coalesce(p.applies_when, r.applies_when) ELSE r.applies_when END,
-			                             r.per) END AS expression
-			          FROM %1$I.terms_rule r
-			          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
-			                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
-			            ON b.name = r.name AND b.per = r.per
-			          LEFT JOIN LATERAL loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
-			         WHERE r.version = $4) x
-			$sql$, tg_table_schema) USING tg_table_schema, src.tracked_table, before, version;
+		PERFORM loyalty.make_next_view(tg_table_schema, src.tracked_table, before, version);
 	END LOOP;
 	EXECUTE format($sql$
 		SELECT loyalty.make_tiers_view($1, $3, array_agg(x.expression ORDER BY x.rank DESC))
-		  FROM (SELECT t.rank, CASE WHEN b.name IS NULL THEN loyalty.parse_tier($1, t.name, t.qualifies, 'pg_catalog, pg_temp', false)
-		                       ELSE b.expression END AS expression
+		  FROM (SELECT t.rank, coalesce(b.expression, loyalty.tier_of_terms($1, $3, t.name, t.qualifies)) AS expression
 		          FROM %1$I.terms_tier t
 		          LEFT JOIN (SELECT o.name, o.qualifies, v.expression
 		                       FROM (SELECT y.*, row_number() OVER (ORDER BY y.rank DESC) AS n FROM %1$I.terms_tier y WHERE y.version = $2) o

@@ -154,6 +154,41 @@ $$;
 COMMENT ON FUNCTION loyalty.require_key_collation(regclass, name) IS
 'an error unless customers can be compared by a column under its collation';
 
+-- What members are, from the view "customer".  It calls the key what the view "entries" does.
+CREATE FUNCTION loyalty.make_members_view(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
+AS $$
+BEGIN
+	EXECUTE format($sql$
+	CREATE VIEW %1$I.members AS
+	SELECT s.customer AS %4$I,
+	       loyalty.tier_for(%2$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
+	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
+	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
+	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
+	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
+	  FROM (SELECT c.customer, c.joined_at,
+	               coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
+	               coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
+	               coalesce(u.spend, a.spend, 0) AS spend,
+	               coalesce(u.orders, a.orders, 0) AS orders,
+	               CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
+	               CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
+	          FROM %1$I.customer c
+	          LEFT JOIN %1$I.account a ON a.customer %3$s c.customer
+	          LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
+	                       FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %3$s c.customer) s;
+	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
+	$sql$, program, format('%I.program', program), loyalty.customer_equality(program),
+	(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.entries', program)::regclass AND a.attnum = 1));
+	PERFORM loyalty.comment_program(program);
+END
+$$;
+COMMENT ON FUNCTION loyalty.make_members_view(name) IS 'make the view that tells tier, points and lifetime value of each customer';
+
 CREATE FUNCTION loyalty.create_program(
 	name name,
 	customers regclass,
@@ -575,27 +610,10 @@ BEGIN
 	        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM %1$I.journal) e
 	 ORDER BY customer, tracked_table, order_key, revision DESC;
 	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
+	$sql$, name, key_type, format('%I.program', name), eq, key_column);
+	PERFORM loyalty.make_members_view(name);
 
-	CREATE VIEW %1$I.members AS
-	SELECT s.customer AS %5$I,
-	       loyalty.tier_for(%3$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
-	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
-	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
-	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
-	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
-	  FROM (SELECT c.customer, c.joined_at,
-	               coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
-	               coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
-	               coalesce(u.spend, a.spend, 0) AS spend,
-	               coalesce(u.orders, a.orders, 0) AS orders,
-	               CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
-	               CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
-	          FROM %1$I.customer c
-	          LEFT JOIN %1$I.account a ON a.customer %4$s c.customer
-	          LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	                       FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %4$s c.customer) s;
-	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
-
+	EXECUTE format($sql$
 	CREATE FUNCTION %1$I.balance(customer %2$s, at timestamptz DEFAULT NULL)
 	RETURNS numeric
 	LANGUAGE sql STABLE
@@ -633,7 +651,6 @@ BEGIN
 	$sql$, name, key_type, format('%I.program', name), eq, key_column,
 	   -- an argument has the collation of whatever it comes from, a field its own
 	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
-	PERFORM loyalty.comment_program(name);
 END
 $$;
 COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text, text) IS

@@ -491,7 +491,7 @@ COMMENT ON FUNCTION loyalty.default_key(regclass, text) IS 'the only column of t
 -- Note that refunds which were let go of with their orders are tracked again.  Runs as the
 -- owner.
 CREATE FUNCTION loyalty.note_refunds_again(program name, tracked_table int)
-RETURNS TABLE (number int, relation regclass)
+RETURNS TABLE (number int, relation regclass, lost text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
@@ -503,34 +503,59 @@ BEGIN
 	                                         WHERE s.of_tracked_table = $1 AND s.kind = ''refunds'' AND NOT s.active
 	                                           AND s.definition ->> ''with'' = ''orders'' ORDER BY 1', program) USING tracked_table
 	LOOP
-		d := loyalty.definition_of(program, number, NULL);
-		EXECUTE format('UPDATE %I.tracked_table SET active = true, definition = NULL WHERE tracked_table = $1', program) USING number;
-		PERFORM loyalty.make_part_view(program, number, d);
+		lost := NULL;
+		BEGIN
+			d := loyalty.definition_of(program, number, NULL);
+			IF d ? 'key' THEN
+				EXECUTE format('UPDATE %I.tracked_table SET active = true, definition = NULL WHERE tracked_table = $1', program) USING number;
+				PERFORM loyalty.make_part_view(program, number, d);
+			ELSE
+				lost := 'Its view was dropped, with something that it used.';
+			END IF;
+		EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+			IF SQLSTATE = '42501' THEN
+				RAISE;
+			END IF;
+			lost := loyalty.as_sentence(SQLERRM);
+		END;
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_refunds_again(name, int) IS 'note that refunds which were let go of with their orders are tracked again';
+COMMENT ON FUNCTION loyalty.note_refunds_again(name, int) IS
+'note that refunds which were let go of with their orders are tracked again; lost: why some can''t be, whose columns are gone or have other names';
 
+-- Returns whether all of them are tracked again.
 CREATE FUNCTION loyalty.track_refunds_again(program name, tracked_table int)
-RETURNS void
+RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	part record;
+	complete boolean := true;
 BEGIN
-	FOR part IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation
-	              FROM loyalty.as_owner(program, 'SELECT number, relation::oid FROM loyalty.note_refunds_again($1::name, $2::int)',
+	FOR part IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation, r[3] AS lost
+	              FROM loyalty.as_owner(program, 'SELECT number, relation::oid, lost FROM loyalty.note_refunds_again($1::name, $2::int)',
 	                                    program::text, tracked_table::text) r
 	LOOP
+		IF part.lost IS NOT NULL THEN
+			complete := false;
+			RAISE WARNING 'the refunds in table "%" are not tracked again', part.relation
+				USING DETAIL = part.lost,
+				      HINT = format('Call loyalty.track_refunds(%L, %L, ...), which records the orders with them; or loyalty.backfill(), which does without.',
+				                    program, part.relation);
+			CONTINUE;
+		END IF;
 		RAISE NOTICE 'the refunds in table "%" are tracked again, too', part.relation;
 		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', part.relation);
 		PERFORM loyalty.create_triggers(program, part.number, part.relation);
 	END LOOP;
+	RETURN complete;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds_again(name, int) IS 'track the refunds again that were let go of with their orders';
+COMMENT ON FUNCTION loyalty.track_refunds_again(name, int) IS
+'track the refunds again that were let go of with their orders; returns whether all could be';
 
 CREATE FUNCTION loyalty.track_orders(
 	program name,
@@ -571,7 +596,8 @@ BEGIN
 		PERFORM loyalty.add_part(program, src, 'lines', lines, jsonb_build_object('key', line_order, 'amount', line_amount, 'counts', 'true'),
 		                         'skip', search_path);
 	END IF;
-	PERFORM loyalty.track_refunds_again(program, src);
+	-- without refunds that they had, the orders would be worth more than they are
+	backfill := loyalty.track_refunds_again(program, src) AND backfill;
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
 		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
 		search_path, key_is_unique::text);
@@ -880,6 +906,35 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';
 
+-- What can't be reconciled, because a view of the table, its lines or refunds is lost, or let
+-- go of.
+CREATE FUNCTION loyalty.warn_of_tables_left_out(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT r[1]::oid::regclass AS relation, r[2]::boolean AS paused, r[3] AS again
+	           FROM loyalty.as_owner(program, format($sql$
+		SELECT s.relation::oid, s.definition IS NOT NULL, loyalty.track_again($1::name, s.tracked_table)
+		  FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
+		 WHERE s.active AND s.kind IN ('orders', 'credits') AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+		   AND loyalty.lacks_view($1::name, s.tracked_table, p.terms) ORDER BY s.tracked_table $sql$, program), program::text) r
+	LOOP
+		IF t.paused THEN
+			RAISE WARNING 'orders of table "%" are not reconciled: it is paused', t.relation
+				USING HINT = format('Call loyalty.resume(%L, %L).', program, t.relation);
+		ELSE
+			RAISE WARNING 'orders of table "%" are not reconciled: a view of it is lost', t.relation
+				USING DETAIL = 'It was dropped, with something that it used.', HINT = loyalty.as_sentence(t.again);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name) IS 'a warning for each table of orders that can''t be reconciled';
+
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
 CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
@@ -909,7 +964,7 @@ BEGIN
 	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
 	           FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                                     AND loyalty.view_of($1::name, s.kind, s.tracked_table, p.terms) IS NOT NULL', program), program::text) r
+	                                                     AND NOT loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1
 	LOOP
@@ -948,6 +1003,7 @@ BEGIN
 		reversed := loyalty.record_table(program, s.tracked_table, true);
 		RETURN NEXT;
 	END LOOP;
+	PERFORM loyalty.warn_of_tables_left_out(program);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;

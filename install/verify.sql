@@ -644,6 +644,57 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
 
+-- What helps if the view of a table of orders under some terms is lost: to correct the first
+-- rule that names what is gone, or else to track the table again.
+CREATE FUNCTION loyalty.how_to_mend(program name, tracked_table int, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	again text;
+	advice text;
+	why text;
+BEGIN
+	-- a correction makes the view, if another tells what the table means
+	again := CASE WHEN loyalty.lacks_view(program, tracked_table, loyalty.terms_with_view(program, tracked_table, terms))
+	                   OR loyalty.terms_with_view(program, tracked_table, terms) IS NULL THEN loyalty.track_again(program, tracked_table)
+	         ELSE format('call loyalty.reconcile(%L)', program) END;
+	BEGIN
+		EXECUTE format('SELECT count(loyalty.award_of_terms($1, $2, r.version, r.name, r.points, r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
+			USING program, tracked_table, terms;
+	EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+		GET STACKED DIAGNOSTICS advice = PG_EXCEPTION_HINT, why = PG_EXCEPTION_DETAIL;
+		again := CASE WHEN SQLSTATE = '42501' THEN SQLERRM
+		         ELSE concat(SQLERRM, ': ', rtrim(why, '.'), '; ', lower(left(advice, 1)), rtrim(substr(advice, 2), '.'), '; then ', again) END;
+	END;
+	RETURN CASE WHEN advice IS NULL THEN loyalty.track_again(program, tracked_table) ELSE again END;
+END
+$$;
+COMMENT ON FUNCTION loyalty.how_to_mend(name, int, int) IS
+'what to do if the view of a table of orders under some terms is lost';
+
+-- The same for tiers, whose view is lost.
+CREATE FUNCTION loyalty.how_to_mend_tiers(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN EXECUTE format('SELECT name, qualifies FROM %I.terms_tier WHERE version = $1 ORDER BY rank', program) USING terms
+	LOOP
+		PERFORM loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false);
+	END LOOP;
+	RETURN format('UPDATE %I.terms_tier SET qualifies = qualifies WHERE version = %s', program, terms);
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	RETURN format('the condition of the tier "%s" does not hold: %s; correct it: UPDATE %I.terms_tier SET qualifies = ''...'' WHERE version = %s AND name = %L',
+	              t.name, SQLERRM, program, terms, t.name);
+END
+$$;
+COMMENT ON FUNCTION loyalty.how_to_mend_tiers(name, int) IS 'what to do if the view of the tiers of some terms is lost';
+
 -- The views of a table of orders among themselves: each version of the terms that orders
 -- are recorded under has one, and that of the orders there are means the same orders.
 CREATE FUNCTION loyalty.verify_views(program name, tracked_table int)
@@ -654,19 +705,19 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
-		       format('orders of table %%s under terms %%s; call loyalty.untrack(), and track it again', s.relation, r.terms)
+		       format('orders of table %%s under terms %%s; %%s', s.relation, r.terms, loyalty.how_to_mend($1, $2, r.terms))
 		  FROM %1$I.tracked_table s JOIN (SELECT DISTINCT x.tracked_table, x.terms FROM %1$I.recorded_orders x) r ON r.tracked_table = s.tracked_table
 		 WHERE s.tracked_table = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
 		UNION ALL
 		SELECT 'tracked table has no view', NULL, NULL,
-		       format('archived orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
+		       format('archived orders of table %%s; %%s', s.relation, loyalty.track_again($1, $2))
 		  FROM %1$I.tracked_table s
 		 WHERE s.tracked_table = $2 AND loyalty.view_of($1, 'archived', $2) IS NULL
 		   AND EXISTS (SELECT FROM %1$I.tracked_table p WHERE p.of_tracked_table = $2 AND p.kind = 'refunds' AND p.active)
 		$sql$, program) USING program, tracked_table;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
-		       format('orders of table %%s; call loyalty.untrack(), and track it again', s.relation)
+		       format('orders of table %%s; %%s', s.relation, loyalty.track_again($1, $2))
 		  FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
 		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
@@ -719,7 +770,9 @@ BEGIN
 	PERFORM loyalty.require_program(program);
 	-- a view goes if the customer table was dropped with CASCADE
 	RETURN QUERY
-	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text, format('%I.%I', program, r)
+	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text,
+	       format('%I.%I', program, r)
+	       || CASE WHEN r IN ('customer', 'members') THEN format('; UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program) ELSE '' END
 	  FROM unnest('{program,tracked_table,archived,kept,exchange_rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
 	                customer,unposted,entries,recorded_orders,members}'::text[]) r
 	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
@@ -767,7 +820,8 @@ BEGIN
 
 	-- the terms in force are those that rules, tiers and settings say
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text, format('terms %%s', p.terms)
+		SELECT 'terms in force are not those configured'::text, NULL::text, NULL::text,
+		       format('terms %%s; UPDATE %%I.earning_rule SET name = name, which makes new terms of what is configured', p.terms, $1)
 		  FROM %1$I.program p
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(version) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = p.terms AND t.points_scale = p.points_scale
@@ -782,7 +836,7 @@ BEGIN
 		               UNION ALL
 		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms
 		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
-		$sql$, program);
+		$sql$, program) USING program;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have terms that do not exist'::text, e.customer::text, e.order_key::text, format('terms %%s', e.terms)
 		  FROM (SELECT customer, order_key, terms FROM %1$I.ledger
@@ -794,7 +848,7 @@ BEGIN
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
-		       format('terms %%s; update a tier of them in the table "terms_tier", which makes it', t.version)
+		       format('terms %%s; %%s, which makes it', t.version, loyalty.how_to_mend_tiers($1, t.version))
 		  FROM (SELECT DISTINCT version FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.version) IS NULL
 		$sql$, program) USING program;
 	IF FOUND THEN
@@ -827,8 +881,10 @@ BEGIN
 			IF loyalty.view_of(program, part.kind, part.tracked_table) IS NULL
 			   OR (part.tracked_table = s.tracked_table AND loyalty.view_of(program, part.kind, part.tracked_table, s.newest) IS NULL) THEN
 				RETURN QUERY SELECT CASE WHEN part.definition IS NULL THEN 'tracked table has no view' ELSE 'tracked table is paused' END::text, NULL::text, NULL::text,
-					format('%s of table %s; call loyalty.%s', part.kind, part.relation,
-					       CASE WHEN part.definition IS NULL THEN 'untrack(), and track it again' ELSE 'resume()' END);
+					format('%s of table %s; %s', part.kind, part.relation,
+					       CASE WHEN part.definition IS NOT NULL THEN format('call loyalty.resume(%L, %L)', program, s.relation::text)
+					            WHEN part.tracked_table = s.tracked_table THEN loyalty.how_to_mend(program, s.tracked_table, s.newest)
+					            ELSE loyalty.track_again(program, s.tracked_table) END);
 				lacking := true;
 			END IF;
 			RETURN QUERY

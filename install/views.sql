@@ -77,6 +77,81 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.view_of(name, text, int, int) IS 'that view, or null if there is none';
 
+-- Of which terms a table of orders has a view: of these, else of the newest that are left
+-- after others were dropped.
+CREATE FUNCTION loyalty.terms_with_view(program name, tracked_table int, terms int)
+RETURNS int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	known int;
+BEGIN
+	EXECUTE format('SELECT version FROM %I.terms WHERE loyalty.view_of($1, ''orders'', $2, version) IS NOT NULL ORDER BY version = $3 DESC, version DESC LIMIT 1', program)
+	   INTO known USING program, tracked_table, terms;
+	RETURN known;
+END
+$$;
+COMMENT ON FUNCTION loyalty.terms_with_view(name, int, int) IS
+'these terms, if a table of orders has a view under them, else the newest under which it has one; null if none is left';
+
+-- What helps if a view of a tracked table is lost: the table of its orders is tracked again.
+CREATE FUNCTION loyalty.track_again(program name, tracked_table int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	orders regclass;
+BEGIN
+	EXECUTE format('SELECT coalesce(o.relation, s.relation) FROM %1$I.tracked_table s LEFT JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table
+	                 WHERE s.tracked_table = $1', program) INTO orders USING tracked_table;
+	RETURN format('call loyalty.untrack(%L, %L), and track the table again', program, orders::text);
+END
+$$;
+COMMENT ON FUNCTION loyalty.track_again(name, int) IS 'what to do if a view of a tracked table, or of its lines or refunds, is lost';
+
+-- Is a view lost, or let go of, that tells what a table means: that which says which orders
+-- there are, that of some terms, or one of lines or refunds?
+CREATE FUNCTION loyalty.lacks_view(program name, tracked_table int, terms int)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	lacking boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.tracked_table s
+	                                WHERE $2 IN (s.tracked_table, s.of_tracked_table) AND s.active
+	                                  AND (loyalty.view_of($1, s.kind, s.tracked_table) IS NULL
+	                                       OR (s.tracked_table = $2 AND $3 IS NOT NULL AND loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL)))', program)
+	   INTO lacking USING program, tracked_table, terms;
+	RETURN lacking;
+END
+$$;
+COMMENT ON FUNCTION loyalty.lacks_view(name, int, int) IS
+'is a view lost, or let go of, by which a tracked table, with its lines and refunds, is known?';
+
+-- An error if one is lost.
+CREATE FUNCTION loyalty.require_views(program name, tracked_table int, terms int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	IF s.definition IS NULL AND loyalty.lacks_view(program, tracked_table, terms) THEN
+		RAISE EXCEPTION 'loyalty program "%" lacks a view of table "%"', program, s.relation
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
+			      HINT = loyalty.as_sentence(loyalty.track_again(program, tracked_table));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_views(name, int, int) IS
+'an error if a view is lost by which a tracked table, with its lines and refunds, is known';
+
 -- How two keys are compared: as their type does.  Integers, and strings, of different
 -- types have operators between them.
 CREATE FUNCTION loyalty.key_equality(a regtype, b regtype)
@@ -179,7 +254,7 @@ COMMENT ON FUNCTION loyalty.reparsed(name, int, jsonb) IS 'the expressions of a 
 -- A rule whose columns are called otherwise by now is taken from what was written, which
 -- can be corrected.
 CREATE FUNCTION loyalty.reparsed_award(program name, tracked_table int, per text, expression text,
-                                       rule_name text DEFAULT NULL, points text DEFAULT NULL, applies_when text DEFAULT NULL)
+                                       terms int DEFAULT NULL, rule_name text DEFAULT NULL, points text DEFAULT NULL, applies_when text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -189,19 +264,19 @@ DECLARE
 	line regclass;
 BEGIN
 	EXECUTE format('SELECT s.relation, l.relation FROM %1$I.tracked_table s
-	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = s.tracked_table AND l.kind = ''lines'' WHERE s.tracked_table = $1', program)
+	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = s.tracked_table AND l.active AND l.kind = ''lines'' WHERE s.tracked_table = $1', program)
 	   INTO relation, line USING tracked_table;
 	RETURN (SELECT p.expression
 	          FROM loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
 	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
-EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
-	IF points IS NULL THEN
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	IF points IS NULL OR SQLSTATE = '42501' THEN
 		RAISE;
 	END IF;
-	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
+	RETURN loyalty.award_of_terms(program, tracked_table, terms, rule_name, points, applies_when, per);
 END
 $$;
-COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text, text, text, text) IS 'the SQL of an award for a tracked table, checked once more';
+COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text, int, text, text, text) IS 'the SQL of an award for a tracked table, checked once more';
 
 -- The same as the view of the table has it now, whatever was renamed since.  What was let
 -- go of is in the row of the table.
@@ -254,8 +329,9 @@ BEGIN
 	EXECUTE format('SELECT definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO let_go USING tracked_table;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT r.award, r.name, r.per,
-		       CASE WHEN $1 IS NOT NULL THEN loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text,
-		                                                                  r.name, r.points, r.applies_when)
+		       CASE WHEN $1 -> 'awards' -> r.version::text ? r.award::text THEN
+		                 loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text, r.version, r.name, r.points, r.applies_when)
+		            WHEN $1 IS NOT NULL THEN loyalty.award_of_terms($4, $5, r.version, r.name, r.points, r.applies_when, r.per)
 		            ELSE nullif(v.expression, 'NULL::numeric') END
 		  FROM %I.terms_rule r
 		 CROSS JOIN LATERAL loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
@@ -282,7 +358,8 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	EXECUTE format('SELECT s.kind, s.relation, l.relation FROM %1$I.tracked_table s
-	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = s.tracked_table AND l.active AND l.kind = ''lines''
+	                  LEFT JOIN (%1$I.tracked_table l JOIN pg_class c ON c.oid = l.relation)
+	                    ON l.of_tracked_table = s.tracked_table AND l.kind = ''lines'' AND (l.active OR (NOT s.active AND l.definition ->> ''with'' = ''orders''))
 	                 WHERE s.tracked_table = $1', program) INTO kind, relation, line USING tracked_table;
 	IF per = 'line' AND tracked_table IS NOT NULL AND line IS NULL THEN
 		points := NULL;
@@ -322,6 +399,40 @@ AS $$
 $$;
 COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text) IS
 'the points of an order by an earning rule, as SQL over the row of a tracked table, its line and its purchase';
+
+-- The same for a version of the terms whose view is lost: what its rule names may be gone,
+-- or be called otherwise, and the rule can be corrected.  So can all versions that say it.
+CREATE FUNCTION loyalty.award_of_terms(program name, tracked_table int, terms int, rule_name text, points text, applies_when text, per text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	versions text;
+	is_new boolean;
+BEGIN
+	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	IF SQLSTATE = '42501' THEN
+		RAISE;
+	END IF;
+	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
+	-- what nothing is recorded under is changed for orders to come
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.program p WHERE p.terms = $1) AND $1 NOT IN (SELECT loyalty.recorded_terms($2, $3))', program)
+	   INTO is_new USING terms, program, tracked_table;
+	EXECUTE format('SELECT string_agg(version::text, '', '' ORDER BY version) FROM %I.terms_rule WHERE (name, points, applies_when, per) = ($1, $2, $3, $4)', program)
+	   INTO versions USING rule_name, points, applies_when, per;
+	RAISE EXCEPTION 'the earning rule "%" of terms % does not hold for table "%"', rule_name, terms, relation
+		USING ERRCODE = SQLSTATE,
+		      DETAIL = format('%s It says %L when %L.', loyalty.as_sentence(SQLERRM), points, applies_when),
+		      HINT = CASE WHEN is_new THEN format('Change it, and try again: UPDATE %I.earning_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L.', program, rule_name)
+		             ELSE format('Correct it, and try again: UPDATE %I.terms_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L AND version IN (%s).',
+		                         program, rule_name, versions) END;
+END
+$$;
+COMMENT ON FUNCTION loyalty.award_of_terms(name, int, int, text, text, text, text) IS
+'the points of an order by an earning rule of some terms, as written; an error that says how to correct it';
 
 CREATE FUNCTION loyalty.award_parts(view regclass, inside text, "column" text, alias text, OUT points text, OUT applies_when text)
 LANGUAGE c STABLE
@@ -802,13 +913,13 @@ COMMENT ON FUNCTION loyalty.make_views(name, int, jsonb) IS
 
 -- What an earning rule says, as it was written, or as the view has it if a column was
 -- renamed since.
-CREATE FUNCTION loyalty.award_in_force(program name, tracked_table int, rule_name text, points text, applies_when text, per text, known text)
+CREATE FUNCTION loyalty.award_in_force(program name, tracked_table int, terms int, rule_name text, points text, applies_when text, per text, known text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
+	RETURN loyalty.award_of_terms(program, tracked_table, terms, rule_name, points, applies_when, per);
 EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
 	IF known IS NULL THEN
 		RAISE;
@@ -816,7 +927,7 @@ EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR unde
 	RETURN known;
 END
 $$;
-COMMENT ON FUNCTION loyalty.award_in_force(name, int, text, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.award_in_force(name, int, int, text, text, text, text, text) IS
 'the points of an order by an earning rule, as written, or as known where a name in it is another by now';
 
 -- The view of a table of orders under the terms in force, or older ones whose view is
@@ -833,7 +944,7 @@ BEGIN
 	IF terms IS NULL THEN
 		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
 	END IF;
-	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.award_in_force($1, $2, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
+	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.award_in_force($1, $2, $3, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
 	                  FROM %I.terms_rule r LEFT JOIN loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.version = $3', program)
 	   INTO awards USING program, tracked_table, current_terms;
 	PERFORM loyalty.make_identity_view(program, tracked_table, d);
@@ -859,14 +970,15 @@ $$;
 COMMENT ON FUNCTION loyalty.tier_conditions(name, int) IS
 'the conditions of the tiers of one version of the terms as SQL, from the highest rank down, with the columns that they use';
 
--- The view of the tiers of one version of the terms; none without tiers.
+-- The view of the tiers of one version of the terms; none without tiers, or where the
+-- condition of one is null.
 CREATE FUNCTION loyalty.make_tiers_view(program name, terms int, conditions text[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF cardinality(conditions) > 0 THEN
+	IF cardinality(conditions) > 0 AND array_position(conditions, NULL) IS NULL THEN
 		PERFORM loyalty.make_view(program, loyalty.view_name('tiers', terms),
 			format('SELECT %s FROM (SELECT (NULL::%I.metrics).*) AS metrics',
 			       (SELECT string_agg(format('(%s) AS tier_%s', c, n), ', ' ORDER BY n) FROM unnest(conditions) WITH ORDINALITY x (c, n)), program),
@@ -955,7 +1067,7 @@ BEGIN
 		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, NULL));
 		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name(s.kind, tracked_table));
 	ELSE
-		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, newest), 'awards', '{}'::jsonb);
+		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
 		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
 			CONTINUE WHEN loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;

@@ -106,7 +106,7 @@ mark_tables(Datum arg, Oid relid)
 			relid == table->tracked_table_relid || relid == table->journal ||
 			relid == table->ledger || relid == table->purchase ||
 			list_member_oid(table->parts, relid) || reads_view(table, relid) ||
-			table->stranger)	/* what it lacked may be there now */
+			table->lack != LACKS_NOTHING)	/* what it lacked may be there now */
 			table->valid = false;
 	}
 }
@@ -553,15 +553,15 @@ load_parts(TrackedTable *table)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Oid			relid = DatumGetObjectId(DirectFunctionCall1(oidin, CStringGetDatum(result_text(i, 1))));
-
 		Oid			view = find_view(table, result_text(i, 2), pg_strtoint32(result_text(i, 3)), 0);
 
 		/* what is left can't tell how orders stand */
-		if (get_rel_relkind(relid) == '\0' || !OidIsValid(view))
-		{
-			table->stranger = true;
+		if (get_rel_relkind(relid) == '\0')
+			table->lack = LACKS_PART;
+		else if (!OidIsValid(view))
+			table->lack = LACKS_VIEW;
+		if (table->lack != LACKS_NOTHING)
 			continue;
-		}
 		old = MemoryContextSwitchTo(table->context);
 		table->parts = lappend_oid(table->parts, relid);
 		if (strcmp(result_text(i, 2), "lines") == 0)
@@ -578,11 +578,14 @@ load_part_table(TrackedTable *table)
 	Definition	definition;
 
 	table->view = find_view(table, table->part, table->number, 0);
-	if (!OidIsValid(table->view) || !is_part_of(table->relid, definition_root(table)))
-	{
-		table->stranger = true;
+	if (get_rel_relkind(table->root) == '\0')
+		table->lack = LACKS_ORDERS;
+	else if (!OidIsValid(table->view))
+		table->lack = table->paused ? LACKS_RESUME : LACKS_VIEW;
+	else if (!is_part_of(table->relid, definition_root(table)))
+		table->lack = LACKS_TABLE;
+	if (table->lack != LACKS_NOTHING)
 		return;
-	}
 	definition = definition_open(table->view);
 	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
 	if (strcmp(table->part, "refunds") == 0)
@@ -598,23 +601,21 @@ load_orders_table(TrackedTable *table)
 	table->view = find_view(table, "orders", table->number, table->terms);
 	table->identity = find_view(table, "orders", table->number, 0);
 
-	/*
-	 * A partition that was detached, or a trigger that somebody copied; or its view
-	 * went.
-	 */
-	if (!OidIsValid(table->view) || !OidIsValid(table->identity) || !is_part_of(table->relid, table->root))
-	{
-		table->stranger = true;
+	/* A partition that was detached, or a trigger that somebody copied. */
+	if (!is_part_of(table->relid, table->root))
+		table->lack = LACKS_TABLE;
+	else if (!OidIsValid(table->view) || !OidIsValid(table->identity))
+		table->lack = table->paused ? LACKS_RESUME : LACKS_VIEW;
+	if (table->lack != LACKS_NOTHING)
 		return;
-	}
 	check_identity(table);
 	load_parts(table);
 	definition = definition_open(table->view);
 	check_orders(table, &definition);
 	table->in_currency = definition_expression(&definition, "worth", "paid_in") != NULL;
 	table->rows_hidden = rows_are_hidden(table);
-	if (program_more_than_row(table) && table->rows_hidden)
-		table->stranger = true;
+	if (program_more_than_row(table) && table->rows_hidden && table->lack == LACKS_NOTHING)
+		table->lack = LACKS_ROWS;
 	trust_check_table(table->relid);
 	trust_check_key_type(table->customer_type, "the customer");
 	load_key(table, &definition);
@@ -677,7 +678,7 @@ read_settings(TrackedTable *table)
 {
 	const char *kind;
 	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.tracked_table, s.tracked_table),"
-								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone"
+								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone, s.definition IS NOT NULL"
 								 "  FROM %1$s.tracked_table s CROSS JOIN %1$s.program p"
 								 "  LEFT JOIN %1$s.tracked_table o ON o.tracked_table = s.of_tracked_table"
 								 " WHERE s.tracked_table = $1 AND s.active", quote_identifier(table->program));
@@ -688,7 +689,7 @@ read_settings(TrackedTable *table)
 		read_configuration(table, query, table->number);
 	if (SPI_processed == 0)
 		return false;
-	for (int c = 1; c <= 8; c++)
+	for (int c = 1; c <= 9; c++)
 		if (result_text(0, c) == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -704,6 +705,7 @@ read_settings(TrackedTable *table)
 	table->terms = pg_strtoint32(result_text(0, 6));
 	table->skip_invalid = strcmp(result_text(0, 7), "skip") == 0;
 	table->time_zone = copy_text(table->context, 0, 8);
+	table->paused = strcmp(result_text(0, 9), "t") == 0;
 	return true;
 }
 
@@ -878,6 +880,22 @@ TrackedTable *
 program_root_table(TrackedTable *table)
 {
 	return program_tracked_table(table->root, table->program, table->tracked_table);
+}
+
+/*
+ * Is there a view of one version of the terms, which has its rules?
+ */
+bool
+program_has_rules(TrackedTable *table, int32 terms)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->rule_sets)
+	{
+		if (((RuleSet *) lfirst(lc))->terms == terms)
+			return true;
+	}
+	return OidIsValid(find_view(table, "orders", table->number, terms));
 }
 
 /*

@@ -37,6 +37,18 @@ typedef struct RuleSet
 	SPIPlanPtr	orders;			/* of current_orders(); made when first needed */
 } RuleSet;
 
+/* Why nothing is recorded of a table. */
+typedef enum Lack
+{
+	LACKS_NOTHING,
+	LACKS_TABLE,				/* it is no part of the tracked table (any more) */
+	LACKS_ORDERS,				/* it has lines or refunds of a table that was dropped */
+	LACKS_RESUME,				/* it is paused */
+	LACKS_VIEW,					/* a view was dropped that says what its rows mean */
+	LACKS_PART,					/* the table of its lines or refunds was dropped */
+	LACKS_ROWS					/* row security hides rows from the owner */
+} Lack;
+
 /*
  * A tracked table, or partition of one, as one program sees it: everything
  * that recording needs, compiled out of the view that says what its rows mean.  Or a
@@ -85,8 +97,8 @@ typedef struct TrackedTable
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
 	bool		rows_hidden;	/* row security hides rows of the orders from the owner */
 	bool		unique_key;		/* no two rows ever have one order key */
-	bool		stranger;		/* not to be recorded: no part of the tracked table (any
-								 * more), or it lacks what it needs */
+	bool		paused;			/* it was let go of */
+	Lack		lack;			/* why it is not recorded */
 	const char *part;			/* "lines", "refunds", or "" */
 	const char *without_order;	/* of refunds: what to do about one that names none */
 	bool		is_refunds;		/* orders are refunds that name no order */
@@ -120,6 +132,7 @@ extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 										   int32 number);
 extern TrackedTable *program_root_table(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
+extern bool program_has_rules(TrackedTable *table, int32 terms);
 extern Oid	program_tracked_relation(Oid schema, int32 tracked_table);
 extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);

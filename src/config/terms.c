@@ -244,7 +244,8 @@ load_tiers(Terms *terms, Oid schema_oid, const char *schema)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("loyalty program \"%s\" has no view of its tiers under its terms %d", schema, terms->id),
-				 errhint("Update a tier in the table \"terms_tier\" of the program.")));
+				 errhint("SELECT * FROM loyalty.verify(%s) tells which condition to correct in the table \"terms_tier\".",
+						 quote_literal_cstr(schema))));
 	if (SPI_gettypeid(result->tupdesc, 2) != NUMERICOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -71,10 +71,10 @@ suggest_row(Suggestion *suggestion, const char *row, List *columns)
 
 /*
  * A name that neither the facts nor a row has is an error that lists what there
- * is, with the name that is most like it first.
+ * is, with the name that is most like it first.  more: what else the hint says.
  */
 Node *
-hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
+hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var, const char *more)
 {
 	Suggestion	suggestion = {.distance = NAMEDATALEN};
 	const char *row = NULL;
@@ -107,15 +107,15 @@ hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("there is no row \"%s\" in a loyalty expression here", row),
 				 suggestion.known.len == 0 ? errhint("The expression can use constants only.") :
-				 errhint("Known here: %s.", suggestion.known.data),
+				 errhint("Known here: %s.%s", suggestion.known.data, more),
 				 parser_errposition(pstate, cref->location)));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 row == NULL ? errmsg("column \"%s\" does not exist", suggestion.name) :
 			 errmsg("column %s.%s does not exist", row, suggestion.name),
 			 suggestion.known.len == 0 ? errhint("The expression can use constants only.") :
-			 suggestion.nearest == NULL ? errhint("Known here: %s.", suggestion.known.data) :
-			 errhint("Perhaps you meant \"%s\". Known here: %s.", suggestion.nearest, suggestion.known.data),
+			 suggestion.nearest == NULL ? errhint("Known here: %s.%s", suggestion.known.data, more) :
+			 errhint("Perhaps you meant \"%s\". Known here: %s.%s", suggestion.nearest, suggestion.known.data, more),
 			 parser_errposition(pstate, cref->location)));
 	return NULL;				/* keep compiler quiet */
 }

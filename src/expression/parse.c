@@ -55,6 +55,7 @@ typedef struct Scope
 	const char *what;			/* what it is, for messages */
 	Oid			type;			/* that it must have */
 	Oid			row;			/* a table, or InvalidOid */
+	bool		lacks_row;		/* there should be one, but no table is tracked */
 	const char *row_name;
 	const char *alias;			/* what the row is called in the view */
 	Oid			line;			/* a row named "line" besides, or InvalidOid */
@@ -512,6 +513,16 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	settings_end(nest);
 }
 
+/* A name that is not known, which may be a column of a table that is not tracked yet. */
+static Node *
+unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
+{
+	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
+
+	return hint_unknown_column(pstate, cref, var, pc->scope->lacks_row ?
+							   " No table of orders is tracked whose columns it could name: call loyalty.track_orders() first, with backfill => false." : "");
+}
+
 /*
  * Parse what a user wrote, under the search_path given and the time zone of the
  * program; dates and intervals are read as the session has it.
@@ -530,7 +541,7 @@ parse(const Scope *scope, const char *search_path)
 	error_context_stack = &callback;
 	pstate->p_sourcetext = psprintf(PREFIX "%s", scope->text);
 	pstate->p_pre_columnref_hook = facts_columnref;
-	pstate->p_post_columnref_hook = hint_unknown_column;
+	pstate->p_post_columnref_hook = unknown_column;
 	pstate->p_ref_hook_state = &pc;
 	open_relations(pstate, &pc);
 	parse_in_scope(pstate, &pc, &parsed);
@@ -602,6 +613,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.row = relation_argument(fcinfo, ROW);
 		scope.line = relation_argument(fcinfo, LINE);
 		scope.facts = relation_argument(fcinfo, FACTS);
+		scope.lacks_row = !OidIsValid(scope.row) && !PG_ARGISNULL(ROW_NAME);
 		scope.row_name = PG_ARGISNULL(ROW_NAME) ? "new" : text_argument(fcinfo, ROW_NAME);
 		scope.alias = PG_ARGISNULL(ALIAS) ? scope.row_name : text_argument(fcinfo, ALIAS);
 		scope.time_zone = text_argument(fcinfo, TIME_ZONE);

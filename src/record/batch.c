@@ -19,6 +19,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -250,6 +251,28 @@ item_terms(Batch *batch, Lookup *item)
 	return kept->revision == 0 || batch->mode == RECORD_ANEW ? batch->table->terms : kept->terms;
 }
 
+/*
+ * Orders whose own terms have no view any more, since something that it used was dropped,
+ * are left as they are recorded, until somebody makes it again and reconciles.
+ */
+static bool
+leave_unknown(Batch *batch, Lookup **items, int count, int32 terms)
+{
+	TrackedTable *table = batch->table;
+
+	if (program_has_rules(table, terms))
+		return false;
+	for (int i = 0; i < count; i++)
+		items[i]->unknown = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg_plural("%d order of table \"%s\" is not recorded by the loyalty program \"%s\": its view under the terms %d was dropped",
+						   "%d orders of table \"%s\" are not recorded by the loyalty program \"%s\": their view under the terms %d was dropped",
+						   count, count, get_rel_name(table->root), table->program, terms),
+			 errhint("SELECT * FROM loyalty.verify(%s) tells what to do.", quote_literal_cstr(table->program))));
+	return true;
+}
+
 /* Read orders again from the table, with the points of one version of the terms. */
 static void
 refresh_items(Batch *batch, Lookup **items, int count, int32 terms)
@@ -258,7 +281,7 @@ refresh_items(Batch *batch, Lookup **items, int count, int32 terms)
 	Refresh		refresh = {.batch = batch,.items = items};
 	OrderPin   *pins = palloc(count * sizeof(OrderPin));
 
-	if (root == NULL)
+	if (root == NULL || leave_unknown(batch, items, count, terms))
 		return;
 	for (int i = 0; i < count; i++)
 	{
@@ -325,7 +348,7 @@ apply_known_terms(Batch *batch)
 			(!item->order.counts ||
 			 (!item->order.no_points && item_terms(batch, item) == batch->table->terms)))
 			continue;
-		if (!item->must_read && item->row != NULL)
+		if (!item->must_read && item->row != NULL && program_has_rules(batch->table, item_terms(batch, item)))
 		{
 			evaluate_row(batch, item);
 			continue;
@@ -376,7 +399,7 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	TimestampTz recorded_at = batch->now;
 
 	/* What is brought along is kept, even by an order that does not count by now. */
-	if (kept->revision == 0 && !order.counts)
+	if (item->unknown || (kept->revision == 0 && !order.counts))
 		return false;
 	/* An order that is gone keeps its time, and its rate. */
 	if (!order.counts)
@@ -560,6 +583,7 @@ batch_add_item(Batch *batch, const Order *order, MinimalTuple row, const OrderSt
 	item->order = *order;
 	item->must_read = batch->mode == RECORD_CURRENT || order->must_read;
 	item->row = row;
+	item->unknown = false;
 	memset(&item->first, 0, sizeof(OrderState));
 	if (brought != NULL)
 		item->first = *brought;

@@ -18,6 +18,8 @@ typedef struct Lookup
 	MinimalTuple row;			/* or NULL */
 	OrderState	known;			/* what is recorded of it */
 	OrderState	first;			/* what it begins with, if nothing is */
+	bool		unknown;		/* its own terms have no view, which was dropped: it is
+								 * left as it is recorded */
 } Lookup;
 
 typedef struct Batch

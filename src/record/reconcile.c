@@ -96,7 +96,7 @@ record_all(TrackedTable *root)
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 			continue;
 		table = program_tracked_table(lfirst_oid(lc), root->program, root->tracked_table);
-		if (table != NULL && !table->stranger)
+		if (table != NULL && table->lack == LACKS_NOTHING)
 			seen = put_relation(recorder, table, new_orders, seen);
 	}
 	return recorder_finish(recorder);

@@ -53,6 +53,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -336,18 +337,74 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 	end_rows(&new_rows);
 }
 
+/* The name of a table as an argument of a function that is called by hand. */
+static char *
+table_argument(Oid relid)
+{
+	return quote_literal_cstr(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+														 get_rel_name(relid)));
+}
+
+/*
+ * Tell why a statement is not recorded, and what helps.  table: what is known of the
+ * table that lacks something, or NULL if nothing is.
+ */
+static void
+warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *table)
+{
+	Relation	rel = trigdata->tg_relation;
+	char	   *name = quote_literal_cstr(program);
+	const char *why = "it does not track the table";
+	char	   *hint;
+
+	switch (table == NULL ? LACKS_NOTHING : table->lack)
+	{
+		case LACKS_NOTHING:
+			hint = psprintf("Drop the trigger: DROP TRIGGER %s ON %s;", quote_identifier(trigdata->tg_trigger->tgname),
+							quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)));
+			break;
+		case LACKS_TABLE:
+			why = "it is no part of the table that is tracked";
+			hint = psprintf("If it was a part of it, SELECT * FROM loyalty.reconcile(%s) drops its triggers; else drop the trigger %s.",
+							name, quote_identifier(trigdata->tg_trigger->tgname));
+			break;
+		case LACKS_ORDERS:
+			why = "the table of the orders was dropped";
+			hint = psprintf("SELECT * FROM loyalty.reconcile(%s) ends tracking it.", name);
+			break;
+		case LACKS_RESUME:
+			why = "the table is paused";
+			hint = psprintf("Call loyalty.resume(%s, %s).", name, table_argument(table->root));
+			break;
+		case LACKS_ROWS:
+			why = "row security hides rows from its owner";
+			hint = pstrdup("Make policies that let the owner of the program read all orders, lines and refunds.");
+			break;
+		case LACKS_PART:
+			why = "the table of lines or refunds was dropped";
+			hint = psprintf("SELECT * FROM loyalty.verify(%s) tells what to do.", name);
+			break;
+		case LACKS_VIEW:
+		default:
+			why = "its view was dropped, with something that it used";
+			hint = psprintf("SELECT * FROM loyalty.verify(%s) tells what to do.", name);
+			break;
+	}
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("orders of table \"%s\" are not recorded by the loyalty program \"%s\": %s",
+					RelationGetRelationName(rel), program, why),
+			 errhint("%s", hint)));
+}
+
 /*
  * TRUNCATE tells no rows: every order of the tracked table may have changed.  Found
  * set-based, as the owner: the recorded orders that are gone, or if it was lines
  * or refunds that went, all orders.
  */
 static void
-record_truncate(TrackedTable *table)
+record_truncate(TrackedTable *table, TrackedTable *root)
 {
-	TrackedTable *root = program_root_table(table);
-
-	if (root == NULL || root->stranger)
-		return;
 	if (table->part[0] == '\0')
 		(void) record_missing(root);
 	else
@@ -365,17 +422,14 @@ rows_lack_columns(Relation rel)
 }
 
 static void
-record_statement(TriggerData *trigdata, TrackedTable *table)
+record_statement(TriggerData *trigdata, TrackedTable *table, TrackedTable *root)
 {
-	Statement	statement = {.table = table};
+	Statement	statement = {.table = table,.root = root};
 	Tuplestorestate *before = trigdata->tg_oldtable;
 	Tuplestorestate *after = trigdata->tg_newtable;
 	int64		rows;
 	RecorderMode mode;
 
-	statement.root = program_root_table(table);
-	if (statement.root == NULL || statement.root->stranger)
-		return;
 	statement.more_than_row = program_more_than_row(table) ||
 		(after != NULL && rows_lack_columns(trigdata->tg_relation) && !table->rows_hidden);
 	statement.reread = table->part[0] != '\0' || may_be_stale(table->root, before == NULL);
@@ -536,13 +590,17 @@ static void
 record_as_owner(TriggerData *trigdata, TrackedTable *table)
 {
 	bool		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event);
+	TrackedTable *root;
 	OwnerScope	scope;
 
 	owner_enter(&scope, table->owner, table->needs_settings || truncate, table->time_zone);
-	if (truncate)
-		record_truncate(table);
+	root = program_root_table(table);
+	if (root == NULL || root->lack != LACKS_NOTHING)
+		warn_not_recorded(trigdata, table->program, root);
+	else if (truncate)
+		record_truncate(table, root);
 	else
-		record_statement(trigdata, table);
+		record_statement(trigdata, table, root);
 	owner_leave(&scope);
 	if (table->part[0] == '\0')
 		note_change(table->root, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
@@ -567,12 +625,8 @@ record_trigger(TriggerData *trigdata, const char *program)
 		if (!table->valid)
 			table = program_tracked_table(relid, program, number);
 	}
-	if (table == NULL || table->stranger)
-		ereport(WARNING,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("orders of table \"%s\" are not recorded: the loyalty program \"%s\" does not track it, is paused, lacks a table that it needs, or its owner may not read all rows",
-						RelationGetRelationName(trigdata->tg_relation), program),
-				 errhint("loyalty.verify() tells more.  Call loyalty.resume(), loyalty.untrack() or loyalty.reconcile().")));
+	if (table == NULL || table->lack != LACKS_NOTHING)
+		warn_not_recorded(trigdata, program, table);
 	else
 		record_as_owner(trigdata, table);
 }
