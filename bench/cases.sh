@@ -105,22 +105,49 @@ case_backfill() {
 	db postgres -c "DROP DATABASE run" -c "DROP DATABASE past"
 }
 run_backfill() {
-	local backfilled
+	backfilled "$1" backfill loyalty by_hand
+	note backfill_memory "$1" "$memory" MB
+}
+
+# backfilled CONTESTANT ROW PROGRAM BY_HAND: the past of one contestant; memory is that of
+# the backfill
+backfilled() {
+	local seconds peak
 	fresh past
 	if [ "$1" = by_hand ]; then
 		db run -f "$HERE/peer.sql"
-		timed "$(cat "$HERE/by_hand.sql")"
+		timed "$(cat "$HERE/$4.sql")"
 	else
-		db run -f "$HERE/loyalty.sql"
+		db run -f "$HERE/$3.sql"
 		timed "SELECT loyalty.backfill('club', 'shop.orders')"
 	fi
-	note backfill "$1" "$wall" s
-	note backfill_memory "$1" "$memory" MB
-	backfilled=$wall
+	note "$2" "$1" "$wall" s
+	seconds=$wall peak=$memory
 	wall=0
 	[ "$1" != loyalty ] || timed "CALL loyalty.post('club')"
-	note backfill_post "$1" "$(calc "$backfilled + $wall")" s
+	note "$2_post" "$1" "$(calc "$seconds + $wall")" s
+	memory=$peak
 }
+
+# The same of orders with lines, by ten rules.  The amounts of the orders are those of
+# their lines, by which the peers are verified.
+case_backfill_lines() {
+	local n=$((BACKFILL / 5))
+	echo "   loading $(thousands $n) orders with lines"
+	db postgres -c "CREATE DATABASE past TEMPLATE empty"
+	db past -f "$HERE/lines.sql" -c "SELECT setseed(0.5)" \
+		-c "INSERT INTO shop.lines SELECT * FROM bench.lines(1, $n)" \
+		-c "INSERT INTO shop.orders SELECT o.order_id, o.customer_id, o.ordered_at, l.amount, o.status
+		      FROM bench.orders(1, $n, '2022-01-01') o
+		      JOIN (SELECT order_id, sum(qty * price) AS amount FROM shop.lines GROUP BY 1) l USING (order_id)" >/dev/null
+	settle past
+	interleaved run_backfill_lines by_hand loyalty
+	n=$(thousands $n)
+	row backfill_lines "backfill of $n orders of lines, ten rules; by hand" s ratio "" "" by_hand
+	row backfill_lines_post "the same and posting" s ratio "" "" by_hand
+	db postgres -c "DROP DATABASE run" -c "DROP DATABASE past"
+}
+run_backfill_lines() { backfilled "$1" backfill_lines ten_rules by_hand_lines; }
 
 # Without full images of pages: they depend on the checkpoints, not on the order.
 case_wal() {
