@@ -665,7 +665,7 @@ RETURNS TABLE (relation regclass, trigger name, enabled "char")
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, NULL, false) r),
+	WITH tracked AS MATERIALIZED (SELECT t.relation FROM loyalty.tables_in_order(program, NULL) t),
 	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
 	party AS MATERIALIZED (
 		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
@@ -718,6 +718,7 @@ BEGIN
 	IF force IS NOT TRUE THEN
 		PERFORM loyalty.require_nothing_recorded(program);
 	END IF;
+	PERFORM loyalty.lock_program(program, loyalty.tables_to_let_go(program, NULL));
 	FOR t IN SELECT * FROM loyalty.tracked_table_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
@@ -974,6 +975,7 @@ BEGIN
 			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
 	END IF;
 	PERFORM loyalty.require_reader(program, owner);
+	PERFORM loyalty.lock_program(program);
 	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
 	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
 	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r
