@@ -228,5 +228,38 @@ UPDATE club.program SET customers = 't_lost.customers', customer_key = 'id', joi
 :verify
 SELECT * FROM loyalty.strangers('club');
 
-SELECT loyalty.drop_program('club', force => true);
+
+-- 9. The schema of the program: its triggers are left on the tables, and dropped as they say
+CREATE ROLE regress_lost;
+CREATE TABLE t_lost.pos (id int PRIMARY KEY, c int, total numeric, at timestamptz DEFAULT now())
+	PARTITION BY LIST (id);
+CREATE TABLE t_lost.pos_1 PARTITION OF t_lost.pos FOR VALUES IN (1);
+SELECT loyalty.track_orders('club', 't_lost.pos', customer => 'c', at => 'at', amount => 'total');
+DROP SCHEMA club CASCADE;
+INSERT INTO t_lost.orders VALUES (5, 2);
+INSERT INTO t_lost.pos_1 VALUES (1, 2);
+SELECT loyalty.untrack('club', 't_lost.orders');
+SELECT loyalty.reconcile('club');
+-- of a table of somebody else, it is told who can
+ALTER TABLE t_lost.pos OWNER TO regress_lost;
+ALTER TABLE t_lost.pos_1 OWNER TO regress_lost;
+GRANT USAGE ON SCHEMA t_lost TO regress_lost;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_lost;
+SET ROLE regress_lost;
+SELECT loyalty.drop_program('club');
+RESET ROLE;
+SELECT tgrelid::regclass AS relation, count(*) FROM pg_trigger
+	WHERE tgfoid = 'loyalty.record'::regproc GROUP BY tgrelid ORDER BY tgrelid::regclass::text;
+INSERT INTO t_lost.pos VALUES (1, 2) ON CONFLICT DO NOTHING;
+INSERT INTO t_lost.orders VALUES (6, 2);
+SELECT loyalty.drop_program('club');
+INSERT INTO t_lost.orders VALUES (7, 2);
+INSERT INTO t_lost.lines VALUES (7, 1, 1);
+INSERT INTO t_lost.refunds VALUES (7, 1);
+SELECT count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc;
+-- nothing is left
+SELECT loyalty.drop_program('club');
+SELECT loyalty.verify('club');
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty FROM regress_lost;
 DROP SCHEMA t_lost CASCADE;
+DROP ROLE regress_lost;
