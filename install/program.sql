@@ -1018,11 +1018,7 @@ BEGIN
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace AND NOT has_function_privilege(owner, p.oid, 'EXECUTE')) THEN
-		RAISE EXCEPTION 'role "%" may not call the functions of loyalty', owner
-			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
-	END IF;
+	PERFORM loyalty.require_able_owner(program, owner);
 	PERFORM loyalty.require_reader(program, owner);
 	PERFORM loyalty.lock_program(program);
 	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
