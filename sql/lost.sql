@@ -260,6 +260,27 @@ SELECT count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc;
 -- nothing is left
 SELECT loyalty.drop_program('club');
 SELECT loyalty.verify('club');
+
+-- 10. A migration drops a column that a rule named in older terms only
+CREATE TABLE t_lost.web (id int PRIMARY KEY, c int DEFAULT 1, total numeric,
+	sku text DEFAULT 'tea', at timestamptz DEFAULT '2024-01-01');
+SELECT loyalty.create_program('club', customers => 't_lost.customers', customer_key => 'id');
+INSERT INTO club.earning_rule (name, points) VALUES ('tea', 'amount');
+SELECT loyalty.track_orders('club', 't_lost.web', customer => 'c', at => 'at', amount => 'total');
+UPDATE club.earning_rule SET applies_when = $$sku = 'tea'$$;
+INSERT INTO t_lost.web VALUES (1, 1, 5);
+SELECT loyalty.pause('club', 't_lost.web');
+ALTER TABLE t_lost.web DROP COLUMN sku;
+UPDATE club.earning_rule SET applies_when = 'true';
+SELECT loyalty.resume('club', 't_lost.web');
+UPDATE club.terms_rule SET points = 'amount', applies_when = 'true'
+	WHERE name = 'tea' AND version IN (3);
+SELECT loyalty.resume('club', 't_lost.web');
+INSERT INTO t_lost.web VALUES (2, 1, 7);
+-- 5 + 7
+:now
+:verify
+SELECT loyalty.drop_program('club', force => true);
 REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty FROM regress_lost;
 DROP SCHEMA t_lost CASCADE;
 DROP ROLE regress_lost;
