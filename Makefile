@@ -6,7 +6,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/program.sql install/track.sql install/alter.sql install/post.sql \
+	install/views.sql install/comments.sql install/program.sql install/lock.sql install/track.sql install/alter.sql install/post.sql \
 	install/verify.sql install/access.sql install/tail.sql
 
 # The version is that of the control file, and nowhere else in what is built.
@@ -24,8 +24,8 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
-REGRESS += archive kept probe nested lost
-ISOLATION += rules migration
+REGRESS += archive kept probe nested lost reassigned
+ISOLATION += rules migration locks
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers

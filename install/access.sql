@@ -74,3 +74,33 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.grant_access(name, regrole, text) IS
 'grant a role what it needs to read a program (read), to post it, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';
+
+-- The owner of a program, and the role that gets it, must be able to call what acts as them.
+-- REASSIGN OWNED gives programs to roles that are not.
+CREATE FUNCTION loyalty.require_able_owner(program name, owner regrole)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	present regrole := (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = program);
+	r regrole;
+BEGIN
+	FOREACH r IN ARRAY ARRAY[owner, present]
+	LOOP
+		IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace AND NOT has_function_privilege(r, p.oid, 'EXECUTE')) THEN
+			RAISE EXCEPTION 'role "%" may not call the functions of loyalty', pg_get_userbyid(r)
+				USING ERRCODE = 'insufficient_privilege',
+				      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', r);
+		END IF;
+	END LOOP;
+	IF NOT has_database_privilege(present, current_database(), 'CREATE') THEN
+		RAISE EXCEPTION 'role "%" may not create schemas in database "%"', pg_get_userbyid(present), current_database()
+			USING ERRCODE = 'insufficient_privilege',
+			      DETAIL = format('It owns the loyalty program "%s", which is compared with one that is made as this role, and taken back.', program),
+			      HINT = format('Let the owner of the database do it, until the program is given away: GRANT CREATE ON DATABASE %I TO %s;', current_database(), present);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_able_owner(name, regrole) IS
+'an error unless the owner of a program, and the role that it is given to, can call what is run as them';

@@ -149,7 +149,7 @@ BEGIN
 	PERFORM loyalty.refuse_nested('alter_orders');
 	src := loyalty.require_tracked_table(program, "table");
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
-	PERFORM loyalty.lock_tracked_table(program, src);
+	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
 	IF identifies THEN
 		SELECT r[1]::boolean INTO by_row
 		  FROM loyalty.as_owner(program, 'SELECT loyalty.keep_identity($1::name, $2::int, true)', program::text, src::text) r;
@@ -230,7 +230,7 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported', HINT = 'Call loyalty.untrack(), and then loyalty.track_refunds() with what shall hold from then on.';
 	END IF;
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, orders::text);
-	PERFORM loyalty.lock_tracked_table(program, orders);
+	PERFORM loyalty.lock_tracked_tables(program, ARRAY[orders]);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_part_view($1::name, $2::int, loyalty.changed_definition($1::name, $2::int, $3::jsonb, $4)),
 	                                          loyalty.make_views($1::name, $5::int)',
 		program::text, part::text,
@@ -275,7 +275,8 @@ BEGIN
 	PERFORM loyalty.refuse_nested('pause');
 	-- the lock that the migration will take: to make a weaker one stronger later would be
 	-- a deadlock with whoever has read the table and writes to it then
-	PERFORM loyalty.lock_tracked_table(program, src, from_readers => true);
+	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src],
+		from_readers => ARRAY(SELECT t.relation FROM loyalty.tables_in_order(program, ARRAY[src]) t));
 	-- a migration that is begun again goes on
 	SELECT r[1]::boolean INTO is_paused
 	  FROM loyalty.as_owner(program, format('SELECT definition IS NOT NULL FROM %I.tracked_table WHERE tracked_table = $1::int', program), src::text) r;
@@ -336,7 +337,7 @@ DECLARE
 	moved bigint := 0;
 BEGIN
 	PERFORM loyalty.refuse_nested('resume');
-	PERFORM loyalty.lock_tracked_table(program, src);
+	PERFORM loyalty.lock_to_reconcile(program, src);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
@@ -424,7 +425,7 @@ BEGIN
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
 	                                            AND loyalty.view_of($1::name, s.kind, s.tracked_table, p.terms) IS NOT NULL', program), program::text) r;
-	PERFORM loyalty.lock_tracked_table(program, s) FROM unnest(tracked_tables) s;
+	PERFORM loyalty.lock_tracked_tables(program, coalesce(tracked_tables, '{}'));
 	SELECT r[1]::timestamptz INTO moment FROM loyalty.as_owner(program, 'SELECT loyalty.moment_after_all($1::name)', program::text) r;
 	BEGIN
 		-- all of them go before the first comes back, so that tiers begin from there

@@ -12,6 +12,50 @@ SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, c.oid
 COMMENT ON VIEW loyalty.programs IS 'the loyalty programs of this database';
 GRANT SELECT ON loyalty.programs TO PUBLIC;
 
+-- DROP SCHEMA and DROP OWNED leave the triggers of a program on tables of others, which do
+-- nothing then but to tell so.
+CREATE FUNCTION loyalty.left_triggers(program name)
+RETURNS TABLE (relation regclass, trigger name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT t.tgrelid::regclass, t.tgname FROM pg_trigger t
+	 WHERE t.tgfoid = (SELECT p.oid FROM pg_proc p WHERE p.proname = 'record' AND p.pronamespace = to_regnamespace('loyalty'))
+	   AND (loyalty.trigger_arguments(t.tgargs))[1] = program
+	   AND NOT EXISTS (SELECT FROM loyalty.programs p WHERE p.name = program)
+$$;
+COMMENT ON FUNCTION loyalty.left_triggers(name) IS 'triggers that a program which is not there any more has left on tables';
+
+CREATE FUNCTION loyalty.drop_left_triggers(program name)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	own regclass[];
+	others text;
+	t record;
+BEGIN
+	SELECT coalesce(array_agg(DISTINCT l.relation) FILTER (WHERE pg_has_role(c.relowner, 'USAGE')), '{}'),
+	       string_agg(DISTINCT format('"%s"', l.relation), ', ') FILTER (WHERE NOT pg_has_role(c.relowner, 'USAGE'))
+	  INTO own, others
+	  FROM loyalty.left_triggers(program) l JOIN pg_class c ON c.oid = l.relation;
+	PERFORM loyalty.lock_at_once(ARRAY(SELECT format('%s IN ACCESS EXCLUSIVE MODE', r) FROM unnest(own) r));
+	FOR t IN SELECT l.* FROM loyalty.left_triggers(program) l WHERE l.relation = ANY (own)
+	LOOP
+		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
+	END LOOP;
+	IF others IS NOT NULL THEN
+		RAISE WARNING 'triggers of the loyalty program "%" are left on tables of others', program
+			USING DETAIL = format('They are on %s.', others),
+			      HINT = format('Let the owner of these tables, or a superuser, call loyalty.drop_program(%L).', program);
+	END IF;
+	RETURN own <> '{}' OR others IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION loyalty.drop_left_triggers(name) IS
+'drop the triggers that a program which is not there any more has left on tables of the caller; returns whether there were any, or are';
+
 -- The schema of a program, or a clear error.
 CREATE FUNCTION loyalty.require_program(program name)
 RETURNS name
@@ -22,7 +66,9 @@ BEGIN
 	IF program IS NULL OR NOT EXISTS (SELECT FROM loyalty.programs p WHERE p.name = program) THEN
 		RAISE EXCEPTION 'loyalty program "%" does not exist', program
 			USING ERRCODE = 'undefined_object',
-			      HINT = 'The view loyalty.programs lists the programs of this database.';
+			      HINT = CASE WHEN EXISTS (SELECT FROM loyalty.left_triggers(program))
+			             THEN format('Its schema was dropped without it. Call loyalty.drop_program(%L) to drop the triggers that it left on tables.', program)
+			             ELSE 'The view loyalty.programs lists the programs of this database.' END;
 	END IF;
 	RETURN program;
 END
@@ -665,7 +711,7 @@ RETURNS TABLE (relation regclass, trigger name, enabled "char")
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH tracked AS MATERIALIZED (SELECT r.relation FROM loyalty.tracked_relations(program, NULL, false) r),
+	WITH tracked AS MATERIALIZED (SELECT t.relation FROM loyalty.tables_in_order(program, NULL) t),
 	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
 	party AS MATERIALIZED (
 		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
@@ -714,10 +760,14 @@ DECLARE
 	t record;
 BEGIN
 	PERFORM loyalty.refuse_nested('drop_program');
+	IF loyalty.drop_left_triggers(program) THEN
+		RETURN;
+	END IF;
 	PERFORM loyalty.require_program(program);
 	IF force IS NOT TRUE THEN
 		PERFORM loyalty.require_nothing_recorded(program);
 	END IF;
+	PERFORM loyalty.lock_program(program, loyalty.tables_to_let_go(program, NULL));
 	FOR t IN SELECT * FROM loyalty.tracked_table_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
@@ -731,7 +781,7 @@ END
 $$;
 ALTER FUNCTION loyalty.drop_program(name, boolean) SET client_min_messages = warning;
 COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
-'delete a program with all its points; refuses without force, unless nothing is recorded';
+'delete a program with all its points; refuses without force, unless nothing is recorded; of a program whose schema was dropped, drops the triggers that are left';
 
 -- What a command says of an object, with the names of a program's schema unqualified.
 -- Every name in the command must be qualified: that schema is its owner's.
@@ -968,12 +1018,9 @@ BEGIN
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace AND NOT has_function_privilege(owner, p.oid, 'EXECUTE')) THEN
-		RAISE EXCEPTION 'role "%" may not call the functions of loyalty', owner
-			USING ERRCODE = 'insufficient_privilege',
-			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', owner);
-	END IF;
+	PERFORM loyalty.require_able_owner(program, owner);
 	PERFORM loyalty.require_reader(program, owner);
+	PERFORM loyalty.lock_program(program);
 	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
 	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
 	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r

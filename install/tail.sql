@@ -13,6 +13,7 @@ GRANT USAGE ON TYPE loyalty.accrual TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.require_program TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.left_triggers TO PUBLIC;
 
 -- whoever makes a partition, for the event trigger and its triggers
 GRANT EXECUTE ON ROUTINE loyalty.record TO PUBLIC;

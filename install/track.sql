@@ -63,22 +63,6 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_tracked_table(name, regclass) IS 'returns the tracked table of a tracked order table, else an error';
 
--- The tables that a program says it tracks, with their lines and refunds: those of
--- one tracked table, or all.
-CREATE FUNCTION loyalty.tracked_relations(program name, tracked_table int, active boolean)
-RETURNS TABLE (relation regclass)
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT r[1]::oid::regclass
-	  FROM loyalty.as_owner(program, format('SELECT DISTINCT s.relation::oid FROM %1$I.tracked_table s
-	                                          WHERE $1 IS NULL OR s.tracked_table = $1::int
-	                                             OR (s.of_tracked_table = $1::int AND (s.active OR NOT $2::boolean))', program),
-	                        tracked_table::text, active::text) r
-$$;
-COMMENT ON FUNCTION loyalty.tracked_relations(name, int, boolean) IS
-'tables of orders, lines and refunds of a tracked table, or of all tracked tables of a program; with active, only the parts in use';
-
 -- An error unless the owner of a program, as whom its expressions run, may read a
 -- table by himself: whoever else calls must not open it to him unawares.
 CREATE FUNCTION loyalty.require_readable(program name, relation regclass)
@@ -100,7 +84,7 @@ COMMENT ON FUNCTION loyalty.require_readable(name, regclass) IS
 'an error unless the owner of a program may read a table';
 
 -- The same for making triggers that nobody asked for by the name of the table.
-CREATE FUNCTION loyalty.require_triggers(program name, tracked_table int, relation regclass)
+CREATE FUNCTION loyalty.require_triggers(program name, relation regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -118,27 +102,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_triggers(name, int, regclass) IS
+COMMENT ON FUNCTION loyalty.require_triggers(name, regclass) IS
 'an error unless the owner of a program may make triggers on a table, or its triggers are there';
-
--- From here to the end of the transaction nobody writes orders, their lines or
--- their refunds, and all are read with a snapshot that is taken afterwards.
-CREATE FUNCTION loyalty.lock_tracked_table(program name, tracked_table int, from_readers boolean DEFAULT false)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	rel regclass;
-BEGIN
-	FOR rel IN SELECT relation FROM loyalty.tracked_relations(program, tracked_table, true) ORDER BY 1
-	LOOP
-		PERFORM loyalty.require_triggers(program, tracked_table, rel);
-		EXECUTE format('LOCK TABLE %s IN %s MODE', rel, CASE WHEN from_readers THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION loyalty.lock_tracked_table(name, int, boolean) IS 'lock the tables of a tracked table against writers, or against readers, too';
 
 -- Record the orders that nothing is recorded of: those from before the table was
 -- tracked.  They earn by the present rules.
@@ -152,7 +117,7 @@ DECLARE
 	recorded bigint;
 BEGIN
 	PERFORM loyalty.refuse_nested('backfill');
-	PERFORM loyalty.lock_tracked_table(program, src);
+	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
 	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
@@ -292,9 +257,6 @@ AS $$
 DECLARE
 	number int;
 BEGIN
-	PERFORM loyalty.require_trackable(relation, program);
-	PERFORM loyalty.require_readable(program, relation);
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	SELECT r[1]::int INTO number
 	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5::jsonb, $6, $7)',
 	                        program::text, tracked_table::text, kind, relation::oid::text, d::text, without_order, search_path) r;
@@ -444,8 +406,8 @@ $$;
 COMMENT ON FUNCTION loyalty.define_tracked_table(name, int, jsonb, text, boolean) IS
 'make the views of a table of orders from what was written about it';
 
--- From here to the end of the transaction nobody writes to the table, so the next
--- snapshot sees all orders that its triggers will not.
+-- The table is locked: nobody writes to it, so the next snapshot sees all orders that its
+-- triggers will not.
 CREATE FUNCTION loyalty.add_tracked_table(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
@@ -454,9 +416,6 @@ AS $$
 DECLARE
 	src int;
 BEGIN
-	PERFORM loyalty.require_trackable(relation, program);
-	PERFORM loyalty.require_readable(program, relation);
-	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
 	SELECT r[1]::int INTO src
 	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_tracked_table($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
 	PERFORM loyalty.create_triggers(program, src, relation);
@@ -548,7 +507,6 @@ BEGIN
 			CONTINUE;
 		END IF;
 		RAISE NOTICE 'the refunds in table "%" are tracked again, too', part.relation;
-		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', part.relation);
 		PERFORM loyalty.create_triggers(program, part.number, part.relation);
 	END LOOP;
 	RETURN complete;
@@ -556,6 +514,31 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.track_refunds_again(name, int) IS
 'track the refunds again that were let go of with their orders; returns whether all could be';
+
+-- A table of orders is tracked with its lines, and with refunds that were let go of with it:
+-- they are locked together.
+CREATE FUNCTION loyalty.lock_to_track(program name, "table" regclass, lines regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM loyalty.require_readable(program, "table");
+	IF lines IS NOT NULL THEN
+		PERFORM loyalty.require_trackable(lines, program);
+		PERFORM loyalty.require_readable(program, lines);
+	END IF;
+	PERFORM loyalty.lock_tracked_tables(program, '{}', ARRAY["table", lines] || ARRAY(
+		SELECT r[1]::oid::regclass
+		  FROM loyalty.as_owner(program, format($sql$
+			SELECT p.relation::oid FROM %1$I.tracked_table o JOIN %1$I.tracked_table p ON p.of_tracked_table = o.tracked_table
+			  JOIN pg_class c ON c.oid = p.relation
+			 WHERE o.relation = $1::oid AND o.kind = 'orders' AND p.kind = 'refunds' AND NOT p.active AND p.definition ->> 'with' = 'orders'
+			 ORDER BY p.tracked_table $sql$, program), "table"::oid::text) r));
+END
+$$;
+COMMENT ON FUNCTION loyalty.lock_to_track(name, regclass, regclass) IS
+'lock a table of orders that is tracked from now on, with its lines and with refunds that are tracked again';
 
 CREATE FUNCTION loyalty.track_orders(
 	program name,
@@ -591,6 +574,7 @@ BEGIN
 	END IF;
 	PERFORM loyalty.require_trackable("table", program);
 	order_key := coalesce(order_key, loyalty.default_key("table", 'order_key'));
+	PERFORM loyalty.lock_to_track(program, "table", lines);
 	src := loyalty.add_tracked_table(program, "table", 'orders');
 	IF lines IS NOT NULL THEN
 		PERFORM loyalty.add_part(program, src, 'lines', lines, jsonb_build_object('key', line_order, 'amount', line_amount, 'counts', 'true'),
@@ -679,7 +663,9 @@ BEGIN
 			             WHEN 'credits' THEN 'Some of its refunds are orders of their own: to change what is known of them, call loyalty.untrack(), and then loyalty.track_refunds().'
 			             ELSE format('To change what is known of its refunds, call loyalty.alter_refunds(%L, %L, ...).', program, "table") END;
 	END IF;
-	PERFORM loyalty.lock_tracked_table(program, src);
+	PERFORM loyalty.require_trackable("table", program);
+	PERFORM loyalty.require_readable(program, "table");
+	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src], ARRAY["table"]);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
 	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_views($1::name, $2::int)', program::text, src::text);
@@ -750,6 +736,7 @@ AS $$
 DECLARE
 	numbers int[];
 	orders int;
+	let_go regclass[];
 	t record;
 BEGIN
 	PERFORM loyalty.refuse_nested('untrack');
@@ -761,9 +748,12 @@ BEGIN
 	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active AND o.definition IS NULL
 	                                            AND loyalty.view_of($2::name, o.kind, o.tracked_table, p.terms) IS NOT NULL
 	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text, program::text) r;
-	IF orders IS NOT NULL THEN
-		PERFORM loyalty.lock_tracked_table(program, orders);
-	END IF;
+	SELECT array_agg(r[1]::int) INTO numbers
+	  FROM loyalty.as_owner(program, format('SELECT p.tracked_table FROM %1$I.tracked_table p LEFT JOIN %1$I.tracked_table o ON o.tracked_table = p.of_tracked_table AND o.active
+	                                          WHERE p.active AND $1::oid IN (p.relation, o.relation)', program), "table"::oid::text) r;
+	-- before anything goes that whoever has read the tables needs to write to them
+	let_go := loyalty.tables_to_let_go(program, coalesce(numbers, '{}'));
+	PERFORM loyalty.lock_tracked_tables(program, CASE WHEN orders IS NULL THEN '{}' ELSE ARRAY[orders] END, from_readers => let_go);
 	SELECT array_agg(r[1]::int) INTO numbers
 	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
 	IF numbers IS NULL THEN
@@ -954,6 +944,7 @@ BEGIN
 	IF missing IS NOT NULL THEN
 		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');
 	END IF;
+	PERFORM loyalty.lock_to_reconcile(program);
 	-- what is left of tables that were dropped
 	FOR s IN SELECT r[1]::oid::regclass AS relation
 	           FROM loyalty.as_owner(program, format('SELECT DISTINCT relation::oid FROM %I.tracked_table
@@ -968,11 +959,9 @@ BEGIN
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1
 	LOOP
-		PERFORM loyalty.lock_tracked_table(program, s.tracked_table);
 		relation := s.relation;
 		-- a partition that was detached is no part of the table any more
-		FOR t IN SELECT x.* FROM loyalty.tracked_table_triggers(program, s.tracked_table) x
-		          WHERE x.relation NOT IN (SELECT loyalty.descendants(s.relation))
+		FOR t IN SELECT * FROM loyalty.detached_triggers(program, s.tracked_table, s.relation)
 		LOOP
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
@@ -981,8 +970,7 @@ BEGIN
 		           FROM loyalty.as_owner(program, format('SELECT p.tracked_table, p.relation::oid FROM %I.tracked_table p
 		                                                   WHERE p.of_tracked_table = $1::int AND p.active AND p.kind <> ''credits''', program), s.tracked_table::text) r
 		LOOP
-			FOR t IN SELECT x.* FROM loyalty.tracked_table_triggers(program, p.number) x
-			          WHERE x.relation NOT IN (SELECT loyalty.descendants(p.relation))
+			FOR t IN SELECT * FROM loyalty.detached_triggers(program, p.number, p.relation)
 			LOOP
 				EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 			END LOOP;

@@ -228,5 +228,59 @@ UPDATE club.program SET customers = 't_lost.customers', customer_key = 'id', joi
 :verify
 SELECT * FROM loyalty.strangers('club');
 
+
+-- 9. The schema of the program: its triggers are left on the tables, and dropped as they say
+CREATE ROLE regress_lost;
+CREATE TABLE t_lost.pos (id int PRIMARY KEY, c int, total numeric, at timestamptz DEFAULT now())
+	PARTITION BY LIST (id);
+CREATE TABLE t_lost.pos_1 PARTITION OF t_lost.pos FOR VALUES IN (1);
+SELECT loyalty.track_orders('club', 't_lost.pos', customer => 'c', at => 'at', amount => 'total');
+DROP SCHEMA club CASCADE;
+INSERT INTO t_lost.orders VALUES (5, 2);
+INSERT INTO t_lost.pos_1 VALUES (1, 2);
+SELECT loyalty.untrack('club', 't_lost.orders');
+SELECT loyalty.reconcile('club');
+-- of a table of somebody else, it is told who can
+ALTER TABLE t_lost.pos OWNER TO regress_lost;
+ALTER TABLE t_lost.pos_1 OWNER TO regress_lost;
+GRANT USAGE ON SCHEMA t_lost TO regress_lost;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_lost;
+SET ROLE regress_lost;
+SELECT loyalty.drop_program('club');
+RESET ROLE;
+SELECT tgrelid::regclass AS relation, count(*) FROM pg_trigger
+	WHERE tgfoid = 'loyalty.record'::regproc GROUP BY tgrelid ORDER BY tgrelid::regclass::text;
+INSERT INTO t_lost.pos VALUES (1, 2) ON CONFLICT DO NOTHING;
+INSERT INTO t_lost.orders VALUES (6, 2);
+SELECT loyalty.drop_program('club');
+INSERT INTO t_lost.orders VALUES (7, 2);
+INSERT INTO t_lost.lines VALUES (7, 1, 1);
+INSERT INTO t_lost.refunds VALUES (7, 1);
+SELECT count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc;
+-- nothing is left
+SELECT loyalty.drop_program('club');
+SELECT loyalty.verify('club');
+
+-- 10. A migration drops a column that a rule named in older terms only
+CREATE TABLE t_lost.web (id int PRIMARY KEY, c int DEFAULT 1, total numeric,
+	sku text DEFAULT 'tea', at timestamptz DEFAULT '2024-01-01');
+SELECT loyalty.create_program('club', customers => 't_lost.customers', customer_key => 'id');
+INSERT INTO club.earning_rule (name, points) VALUES ('tea', 'amount');
+SELECT loyalty.track_orders('club', 't_lost.web', customer => 'c', at => 'at', amount => 'total');
+UPDATE club.earning_rule SET applies_when = $$sku = 'tea'$$;
+INSERT INTO t_lost.web VALUES (1, 1, 5);
+SELECT loyalty.pause('club', 't_lost.web');
+ALTER TABLE t_lost.web DROP COLUMN sku;
+UPDATE club.earning_rule SET applies_when = 'true';
+SELECT loyalty.resume('club', 't_lost.web');
+UPDATE club.terms_rule SET points = 'amount', applies_when = 'true'
+	WHERE name = 'tea' AND version IN (3);
+SELECT loyalty.resume('club', 't_lost.web');
+INSERT INTO t_lost.web VALUES (2, 1, 7);
+-- 5 + 7
+:now
+:verify
 SELECT loyalty.drop_program('club', force => true);
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty FROM regress_lost;
 DROP SCHEMA t_lost CASCADE;
+DROP ROLE regress_lost;

@@ -446,7 +446,7 @@ SELECT loyalty.create_triggers('club', 1, 't_rights.secret');
 ROLLBACK TO s;
 SELECT loyalty.tier_for((SELECT settings FROM loyalty.programs), 1, 1, 1, 1, NULL, NULL, NULL, now());
 ROLLBACK TO s;
-SELECT loyalty.lock_tracked_table('club', 1);
+SELECT loyalty.lock_tracked_tables('club', '{1}');
 ROLLBACK TO s;
 SELECT count(*) FROM loyalty.descendants('t_rights.secret');
 SELECT relation::regclass, mode FROM pg_locks

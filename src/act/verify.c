@@ -37,10 +37,11 @@ enter_time_zone(const char *program)
 
 /*
  * Answer a question about a program, its first argument, with the rows of the
- * first query over its name that has any, for everybody who may read its ledger.
+ * first query over its name that has any, for everybody who may read its ledger.  The
+ * queries call a function that not everybody may call.
  */
 static void
-answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
+answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *queries, int count)
 {
 	TupleDesc	desc;
 	Tuplestorestate *store = result_begin(fcinfo, &desc);
@@ -59,6 +60,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *const *queries, int count)
 	acl = pg_class_aclcheck(get_relname_relid("ledger", schema), GetUserId(), ACL_SELECT);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_TABLE, "ledger");
+	owner_require_call(owner, function);
 
 	owner_enter(&scope, owner, true, NULL);
 	settings_answer();
@@ -93,7 +95,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	};
 
 	nested_refuse_call("verify");
-	answer_reader(fcinfo, queries, lengthof(queries));
+	answer_reader(fcinfo, "verify_program", queries, lengthof(queries));
 	return (Datum) 0;
 }
 
@@ -109,6 +111,6 @@ loyalty_backlog(PG_FUNCTION_ARGS)
 		"SELECT b.unposted, b.oldest, b.set_aside FROM loyalty.backlog_of($1) b"
 	};
 
-	answer_reader(fcinfo, queries, lengthof(queries));
+	answer_reader(fcinfo, "backlog_of", queries, lengthof(queries));
 	return (Datum) 0;
 }

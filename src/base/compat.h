@@ -198,4 +198,13 @@ loyalty_close_result_relation(EState *estate, ResultRelInfo *target)
 #define loyalty_multirange_range(type) InvalidOid
 #endif
 
+/* One function for all kinds of objects since 16. */
+#if PG_VERSION_NUM >= 160000
+#define loyalty_may_execute(function, role) \
+	(object_aclcheck(ProcedureRelationId, (function), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define loyalty_may_execute(function, role) \
+	(pg_proc_aclcheck((function), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 #endif							/* LOYALTY_COMPAT_H */

@@ -10,12 +10,18 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
+#include "compat.h"
 #include "layout.h"
 #include "nested.h"
 #include "owner.h"
@@ -262,6 +268,34 @@ owner_of_program(const char *program, Oid *schema)
 				 errmsg("loyalty program \"%s\" does not exist", program),
 				 errhint("The view loyalty.programs lists the programs of this database.")));
 	return layout_check_owner(*schema);
+}
+
+/*
+ * An error unless the owner of a program may call a function of the extension, as whom
+ * it is called: REASSIGN OWNED gives programs to roles that may not.
+ */
+void
+owner_require_call(Oid owner, const char *function)
+{
+	CatCList   *found = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
+	Oid			schema = get_namespace_oid("loyalty", true);
+	bool		allowed = true;
+
+	for (int i = 0; i < found->n_members; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&found->members[i]->tuple);
+
+		if (proc->pronamespace == schema && !loyalty_may_execute(proc->oid, owner))
+			allowed = false;
+	}
+	ReleaseSysCacheList(found);
+	if (!allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not call the functions of loyalty", GetUserNameFromId(owner, false)),
+				 errdetail("It owns the program, which calls loyalty.%s() as this role.", function),
+				 errhint("Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;",
+						 quote_identifier(GetUserNameFromId(owner, false)))));
 }
 
 /*

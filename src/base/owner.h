@@ -28,6 +28,7 @@ extern void owner_enter(OwnerScope *scope, Oid owner, bool fix_settings,
 extern void owner_enter_writing(OwnerScope *scope, Oid owner);
 extern void owner_leave(OwnerScope *scope);
 extern Oid	owner_of_program(const char *program, Oid *schema);
+extern void owner_require_call(Oid owner, const char *function);
 extern bool owner_trusts(Oid owner, Oid role);
 
 #endif							/* LOYALTY_OWNER_H */

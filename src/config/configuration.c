@@ -192,6 +192,20 @@ execute_with_texts(const char *command, ArrayType *arguments)
 			 SPI_result_code_string(result));
 }
 
+/* An error unless the owner may call the function of the extension that a command names first. */
+static void
+require_callable(Oid owner, const char *command)
+{
+	const char *call = strstr(command, "loyalty.");
+	char		name[NAMEDATALEN];
+
+	if (call == NULL)
+		return;
+	call += strlen("loyalty.");
+	strlcpy(name, call, Min(strspn(call, "abcdefghijklmnopqrstuvwxyz_") + 1, sizeof(name)));
+	owner_require_call(owner, name);
+}
+
 PG_FUNCTION_INFO_V1(loyalty_as_owner);
 
 /*
@@ -222,6 +236,7 @@ loyalty_as_owner(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of loyalty program \"%s\"", program)));
+	require_callable(owner, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	owner_enter_writing(&scope, owner);
 	settings_not_writing();

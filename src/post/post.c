@@ -893,6 +893,8 @@ require_poster(const char *program)
 	acl = pg_class_aclcheck(journal, GetUserId(), ACL_DELETE);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_TABLE, "journal");
+	/* what the owner lacks is no fault of a customer's entries */
+	owner_require_call(owner_of_program(program, &schema), "note_posted");
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

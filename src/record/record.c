@@ -345,6 +345,15 @@ table_argument(Oid relid)
 														 get_rel_name(relid)));
 }
 
+/* Is there no such program any more?  Its schema is dropped without its triggers. */
+static bool
+is_dropped(const char *program)
+{
+	Oid			schema = get_namespace_oid(program, true);
+
+	return !OidIsValid(schema) || !OidIsValid(get_relname_relid("program", schema));
+}
+
 /*
  * Tell why a statement is not recorded, and what helps.  table: what is known of the
  * table that lacks something, or NULL if nothing is.
@@ -360,6 +369,12 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 	switch (table == NULL ? LACKS_NOTHING : table->lack)
 	{
 		case LACKS_NOTHING:
+			if (is_dropped(program))
+			{
+				why = "the program was dropped";
+				hint = psprintf("SELECT loyalty.drop_program(%s) drops the triggers that it left on tables.", name);
+				break;
+			}
 			hint = psprintf("Drop the trigger: DROP TRIGGER %s ON %s;", quote_identifier(trigdata->tg_trigger->tgname),
 							quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)));
 			break;
