@@ -6,8 +6,8 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/program.sql install/track.sql install/alter.sql install/post.sql \
-	install/verify.sql install/access.sql install/tail.sql
+	install/views.sql install/comments.sql install/program.sql install/track.sql install/keep.sql install/alter.sql \
+	install/post.sql install/verify.sql install/access.sql install/tail.sql
 
 # The version is that of the control file, and nowhere else in what is built.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))loyalty.control)
