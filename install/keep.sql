@@ -197,7 +197,7 @@ BEGIN
 			                      AND d.refunded + k.refunds + d.left_refunds > 0
 			                 THEN k.lines + d.left_lines - k.refunds - d.left_refunds ELSE d.difference END,
 			            k.lines, k.refunds, d.left_lines, d.left_refunds, $6 AND $3 AND d.recorded_counts, $6 AND $4) t
-			 WHERE t.lines IS NOT NULL AND (any_left OR (d.tells AND (d.difference <> 0 OR d.awards IS DISTINCT FROM d.recorded_awards)))
+			 WHERE t.lines IS NOT NULL AND d.difference - d.difference = 0 AND (any_left OR (d.tells AND (d.difference <> 0 OR d.awards IS DISTINCT FROM d.recorded_awards)))
 			   AND (d.recorded_counts OR $4 OR d.left_lines <> 0)
 			ON CONFLICT DO NOTHING
 			$sql$, program, v.view, eq, that_left) USING tracked_table, v.terms, of_amounts, of_refunds, before, more;
