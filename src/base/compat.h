@@ -43,6 +43,16 @@
 #define loyalty_comparison_meanings(opno) get_op_btree_interpretation(opno)
 #endif
 
+/* One function looks at the rights on all kinds of objects from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_proc.h"
+#define loyalty_may_execute(funcid, role) \
+	(object_aclcheck(ProcedureRelationId, (funcid), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define loyalty_may_execute(funcid, role) \
+	(pg_proc_aclcheck((funcid), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* raw_parser() takes a mode from 14 on. */
 #if PG_VERSION_NUM >= 140000
 #define loyalty_raw_parser(text) raw_parser((text), RAW_PARSE_DEFAULT)
