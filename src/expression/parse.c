@@ -409,6 +409,40 @@ coerce(ParseState *pstate, const Scope *scope, Node *expr)
 	return coerced;
 }
 
+/* The conversion of an enum to text, if there is one. */
+static bool
+enum_text_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceViaIO) && type_is_enum(getBaseType(exprType((Node *) ((CoerceViaIO *) node)->arg))))
+	{
+		*(Oid *) context = exprType((Node *) ((CoerceViaIO *) node)->arg);
+		return true;
+	}
+	return expression_tree_walker(node, enum_text_walker, context);
+}
+
+/*
+ * Orders are known by the text of their keys, and ALTER TYPE ... RENAME VALUE would
+ * change those of an enum.
+ */
+static void
+check_names_last(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
+{
+	Oid			type = InvalidOid;
+
+	if (!enum_text_walker(coerced, &type))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("%s must not be the text of an enum", scope->what),
+			 errdetail("Values of type %s can be renamed, and orders are known by the text of their key.",
+					   format_type_be(type)),
+			 errhint("Name another key, or write the text of each value, as in CASE kind WHEN 'web' THEN 'web' WHEN 'shop' THEN 'shop' END."),
+			 parser_errposition(pstate, exprLocation(expr))));
+}
+
 /* Refuse a key whose text another session would make otherwise. */
 static void
 check_key(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
@@ -487,7 +521,12 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	assign_expr_collations(pstate, coerced);
 	trust_check(coerced);
 	if (scope->type == TEXTOID)
+	{
 		check_key(pstate, scope, expr, coerced);
+		/* a currency that is called otherwise has another rate, or none */
+		if (strncmp(scope->what, "currency", strlen("currency")) != 0)
+			check_names_last(pstate, scope, expr, coerced);
+	}
 	if (scope->any_settings)
 		refuse_settings(pstate, is_local_time(scope, expr) ? expr : coerced, scope->time_zone, scope->what);
 	if (contain_volatile_functions(coerced))
