@@ -472,6 +472,25 @@ is_local_time(const Scope *scope, Node *expr)
 }
 
 /*
+ * Local times are those of the program's zone, not of the session's.  A day on which
+ * somebody became a customer may have no moment, as dates go on for longer than these:
+ * then it is not known, since that one customer is read with all others.
+ */
+static char *
+local_moment(const Scope *scope, const char *text, Oid type)
+{
+	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	char	   *moment = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
+								  quote_literal_cstr(scope->time_zone), text);
+
+	if (!scope->any_settings)
+		return moment;
+	return psprintf("CASE WHEN pg_catalog.isfinite(%1$s) AND ((%1$s) OPERATOR(pg_catalog.<) '4713-12-01 BC'::%2$s"
+					" OR (%1$s) OPERATOR(pg_catalog.>) '294276-12-01'::%2$s) THEN NULL ELSE %3$s END",
+					text, name, moment);
+}
+
+/*
  * Write a parsed expression as text under fixed settings.  What will become text,
  * a key, is written before that cast, so that a look-up by it can use the table's
  * index.
@@ -493,10 +512,8 @@ deparse_parsed(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 
 	if (scope->warn)
 		warn_of_division(pstate, expr, scope->type, deparse_context_for_plan_tree(fake, pc->names));
-	/* Local times are those of the program's zone, not of the session's. */
 	if (is_local_time(scope, expr))
-		text = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
-						quote_literal_cstr(scope->time_zone), text);
+		text = local_moment(scope, text, exprType(expr));
 
 	settings_end(nest);
 	return text;
