@@ -6,15 +6,15 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/program.sql install/lock.sql install/track.sql install/alter.sql install/post.sql \
-	install/verify.sql install/access.sql install/tail.sql
+	install/views.sql install/comments.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
+	install/alter.sql install/post.sql install/verify.sql install/access.sql install/tail.sql
 
 # The version is that of the control file, and nowhere else in what is built.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))loyalty.control)
 EXTENSION_SQL = install/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SQL)
 
-REGRESS = program track trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned moments customer_keys settings definitions
+REGRESS = program track lacking parallel trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned moments customer_keys settings definitions
 ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined moved
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty

@@ -630,8 +630,12 @@ BEGIN
 	key := (SELECT substr(v.columns[1], length('person.') + 1) FROM loyalty.view_expression(view, NULL, 'customer', false) v);
 	IF joined_at IS NOT NULL AND present IS NOT NULL THEN
 		BEGIN
-			IF present = (SELECT p.expression FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person',
-			                                                                time_zone, 'pg_catalog, pg_temp', false, any_settings => true) p) THEN
+			-- a local time is written otherwise, and then as the view has it
+			IF (SELECT present IN (p.expression, q.expression)
+			      FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person',
+			                                    time_zone, 'pg_catalog, pg_temp', false, any_settings => true) p
+			     CROSS JOIN LATERAL loyalty.parse_expression(p.expression, customers, NULL, NULL, 'timestamptz', 'joined_at', 'person', 'person',
+			                                                 time_zone, 'pg_catalog, pg_temp', false, any_settings => true) q) THEN
 				RETURN;
 			END IF;
 		EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN

@@ -773,129 +773,6 @@ $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
 
--- An archived order is kept as it is recorded, with what was refunded of it by then: what is
--- refunded later is taken off.  Runs as the owner.
-CREATE FUNCTION loyalty.archive(program name, tracked_table int, keep boolean)
-RETURNS bigint
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
-AS $$
-DECLARE
-	view regclass := loyalty.view_of(program, 'orders', tracked_table);
-	k record;
-	r record;
-	archived bigint := 0;
-BEGIN
-	IF keep THEN
-		SELECT * INTO k FROM loyalty.view_expression(view, NULL, 'key', false);
-		SELECT * INTO r FROM loyalty.refunds_join(program, tracked_table, loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
-		EXECUTE format($sql$
-			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded)
-			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s
-			  FROM (SELECT DISTINCT ON (r.order_key) r.* FROM %1$I.recorded_orders r
-			         WHERE r.tracked_table = $1 AND r.counts
-			           AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
-			           AND NOT EXISTS (SELECT FROM %1$I.archived a WHERE a.tracked_table = $1 AND a.order_key = r.order_key)
-			         ORDER BY r.order_key, r.recorded_at DESC) o %4$s
-			    ON CONFLICT DO NOTHING
-			$sql$, program, view, coalesce(r.refunded, '0'), r.joins) USING tracked_table;
-		GET DIAGNOSTICS archived = ROW_COUNT;
-	END IF;
-	EXECUTE format('DELETE FROM %1$I.archived a USING %2$s v WHERE a.tracked_table = $1 AND v.order_key = a.order_key', program, view) USING tracked_table;
-	RETURN archived;
-END
-$$;
-COMMENT ON FUNCTION loyalty.archive(name, int, boolean) IS
-'note the recorded orders of a tracked table that have no row as archived, with keep, and forget those that have one again; returns how many were noted';
-
--- What lines and refunds that have left their tables gave to orders that are there: the
--- difference between what is recorded of an order and what its view says without them.  It
--- is worth noting only if it is that of lines or refunds that are fewer: with "more", of
--- orders of which nothing was noted, too.  Rows that are back end it.  Runs as the owner.
-CREATE FUNCTION loyalty.keep(program name, tracked_table int, more boolean)
-RETURNS bigint
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
-AS $$
-DECLARE
-	eq text := loyalty.customer_equality(program);
-	of_lines boolean;
-	of_refunds boolean;
-	v record;
-	n bigint;
-	noted bigint := 0;
-	before jsonb;
-BEGIN
-	-- nothing leaves a table that has, and had, no partitions or children
-	EXECUTE format('SELECT coalesce(bool_or(s.kind = ''lines''), false), coalesce(bool_or(s.kind = ''refunds''), false)
-	                  FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
-	                 WHERE s.of_tracked_table = $1 AND s.active AND (NOT $2 OR c.relkind = ''p'' OR c.relhassubclass)', program)
-		INTO of_lines, of_refunds USING tracked_table, more;
-	EXECUTE format('SELECT coalesce(jsonb_object_agg(order_key, jsonb_build_array(amount, refunded, awards)), ''{}'') FROM %I.kept WHERE tracked_table = $1', program)
-		INTO before USING tracked_table;
-	IF before = '{}' AND NOT (more AND (of_lines OR of_refunds)) THEN
-		RETURN 0;
-	END IF;
-	FOR v IN SELECT t AS terms, loyalty.view_of(program, 'orders', tracked_table, t) AS view FROM loyalty.recorded_terms(program, tracked_table) t
-	LOOP
-		CONTINUE WHEN v.view IS NULL;
-		-- orders that stand as they are recorded, with what was noted, are left alone
-		EXECUTE format($sql$
-			DELETE FROM %1$I.kept k USING %2$s v, %1$I.recorded_orders r
-			 WHERE k.tracked_table = $1 AND r.tracked_table = $1 AND r.terms = $2 AND r.order_key = k.order_key AND v.order_key = k.order_key AND v.customer %3$s r.customer
-			   AND (r.counts IS DISTINCT FROM v.counts OR (r.counts AND (r.amount, r.awards) IS DISTINCT FROM (v.amount, v.awards)))
-			$sql$, program, v.view, eq) USING tracked_table, v.terms;
-		EXECUTE format($sql$
-			INSERT INTO %1$I.kept (tracked_table, order_key, amount, refunded)
-			SELECT $1, d.order_key, CASE WHEN $3 AND (d.difference > 0 OR d.gross IS NULL) THEN greatest(d.difference, 0) END,
-			       CASE WHEN $4 AND d.difference < 0 THEN -d.difference ELSE 0 END
-			  FROM (SELECT v.order_key, v.gross, v.awards, r.counts AS recorded_counts, r.awards AS recorded_awards,
-			               trim_scale(CASE WHEN r.counts THEN r.amount / r.rate ELSE 0 END - (coalesce(v.gross, 0) - v.refunded)) AS difference
-			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key AND r.terms = $2
-			         WHERE v.at IS NOT NULL AND (r.counts OR v.counts)) d
-			 WHERE (d.difference <> 0 OR d.awards IS DISTINCT FROM d.recorded_awards)
-			   AND CASE WHEN $6 THEN ($3 AND d.difference >= 0 AND d.recorded_counts) OR ($4 AND d.difference <= 0)
-			            -- less than was noted, since some of it is back
-			            WHEN $5 ? d.order_key THEN d.difference BETWEEN 0 AND ($5 -> d.order_key ->> 0)::numeric
-			                                    OR -d.difference BETWEEN 0 AND ($5 -> d.order_key ->> 1)::numeric END
-			ON CONFLICT DO NOTHING
-			$sql$, program, v.view, eq) USING tracked_table, v.terms, of_lines, of_refunds, before, more;
-		GET DIAGNOSTICS n = ROW_COUNT;
-		noted := noted + n;
-		CONTINUE WHEN n = 0;
-		EXECUTE format($sql$
-			UPDATE %1$I.kept k SET awards = x.awards
-			  FROM (SELECT v.order_key,
-			               trim_scale(round(CASE WHEN v.refunded = 0 OR v.gross IN (0, v.refunded) THEN r.awards - v.awards
-			                          ELSE (r.awards - v.awards) * v.gross / (v.gross - v.refunded) END, 12)) AS awards
-			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key AND r.terms = $2
-			         WHERE r.counts AND v.counts) x
-			 WHERE k.tracked_table = $1 AND k.awards = 0 AND k.order_key = x.order_key AND x.awards <> 0
-			   AND ($4 OR x.awards BETWEEN least(0, ($3 -> k.order_key ->> 2)::numeric) AND greatest(0, ($3 -> k.order_key ->> 2)::numeric))
-			$sql$, program, v.view, eq) USING tracked_table, v.terms, before, more;
-		EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1 AND amount IS NULL AND refunded = 0 AND awards = 0', program) USING tracked_table;
-	END LOOP;
-	RETURN noted;
-END
-$$;
-COMMENT ON FUNCTION loyalty.keep(name, int, boolean) IS
-'note what lines and refunds that have left their tables gave to orders that are there, and forget it where they are back; returns for how many orders';
-
--- Runs as the owner.
-CREATE FUNCTION loyalty.forget_kept(program name, tracked_table int)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
-AS $$
-BEGIN
-	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1', program) USING tracked_table;
-END
-$$;
-COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';
-
 -- What can't be reconciled, because a view of the table, its lines or refunds is lost, or let
 -- go of.
 CREATE FUNCTION loyalty.warn_of_tables_left_out(program name)
@@ -960,6 +837,12 @@ BEGIN
 	          ORDER BY 1
 	LOOP
 		relation := s.relation;
+		IF missing = 'reverse' THEN
+			PERFORM loyalty.as_owner(program, 'SELECT loyalty.forget_kept($1::name, $2::int)', program::text, s.tracked_table::text);
+		ELSE
+			PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text,
+			                         (missing IS NOT NULL)::text);
+		END IF;
 		-- a partition that was detached is no part of the table any more
 		FOR t IN SELECT * FROM loyalty.detached_triggers(program, s.tracked_table, s.relation)
 		LOOP
@@ -976,12 +859,6 @@ BEGIN
 			END LOOP;
 			triggers_made := triggers_made + loyalty.create_triggers(program, p.number, p.relation);
 		END LOOP;
-		IF missing = 'reverse' THEN
-			PERFORM loyalty.as_owner(program, 'SELECT loyalty.forget_kept($1::name, $2::int)', program::text, s.tracked_table::text);
-		ELSE
-			PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text,
-			                         (missing IS NOT NULL)::text);
-		END IF;
 		recorded := loyalty.record_table(program, s.tracked_table, false);
 		-- Orders that left a table with their partition, or child, were
 		-- archived; those that are missing in an ordinary one were deleted.

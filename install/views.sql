@@ -720,7 +720,7 @@ BEGIN
 	END IF;
 	PERFORM loyalty.make_view(program, loyalty.view_name('archived', tracked_table), format($sql$
 		SELECT tracked.customer, %1$s AS key, tracked.order_key, tracked.at,
-		       (worth.refunded <= 0 OR worth.amount > 0) AS counts, worth.amount, tracked.currency, tracked.rate,
+		       (worth.refunded <= 0 OR worth.amount > 0 OR worth.refunded - worth.refunded <> 0) AS counts, worth.amount, tracked.currency, tracked.rate,
 		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.awards
 		            ELSE tracked.awards * worth.amount / tracked.amount END AS awards,
 		       tracked.tableoid AS row_table, tracked.ctid AS row_id
@@ -759,6 +759,7 @@ COMMENT ON FUNCTION loyalty.make_identity_view(name, int, jsonb) IS 'make the vi
 
 -- The view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
+-- Refunds that are not finite, less themselves, are not 0: the order counts, for the amount to be refused.
 CREATE FUNCTION loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
 RETURNS regclass
 LANGUAGE plpgsql
@@ -870,7 +871,7 @@ BEGIN
 		CASE WHEN has_refunds THEN '(worth.gross - worth.refunded)' ELSE 'worth.gross' END
 			|| CASE WHEN in_currency THEN ' * exchange.rate' ELSE '' END,
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
-		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded)' ELSE '' END
+		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded OR worth.refunded - worth.refunded <> 0)' ELSE '' END
 			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
 		line_join),
 		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));

@@ -65,4 +65,49 @@ SELECT * FROM t_invalid.plant($$INSERT INTO t_invalid.orders VALUES (50, 77, '20
 SELECT * FROM t_invalid.plant('DROP TRIGGER loyalty_update_club_1 ON t_invalid.orders');
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
+-- Refunds ------------------------------------------------------------------------
+CREATE TABLE t_invalid.sales (order_id int, customer_id int, at timestamptz, total numeric, PRIMARY KEY (order_id, at)) PARTITION BY RANGE (at);
+CREATE TABLE t_invalid.sales_2019 PARTITION OF t_invalid.sales FOR VALUES FROM ('2019-01-01') TO ('2020-01-01');
+CREATE TABLE t_invalid.sales_2020 PARTITION OF t_invalid.sales FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE t_invalid.lines (order_id int, total numeric);
+CREATE TABLE t_invalid.refunds (order_id int, amount numeric);
+SELECT loyalty.create_program('club', customers => 't_invalid.customers');
+SELECT loyalty.track_orders('club', 't_invalid.sales', order_key => 'order_id', customer => 'customer_id', at => 'at', lines => 't_invalid.lines', line_order => 'order_id', line_amount => 'total');
+SELECT loyalty.track_refunds('club', 't_invalid.refunds', order_key => 'order_id', amount => 'amount');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO t_invalid.sales VALUES (1, 1, '2020-01-01'), (2, 1, '2019-01-01');
+INSERT INTO t_invalid.lines VALUES (1, 100), (2, 10);
+-- order 2 is archived with 10
+ALTER TABLE t_invalid.sales DETACH PARTITION t_invalid.sales_2019;
+SELECT archived FROM loyalty.reconcile('club', missing => 'archive');
+INSERT INTO t_invalid.refunds VALUES (1, 'NaN');
+INSERT INTO t_invalid.refunds VALUES (2, 'NaN');
+INSERT INTO t_invalid.refunds VALUES (1, 7), (1, 'NaN');
+INSERT INTO t_invalid.lines VALUES (1, 'NaN');
+SELECT points, orders FROM club.members WHERE customer_id = 1;
+SELECT * FROM loyalty.verify('club');
+-- those that PostgreSQL 13 does not know
+CREATE FUNCTION t_invalid.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_setting('server_version_num')::int < 140000 THEN
+		RETURN 'the amount of an order must be finite';
+	END IF;
+	EXECUTE statement;
+	RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+	RETURN sqlerrm;
+END $$;
+SELECT o, amount, t_invalid.try(format('INSERT INTO t_invalid.refunds VALUES (%s, %L)', o, amount))
+  FROM generate_series(1, 2) o, unnest('{Infinity,-Infinity}'::text[]) amount ORDER BY 1, 2;
+SELECT points, orders FROM club.members WHERE customer_id = 1;
+SELECT * FROM loyalty.verify('club');
+-- by option such an order does not count, until the refund is corrected: 100 - 7, 10 - 1
+UPDATE club.program SET on_invalid = 'skip';
+INSERT INTO t_invalid.refunds VALUES (1, 'NaN'), (2, 'NaN');
+SELECT points, orders FROM club.members WHERE customer_id = 1;
+SELECT * FROM loyalty.verify('club');
+UPDATE t_invalid.refunds SET amount = CASE order_id WHEN 1 THEN 7 ELSE 1 END;
+SELECT points, orders FROM club.members WHERE customer_id = 1;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_invalid CASCADE;

@@ -149,5 +149,69 @@ ALTER TABLE t_kept.returns_old INHERIT t_kept.returns;
 :now
 :verify
 SELECT loyalty.drop_program('club', force => true);
+-- Lines and refunds of an order that leave together are noted apart, so either may be back first ----
+CREATE TABLE t_kept.sales (id int PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2020-01-01');
+CREATE TABLE t_kept.pieces (sale int, part int, qty int, total numeric) PARTITION BY LIST (part);
+CREATE TABLE t_kept.pieces_1 PARTITION OF t_kept.pieces FOR VALUES IN (1);
+CREATE TABLE t_kept.pieces_2 PARTITION OF t_kept.pieces FOR VALUES IN (2);
+CREATE TABLE t_kept.backs (sale int, part int, amount numeric) PARTITION BY LIST (part);
+CREATE TABLE t_kept.backs_1 PARTITION OF t_kept.backs FOR VALUES IN (1);
+SELECT loyalty.create_program('club', customers => 't_kept.customers');
+SELECT loyalty.track_orders('club', 't_kept.sales', customer => 'customer_id', at => 'at', lines => 't_kept.pieces', line_order => 'sale', line_amount => 'total');
+SELECT loyalty.track_refunds('club', 't_kept.backs', order_key => 'sale', amount => 'amount');
+INSERT INTO club.earning_rule (name, points, per) VALUES ('amount', 'amount', 'order'), ('each', '10 * qty', 'line');
+-- 1: 27 of 30, 27 + 30 * 27 / 30; 2: refunded wholly; 3: 20 + 10 with nothing that leaves
+INSERT INTO t_kept.sales VALUES (1, 1), (2, 2), (3, 3);
+INSERT INTO t_kept.pieces VALUES (1, 1, 1, 10), (1, 2, 2, 20), (2, 1, 1, 50), (3, 2, 1, 20);
+INSERT INTO t_kept.backs VALUES (1, 1, 3), (2, 1, 50);
+:now
+\set leave 'ALTER TABLE t_kept.pieces DETACH PARTITION t_kept.pieces_1; ALTER TABLE t_kept.backs DETACH PARTITION t_kept.backs_1;'
+\set lines_back 'ALTER TABLE t_kept.pieces ATTACH PARTITION t_kept.pieces_1 FOR VALUES IN (1);'
+\set refunds_back 'ALTER TABLE t_kept.backs ATTACH PARTITION t_kept.backs_1 FOR VALUES IN (1);'
+:leave
+:archive
+-- 1: 10 and 3, and 10 points; 2: 50 and 50
+:kept
+:now
+:verify
+-- refunds first: 10 and 50 are still away
+:refunds_back
+:reconcile
+:kept
+:now
+:verify
+UPDATE t_kept.sales SET at = '2020-01-02';
+:now
+:verify
+:lines_back
+:reconcile
+:kept
+:now
+:verify
+-- lines first: 3 and 50 are still away
+:leave
+:archive
+:lines_back
+:reconcile
+:kept
+UPDATE t_kept.sales SET at = '2020-01-03';
+:now
+:verify
+:refunds_back
+:reconcile
+:kept
+:now
+:verify
+-- refunds that were detached tell how much was that of lines whose partition was dropped
+ALTER TABLE t_kept.backs DETACH PARTITION t_kept.backs_1;
+DROP TABLE t_kept.pieces_1;
+:archive
+:kept
+:refunds_back
+:reconcile
+:kept
+:now
+:verify
+SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_kept CASCADE;
 DROP ROLE regress_kept;

@@ -60,9 +60,9 @@ CREATE TABLE t_keys.result (n serial, customers text, orders text, result text);
 SELECT format('INSERT INTO t_keys.result (customers, orders, result) SELECT %1$L, %4$L, t_keys.run(%1$L, %2$L, %3$L, %4$L, %5$L, %6$L)',
               customers, one, two, orders, o1, o2)
   FROM (VALUES
-	('t_keys.colour', 'red', 'blue', 't_keys.colour_domain2', 'red', 'green'),
-	('t_keys.colour_domain', 'red', 'blue', 't_keys.colour', 'red', 'green'),
-	('t_keys.colour_domain2', 'red', 'blue', 't_keys.colour_domain', 'red', 'green'),
+	('t_keys.colour', 'red', 'blue', 'int', '1', '2'),
+	('t_keys.colour_domain', 'red', 'blue', 'int', '1', '2'),
+	('t_keys.colour_domain2', 'red', 'blue', 'int', '1', '2'),
 	('t_keys.citext', 'Ann', 'Bob', 'int', '1', '2'),
 	('t_keys.ci', 'Ann', 'Bob', 't_keys.number', '1', '2'),
 	('t_keys.ci2', 'Ann', 'Bob', 't_keys.number2', '1', '2'),
@@ -86,7 +86,9 @@ SELECT format('INSERT INTO t_keys.result (customers, orders, result) SELECT %1$L
 	('timestamptz', '2020-01-31 12:00:00.123456', 'infinity', 'int', '1', '2'),
 	('float8', '0.1', 'NaN', 'int', '1', '2'),
 	('jsonb', '{"a": 1}', '{"a": 2}', 'jsonb', '{"a": 1}', '{"a": 2}'),
-	-- what has no one text, or is more than one value, is no key
+	-- what has no one text for good, or is more than one value, is no key
+	('int', '1', '2', 't_keys.colour', 'red', 'green'),
+	('int', '1', '2', 't_keys.colour_domain2', 'red', 'green'),
 	('int', '1', '2', 'timestamptz', '2020-01-31', '2020-01-30'),
 	('int', '1', '2', 'interval', '1 day', '1 month'),
 	('int', '1', '2', 'int[]', '{1}', '{2}'),
@@ -96,4 +98,22 @@ SELECT format('INSERT INTO t_keys.result (customers, orders, result) SELECT %1$L
 \set ECHO all
 \o
 SELECT customers, orders, result FROM t_keys.result ORDER BY n;
+-- customers of an enum are known by its value, whatever that is called
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+CREATE TABLE t_keys.customers (id t_keys.colour PRIMARY KEY);
+INSERT INTO t_keys.customers VALUES ('red');
+CREATE TABLE t_keys.orders (kind t_keys.colour, n int, customer t_keys.colour, at date, total numeric, PRIMARY KEY (kind, n));
+SELECT loyalty.create_program('club', customers => 't_keys.customers');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('club', 't_keys.orders', order_key => 'kind::text || ''-'' || n::text', customer => 'customer', at => 'at', amount => 'total', key_is_unique => true);
+SELECT loyalty.track_orders('club', 't_keys.orders', order_key => 'CASE kind WHEN ''red'' THEN ''r'' ELSE ''b'' END || n::text', customer => 'customer', at => 'at', amount => 'total', key_is_unique => true);
+INSERT INTO t_keys.orders VALUES ('red', 1, 'red', '01/02/2020', 10), ('blue', 1, 'red', '01/02/2020', 20);
+ALTER TYPE t_keys.colour RENAME VALUE 'red' TO 'pink';
+UPDATE t_keys.orders SET total = total + 1;
+SELECT id, points, orders FROM club.members;
+SELECT recorded, archived, reversed FROM loyalty.reconcile('club');
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.alter_orders('club', 't_keys.orders', order_key => 'kind');
+SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_keys CASCADE;

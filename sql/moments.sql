@@ -310,4 +310,26 @@ SET timezone = 'UTC';
 SELECT order_key, tier, order_points, joined_at FROM club.ledger WHERE order_key IN ('7', '8') ORDER BY entry;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
+-- Dates go on for longer than moments: then it is not known since when somebody is a customer, and
+-- all others are read
+CREATE TABLE t_moments.far (id int PRIMARY KEY, joined date);
+INSERT INTO t_moments.far VALUES (1, '2010-05-06'), (2, '5874897-12-31'), (3, '4713-11-24 BC'), (4, 'infinity'), (5, NULL);
+CREATE TABLE t_moments.far_orders (id int PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2020-01-01', total numeric);
+SELECT loyalty.create_program('far', customers => 't_moments.far', joined_at => 'joined', time_zone => 'Asia/Tokyo');
+SELECT loyalty.track_orders('far', 't_moments.far_orders', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO far.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO far.tier (name, rank, multiplier, qualifies) VALUES ('old', 1, 2, 'tenure > ''1 year''');
+INSERT INTO t_moments.far_orders SELECT n, n, '2020-01-01', 10 FROM generate_series(1, 5) n;
+-- midnight in Tokyo is 15:00 the day before
+SELECT id, tier, points, joined_at AT TIME ZONE 'UTC' AS joined, tenure IS NOT NULL AS has_tenure FROM far.members ORDER BY id;
+CALL loyalty.post('far');
+SELECT id, tier, points FROM far.members ORDER BY id;
+SELECT * FROM loyalty.verify('far');
+UPDATE far.program SET on_invalid = 'skip';
+SELECT joined_at FROM far.program;
+ALTER TABLE t_moments.far RENAME COLUMN joined TO since;
+UPDATE far.program SET on_invalid = 'error';
+SELECT id, joined_at AT TIME ZONE 'UTC' AS joined FROM far.members ORDER BY id;
+SELECT * FROM loyalty.verify('far');
+SELECT loyalty.drop_program('far', force => true);
 DROP SCHEMA t_moments CASCADE;

@@ -43,6 +43,16 @@
 #define loyalty_comparison_meanings(opno) get_op_btree_interpretation(opno)
 #endif
 
+/* One function looks at the rights on all kinds of objects from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_proc.h"
+#define loyalty_may_execute(funcid, role) \
+	(object_aclcheck(ProcedureRelationId, (funcid), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define loyalty_may_execute(funcid, role) \
+	(pg_proc_aclcheck((funcid), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* raw_parser() takes a mode from 14 on. */
 #if PG_VERSION_NUM >= 140000
 #define loyalty_raw_parser(text) raw_parser((text), RAW_PARSE_DEFAULT)
@@ -196,15 +206,6 @@ loyalty_close_result_relation(EState *estate, ResultRelInfo *target)
 #else
 #define loyalty_is_multirange(typtype) false
 #define loyalty_multirange_range(type) InvalidOid
-#endif
-
-/* One function for all kinds of objects since 16. */
-#if PG_VERSION_NUM >= 160000
-#define loyalty_may_execute(function, role) \
-	(object_aclcheck(ProcedureRelationId, (function), (role), ACL_EXECUTE) == ACLCHECK_OK)
-#else
-#define loyalty_may_execute(function, role) \
-	(pg_proc_aclcheck((function), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
 #endif							/* LOYALTY_COMPAT_H */

@@ -132,8 +132,8 @@ settings_begin_writing(void)
 /*
  * Fix, within settings_begin(), how look-ups by key are planned: by index, even
  * while tables are tiny, since the plans are kept while the tables grow; without
- * index-only scans, which do not work with every snapshot (see snapshot.c); and
- * without JIT, which costs more than a look-up.
+ * index-only scans and parallel workers, which do not work with every snapshot (see
+ * snapshot.c); and without JIT, which costs more than a look-up.
  */
 void
 settings_look_up(void)
@@ -141,6 +141,7 @@ settings_look_up(void)
 	set("enable_seqscan", "off");
 	set("enable_indexonlyscan", "off");
 	set("enable_bitmapscan", "off");
+	set("max_parallel_workers_per_gather", "0");
 #if PG_VERSION_NUM >= 140000
 	set("enable_memoize", "off");
 #endif

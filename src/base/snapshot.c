@@ -13,7 +13,8 @@
  * nobody else can change; versions of the terms, which never change; and rows
  * that say which order a key is of, which are read again when they are locked or
  * when some are missing (see current.c).  Index-only and bitmap scans do not work
- * with it, so they are off while such queries are planned (see owner.c).  A function
+ * with it, nor do parallel workers, which could not be told what it is, so they are
+ * off while such queries are planned (settings_look_up() in owner.c).  A function
  * of a user that reads tables may have kept plans of its own with such scans, so
  * where one is called, the snapshot is of one moment, and what is read is locked as
  * that function's reads would be anyway.

@@ -25,12 +25,14 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -43,6 +45,7 @@
 #include "owner.h"
 #include "program.h"
 #include "snapshot.h"
+#include "terms.h"
 #include "trust.h"
 #include "watch.h"
 
@@ -75,7 +78,8 @@ expressions_are_valid(TrackedTable *table)
 	ListCell   *sets;
 	ListCell   *lc;
 
-	if (table->user_code && table->function_changes != expression_function_changes())
+	if ((table->user_code || table->lack == LACKS_EXECUTE) &&
+		table->function_changes != expression_function_changes())
 		return false;
 	if (!expression_is_valid(&table->customer) || !expression_is_valid(&table->at) ||
 		!expression_is_valid(&table->amount) || !expression_is_valid(&table->counts_when) ||
@@ -105,16 +109,25 @@ mark_tables(Datum arg, Oid relid)
 			relid == table->root || relid == table->program_relid ||
 			relid == table->tracked_table_relid || relid == table->journal ||
 			relid == table->ledger || relid == table->purchase ||
-			list_member_oid(table->parts, relid) || reads_view(table, relid) ||
+			list_member_oid(table->parts, relid) || list_member_oid(table->people, relid) ||
+			reads_view(table, relid) ||
 			table->lack != LACKS_NOTHING)	/* what it lacked may be there now */
 			table->valid = false;
 	}
+}
+
+/* Somebody got the rights of a role, or lost them. */
+static void
+mark_all_tables(Datum arg, int cacheid, uint32 hashvalue)
+{
+	mark_tables(arg, InvalidOid);
 }
 
 void
 program_cache_init(void)
 {
 	watch_init();
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, mark_all_tables, (Datum) 0);
 	CacheRegisterRelcacheCallback(mark_tables, (Datum) 0);
 }
 
@@ -422,11 +435,82 @@ is_part_of(Oid relid, Oid table)
 		 typeInheritsFrom(get_rel_type_id(relid), get_rel_type_id(table)));
 }
 
-/* Does row security hide rows from the owner that orders are read from? */
+/*
+ * Does the owner lack a right that a view needs?  Orders that are no more than their row
+ * need not be read.
+ */
+static void
+load_rights(TrackedTable *table, const Definition *definition)
+{
+	Oid			relation;
+	Oid			function;
+
+	if (table->lack != LACKS_NOTHING || !definition_lacks_right(definition, &relation, &function))
+		return;
+	table->lacking = OidIsValid(function) ? function : relation;
+	if (OidIsValid(function))
+		table->lack = LACKS_EXECUTE;
+	else if (relation != table->root || program_more_than_row(table))
+		table->lack = LACKS_SELECT;
+}
+
+/*
+ * The command that gives the owner the right that he lacks.
+ */
+char *
+program_missing_grant(const TrackedTable *table)
+{
+	const char *role = quote_identifier(GetUserNameFromId(table->owner, false));
+
+	if (table->lack == LACKS_EXECUTE)
+		return psprintf("GRANT EXECUTE ON ROUTINE %s TO %s;", format_procedure_qualified(table->lacking), role);
+	return psprintf("GRANT SELECT ON %s TO %s;",
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table->lacking)),
+											   get_rel_name(table->lacking)), role);
+}
+
+/* May the owner read the customers? */
+static void
+load_people(TrackedTable *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	ListCell   *lc;
+
+	table->people = layout_customer_tables(get_namespace_oid(table->program, false));
+	MemoryContextSwitchTo(old);
+	foreach(lc, table->people)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) != '\0' && !trust_may_read(lfirst_oid(lc)))
+			table->unread_people = lfirst_oid(lc);
+	}
+}
+
+/*
+ * Does anything stand against recording a table?  Customers must be readable if new
+ * orders keep since when theirs is one.
+ */
+bool
+program_lacks_something(TrackedTable *table)
+{
+	if (table->lack == LACKS_NOTHING && OidIsValid(table->unread_people))
+	{
+		Terms	   *terms = terms_if_possible(table->program_relid, table->terms);
+
+		if (terms == NULL || terms->uses_tenure)
+		{
+			table->lack = LACKS_SELECT;
+			table->lacking = table->unread_people;
+		}
+	}
+	return table->lack != LACKS_NOTHING;
+}
+
+/* Can't the owner read all rows that orders are read from? */
 static bool
 rows_are_hidden(TrackedTable *table)
 {
-	bool		hidden = check_enable_rls(table->root, table->owner, true) == RLS_ENABLED;
+	bool		hidden = check_enable_rls(table->root, table->owner, true) == RLS_ENABLED ||
+	!trust_may_read(table->root);
 	ListCell   *lc;
 
 	foreach(lc, table->parts)
@@ -587,6 +671,9 @@ load_part_table(TrackedTable *table)
 	if (table->lack != LACKS_NOTHING)
 		return;
 	definition = definition_open(table->view);
+	load_rights(table, &definition);
+	if (table->lack != LACKS_NOTHING)
+		return;
 	table->order_key = compile(table, &definition, definition_expression(&definition, NULL, "order_key"), TEXTOID);
 	if (strcmp(table->part, "refunds") == 0)
 		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);
@@ -609,10 +696,14 @@ load_orders_table(TrackedTable *table)
 	if (table->lack != LACKS_NOTHING)
 		return;
 	check_identity(table);
+	load_people(table);
 	load_parts(table);
 	definition = definition_open(table->view);
 	check_orders(table, &definition);
 	table->in_currency = definition_expression(&definition, "worth", "paid_in") != NULL;
+	load_rights(table, &definition);
+	if (table->lack == LACKS_EXECUTE)
+		return;
 	table->rows_hidden = rows_are_hidden(table);
 	if (program_more_than_row(table) && table->rows_hidden && table->lack == LACKS_NOTHING)
 		table->lack = LACKS_ROWS;

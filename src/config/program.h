@@ -46,7 +46,9 @@ typedef enum Lack
 	LACKS_RESUME,				/* it is paused */
 	LACKS_VIEW,					/* a view was dropped that says what its rows mean */
 	LACKS_PART,					/* the table of its lines or refunds was dropped */
-	LACKS_ROWS					/* row security hides rows from the owner */
+	LACKS_ROWS,					/* row security hides rows from the owner */
+	LACKS_SELECT,				/* the owner may not read a table */
+	LACKS_EXECUTE				/* the owner may not call a function */
 } Lack;
 
 /*
@@ -95,10 +97,14 @@ typedef struct TrackedTable
 	bool		user_code;		/* some expression calls what is not built in */
 	uint64		function_changes;	/* expression_function_changes() when it was loaded */
 	bool		may_raise;		/* counts_when, time or amount may raise an error */
-	bool		rows_hidden;	/* row security hides rows of the orders from the owner */
+	bool		rows_hidden;	/* row security hides rows of the orders from the owner,
+								 * or he may not read them at all */
 	bool		unique_key;		/* no two rows ever have one order key */
 	bool		paused;			/* it was let go of */
 	Lack		lack;			/* why it is not recorded */
+	Oid			lacking;		/* the table or function that the owner has no right on */
+	List	   *people;			/* relations (Oid) that the customers are read from */
+	Oid			unread_people;	/* one of these that the owner may not read */
 	const char *part;			/* "lines", "refunds", or "" */
 	const char *without_order;	/* of refunds: what to do about one that names none */
 	bool		is_refunds;		/* orders are refunds that name no order */
@@ -131,9 +137,11 @@ extern void program_cache_init(void);
 extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 										   int32 number);
 extern TrackedTable *program_root_table(TrackedTable *table);
+extern bool program_lacks_something(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
 extern bool program_has_rules(TrackedTable *table, int32 terms);
 extern Oid	program_tracked_relation(Oid schema, int32 tracked_table);
+extern char *program_missing_grant(const TrackedTable *table);
 extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);
 

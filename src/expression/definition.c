@@ -525,12 +525,20 @@ loyalty_key_tells(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(tells);
 }
 
-/* What is looked for in all that a query on a view evaluates. */
+/* What is looked for in all that a query on a view reads and evaluates. */
+typedef enum LookFor
+{
+	CODE_OF_OTHERS,				/* an error */
+	USER_CODE,					/* anything that is not built in */
+	LACKING_RIGHTS				/* what the current user may not read, or call */
+} LookFor;
+
 typedef struct Look
 {
 	Oid			view;
-	bool		for_user_code;	/* anything that is not built in, else an error if it is
-								 * of others */
+	LookFor		what;
+	Oid			relation;		/* the answer: of a relation, */
+	Oid			function;		/* or of a function */
 } Look;
 
 static bool query_walker(Node *node, void *context);
@@ -544,13 +552,18 @@ look_at_relation(Oid relid, Look *look)
 	if (kind == RELKIND_VIEW && relid != look->view)
 	{
 		Definition	inner = definition_open(relid);
-		Look		inner_look = {.view = relid,.for_user_code = look->for_user_code};
+		Look		inner_look = {.view = relid,.what = look->what};
+		bool		found = query_walker((Node *) inner.query, &inner_look);
 
-		return query_walker((Node *) inner.query, &inner_look);
+		look->relation = inner_look.relation;
+		look->function = inner_look.function;
+		return found;
 	}
-	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) && !look->for_user_code)
+	if (look->what == LACKING_RIGHTS && relid != look->view && !trust_may_read(relid))
+		look->relation = relid;
+	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) && look->what == CODE_OF_OTHERS)
 		trust_check_descendants(relid);
-	return false;
+	return OidIsValid(look->relation);
 }
 
 /* Is a node a call of loyalty.pinned_rate(), which only looks into memory? */
@@ -591,8 +604,14 @@ query_walker(Node *node, void *context)
 			return query_walker(((SubLink *) node)->testexpr, context) ||
 				query_walker(((SubLink *) node)->subselect, context);
 		default:
-			if (!look->for_user_code)
+			if (look->what == CODE_OF_OTHERS)
 				trust_check_node(node);
+			else if (look->what == LACKING_RIGHTS)
+			{
+				look->function = trust_lacks_execute(node);
+				if (OidIsValid(look->function))
+					return true;
+			}
 			else if (!is_pinned_rate(node) && trust_is_user_code(node))
 				return true;
 			break;
@@ -617,9 +636,24 @@ definition_check(const Definition *definition)
 bool
 definition_runs_user_code(const Definition *definition)
 {
-	Look		look = {.view = definition->view,.for_user_code = true};
+	Look		look = {.view = definition->view,.what = USER_CODE};
 
 	return query_walker((Node *) definition->query, &look);
+}
+
+/*
+ * Does the current user lack a right that a query on a view needs: to read a table, or to
+ * call a function?
+ */
+bool
+definition_lacks_right(const Definition *definition, Oid *relation, Oid *function)
+{
+	Look		look = {.view = definition->view,.what = LACKING_RIGHTS};
+	bool		lacks = query_walker((Node *) definition->query, &look);
+
+	*relation = look.relation;
+	*function = look.function;
+	return lacks;
 }
 
 PG_FUNCTION_INFO_V1(loyalty_require_own_view);

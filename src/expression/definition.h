@@ -27,5 +27,6 @@ extern Var *definition_plain_column(const Definition *definition, const char *al
 extern Node *definition_guarded(Node *expr);
 extern void definition_check(const Definition *definition);
 extern bool definition_runs_user_code(const Definition *definition);
+extern bool definition_lacks_right(const Definition *definition, Oid *relation, Oid *function);
 
 #endif							/* LOYALTY_DEFINITION_H */

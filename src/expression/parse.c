@@ -409,6 +409,40 @@ coerce(ParseState *pstate, const Scope *scope, Node *expr)
 	return coerced;
 }
 
+/* The conversion of an enum to text, if there is one. */
+static bool
+enum_text_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceViaIO) && type_is_enum(getBaseType(exprType((Node *) ((CoerceViaIO *) node)->arg))))
+	{
+		*(Oid *) context = exprType((Node *) ((CoerceViaIO *) node)->arg);
+		return true;
+	}
+	return expression_tree_walker(node, enum_text_walker, context);
+}
+
+/*
+ * Orders are known by the text of their keys, and ALTER TYPE ... RENAME VALUE would
+ * change those of an enum.
+ */
+static void
+check_names_last(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
+{
+	Oid			type = InvalidOid;
+
+	if (!enum_text_walker(coerced, &type))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("%s must not be the text of an enum", scope->what),
+			 errdetail("Values of type %s can be renamed, and orders are known by the text of their key.",
+					   format_type_be(type)),
+			 errhint("Name another key, or write the text of each value, as in CASE kind WHEN 'web' THEN 'web' WHEN 'shop' THEN 'shop' END."),
+			 parser_errposition(pstate, exprLocation(expr))));
+}
+
 /* Refuse a key whose text another session would make otherwise. */
 static void
 check_key(ParseState *pstate, const Scope *scope, Node *expr, Node *coerced)
@@ -438,6 +472,25 @@ is_local_time(const Scope *scope, Node *expr)
 }
 
 /*
+ * Local times are those of the program's zone, not of the session's.  A day on which
+ * somebody became a customer may have no moment, as dates go on for longer than these:
+ * then it is not known, since that one customer is read with all others.
+ */
+static char *
+local_moment(const Scope *scope, const char *text, Oid type)
+{
+	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	char	   *moment = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
+								  quote_literal_cstr(scope->time_zone), text);
+
+	if (!scope->any_settings)
+		return moment;
+	return psprintf("CASE WHEN pg_catalog.isfinite(%1$s) AND ((%1$s) OPERATOR(pg_catalog.<) '4713-12-01 BC'::%2$s"
+					" OR (%1$s) OPERATOR(pg_catalog.>) '294276-12-01'::%2$s) THEN NULL ELSE %3$s END",
+					text, name, moment);
+}
+
+/*
  * Write a parsed expression as text under fixed settings.  What will become text,
  * a key, is written before that cast, so that a look-up by it can use the table's
  * index.
@@ -459,10 +512,8 @@ deparse_parsed(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 
 	if (scope->warn)
 		warn_of_division(pstate, expr, scope->type, deparse_context_for_plan_tree(fake, pc->names));
-	/* Local times are those of the program's zone, not of the session's. */
 	if (is_local_time(scope, expr))
-		text = psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.timestamp)",
-						quote_literal_cstr(scope->time_zone), text);
+		text = local_moment(scope, text, exprType(expr));
 
 	settings_end(nest);
 	return text;
@@ -487,7 +538,12 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	assign_expr_collations(pstate, coerced);
 	trust_check(coerced);
 	if (scope->type == TEXTOID)
+	{
 		check_key(pstate, scope, expr, coerced);
+		/* a currency that is called otherwise has another rate, or none */
+		if (strncmp(scope->what, "currency", strlen("currency")) != 0)
+			check_names_last(pstate, scope, expr, coerced);
+	}
 	if (scope->any_settings)
 		refuse_settings(pstate, is_local_time(scope, expr) ? expr : coerced, scope->time_zone, scope->what);
 	if (contain_volatile_functions(coerced))

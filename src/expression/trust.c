@@ -398,13 +398,44 @@ trust_check_customers(Oid schema)
 }
 
 /*
+ * May the current user read a table, or some columns of it?
+ */
+bool
+trust_may_read(Oid relid)
+{
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK;
+}
+
+/* For check_functions_in_node().  What is refused anyway need not be granted. */
+static bool
+lacks_execute(Oid funcid, void *context)
+{
+	if (loyalty_may_execute(funcid, GetUserId()) || is_foreign_function(funcid, context))
+		return false;
+	*(Oid *) context = funcid;
+	return true;
+}
+
+/*
+ * The function that a node calls and the current user may not, or InvalidOid.
+ */
+Oid
+trust_lacks_execute(Node *node)
+{
+	Oid			result = InvalidOid;
+
+	(void) check_functions_in_node(node, lacks_execute, &result);
+	return result;
+}
+
+/*
  * Nobody shall lock, or look into, a table that he has no right on.
  */
 void
 trust_check_read(Oid relid)
 {
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+	if (!trust_may_read(relid))
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
 }

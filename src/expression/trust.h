@@ -14,6 +14,8 @@ extern void trust_check_table(Oid relid);
 extern void trust_check_descendants(Oid relid);
 extern void trust_check_customers(Oid schema);
 extern void trust_check_read(Oid relid);
+extern bool trust_may_read(Oid relid);
+extern Oid	trust_lacks_execute(Node *node);
 extern bool trust_is_user_code(Node *node);
 extern bool trust_runs_user_code(Node *expr);
 extern bool trust_depends_on_settings(Node *expr);

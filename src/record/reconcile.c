@@ -25,6 +25,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -230,6 +231,30 @@ record_missing(TrackedTable *root)
 	return bulk.written;
 }
 
+/* An error if the owner lacks a right without which the orders cannot be recorded. */
+static void
+refuse_without_right(TrackedTable *root)
+{
+	bool		lacks = program_lacks_something(root);
+	TrackedTable found = *root;
+
+	if (!lacks && pg_class_aclcheck(root->relid, root->owner, ACL_SELECT) != ACLCHECK_OK)
+	{
+		found.lack = LACKS_SELECT;
+		found.lacking = root->relid;
+	}
+	if (found.lack != LACKS_SELECT && found.lack != LACKS_EXECUTE)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 found.lack == LACKS_SELECT ?
+			 errmsg("the owner of loyalty program \"%s\" may not read table \"%s\"",
+					root->program, get_rel_name(found.lacking)) :
+			 errmsg("the owner of loyalty program \"%s\" may not call function %s",
+					root->program, format_procedure_qualified(found.lacking)),
+			 errhint("%s", program_missing_grant(&found))));
+}
+
 /*
  * The table of the orders with this number, as the owner of the program, whose rights the
  * expressions have; or an error if the current user does not have these, or the
@@ -241,7 +266,6 @@ record_open(const char *program, int32 tracked_table, OwnerScope *scope)
 	Oid			schema = get_namespace_oid(program, false);
 	Oid			relid = program_tracked_relation(schema, tracked_table);
 	TrackedTable *root = program_tracked_table(relid, program, tracked_table);
-	AclResult	acl;
 
 	nested_refuse_call("record_table");
 	if (root == NULL)
@@ -252,14 +276,7 @@ record_open(const char *program, int32 tracked_table, OwnerScope *scope)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of loyalty program \"%s\"", program)));
-	acl = pg_class_aclcheck(relid, root->owner, ACL_SELECT);
-	if (acl != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the owner of loyalty program \"%s\" may not read table \"%s\"",
-						program, get_rel_name(relid)),
-				 errhint("Grant SELECT on the table to the role \"%s\".",
-						 GetUserNameFromId(root->owner, false))));
+	refuse_without_right(root);
 	if (check_enable_rls(relid, root->owner, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -354,6 +354,18 @@ is_dropped(const char *program)
 	return !OidIsValid(schema) || !OidIsValid(get_relname_relid("program", schema));
 }
 
+/* What helps if the owner lacks a right.  Which functions a rule calls is not for everybody. */
+static char *
+lacking_right(TrackedTable *table)
+{
+	char	   *program = quote_literal_cstr(table->program);
+
+	if (table->lack == LACKS_EXECUTE && !has_privs_of_role(GetSessionUserId(), table->owner))
+		return psprintf("SELECT * FROM loyalty.verify(%s) tells what to do.", program);
+	return psprintf("%s then SELECT * FROM loyalty.reconcile(%s) records what was missed.",
+					program_missing_grant(table), program);
+}
+
 /*
  * Tell why a statement is not recorded, and what helps.  table: what is known of the
  * table that lacks something, or NULL if nothing is.
@@ -394,6 +406,11 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 		case LACKS_ROWS:
 			why = "row security hides rows from its owner";
 			hint = pstrdup("Make policies that let the owner of the program read all orders, lines and refunds.");
+			break;
+		case LACKS_SELECT:
+		case LACKS_EXECUTE:
+			why = table->lack == LACKS_SELECT ? "its owner may not read a table" : "its owner may not call a function";
+			hint = lacking_right(table);
 			break;
 		case LACKS_PART:
 			why = "the table of lines or refunds was dropped";
@@ -610,7 +627,7 @@ record_as_owner(TriggerData *trigdata, TrackedTable *table)
 
 	owner_enter(&scope, table->owner, table->needs_settings || truncate, table->time_zone);
 	root = program_root_table(table);
-	if (root == NULL || root->lack != LACKS_NOTHING)
+	if (root == NULL || program_lacks_something(root))
 		warn_not_recorded(trigdata, table->program, root);
 	else if (truncate)
 		record_truncate(table, root);
