@@ -9,7 +9,8 @@ SET timezone = 'UTC';
 CREATE ROLE regress_keeper;
 CREATE ROLE regress_readers;
 CREATE ROLE regress_clerk;
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_keeper', current_database()) \gexec
+SELECT current_database() AS db \gset
+GRANT CREATE ON DATABASE :"db" TO regress_keeper;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_keeper;
 CREATE SCHEMA t_lacking;
 GRANT USAGE ON SCHEMA t_lacking TO regress_keeper, regress_clerk;
