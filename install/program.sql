@@ -10,6 +10,9 @@ SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, c.oid
   JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relname = 'program'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW loyalty.programs IS 'the loyalty programs of this database';
+COMMENT ON COLUMN loyalty.programs.name IS 'name of the program, which is its schema';
+COMMENT ON COLUMN loyalty.programs.owner IS 'the role that owns it';
+COMMENT ON COLUMN loyalty.programs.settings IS 'its table of settings';
 GRANT SELECT ON loyalty.programs TO PUBLIC;
 
 -- DROP SCHEMA and DROP OWNED leave the triggers of a program on tables of others, which do
@@ -345,7 +348,7 @@ BEGIN
 		definition jsonb,
 		UNIQUE (relation, kind)
 	);
-	COMMENT ON TABLE %1$I.tracked_table IS 'tracked tables, what whose rows mean is in the views orders_..., lines_... and refunds_...; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
+	COMMENT ON TABLE %1$I.tracked_table IS 'tracked tables; the views orders_..., lines_... and refunds_... say what their rows mean; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
 	COMMENT ON COLUMN %1$I.tracked_table.kind IS 'orders, lines or refunds of orders, or credits: refunds that name no order, to which only rules over the purchase apply';
 	COMMENT ON COLUMN %1$I.tracked_table.of_tracked_table IS 'the tracked table of the orders that lines and refunds belong to';
 	COMMENT ON COLUMN %1$I.tracked_table.terms IS 'those in force when it was first tracked: no order of it has older ones';
@@ -458,10 +461,10 @@ BEGIN
 		PRIMARY KEY (customer, tracked_table, order_key, revision)
 	) WITH (autovacuum_vacuum_scale_factor = 0.02);
 	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
-	COMMENT ON COLUMN %1$I.journal.currency IS 'of the order; empty if it is that of the program, which amount and awards are in';
+	COMMENT ON COLUMN %1$I.journal.currency IS 'currency of the order; empty if it is that of the program. Amount and awards are in that of the program always';
 	COMMENT ON COLUMN %1$I.journal.rate IS 'what one unit of the currency is worth';
 	COMMENT ON COLUMN %1$I.journal.tier IS 'the tier held just before an order that moved; of all others posting finds it';
-	COMMENT ON COLUMN %1$I.journal.multiplier IS 'of that tier; null: posting finds it';
+	COMMENT ON COLUMN %1$I.journal.multiplier IS 'the multiplier of that tier; null: posting finds it';
 	COMMENT ON COLUMN %1$I.journal.awards IS 'points before the multiplier of the tier and before rounding';
 	CREATE TABLE %1$I.ledger (
 		customer %2$s NOT NULL,

@@ -115,12 +115,18 @@ AS $$
 DECLARE
 	src int := loyalty.require_tracked_table(program, "table");
 	recorded bigint;
+	ruled boolean;
 BEGIN
 	PERFORM loyalty.refuse_nested('backfill');
 	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
 	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.earning_rule)', program) INTO ruled;
+	IF recorded > 0 AND NOT ruled THEN
+		RAISE NOTICE 'loyalty program "%" has no earning rule, so these orders made no points', program
+			USING HINT = format('Write the rules, then call loyalty.rerate(%L, dry_run => false).', program);
+	END IF;
 	RETURN recorded;
 END
 $$;

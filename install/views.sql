@@ -75,7 +75,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT to_regclass(format('%I.%I', program, loyalty.view_name(kind, tracked_table, terms)))
 $$;
-COMMENT ON FUNCTION loyalty.view_of(name, text, int, int) IS 'that view, or null if there is none';
+COMMENT ON FUNCTION loyalty.view_of(name, text, int, int) IS 'the view that says what the rows of a tracked table mean, or null if there is none';
 
 -- Of which terms a table of orders has a view: of these, else of the newest that are left
 -- after others were dropped.
@@ -526,7 +526,7 @@ BEGIN
 	FOR command IN
 		SELECT format('COMMENT ON COLUMN %I.%I.%I IS %L', program, view, a.attname, s.text)
 		  FROM pg_attribute a
-		  JOIN (VALUES ('customer', 'whose order it is'), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
+		  JOIN (VALUES ('customer', CASE WHEN view = 'customer' THEN 'key of the customer' ELSE 'the customer whose order it is' END), ('key', 'key of the order, of its own type'), ('order_key', 'key of the order, as text'),
 		               ('at', 'when the order was made'), ('counts', 'does it count?'),
 		               ('amount', CASE WHEN view ~ '^(orders|archived)' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
 		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
@@ -751,7 +751,7 @@ BEGIN
 	PERFORM loyalty.make_view(program, loyalty.view_name('orders', tracked_table),
 		format('SELECT (%1$s) AS customer, (%2$s) AS key, (%2$s)::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id
 		          FROM %3$s AS tracked', d ->> 'customer', key, relation),
-		format('which orders the rows of table %s are', relation));
+		format('which order each row of table %s is: its customer and its key', relation));
 	PERFORM loyalty.make_archived_view(program, tracked_table, d ->> 'key');
 END
 $$;

@@ -146,4 +146,21 @@ UPDATE lines SET price = 10;
 SELECT * FROM points;
 SELECT * FROM loyalty.verify('abroad');
 SELECT loyalty.drop_program('abroad', force => true);
+
+-- a backfill says how many orders it left out for want of a rate, and that there are no rules; so does reconcile
+CREATE TABLE sales (sale_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, money text);
+INSERT INTO sales VALUES (1, 1, '2025-06-01', 10, ''), (2, 1, '2025-06-01', 20, 'CHF'), (3, 2, '2025-06-01', 30, 'JPY'), (4, NULL, '2025-06-01', 40, 'JPY');
+SELECT loyalty.create_program('abroad', 'customers', time_zone => 'UTC');
+SET client_min_messages = notice;
+SELECT loyalty.track_orders('abroad', 'sales', customer => 'customer_id', at => 'at', amount => 'total', currency => 'money');
+INSERT INTO abroad.exchange_rate VALUES ('CHF', DEFAULT, 2);
+INSERT INTO abroad.earning_rule (name, points) VALUES ('one per euro', 'amount');
+SELECT * FROM loyalty.reconcile('abroad');
+INSERT INTO abroad.exchange_rate VALUES ('JPY', DEFAULT, 0.1);
+SELECT * FROM loyalty.reconcile('abroad');
+SELECT loyalty.backfill('abroad', 'sales');
+SET client_min_messages = warning;
+SELECT customer_id, points, lifetime_value, orders FROM abroad.members WHERE orders > 0 ORDER BY 1;
+SELECT * FROM loyalty.verify('abroad');
+SELECT loyalty.drop_program('abroad', force => true);
 DROP SCHEMA currency CASCADE;

@@ -61,15 +61,20 @@ mark_terms(Datum arg, Oid relid)
 }
 
 static Rounding
-parse_rounding(const char *name)
+parse_rounding(const char *schema, const char *name)
 {
+	if (strcmp(name, "floor") == 0)
+		return ROUND_FLOOR;
 	if (strcmp(name, "half_even") == 0)
 		return ROUND_HALF_EVEN;
 	if (strcmp(name, "half_up") == 0)
 		return ROUND_HALF_UP;
 	if (strcmp(name, "ceil") == 0)
 		return ROUND_CEIL;
-	return ROUND_FLOOR;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("rounding of loyalty program \"%s\" not recognized", schema),
+			 errdetail("It is \"%s\", and may be floor, half_even, half_up or ceil.", name)));
 }
 
 static Datum
@@ -188,7 +193,7 @@ load_settings(Terms *terms, const char *schema)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("loyalty program \"%s\" has no terms %d", schema, terms->id)));
 	terms->scale = pg_strtoint32(terms_value(schema, 0, 1));
-	terms->rounding = parse_rounding(terms_value(schema, 0, 2));
+	terms->rounding = parse_rounding(schema, terms_value(schema, 0, 2));
 	(void) terms_value(schema, 0, 4);
 	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
 													 &isnull));

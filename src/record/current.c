@@ -417,9 +417,10 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 
 /*
  * Fill an identified order from row i of the result of current_orders(), or of another
- * query with the same columns.
+ * query with the same columns.  Returns false if it does not count for want of a rate
+ * of its currency.
  */
-void
+bool
 current_read(TrackedTable *table, uint64 i, Order *order)
 {
 	enum
@@ -443,7 +444,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 						   TextDatumGetCString(values[CURRENCY])),
 				 errhint("Insert the rate into the table \"exchange_rate\" of the program, then call loyalty.reconcile().")));
 	if (isnull[COUNTS] || !DatumGetBool(values[COUNTS]))
-		return;
+		return isnull[AT] || !isnull[RATE];
 	order->counts = true;
 	order->at = DatumGetTimestampTz(values[AT]);
 	order->amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AMOUNT]));
@@ -451,6 +452,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 	order->rate = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[RATE]));
 	order->currency = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[CURRENCY]));
 	order_check_finite(table, order);
+	return true;
 }
 
 /* A look-up of orders, for protect(). */
@@ -560,7 +562,7 @@ give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
 
 		if (!current_identify(table, i, 1, &order))
 			continue;
-		current_read(table, i, &order);
+		(void) current_read(table, i, &order);
 		sink(arg, &order, first + (int) DatumGetInt64(asked) - 1);
 	}
 	SPI_freetuptable(SPI_tuptable);

@@ -21,7 +21,7 @@ typedef struct OrderPin
 } OrderPin;
 
 extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
-extern void current_read(TrackedTable *table, uint64 i, Order *order);
+extern bool current_read(TrackedTable *table, uint64 i, Order *order);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  bool lock, TrackedTable *refunds, OrderSink sink, void *arg);
 extern bool current_without_lines(TrackedTable *table, const Datum *keys, int count, bool *without);

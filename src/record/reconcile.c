@@ -107,7 +107,7 @@ record_all(TrackedTable *root)
  * Put the orders that a query finds.  A cursor keeps memory bounded.
  */
 static void
-put_query(Recorder *recorder, const BulkRead *bulk)
+put_query(Recorder *recorder, BulkRead *bulk)
 {
 	TrackedTable *root = bulk->root;
 	Oid			types[2] = {INT4OID, TIMESTAMPTZOID};
@@ -127,8 +127,8 @@ put_query(Recorder *recorder, const BulkRead *bulk)
 
 			if (!current_identify(root, i, 1, &order))
 				continue;
-			if (bulk->read)
-				current_read(root, i, &order);
+			if (bulk->read && !current_read(root, i, &order))
+				bulk->without_rate++;
 			order.must_read = bulk->must_read;
 			recorder_put(recorder, &order, NULL, NULL);
 			if (bulk->read && ++seen % PROGRESS_ROWS == 0)
@@ -192,10 +192,18 @@ record_view(TrackedTable *root)
 	bulk.query = with_archived(root, "v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency",
 							   root->view);
 	error = protect(record_query, &bulk);
-	if (error == NULL)
-		return bulk.written;
-	FreeErrorData(error);
-	return record_keys(root);
+	if (error != NULL)
+	{
+		FreeErrorData(error);
+		return record_keys(root);
+	}
+	if (bulk.without_rate > 0)
+		ereport(NOTICE,
+				(errmsg_plural(INT64_FORMAT " order of \"%s\" does not count, for want of a rate of its currency",
+							   INT64_FORMAT " orders of \"%s\" do not count, for want of a rate of their currency",
+							   (unsigned long) bulk.without_rate, bulk.without_rate, get_rel_name(root->relid)),
+				 errhint("Insert the rates into the table \"exchange_rate\" of the program, then call loyalty.reconcile().")));
+	return bulk.written;
 }
 
 /*

@@ -19,6 +19,8 @@ typedef struct BulkRead
 	TimestampTz moment;
 	TimestampTz record_at;		/* or 0: the moment of the transaction */
 	int64		written;		/* the result */
+	int64		without_rate;	/* how many orders that were read do not count for want
+								 * of a rate */
 } BulkRead;
 
 extern TrackedTable *record_open(const char *program, int32 tracked_table, OwnerScope *scope);
