@@ -117,11 +117,28 @@ BEGIN
 	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
 		RAISE EXCEPTION 'table "%" is paused', s.relation
-			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call loyalty.resume(), with what shall be said of it from then on.';
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('Call loyalty.resume(%L, %L), with what shall be said of it from then on.', program, s.relation);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.require_not_paused(name, int) IS 'an error if a tracked table is paused';
+
+-- Runs as the owner.
+CREATE FUNCTION loyalty.require_recording(program name, tracked_table int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	newest int;
+BEGIN
+	PERFORM loyalty.require_not_paused(program, tracked_table);
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	PERFORM loyalty.require_views(program, tracked_table, newest);
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_recording(name, int) IS 'an error if nothing is recorded of a tracked table, because it is paused or lacks a view';
 
 CREATE FUNCTION loyalty.alter_orders(
 	program name,
@@ -303,7 +320,9 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NULL THEN
-		RAISE EXCEPTION 'table "%" is not paused', s.relation USING ERRCODE = 'object_not_in_prerequisite_state';
+		RAISE EXCEPTION 'table "%" is not paused', s.relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('It is recorded already. To change what is known of it, call loyalty.alter_orders(%L, %L, ...).', program, s.relation);
 	END IF;
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits''', program) USING tracked_table
 	LOOP
@@ -424,8 +443,9 @@ BEGIN
 	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                            AND loyalty.view_of($1::name, s.kind, s.tracked_table, p.terms) IS NOT NULL', program), program::text) r;
+	                                            AND NOT loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r;
 	PERFORM loyalty.lock_tracked_tables(program, coalesce(tracked_tables, '{}'));
+	PERFORM loyalty.warn_of_tables_left_out(program, 'rerated');
 	SELECT r[1]::timestamptz INTO moment FROM loyalty.as_owner(program, 'SELECT loyalty.moment_after_all($1::name)', program::text) r;
 	BEGIN
 		-- all of them go before the first comes back, so that tiers begin from there

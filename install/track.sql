@@ -117,6 +117,7 @@ DECLARE
 	recorded bigint;
 BEGIN
 	PERFORM loyalty.refuse_nested('backfill');
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, src::text);
 	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
@@ -281,6 +282,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.* FROM %I.tracked_table s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
 	IF src.active THEN
+		PERFORM loyalty.require_not_paused(program, src.tracked_table);
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
 			USING ERRCODE = 'duplicate_object',
 			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
@@ -648,6 +650,7 @@ BEGIN
 	ELSE
 		src := loyalty.require_tracked_table(program, orders);
 	END IF;
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, src::text);
 	SELECT r[1] INTO known
 	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
@@ -701,6 +704,7 @@ DECLARE
 	is_there boolean := EXISTS (SELECT FROM pg_class WHERE oid = relation);
 	s record;
 	part record;
+	orders record;
 BEGIN
 	FOR s IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE relation = $1 AND active ORDER BY kind', program) USING relation
 	LOOP
@@ -709,9 +713,15 @@ BEGIN
 				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Untrack the table of the orders.';
 		END IF;
 		EXECUTE format('UPDATE %I.tracked_table SET active = false WHERE tracked_table = $1', program) USING s.tracked_table;
-		-- orders go without these refunds from now on
+		-- orders go without these refunds from now on, or when they are resumed
 		IF s.kind = 'refunds' AND is_there THEN
-			PERFORM loyalty.make_views(program, s.of_tracked_table);
+			EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO orders USING s.of_tracked_table;
+			IF orders.definition IS NULL THEN
+				PERFORM loyalty.make_views(program, s.of_tracked_table);
+			ELSE
+				RAISE NOTICE 'table "%" stays paused', orders.relation
+					USING HINT = format('Its orders are recorded without these refunds when loyalty.resume(%L, %L) is called.', program, orders.relation);
+			END IF;
 		END IF;
 		PERFORM loyalty.let_go(program, s.tracked_table);
 		RETURN NEXT s.tracked_table;
@@ -896,9 +906,9 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';
 
--- What can't be reconciled, because a view of the table, its lines or refunds is lost, or let
+-- What can't be reconciled, or rerated, because a view of the table, its lines or refunds is lost, or let
 -- go of.
-CREATE FUNCTION loyalty.warn_of_tables_left_out(program name)
+CREATE FUNCTION loyalty.warn_of_tables_left_out(program name, done text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -914,16 +924,16 @@ BEGIN
 		   AND loyalty.lacks_view($1::name, s.tracked_table, p.terms) ORDER BY s.tracked_table $sql$, program), program::text) r
 	LOOP
 		IF t.paused THEN
-			RAISE WARNING 'orders of table "%" are not reconciled: it is paused', t.relation
+			RAISE WARNING 'orders of table "%" are not %: it is paused', t.relation, done
 				USING HINT = format('Call loyalty.resume(%L, %L).', program, t.relation);
 		ELSE
-			RAISE WARNING 'orders of table "%" are not reconciled: a view of it is lost', t.relation
+			RAISE WARNING 'orders of table "%" are not %: a view of it is lost', t.relation, done
 				USING DETAIL = 'It was dropped, with something that it used.', HINT = loyalty.as_sentence(t.again);
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name) IS 'a warning for each table of orders that can''t be reconciled';
+COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name, text) IS 'a warning for each table of orders that can''t be reconciled or rerated';
 
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
@@ -991,7 +1001,7 @@ BEGIN
 		reversed := loyalty.record_table(program, s.tracked_table, true);
 		RETURN NEXT;
 	END LOOP;
-	PERFORM loyalty.warn_of_tables_left_out(program);
+	PERFORM loyalty.warn_of_tables_left_out(program, 'reconciled');
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;

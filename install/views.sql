@@ -891,6 +891,8 @@ DECLARE
 	v record;
 	versions jsonb := '[]';
 BEGIN
+	-- a table that is paused begins anew by resume() alone, which brings what is to be said of it
+	PERFORM loyalty.require_not_paused(program, tracked_table) WHERE d IS NULL;
 	-- all is read before anything is made: what is let go of goes then
 	FOR v IN EXECUTE format('SELECT t.version, s.definition FROM %1$I.terms t JOIN %1$I.tracked_table s ON s.tracked_table = $1 AND t.version >= s.terms ORDER BY 1', program) USING tracked_table
 	LOOP

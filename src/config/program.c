@@ -217,6 +217,22 @@ row_alias(TrackedTable *table)
 		strcmp(table->part, "refunds") == 0 ? "refund" : "tracked";
 }
 
+/* The name of a table as an argument of a function that is called by hand. */
+char *
+program_table_argument(Oid relid)
+{
+	return quote_literal_cstr(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+														 get_rel_name(relid)));
+}
+
+/* For an error about a view of the table of orders. */
+static int
+hint_to_track_again(TrackedTable *table)
+{
+	return errhint("Call loyalty.untrack(%s, %s), and track the table again.",
+				   quote_literal_cstr(table->program), program_table_argument(table->root));
+}
+
 /* Somebody wrote a view by hand, or dropped it and made another. */
 static void
 view_is_wrong(TrackedTable *table, const Definition *definition)
@@ -225,7 +241,7 @@ view_is_wrong(TrackedTable *table, const Definition *definition)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("view \"%s\" of loyalty program \"%s\" does not say what it must",
 					get_rel_name(definition->view), table->program),
-			 errhint("Call loyalty.untrack(), and track the table again.")));
+			 hint_to_track_again(table)));
 }
 
 /*
@@ -340,7 +356,7 @@ load_rules(TrackedTable *table, int32 terms)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("loyalty program \"%s\" has no view of table \"%s\" under its terms %d",
 						table->program, get_rel_name(table->root), terms),
-				 errhint("Call loyalty.untrack(), and track the table again.")));
+				 hint_to_track_again(table)));
 	definition = definition_open(set->view);
 	check_orders(table, &definition);
 	definition_check(&definition);

@@ -136,6 +136,7 @@ extern bool program_has_rules(TrackedTable *table, int32 terms);
 extern Oid	program_tracked_relation(Oid schema, int32 tracked_table);
 extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);
+extern char *program_table_argument(Oid relid);
 
 /* Is an order more than its row: has it lines, refunds, or a rate that is pinned? */
 static inline bool
