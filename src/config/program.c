@@ -451,8 +451,8 @@ rows_are_hidden(TrackedTable *table)
 }
 
 /* The table that a view of lines or refunds reads. */
-static Oid
-definition_root(TrackedTable *table)
+Oid
+program_part_root(TrackedTable *table)
 {
 	Definition	definition = definition_open(table->view);
 
@@ -598,7 +598,7 @@ load_part_table(TrackedTable *table)
 		table->lack = LACKS_ORDERS;
 	else if (!OidIsValid(table->view))
 		table->lack = table->paused ? LACKS_RESUME : LACKS_VIEW;
-	else if (!is_part_of(table->relid, definition_root(table)))
+	else if (!is_part_of(table->relid, program_part_root(table)))
 		table->lack = LACKS_TABLE;
 	if (table->lack != LACKS_NOTHING)
 		return;
