@@ -333,6 +333,36 @@ $$;
 COMMENT ON FUNCTION loyalty.require_same_orders(name, int, regclass) IS
 'an error if no order that is recorded of a table is found in it by its key and customer';
 
+-- Orders that were copied from a table which is not tracked any more would count twice.  Runs
+-- as the owner.
+CREATE FUNCTION loyalty.warn_of_known_orders(program name, tracked_table int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	ended int;
+	same bigint;
+BEGIN
+	EXECUTE format('SELECT relation FROM %I.tracked_table s WHERE s.tracked_table = $1', program) INTO relation USING tracked_table;
+	FOR ended IN EXECUTE format('SELECT s.tracked_table FROM %I.tracked_table s WHERE s.tracked_table <> $1 AND s.kind = ''orders'' AND NOT s.active ORDER BY 1', program)
+		USING tracked_table
+	LOOP
+		EXECUTE format('SELECT count(*) FROM %1$I.recorded_orders r JOIN %3$s v ON v.order_key = r.order_key AND v.customer %2$s r.customer WHERE r.tracked_table = $1 AND r.counts',
+		               program, loyalty.customer_equality(program), loyalty.view_of(program, 'orders', tracked_table)) INTO same USING ended;
+		IF same > 0 THEN
+			RAISE WARNING '% orders of table "%" have the key and the customer of orders that are recorded of tracked table %, which ended', same, relation, ended
+				USING DETAIL = 'If they are the same orders, they count twice.',
+				      HINT = format('If the table takes the place of that one, roll back, and before it is tracked: UPDATE %I.tracked_table SET relation = %L WHERE tracked_table = %s.',
+				                    program, relation, ended);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.warn_of_known_orders(name, int) IS
+'a warning if orders of a table are recorded of one that is not tracked any more';
+
 -- PostgreSQL gives the rows that are inserted by the name of a partitioned table without
 -- the columns that it computes: they cannot say which orders these are.
 CREATE FUNCTION loyalty.require_given_columns(relation regclass, view regclass)
@@ -587,6 +617,7 @@ BEGIN
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
 		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
 		search_path, key_is_unique::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.warn_of_known_orders($1::name, $2::int)', program::text, src::text);
 
 	IF NOT backfill THEN
 		RETURN 0;
@@ -935,6 +966,35 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name, text) IS 'a warning for each table of orders that can''t be reconciled or rerated';
 
+-- What is left of tables that were dropped, without their names.
+CREATE FUNCTION loyalty.untrack_dropped_tables(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	FOR s IN SELECT r[1]::oid::regclass AS relation, r[2] AS kind, r[3] AS tracked_table, r[4] AS parts
+	           FROM loyalty.as_owner(program, format($sql$
+		SELECT DISTINCT ON (s.relation::oid) s.relation::oid, s.kind, s.tracked_table,
+		       (SELECT string_agg(format('the %%s in table "%%s"', p.kind, p.relation), ' and ' ORDER BY p.tracked_table)
+		          FROM %1$I.tracked_table p JOIN pg_class c ON c.oid = p.relation WHERE p.of_tracked_table = s.tracked_table AND p.active)
+		  FROM %1$I.tracked_table s
+		 WHERE s.active AND s.kind <> 'lines' AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+		 ORDER BY s.relation::oid, s.kind DESC $sql$, program)) r
+	LOOP
+		RAISE WARNING 'the % of tracked table % are not tracked any more: their table was dropped', s.kind, s.tracked_table
+			USING DETAIL = concat_ws(' ', CASE s.kind WHEN 'refunds' THEN 'Their orders go without them when they are recorded next.' ELSE 'What is recorded of them stays.' END, CASE WHEN s.parts IS NOT NULL THEN format('With them went %s.', s.parts) END),
+			      HINT = CASE s.kind WHEN 'orders' THEN format('If another table takes its place: UPDATE %I.tracked_table SET relation = ''...'' WHERE tracked_table = %s, before loyalty.track_orders() tracks it.',
+			                                                   program, s.tracked_table)
+			             ELSE 'If another table takes its place, call loyalty.track_refunds() with it.' END;
+		PERFORM loyalty.untrack(program, s.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.untrack_dropped_tables(name) IS 'end tracking tables that were dropped, with a warning for each';
+
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
 CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
@@ -955,13 +1015,7 @@ BEGIN
 		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');
 	END IF;
 	PERFORM loyalty.lock_to_reconcile(program);
-	-- what is left of tables that were dropped
-	FOR s IN SELECT r[1]::oid::regclass AS relation
-	           FROM loyalty.as_owner(program, format('SELECT DISTINCT relation::oid FROM %I.tracked_table
-	                                                   WHERE active AND kind <> ''lines'' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)) r
-	LOOP
-		PERFORM loyalty.untrack(program, s.relation);
-	END LOOP;
+	PERFORM loyalty.untrack_dropped_tables(program);
 	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
 	           FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
