@@ -518,9 +518,7 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('rerate');
 	PERFORM loyalty.require_program(program);
-	IF since IS NULL OR dry_run IS NULL THEN
-		RAISE EXCEPTION 'since and dry_run must not be null' USING ERRCODE = 'null_value_not_allowed';
-	END IF;
+	PERFORM loyalty.require_given('{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
 	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')

@@ -186,7 +186,12 @@ BEGIN
 		       ARRAY(SELECT a::int FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs) a WHERE p.partrelid = d) AS parted_by
 		  FROM loyalty.descendants("table") d JOIN pg_class r ON r.oid = d
 		 WHERE d = "table" OR NOT r.relispartition)
-	SELECT u.relation INTO lacking
+	SELECT u.relation,
+	       -- an index of a partitioned table has the columns that it is partitioned by
+	       CASE WHEN u.relkind = 'p' AND 0 <> ALL (u.parted_by) THEN
+	            (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY array_position(u.used || u.parted_by, a.attnum::int))
+	               FROM pg_attribute a WHERE a.attrelid = u.relation AND a.attnum::int = ANY (u.used || u.parted_by)) END AS columns
+	  INTO lacking
 	  FROM uncertain u
 	 WHERE NOT EXISTS (
 		SELECT FROM pg_index i
@@ -211,7 +216,9 @@ BEGIN
 		RAISE EXCEPTION '% of table "%" is not known to be unique', what, lacking.relation
 			USING ERRCODE = 'invalid_table_definition',
 			      DETAIL = format('No unique index is over the columns of %s only. Rows with the same key would be taken for one order.', key),
-			      HINT = format('Create one, or name a key that is unique with %s => ''...''. If you know that no two rows have the same key, say so with key_is_unique => true.', what);
+			      HINT = format('Create one%s, or name a key that is unique with %s => ''...''. If you know that no two rows have the same key, say so with key_is_unique => true.',
+			                    CASE WHEN lacking.columns IS NOT NULL THEN format(' that has the columns by which the table is partitioned, too: ALTER TABLE %s ADD UNIQUE (%s)', lacking.relation, lacking.columns) END,
+			                    what);
 	END IF;
 END
 $$;
@@ -596,13 +603,13 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('track_orders');
 	PERFORM loyalty.require_program(program);
-	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR counts_when IS NULL OR (amount IS NULL AND line_amount IS NULL) THEN
-		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
-			USING ERRCODE = 'null_value_not_allowed', HINT = 'With line_amount, amount may be left out.';
-	END IF;
+	PERFORM loyalty.require_given('{table,customer,at,"amount, or line_amount,",counts_when}',
+		ARRAY["table" IS NULL, customer IS NULL, at IS NULL, amount IS NULL AND line_amount IS NULL, counts_when IS NULL]);
 	IF (lines IS NULL) <> (line_order IS NULL) OR (lines IS NULL AND line_amount IS NOT NULL) THEN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
-			USING ERRCODE = 'invalid_parameter_value';
+			USING ERRCODE = 'invalid_parameter_value',
+			      DETAIL = format('Missing: %s.', concat_ws(', ', CASE WHEN lines IS NULL THEN 'lines' END, CASE WHEN line_order IS NULL THEN 'line_order' END)),
+			      HINT = 'Name the table of the lines, and what tells the order of a line: lines => ''...'', line_order => ''...''. With line_amount, an order is worth the sum of its lines.';
 	END IF;
 	PERFORM loyalty.require_trackable("table", program);
 	order_key := coalesce(order_key, loyalty.default_key("table", 'order_key'));
@@ -656,10 +663,8 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('track_refunds');
 	PERFORM loyalty.require_program(program);
-	IF "table" IS NULL OR order_key IS NULL OR amount IS NULL OR counts_when IS NULL OR without_order IS NULL THEN
-		RAISE EXCEPTION 'table, order_key, amount, counts_when and without_order must not be null'
-			USING ERRCODE = 'null_value_not_allowed';
-	END IF;
+	PERFORM loyalty.require_given('{table,order_key,amount,counts_when,without_order}',
+		ARRAY["table" IS NULL, order_key IS NULL, amount IS NULL, counts_when IS NULL, without_order IS NULL]);
 	PERFORM loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	IF (customer IS NULL) <> (at IS NULL) THEN
 		RAISE EXCEPTION 'customer and at belong together'
@@ -674,9 +679,10 @@ BEGIN
 		  FROM loyalty.as_owner(program, format('SELECT min(tracked_table), count(*) FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 		                                          WHERE active AND kind = ''orders''', program)) r;
 		IF tracked_tables <> 1 THEN
-			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, tracked_tables
+			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, CASE tracked_tables WHEN 0 THEN 'no' ELSE tracked_tables::text END
 				USING ERRCODE = 'invalid_parameter_value',
-				      HINT = 'Name the one that the refunds belong to with orders => ''...''.';
+				      HINT = CASE tracked_tables WHEN 0 THEN format('Call loyalty.track_orders(%L, ...) with the table of the orders first.', program)
+				             ELSE 'Name the one that the refunds belong to with orders => ''...''.' END;
 		END IF;
 	ELSE
 		src := loyalty.require_tracked_table(program, orders);

@@ -94,8 +94,9 @@ BEGIN
 		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
 		       CASE WHEN r.order_key IS NULL OR NOT r.counts THEN 'not recorded as one that counts'
 		            ELSE format('recorded %%s at %%s with awards %%s', r.amount, r.at, r.awards) END
-		       || CASE WHEN l.order_key IS NULL THEN ', is not there'
-		               ELSE format(', is %%s at %%s with awards %%s', l.amount, l.at, l.awards) END
+		       || CASE WHEN l.order_key IS NULL THEN '; it has no row'
+		               ELSE format('; its row says %%s at %%s with awards %%s', l.amount, l.at, l.awards) END
+		       || format('; call loyalty.reconcile(%%L)', %1$L::text)
 		  FROM live l
 		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE tracked_table = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
 		    ON r.customer %2$s l.customer AND r.order_key = l.order_key
