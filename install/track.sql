@@ -687,7 +687,7 @@ BEGIN
 	ELSE
 		src := loyalty.require_tracked_table(program, orders);
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, src::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	SELECT r[1] INTO known
 	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
@@ -708,7 +708,7 @@ BEGIN
 	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src], ARRAY["table"]);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
 	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_views($1::name, $2::int)', program::text, src::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int), loyalty.make_views($1::name, $2::int)', program::text, src::text);
 	IF backfill THEN
 		recorded := loyalty.record_table(program, src, false);
 	END IF;
