@@ -1,5 +1,18 @@
 -- Corrections ------------------------------------------------------------------------
 
+-- How the functions that users call name what is said of a tracked table.
+CREATE FUNCTION loyalty.argument_name(kind text, said text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE said WHEN 'counts' THEN 'counts_when'
+	                 WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
+	                 WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
+	                 ELSE said END
+$$;
+COMMENT ON FUNCTION loyalty.argument_name(text, text) IS 'the argument by which something is said of a tracked table';
+
 -- What is known of a tracked table, with what was written now in place of what it says: an
 -- empty text takes something away.  Runs as the owner.
 CREATE FUNCTION loyalty.changed_definition(program name, tracked_table int, given jsonb, search_path text)
@@ -12,12 +25,19 @@ DECLARE
 	nothing text[] := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
 	parsed jsonb;
 	known int;
+	needed text;
 BEGIN
-	IF nothing && ARRAY['customer', 'at', 'key', 'counts'] THEN
-		RAISE EXCEPTION '% must not be empty', CASE nothing[1] WHEN 'key' THEN 'the key of an order' WHEN 'counts' THEN 'counts_when' ELSE nothing[1] END
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Only an amount or a currency can be taken away with an empty text; what counts always is counts_when => ''true''.';
-	END IF;
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	-- a refund is nothing but its amount
+	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
+	IF needed IS NOT NULL THEN
+		RAISE EXCEPTION '% must not be empty', loyalty.argument_name(s.kind, needed)
+			USING ERRCODE = 'invalid_parameter_value',
+			      HINT = CASE WHEN needed = 'counts' THEN 'What always counts is counts_when => ''true''.'
+			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
+			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
+			                  ELSE 'What is left out stays. Only an amount or a currency can be taken away with an empty text.' END;
+	END IF;
 	parsed := loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
 	PERFORM loyalty.require_views(program, tracked_table, NULL);
 	known := s.newest;
@@ -30,6 +50,27 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.changed_definition(name, int, jsonb, text) IS
 'what is known of a tracked table, with what was written now in place of what it says';
+
+-- The view of lines or refunds of which something else is said.  A view that others read
+-- cannot change the type of a column: those of the orders go first, to be made again.
+CREATE FUNCTION loyalty.replace_part_view(program name, part int, d jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING part;
+	PERFORM loyalty.let_go(program, s.of_tracked_table)
+	   FROM loyalty.view_expression(loyalty.view_of(program, s.kind, part), NULL, 'key', false) was
+	  CROSS JOIN loyalty.plain_key(s.relation, CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, d ->> 'key') k
+	  WHERE (k.type, k."collation") IS DISTINCT FROM (was.type, was.collation);
+	PERFORM loyalty.make_part_view(program, part, d);
+END
+$$;
+COMMENT ON FUNCTION loyalty.replace_part_view(name, int, jsonb) IS
+'make the view of a table of lines or refunds anew; if its key has another type, the orders are let go of';
 
 -- The views of a table of orders, with changed expressions.  Runs as the owner.
 CREATE FUNCTION loyalty.redefine_tracked_table(program name, tracked_table int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
@@ -48,14 +89,27 @@ BEGIN
 	d := loyalty.changed_definition(program, tracked_table, given, search_path);
 	IF d ->> 'amount' IS NULL AND lines IS NULL THEN
 		RAISE EXCEPTION 'the orders of table "%" have no lines, so they need an amount', s.relation
-			USING ERRCODE = 'invalid_parameter_value';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Say what an order is worth, as in amount => ''...''.';
 	END IF;
 	IF line <> '{}' THEN
 		IF lines IS NULL THEN
-			RAISE EXCEPTION 'the orders of table "%" have no lines', s.relation USING ERRCODE = 'invalid_parameter_value';
+			RAISE EXCEPTION 'the orders of table "%" have no lines', s.relation
+				USING ERRCODE = 'invalid_parameter_value',
+				      HINT = format('Leave line_order and line_amount out; or to track lines, call loyalty.untrack(%1$L, %2$L), and then loyalty.track_orders(%1$L, %2$L, ...) with them.',
+				                    program, s.relation);
 		END IF;
-		PERFORM loyalty.make_part_view(program, lines, loyalty.changed_definition(program, lines, line, search_path));
+		PERFORM loyalty.replace_part_view(program, lines, loyalty.changed_definition(program, lines, line, search_path));
 	END IF;
+	IF d ->> 'amount' IS NULL AND NOT loyalty.definition_of(program, lines, NULL) ? 'amount' THEN
+		RAISE EXCEPTION 'the orders of table "%" need an amount, or their lines a line_amount', s.relation
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Take one of them away only if the other is there, or is given in the same call.';
+	END IF;
+	EXECUTE format($sql$
+		SELECT count(loyalty.require_same_type($1, p.tracked_table, k.expression, k.type, o.type, true))
+		  FROM %I.tracked_table p CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, p.kind, p.tracked_table), NULL, 'key', false) k
+		 CROSS JOIN loyalty.plain_key($3, 'tracked', $4) o
+		 WHERE p.of_tracked_table = $2 AND p.kind = 'refunds' AND p.active
+		$sql$, program) USING program, tracked_table, s.relation, d ->> 'key';
 	PERFORM loyalty.make_views(program, tracked_table, d);
 	IF loyalty.view_of(program, 'orders', tracked_table, s.newest) IS NULL THEN
 		PERFORM loyalty.define_orders(program, tracked_table, d);		-- rules that changed while it was paused
@@ -117,11 +171,28 @@ BEGIN
 	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
 		RAISE EXCEPTION 'table "%" is paused', s.relation
-			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call loyalty.resume(), with what shall be said of it from then on.';
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('Call loyalty.resume(%L, %L), with what shall be said of it from then on.', program, s.relation);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.require_not_paused(name, int) IS 'an error if a tracked table is paused';
+
+-- Runs as the owner.
+CREATE FUNCTION loyalty.require_recording(program name, tracked_table int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	newest int;
+BEGIN
+	PERFORM loyalty.require_not_paused(program, tracked_table);
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	PERFORM loyalty.require_views(program, tracked_table, newest);
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_recording(name, int) IS 'an error if nothing is recorded of a tracked table, because it is paused or lacks a view';
 
 CREATE FUNCTION loyalty.alter_orders(
 	program name,
@@ -199,12 +270,38 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_no_orders(name, regclass) IS 'an error that names the tables of the refunds if a table has orders, or lines';
 
+-- The view of a table of refunds, with changed expressions, and those of its orders.  Runs as
+-- the owner.
+CREATE FUNCTION loyalty.redefine_refunds(program name, part int, given jsonb, without_order text, search_path text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	orders int;
+	newest int;
+	d jsonb := loyalty.changed_definition(program, part, given, search_path);
+	said_of_orders jsonb;
+BEGIN
+	EXECUTE format('SELECT s.of_tracked_table, p.terms FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.tracked_table = $1', program)
+	   INTO orders, newest USING part;
+	said_of_orders := loyalty.definition_of(program, orders, newest);
+	PERFORM loyalty.replace_part_view(program, part, d);
+	PERFORM loyalty.make_views(program, orders, said_of_orders);
+	EXECUTE format('UPDATE %I.tracked_table s SET without_order = $2 WHERE s.tracked_table = $1 AND s.without_order <> $2', program) USING part, without_order;
+END
+$$;
+COMMENT ON FUNCTION loyalty.redefine_refunds(name, int, jsonb, text, text) IS
+'make the view of a table of refunds anew, with changed expressions, and those of its orders';
+
 CREATE FUNCTION loyalty.alter_refunds(
 	program name,
 	"table" regclass,
 	order_key text DEFAULT NULL,
 	amount text DEFAULT NULL,
 	counts_when text DEFAULT NULL,
+	without_order text DEFAULT NULL,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
 LANGUAGE plpgsql
@@ -217,6 +314,9 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('alter_refunds');
 	PERFORM loyalty.require_program(program);
+	IF without_order IS NOT NULL THEN
+		PERFORM loyalty.require_choice('without_order', without_order, 'error', 'skip');
+	END IF;
 	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.of_tracked_table, (SELECT c.tracked_table FROM %1$I.tracked_table c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
 	                                           FROM %1$I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
@@ -229,16 +329,14 @@ BEGIN
 		RAISE EXCEPTION 'refunds of table "%" that name no order are orders of their own', "table"
 			USING ERRCODE = 'feature_not_supported', HINT = 'Call loyalty.untrack(), and then loyalty.track_refunds() with what shall hold from then on.';
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, orders::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, orders::text);
 	PERFORM loyalty.lock_tracked_tables(program, ARRAY[orders]);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_part_view($1::name, $2::int, loyalty.changed_definition($1::name, $2::int, $3::jsonb, $4)),
-	                                          loyalty.make_views($1::name, $5::int)',
-		program::text, part::text,
-		jsonb_strip_nulls(jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when))::text, search_path, orders::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_refunds($1::name, $2::int, $3::jsonb, $4, $5)', program::text, part::text,
+		jsonb_strip_nulls(jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when))::text, without_order, search_path);
 	RETURN loyalty.record_table(program, orders, false);
 END
 $$;
-COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text, text) IS
 'change what is known of a tracked table of refunds, and record how the orders stand by that; what is null stays; returns the number of entries';
 
 -- Let go of the columns of a table, with its lines and refunds, for a migration.  Runs as
@@ -303,7 +401,9 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NULL THEN
-		RAISE EXCEPTION 'table "%" is not paused', s.relation USING ERRCODE = 'object_not_in_prerequisite_state';
+		RAISE EXCEPTION 'table "%" is not paused', s.relation
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = format('It is recorded already. To change what is known of it, call loyalty.alter_orders(%L, %L, ...).', program, s.relation);
 	END IF;
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits''', program) USING tracked_table
 	LOOP
@@ -418,14 +518,13 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('rerate');
 	PERFORM loyalty.require_program(program);
-	IF since IS NULL OR dry_run IS NULL THEN
-		RAISE EXCEPTION 'since and dry_run must not be null' USING ERRCODE = 'null_value_not_allowed';
-	END IF;
+	PERFORM loyalty.require_given('{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
 	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
 	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                            AND loyalty.view_of($1::name, s.kind, s.tracked_table, p.terms) IS NOT NULL', program), program::text) r;
+	                                            AND NOT loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r;
 	PERFORM loyalty.lock_tracked_tables(program, coalesce(tracked_tables, '{}'));
+	PERFORM loyalty.warn_of_tables_left_out(program, 'rerated');
 	SELECT r[1]::timestamptz INTO moment FROM loyalty.as_owner(program, 'SELECT loyalty.moment_after_all($1::name)', program::text) r;
 	BEGIN
 		-- all of them go before the first comes back, so that tiers begin from there

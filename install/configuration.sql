@@ -85,6 +85,21 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_choice(text, text, text[]) IS 'an error that lists the choices, unless the value is one of them';
 
+-- An error that names the arguments that are null and must not be.
+CREATE FUNCTION loyalty.require_given(names text[], are_null boolean[])
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF true = ANY (are_null) THEN
+		RAISE EXCEPTION '% must not be null', (SELECT string_agg(n, ' and ' ORDER BY o) FROM unnest(names, are_null) WITH ORDINALITY x (n, is_null, o) WHERE is_null)
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION loyalty.require_given(text[], boolean[]) IS 'an error that names the arguments that are null, if any is';
+
 -- The message of an error as the detail of another one.
 CREATE FUNCTION loyalty.as_sentence(message text)
 RETURNS text
@@ -116,7 +131,8 @@ BEGIN
 		RAISE EXCEPTION 'time zone % is %', CASE WHEN time_zone IS NULL THEN 'null' ELSE format('"%s"', time_zone) END,
 			CASE WHEN abbreviation THEN 'an abbreviation' ELSE 'not known by name' END
 			USING ERRCODE = 'invalid_parameter_value',
-			      DETAIL = 'Offsets, abbreviations and POSIX zones say nothing of daylight saving time, or mean the opposite of what they look like.',
+			      DETAIL = CASE WHEN time_zone !~ '[0-9]' AND NOT abbreviation THEN 'The server knows no time zone of this name.'
+			               ELSE 'Offsets, abbreviations and POSIX zones say nothing of daylight saving time, or mean the opposite of what they look like.' END,
 			      HINT = 'Use a name of the view pg_timezone_names that is no abbreviation, such as time_zone => ''Europe/Berlin'' or ''UTC''.';
 	END IF;
 	RETURN zone;
@@ -386,6 +402,10 @@ BEGIN
 	END IF;
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NEW;
+	END IF;
+	IF NEW.name = '' THEN
+		RAISE EXCEPTION 'the name of a tier must not be empty'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Customers without a tier are those for whom no tier qualifies.';
 	END IF;
 	IF tg_op = 'UPDATE' AND tg_table_name = 'tier' AND NEW.name <> OLD.name AND NEW.qualifies = OLD.qualifies THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;

@@ -118,6 +118,7 @@ DECLARE
 	ruled boolean;
 BEGIN
 	PERFORM loyalty.refuse_nested('backfill');
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, src::text);
 	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
 	RAISE NOTICE 'recording the orders of "%"', "table";
 	recorded := loyalty.record_table(program, src, false);
@@ -191,7 +192,12 @@ BEGIN
 		       ARRAY(SELECT a::int FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs) a WHERE p.partrelid = d) AS parted_by
 		  FROM loyalty.descendants("table") d JOIN pg_class r ON r.oid = d
 		 WHERE d = "table" OR NOT r.relispartition)
-	SELECT u.relation INTO lacking
+	SELECT u.relation,
+	       -- an index of a partitioned table has the columns that it is partitioned by
+	       CASE WHEN u.relkind = 'p' AND 0 <> ALL (u.parted_by) THEN
+	            (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY array_position(u.used || u.parted_by, a.attnum::int))
+	               FROM pg_attribute a WHERE a.attrelid = u.relation AND a.attnum::int = ANY (u.used || u.parted_by)) END AS columns
+	  INTO lacking
 	  FROM uncertain u
 	 WHERE NOT EXISTS (
 		SELECT FROM pg_index i
@@ -216,7 +222,9 @@ BEGIN
 		RAISE EXCEPTION '% of table "%" is not known to be unique', what, lacking.relation
 			USING ERRCODE = 'invalid_table_definition',
 			      DETAIL = format('No unique index is over the columns of %s only. Rows with the same key would be taken for one order.', key),
-			      HINT = format('Create one, or name a key that is unique with %s => ''...''. If you know that no two rows have the same key, say so with key_is_unique => true.', what);
+			      HINT = format('Create one%s, or name a key that is unique with %s => ''...''. If you know that no two rows have the same key, say so with key_is_unique => true.',
+			                    CASE WHEN lacking.columns IS NOT NULL THEN format(' that has the columns by which the table is partitioned, too: ALTER TABLE %s ADD UNIQUE (%s)', lacking.relation, lacking.columns) END,
+			                    what);
 	END IF;
 END
 $$;
@@ -287,6 +295,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.* FROM %I.tracked_table s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
 	IF src.active THEN
+		PERFORM loyalty.require_not_paused(program, src.tracked_table);
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
 			USING ERRCODE = 'duplicate_object',
 			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
@@ -336,6 +345,36 @@ END
 $$;
 COMMENT ON FUNCTION loyalty.require_same_orders(name, int, regclass) IS
 'an error if no order that is recorded of a table is found in it by its key and customer';
+
+-- Orders that were copied from a table which is not tracked any more would count twice.  Runs
+-- as the owner.
+CREATE FUNCTION loyalty.warn_of_known_orders(program name, tracked_table int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation regclass;
+	ended int;
+	same bigint;
+BEGIN
+	EXECUTE format('SELECT relation FROM %I.tracked_table s WHERE s.tracked_table = $1', program) INTO relation USING tracked_table;
+	FOR ended IN EXECUTE format('SELECT s.tracked_table FROM %I.tracked_table s WHERE s.tracked_table <> $1 AND s.kind = ''orders'' AND NOT s.active ORDER BY 1', program)
+		USING tracked_table
+	LOOP
+		EXECUTE format('SELECT count(*) FROM %1$I.recorded_orders r JOIN %3$s v ON v.order_key = r.order_key AND v.customer %2$s r.customer WHERE r.tracked_table = $1 AND r.counts',
+		               program, loyalty.customer_equality(program), loyalty.view_of(program, 'orders', tracked_table)) INTO same USING ended;
+		IF same > 0 THEN
+			RAISE WARNING '% orders of table "%" have the key and the customer of orders that are recorded of tracked table %, which ended', same, relation, ended
+				USING DETAIL = 'If they are the same orders, they count twice.',
+				      HINT = format('If the table takes the place of that one, roll back, and before it is tracked: UPDATE %I.tracked_table SET relation = %L WHERE tracked_table = %s.',
+				                    program, relation, ended);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.warn_of_known_orders(name, int) IS
+'a warning if orders of a table are recorded of one that is not tracked any more';
 
 -- PostgreSQL gives the rows that are inserted by the name of a partitioned table without
 -- the columns that it computes: they cannot say which orders these are.
@@ -570,13 +609,13 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('track_orders');
 	PERFORM loyalty.require_program(program);
-	IF "table" IS NULL OR customer IS NULL OR at IS NULL OR counts_when IS NULL OR (amount IS NULL AND line_amount IS NULL) THEN
-		RAISE EXCEPTION 'table, customer, at, amount and counts_when must not be null'
-			USING ERRCODE = 'null_value_not_allowed', HINT = 'With line_amount, amount may be left out.';
-	END IF;
+	PERFORM loyalty.require_given('{table,customer,at,"amount, or line_amount,",counts_when}',
+		ARRAY["table" IS NULL, customer IS NULL, at IS NULL, amount IS NULL AND line_amount IS NULL, counts_when IS NULL]);
 	IF (lines IS NULL) <> (line_order IS NULL) OR (lines IS NULL AND line_amount IS NOT NULL) THEN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
-			USING ERRCODE = 'invalid_parameter_value';
+			USING ERRCODE = 'invalid_parameter_value',
+			      DETAIL = format('Missing: %s.', concat_ws(', ', CASE WHEN lines IS NULL THEN 'lines' END, CASE WHEN line_order IS NULL THEN 'line_order' END)),
+			      HINT = 'Name the table of the lines, and what tells the order of a line: lines => ''...'', line_order => ''...''. With line_amount, an order is worth the sum of its lines.';
 	END IF;
 	PERFORM loyalty.require_trackable("table", program);
 	order_key := coalesce(order_key, loyalty.default_key("table", 'order_key'));
@@ -591,6 +630,7 @@ BEGIN
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
 		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
 		search_path, key_is_unique::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.warn_of_known_orders($1::name, $2::int)', program::text, src::text);
 
 	IF NOT backfill THEN
 		RETURN 0;
@@ -629,10 +669,8 @@ DECLARE
 BEGIN
 	PERFORM loyalty.refuse_nested('track_refunds');
 	PERFORM loyalty.require_program(program);
-	IF "table" IS NULL OR order_key IS NULL OR amount IS NULL OR counts_when IS NULL OR without_order IS NULL THEN
-		RAISE EXCEPTION 'table, order_key, amount, counts_when and without_order must not be null'
-			USING ERRCODE = 'null_value_not_allowed';
-	END IF;
+	PERFORM loyalty.require_given('{table,order_key,amount,counts_when,without_order}',
+		ARRAY["table" IS NULL, order_key IS NULL, amount IS NULL, counts_when IS NULL, without_order IS NULL]);
 	PERFORM loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	IF (customer IS NULL) <> (at IS NULL) THEN
 		RAISE EXCEPTION 'customer and at belong together'
@@ -647,13 +685,15 @@ BEGIN
 		  FROM loyalty.as_owner(program, format('SELECT min(tracked_table), count(*) FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 		                                          WHERE active AND kind = ''orders''', program)) r;
 		IF tracked_tables <> 1 THEN
-			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, tracked_tables
+			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, CASE tracked_tables WHEN 0 THEN 'no' ELSE tracked_tables::text END
 				USING ERRCODE = 'invalid_parameter_value',
-				      HINT = 'Name the one that the refunds belong to with orders => ''...''.';
+				      HINT = CASE tracked_tables WHEN 0 THEN format('Call loyalty.track_orders(%L, ...) with the table of the orders first.', program)
+				             ELSE 'Name the one that the refunds belong to with orders => ''...''.' END;
 		END IF;
 	ELSE
 		src := loyalty.require_tracked_table(program, orders);
 	END IF;
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	SELECT r[1] INTO known
 	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
@@ -674,7 +714,7 @@ BEGIN
 	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src], ARRAY["table"]);
 	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
 	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.make_views($1::name, $2::int)', program::text, src::text);
+	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int), loyalty.make_views($1::name, $2::int)', program::text, src::text);
 	IF backfill THEN
 		recorded := loyalty.record_table(program, src, false);
 	END IF;
@@ -707,6 +747,7 @@ DECLARE
 	is_there boolean := EXISTS (SELECT FROM pg_class WHERE oid = relation);
 	s record;
 	part record;
+	orders record;
 BEGIN
 	FOR s IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE relation = $1 AND active ORDER BY kind', program) USING relation
 	LOOP
@@ -715,9 +756,15 @@ BEGIN
 				USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Untrack the table of the orders.';
 		END IF;
 		EXECUTE format('UPDATE %I.tracked_table SET active = false WHERE tracked_table = $1', program) USING s.tracked_table;
-		-- orders go without these refunds from now on
+		-- orders go without these refunds from now on, or when they are resumed
 		IF s.kind = 'refunds' AND is_there THEN
-			PERFORM loyalty.make_views(program, s.of_tracked_table);
+			EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO orders USING s.of_tracked_table;
+			IF orders.definition IS NULL THEN
+				PERFORM loyalty.make_views(program, s.of_tracked_table);
+			ELSE
+				RAISE NOTICE 'table "%" stays paused', orders.relation
+					USING HINT = format('Its orders are recorded without these refunds when loyalty.resume(%L, %L) is called.', program, orders.relation);
+			END IF;
 		END IF;
 		PERFORM loyalty.let_go(program, s.tracked_table);
 		RETURN NEXT s.tracked_table;
@@ -779,9 +826,9 @@ $$;
 COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
 
--- What can't be reconciled, because a view of the table, its lines or refunds is lost, or let
--- go of.
-CREATE FUNCTION loyalty.warn_of_tables_left_out(program name)
+-- What can't be reconciled, or rerated, because a view of the table, its lines or refunds is
+-- lost, or let go of.
+CREATE FUNCTION loyalty.warn_of_tables_left_out(program name, done text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -797,16 +844,45 @@ BEGIN
 		   AND loyalty.lacks_view($1::name, s.tracked_table, p.terms) ORDER BY s.tracked_table $sql$, program), program::text) r
 	LOOP
 		IF t.paused THEN
-			RAISE WARNING 'orders of table "%" are not reconciled: it is paused', t.relation
+			RAISE WARNING 'orders of table "%" are not %: it is paused', t.relation, done
 				USING HINT = format('Call loyalty.resume(%L, %L).', program, t.relation);
 		ELSE
-			RAISE WARNING 'orders of table "%" are not reconciled: a view of it is lost', t.relation
+			RAISE WARNING 'orders of table "%" are not %: a view of it is lost', t.relation, done
 				USING DETAIL = 'It was dropped, with something that it used.', HINT = loyalty.as_sentence(t.again);
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name) IS 'a warning for each table of orders that can''t be reconciled';
+COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name, text) IS 'a warning for each table of orders that can''t be reconciled or rerated';
+
+-- What is left of tables that were dropped, without their names.
+CREATE FUNCTION loyalty.untrack_dropped_tables(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	FOR s IN SELECT r[1]::oid::regclass AS relation, r[2] AS kind, r[3] AS tracked_table, r[4] AS parts
+	           FROM loyalty.as_owner(program, format($sql$
+		SELECT DISTINCT ON (s.relation::oid) s.relation::oid, s.kind, s.tracked_table,
+		       (SELECT string_agg(format('the %%s in table "%%s"', p.kind, p.relation), ' and ' ORDER BY p.tracked_table)
+		          FROM %1$I.tracked_table p JOIN pg_class c ON c.oid = p.relation WHERE p.of_tracked_table = s.tracked_table AND p.active)
+		  FROM %1$I.tracked_table s
+		 WHERE s.active AND s.kind <> 'lines' AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+		 ORDER BY s.relation::oid, s.kind DESC $sql$, program)) r
+	LOOP
+		RAISE WARNING 'the % of tracked table % are not tracked any more: their table was dropped', s.kind, s.tracked_table
+			USING DETAIL = concat_ws(' ', CASE s.kind WHEN 'refunds' THEN 'Their orders go without them when they are recorded next.' ELSE 'What is recorded of them stays.' END, CASE WHEN s.parts IS NOT NULL THEN format('With them went %s.', s.parts) END),
+			      HINT = CASE s.kind WHEN 'orders' THEN format('If another table takes its place: UPDATE %I.tracked_table SET relation = ''...'' WHERE tracked_table = %s, before loyalty.track_orders() tracks it.',
+			                                                   program, s.tracked_table)
+			             ELSE 'If another table takes its place, call loyalty.track_refunds() with it.' END;
+		PERFORM loyalty.untrack(program, s.relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.untrack_dropped_tables(name) IS 'end tracking tables that were dropped, with a warning for each';
 
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
@@ -828,13 +904,7 @@ BEGIN
 		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');
 	END IF;
 	PERFORM loyalty.lock_to_reconcile(program);
-	-- what is left of tables that were dropped
-	FOR s IN SELECT r[1]::oid::regclass AS relation
-	           FROM loyalty.as_owner(program, format('SELECT DISTINCT relation::oid FROM %I.tracked_table
-	                                                   WHERE active AND kind <> ''lines'' AND NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)', program)) r
-	LOOP
-		PERFORM loyalty.untrack(program, s.relation);
-	END LOOP;
+	PERFORM loyalty.untrack_dropped_tables(program);
 	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
 	           FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
@@ -874,7 +944,7 @@ BEGIN
 		reversed := loyalty.record_table(program, s.tracked_table, true);
 		RETURN NEXT;
 	END LOOP;
-	PERFORM loyalty.warn_of_tables_left_out(program);
+	PERFORM loyalty.warn_of_tables_left_out(program, 'reconciled');
 	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;

@@ -94,8 +94,9 @@ BEGIN
 		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
 		       CASE WHEN r.order_key IS NULL OR NOT r.counts THEN 'not recorded as one that counts'
 		            ELSE format('recorded %%s at %%s with awards %%s', r.amount, r.at, r.awards) END
-		       || CASE WHEN l.order_key IS NULL THEN ', is not there'
-		               ELSE format(', is %%s at %%s with awards %%s', l.amount, l.at, l.awards) END
+		       || CASE WHEN l.order_key IS NULL THEN '; it has no row'
+		               ELSE format('; its row says %%s at %%s with awards %%s', l.amount, l.at, l.awards) END
+		       || format('; call loyalty.reconcile(%%L)', %1$L::text)
 		  FROM live l
 		  FULL JOIN (SELECT * FROM %1$I.recorded_orders WHERE tracked_table = $1 AND (order_key = ANY ($4)) IS NOT TRUE) r
 		    ON r.customer %2$s l.customer AND r.order_key = l.order_key
@@ -766,17 +767,22 @@ DECLARE
 	v_terms int;
 	part record;
 	lacking boolean;
+	missing text[];
+	tiers_lost int[];
 BEGIN
 	PERFORM loyalty.require_program(program);
 	-- a view goes if the customer table was dropped with CASCADE
+	SELECT coalesce(array_agg(r ORDER BY n), '{}') INTO missing
+	  FROM unnest('{program,tracked_table,archived,kept,exchange_rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
+	                customer,unposted,entries,recorded_orders,members}'::text[]) WITH ORDINALITY x (r, n)
+	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text,
-	       format('%I.%I', program, r)
-	       || CASE WHEN r IN ('customer', 'members') THEN format('; UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program) ELSE '' END
-	  FROM unnest('{program,tracked_table,archived,kept,exchange_rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
-	                customer,unposted,entries,recorded_orders,members}'::text[]) r
-	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
-	IF FOUND THEN
+	       format('%I.%I; ', program, r)
+	       || CASE WHEN r IN ('customer', 'members') THEN format('UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program)
+	          ELSE 'nothing else can be verified without it' END
+	  FROM unnest(missing) r;
+	IF NOT missing <@ '{customer,members}' THEN
 		RETURN;
 	END IF;
 
@@ -846,14 +852,11 @@ BEGIN
 	IF FOUND THEN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
-	RETURN QUERY EXECUTE format($sql$
-		SELECT 'tiers have no view'::text, NULL::text, NULL::text,
-		       format('terms %%s; %%s, which makes it', t.version, loyalty.how_to_mend_tiers($1, t.version))
-		  FROM (SELECT DISTINCT version FROM %1$I.terms_tier) t WHERE loyalty.view_of($1, 'tiers', t.version) IS NULL
-		$sql$, program) USING program;
-	IF FOUND THEN
-		RETURN;
-	END IF;
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE loyalty.view_of($1, ''tiers'', version) IS NULL', program)
+	   INTO tiers_lost USING program;
+	RETURN QUERY
+	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, loyalty.how_to_mend_tiers(program, t))
+	  FROM unnest(tiers_lost) t;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have a tracked table that does not exist'::text, NULL::text, NULL::text, format('tracked table %%s: %%s entries', e.tracked_table, count(*))
 		  FROM (SELECT tracked_table FROM %1$I.ledger UNION ALL SELECT tracked_table FROM %1$I.journal) e
@@ -862,7 +865,8 @@ BEGIN
 		$sql$, program);
 
 	RETURN QUERY SELECT * FROM loyalty.verify_volatility(program);
-	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_left_out(%L)', program));
+	-- entries that are not posted cannot be read without the tiers that they earn by
+	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_left_out(%L)', program)) v WHERE tiers_lost = '{}';
 
 	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)
 	LOOP
@@ -873,8 +877,8 @@ BEGIN
 		LOOP
 			IF NOT EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
 				RETURN QUERY SELECT 'tracked table does not exist'::text, NULL::text, NULL::text,
-					format('%s of tracked table %s, was relation %s; call loyalty.untrack(%L, %s)', part.kind, part.tracked_table,
-					       part.relation::oid, program, part.relation::oid);
+					format('%1$s of tracked table %2$s, was relation %3$s; if another table took its place: UPDATE %4$I.tracked_table SET relation = ''...'' WHERE tracked_table = %2$s; else call loyalty.untrack(%5$L, %3$s)',
+					       part.kind, part.tracked_table, part.relation::oid, program, program);
 				lacking := true;
 				CONTINUE;
 			END IF;
@@ -908,10 +912,10 @@ BEGIN
 		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_refunds(%L, %s)', program, s.tracked_table));
 	END LOOP;
 
-	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_entries(%L)', program));
+	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_entries(%L)', program)) v WHERE tiers_lost = '{}';
 
 	-- the multiplier is that of the tier held just before the order
-	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t
+	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t WHERE tiers_lost = '{}'
 	LOOP
 		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_tiers(%L, %s, false)', program, v_terms),
 		                                               format('verify_tiers(%L, %s, true)', program, v_terms));
@@ -919,9 +923,9 @@ BEGIN
 
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_accounts(%L)', program));
 	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_times(%L)', program));
-	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_customers(%L)', program));
-	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_members(%L, false)', program),
-	                                               format('verify_members(%L, true)', program));
+	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_customers(%L)', program)) v WHERE missing = '{}';
+	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_members(%L, false)', program),
+	                                                 format('verify_members(%L, true)', program)) v WHERE missing = '{}' AND tiers_lost = '{}';
 END
 $$;
 COMMENT ON FUNCTION loyalty.verify_program(name) IS

@@ -204,10 +204,7 @@ BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	FOR e IN
 		SELECT x.name, given ->> x.name AS written, x.type,
-		       CASE x.name WHEN 'counts' THEN 'counts_when'
-		                   WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
-		                   WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
-		                   ELSE x.name END AS what
+		       loyalty.argument_name(kind, x.name) AS what
 		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
 		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text')) x (n, name, type)
 		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
@@ -623,14 +620,15 @@ COMMENT ON FUNCTION loyalty.plain_key(regclass, text, text) IS 'a key as an expr
 
 -- What names an order in a row of lines or refunds is compared with the key of the order,
 -- and both are known by their text.
-CREATE FUNCTION loyalty.require_same_type(kind text, key text, type regtype, order_type regtype)
+CREATE FUNCTION loyalty.require_same_type(program name, part int, key text, type regtype, order_type regtype, orders_change boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	kinds text[];
-	what text := CASE kind WHEN 'lines' THEN 'line_order' ELSE 'order_key' END;
+	s record;
+	converted text;
 BEGIN
 	-- all integers have the same text, and so do all strings
 	SELECT array_agg(CASE WHEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
@@ -638,14 +636,20 @@ BEGIN
 	                      ELSE b.oid::text END ORDER BY b.n) INTO kinds
 	  FROM unnest(ARRAY[loyalty.base_type(type), loyalty.base_type(order_type)]) WITH ORDINALITY b (oid, n);
 	IF kinds[1] <> kinds[2] THEN
-		RAISE EXCEPTION '% must be of the type of the order_key that it names, which is %, not %', what, order_type, type
+		EXECUTE format('SELECT kind, relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING part;
+		converted := format('%s => %L', loyalty.argument_name(s.kind, 'key'),
+			format('(%s)::%s', CASE WHEN key ~ '^(line|refund)\.[^ :()]+$' THEN substr(key, strpos(key, '.') + 1) ELSE key END, order_type));
+		RAISE EXCEPTION '% of table "%" must be of the type of the order_key that it names, which is %, not %',
+			loyalty.argument_name(s.kind, 'key'), s.relation, order_type, type
 			USING ERRCODE = 'datatype_mismatch',
-			      HINT = format('Convert it, as in %s => ''(%s)::%s''.', what,
-			                    CASE WHEN key ~ '^(line|refund)\.[^ :()]+$' THEN substr(key, strpos(key, '.') + 1) ELSE key END, order_type);
+			      HINT = CASE WHEN orders_change AND s.kind = 'refunds' THEN
+			                       format('Call loyalty.untrack(%1$L, %2$L) first, and when the orders have their new key, loyalty.track_refunds(%1$L, %2$L, %3$s, ...).',
+			                              program, s.relation, converted)
+			             ELSE format('Convert it, as in %s.', converted) END;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_same_type(text, text, regtype, regtype) IS
+COMMENT ON FUNCTION loyalty.require_same_type(name, int, text, regtype, regtype, boolean) IS
 'an error unless what names an order in another table has the type of the key of the order';
 
 -- What a table of lines or refunds adds up to for each order, as SQL behind the FROM that
@@ -671,7 +675,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	EXECUTE format($sql$
-		SELECT count(loyalty.require_same_type(s.kind, k.expression, k.type, $3))
+		SELECT count(loyalty.require_same_type($1, s.tracked_table, k.expression, k.type, $3))
 		  FROM %I.tracked_table s CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, s.kind, s.tracked_table), NULL, 'key', false) k
 		 WHERE s.of_tracked_table = $2 AND s.kind = 'refunds' AND s.active
 		$sql$, program) USING program, tracked_table, key_type;
@@ -795,7 +799,7 @@ BEGIN
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits'' ORDER BY tracked_table', program) USING tracked_table
 	LOOP
 		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'key', false);
-		PERFORM loyalty.require_same_type(part.kind, k.expression, k.type, key_type);
+		PERFORM loyalty.require_same_type(program, part.tracked_table, k.expression, k.type, key_type);
 		has_parts := true;
 		IF part.kind = 'lines' THEN
 			line_relation := part.relation;
@@ -892,6 +896,8 @@ DECLARE
 	v record;
 	versions jsonb := '[]';
 BEGIN
+	-- a table that is paused begins anew by resume() alone, which brings what is to be said of it
+	PERFORM loyalty.require_not_paused(program, tracked_table) WHERE d IS NULL;
 	-- all is read before anything is made: what is let go of goes then
 	FOR v IN EXECUTE format('SELECT t.version, s.definition FROM %1$I.terms t JOIN %1$I.tracked_table s ON s.tracked_table = $1 AND t.version >= s.terms ORDER BY 1', program) USING tracked_table
 	LOOP

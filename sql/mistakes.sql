@@ -97,6 +97,18 @@ SELECT loyalty.track_refunds('club', 'orders', order_key => 'order_id', amount =
 SELECT loyalty.track_refunds('club', 'lines', order_key => 'order_id', amount => 'price');
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text', amount => 'amount');
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_order', amount => 'amount', without_order => 'ignore');
+SELECT loyalty.track_refunds('club', 'refunds', order_key => NULL, amount => NULL);
+SELECT loyalty.track_orders('club', 'no_key', customer => 'customer_id', at => NULL);
+SELECT loyalty.track_orders('club', 'no_key', customer => 'customer_id', at => 'at', line_amount => 'price');
+-- before any orders are tracked, and a key over partitions
+BEGIN;
+SELECT loyalty.create_program('other', customers => 'club.account', customer_key => 'customer');
+SELECT loyalty.track_refunds('other', 'refunds', order_key => 'of_order', amount => 'amount');
+ROLLBACK;
+BEGIN;
+ALTER TABLE t_mistakes.parted ADD UNIQUE (order_id, at);
+SELECT loyalty.track_orders('club', 'parted', customer => 'customer_id', at => 'at', amount => 'total', order_key => 'order_id');
+ROLLBACK;
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_order', amount => 'amount', customer => 'customer_id', at => 'at', refund_key => 'of_order');
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'of_text::int', amount => 'amount');
 SELECT loyalty.track_orders('club', 'refunds', customer => 'customer_id', at => 'at', amount => 'amount');
@@ -120,6 +132,10 @@ INSERT INTO club.earning_rule (name, points, per) VALUES ('x', 'amount', 'item')
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'point > 5');
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'zzz > 5');
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('x', 1, 'true', 'NaN');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('', 1, 'true');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, ' ');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'random() > 0.5');
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', 'amount', '');
 SELECT loyalty.parse_expression('anything', NULL, NULL, NULL, 'numeric', 'x', NULL, NULL, 'UTC', NULL, false);
 
 -- numbers without a unit are seconds, which no tenure has

@@ -41,6 +41,10 @@ SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.tiers_3$$);
 SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.orders_1_3$$);
 SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.refunds_2 CASCADE$$);
 SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.customer CASCADE$$);
+-- what else is wrong is told nevertheless
+SELECT violation, order_key FROM t_verify.plant($$DROP VIEW club.tiers_3; DELETE FROM t_verify.orders WHERE order_id = 7$$);
+SELECT violation, order_key FROM t_verify.plant($$DROP VIEW club.customer CASCADE; DELETE FROM t_verify.orders WHERE order_id = 7$$);
+SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.entries CASCADE$$);
 -- a view that says something else than what was recorded, and one that takes customers from elsewhere
 SELECT violation, customer, order_key, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.orders_1 AS SELECT tracked.n AS customer, tracked.order_id AS key,
 	tracked.order_id::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id FROM t_verify.orders tracked$$);

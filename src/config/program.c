@@ -230,6 +230,22 @@ row_alias(TrackedTable *table)
 		strcmp(table->part, "refunds") == 0 ? "refund" : "tracked";
 }
 
+/* The name of a table as an argument of a function that is called by hand. */
+char *
+program_table_argument(Oid relid)
+{
+	return quote_literal_cstr(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+														 get_rel_name(relid)));
+}
+
+/* For an error about a view of the table of orders. */
+static int
+hint_to_track_again(TrackedTable *table)
+{
+	return errhint("Call loyalty.untrack(%s, %s), and track the table again.",
+				   quote_literal_cstr(table->program), program_table_argument(table->root));
+}
+
 /* Somebody wrote a view by hand, or dropped it and made another. */
 static void
 view_is_wrong(TrackedTable *table, const Definition *definition)
@@ -238,7 +254,7 @@ view_is_wrong(TrackedTable *table, const Definition *definition)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("view \"%s\" of loyalty program \"%s\" does not say what it must",
 					get_rel_name(definition->view), table->program),
-			 errhint("Call loyalty.untrack(), and track the table again.")));
+			 hint_to_track_again(table)));
 }
 
 /*
@@ -353,7 +369,7 @@ load_rules(TrackedTable *table, int32 terms)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("loyalty program \"%s\" has no view of table \"%s\" under its terms %d",
 						table->program, get_rel_name(table->root), terms),
-				 errhint("Call loyalty.untrack(), and track the table again.")));
+				 hint_to_track_again(table)));
 	definition = definition_open(set->view);
 	check_orders(table, &definition);
 	definition_check(&definition);
@@ -519,8 +535,8 @@ rows_are_hidden(TrackedTable *table)
 }
 
 /* The table that a view of lines or refunds reads. */
-static Oid
-definition_root(TrackedTable *table)
+Oid
+program_part_root(TrackedTable *table)
 {
 	Definition	definition = definition_open(table->view);
 
@@ -666,7 +682,7 @@ load_part_table(TrackedTable *table)
 		table->lack = LACKS_ORDERS;
 	else if (!OidIsValid(table->view))
 		table->lack = table->paused ? LACKS_RESUME : LACKS_VIEW;
-	else if (!is_part_of(table->relid, definition_root(table)))
+	else if (!is_part_of(table->relid, program_part_root(table)))
 		table->lack = LACKS_TABLE;
 	if (table->lack != LACKS_NOTHING)
 		return;

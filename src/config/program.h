@@ -144,6 +144,8 @@ extern Oid	program_tracked_relation(Oid schema, int32 tracked_table);
 extern char *program_missing_grant(const TrackedTable *table);
 extern char *program_key_operator(Relation index, StrategyNumber strategy);
 extern Oid	program_relation(Oid schema, const char *name);
+extern char *program_table_argument(Oid relid);
+extern Oid	program_part_root(TrackedTable *table);
 
 /* Is an order more than its row: has it lines, refunds, or a rate that is pinned? */
 static inline bool

@@ -524,11 +524,16 @@ static void
 parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 {
 	const Scope *scope = pc->scope;
-	Node	   *expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
+	Node	   *expr;
 	Node	   *coerced;
 	Bitmapset  *used;
 	int			nest;
 
+	if (scope->text[strspn(scope->text, " \t\r\n\f\v")] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("%s must not be empty", scope->what)));
+	expr = only_expression(loyalty_raw_parser(pstate->p_sourcetext));
 	trust_check_raw(expr);
 	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
 	refuse_unevaluable(pstate, expr);
@@ -551,7 +556,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("volatile functions are not allowed in a loyalty expression"),
 				 errdetail("The same order must always be worth the same."),
-				 errhint("If the function has no side effect and gives the same result for the same row, declare it STABLE or IMMUTABLE."),
+				 errhint("Leave out what gives another result each time, such as random(). If a function of your own has no side effect and gives the same result for the same row, declare it STABLE or IMMUTABLE."),
 				 parser_errposition(pstate, exprLocation(expr))));
 
 	used = loyalty_pull_varnos(coerced);

@@ -77,7 +77,8 @@ order_refund_without_order(OrderReader *reader, TupleTableSlot *row)
 			 errmsg("a refund in table \"%s\" belongs to no order", get_rel_name(table->relid)),
 			 errdetail("Its order key is null."),
 			 is_error ?
-			 errhint("Name its order, or track the table with without_order => 'skip', or with a customer.") : 0));
+			 errhint("Name its order. If such refunds are to be let be, call loyalty.alter_refunds(%s, %s, without_order => 'skip').",
+					 quote_literal_cstr(table->program), program_table_argument(program_part_root(table))) : 0));
 }
 
 /*

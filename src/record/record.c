@@ -337,14 +337,6 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 	end_rows(&new_rows);
 }
 
-/* The name of a table as an argument of a function that is called by hand. */
-static char *
-table_argument(Oid relid)
-{
-	return quote_literal_cstr(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-														 get_rel_name(relid)));
-}
-
 /* Is there no such program any more?  Its schema is dropped without its triggers. */
 static bool
 is_dropped(const char *program)
@@ -401,7 +393,7 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 			break;
 		case LACKS_RESUME:
 			why = "the table is paused";
-			hint = psprintf("Call loyalty.resume(%s, %s).", name, table_argument(table->root));
+			hint = psprintf("Call loyalty.resume(%s, %s).", name, program_table_argument(table->root));
 			break;
 		case LACKS_ROWS:
 			why = "row security hides rows from its owner";
