@@ -206,8 +206,14 @@ read_again(Statement *statement)
 static void
 touch_key(Statement *statement, Datum order_key)
 {
-	MemoryContext old = MemoryContextSwitchTo(statement->context);
+	MemoryContext old;
 
+	/* lines of one order mostly follow each other */
+	if (statement->key_count > 0 &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
+											 statement->keys[statement->key_count - 1], order_key)))
+		return;
+	old = MemoryContextSwitchTo(statement->context);
 	if (statement->keys == NULL)
 		statement->keys = palloc(KEYS_AT_ONCE * sizeof(Datum));
 	statement->keys[statement->key_count++] = datumCopy(order_key, false, -1);
