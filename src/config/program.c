@@ -39,6 +39,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "definition.h"
 #include "key.h"
 #include "layout.h"
@@ -628,16 +629,10 @@ load_lines(TrackedTable *table, const Definition *definition)
 {
 	Index		lines = definition_row(definition, "lines");
 	Node	   *gross = definition_expression(definition, "worth", "gross");
-	List	   *used;
-	ListCell   *lc;
 
 	table->kept = program_relation(get_namespace_oid(table->program, false), "kept");
-	used = pull_var_clause(gross, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-	foreach(lc, used)
-	{
-		if (lines != 0 && ((Var *) lfirst(lc))->varno == lines)
-			init_key_probe(&table->line_probe, table->lines, "line");
-	}
+	if (lines != 0 && bms_is_member(lines, loyalty_pull_varnos(gross)))
+		init_key_probe(&table->line_probe, table->lines, "line");
 }
 
 /* The tables of lines and refunds of the orders. */

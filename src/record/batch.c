@@ -303,12 +303,17 @@ refresh_items(Batch *batch, Lookup **items, int count, int32 terms)
 static void
 skip_without_lines(Batch *batch)
 {
-	TrackedTable *root = program_root_table(batch->table);
-	Datum	   *keys = palloc(batch->item_count * sizeof(Datum));
-	Lookup	  **unknown = palloc(batch->item_count * sizeof(Lookup *));
-	bool	   *without = palloc(batch->item_count * sizeof(bool));
+	TrackedTable *root = batch->item_count == 0 ? NULL : program_root_table(batch->table);
+	Datum	   *keys;
+	Lookup	  **unknown;
+	bool	   *without;
 	int			count = 0;
 
+	if (root == NULL || !OidIsValid(root->line_probe.relid))
+		return;
+	keys = palloc(batch->item_count * sizeof(Datum));
+	unknown = palloc(batch->item_count * sizeof(Lookup *));
+	without = palloc(batch->item_count * sizeof(bool));
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		if (!batch->items[i].must_read || item_keeps(&batch->items[i])->revision != 0)
@@ -316,7 +321,7 @@ skip_without_lines(Batch *batch)
 		keys[count] = batch->items[i].order.order_key;
 		unknown[count++] = &batch->items[i];
 	}
-	if (root == NULL || count == 0 || !current_without_lines(root, keys, count, without))
+	if (count == 0 || !current_without_lines(root, keys, count, without))
 		return;
 	for (int i = 0; i < count; i++)
 	{

@@ -348,15 +348,15 @@ current_without_lines(TrackedTable *table, const Datum *keys, int count, bool *w
 	Relation	kept;
 	bool		is_empty;
 
-	if (!OidIsValid(table->line_probe.relid))
-		return false;
+	Assert(OidIsValid(table->line_probe.relid));
 	kept = relation_open(table->kept, AccessShareLock);
 	is_empty = RelationGetNumberOfBlocks(kept) == 0;
 	relation_close(kept, NoLock);
 	if (!is_empty || !probe_begin(&scan, &table->line_probe))
 		return false;
 	for (int i = 0; i < count; i++)
-		without[i] = !probe_find_text(&scan, keys[i]);
+		without[i] = !probe_can_be(table->line_probe.type, keys[i]) ||
+			!probe_find_text(&scan, keys[i]);
 	probe_end(&scan);
 	return true;
 }

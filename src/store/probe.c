@@ -40,7 +40,7 @@ probe_init(Probe *probe, Oid relid, AttrNumber column, Oid type, Oid equality, O
 	memset(probe, 0, sizeof(Probe));
 	probe->relid = relid;
 	probe->column = column;
-	probe->type = type;
+	probe->type = getBaseType(type);
 	probe->equality = equality;
 	probe->collation = collation;
 	/* The index is looked for when it is needed first. */
@@ -162,7 +162,7 @@ probe_can_be(Oid type, Datum value)
 }
 
 /*
- * The same as probe_find() for a value that is given as text.
+ * The same as probe_find() for a value that is given as text, and can be one of the type.
  */
 bool
 probe_find_text(ProbeScan *scan, Datum value)
@@ -173,8 +173,6 @@ probe_find_text(ProbeScan *scan, Datum value)
 
 	if (type == TEXTOID || type == VARCHAROID)
 		return probe_find(scan, value);
-	if (!probe_can_be(type, value))
-		return false;
 	getTypeInputInfo(type, &input, &argument);
 	return probe_find(scan, OidInputFunctionCall(input, TextDatumGetCString(value), argument, -1));
 }

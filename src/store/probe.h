@@ -13,7 +13,7 @@ typedef struct Probe
 {
 	Oid			relid;			/* the table; InvalidOid: it takes a query */
 	AttrNumber	column;
-	Oid			type;			/* of the column */
+	Oid			type;			/* of the column, below domains */
 	Oid			equality;		/* function */
 	Oid			collation;
 	Oid			index;			/* over the column, or InvalidOid */
