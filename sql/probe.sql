@@ -92,6 +92,17 @@ INSERT INTO refunds VALUES (99999999999, 7), (-2147483649, 1), (2, 20);
 :now;
 :verify;
 SELECT loyalty.untrack('club', 'refunds');
+-- orders whose key no line can have, as the key of a line is of a domain
+CREATE DOMAIN small AS int CHECK (VALUE > 0);
+CREATE TABLE parcels (id bigint PRIMARY KEY, customer int, at timestamptz DEFAULT '2024-01-01 UTC');
+CREATE TABLE pieces (parcel small, total numeric);
+CREATE INDEX ON pieces (parcel);
+SELECT loyalty.track_orders('club', 'parcels', customer => 'customer', at => 'at', lines => 'pieces', line_order => 'parcel', line_amount => 'total');
+INSERT INTO parcels VALUES (99999999999, 4), (-1, 4), (1, 4);
+INSERT INTO pieces VALUES (1, 5);
+SELECT points FROM club.members WHERE id = 4;
+DELETE FROM parcels;
+SELECT loyalty.untrack('club', 'parcels');
 -- without an index on the lines, and with one again
 DROP INDEX lines_order_id_idx;
 INSERT INTO orders VALUES (7, 1);
