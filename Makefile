@@ -24,7 +24,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
-REGRESS += archive kept probe nested lost reassigned paused altered dropped
+REGRESS += api archive kept probe nested lost reassigned paused altered dropped
 ISOLATION += rules migration locks
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))

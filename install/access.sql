@@ -2,7 +2,7 @@
 
 -- A grant on the extension's own routines can be made by those only who may hand it
 -- on; one that is there already need not be made.
-CREATE FUNCTION loyalty.grant_routine(routine regprocedure, role regrole)
+CREATE FUNCTION _loyalty.grant_routine(routine regprocedure, role regrole)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -21,7 +21,7 @@ BEGIN
 	EXECUTE command;
 END
 $$;
-COMMENT ON FUNCTION loyalty.grant_routine(regprocedure, regrole) IS
+COMMENT ON FUNCTION _loyalty.grant_routine(regprocedure, regrole) IS
 'grant a role the right to call a routine of the extension, or an error that says who can';
 
 -- Sets of ordinary GRANTs; nothing that GRANT and REVOKE could not do.
@@ -34,12 +34,12 @@ DECLARE
 	command text;
 	routine regprocedure;
 BEGIN
-	PERFORM loyalty.refuse_nested('grant_access');
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.refuse_nested('grant_access');
+	PERFORM _loyalty.require_program(program);
 	IF role IS NULL THEN
 		RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	PERFORM loyalty.require_choice('level', level, 'read', 'operate', 'admin');
+	PERFORM _loyalty.require_choice('level', level, 'read', 'operate', 'admin');
 	-- as GRANT gives a warning only to who may not grant all of it
 	IF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = program), 'USAGE') THEN
 		RAISE EXCEPTION 'must be owner of loyalty program "%"', program
@@ -65,9 +65,9 @@ BEGIN
 		EXECUTE format(command, program, role);
 	END LOOP;
 	IF level IN ('operate', 'admin') THEN
-		FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'loyalty'::regnamespace AND proname IN ('post', 'post_batch')
+		FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND proname IN ('post', 'post_batch') ORDER BY proname
 		LOOP
-			PERFORM loyalty.grant_routine(routine, role);
+			PERFORM _loyalty.grant_routine(routine, role);
 		END LOOP;
 	END IF;
 END
@@ -77,7 +77,7 @@ COMMENT ON FUNCTION loyalty.grant_access(name, regrole, text) IS
 
 -- The owner of a program, and the role that gets it, must be able to call what acts as them.
 -- REASSIGN OWNED gives programs to roles that are not.
-CREATE FUNCTION loyalty.require_able_owner(program name, owner regrole)
+CREATE FUNCTION _loyalty.require_able_owner(program name, owner regrole)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -88,10 +88,10 @@ DECLARE
 BEGIN
 	FOREACH r IN ARRAY ARRAY[owner, present]
 	LOOP
-		IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace AND NOT has_function_privilege(r, p.oid, 'EXECUTE')) THEN
+		IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND NOT has_function_privilege(r, p.oid, 'EXECUTE')) THEN
 			RAISE EXCEPTION 'role "%" may not call the functions of loyalty', pg_get_userbyid(r)
 				USING ERRCODE = 'insufficient_privilege',
-				      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;', r);
+				      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO %s;', r);
 		END IF;
 	END LOOP;
 	IF NOT has_database_privilege(present, current_database(), 'CREATE') THEN
@@ -102,5 +102,5 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_able_owner(name, regrole) IS
+COMMENT ON FUNCTION _loyalty.require_able_owner(name, regrole) IS
 'an error unless the owner of a program, and the role that it is given to, can call what is run as them';

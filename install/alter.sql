@@ -1,7 +1,7 @@
 -- Corrections ------------------------------------------------------------------------
 
 -- How the functions that users call name what is said of a tracked table.
-CREATE FUNCTION loyalty.argument_name(kind text, said text)
+CREATE FUNCTION _loyalty.argument_name(kind text, said text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -11,11 +11,11 @@ AS $$
 	                 WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
 	                 ELSE said END
 $$;
-COMMENT ON FUNCTION loyalty.argument_name(text, text) IS 'the argument by which something is said of a tracked table';
+COMMENT ON FUNCTION _loyalty.argument_name(text, text) IS 'the argument by which something is said of a tracked table';
 
 -- What is known of a tracked table, with what was written now in place of what it says: an
 -- empty text takes something away.  Runs as the owner.
-CREATE FUNCTION loyalty.changed_definition(program name, tracked_table int, given jsonb, search_path text)
+CREATE FUNCTION _loyalty.changed_definition(program name, tracked_table int, given jsonb, search_path text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -31,29 +31,29 @@ BEGIN
 	-- a refund is nothing but its amount
 	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
 	IF needed IS NOT NULL THEN
-		RAISE EXCEPTION '% must not be empty', loyalty.argument_name(s.kind, needed)
+		RAISE EXCEPTION '% must not be empty', _loyalty.argument_name(s.kind, needed)
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = CASE WHEN needed = 'counts' THEN 'What always counts is counts_when => ''true''.'
 			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
 			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
 			                  ELSE 'What is left out stays. Only an amount or a currency can be taken away with an empty text.' END;
 	END IF;
-	parsed := loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
-	PERFORM loyalty.require_views(program, tracked_table, NULL);
+	parsed := _loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
+	PERFORM _loyalty.require_views(program, tracked_table, NULL);
 	known := s.newest;
 	IF s.definition IS NULL AND s.kind IN ('orders', 'credits') THEN
-		known := loyalty.terms_with_view(program, tracked_table, s.newest);
-		PERFORM loyalty.require_views(program, tracked_table, s.newest) WHERE known IS NULL;
+		known := _loyalty.terms_with_view(program, tracked_table, s.newest);
+		PERFORM _loyalty.require_views(program, tracked_table, s.newest) WHERE known IS NULL;
 	END IF;
-	RETURN (loyalty.definition_of(program, tracked_table, known, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
+	RETURN (_loyalty.definition_of(program, tracked_table, known, nothing || ARRAY(SELECT jsonb_object_keys(given))) - nothing) || parsed;
 END
 $$;
-COMMENT ON FUNCTION loyalty.changed_definition(name, int, jsonb, text) IS
+COMMENT ON FUNCTION _loyalty.changed_definition(name, int, jsonb, text) IS
 'what is known of a tracked table, with what was written now in place of what it says';
 
 -- The view of lines or refunds of which something else is said.  A view that others read
 -- cannot change the type of a column: those of the orders go first, to be made again.
-CREATE FUNCTION loyalty.replace_part_view(program name, part int, d jsonb)
+CREATE FUNCTION _loyalty.replace_part_view(program name, part int, d jsonb)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -62,22 +62,22 @@ DECLARE
 	s record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING part;
-	PERFORM loyalty.let_go(program, s.of_tracked_table)
-	   FROM loyalty.view_expression(loyalty.view_of(program, s.kind, part), NULL, 'key', false) was
-	  CROSS JOIN loyalty.plain_key(s.relation, CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, d ->> 'key') k
+	PERFORM _loyalty.let_go(program, s.of_tracked_table)
+	   FROM _loyalty.view_expression(_loyalty.view_of(program, s.kind, part), NULL, 'key', false) was
+	  CROSS JOIN _loyalty.plain_key(s.relation, CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END, d ->> 'key') k
 	  WHERE (k.type, k."collation") IS DISTINCT FROM (was.type, was.collation);
-	PERFORM loyalty.make_part_view(program, part, d);
+	PERFORM _loyalty.make_part_view(program, part, d);
 END
 $$;
-COMMENT ON FUNCTION loyalty.replace_part_view(name, int, jsonb) IS
+COMMENT ON FUNCTION _loyalty.replace_part_view(name, int, jsonb) IS
 'make the view of a table of lines or refunds anew; if its key has another type, the orders are let go of';
 
 -- The views of a table of orders, with changed expressions.  Runs as the owner.
-CREATE FUNCTION loyalty.redefine_tracked_table(program name, tracked_table int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
+CREATE FUNCTION _loyalty.redefine_tracked_table(program name, tracked_table int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;
@@ -86,7 +86,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND kind = ''lines'' AND active', program) INTO lines USING tracked_table;
-	d := loyalty.changed_definition(program, tracked_table, given, search_path);
+	d := _loyalty.changed_definition(program, tracked_table, given, search_path);
 	IF d ->> 'amount' IS NULL AND lines IS NULL THEN
 		RAISE EXCEPTION 'the orders of table "%" have no lines, so they need an amount', s.relation
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Say what an order is worth, as in amount => ''...''.';
@@ -98,55 +98,55 @@ BEGIN
 				      HINT = format('Leave line_order and line_amount out; or to track lines, call loyalty.untrack(%1$L, %2$L), and then loyalty.track_orders(%1$L, %2$L, ...) with them.',
 				                    program, s.relation);
 		END IF;
-		PERFORM loyalty.replace_part_view(program, lines, loyalty.changed_definition(program, lines, line, search_path));
+		PERFORM _loyalty.replace_part_view(program, lines, _loyalty.changed_definition(program, lines, line, search_path));
 	END IF;
-	IF d ->> 'amount' IS NULL AND NOT loyalty.definition_of(program, lines, NULL) ? 'amount' THEN
+	IF d ->> 'amount' IS NULL AND NOT _loyalty.definition_of(program, lines, NULL) ? 'amount' THEN
 		RAISE EXCEPTION 'the orders of table "%" need an amount, or their lines a line_amount', s.relation
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Take one of them away only if the other is there, or is given in the same call.';
 	END IF;
 	EXECUTE format($sql$
-		SELECT count(loyalty.require_same_type($1, p.tracked_table, k.expression, k.type, o.type, true))
-		  FROM %I.tracked_table p CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, p.kind, p.tracked_table), NULL, 'key', false) k
-		 CROSS JOIN loyalty.plain_key($3, 'tracked', $4) o
+		SELECT count(_loyalty.require_same_type($1, p.tracked_table, k.expression, k.type, o.type, true))
+		  FROM %I.tracked_table p CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, p.kind, p.tracked_table), NULL, 'key', false) k
+		 CROSS JOIN _loyalty.plain_key($3, 'tracked', $4) o
 		 WHERE p.of_tracked_table = $2 AND p.kind = 'refunds' AND p.active
 		$sql$, program) USING program, tracked_table, s.relation, d ->> 'key';
-	PERFORM loyalty.make_views(program, tracked_table, d);
-	IF loyalty.view_of(program, 'orders', tracked_table, s.newest) IS NULL THEN
-		PERFORM loyalty.define_orders(program, tracked_table, d);		-- rules that changed while it was paused
+	PERFORM _loyalty.make_views(program, tracked_table, d);
+	IF _loyalty.view_of(program, 'orders', tracked_table, s.newest) IS NULL THEN
+		PERFORM _loyalty.define_orders(program, tracked_table, d);		-- rules that changed while it was paused
 	END IF;
 	IF given ? 'key' AND NOT coalesce(key_is_unique, false) THEN
-		PERFORM loyalty.require_unique_key(s.relation, loyalty.view_of(program, 'orders', tracked_table), given ->> 'key',
+		PERFORM _loyalty.require_unique_key(s.relation, _loyalty.view_of(program, 'orders', tracked_table), given ->> 'key',
 		                                   CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;
 	IF given ?| '{key,customer}' THEN
-		PERFORM loyalty.require_given_columns(s.relation, loyalty.view_of(program, 'orders', tracked_table, s.newest));
+		PERFORM _loyalty.require_given_columns(s.relation, _loyalty.view_of(program, 'orders', tracked_table, s.newest));
 		IF to_regclass(format('%I.%I', program, 'before_' || tracked_table)) IS NULL THEN
-			PERFORM loyalty.require_same_orders(program, tracked_table, loyalty.view_of(program, 'orders', tracked_table));
+			PERFORM _loyalty.require_same_orders(program, tracked_table, _loyalty.view_of(program, 'orders', tracked_table));
 		END IF;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.redefine_tracked_table(name, int, jsonb, jsonb, text, boolean) IS
+COMMENT ON FUNCTION _loyalty.redefine_tracked_table(name, int, jsonb, jsonb, text, boolean) IS
 'make the views of a table of orders anew, with changed expressions';
 
-CREATE FUNCTION loyalty.record_moved(program name, tracked_table int, by_row boolean)
+CREATE FUNCTION _loyalty.record_moved(program name, tracked_table int, by_row boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_record_moved';
-COMMENT ON FUNCTION loyalty.record_moved(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.record_moved(name, int, boolean) IS
 'record the orders of a tracked table that are another customer''s by what it means now, or have another key, with all that they had';
 
 -- Keep the view that says which orders there are until they are recorded by what is said
 -- now, or drop it then.  Runs as the owner.
-CREATE FUNCTION loyalty.keep_identity(program name, tracked_table int, keep boolean)
+CREATE FUNCTION _loyalty.keep_identity(program name, tracked_table int, keep boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
-SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
+SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 DECLARE
-	view regclass := loyalty.view_of(program, 'orders', tracked_table);
+	view regclass := _loyalty.view_of(program, 'orders', tracked_table);
 BEGIN
 	IF keep AND view IS NOT NULL THEN
 		EXECUTE format('CREATE VIEW %I.%I AS %s', program, 'before_' || tracked_table, pg_get_viewdef(view));
@@ -156,11 +156,11 @@ BEGIN
 	RETURN keep AND view IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.keep_identity(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.keep_identity(name, int, boolean) IS
 'keep the view that says which orders a table has while it is made anew, or drop what was kept; returns whether it is kept';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.require_not_paused(program name, tracked_table int)
+CREATE FUNCTION _loyalty.require_not_paused(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -176,10 +176,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_not_paused(name, int) IS 'an error if a tracked table is paused';
+COMMENT ON FUNCTION _loyalty.require_not_paused(name, int) IS 'an error if a tracked table is paused';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.require_recording(program name, tracked_table int)
+CREATE FUNCTION _loyalty.require_recording(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -187,12 +187,12 @@ AS $$
 DECLARE
 	newest int;
 BEGIN
-	PERFORM loyalty.require_not_paused(program, tracked_table);
+	PERFORM _loyalty.require_not_paused(program, tracked_table);
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
-	PERFORM loyalty.require_views(program, tracked_table, newest);
+	PERFORM _loyalty.require_views(program, tracked_table, newest);
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_recording(name, int) IS 'an error if nothing is recorded of a tracked table, because it is paused or lacks a view';
+COMMENT ON FUNCTION _loyalty.require_recording(name, int) IS 'an error if nothing is recorded of a tracked table, because it is paused or lacks a view';
 
 CREATE FUNCTION loyalty.alter_orders(
 	program name,
@@ -217,27 +217,27 @@ DECLARE
 	recorded bigint := 0;
 	by_row boolean;
 BEGIN
-	PERFORM loyalty.refuse_nested('alter_orders');
-	src := loyalty.require_tracked_table(program, "table");
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
-	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
+	PERFORM _loyalty.refuse_nested('alter_orders');
+	src := _loyalty.require_tracked_table(program, "table");
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
+	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src]);
 	IF identifies THEN
 		SELECT r[1]::boolean INTO by_row
-		  FROM loyalty.as_owner(program, 'SELECT loyalty.keep_identity($1::name, $2::int, true)', program::text, src::text) r;
+		  FROM _loyalty.as_owner(program, 'SELECT _loyalty.keep_identity($1::name, $2::int, true)', program::text, src::text) r;
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
 		                                     'key', order_key, 'currency', currency))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text,
 		search_path, key_is_unique::text);
 	IF identifies THEN
-		recorded := loyalty.record_moved(program, src, by_row);
-		PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep_identity($1::name, $2::int, false)', program::text, src::text);
+		recorded := _loyalty.record_moved(program, src, by_row);
+		PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.keep_identity($1::name, $2::int, false)', program::text, src::text);
 	END IF;
-	recorded := recorded + loyalty.record_table(program, src, false);
+	recorded := recorded + _loyalty.record_table(program, src, false);
 	IF identifies THEN
-		recorded := recorded + loyalty.record_table(program, src, true);
+		recorded := recorded + _loyalty.record_table(program, src, true);
 	END IF;
 	RETURN recorded;
 END
@@ -246,7 +246,7 @@ COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text,
 'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program; returns the number of entries';
 
 -- Whoever names the table of the orders, or of their lines, is told which one has the refunds.
-CREATE FUNCTION loyalty.require_no_orders(program name, "table" regclass)
+CREATE FUNCTION _loyalty.require_no_orders(program name, "table" regclass)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -256,7 +256,7 @@ DECLARE
 	refunds text;
 BEGIN
 	SELECT r[1], r[2] INTO has, refunds
-	  FROM loyalty.as_owner(program, format('SELECT s.kind, (SELECT string_agg(quote_literal(p.relation), '', '' ORDER BY p.tracked_table) FROM %1$I.tracked_table p
+	  FROM _loyalty.as_owner(program, format('SELECT s.kind, (SELECT string_agg(quote_literal(p.relation), '', '' ORDER BY p.tracked_table) FROM %1$I.tracked_table p
 	                                                          WHERE p.of_tracked_table = CASE s.kind WHEN ''lines'' THEN s.of_tracked_table ELSE s.tracked_table END
 	                                                            AND p.kind = ''refunds'' AND p.active)
 	                                           FROM %1$I.tracked_table s WHERE s.relation = $1::oid AND s.kind IN (''orders'', ''lines'') AND s.active', program), "table"::oid::text) r;
@@ -268,31 +268,31 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_no_orders(name, regclass) IS 'an error that names the tables of the refunds if a table has orders, or lines';
+COMMENT ON FUNCTION _loyalty.require_no_orders(name, regclass) IS 'an error that names the tables of the refunds if a table has orders, or lines';
 
 -- The view of a table of refunds, with changed expressions, and those of its orders.  Runs as
 -- the owner.
-CREATE FUNCTION loyalty.redefine_refunds(program name, part int, given jsonb, without_order text, search_path text)
+CREATE FUNCTION _loyalty.redefine_refunds(program name, part int, given jsonb, without_order text, search_path text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	orders int;
 	newest int;
-	d jsonb := loyalty.changed_definition(program, part, given, search_path);
+	d jsonb := _loyalty.changed_definition(program, part, given, search_path);
 	said_of_orders jsonb;
 BEGIN
 	EXECUTE format('SELECT s.of_tracked_table, p.terms FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.tracked_table = $1', program)
 	   INTO orders, newest USING part;
-	said_of_orders := loyalty.definition_of(program, orders, newest);
-	PERFORM loyalty.replace_part_view(program, part, d);
-	PERFORM loyalty.make_views(program, orders, said_of_orders);
+	said_of_orders := _loyalty.definition_of(program, orders, newest);
+	PERFORM _loyalty.replace_part_view(program, part, d);
+	PERFORM _loyalty.make_views(program, orders, said_of_orders);
 	EXECUTE format('UPDATE %I.tracked_table s SET without_order = $2 WHERE s.tracked_table = $1 AND s.without_order <> $2', program) USING part, without_order;
 END
 $$;
-COMMENT ON FUNCTION loyalty.redefine_refunds(name, int, jsonb, text, text) IS
+COMMENT ON FUNCTION _loyalty.redefine_refunds(name, int, jsonb, text, text) IS
 'make the view of a table of refunds anew, with changed expressions, and those of its orders';
 
 CREATE FUNCTION loyalty.alter_refunds(
@@ -312,16 +312,16 @@ DECLARE
 	orders int;
 	credits int;
 BEGIN
-	PERFORM loyalty.refuse_nested('alter_refunds');
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.refuse_nested('alter_refunds');
+	PERFORM _loyalty.require_program(program);
 	IF without_order IS NOT NULL THEN
-		PERFORM loyalty.require_choice('without_order', without_order, 'error', 'skip');
+		PERFORM _loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	END IF;
 	SELECT r[1]::int, r[2]::int, r[3]::int INTO part, orders, credits
-	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.of_tracked_table, (SELECT c.tracked_table FROM %1$I.tracked_table c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
+	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.of_tracked_table, (SELECT c.tracked_table FROM %1$I.tracked_table c WHERE c.relation = s.relation AND c.kind = ''credits'' AND c.active)
 	                                           FROM %1$I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
 	IF part IS NULL THEN
-		PERFORM loyalty.require_no_orders(program, "table");
+		PERFORM _loyalty.require_no_orders(program, "table");
 		RAISE EXCEPTION 'table "%" has no refunds that the loyalty program "%" tracks', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object', HINT = 'Call loyalty.track_refunds() first.';
 	END IF;
@@ -329,11 +329,11 @@ BEGIN
 		RAISE EXCEPTION 'refunds of table "%" that name no order are orders of their own', "table"
 			USING ERRCODE = 'feature_not_supported', HINT = 'Call loyalty.untrack(), and then loyalty.track_refunds() with what shall hold from then on.';
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, orders::text);
-	PERFORM loyalty.lock_tracked_tables(program, ARRAY[orders]);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.redefine_refunds($1::name, $2::int, $3::jsonb, $4, $5)', program::text, part::text,
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_recording($1::name, $2::int)', program::text, orders::text);
+	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[orders]);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_refunds($1::name, $2::int, $3::jsonb, $4, $5)', program::text, part::text,
 		jsonb_strip_nulls(jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when))::text, without_order, search_path);
-	RETURN loyalty.record_table(program, orders, false);
+	RETURN _loyalty.record_table(program, orders, false);
 END
 $$;
 COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text, text) IS
@@ -341,7 +341,7 @@ COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text
 
 -- Let go of the columns of a table, with its lines and refunds, for a migration.  Runs as
 -- the owner.
-CREATE FUNCTION loyalty.note_paused(program name, tracked_table int)
+CREATE FUNCTION _loyalty.note_paused(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -351,15 +351,15 @@ DECLARE
 	part int;
 BEGIN
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
-	PERFORM loyalty.require_views(program, tracked_table, newest);
-	PERFORM loyalty.let_go(program, tracked_table);
+	PERFORM _loyalty.require_views(program, tracked_table, newest);
+	PERFORM _loyalty.let_go(program, tracked_table);
 	FOR part IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND active', program) USING tracked_table
 	LOOP
-		PERFORM loyalty.let_go(program, part);
+		PERFORM _loyalty.let_go(program, part);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_paused(name, int) IS 'let go of a table of orders, its lines and its refunds';
+COMMENT ON FUNCTION _loyalty.note_paused(name, int) IS 'let go of a table of orders, its lines and its refunds';
 
 CREATE FUNCTION loyalty.pause(program name, "table" regclass)
 RETURNS void
@@ -367,32 +367,32 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := loyalty.require_tracked_table(program, "table");
+	src int := _loyalty.require_tracked_table(program, "table");
 	is_paused boolean;
 BEGIN
-	PERFORM loyalty.refuse_nested('pause');
+	PERFORM _loyalty.refuse_nested('pause');
 	-- the lock that the migration will take: to make a weaker one stronger later would be
 	-- a deadlock with whoever has read the table and writes to it then
-	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src],
-		from_readers => ARRAY(SELECT t.relation FROM loyalty.tables_in_order(program, ARRAY[src]) t));
+	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src],
+		from_readers => ARRAY(SELECT t.relation FROM _loyalty.tables_in_order(program, ARRAY[src]) t));
 	-- a migration that is begun again goes on
 	SELECT r[1]::boolean INTO is_paused
-	  FROM loyalty.as_owner(program, format('SELECT definition IS NOT NULL FROM %I.tracked_table WHERE tracked_table = $1::int', program), src::text) r;
+	  FROM _loyalty.as_owner(program, format('SELECT definition IS NOT NULL FROM %I.tracked_table WHERE tracked_table = $1::int', program), src::text) r;
 	IF is_paused THEN
 		RAISE NOTICE 'table "%" is already paused', "table";
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_paused($1::name, $2::int)', program::text, src::text);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_paused($1::name, $2::int)', program::text, src::text);
 END
 $$;
 COMMENT ON FUNCTION loyalty.pause(name, regclass) IS
 'let go of the columns of a tracked table of orders, its lines and its refunds, for a migration; until loyalty.resume(), what is written to them is not recorded';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.note_resumed(program name, tracked_table int, given jsonb, line jsonb, search_path text)
+CREATE FUNCTION _loyalty.note_resumed(program name, tracked_table int, given jsonb, line jsonb, search_path text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;
@@ -407,14 +407,14 @@ BEGIN
 	END IF;
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits''', program) USING tracked_table
 	LOOP
-		d := loyalty.changed_definition(program, part.tracked_table, CASE part.kind WHEN 'lines' THEN line ELSE '{}' END, search_path);
+		d := _loyalty.changed_definition(program, part.tracked_table, CASE part.kind WHEN 'lines' THEN line ELSE '{}' END, search_path);
 		EXECUTE format('UPDATE %I.tracked_table SET definition = NULL WHERE tracked_table = $1', program) USING part.tracked_table;
-		PERFORM loyalty.make_part_view(program, part.tracked_table, d);
+		PERFORM _loyalty.make_part_view(program, part.tracked_table, d);
 	END LOOP;
-	PERFORM loyalty.redefine_tracked_table(program, tracked_table, given, '{}', search_path, true);
+	PERFORM _loyalty.redefine_tracked_table(program, tracked_table, given, '{}', search_path, true);
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_resumed(name, int, jsonb, jsonb, text) IS 'make the views of a paused table of orders, its lines and its refunds';
+COMMENT ON FUNCTION _loyalty.note_resumed(name, int, jsonb, jsonb, text) IS 'make the views of a paused table of orders, its lines and its refunds';
 
 CREATE FUNCTION loyalty.resume(
 	program name,
@@ -433,18 +433,18 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := loyalty.require_tracked_table(program, "table");
+	src int := _loyalty.require_tracked_table(program, "table");
 	moved bigint := 0;
 BEGIN
-	PERFORM loyalty.refuse_nested('resume');
-	PERFORM loyalty.lock_to_reconcile(program, src);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
+	PERFORM _loyalty.refuse_nested('resume');
+	PERFORM _loyalty.lock_to_reconcile(program, src);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
 		                                     'key', order_key, 'currency', currency))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
 	IF customer IS NOT NULL THEN
-		moved := loyalty.record_moved(program, src, false);
+		moved := _loyalty.record_moved(program, src, false);
 	END IF;
 	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.reversed), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
@@ -454,15 +454,15 @@ COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text,
 
 -- Rerating ----------------------------------------------------------------------------
 
-CREATE FUNCTION loyalty.rerate_table(program name, tracked_table int, since timestamptz, moment timestamptz, again boolean)
+CREATE FUNCTION _loyalty.rerate_table(program name, tracked_table int, since timestamptz, moment timestamptz, again boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_rerate_table';
-COMMENT ON FUNCTION loyalty.rerate_table(name, int, timestamptz, timestamptz, boolean) IS
+COMMENT ON FUNCTION _loyalty.rerate_table(name, int, timestamptz, timestamptz, boolean) IS
 'take the orders of a tracked table back that were recorded under other terms than the present, or, with again, record them under these; used by loyalty.rerate';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.moment_after_all(program name)
+CREATE FUNCTION _loyalty.moment_after_all(program name)
 RETURNS timestamptz
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -477,11 +477,11 @@ BEGIN
 	RETURN moment;
 END
 $$;
-COMMENT ON FUNCTION loyalty.moment_after_all(name) IS 'now, or the moment after the newest entry of a program, if that is later';
+COMMENT ON FUNCTION _loyalty.moment_after_all(name) IS 'now, or the moment after the newest entry of a program, if that is later';
 
 -- What was rerated at a moment: the entries that were recorded then take orders back.
 -- Nothing was recorded later but those that begin anew.  Runs as the owner.
-CREATE FUNCTION loyalty.what_was_rerated(program name, moment timestamptz)
+CREATE FUNCTION _loyalty.what_was_rerated(program name, moment timestamptz)
 RETURNS TABLE (orders bigint, customers bigint, points_before numeric, points_after numeric)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -495,10 +495,10 @@ BEGIN
 		  LEFT JOIN %1$I.account a ON a.customer %2$s c.customer
 		  LEFT JOIN (SELECT x.customer, sum(x.points_change) FILTER (WHERE x.recorded_at < $1) AS before, sum(x.points_change) AS after
 		               FROM %1$I.unposted x GROUP BY x.customer) u ON u.customer %2$s c.customer
-		$sql$, program, loyalty.customer_equality(program)) USING moment;
+		$sql$, program, _loyalty.customer_equality(program)) USING moment;
 END
 $$;
-COMMENT ON FUNCTION loyalty.what_was_rerated(name, timestamptz) IS
+COMMENT ON FUNCTION _loyalty.what_was_rerated(name, timestamptz) IS
 'how many orders of how many customers were rerated at a moment, and the points of these customers before and after';
 
 CREATE FUNCTION loyalty.rerate(
@@ -516,23 +516,23 @@ DECLARE
 	moment timestamptz;
 	is_done boolean := false;
 BEGIN
-	PERFORM loyalty.refuse_nested('rerate');
-	PERFORM loyalty.require_program(program);
-	PERFORM loyalty.require_given('{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
+	PERFORM _loyalty.refuse_nested('rerate');
+	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_given('{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
 	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
-	  FROM loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
+	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                            AND NOT loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r;
-	PERFORM loyalty.lock_tracked_tables(program, coalesce(tracked_tables, '{}'));
-	PERFORM loyalty.warn_of_tables_left_out(program, 'rerated');
-	SELECT r[1]::timestamptz INTO moment FROM loyalty.as_owner(program, 'SELECT loyalty.moment_after_all($1::name)', program::text) r;
+	                                            AND NOT _loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r;
+	PERFORM _loyalty.lock_tracked_tables(program, coalesce(tracked_tables, '{}'));
+	PERFORM _loyalty.warn_of_tables_left_out(program, 'rerated');
+	SELECT r[1]::timestamptz INTO moment FROM _loyalty.as_owner(program, 'SELECT _loyalty.moment_after_all($1::name)', program::text) r;
 	BEGIN
 		-- all of them go before the first comes back, so that tiers begin from there
-		PERFORM loyalty.rerate_table(program, s, since, moment, false) FROM unnest(tracked_tables) s;
-		PERFORM loyalty.rerate_table(program, s, since, moment, true) FROM unnest(tracked_tables) s;
+		PERFORM _loyalty.rerate_table(program, s, since, moment, false) FROM unnest(tracked_tables) s;
+		PERFORM _loyalty.rerate_table(program, s, since, moment, true) FROM unnest(tracked_tables) s;
 		SELECT r[1]::bigint, r[2]::bigint, r[3]::numeric, r[4]::numeric
 		  INTO orders, customers, points_before, points_after
-		  FROM loyalty.as_owner(program, 'SELECT * FROM loyalty.what_was_rerated($1::name, $2::timestamptz)', program::text, moment::text) r;
+		  FROM _loyalty.as_owner(program, 'SELECT * FROM _loyalty.what_was_rerated($1::name, $2::timestamptz)', program::text, moment::text) r;
 		IF dry_run THEN
 			is_done := true;
 			RAISE EXCEPTION 'loyalty.rerate() changes nothing' USING ERRCODE = 'triggered_action_exception';

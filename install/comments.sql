@@ -3,7 +3,7 @@
 -- \d+ and \dd of psql, and every tool that shows comments, say what a column, a
 -- constraint, an index or a trigger of a program is for.  What bears the same name
 -- means the same everywhere; what has a comment of its own keeps it.
-CREATE FUNCTION loyalty.comment_program(program name)
+CREATE FUNCTION _loyalty.comment_program(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -151,5 +151,5 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.comment_program(name) IS
+COMMENT ON FUNCTION _loyalty.comment_program(name) IS
 'say what each column, constraint, index and trigger of a program is for, where nothing is said yet';

@@ -3,71 +3,71 @@
 -- Runs a command with the rights of a program's owner, for those who have them
 -- anyway.  Whatever administration reads or writes in a program goes through it:
 -- none of the owner's code runs with the rights of a superuser who calls.
-CREATE FUNCTION loyalty.as_owner(program name, command text, VARIADIC arguments text[] DEFAULT '{}')
+CREATE FUNCTION _loyalty.as_owner(program name, command text, VARIADIC arguments text[] DEFAULT '{}')
 RETURNS SETOF text[]
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_as_owner';
-COMMENT ON FUNCTION loyalty.as_owner(name, text, text[]) IS
+COMMENT ON FUNCTION _loyalty.as_owner(name, text, text[]) IS
 'run a command with the rights of the owner of a program, in a security-restricted operation; its parameters and results are texts';
 
-CREATE FUNCTION loyalty.refuse_nested(function text)
+CREATE FUNCTION _loyalty.refuse_nested(function text)
 RETURNS void
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_refuse_nested';
-COMMENT ON FUNCTION loyalty.refuse_nested(text) IS
+COMMENT ON FUNCTION _loyalty.refuse_nested(text) IS
 'an error if a function that changes or recomputes a program is called by what a program runs as its owner';
 
-CREATE FUNCTION loyalty.configuration()
+CREATE FUNCTION _loyalty.configuration()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_configuration';
-COMMENT ON FUNCTION loyalty.configuration() IS
+COMMENT ON FUNCTION _loyalty.configuration() IS
 'trigger on the configuration of a program: calls the trigger function that its argument names, with the rights of the program''s owner';
 
-CREATE FUNCTION loyalty.owner_only()
+CREATE FUNCTION _loyalty.owner_only()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_owner_only';
-COMMENT ON FUNCTION loyalty.owner_only() IS
+COMMENT ON FUNCTION _loyalty.owner_only() IS
 'trigger: only the owner of a program writes this table, whatever was granted';
 
-CREATE FUNCTION loyalty.configuration_changed()
+CREATE FUNCTION _loyalty.configuration_changed()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_configuration_changed';
-COMMENT ON FUNCTION loyalty.configuration_changed() IS
+COMMENT ON FUNCTION _loyalty.configuration_changed() IS
 'trigger: tell every session that the configuration of a program changed';
 
-CREATE FUNCTION loyalty.restore_begin()
+CREATE FUNCTION _loyalty.restore_begin()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_restore_begin';
-COMMENT ON FUNCTION loyalty.restore_begin() IS
+COMMENT ON FUNCTION _loyalty.restore_begin() IS
 'trigger on journal and ledger, for restores: nobody records while entries are inserted by SQL';
 
-CREATE FUNCTION loyalty.restore_entry()
+CREATE FUNCTION _loyalty.restore_entry()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_restore_entry';
-COMMENT ON FUNCTION loyalty.restore_entry() IS
+COMMENT ON FUNCTION _loyalty.restore_entry() IS
 'trigger on journal and ledger, for restores: an entry that is restored replaces what was recorded of its order without it';
 
-CREATE FUNCTION loyalty.append_only()
+CREATE FUNCTION _loyalty.append_only()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_append_only';
-COMMENT ON FUNCTION loyalty.append_only() IS
+COMMENT ON FUNCTION _loyalty.append_only() IS
 'trigger: refuse changes of recorded entries outside posting';
 
-CREATE FUNCTION loyalty.record()
+CREATE FUNCTION _loyalty.record()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_record';
-COMMENT ON FUNCTION loyalty.record() IS
+COMMENT ON FUNCTION _loyalty.record() IS
 'trigger on tracked tables: record how the touched orders stand; arguments are program and tracked table';
 
 -- One of a few words, or an error that lists them.
-CREATE FUNCTION loyalty.require_choice(what text, value text, VARIADIC choices text[])
+CREATE FUNCTION _loyalty.require_choice(what text, value text, VARIADIC choices text[])
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -83,10 +83,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_choice(text, text, text[]) IS 'an error that lists the choices, unless the value is one of them';
+COMMENT ON FUNCTION _loyalty.require_choice(text, text, text[]) IS 'an error that lists the choices, unless the value is one of them';
 
 -- An error that names the arguments that are null and must not be.
-CREATE FUNCTION loyalty.require_given(names text[], are_null boolean[])
+CREATE FUNCTION _loyalty.require_given(names text[], are_null boolean[])
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -98,21 +98,21 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_given(text[], boolean[]) IS 'an error that names the arguments that are null, if any is';
+COMMENT ON FUNCTION _loyalty.require_given(text[], boolean[]) IS 'an error that names the arguments that are null, if any is';
 
 -- The message of an error as the detail of another one.
-CREATE FUNCTION loyalty.as_sentence(message text)
+CREATE FUNCTION _loyalty.as_sentence(message text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT upper(left(message, 1)) || substr(message, 2) || '.'
 $$;
-COMMENT ON FUNCTION loyalty.as_sentence(text) IS 'the message of an error as a sentence, for the detail of another one';
+COMMENT ON FUNCTION _loyalty.as_sentence(text) IS 'the message of an error as a sentence, for the detail of another one';
 
 -- Names of POSIX zones such as CET+1 mean the opposite of what they say, and
 -- abbreviations have no daylight saving time.
-CREATE FUNCTION loyalty.require_time_zone(time_zone text)
+CREATE FUNCTION _loyalty.require_time_zone(time_zone text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -138,13 +138,13 @@ BEGIN
 	RETURN zone;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_time_zone(text) IS 'returns the name of a time zone as pg_timezone_names has it, else an error';
+COMMENT ON FUNCTION _loyalty.require_time_zone(text) IS 'returns the name of a time zone as pg_timezone_names has it, else an error';
 
 -- What is written by functions, or restored, is not refused to whoever writes it
 -- by hand: functions say who they are with a setting, and pg_dump turns off
 -- check_function_bodies for what it restores, as it does for functions, because
 -- rows come before what they name.
-CREATE FUNCTION loyalty.is_written_by_hand(program name)
+CREATE FUNCTION _loyalty.is_written_by_hand(program name)
 RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -159,12 +159,12 @@ BEGIN
 	RETURN exists_already;
 END
 $$;
-COMMENT ON FUNCTION loyalty.is_written_by_hand(name) IS
+COMMENT ON FUNCTION _loyalty.is_written_by_hand(name) IS
 'is a row of what is tracked changed by somebody, neither by a function of the extension nor by a restore?';
 
 -- Tracked tables are noted by functions, which make their triggers and views, too.  By
 -- hand, only the table itself can be changed for the one that took its place.
-CREATE FUNCTION loyalty.check_tracked_table()
+CREATE FUNCTION _loyalty.check_tracked_table()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -172,9 +172,9 @@ AS $$
 DECLARE
 	fixed text[] := '{relation,without_order}';
 BEGIN
-	PERFORM loyalty.require_choice('kind', NEW.kind, 'orders', 'lines', 'refunds', 'credits');
-	PERFORM loyalty.require_choice('without_order', NEW.without_order, 'error', 'skip', 'customer');
-	IF NOT loyalty.is_written_by_hand(tg_table_schema) THEN
+	PERFORM _loyalty.require_choice('kind', NEW.kind, 'orders', 'lines', 'refunds', 'credits');
+	PERFORM _loyalty.require_choice('without_order', NEW.without_order, 'error', 'skip', 'customer');
+	IF NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
 	END IF;
 	IF tg_op = 'INSERT' THEN
@@ -189,17 +189,17 @@ BEGIN
 			      HINT = 'Call loyalty.alter_orders() or loyalty.alter_refunds(), or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().';
 	END IF;
 	IF NEW.relation IS DISTINCT FROM OLD.relation THEN
-		PERFORM loyalty.require_trackable(NEW.relation, tg_table_schema);
+		PERFORM _loyalty.require_trackable(NEW.relation, tg_table_schema);
 	END IF;
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_tracked_table() IS
+COMMENT ON FUNCTION _loyalty.check_tracked_table() IS
 'trigger: refuse changes of what is tracked by hand, but for a table that takes the place of a tracked one';
 
 -- A table that takes the place of a tracked one has columns of the same names: what was
 -- said of the old table must hold for it.
-CREATE FUNCTION loyalty.replace_tracked_table()
+CREATE FUNCTION _loyalty.replace_tracked_table()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -213,27 +213,27 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO newest;
-	d := loyalty.reparsed(tg_table_schema, NEW.tracked_table, loyalty.definition_of(tg_table_schema, NEW.tracked_table, newest));
+	d := _loyalty.reparsed(tg_table_schema, NEW.tracked_table, _loyalty.definition_of(tg_table_schema, NEW.tracked_table, newest));
 	IF NEW.kind IN ('lines', 'refunds') THEN
-		PERFORM loyalty.make_part_view(tg_table_schema, NEW.tracked_table, d);
-		PERFORM loyalty.make_views(tg_table_schema, NEW.of_tracked_table);
+		PERFORM _loyalty.make_part_view(tg_table_schema, NEW.tracked_table, d);
+		PERFORM _loyalty.make_views(tg_table_schema, NEW.of_tracked_table);
 	ELSE
-		PERFORM loyalty.make_views(tg_table_schema, NEW.tracked_table, d);
+		PERFORM _loyalty.make_views(tg_table_schema, NEW.tracked_table, d);
 	END IF;
 	RETURN NULL;
 EXCEPTION WHEN undefined_column OR undefined_function OR datatype_mismatch OR cannot_coerce THEN
 	-- told without the query of a view, which nobody wrote
 	RAISE EXCEPTION 'table "%" cannot take the place of table "%"', NEW.relation, OLD.relation
-		USING ERRCODE = SQLSTATE, DETAIL = loyalty.as_sentence(replace(SQLERRM, 'tracked.', 'new.')),
+		USING ERRCODE = SQLSTATE, DETAIL = _loyalty.as_sentence(replace(SQLERRM, 'tracked.', 'new.')),
 		      HINT = 'It needs columns of the same names, and of types for which the expressions hold.';
 END
 $$;
-COMMENT ON FUNCTION loyalty.replace_tracked_table() IS
+COMMENT ON FUNCTION _loyalty.replace_tracked_table() IS
 'trigger: makes the views over a table that takes the place of a tracked one';
 
 -- Versions of the terms are written when rules, tiers or settings change.  By hand,
 -- only expressions that fail can be corrected in them.
-CREATE FUNCTION loyalty.check_terms()
+CREATE FUNCTION _loyalty.check_terms()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -241,7 +241,7 @@ AS $$
 DECLARE
 	corrigible text[] := '{points,applies_when,qualifies}';
 BEGIN
-	IF pg_trigger_depth() > 1 OR NOT loyalty.is_written_by_hand(tg_table_schema) THEN
+	IF pg_trigger_depth() > 1 OR NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
 	END IF;
 	IF tg_op = 'INSERT' THEN
@@ -258,11 +258,11 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_terms() IS 'trigger: refuse changes of the versions of the terms by hand, but for corrections of expressions';
+COMMENT ON FUNCTION _loyalty.check_terms() IS 'trigger: refuse changes of the versions of the terms by hand, but for corrections of expressions';
 
 -- The tables that an earning rule must fit: those of orders that are tracked, or where none
 -- is, those that may be tracked again.  A rule of older terms is for tables that were there.
-CREATE FUNCTION loyalty.tables_of_rule(program name, per text, terms int)
+CREATE FUNCTION _loyalty.tables_of_rule(program name, per text, terms int)
 RETURNS TABLE (tracked_table int, relation regclass, active boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -278,12 +278,12 @@ BEGIN
 		$sql$, program) USING per, terms;
 END
 $$;
-COMMENT ON FUNCTION loyalty.tables_of_rule(name, text, int) IS
+COMMENT ON FUNCTION _loyalty.tables_of_rule(name, text, int) IS
 'the tables of orders that an earning rule must fit, or without any, those that it may; a null if there is none at all';
 
 -- An earning rule must fit every tracked table that it can be for, and one of those that may
 -- be tracked again.
-CREATE FUNCTION loyalty.check_earning_rule()
+CREATE FUNCTION _loyalty.check_earning_rule()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -300,11 +300,11 @@ DECLARE
 	known text;
 	version int;
 BEGIN
-	-- a restore brings what was checked when it was written; see loyalty.refresh_texts(), too
+	-- a restore brings what was checked when it was written; see _loyalty.refresh_texts(), too
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NEW;
 	END IF;
-	PERFORM loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
+	PERFORM _loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
 	IF tg_op = 'UPDATE' AND (NEW.name, NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, OLD.points, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
 	END IF;
@@ -315,7 +315,7 @@ BEGIN
 			EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
 		END IF;
 	END IF;
-	FOR src IN SELECT * FROM loyalty.tables_of_rule(tg_table_schema, NEW.per, CASE tg_table_name WHEN 'terms_rule' THEN version END)
+	FOR src IN SELECT * FROM _loyalty.tables_of_rule(tg_table_schema, NEW.per, CASE tg_table_name WHEN 'terms_rule' THEN version END)
 	LOOP
 		-- what was not changed may have been renamed since it was written
 		points := NULL;
@@ -323,11 +323,11 @@ BEGIN
 		IF tg_op = 'UPDATE' THEN
 			SELECT CASE WHEN NEW.points = OLD.points THEN p.points END, CASE WHEN NEW.applies_when = OLD.applies_when THEN p.applies_when END
 			  INTO points, applies_when
-			  FROM loyalty.present_rule(tg_table_schema, src.tracked_table, version, OLD.name, 'new') p;
+			  FROM _loyalty.present_rule(tg_table_schema, src.tracked_table, version, OLD.name, 'new') p;
 		END IF;
 		BEGIN
 			SELECT * INTO parsed
-			  FROM loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
+			  FROM _loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
 			                          current_setting('loyalty.search_path', true),
 			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
 			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
@@ -345,12 +345,12 @@ BEGIN
 	END LOOP;
 	IF fails AND fits IS NULL THEN
 		-- the same error, at its character
-		PERFORM loyalty.parse_rule(tg_table_schema, misfit.tracked_table, NEW.name, misfit.points, misfit.applies_when, NEW.per, 'new',
+		PERFORM _loyalty.parse_rule(tg_table_schema, misfit.tracked_table, NEW.name, misfit.points, misfit.applies_when, NEW.per, 'new',
 		                           current_setting('loyalty.search_path', true), false, false);
 	ELSIF fails THEN
 		IF misfit.active THEN
 			RAISE EXCEPTION 'the earning rule "%" does not hold for table "%"', NEW.name, misfit.relation
-				USING ERRCODE = misfit.state, DETAIL = loyalty.as_sentence(misfit.message),
+				USING ERRCODE = misfit.state, DETAIL = _loyalty.as_sentence(misfit.message),
 				      HINT = concat_ws(' ', 'A rule must hold for each table of orders that is tracked.', nullif(misfit.known, ''));
 		END IF;
 	END IF;
@@ -369,11 +369,11 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_earning_rule() IS
+COMMENT ON FUNCTION _loyalty.check_earning_rule() IS
 'trigger: check the expressions of an earning rule for every tracked table, and store them with every name qualified';
 
 -- The condition of a tier, as SQL with every name qualified.
-CREATE FUNCTION loyalty.parse_tier(program name, tier text, qualifies text, search_path text, warn boolean)
+CREATE FUNCTION _loyalty.parse_tier(program name, tier text, qualifies text, search_path text, warn boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -382,13 +382,13 @@ DECLARE
 	zone text;
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
-	RETURN (SELECT p.expression FROM loyalty.parse_expression(qualifies, NULL, NULL, format('%I.metrics', program)::regclass, 'boolean',
+	RETURN (SELECT p.expression FROM _loyalty.parse_expression(qualifies, NULL, NULL, format('%I.metrics', program)::regclass, 'boolean',
 	                                                          format('qualifies of the tier "%s"', tier), NULL, NULL, zone, search_path, warn) p);
 END
 $$;
-COMMENT ON FUNCTION loyalty.parse_tier(name, text, text, text, boolean) IS 'check the condition of a tier, and return it with every name qualified';
+COMMENT ON FUNCTION _loyalty.parse_tier(name, text, text, text, boolean) IS 'check the condition of a tier, and return it with every name qualified';
 
-CREATE FUNCTION loyalty.check_tier()
+CREATE FUNCTION _loyalty.check_tier()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -409,40 +409,40 @@ BEGIN
 	END IF;
 	IF tg_op = 'UPDATE' AND tg_table_name = 'tier' AND NEW.name <> OLD.name AND NEW.qualifies = OLD.qualifies THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
-		NEW.qualifies := coalesce(loyalty.present_tier(tg_table_schema, version, OLD.name), NEW.qualifies);
+		NEW.qualifies := coalesce(_loyalty.present_tier(tg_table_schema, version, OLD.name), NEW.qualifies);
 	ELSIF tg_op = 'INSERT' OR NEW.qualifies IS DISTINCT FROM OLD.qualifies THEN
-		NEW.qualifies := loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, current_setting('loyalty.search_path', true), true);
+		NEW.qualifies := _loyalty.parse_tier(tg_table_schema, NEW.name, NEW.qualifies, current_setting('loyalty.search_path', true), true);
 	END IF;
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_tier() IS 'trigger: check the condition of a tier, and store it with every name qualified';
+COMMENT ON FUNCTION _loyalty.check_tier() IS 'trigger: check the condition of a tier, and store it with every name qualified';
 
 -- Expressions of a version of the terms that fail can be corrected: the views say so then.
 -- A view that was dropped with something that it used is made anew, if another tells what
 -- the table means.
-CREATE FUNCTION loyalty.correct_view(program name, tracked_table int, version int, award int)
+CREATE FUNCTION _loyalty.correct_view(program name, tracked_table int, version int, award int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	known int := loyalty.terms_with_view(program, tracked_table, version);
+	known int := _loyalty.terms_with_view(program, tracked_table, version);
 	detail text;
 	hint text;
 BEGIN
 	IF known = version THEN
 		EXECUTE format($sql$
-			SELECT loyalty.make_orders_view($1, $2, $3, x.d, x.awards)
-			  FROM (SELECT loyalty.definition_of($1, $2, $3) AS d,
-			               jsonb_agg(CASE WHEN a.award = $4 THEN loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
+			SELECT _loyalty.make_orders_view($1, $2, $3, x.d, x.awards)
+			  FROM (SELECT _loyalty.definition_of($1, $2, $3) AS d,
+			               jsonb_agg(CASE WHEN a.award = $4 THEN _loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
 			                         ELSE a.expression END ORDER BY a.award) AS awards
-			          FROM loyalty.awards_of($1, $2, $3) a JOIN %I.terms_rule r ON r.version = $3 AND r.award = a.award OFFSET 0) x
+			          FROM _loyalty.awards_of($1, $2, $3) a JOIN %I.terms_rule r ON r.version = $3 AND r.award = a.award OFFSET 0) x
 			$sql$, program) USING program, tracked_table, version, award;
 		RETURN;
 	END IF;
-	PERFORM loyalty.require_views(program, tracked_table, CASE WHEN known IS NULL THEN version END);
-	PERFORM loyalty.define_orders(program, tracked_table, loyalty.definition_of(program, tracked_table, known), version);
+	PERFORM _loyalty.require_views(program, tracked_table, CASE WHEN known IS NULL THEN version END);
+	PERFORM _loyalty.define_orders(program, tracked_table, _loyalty.definition_of(program, tracked_table, known), version);
 EXCEPTION WHEN syntax_error_or_access_rule_violation OR object_not_in_prerequisite_state THEN
 	IF known = version THEN
 		RAISE;
@@ -452,32 +452,32 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation OR object_not_in_prerequisi
 	RAISE WARNING '%', SQLERRM USING DETAIL = detail, HINT = hint;
 END
 $$;
-COMMENT ON FUNCTION loyalty.correct_view(name, int, int, int) IS
+COMMENT ON FUNCTION _loyalty.correct_view(name, int, int, int) IS
 'make the view of a table of orders under some terms anew, one of whose rules was corrected';
 
 -- What was kept of a rule that is corrected while a table is let go of: the rule is read for
 -- the table again, when that is tracked again.
-CREATE FUNCTION loyalty.forget_award(program name, tracked_table int, version int, award int)
+CREATE FUNCTION _loyalty.forget_award(program name, tracked_table int, version int, award int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $2::text, $3::text] WHERE tracked_table = $1', program)
 		USING tracked_table, version, award;
 END
 $$;
-COMMENT ON FUNCTION loyalty.forget_award(name, int, int, int) IS
+COMMENT ON FUNCTION _loyalty.forget_award(name, int, int, int) IS
 'forget what the view of a table that was let go of said of a rule under some terms';
 
 -- What is corrected in the terms in force is corrected in what they were made of: all at
 -- once, so that no other terms are made of it.
-CREATE FUNCTION loyalty.carry_corrections(program name, terms_table name)
+CREATE FUNCTION _loyalty.carry_corrections(program name, terms_table name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format(CASE terms_table WHEN 'terms_rule' THEN $sql$
@@ -491,9 +491,9 @@ BEGIN
 		$sql$ END, program);
 END
 $$;
-COMMENT ON FUNCTION loyalty.carry_corrections(name, name) IS 'bring rules, or tiers, up to what was corrected in the terms in force';
+COMMENT ON FUNCTION _loyalty.carry_corrections(name, name) IS 'bring rules, or tiers, up to what was corrected in the terms in force';
 
-CREATE FUNCTION loyalty.correct_rule()
+CREATE FUNCTION _loyalty.correct_rule()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -502,66 +502,66 @@ DECLARE
 	src record;
 BEGIN
 	IF current_setting('loyalty.tracking', true) = 'on' THEN
-		RETURN NULL;		-- see loyalty.refresh_texts()
+		RETURN NULL;		-- see _loyalty.refresh_texts()
 	END IF;
 	FOR src IN EXECUTE format('SELECT tracked_table, definition FROM %I.tracked_table
 	                            WHERE (active OR definition IS NOT NULL) AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.version
 	LOOP
 		IF src.definition IS NULL THEN
-			PERFORM loyalty.correct_view(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
+			PERFORM _loyalty.correct_view(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
 		ELSE
-			PERFORM loyalty.forget_award(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
+			PERFORM _loyalty.forget_award(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
 		END IF;
 	END LOOP;
-	PERFORM loyalty.carry_corrections(tg_table_schema, tg_table_name);
+	PERFORM _loyalty.carry_corrections(tg_table_schema, tg_table_name);
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.correct_rule() IS 'trigger: makes the views of a version of the terms, one of whose rules was corrected, anew';
+COMMENT ON FUNCTION _loyalty.correct_rule() IS 'trigger: makes the views of a version of the terms, one of whose rules was corrected, anew';
 
 -- The condition of a tier of some terms, as written; null, with a warning, if it names what
 -- is gone: then these tiers have no view.
-CREATE FUNCTION loyalty.tier_of_terms(program name, terms int, tier text, qualifies text)
+CREATE FUNCTION _loyalty.tier_of_terms(program name, terms int, tier text, qualifies text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN loyalty.parse_tier(program, tier, qualifies, 'pg_catalog, pg_temp', false);
+	RETURN _loyalty.parse_tier(program, tier, qualifies, 'pg_catalog, pg_temp', false);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF SQLSTATE = '42501' THEN
 		RAISE;
 	END IF;
 	RAISE WARNING 'the tiers of terms % have no view: the condition of the tier "%" does not hold', terms, tier
-		USING DETAIL = format('%s It says %L.', loyalty.as_sentence(SQLERRM), qualifies),
+		USING DETAIL = format('%s It says %L.', _loyalty.as_sentence(SQLERRM), qualifies),
 		      HINT = format('Correct it: UPDATE %I.terms_tier SET qualifies = ''...'' WHERE version = %s AND name = %L.', program, terms, tier);
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.tier_of_terms(name, int, text, text) IS
+COMMENT ON FUNCTION _loyalty.tier_of_terms(name, int, text, text) IS
 'the condition of a tier of some terms, as written; null, with a warning, if it does not hold any more';
 
-CREATE FUNCTION loyalty.correct_tier()
+CREATE FUNCTION _loyalty.correct_tier()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF current_setting('loyalty.tracking', true) = 'on' THEN
-		RETURN NULL;		-- see loyalty.refresh_texts()
+		RETURN NULL;		-- see _loyalty.refresh_texts()
 	END IF;
-	EXECUTE format('SELECT loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name <> $3 AND v.expression IS NOT NULL THEN v.expression
-	                                                                   ELSE loyalty.tier_of_terms($1, $2, t.name, t.qualifies) END ORDER BY t.n))
+	EXECUTE format('SELECT _loyalty.make_tiers_view($1, $2, array_agg(CASE WHEN t.name <> $3 AND v.expression IS NOT NULL THEN v.expression
+	                                                                   ELSE _loyalty.tier_of_terms($1, $2, t.name, t.qualifies) END ORDER BY t.n))
 	                  FROM (SELECT name, qualifies, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE version = $2) t
-	                 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
+	                 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v', tg_table_schema)
 		USING tg_table_schema, NEW.version, NEW.name;
-	PERFORM loyalty.carry_corrections(tg_table_schema, tg_table_name);
+	PERFORM _loyalty.carry_corrections(tg_table_schema, tg_table_name);
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.correct_tier() IS 'trigger: makes the view of the tiers of a version of the terms, one of which was corrected, anew';
+COMMENT ON FUNCTION _loyalty.correct_tier() IS 'trigger: makes the view of the tiers of a version of the terms, one of which was corrected, anew';
 
-CREATE FUNCTION loyalty.check_program()
+CREATE FUNCTION _loyalty.check_program()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -570,8 +570,8 @@ DECLARE
 	newest int;
 	tracked regclass;
 BEGIN
-	PERFORM loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
-	PERFORM loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
+	PERFORM _loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
+	PERFORM _loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
 	IF NEW.points_scale IS NULL OR NEW.points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.points_scale::text, 'null'));
@@ -587,7 +587,7 @@ BEGIN
 			END IF;
 		END IF;
 		IF NEW.time_zone IS DISTINCT FROM OLD.time_zone THEN
-			NEW.time_zone := loyalty.require_time_zone(NEW.time_zone);
+			NEW.time_zone := _loyalty.require_time_zone(NEW.time_zone);
 			EXECUTE format('SELECT relation FROM %I.tracked_table WHERE active AND kind <> ''lines'' ORDER BY tracked_table LIMIT 1', tg_table_schema) INTO tracked;
 			IF tracked IS NOT NULL THEN
 				RAISE EXCEPTION 'time_zone of a program cannot be changed while it tracks table "%"', tracked
@@ -600,19 +600,19 @@ BEGIN
 			SELECT CASE WHEN NEW.customer_key = OLD.customer_key THEN coalesce(p.key, NEW.customer_key) ELSE NEW.customer_key END,
 			       CASE WHEN NEW.joined_at = OLD.joined_at THEN coalesce(p.joined_at, NEW.joined_at) ELSE NEW.joined_at END
 			  INTO NEW.customer_key, NEW.joined_at
-			  FROM loyalty.present_customers(tg_table_schema, OLD.customers, OLD.joined_at, OLD.time_zone) p;
+			  FROM _loyalty.present_customers(tg_table_schema, OLD.customers, OLD.joined_at, OLD.time_zone) p;
 		END IF;
 		RETURN NEW;
 	END IF;
-	PERFORM loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
+	PERFORM _loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION loyalty.check_program() IS 'trigger: check the settings of a program';
+COMMENT ON FUNCTION _loyalty.check_program() IS 'trigger: check the settings of a program';
 
 -- Who the customers are, and since when, is in the view "customer", which all other views
 -- read.  The key keeps its type, which journal, ledger and account have.
-CREATE FUNCTION loyalty.make_customer_view(program name, customers regclass, customer_key name, joined_at text, time_zone text, search_path text)
+CREATE FUNCTION _loyalty.make_customer_view(program name, customers regclass, customer_key name, joined_at text, time_zone text, search_path text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -625,62 +625,62 @@ BEGIN
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	IF joined_at IS NOT NULL THEN
 		SELECT p.expression INTO joined
-		  FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true,
+		  FROM _loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person', time_zone, search_path, true,
 		                                any_settings => true) p;
 	END IF;
-	PERFORM loyalty.make_view(program, 'customer',
+	PERFORM _loyalty.make_view(program, 'customer',
 		format('SELECT person.%I::%s%s AS customer, %s AS joined_at FROM %s AS person',
-		       customer_key, key_type, loyalty.customer_collation(program), joined, customers),
+		       customer_key, key_type, _loyalty.customer_collation(program), joined, customers),
 		'the customers, and since when they are');
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_customer_view(name, regclass, name, text, text, text) IS 'make the view that says who the customers of a program are, and since when';
+COMMENT ON FUNCTION _loyalty.make_customer_view(name, regclass, name, text, text, text) IS 'make the view that says who the customers of a program are, and since when';
 
 -- How the column that is the key of the customers is called now, and since when they are
 -- customers, as it was written unless something in it was renamed.
-CREATE FUNCTION loyalty.present_customers(program name, customers regclass, INOUT joined_at text, time_zone text, OUT key name)
+CREATE FUNCTION _loyalty.present_customers(program name, customers regclass, INOUT joined_at text, time_zone text, OUT key name)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	view regclass := to_regclass(format('%I.customer', program));
-	present text := (SELECT v.expression FROM loyalty.view_expression(view, NULL, 'joined_at', false) v);
+	present text := (SELECT v.expression FROM _loyalty.view_expression(view, NULL, 'joined_at', false) v);
 BEGIN
 	-- the alias of the table in the view is "person"
-	key := (SELECT substr(v.columns[1], length('person.') + 1) FROM loyalty.view_expression(view, NULL, 'customer', false) v);
+	key := (SELECT substr(v.columns[1], length('person.') + 1) FROM _loyalty.view_expression(view, NULL, 'customer', false) v);
 	IF joined_at IS NOT NULL AND present IS NOT NULL THEN
 		BEGIN
 			-- a local time is written otherwise, and then as the view has it
 			IF (SELECT present IN (p.expression, q.expression)
-			      FROM loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person',
+			      FROM _loyalty.parse_expression(joined_at, customers, NULL, NULL, 'timestamptz', 'joined_at', 'new', 'person',
 			                                    time_zone, 'pg_catalog, pg_temp', false, any_settings => true) p
-			     CROSS JOIN LATERAL loyalty.parse_expression(p.expression, customers, NULL, NULL, 'timestamptz', 'joined_at', 'person', 'person',
+			     CROSS JOIN LATERAL _loyalty.parse_expression(p.expression, customers, NULL, NULL, 'timestamptz', 'joined_at', 'person', 'person',
 			                                                 time_zone, 'pg_catalog, pg_temp', false, any_settings => true) q) THEN
 				RETURN;
 			END IF;
 		EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
 			NULL;
 		END;
-		joined_at := (SELECT p.expression FROM loyalty.parse_expression(present, customers, NULL, NULL, 'timestamptz', 'joined_at', 'person', 'new',
+		joined_at := (SELECT p.expression FROM _loyalty.parse_expression(present, customers, NULL, NULL, 'timestamptz', 'joined_at', 'person', 'new',
 		                                                                time_zone, 'pg_catalog, pg_temp', false, any_settings => true) p);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.present_customers(name, regclass, text, text) IS
+COMMENT ON FUNCTION _loyalty.present_customers(name, regclass, text, text) IS
 'the key of the customers and since when they are, with the names that things have now; nulls where the view is missing';
 
 -- The views "customer" and "members" go if the customer table, or what joined_at calls, is
 -- dropped with CASCADE.
-CREATE FUNCTION loyalty.lacks_customers(program name)
+CREATE FUNCTION _loyalty.lacks_customers(program name)
 RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT to_regclass(format('%I.customer', program)) IS NULL OR to_regclass(format('%I.members', program)) IS NULL
 $$;
-COMMENT ON FUNCTION loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
+COMMENT ON FUNCTION _loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
 
-CREATE FUNCTION loyalty.new_customers()
+CREATE FUNCTION _loyalty.new_customers()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -690,24 +690,24 @@ DECLARE
 	known_type regtype;
 BEGIN
 	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone)
-	   OR (loyalty.lacks_customers(tg_table_schema) AND loyalty.is_written_by_hand(tg_table_schema)
+	   OR (_loyalty.lacks_customers(tg_table_schema) AND _loyalty.is_written_by_hand(tg_table_schema)
 	       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = NEW.customers)) THEN
-		PERFORM loyalty.require_customers(NEW.customers, NEW.customer_key);
+		PERFORM _loyalty.require_customers(NEW.customers, NEW.customer_key);
 		SELECT a.atttypid INTO key_type FROM pg_attribute a WHERE a.attrelid = NEW.customers AND a.attname = NEW.customer_key;
 		SELECT a.atttypid INTO known_type FROM pg_attribute a WHERE a.attrelid = OLD.customers AND a.attname =
-		       (SELECT coalesce(p.key, OLD.customer_key) FROM loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p);
+		       (SELECT coalesce(p.key, OLD.customer_key) FROM _loyalty.present_customers(tg_table_schema, OLD.customers, NULL, OLD.time_zone) p);
 		-- of a table that is gone, the journal tells: of some domains, the type below
-		IF known_type IS NULL AND loyalty.customer_type(tg_table_schema) IN (key_type, loyalty.base_type(key_type)) THEN
+		IF known_type IS NULL AND _loyalty.customer_type(tg_table_schema) IN (key_type, _loyalty.base_type(key_type)) THEN
 			known_type := key_type;
 		END IF;
 		IF key_type IS DISTINCT FROM known_type THEN
 			RAISE EXCEPTION 'column "%" of table "%" is not of the type of the customer key', NEW.customer_key, NEW.customers
 				USING ERRCODE = 'datatype_mismatch', HINT = 'A customer key of another type takes a new program.';
 		END IF;
-		PERFORM loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
+		PERFORM _loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
 		                                   current_setting('loyalty.search_path', true));
-		IF loyalty.lacks_customers(tg_table_schema) THEN
-			PERFORM loyalty.make_members_view(tg_table_schema);
+		IF _loyalty.lacks_customers(tg_table_schema) THEN
+			PERFORM _loyalty.make_members_view(tg_table_schema);
 			RAISE NOTICE 'the view "members" of loyalty program "%" is made again', tg_table_schema
 				USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
 		END IF;
@@ -715,9 +715,9 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.new_customers() IS 'trigger: makes the view of the customers anew when the settings say something else of them';
+COMMENT ON FUNCTION _loyalty.new_customers() IS 'trigger: makes the view of the customers anew when the settings say something else of them';
 
-CREATE FUNCTION loyalty.require_customer_table(customers regclass)
+CREATE FUNCTION _loyalty.require_customer_table(customers regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -733,16 +733,16 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_customer_table(regclass) IS 'an error unless a relation is a table that can have the customers';
+COMMENT ON FUNCTION _loyalty.require_customer_table(regclass) IS 'an error unless a relation is a table that can have the customers';
 
 -- The table of the customers must have one row for each of them.
-CREATE FUNCTION loyalty.require_customers(customers regclass, customer_key name)
+CREATE FUNCTION _loyalty.require_customers(customers regclass, customer_key name)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM loyalty.require_customer_table(customers);
+	PERFORM _loyalty.require_customer_table(customers);
 	IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped) THEN
 		RAISE EXCEPTION 'column "%" of table "%" does not exist', customer_key, customers
 			USING ERRCODE = 'undefined_column', HINT = 'Name the column that identifies a customer with customer_key => ''...''.';
@@ -757,9 +757,9 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_customers(regclass, name) IS 'an error unless a table has one row per customer, known by a unique column';
+COMMENT ON FUNCTION _loyalty.require_customers(regclass, name) IS 'an error unless a table has one row per customer, known by a unique column';
 
-CREATE FUNCTION loyalty.keep_settings()
+CREATE FUNCTION _loyalty.keep_settings()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -775,13 +775,13 @@ BEGIN
 			      DETAIL = 'What is recorded refers to them.',
 			      HINT = format('To stop tracking a table, call loyalty.untrack(%L, ...).', tg_table_schema);
 	ELSIF tg_table_name LIKE 'terms%' AND current_setting('loyalty.tracking', true) = 'on' THEN
-		RETURN NULL;		-- see loyalty.remove_unused_terms()
+		RETURN NULL;		-- see _loyalty.remove_unused_terms()
 	ELSIF tg_table_name LIKE 'terms%' THEN
 		RAISE EXCEPTION 'versions of the terms cannot be deleted'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'The orders that were recorded under them keep them.',
 			      HINT = 'Change the tables earning_rule and tier: that makes new terms.';
-	ELSIF loyalty.is_written_by_hand(tg_table_schema) THEN
+	ELSIF _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RAISE EXCEPTION 'table "%" cannot be changed directly', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = format('Call loyalty.reconcile(%L), with missing => ''archive'' or ''reverse''.', tg_table_schema);
@@ -789,12 +789,12 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.keep_settings() IS
+COMMENT ON FUNCTION _loyalty.keep_settings() IS
 'trigger: refuse to delete what a program is built on, and to change by hand which orders are archived';
 
 -- The owner of a type makes casts and checks for it, which run as the program's owner
 -- whenever customers are compared, shown or read.
-CREATE FUNCTION loyalty.require_key_type(type regtype)
+CREATE FUNCTION _loyalty.require_key_type(type regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -817,19 +817,19 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_key_type(regtype) IS
+COMMENT ON FUNCTION _loyalty.require_key_type(regtype) IS
 'an error unless a type, and what it is a domain of, belongs to the current user or a superuser';
 
-CREATE FUNCTION loyalty.require_own_tables(program name, relation oid)
+CREATE FUNCTION _loyalty.require_own_tables(program name, relation oid)
 RETURNS void
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_require_own_tables';
-COMMENT ON FUNCTION loyalty.require_own_tables(name, oid) IS
+COMMENT ON FUNCTION _loyalty.require_own_tables(name, oid) IS
 'an error if a query on a table, or without one on the customer table, would run code of others as the current user';
 
 -- verify() reads all these views, so each is looked at before, one by one.  What is
 -- wrong otherwise, verify() tells itself.
-CREATE FUNCTION loyalty.foreign_code(program name)
+CREATE FUNCTION _loyalty.foreign_code(program name)
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -841,7 +841,7 @@ BEGIN
 		RETURN;
 	END IF;
 	BEGIN
-		PERFORM loyalty.require_key_type(a.atttypid) FROM pg_attribute a
+		PERFORM _loyalty.require_key_type(a.atttypid) FROM pg_attribute a
 		  WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	EXCEPTION WHEN insufficient_privilege THEN
 		RETURN NEXT sqlerrm;
@@ -851,7 +851,7 @@ BEGIN
 		$sql$, program)
 	LOOP
 		BEGIN
-			PERFORM loyalty.require_own_tables(program, e.relation);
+			PERFORM _loyalty.require_own_tables(program, e.relation);
 		EXCEPTION
 			WHEN insufficient_privilege OR wrong_object_type THEN
 				RETURN NEXT sqlerrm;
@@ -862,7 +862,7 @@ BEGIN
 	FOR e IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' ORDER BY 1
 	LOOP
 		BEGIN
-			PERFORM loyalty.require_own_view(e.oid);
+			PERFORM _loyalty.require_own_view(e.oid);
 		EXCEPTION
 			WHEN insufficient_privilege OR datatype_mismatch OR wrong_object_type THEN
 				RETURN NEXT sqlerrm;
@@ -872,15 +872,15 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.foreign_code(name) IS
+COMMENT ON FUNCTION _loyalty.foreign_code(name) IS
 'what the expressions of a program would run that must not run with the rights of the current user';
 
 -- Note that entries under some versions of the terms are posted.  Runs as the owner.
-CREATE FUNCTION loyalty.note_posted(program name, versions int[])
+CREATE FUNCTION _loyalty.note_posted(program name, versions int[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	is_new boolean;
@@ -891,7 +891,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_posted(name, int[]) IS 'note that entries under some versions of the terms are posted';
+COMMENT ON FUNCTION _loyalty.note_posted(name, int[]) IS 'note that entries under some versions of the terms are posted';
 
 -- Remove the versions of the terms that nothing is recorded under, so that their rules
 -- hold on to nothing.  A version is in force for others until the transaction that
@@ -899,11 +899,11 @@ COMMENT ON FUNCTION loyalty.note_posted(name, int[]) IS 'note that entries under
 -- journal to the end of his transaction: if there is one, what he records may not be
 -- visible yet, and removing waits for another time.  Nobody is made to wait.  Runs as the
 -- owner.
-CREATE FUNCTION loyalty.remove_unused_terms(program name)
+CREATE FUNCTION _loyalty.remove_unused_terms(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 SET lock_timeout = '100ms'
 SET client_min_messages = warning
 AS $$
@@ -926,9 +926,9 @@ BEGIN
 		BEGIN
 			FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE kind IN (''orders'', ''credits'')', program)
 			LOOP
-				EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', src, unused));
+				EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', src, unused));
 			END LOOP;
-			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('tiers', unused));
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('tiers', unused));
 			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_rule WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_tier WHERE version = $1', program) USING unused;
@@ -939,13 +939,13 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.remove_unused_terms(name) IS
+COMMENT ON FUNCTION _loyalty.remove_unused_terms(name) IS
 'remove the versions of the terms that were replaced and that nothing is recorded under';
 
 -- The view of a table of orders under new terms, from what that under the terms before says.
 -- If it was dropped, with something that it used, the rules are read again, and those that
 -- name what is gone are told.
-CREATE FUNCTION loyalty.make_next_view(program name, tracked_table int, before int, version int)
+CREATE FUNCTION _loyalty.make_next_view(program name, tracked_table int, before int, version int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -956,25 +956,25 @@ DECLARE
 	detail text;
 	hint text;
 BEGIN
-	IF loyalty.view_of(program, 'orders', tracked_table, before) IS NULL THEN
+	IF _loyalty.view_of(program, 'orders', tracked_table, before) IS NULL THEN
 		EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
-		known := loyalty.terms_with_view(program, tracked_table, before);
-		PERFORM loyalty.require_views(program, tracked_table, CASE WHEN known IS NULL THEN before END);
-		PERFORM loyalty.define_orders(program, tracked_table, loyalty.definition_of(program, tracked_table, known), version);
+		known := _loyalty.terms_with_view(program, tracked_table, before);
+		PERFORM _loyalty.require_views(program, tracked_table, CASE WHEN known IS NULL THEN before END);
+		PERFORM _loyalty.define_orders(program, tracked_table, _loyalty.definition_of(program, tracked_table, known), version);
 		RETURN;
 	END IF;
 	EXECUTE format($sql$
-		SELECT loyalty.make_orders_view($1, $2, $4, loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
+		SELECT _loyalty.make_orders_view($1, $2, $4, _loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
 		  FROM (SELECT r.award, CASE WHEN b.points = r.points AND b.applies_when = r.applies_when THEN b.expression
-		                        ELSE loyalty.parse_award($1, $2, r.name,
+		                        ELSE _loyalty.parse_award($1, $2, r.name,
 		                             CASE WHEN b.points = r.points THEN coalesce(p.points, r.points) ELSE r.points END,
 		                             CASE WHEN b.applies_when = r.applies_when THEN coalesce(p.applies_when, r.applies_when) ELSE r.applies_when END,
 		                             r.per) END AS expression
 		          FROM %1$I.terms_rule r
 		          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
-		                       FROM %1$I.terms_rule o JOIN loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
+		                       FROM %1$I.terms_rule o JOIN _loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
 		            ON b.name = r.name AND b.per = r.per
-		          LEFT JOIN LATERAL loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
+		          LEFT JOIN LATERAL _loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
 		         WHERE r.version = $4) x
 		$sql$, program) USING program, tracked_table, before, version;
 EXCEPTION WHEN syntax_error_or_access_rule_violation OR object_not_in_prerequisite_state THEN
@@ -985,7 +985,7 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation OR object_not_in_prerequisi
 	RAISE WARNING 'orders of table "%" are not recorded: %', relation, SQLERRM USING DETAIL = detail, HINT = hint;
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_next_view(name, int, int, int) IS
+COMMENT ON FUNCTION _loyalty.make_next_view(name, int, int, int) IS
 'make the view of a table of orders under new terms, or a warning if that of the terms before is lost, and the rules do not hold';
 
 -- Terms are versions of everything that decides what an order is worth.  An
@@ -993,11 +993,11 @@ COMMENT ON FUNCTION loyalty.make_next_view(name, int, int, int) IS
 -- written once and never changes.  What its rules say is in the views of the
 -- tracked tables; of a rule that did not change, it is what the views of the
 -- version before say.
-CREATE FUNCTION loyalty.new_terms()
+CREATE FUNCTION _loyalty.new_terms()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	before int;
@@ -1046,23 +1046,23 @@ BEGIN
 
 	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
 	LOOP
-		PERFORM loyalty.make_next_view(tg_table_schema, src.tracked_table, before, version);
+		PERFORM _loyalty.make_next_view(tg_table_schema, src.tracked_table, before, version);
 	END LOOP;
 	EXECUTE format($sql$
-		SELECT loyalty.make_tiers_view($1, $3, array_agg(x.expression ORDER BY x.rank DESC))
-		  FROM (SELECT t.rank, coalesce(b.expression, loyalty.tier_of_terms($1, $3, t.name, t.qualifies)) AS expression
+		SELECT _loyalty.make_tiers_view($1, $3, array_agg(x.expression ORDER BY x.rank DESC))
+		  FROM (SELECT t.rank, coalesce(b.expression, _loyalty.tier_of_terms($1, $3, t.name, t.qualifies)) AS expression
 		          FROM %1$I.terms_tier t
 		          LEFT JOIN (SELECT o.name, o.qualifies, v.expression
 		                       FROM (SELECT y.*, row_number() OVER (ORDER BY y.rank DESC) AS n FROM %1$I.terms_tier y WHERE y.version = $2) o
-		                      CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'tiers', $2), NULL, format('tier_%%s', o.n), false) v) b
+		                      CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'tiers', $2), NULL, format('tier_%%s', o.n), false) v) b
 		            ON (b.name, b.qualifies) = (t.name, t.qualifies)
 		         WHERE t.version = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
-	PERFORM loyalty.refresh_texts(tg_table_schema);
-	PERFORM loyalty.remove_unused_terms(tg_table_schema);
+	PERFORM _loyalty.refresh_texts(tg_table_schema);
+	PERFORM _loyalty.remove_unused_terms(tg_table_schema);
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.new_terms() IS
+COMMENT ON FUNCTION _loyalty.new_terms() IS
 'trigger: write a new version of the terms when rules, tiers or settings changed';

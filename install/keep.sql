@@ -2,21 +2,21 @@
 
 -- An archived order is kept as it is recorded, with what was refunded of it by then: what is
 -- refunded later is taken off.  Runs as the owner.
-CREATE FUNCTION loyalty.archive(program name, tracked_table int, keep boolean)
+CREATE FUNCTION _loyalty.archive(program name, tracked_table int, keep boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
-	view regclass := loyalty.view_of(program, 'orders', tracked_table);
+	view regclass := _loyalty.view_of(program, 'orders', tracked_table);
 	k record;
 	r record;
 	archived bigint := 0;
 BEGIN
 	IF keep THEN
-		SELECT * INTO k FROM loyalty.view_expression(view, NULL, 'key', false);
-		SELECT * INTO r FROM loyalty.refunds_join(program, tracked_table, loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
+		SELECT * INTO k FROM _loyalty.view_expression(view, NULL, 'key', false);
+		SELECT * INTO r FROM _loyalty.refunds_join(program, tracked_table, _loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
 		EXECUTE format($sql$
 			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded)
 			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s
@@ -33,14 +33,14 @@ BEGIN
 	RETURN archived;
 END
 $$;
-COMMENT ON FUNCTION loyalty.archive(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.archive(name, int, boolean) IS
 'note the recorded orders of a tracked table that have no row as archived, with keep, and forget those that have one again; returns how many were noted';
 
 -- The rows of lines and refunds that have left their tables since the program looked last,
 -- with a partition or child that is still there: it has the program's triggers.  What they
 -- give to each order is SQL for FROM; null if there are none.  One that looks otherwise by
 -- now, or that the owner may not read, is left out.  Runs as the owner.
-CREATE FUNCTION loyalty.rows_that_left(program name, tracked_table int)
+CREATE FUNCTION _loyalty.rows_that_left(program name, tracked_table int)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -54,10 +54,10 @@ BEGIN
 		                         ELSE 'SELECT (%%1$s)::text COLLATE "C" AS order_key, 0::numeric AS lines, CASE WHEN (%%4$s) THEN (%%2$s)::numeric END AS refunds FROM ONLY %%3$s AS refund' END,
 		                         d ->> 'key', coalesce(d ->> 'amount', 'NULL'), t.relation, d ->> 'counts'), ' UNION ALL ' ORDER BY s.kind, s.tracked_table, t.relation)
 		  FROM %I.tracked_table s
-		 CROSS JOIN LATERAL (SELECT DISTINCT x.relation FROM loyalty.tracked_table_triggers($1, s.tracked_table) x) t
+		 CROSS JOIN LATERAL (SELECT DISTINCT x.relation FROM _loyalty.tracked_table_triggers($1, s.tracked_table) x) t
 		  JOIN pg_class c ON c.oid = t.relation AND c.relkind = 'r'
-		 CROSS JOIN LATERAL (SELECT loyalty.definition_of($1, s.tracked_table, NULL)
-		                      WHERE t.relation NOT IN (SELECT loyalty.descendants(s.relation))) d (d)
+		 CROSS JOIN LATERAL (SELECT _loyalty.definition_of($1, s.tracked_table, NULL)
+		                      WHERE t.relation NOT IN (SELECT _loyalty.descendants(s.relation))) d (d)
 		 WHERE s.of_tracked_table = $2 AND s.active AND s.kind IN ('lines', 'refunds')
 		   AND has_table_privilege(t.relation, 'SELECT') AND NOT row_security_active(t.relation)
 		   AND NOT EXISTS (SELECT FROM pg_attribute a
@@ -69,12 +69,12 @@ BEGIN
 	                       coalesce(sum(refunds) FILTER (WHERE abs(refunds) < 1e131000), 0) AS refunds FROM (%s) p GROUP BY 1)', parts) END;
 END
 $$;
-COMMENT ON FUNCTION loyalty.rows_that_left(name, int) IS
+COMMENT ON FUNCTION _loyalty.rows_that_left(name, int) IS
 'what lines and refunds give to each order that have left their tables with a partition or child that is still there, as SQL for FROM; null if there are none';
 
 -- So much of what was noted of lines and refunds explains why a difference is another one:
 -- lines or refunds are back.
-CREATE FUNCTION loyalty.come_back(INOUT unexplained numeric, INOUT lines numeric, INOUT refunds numeric)
+CREATE FUNCTION _loyalty.come_back(INOUT unexplained numeric, INOUT lines numeric, INOUT refunds numeric)
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,14 +89,14 @@ BEGIN
 	unexplained := unexplained - back;
 END
 $$;
-COMMENT ON FUNCTION loyalty.come_back(numeric, numeric, numeric) IS
+COMMENT ON FUNCTION _loyalty.come_back(numeric, numeric, numeric) IS
 'what is left of lines and refunds, of which some must be back, and what that does not explain';
 
 -- What lines add to an order, and refunds take off, that are not there, if only the
 -- difference is sure: so much was noted before, and so much was seen where it went.  What
 -- that does not explain has come back, or with "more", it has left with partitions that
 -- were dropped; else more was seen than left.  Null if it is explained by none of these.
-CREATE FUNCTION loyalty.tell_apart(difference numeric, noted_lines numeric, noted_refunds numeric, left_lines numeric, left_refunds numeric,
+CREATE FUNCTION _loyalty.tell_apart(difference numeric, noted_lines numeric, noted_refunds numeric, left_lines numeric, left_refunds numeric,
                                    more_lines boolean, more_refunds boolean, OUT lines numeric, OUT refunds numeric)
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -110,13 +110,13 @@ BEGIN
 		refunds := noted_refunds + left_refunds;
 		RETURN;
 	END IF;
-	SELECT b.unexplained, b.lines, b.refunds INTO unexplained, noted_lines, noted_refunds FROM loyalty.come_back(unexplained, noted_lines, noted_refunds) b;
+	SELECT b.unexplained, b.lines, b.refunds INTO unexplained, noted_lines, noted_refunds FROM _loyalty.come_back(unexplained, noted_lines, noted_refunds) b;
 	IF unexplained > 0 AND more_lines THEN
 		left_lines := left_lines + unexplained;
 	ELSIF unexplained < 0 AND more_refunds THEN
 		left_refunds := left_refunds - unexplained;
 	ELSE
-		SELECT b.unexplained, b.lines, b.refunds INTO unexplained, left_lines, left_refunds FROM loyalty.come_back(unexplained, left_lines, left_refunds) b;
+		SELECT b.unexplained, b.lines, b.refunds INTO unexplained, left_lines, left_refunds FROM _loyalty.come_back(unexplained, left_lines, left_refunds) b;
 		IF unexplained <> 0 THEN
 			RETURN;
 		END IF;
@@ -125,21 +125,21 @@ BEGIN
 	refunds := noted_refunds + left_refunds;
 END
 $$;
-COMMENT ON FUNCTION loyalty.tell_apart(numeric, numeric, numeric, numeric, numeric, boolean, boolean) IS
+COMMENT ON FUNCTION _loyalty.tell_apart(numeric, numeric, numeric, numeric, numeric, boolean, boolean) IS
 'what lines and refunds gave to an order that have left their tables, from what is known of them and the difference; null if that is not explained';
 
 -- What lines and refunds that have left their tables gave to orders that are there: the
 -- difference between what is recorded of an order and what its view says without them, as
--- loyalty.tell_apart() has it.  With "more", it is noted of orders of which nothing was noted,
+-- _loyalty.tell_apart() has it.  With "more", it is noted of orders of which nothing was noted,
 -- too.  Rows that are back end it.  Runs as the owner.
-CREATE FUNCTION loyalty.keep(program name, tracked_table int, more boolean)
+CREATE FUNCTION _loyalty.keep(program name, tracked_table int, more boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
-	eq text := loyalty.customer_equality(program);
+	eq text := _loyalty.customer_equality(program);
 	of_lines boolean;
 	of_amounts boolean;
 	of_refunds boolean;
@@ -150,7 +150,7 @@ DECLARE
 	that_left text := '(SELECT NULL::text AS order_key, NULL::numeric AS lines, NULL::numeric AS refunds)';
 BEGIN
 	-- nothing leaves a table that has, and had, no partitions or children
-	EXECUTE format('SELECT coalesce(bool_or(s.kind = ''lines''), false), coalesce(bool_or(s.kind = ''lines'' AND loyalty.definition_of($3, s.tracked_table, NULL) ? ''amount''), false),
+	EXECUTE format('SELECT coalesce(bool_or(s.kind = ''lines''), false), coalesce(bool_or(s.kind = ''lines'' AND _loyalty.definition_of($3, s.tracked_table, NULL) ? ''amount''), false),
 	                       coalesce(bool_or(s.kind = ''refunds''), false)
 	                  FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 	                 WHERE s.of_tracked_table = $1 AND s.active AND (NOT $2 OR c.relkind = ''p'' OR c.relhassubclass)', program)
@@ -161,9 +161,9 @@ BEGIN
 		RETURN 0;
 	END IF;
 	IF more THEN
-		that_left := coalesce(loyalty.rows_that_left(program, tracked_table), that_left);
+		that_left := coalesce(_loyalty.rows_that_left(program, tracked_table), that_left);
 	END IF;
-	FOR v IN SELECT t AS terms, loyalty.view_of(program, 'orders', tracked_table, t) AS view FROM loyalty.recorded_terms(program, tracked_table) t
+	FOR v IN SELECT t AS terms, _loyalty.view_of(program, 'orders', tracked_table, t) AS view FROM _loyalty.recorded_terms(program, tracked_table) t
 	LOOP
 		CONTINUE WHEN v.view IS NULL;
 		-- refunds are back if an order is refunded wholly without what was noted of them
@@ -192,7 +192,7 @@ BEGIN
 			 CROSS JOIN LATERAL (SELECT d.left_lines <> 0 OR d.left_refunds <> 0 AS any_left) a
 			 CROSS JOIN LATERAL (SELECT CASE WHEN any_left OR d.difference <> 0 THEN d.noted_lines ELSE 0 END AS lines,
 			                            CASE WHEN any_left OR d.difference <> 0 THEN d.noted_refunds ELSE 0 END AS refunds) k
-			 CROSS JOIN LATERAL loyalty.tell_apart(
+			 CROSS JOIN LATERAL _loyalty.tell_apart(
 			            CASE WHEN NOT d.recorded_counts AND coalesce(d.gross, 0) + k.lines + d.left_lines <= d.refunded + k.refunds + d.left_refunds
 			                      AND d.refunded + k.refunds + d.left_refunds > 0
 			                 THEN k.lines + d.left_lines - k.refunds - d.left_refunds ELSE d.difference END,
@@ -218,18 +218,18 @@ BEGIN
 	RETURN noted;
 END
 $$;
-COMMENT ON FUNCTION loyalty.keep(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.keep(name, int, boolean) IS
 'note what lines and refunds that have left their tables gave to orders that are there, and forget it where they are back; returns for how many orders';
 
 -- Runs as the owner.
-CREATE FUNCTION loyalty.forget_kept(program name, tracked_table int)
+CREATE FUNCTION _loyalty.forget_kept(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1', program) USING tracked_table;
 END
 $$;
-COMMENT ON FUNCTION loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';
+COMMENT ON FUNCTION _loyalty.forget_kept(name, int) IS 'forget what lines and refunds gave that have left their tables';

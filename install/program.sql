@@ -6,7 +6,7 @@ CREATE VIEW loyalty.programs AS
 SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, c.oid::regclass AS settings
   FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'configuration_changed'
-                           AND p.pronamespace = 'loyalty'::regnamespace
+                           AND p.pronamespace = '_loyalty'::regnamespace
   JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relname = 'program'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW loyalty.programs IS 'the loyalty programs of this database';
@@ -17,19 +17,19 @@ GRANT SELECT ON loyalty.programs TO PUBLIC;
 
 -- DROP SCHEMA and DROP OWNED leave the triggers of a program on tables of others, which do
 -- nothing then but to tell so.
-CREATE FUNCTION loyalty.left_triggers(program name)
+CREATE FUNCTION _loyalty.left_triggers(program name)
 RETURNS TABLE (relation regclass, trigger name)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT t.tgrelid::regclass, t.tgname FROM pg_trigger t
-	 WHERE t.tgfoid = (SELECT p.oid FROM pg_proc p WHERE p.proname = 'record' AND p.pronamespace = to_regnamespace('loyalty'))
-	   AND (loyalty.trigger_arguments(t.tgargs))[1] = program
+	 WHERE t.tgfoid = (SELECT p.oid FROM pg_proc p WHERE p.proname = 'record' AND p.pronamespace = to_regnamespace('_loyalty'))
+	   AND (_loyalty.trigger_arguments(t.tgargs))[1] = program
 	   AND NOT EXISTS (SELECT FROM loyalty.programs p WHERE p.name = program)
 $$;
-COMMENT ON FUNCTION loyalty.left_triggers(name) IS 'triggers that a program which is not there any more has left on tables';
+COMMENT ON FUNCTION _loyalty.left_triggers(name) IS 'triggers that a program which is not there any more has left on tables';
 
-CREATE FUNCTION loyalty.drop_left_triggers(program name)
+CREATE FUNCTION _loyalty.drop_left_triggers(program name)
 RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -42,9 +42,9 @@ BEGIN
 	SELECT coalesce(array_agg(DISTINCT l.relation) FILTER (WHERE pg_has_role(c.relowner, 'USAGE')), '{}'),
 	       string_agg(DISTINCT format('"%s"', l.relation), ', ') FILTER (WHERE NOT pg_has_role(c.relowner, 'USAGE'))
 	  INTO own, others
-	  FROM loyalty.left_triggers(program) l JOIN pg_class c ON c.oid = l.relation;
-	PERFORM loyalty.lock_at_once(ARRAY(SELECT format('%s IN ACCESS EXCLUSIVE MODE', r) FROM unnest(own) r));
-	FOR t IN SELECT l.* FROM loyalty.left_triggers(program) l WHERE l.relation = ANY (own)
+	  FROM _loyalty.left_triggers(program) l JOIN pg_class c ON c.oid = l.relation;
+	PERFORM _loyalty.lock_at_once(ARRAY(SELECT format('%s IN ACCESS EXCLUSIVE MODE', r) FROM unnest(own) r));
+	FOR t IN SELECT l.* FROM _loyalty.left_triggers(program) l WHERE l.relation = ANY (own)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
@@ -56,11 +56,11 @@ BEGIN
 	RETURN own <> '{}' OR others IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.drop_left_triggers(name) IS
+COMMENT ON FUNCTION _loyalty.drop_left_triggers(name) IS
 'drop the triggers that a program which is not there any more has left on tables of the caller; returns whether there were any, or are';
 
 -- The schema of a program, or a clear error.
-CREATE FUNCTION loyalty.require_program(program name)
+CREATE FUNCTION _loyalty.require_program(program name)
 RETURNS name
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -69,16 +69,16 @@ BEGIN
 	IF program IS NULL OR NOT EXISTS (SELECT FROM loyalty.programs p WHERE p.name = program) THEN
 		RAISE EXCEPTION 'loyalty program "%" does not exist', program
 			USING ERRCODE = 'undefined_object',
-			      HINT = CASE WHEN EXISTS (SELECT FROM loyalty.left_triggers(program))
+			      HINT = CASE WHEN EXISTS (SELECT FROM _loyalty.left_triggers(program))
 			             THEN format('Its schema was dropped without it. Call loyalty.drop_program(%L) to drop the triggers that it left on tables.', program)
 			             ELSE 'The view loyalty.programs lists the programs of this database.' END;
 	END IF;
 	RETURN program;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_program(name) IS 'returns the name of an existing program, else an error';
+COMMENT ON FUNCTION _loyalty.require_program(name) IS 'returns the name of an existing program, else an error';
 
-CREATE FUNCTION loyalty.base_type(type regtype)
+CREATE FUNCTION _loyalty.base_type(type regtype)
 RETURNS oid
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -89,11 +89,11 @@ AS $$
 		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
 	SELECT t.oid FROM base b JOIN pg_type t USING (oid) WHERE t.typtype <> 'd'
 $$;
-COMMENT ON FUNCTION loyalty.base_type(regtype) IS 'the type below all domains, or the type itself if it is no domain';
+COMMENT ON FUNCTION _loyalty.base_type(regtype) IS 'the type below all domains, or the type itself if it is no domain';
 
 -- Types of extensions bring their own operators, which must be meant whatever
 -- the search_path is.
-CREATE FUNCTION loyalty.equality_operator(type regtype)
+CREATE FUNCTION _loyalty.equality_operator(type regtype)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -116,22 +116,22 @@ AS $$
 		    AND c.opcintype IN (SELECT oid FROM base)
 		  LIMIT 1), 'OPERATOR(pg_catalog.=)')
 $$;
-COMMENT ON FUNCTION loyalty.equality_operator(regtype) IS
+COMMENT ON FUNCTION _loyalty.equality_operator(regtype) IS
 'equality of a type by its default btree operator class, as SQL that means it under every search_path';
 
-CREATE FUNCTION loyalty.customer_equality(program name)
+CREATE FUNCTION _loyalty.customer_equality(program name)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT loyalty.equality_operator(a.atttypid) FROM pg_attribute a
+	SELECT _loyalty.equality_operator(a.atttypid) FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
 $$;
-COMMENT ON FUNCTION loyalty.customer_equality(name) IS 'equality of the customers of a program, as SQL';
+COMMENT ON FUNCTION _loyalty.customer_equality(name) IS 'equality of the customers of a program, as SQL';
 
 -- Two columns are compared under a collation only if they have the same one, or the
 -- query names it: whatever holds a customer has the collation of the customer table.
-CREATE FUNCTION loyalty.collation_clause(collid oid)
+CREATE FUNCTION _loyalty.collation_clause(collid oid)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -139,27 +139,27 @@ AS $$
 	SELECT coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
 	                   FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = collid), '')
 $$;
-COMMENT ON FUNCTION loyalty.collation_clause(oid) IS 'COLLATE with a collation, as SQL behind a type or a value; empty if there is none';
+COMMENT ON FUNCTION _loyalty.collation_clause(oid) IS 'COLLATE with a collation, as SQL behind a type or a value; empty if there is none';
 
-CREATE FUNCTION loyalty.customer_collation(program name)
+CREATE FUNCTION _loyalty.customer_collation(program name)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT loyalty.collation_clause(a.attcollation) FROM pg_attribute a
+	SELECT _loyalty.collation_clause(a.attcollation) FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
 $$;
-COMMENT ON FUNCTION loyalty.customer_collation(name) IS 'the collation of the customers of a program, as SQL behind a value; empty if they have none';
+COMMENT ON FUNCTION _loyalty.customer_collation(name) IS 'the collation of the customers of a program, as SQL behind a value; empty if they have none';
 
 -- An expression of a tracked table for the customer, whose value has the collation
 -- of the customers then.
-CREATE FUNCTION loyalty.in_customer_collation(program name, relation regclass, customer text)
+CREATE FUNCTION _loyalty.in_customer_collation(program name, relation regclass, customer text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	clause text := loyalty.customer_collation(program);
+	clause text := _loyalty.customer_collation(program);
 	wanted text;
 	present text;
 BEGIN
@@ -170,12 +170,12 @@ BEGIN
 	RETURN CASE WHEN wanted IS DISTINCT FROM present THEN format('((%s)%s)', customer, clause) ELSE customer END;
 END
 $$;
-COMMENT ON FUNCTION loyalty.in_customer_collation(name, regclass, text) IS
+COMMENT ON FUNCTION _loyalty.in_customer_collation(name, regclass, text) IS
 'an expression over a table for the customer, under the collation of the customers of a program';
 
 -- A key is compared by its equality and by its order, in indexes and in queries: one
 -- collation must say the same of both, and keys that are equal must be the same.
-CREATE FUNCTION loyalty.require_key_collation(customers regclass, customer_key name)
+CREATE FUNCTION _loyalty.require_key_collation(customers regclass, customer_key name)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -200,24 +200,24 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_key_collation(regclass, name) IS
+COMMENT ON FUNCTION _loyalty.require_key_collation(regclass, name) IS
 'an error unless customers can be compared by a column under its collation';
 
 -- What members are, from the view "customer".  It calls the key what the view "entries" does.
-CREATE FUNCTION loyalty.make_members_view(program name)
+CREATE FUNCTION _loyalty.make_members_view(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
+SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 BEGIN
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.members AS
 	SELECT s.customer AS %4$I,
-	       loyalty.tier_for(%2$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
+	       _loyalty.tier_for(%2$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
 	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
-	       loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
+	       _loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
 	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
 	  FROM (SELECT c.customer, c.joined_at,
 	               coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
@@ -231,12 +231,12 @@ BEGIN
 	          LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
 	                       FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %3$s c.customer) s;
 	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
-	$sql$, program, format('%I.program', program), loyalty.customer_equality(program),
+	$sql$, program, format('%I.program', program), _loyalty.customer_equality(program),
 	(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.entries', program)::regclass AND a.attnum = 1));
-	PERFORM loyalty.comment_program(program);
+	PERFORM _loyalty.comment_program(program);
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_members_view(name) IS 'make the view that tells tier, points and lifetime value of each customer';
+COMMENT ON FUNCTION _loyalty.make_members_view(name) IS 'make the view that tells tier, points and lifetime value of each customer';
 
 CREATE FUNCTION loyalty.create_program(
 	name name,
@@ -265,10 +265,10 @@ BEGIN
 		RAISE EXCEPTION 'name and customers must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	PERFORM loyalty.require_customer_table(customers);
-	PERFORM loyalty.require_choice('rounding', rounding, 'floor', 'half_even', 'half_up', 'ceil');
-	PERFORM loyalty.require_choice('on_invalid', on_invalid, 'error', 'skip');
-	time_zone := loyalty.require_time_zone(time_zone);
+	PERFORM _loyalty.require_customer_table(customers);
+	PERFORM _loyalty.require_choice('rounding', rounding, 'floor', 'half_even', 'half_up', 'ceil');
+	PERFORM _loyalty.require_choice('on_invalid', on_invalid, 'error', 'skip');
+	time_zone := _loyalty.require_time_zone(time_zone);
 	IF points_scale IS NULL OR points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(points_scale::text, 'null'));
@@ -286,13 +286,13 @@ BEGIN
 		END IF;
 		SELECT attname INTO customer_key FROM pg_attribute WHERE attrelid = customers AND attnum = key_attnums[1];
 	END IF;
-	PERFORM loyalty.require_customers(customers, customer_key);
+	PERFORM _loyalty.require_customers(customers, customer_key);
 	SELECT atttypid, format_type(atttypid, -1) INTO key_oid, key_type
 	  FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped;
 
 	-- A domain over a type whose operators are polymorphic cannot be compared as
 	-- what it is: the program knows such a key by the type below the domains.
-	SELECT t.oid, t.typtype, t.typcategory INTO base FROM pg_type t WHERE t.oid = loyalty.base_type(key_oid);
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM pg_type t WHERE t.oid = _loyalty.base_type(key_oid);
 	IF base.typtype IN ('c', 'p') OR base.typcategory = 'A' THEN
 		RAISE EXCEPTION 'a customer key cannot be of type %', key_type
 			USING ERRCODE = 'feature_not_supported', HINT = 'Name a column of a scalar type.';
@@ -307,11 +307,11 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege',
 			      HINT = format('Let the owner of the table do it: GRANT SELECT ON %s TO %I;', customers, current_user);
 	END IF;
-	PERFORM loyalty.require_key_type(key_oid);
-	PERFORM loyalty.require_key_collation(customers, customer_key);
-	SELECT loyalty.collation_clause(a.attcollation) INTO key_collation
+	PERFORM _loyalty.require_key_type(key_oid);
+	PERFORM _loyalty.require_key_collation(customers, customer_key);
+	SELECT _loyalty.collation_clause(a.attcollation) INTO key_collation
 	  FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
-	eq := loyalty.equality_operator(key_oid);
+	eq := _loyalty.equality_operator(key_oid);
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,tracked_table,order_key,revision,effective_at,recorded_at,tier,multiplier,
 		orders_change,amount_change,points,balance,posted,ordered_at,counts,terms,awards,currency,rate,lifetime_value,orders,
@@ -516,85 +516,85 @@ BEGIN
 	);
 	COMMENT ON TABLE %1$I.set_aside IS 'customers with entries that could not be posted: the first of them and why; written by posting';
 	CREATE TRIGGER restore_begin BEFORE INSERT ON %1$I.journal
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.restore_begin();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();
 	CREATE TRIGGER restore_entry BEFORE INSERT ON %1$I.journal
-		FOR EACH ROW EXECUTE FUNCTION loyalty.restore_entry();
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.restore_entry();
 	CREATE TRIGGER restore_begin BEFORE INSERT ON %1$I.ledger
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.restore_begin();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();
 	CREATE TRIGGER restore_entry BEFORE INSERT ON %1$I.ledger
-		FOR EACH ROW EXECUTE FUNCTION loyalty.restore_entry();
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.restore_entry();
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.journal
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.append_only();
 	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.append_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.append_only();
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.earning_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tier');
 	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.program
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_program');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_program');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.earning_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
 	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
 	CREATE TRIGGER new_customers AFTER UPDATE ON %1$I.program
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('new_customers');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('new_customers');
 	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('new_terms');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed(%1$L);
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed(%1$L);
 	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tracked_table
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
 	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration_changed();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
 	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tier');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tier');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.tracked_table
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_tracked_table');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tracked_table');
 	CREATE TRIGGER new_views AFTER UPDATE OF relation ON %1$I.tracked_table
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('replace_tracked_table');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('replace_tracked_table');
 	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_rule');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('correct_rule');
 	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('correct_tier');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('correct_tier');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
 	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_terms');
+		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.tracked_table
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tracked_table
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
 	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.kept
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.configuration('keep_settings');
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.kept
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
 	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION loyalty.owner_only();
+		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
 	$sql$, name, key_type || key_collation);
 
 	EXECUTE format('INSERT INTO %I.terms (version, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
@@ -603,7 +603,7 @@ BEGIN
 	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1)', name)
 		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
 
-	PERFORM loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
+	PERFORM _loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
 
 	-- Reads: posted state and what is not yet posted, always together.  What is
 	-- needed of the customer table is in a view, which follows its renames.
@@ -615,7 +615,7 @@ BEGIN
 	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
 	       (e.accrual).first_order_at, (e.accrual).last_order_at
 	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
-	               loyalty.accrue(%3$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
+	               _loyalty.accrue(%3$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
 	                              a.first_order_at, a.last_order_at, j.repeated,
 	                              CASE WHEN j.repeated AND j.number = 1
 	                                   THEN ARRAY(SELECT DISTINCT ON (l.tracked_table, l.order_key) l FROM %1$I.ledger l
@@ -660,7 +660,7 @@ BEGIN
 	 ORDER BY customer, tracked_table, order_key, revision DESC;
 	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
 	$sql$, name, key_type, format('%I.program', name), eq, key_column);
-	PERFORM loyalty.make_members_view(name);
+	PERFORM _loyalty.make_members_view(name);
 
 	EXECUTE format($sql$
 	CREATE FUNCTION %1$I.balance(customer %2$s, at timestamptz DEFAULT NULL)
@@ -685,7 +685,7 @@ BEGIN
 		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%5$I %4$s %6$s AND x.effective_at <= $2),
 		o AS (SELECT DISTINCT ON (tracked_table, order_key) ordered_at, counts
 		        FROM e ORDER BY tracked_table, order_key, revision DESC)
-		SELECT loyalty.tier_for(%3$L::regclass, p.terms,
+		SELECT _loyalty.tier_for(%3$L::regclass, p.terms,
 		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
 		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
 		                        (SELECT coalesce(sum(e.points), 0) FROM e),
@@ -709,13 +709,13 @@ COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int
 -- says it tracks, with their partitions and children, and on what may have been a part
 -- of these, since it belongs to the owner of one, or of the program.  Anybody can make
 -- triggers of these names on tables of his own, which prove nothing and are left alone.
-CREATE FUNCTION loyalty.tracked_table_triggers(program name, tracked_table int)
+CREATE FUNCTION _loyalty.tracked_table_triggers(program name, tracked_table int)
 RETURNS TABLE (relation regclass, trigger name, enabled "char")
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH tracked AS MATERIALIZED (SELECT t.relation FROM loyalty.tables_in_order(program, NULL) t),
-	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL loyalty.descendants(tracked.relation) d),
+	WITH tracked AS MATERIALIZED (SELECT t.relation FROM _loyalty.tables_in_order(program, NULL) t),
+	part AS MATERIALIZED (SELECT d AS relation FROM tracked CROSS JOIN LATERAL _loyalty.descendants(tracked.relation) d),
 	party AS MATERIALIZED (
 		SELECT c.relowner FROM tracked JOIN pg_class c ON c.oid = tracked.relation
 		UNION
@@ -723,15 +723,15 @@ AS $$
 	SELECT t.tgrelid::regclass, t.tgname, t.tgenabled
 	  FROM pg_trigger t
 	  JOIN pg_class c ON c.oid = t.tgrelid
-	 WHERE t.tgfoid = 'loyalty.record'::regproc
-	   AND (loyalty.trigger_arguments(t.tgargs))[1] = program
-	   AND (tracked_table IS NULL OR (loyalty.trigger_arguments(t.tgargs))[2] = tracked_table::text)
+	 WHERE t.tgfoid = '_loyalty.record'::regproc
+	   AND (_loyalty.trigger_arguments(t.tgargs))[1] = program
+	   AND (tracked_table IS NULL OR (_loyalty.trigger_arguments(t.tgargs))[2] = tracked_table::text)
 	   AND (t.tgrelid IN (SELECT part.relation FROM part)
 	        OR (c.relpersistence <> 't' AND c.relowner IN (SELECT party.relowner FROM party)))
 $$;
-COMMENT ON FUNCTION loyalty.tracked_table_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
+COMMENT ON FUNCTION _loyalty.tracked_table_triggers(name, int) IS 'triggers that record a tracked table, or all of a program';
 
-CREATE FUNCTION loyalty.require_nothing_recorded(program name)
+CREATE FUNCTION _loyalty.require_nothing_recorded(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -741,7 +741,7 @@ DECLARE
 	customers bigint;
 BEGIN
 	SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
-	  FROM loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
+	  FROM _loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
 	                                           FROM (SELECT customer, terms FROM %1$I.ledger
 	                                                 UNION ALL SELECT customer, terms FROM %1$I.journal
 	                                                 UNION ALL SELECT customer, NULL FROM %1$I.account) e', program)) r;
@@ -752,7 +752,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_nothing_recorded(name) IS 'an error if a program has entries or accounts';
+COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries or accounts';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void
@@ -762,22 +762,22 @@ AS $$
 DECLARE
 	t record;
 BEGIN
-	PERFORM loyalty.refuse_nested('drop_program');
-	IF loyalty.drop_left_triggers(program) THEN
+	PERFORM _loyalty.refuse_nested('drop_program');
+	IF _loyalty.drop_left_triggers(program) THEN
 		RETURN;
 	END IF;
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.require_program(program);
 	IF force IS NOT TRUE THEN
-		PERFORM loyalty.require_nothing_recorded(program);
+		PERFORM _loyalty.require_nothing_recorded(program);
 	END IF;
-	PERFORM loyalty.lock_program(program, loyalty.tables_to_let_go(program, NULL));
-	FOR t IN SELECT * FROM loyalty.tracked_table_triggers(program, NULL)
+	PERFORM _loyalty.lock_program(program, _loyalty.tables_to_let_go(program, NULL));
+	FOR t IN SELECT * FROM _loyalty.tracked_table_triggers(program, NULL)
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
 	-- now that whoever was just recording is done
 	IF force IS NOT TRUE THEN
-		PERFORM loyalty.require_nothing_recorded(program);
+		PERFORM _loyalty.require_nothing_recorded(program);
 	END IF;
 	EXECUTE format('DROP SCHEMA %I CASCADE', program);
 END
@@ -788,7 +788,7 @@ COMMENT ON FUNCTION loyalty.drop_program(name, boolean) IS
 
 -- What a command says of an object, with the names of a program's schema unqualified.
 -- Every name in the command must be qualified: that schema is its owner's.
-CREATE FUNCTION loyalty.definition(command text, program name)
+CREATE FUNCTION _loyalty.definition(command text, program name)
 RETURNS text
 LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
@@ -802,30 +802,30 @@ BEGIN
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION loyalty.definition(text, name) IS
+COMMENT ON FUNCTION _loyalty.definition(text, name) IS
 'run a command that deparses an object, with the names of a program''s schema unqualified';
 
 -- The views that say what the rows of tracked tables mean, and the conditions of tiers.
-CREATE FUNCTION loyalty.is_definition(view name)
+CREATE FUNCTION _loyalty.is_definition(view name)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers)_[0-9]+)$'
 $$;
-COMMENT ON FUNCTION loyalty.is_definition(name) IS
+COMMENT ON FUNCTION _loyalty.is_definition(name) IS
 'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';
 
 -- All in the schema of a program by which it could do anything, as if its name was
 -- another.  Plain columns, keys and indexes that users added can't do anything.
-CREATE FUNCTION loyalty.shape(program name, called name)
+CREATE FUNCTION _loyalty.shape(program name, called name)
 RETURNS TABLE (kind text, name text, definition text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH ns AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = program),
 	rel AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
-	         WHERE c.relkind <> 'i' AND NOT (c.relkind = 'v' AND loyalty.is_definition(c.relname))),
+	         WHERE c.relkind <> 'i' AND NOT (c.relkind = 'v' AND _loyalty.is_definition(c.relname))),
 	part AS (
 		SELECT i.type AS kind, coalesce(i.name, substr(i.identity, length(quote_ident(program)) + 2)) AS name,
 		       CASE d.classid
@@ -868,18 +868,18 @@ AS $$
 		SELECT 'parent of', format('%s: %s', r.relname, i.inhparent::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhrelid = r.oid)
 	-- the name stands in arguments of triggers, and in the text of functions
 	SELECT p.kind, p.name,
-	       coalesce(replace(replace(replace(loyalty.definition(p.command, program),
+	       coalesce(replace(replace(replace(_loyalty.definition(p.command, program),
 	                                        quote_literal(quote_ident(program) || '.program'), quote_literal(quote_ident(called) || '.program')),
 	                                quote_literal(program), quote_literal(called)),
 	                        quote_ident(program) || '.', quote_ident(called) || '.'), '')
 	  FROM part p
 $$;
-COMMENT ON FUNCTION loyalty.shape(name, name) IS
+COMMENT ON FUNCTION _loyalty.shape(name, name) IS
 'all in the schema of a program by which it could do anything, but for what is told of the customer table';
 
 -- What somebody put into the schema of a program: the difference to one that is
 -- made for the purpose, and taken back at once.  Runs as the owner.
-CREATE FUNCTION loyalty.strangers(program name)
+CREATE FUNCTION _loyalty.strangers(program name)
 RETURNS SETOF text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -894,14 +894,14 @@ DECLARE
 BEGIN
 	-- the views call the key as the first table of customers did
 	SELECT a.attname INTO key FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.members', program)) AND a.attnum = 1;
-	SELECT format_type(a.atttypid, a.atttypmod) || loyalty.collation_clause(a.attcollation) INTO key_type FROM pg_attribute a
+	SELECT format_type(a.atttypid, a.atttypmod) || _loyalty.collation_clause(a.attcollation) INTO key_type FROM pg_attribute a
 	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
 	BEGIN
 		EXECUTE format('CREATE SCHEMA %I', other || '_customers');
 		EXECUTE format('CREATE TABLE %I.customers (%I %s PRIMARY KEY)', other || '_customers', key, key_type);
 		PERFORM loyalty.create_program(other, format('%I.customers', other || '_customers')::regclass, key, time_zone => 'UTC');
 		SELECT array_agg(format('%s %s', d.kind, d.name) ORDER BY d.kind, d.name) INTO found_ones
-		  FROM (SELECT * FROM loyalty.shape(program, program) EXCEPT SELECT * FROM loyalty.shape(other, program)) d;
+		  FROM (SELECT * FROM _loyalty.shape(program, program) EXCEPT SELECT * FROM _loyalty.shape(other, program)) d;
 		RAISE EXCEPTION USING ERRCODE = 'LY000', MESSAGE = 'take it back';
 	EXCEPTION WHEN SQLSTATE 'LY000' THEN
 		NULL;
@@ -909,12 +909,12 @@ BEGIN
 	RETURN QUERY SELECT unnest(found_ones);
 END
 $$;
-COMMENT ON FUNCTION loyalty.strangers(name) IS
+COMMENT ON FUNCTION _loyalty.strangers(name) IS
 'objects in the schema of a program that loyalty.create_program does not make, or not so';
 
 -- What an owner of a program could do by its customer view, or lets others do: a role
 -- that gets the program must be told.
-CREATE FUNCTION loyalty.loopholes(program name, owner oid)
+CREATE FUNCTION _loyalty.loopholes(program name, owner oid)
 RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -960,12 +960,12 @@ AS $$
 	            OR (a.relname = 'program' AND a.privilege_type = 'UPDATE')
 	            OR (a.relname = 'journal' AND a.privilege_type = 'DELETE'))
 $$;
-COMMENT ON FUNCTION loyalty.loopholes(name, oid) IS
+COMMENT ON FUNCTION _loyalty.loopholes(name, oid) IS
 'by what else than the rules somebody could act with the rights of a role to which a program is given';
 
 -- What a role lacks to read the tables of a program, which it must read to own it.  Of the
 -- customer table, the columns that the program reads are enough.
-CREATE FUNCTION loyalty.require_reader(program name, owner regrole)
+CREATE FUNCTION _loyalty.require_reader(program name, owner regrole)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -976,7 +976,7 @@ DECLARE
 BEGIN
 	WITH tracked AS MATERIALIZED (
 		SELECT r[1]::oid AS oid, r[2]::boolean AS has_customers
-		  FROM loyalty.as_owner(program, format('SELECT s.relation::oid, false FROM %1$I.tracked_table s WHERE s.active UNION
+		  FROM _loyalty.as_owner(program, format('SELECT s.relation::oid, false FROM %1$I.tracked_table s WHERE s.active UNION
 		                                         SELECT p.customers::oid, true FROM %1$I.program p', program)) r),
 	lacking AS (
 		SELECT format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, owner) AS command, 1 AS part, c.oid
@@ -998,7 +998,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_reader(name, regrole) IS 'an error that says what to grant unless a role may read the tables of a program';
+COMMENT ON FUNCTION _loyalty.require_reader(name, regrole) IS 'an error that says what to grant unless a role may read the tables of a program';
 
 -- All of a program belongs to one role: its expressions run as that role.  Nothing
 -- but what the extension made is handed over; and what it does, its rules, is read
@@ -1007,7 +1007,7 @@ CREATE FUNCTION loyalty.change_owner(program name, owner regrole)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
+SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 DECLARE
 	command text;
@@ -1016,19 +1016,19 @@ DECLARE
 	foreign_code text;
 	writers text;
 BEGIN
-	PERFORM loyalty.refuse_nested('change_owner');
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.refuse_nested('change_owner');
+	PERFORM _loyalty.require_program(program);
 	IF owner IS NULL THEN
 		RAISE EXCEPTION 'owner must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	PERFORM loyalty.require_able_owner(program, owner);
-	PERFORM loyalty.require_reader(program, owner);
-	PERFORM loyalty.lock_program(program);
-	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM loyalty.shape(program, program) x;
+	PERFORM _loyalty.require_able_owner(program, owner);
+	PERFORM _loyalty.require_reader(program, owner);
+	PERFORM _loyalty.lock_program(program);
+	SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) INTO before FROM _loyalty.shape(program, program) x;
 	SELECT array_agg(x.stranger ORDER BY x.stranger COLLATE "C") INTO strangers
-	  FROM (SELECT r[1] AS stranger FROM loyalty.as_owner(program, 'SELECT loyalty.strangers($1::name)', program::text) r
+	  FROM (SELECT r[1] AS stranger FROM _loyalty.as_owner(program, 'SELECT _loyalty.strangers($1::name)', program::text) r
 	        UNION ALL
-	        SELECT l FROM loyalty.loopholes(program, owner) l) x;
+	        SELECT l FROM _loyalty.loopholes(program, owner) l) x;
 	IF strangers IS NOT NULL THEN
 		RAISE EXCEPTION 'the schema of loyalty program "%" holds what is not of the program', program
 			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = array_to_string(strangers, E'\n'),
@@ -1047,14 +1047,14 @@ BEGIN
 		EXECUTE command;
 	END LOOP;
 	-- now that the old owner can't change anything any more
-	IF before IS DISTINCT FROM (SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) FROM loyalty.shape(program, program) x) THEN
+	IF before IS DISTINCT FROM (SELECT md5(string_agg(x::text, ' ' ORDER BY x::text)) FROM _loyalty.shape(program, program) x) THEN
 		RAISE EXCEPTION 'the schema of loyalty program "%" was changed meanwhile', program
 			USING ERRCODE = 'object_in_use', HINT = 'Call loyalty.change_owner() again.';
 	END IF;
 	-- what tracked tables mean is read out of their views, and nothing else of these is kept
 	BEGIN
-		PERFORM loyalty.as_owner(program, 'SELECT loyalty.renew_views($1::name)', program::text);
-		SELECT min(r[1]) INTO foreign_code FROM loyalty.as_owner(program, 'SELECT loyalty.foreign_code($1::name)', program::text) r;
+		PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.renew_views($1::name)', program::text);
+		SELECT min(r[1]) INTO foreign_code FROM _loyalty.as_owner(program, 'SELECT _loyalty.foreign_code($1::name)', program::text) r;
 	EXCEPTION WHEN insufficient_privilege THEN
 		foreign_code := SQLERRM;
 	END;

@@ -2,7 +2,7 @@
 
 -- A statement that names a partition, or a child, fires that table's triggers
 -- only, so all of them have triggers.  Those that are there are left.
-CREATE FUNCTION loyalty.create_triggers(program name, tracked_table int, relation regclass)
+CREATE FUNCTION _loyalty.create_triggers(program name, tracked_table int, relation regclass)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -13,28 +13,28 @@ DECLARE
 BEGIN
 	FOR t IN
 		SELECT d AS relation, e AS event
-		  FROM loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
+		  FROM _loyalty.descendants(relation) d CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) e
 		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
-		                    WHERE g.tgrelid = d AND g.tgname = loyalty.trigger_name(e, program, tracked_table::text)
-		                      AND g.tgfoid = 'loyalty.record'::regproc)
+		                    WHERE g.tgrelid = d AND g.tgname = _loyalty.trigger_name(e, program, tracked_table::text)
+		                      AND g.tgfoid = '_loyalty.record'::regproc)
 	LOOP
-		EXECUTE loyalty.trigger_command(t.event, t.relation, program, tracked_table::text);
+		EXECUTE _loyalty.trigger_command(t.event, t.relation, program, tracked_table::text);
 		made := made + 1;
 	END LOOP;
 	RETURN made;
 END
 $$;
-COMMENT ON FUNCTION loyalty.create_triggers(name, int, regclass) IS
+COMMENT ON FUNCTION _loyalty.create_triggers(name, int, regclass) IS
 'create the triggers that record a tracked table, where they are missing on it, its partitions and children; returns their number';
 
-CREATE FUNCTION loyalty.record_table(program name, tracked_table int, gone boolean)
+CREATE FUNCTION _loyalty.record_table(program name, tracked_table int, gone boolean)
 RETURNS bigint
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_record_table';
-COMMENT ON FUNCTION loyalty.record_table(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.record_table(name, int, boolean) IS
 'record how all orders of a tracked table stand, or take back those without a row; used by loyalty.backfill and loyalty.reconcile';
 
-CREATE FUNCTION loyalty.require_tracked_table(program name, "table" regclass)
+CREATE FUNCTION _loyalty.require_tracked_table(program name, "table" regclass)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -44,12 +44,12 @@ DECLARE
 	kind text;
 	orders regclass;
 BEGIN
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.require_program(program);
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, format('SELECT tracked_table FROM %I.tracked_table WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
+	  FROM _loyalty.as_owner(program, format('SELECT tracked_table FROM %I.tracked_table WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
 	IF src IS NULL THEN
 		SELECT r[1], r[2]::oid::regclass INTO kind, orders
-		  FROM loyalty.as_owner(program, format('SELECT p.kind, (SELECT o.relation::oid FROM %1$I.tracked_table o WHERE o.tracked_table = p.of_tracked_table)
+		  FROM _loyalty.as_owner(program, format('SELECT p.kind, (SELECT o.relation::oid FROM %1$I.tracked_table o WHERE o.tracked_table = p.of_tracked_table)
 		                                           FROM %1$I.tracked_table p WHERE p.relation = $1::oid AND p.active AND p.kind <> ''credits''', program), "table"::oid::text) r;
 		IF kind IS NOT NULL THEN
 			RAISE EXCEPTION 'table "%" has the % of orders of table "%"', "table", kind, orders
@@ -61,11 +61,11 @@ BEGIN
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_tracked_table(name, regclass) IS 'returns the tracked table of a tracked order table, else an error';
+COMMENT ON FUNCTION _loyalty.require_tracked_table(name, regclass) IS 'returns the tracked table of a tracked order table, else an error';
 
 -- An error unless the owner of a program, as whom its expressions run, may read a
 -- table by himself: whoever else calls must not open it to him unawares.
-CREATE FUNCTION loyalty.require_readable(program name, relation regclass)
+CREATE FUNCTION _loyalty.require_readable(program name, relation regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -80,11 +80,11 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_readable(name, regclass) IS
+COMMENT ON FUNCTION _loyalty.require_readable(name, regclass) IS
 'an error unless the owner of a program may read a table';
 
 -- The same for making triggers that nobody asked for by the name of the table.
-CREATE FUNCTION loyalty.require_triggers(program name, relation regclass)
+CREATE FUNCTION _loyalty.require_triggers(program name, relation regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -92,17 +92,17 @@ AS $$
 DECLARE
 	owner oid := (SELECT nspowner FROM pg_namespace WHERE nspname = program);
 BEGIN
-	PERFORM loyalty.require_readable(program, relation);
+	PERFORM _loyalty.require_readable(program, relation);
 	IF NOT has_table_privilege(owner, relation, 'TRIGGER')
-	   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = 'loyalty.record'::regproc
-	                      AND (loyalty.trigger_arguments(t.tgargs))[1] = program) THEN
+	   AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = '_loyalty.record'::regproc
+	                      AND (_loyalty.trigger_arguments(t.tgargs))[1] = program) THEN
 		RAISE EXCEPTION 'the owner of loyalty program "%" may not make triggers on table "%"', program, relation
 			USING ERRCODE = 'insufficient_privilege',
 			      HINT = format('Let the owner of the table do it: GRANT TRIGGER ON %s TO %I;', relation, pg_get_userbyid(owner));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_triggers(name, regclass) IS
+COMMENT ON FUNCTION _loyalty.require_triggers(name, regclass) IS
 'an error unless the owner of a program may make triggers on a table, or its triggers are there';
 
 -- Record the orders that nothing is recorded of: those from before the table was
@@ -113,15 +113,15 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := loyalty.require_tracked_table(program, "table");
+	src int := _loyalty.require_tracked_table(program, "table");
 	recorded bigint;
 	ruled boolean;
 BEGIN
-	PERFORM loyalty.refuse_nested('backfill');
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int)', program::text, src::text);
-	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src]);
+	PERFORM _loyalty.refuse_nested('backfill');
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_recording($1::name, $2::int)', program::text, src::text);
+	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src]);
 	RAISE NOTICE 'recording the orders of "%"', "table";
-	recorded := loyalty.record_table(program, src, false);
+	recorded := _loyalty.record_table(program, src, false);
 	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.earning_rule)', program) INTO ruled;
 	IF recorded > 0 AND NOT ruled THEN
@@ -134,7 +134,7 @@ $$;
 COMMENT ON FUNCTION loyalty.backfill(name, regclass) IS
 'record the orders of a tracked table that are not recorded yet, by the present rules; returns their number';
 
-CREATE FUNCTION loyalty.require_trackable("table" regclass, program name)
+CREATE FUNCTION _loyalty.require_trackable("table" regclass, program name)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -152,16 +152,16 @@ BEGIN
 	END IF;
 	IF EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 	            WHERE t.tgrelid = "table" AND t.tgname IN ('append_only', 'changed', 'keep_row', 'check_values')
-	              AND p.pronamespace = 'loyalty'::regnamespace)
+	              AND p.pronamespace = '_loyalty'::regnamespace)
 	   OR "table" = to_regclass(format('%I.account', program)) OR "table" = to_regclass(format('%I.exchange_rate', program)) THEN
 		RAISE EXCEPTION 'table "%" belongs to a loyalty program', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Track the table that the orders are written to.';
 	END IF;
-	IF EXISTS (SELECT FROM loyalty.descendants("table") d JOIN pg_class c ON c.oid = d AND c.relkind = 'f') THEN
+	IF EXISTS (SELECT FROM _loyalty.descendants("table") d JOIN pg_class c ON c.oid = d AND c.relkind = 'f') THEN
 		RAISE EXCEPTION 'table "%" has a partition or child that is a foreign table', "table"
 			USING ERRCODE = 'wrong_object_type', HINT = 'Its orders are written on another server: track them there.';
 	END IF;
-	SELECT * INTO outside FROM loyalty.outside_parents("table") LIMIT 1;
+	SELECT * INTO outside FROM _loyalty.outside_parents("table") LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'table "%" is a partition or child of "%"', outside.child, outside.parent
 			USING ERRCODE = 'wrong_object_type', DETAIL = 'Statements that name the parent do not fire the triggers of its children.',
@@ -169,19 +169,19 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_trackable(regclass, name) IS 'an error unless the relation is a table that a program can track';
+COMMENT ON FUNCTION _loyalty.require_trackable(regclass, name) IS 'an error unless the relation is a table that a program can track';
 
 -- Orders are known by their key, so no two rows may have the same.  A unique index
 -- over columns that the key is made of says so.  One over a partitioned table must
 -- have the columns that it is partitioned by, too, and says as much as PostgreSQL
 -- can say there; children of a table have indexes of their own.
-CREATE FUNCTION loyalty.require_unique_key("table" regclass, view regclass, key text, what text)
+CREATE FUNCTION _loyalty.require_unique_key("table" regclass, view regclass, key text, what text)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	used int[] := loyalty.key_columns(view);
+	used int[] := _loyalty.key_columns(view);
 	lacking record;
 BEGIN
 	WITH uncertain AS (
@@ -190,7 +190,7 @@ BEGIN
 		               JOIN pg_attribute y ON y.attrelid = d AND y.attname = x.attname
 		              WHERE x.attrelid = "table" AND x.attnum = ANY (used)) AS used,
 		       ARRAY(SELECT a::int FROM pg_partitioned_table p CROSS JOIN LATERAL unnest(p.partattrs) a WHERE p.partrelid = d) AS parted_by
-		  FROM loyalty.descendants("table") d JOIN pg_class r ON r.oid = d
+		  FROM _loyalty.descendants("table") d JOIN pg_class r ON r.oid = d
 		 WHERE d = "table" OR NOT r.relispartition)
 	SELECT u.relation,
 	       -- an index of a partitioned table has the columns that it is partitioned by
@@ -213,7 +213,7 @@ BEGIN
 		   AND x.attnums && u.used AND x.attnums <@ (u.used || u.parted_by))
 	 ORDER BY u.relation::text
 	 LIMIT 1;
-	IF NOT FOUND AND NOT loyalty.key_tells(view) THEN
+	IF NOT FOUND AND NOT _loyalty.key_tells(view) THEN
 		RAISE EXCEPTION '% of table "%" is not known to be unique', what, "table"
 			USING ERRCODE = 'invalid_table_definition',
 			      DETAIL = format('Different rows may give the same value of %s, and would be taken for one order.', key),
@@ -228,15 +228,15 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_unique_key(regclass, regclass, text, text) IS
+COMMENT ON FUNCTION _loyalty.require_unique_key(regclass, regclass, text, text) IS
 'an error unless a unique index of the table, and of each of its children, is over columns of the key';
 
 -- Note a table of lines or refunds, and make its view.  Runs as the owner.
-CREATE FUNCTION loyalty.note_part(program name, tracked_table int, kind text, relation regclass, d jsonb, without_order text, search_path text)
+CREATE FUNCTION _loyalty.note_part(program name, tracked_table int, kind text, relation regclass, d jsonb, without_order text, search_path text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	orders record;
@@ -249,21 +249,21 @@ BEGIN
 			      HINT = CASE kind WHEN 'lines' THEN 'Orders that are one row each need no lines: leave lines out.'
 			             ELSE 'What is refunded of an order in its own row belongs into its amount: amount => ''total - refunded''.' END;
 	END IF;
-	d := loyalty.parse_orders(program, kind, relation, d, search_path);
+	d := _loyalty.parse_orders(program, kind, relation, d, search_path);
 	EXECUTE format('SELECT s.tracked_table FROM %I.tracked_table s WHERE s.kind = $1 AND s.relation = $2', program) INTO number USING kind, relation;
 	EXECUTE format('INSERT INTO %1$I.tracked_table (tracked_table, kind, relation, of_tracked_table, without_order, terms)
 	                SELECT coalesce($1, (SELECT coalesce(max(tracked_table), 0) + 1 FROM %1$I.tracked_table)), $2, $3, $4, $5, terms FROM %1$I.program
 	                ON CONFLICT (tracked_table) DO UPDATE SET of_tracked_table = excluded.of_tracked_table, without_order = excluded.without_order,
 	                    active = true, definition = NULL RETURNING tracked_table', program)
 		INTO number USING number, kind, relation, tracked_table, without_order;
-	PERFORM loyalty.make_part_view(program, number, d);
+	PERFORM _loyalty.make_part_view(program, number, d);
 	RETURN number;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_part(name, int, text, regclass, jsonb, text, text) IS
+COMMENT ON FUNCTION _loyalty.note_part(name, int, text, regclass, jsonb, text, text) IS
 'note a table of lines or refunds of orders, and make its view; returns its number';
 
-CREATE FUNCTION loyalty.add_part(program name, tracked_table int, kind text, relation regclass, d jsonb, without_order text, search_path text)
+CREATE FUNCTION _loyalty.add_part(program name, tracked_table int, kind text, relation regclass, d jsonb, without_order text, search_path text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -272,22 +272,22 @@ DECLARE
 	number int;
 BEGIN
 	SELECT r[1]::int INTO number
-	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_part($1::name, $2::int, $3, $4::oid, $5::jsonb, $6, $7)',
+	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_part($1::name, $2::int, $3, $4::oid, $5::jsonb, $6, $7)',
 	                        program::text, tracked_table::text, kind, relation::oid::text, d::text, without_order, search_path) r;
-	PERFORM loyalty.create_triggers(program, number, relation);
+	PERFORM _loyalty.create_triggers(program, number, relation);
 	RETURN number;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_part(name, int, text, regclass, jsonb, text, text) IS
+COMMENT ON FUNCTION _loyalty.add_part(name, int, text, regclass, jsonb, text, text) IS
 'note a table of lines or refunds of orders, make its view and its triggers; returns its number';
 
 -- Note a table of orders, or of refunds that are nobody's but their customer's.  Runs as
 -- the owner.
-CREATE FUNCTION loyalty.note_tracked_table(program name, relation regclass, kind text)
+CREATE FUNCTION _loyalty.note_tracked_table(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	other text;
@@ -295,7 +295,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.* FROM %I.tracked_table s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
 	IF src.active THEN
-		PERFORM loyalty.require_not_paused(program, src.tracked_table);
+		PERFORM _loyalty.require_not_paused(program, src.tracked_table);
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
 			USING ERRCODE = 'duplicate_object',
 			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
@@ -318,12 +318,12 @@ BEGIN
 	RETURN src.tracked_table;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_tracked_table(name, regclass, text) IS
+COMMENT ON FUNCTION _loyalty.note_tracked_table(name, regclass, text) IS
 'note a table of orders, or of refunds without orders; returns its number';
 
 -- What is recorded of a table is known by customer and key: the table must have some of
 -- these orders still, if any is recorded.
-CREATE FUNCTION loyalty.require_same_orders(program name, tracked_table int, view regclass)
+CREATE FUNCTION _loyalty.require_same_orders(program name, tracked_table int, view regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -334,7 +334,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE v.customer %2$s r.customer)
 	                  FROM %1$I.recorded_orders r LEFT JOIN %3$s v ON v.order_key = r.order_key WHERE r.tracked_table = $1 AND r.counts',
-	               program, loyalty.customer_equality(program), view) INTO recorded, same USING tracked_table;
+	               program, _loyalty.customer_equality(program), view) INTO recorded, same USING tracked_table;
 	IF recorded > 0 AND same = 0 THEN
 		RAISE EXCEPTION 'the orders that are recorded of the table have another order_key or customer'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -343,12 +343,12 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_same_orders(name, int, regclass) IS
+COMMENT ON FUNCTION _loyalty.require_same_orders(name, int, regclass) IS
 'an error if no order that is recorded of a table is found in it by its key and customer';
 
 -- Orders that were copied from a table which is not tracked any more would count twice.  Runs
 -- as the owner.
-CREATE FUNCTION loyalty.warn_of_known_orders(program name, tracked_table int)
+CREATE FUNCTION _loyalty.warn_of_known_orders(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -363,7 +363,7 @@ BEGIN
 		USING tracked_table
 	LOOP
 		EXECUTE format('SELECT count(*) FROM %1$I.recorded_orders r JOIN %3$s v ON v.order_key = r.order_key AND v.customer %2$s r.customer WHERE r.tracked_table = $1 AND r.counts',
-		               program, loyalty.customer_equality(program), loyalty.view_of(program, 'orders', tracked_table)) INTO same USING ended;
+		               program, _loyalty.customer_equality(program), _loyalty.view_of(program, 'orders', tracked_table)) INTO same USING ended;
 		IF same > 0 THEN
 			RAISE WARNING '% orders of table "%" have the key and the customer of orders that are recorded of tracked table %, which ended', same, relation, ended
 				USING DETAIL = 'If they are the same orders, they count twice.',
@@ -373,12 +373,12 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.warn_of_known_orders(name, int) IS
+COMMENT ON FUNCTION _loyalty.warn_of_known_orders(name, int) IS
 'a warning if orders of a table are recorded of one that is not tracked any more';
 
 -- PostgreSQL gives the rows that are inserted by the name of a partitioned table without
 -- the columns that it computes: they cannot say which orders these are.
-CREATE FUNCTION loyalty.require_given_columns(relation regclass, view regclass)
+CREATE FUNCTION _loyalty.require_given_columns(relation regclass, view regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -391,7 +391,7 @@ BEGIN
 	 WHERE c.oid = relation AND c.relkind = 'p'
 	   AND 'tracked.' || a.attname IN (SELECT unnest(e.columns)
 	                                     FROM (VALUES (NULL, 'key'), ('said', 'customer')) x (inside, name)
-	                                    CROSS JOIN LATERAL loyalty.view_expression(view, x.inside, x.name, false) e)
+	                                    CROSS JOIN LATERAL _loyalty.view_expression(view, x.inside, x.name, false) e)
 	 LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'column "%" of table "%" is computed, so it cannot tell which order a row is, or whose', generated, relation
@@ -401,10 +401,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_given_columns(regclass, regclass) IS
+COMMENT ON FUNCTION _loyalty.require_given_columns(regclass, regclass) IS
 'an error if orders of a partitioned table would be known by a column that is computed';
 
-CREATE FUNCTION loyalty.recorded_terms(program name, tracked_table int)
+CREATE FUNCTION _loyalty.recorded_terms(program name, tracked_table int)
 RETURNS SETOF int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -413,15 +413,15 @@ BEGIN
 	RETURN QUERY EXECUTE format('SELECT DISTINCT r.terms FROM %I.recorded_orders r WHERE r.tracked_table = $1 ORDER BY 1', program) USING tracked_table;
 END
 $$;
-COMMENT ON FUNCTION loyalty.recorded_terms(name, int) IS 'versions of the terms that recorded orders of a table have';
+COMMENT ON FUNCTION _loyalty.recorded_terms(name, int) IS 'versions of the terms that recorded orders of a table have';
 
 -- The views of a table of orders that is tracked, or tracked again: then of older versions
 -- of the terms, too, as they were let go of.  Runs as the owner.
-CREATE FUNCTION loyalty.define_tracked_table(program name, tracked_table int, given jsonb, search_path text, key_is_unique boolean)
+CREATE FUNCTION _loyalty.define_tracked_table(program name, tracked_table int, given jsonb, search_path text, key_is_unique boolean)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;
@@ -429,31 +429,31 @@ DECLARE
 	view regclass;
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	PERFORM loyalty.refresh_texts(program);		-- the rules are read for this table
-	d := loyalty.parse_orders(program, s.kind, s.relation, given, search_path);
+	PERFORM _loyalty.refresh_texts(program);		-- the rules are read for this table
+	d := _loyalty.parse_orders(program, s.kind, s.relation, given, search_path);
 	IF s.definition IS NOT NULL THEN
-		PERFORM loyalty.make_views(program, tracked_table, d);
+		PERFORM _loyalty.make_views(program, tracked_table, d);
 		-- views that somebody dropped
-		PERFORM loyalty.define_orders(program, tracked_table, d, t)
-		   FROM loyalty.recorded_terms(program, tracked_table) t WHERE loyalty.view_of(program, 'orders', tracked_table, t) IS NULL;
+		PERFORM _loyalty.define_orders(program, tracked_table, d, t)
+		   FROM _loyalty.recorded_terms(program, tracked_table) t WHERE _loyalty.view_of(program, 'orders', tracked_table, t) IS NULL;
 	END IF;
-	PERFORM loyalty.define_orders(program, tracked_table, d);
-	view := loyalty.view_of(program, s.kind, tracked_table, s.newest);
-	PERFORM loyalty.require_given_columns(s.relation, view);
+	PERFORM _loyalty.define_orders(program, tracked_table, d);
+	view := _loyalty.view_of(program, s.kind, tracked_table, s.newest);
+	PERFORM _loyalty.require_given_columns(s.relation, view);
 	IF NOT coalesce(key_is_unique, false) THEN
-		PERFORM loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
+		PERFORM _loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
 	END IF;
 	IF s.definition IS NOT NULL THEN
-		PERFORM loyalty.require_same_orders(program, tracked_table, view);
+		PERFORM _loyalty.require_same_orders(program, tracked_table, view);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.define_tracked_table(name, int, jsonb, text, boolean) IS
+COMMENT ON FUNCTION _loyalty.define_tracked_table(name, int, jsonb, text, boolean) IS
 'make the views of a table of orders from what was written about it';
 
 -- The table is locked: nobody writes to it, so the next snapshot sees all orders that its
 -- triggers will not.
-CREATE FUNCTION loyalty.add_tracked_table(program name, relation regclass, kind text)
+CREATE FUNCTION _loyalty.add_tracked_table(program name, relation regclass, kind text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -462,16 +462,16 @@ DECLARE
 	src int;
 BEGIN
 	SELECT r[1]::int INTO src
-	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_tracked_table($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
-	PERFORM loyalty.create_triggers(program, src, relation);
+	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_tracked_table($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
+	PERFORM _loyalty.create_triggers(program, src, relation);
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION loyalty.add_tracked_table(name, regclass, text) IS
+COMMENT ON FUNCTION _loyalty.add_tracked_table(name, regclass, text) IS
 'note a table of orders, or of refunds without orders, and make its triggers; returns its number';
 
 -- The column that identifies the rows of a table, if nothing else was said.
-CREATE FUNCTION loyalty.default_key(relation regclass, what text)
+CREATE FUNCTION _loyalty.default_key(relation regclass, what text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -490,15 +490,15 @@ BEGIN
 	RETURN key;
 END
 $$;
-COMMENT ON FUNCTION loyalty.default_key(regclass, text) IS 'the only column of the primary key of a table, or an error';
+COMMENT ON FUNCTION _loyalty.default_key(regclass, text) IS 'the only column of the primary key of a table, or an error';
 
 -- Note that refunds which were let go of with their orders are tracked again.  Runs as the
 -- owner.
-CREATE FUNCTION loyalty.note_refunds_again(program name, tracked_table int)
+CREATE FUNCTION _loyalty.note_refunds_again(program name, tracked_table int)
 RETURNS TABLE (number int, relation regclass, lost text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	d jsonb;
@@ -509,10 +509,10 @@ BEGIN
 	LOOP
 		lost := NULL;
 		BEGIN
-			d := loyalty.definition_of(program, number, NULL);
+			d := _loyalty.definition_of(program, number, NULL);
 			IF d ? 'key' THEN
 				EXECUTE format('UPDATE %I.tracked_table SET active = true, definition = NULL WHERE tracked_table = $1', program) USING number;
-				PERFORM loyalty.make_part_view(program, number, d);
+				PERFORM _loyalty.make_part_view(program, number, d);
 			ELSE
 				lost := 'Its view was dropped, with something that it used.';
 			END IF;
@@ -520,17 +520,17 @@ BEGIN
 			IF SQLSTATE = '42501' THEN
 				RAISE;
 			END IF;
-			lost := loyalty.as_sentence(SQLERRM);
+			lost := _loyalty.as_sentence(SQLERRM);
 		END;
 		RETURN NEXT;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_refunds_again(name, int) IS
+COMMENT ON FUNCTION _loyalty.note_refunds_again(name, int) IS
 'note that refunds which were let go of with their orders are tracked again; lost: why some can''t be, whose columns are gone or have other names';
 
 -- Returns whether all of them are tracked again.
-CREATE FUNCTION loyalty.track_refunds_again(program name, tracked_table int)
+CREATE FUNCTION _loyalty.track_refunds_again(program name, tracked_table int)
 RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -540,7 +540,7 @@ DECLARE
 	complete boolean := true;
 BEGIN
 	FOR part IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation, r[3] AS lost
-	              FROM loyalty.as_owner(program, 'SELECT number, relation::oid, lost FROM loyalty.note_refunds_again($1::name, $2::int)',
+	              FROM _loyalty.as_owner(program, 'SELECT number, relation::oid, lost FROM _loyalty.note_refunds_again($1::name, $2::int)',
 	                                    program::text, tracked_table::text) r
 	LOOP
 		IF part.lost IS NOT NULL THEN
@@ -552,37 +552,37 @@ BEGIN
 			CONTINUE;
 		END IF;
 		RAISE NOTICE 'the refunds in table "%" are tracked again, too', part.relation;
-		PERFORM loyalty.create_triggers(program, part.number, part.relation);
+		PERFORM _loyalty.create_triggers(program, part.number, part.relation);
 	END LOOP;
 	RETURN complete;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds_again(name, int) IS
+COMMENT ON FUNCTION _loyalty.track_refunds_again(name, int) IS
 'track the refunds again that were let go of with their orders; returns whether all could be';
 
 -- A table of orders is tracked with its lines, and with refunds that were let go of with it:
 -- they are locked together.
-CREATE FUNCTION loyalty.lock_to_track(program name, "table" regclass, lines regclass)
+CREATE FUNCTION _loyalty.lock_to_track(program name, "table" regclass, lines regclass)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM loyalty.require_readable(program, "table");
+	PERFORM _loyalty.require_readable(program, "table");
 	IF lines IS NOT NULL THEN
-		PERFORM loyalty.require_trackable(lines, program);
-		PERFORM loyalty.require_readable(program, lines);
+		PERFORM _loyalty.require_trackable(lines, program);
+		PERFORM _loyalty.require_readable(program, lines);
 	END IF;
-	PERFORM loyalty.lock_tracked_tables(program, '{}', ARRAY["table", lines] || ARRAY(
+	PERFORM _loyalty.lock_tracked_tables(program, '{}', ARRAY["table", lines] || ARRAY(
 		SELECT r[1]::oid::regclass
-		  FROM loyalty.as_owner(program, format($sql$
+		  FROM _loyalty.as_owner(program, format($sql$
 			SELECT p.relation::oid FROM %1$I.tracked_table o JOIN %1$I.tracked_table p ON p.of_tracked_table = o.tracked_table
 			  JOIN pg_class c ON c.oid = p.relation
 			 WHERE o.relation = $1::oid AND o.kind = 'orders' AND p.kind = 'refunds' AND NOT p.active AND p.definition ->> 'with' = 'orders'
 			 ORDER BY p.tracked_table $sql$, program), "table"::oid::text) r));
 END
 $$;
-COMMENT ON FUNCTION loyalty.lock_to_track(name, regclass, regclass) IS
+COMMENT ON FUNCTION _loyalty.lock_to_track(name, regclass, regclass) IS
 'lock a table of orders that is tracked from now on, with its lines and with refunds that are tracked again';
 
 CREATE FUNCTION loyalty.track_orders(
@@ -607,9 +607,9 @@ AS $$
 DECLARE
 	src int;
 BEGIN
-	PERFORM loyalty.refuse_nested('track_orders');
-	PERFORM loyalty.require_program(program);
-	PERFORM loyalty.require_given('{table,customer,at,"amount, or line_amount,",counts_when}',
+	PERFORM _loyalty.refuse_nested('track_orders');
+	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_given('{table,customer,at,"amount, or line_amount,",counts_when}',
 		ARRAY["table" IS NULL, customer IS NULL, at IS NULL, amount IS NULL AND line_amount IS NULL, counts_when IS NULL]);
 	IF (lines IS NULL) <> (line_order IS NULL) OR (lines IS NULL AND line_amount IS NOT NULL) THEN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
@@ -617,20 +617,20 @@ BEGIN
 			      DETAIL = format('Missing: %s.', concat_ws(', ', CASE WHEN lines IS NULL THEN 'lines' END, CASE WHEN line_order IS NULL THEN 'line_order' END)),
 			      HINT = 'Name the table of the lines, and what tells the order of a line: lines => ''...'', line_order => ''...''. With line_amount, an order is worth the sum of its lines.';
 	END IF;
-	PERFORM loyalty.require_trackable("table", program);
-	order_key := coalesce(order_key, loyalty.default_key("table", 'order_key'));
-	PERFORM loyalty.lock_to_track(program, "table", lines);
-	src := loyalty.add_tracked_table(program, "table", 'orders');
+	PERFORM _loyalty.require_trackable("table", program);
+	order_key := coalesce(order_key, _loyalty.default_key("table", 'order_key'));
+	PERFORM _loyalty.lock_to_track(program, "table", lines);
+	src := _loyalty.add_tracked_table(program, "table", 'orders');
 	IF lines IS NOT NULL THEN
-		PERFORM loyalty.add_part(program, src, 'lines', lines, jsonb_build_object('key', line_order, 'amount', line_amount, 'counts', 'true'),
+		PERFORM _loyalty.add_part(program, src, 'lines', lines, jsonb_build_object('key', line_order, 'amount', line_amount, 'counts', 'true'),
 		                         'skip', search_path);
 	END IF;
 	-- without refunds that they had, the orders would be worth more than they are
-	backfill := loyalty.track_refunds_again(program, src) AND backfill;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
+	backfill := _loyalty.track_refunds_again(program, src) AND backfill;
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
 		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
 		search_path, key_is_unique::text);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.warn_of_known_orders($1::name, $2::int)', program::text, src::text);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.warn_of_known_orders($1::name, $2::int)', program::text, src::text);
 
 	IF NOT backfill THEN
 		RETURN 0;
@@ -667,11 +667,11 @@ DECLARE
 	known text;
 	recorded bigint := 0;
 BEGIN
-	PERFORM loyalty.refuse_nested('track_refunds');
-	PERFORM loyalty.require_program(program);
-	PERFORM loyalty.require_given('{table,order_key,amount,counts_when,without_order}',
+	PERFORM _loyalty.refuse_nested('track_refunds');
+	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_given('{table,order_key,amount,counts_when,without_order}',
 		ARRAY["table" IS NULL, order_key IS NULL, amount IS NULL, counts_when IS NULL, without_order IS NULL]);
-	PERFORM loyalty.require_choice('without_order', without_order, 'error', 'skip');
+	PERFORM _loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	IF (customer IS NULL) <> (at IS NULL) THEN
 		RAISE EXCEPTION 'customer and at belong together'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'They tell whose a refund without an order is, and when it was made.';
@@ -682,7 +682,7 @@ BEGIN
 	END IF;
 	IF orders IS NULL THEN
 		SELECT r[1]::int, r[2]::int INTO src, tracked_tables
-		  FROM loyalty.as_owner(program, format('SELECT min(tracked_table), count(*) FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
+		  FROM _loyalty.as_owner(program, format('SELECT min(tracked_table), count(*) FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 		                                          WHERE active AND kind = ''orders''', program)) r;
 		IF tracked_tables <> 1 THEN
 			RAISE EXCEPTION 'the loyalty program "%" tracks % order tables', program, CASE tracked_tables WHEN 0 THEN 'no' ELSE tracked_tables::text END
@@ -691,11 +691,11 @@ BEGIN
 				             ELSE 'Name the one that the refunds belong to with orders => ''...''.' END;
 		END IF;
 	ELSE
-		src := loyalty.require_tracked_table(program, orders);
+		src := _loyalty.require_tracked_table(program, orders);
 	END IF;
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	SELECT r[1] INTO known
-	  FROM loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
+	  FROM _loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
 			USING ERRCODE = 'invalid_parameter_value',
@@ -709,25 +709,25 @@ BEGIN
 			             WHEN 'credits' THEN 'Some of its refunds are orders of their own: to change what is known of them, call loyalty.untrack(), and then loyalty.track_refunds().'
 			             ELSE format('To change what is known of its refunds, call loyalty.alter_refunds(%L, %L, ...).', program, "table") END;
 	END IF;
-	PERFORM loyalty.require_trackable("table", program);
-	PERFORM loyalty.require_readable(program, "table");
-	PERFORM loyalty.lock_tracked_tables(program, ARRAY[src], ARRAY["table"]);
-	PERFORM loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
+	PERFORM _loyalty.require_trackable("table", program);
+	PERFORM _loyalty.require_readable(program, "table");
+	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src], ARRAY["table"]);
+	PERFORM _loyalty.add_part(program, src, 'refunds', "table", jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when),
 	                         CASE WHEN customer IS NULL THEN without_order ELSE 'customer' END, search_path);
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.require_recording($1::name, $2::int), loyalty.make_views($1::name, $2::int)', program::text, src::text);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_recording($1::name, $2::int), _loyalty.make_views($1::name, $2::int)', program::text, src::text);
 	IF backfill THEN
-		recorded := loyalty.record_table(program, src, false);
+		recorded := _loyalty.record_table(program, src, false);
 	END IF;
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
-		own := loyalty.add_tracked_table(program, "table", 'credits');
-		PERFORM loyalty.as_owner(program, 'SELECT loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, own::text,
+		own := _loyalty.add_tracked_table(program, "table", 'credits');
+		PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, own::text,
 			jsonb_build_object('customer', customer, 'at', at, 'amount', format('-(%s)', amount),
 			                   'counts', format('(%s) AND (%s) IS NULL', counts_when, order_key),
-			                   'key', coalesce(refund_key, loyalty.default_key("table", 'refund_key')), 'currency', currency)::text,
+			                   'key', coalesce(refund_key, _loyalty.default_key("table", 'refund_key')), 'currency', currency)::text,
 			search_path, key_is_unique::text);
 		IF backfill THEN
-			recorded := recorded + loyalty.record_table(program, own, false);
+			recorded := recorded + _loyalty.record_table(program, own, false);
 		END IF;
 	END IF;
 	RETURN recorded;
@@ -737,11 +737,11 @@ COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, 
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 -- Note that a table is not tracked any more, and let go of it.  Runs as the owner.
-CREATE FUNCTION loyalty.note_untracked(program name, relation oid)
+CREATE FUNCTION _loyalty.note_untracked(program name, relation oid)
 RETURNS SETOF int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	is_there boolean := EXISTS (SELECT FROM pg_class WHERE oid = relation);
@@ -760,17 +760,17 @@ BEGIN
 		IF s.kind = 'refunds' AND is_there THEN
 			EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO orders USING s.of_tracked_table;
 			IF orders.definition IS NULL THEN
-				PERFORM loyalty.make_views(program, s.of_tracked_table);
+				PERFORM _loyalty.make_views(program, s.of_tracked_table);
 			ELSE
 				RAISE NOTICE 'table "%" stays paused', orders.relation
 					USING HINT = format('Its orders are recorded without these refunds when loyalty.resume(%L, %L) is called.', program, orders.relation);
 			END IF;
 		END IF;
-		PERFORM loyalty.let_go(program, s.tracked_table);
+		PERFORM _loyalty.let_go(program, s.tracked_table);
 		RETURN NEXT s.tracked_table;
 		FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active', program) USING s.tracked_table
 		LOOP
-			PERFORM loyalty.let_go(program, part.tracked_table);
+			PERFORM _loyalty.let_go(program, part.tracked_table);
 			EXECUTE format('UPDATE %I.tracked_table SET active = false, definition = definition || ''{"with": "orders"}'' WHERE tracked_table = $1', program)
 				USING part.tracked_table;
 			RETURN NEXT part.tracked_table;
@@ -778,7 +778,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.note_untracked(name, oid) IS
+COMMENT ON FUNCTION _loyalty.note_untracked(name, oid) IS
 'note that a table is not tracked any more, and let go of it; returns its numbers, and those of its lines and refunds';
 
 CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
@@ -792,34 +792,34 @@ DECLARE
 	let_go regclass[];
 	t record;
 BEGIN
-	PERFORM loyalty.refuse_nested('untrack');
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.refuse_nested('untrack');
+	PERFORM _loyalty.require_program(program);
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
-	  FROM loyalty.as_owner(program, format('SELECT o.tracked_table FROM %1$I.tracked_table s JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table AND o.relation <> s.relation
+	  FROM _loyalty.as_owner(program, format('SELECT o.tracked_table FROM %1$I.tracked_table s JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table AND o.relation <> s.relation
 	                                          CROSS JOIN %1$I.program p
 	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active AND o.definition IS NULL
-	                                            AND loyalty.view_of($2::name, o.kind, o.tracked_table, p.terms) IS NOT NULL
+	                                            AND _loyalty.view_of($2::name, o.kind, o.tracked_table, p.terms) IS NOT NULL
 	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text, program::text) r;
 	SELECT array_agg(r[1]::int) INTO numbers
-	  FROM loyalty.as_owner(program, format('SELECT p.tracked_table FROM %1$I.tracked_table p LEFT JOIN %1$I.tracked_table o ON o.tracked_table = p.of_tracked_table AND o.active
+	  FROM _loyalty.as_owner(program, format('SELECT p.tracked_table FROM %1$I.tracked_table p LEFT JOIN %1$I.tracked_table o ON o.tracked_table = p.of_tracked_table AND o.active
 	                                          WHERE p.active AND $1::oid IN (p.relation, o.relation)', program), "table"::oid::text) r;
 	-- before anything goes that whoever has read the tables needs to write to them
-	let_go := loyalty.tables_to_let_go(program, coalesce(numbers, '{}'));
-	PERFORM loyalty.lock_tracked_tables(program, CASE WHEN orders IS NULL THEN '{}' ELSE ARRAY[orders] END, from_readers => let_go);
+	let_go := _loyalty.tables_to_let_go(program, coalesce(numbers, '{}'));
+	PERFORM _loyalty.lock_tracked_tables(program, CASE WHEN orders IS NULL THEN '{}' ELSE ARRAY[orders] END, from_readers => let_go);
 	SELECT array_agg(r[1]::int) INTO numbers
-	  FROM loyalty.as_owner(program, 'SELECT loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
+	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
 	IF numbers IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object',
 			      HINT = format('The table %I.tracked_table lists what is tracked.', program);
 	END IF;
-	FOR t IN SELECT s.* FROM unnest(numbers) n CROSS JOIN LATERAL loyalty.tracked_table_triggers(program, n) s ORDER BY 1, 2
+	FOR t IN SELECT s.* FROM unnest(numbers) n CROSS JOIN LATERAL _loyalty.tracked_table_triggers(program, n) s ORDER BY 1, 2
 	LOOP
 		EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', t.trigger, t.relation);
 	END LOOP;
 	IF orders IS NOT NULL THEN
-		PERFORM loyalty.record_table(program, orders, false);
+		PERFORM _loyalty.record_table(program, orders, false);
 	END IF;
 END
 $$;
@@ -828,7 +828,7 @@ COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
 
 -- What can't be reconciled, or rerated, because a view of the table, its lines or refunds is
 -- lost, or let go of.
-CREATE FUNCTION loyalty.warn_of_tables_left_out(program name, done text)
+CREATE FUNCTION _loyalty.warn_of_tables_left_out(program name, done text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -837,26 +837,26 @@ DECLARE
 	t record;
 BEGIN
 	FOR t IN SELECT r[1]::oid::regclass AS relation, r[2]::boolean AS paused, r[3] AS again
-	           FROM loyalty.as_owner(program, format($sql$
-		SELECT s.relation::oid, s.definition IS NOT NULL, loyalty.track_again($1::name, s.tracked_table)
+	           FROM _loyalty.as_owner(program, format($sql$
+		SELECT s.relation::oid, s.definition IS NOT NULL, _loyalty.track_again($1::name, s.tracked_table)
 		  FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 		 WHERE s.active AND s.kind IN ('orders', 'credits') AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
-		   AND loyalty.lacks_view($1::name, s.tracked_table, p.terms) ORDER BY s.tracked_table $sql$, program), program::text) r
+		   AND _loyalty.lacks_view($1::name, s.tracked_table, p.terms) ORDER BY s.tracked_table $sql$, program), program::text) r
 	LOOP
 		IF t.paused THEN
 			RAISE WARNING 'orders of table "%" are not %: it is paused', t.relation, done
 				USING HINT = format('Call loyalty.resume(%L, %L).', program, t.relation);
 		ELSE
 			RAISE WARNING 'orders of table "%" are not %: a view of it is lost', t.relation, done
-				USING DETAIL = 'It was dropped, with something that it used.', HINT = loyalty.as_sentence(t.again);
+				USING DETAIL = 'It was dropped, with something that it used.', HINT = _loyalty.as_sentence(t.again);
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.warn_of_tables_left_out(name, text) IS 'a warning for each table of orders that can''t be reconciled or rerated';
+COMMENT ON FUNCTION _loyalty.warn_of_tables_left_out(name, text) IS 'a warning for each table of orders that can''t be reconciled or rerated';
 
 -- What is left of tables that were dropped, without their names.
-CREATE FUNCTION loyalty.untrack_dropped_tables(program name)
+CREATE FUNCTION _loyalty.untrack_dropped_tables(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -865,7 +865,7 @@ DECLARE
 	s record;
 BEGIN
 	FOR s IN SELECT r[1]::oid::regclass AS relation, r[2] AS kind, r[3] AS tracked_table, r[4] AS parts
-	           FROM loyalty.as_owner(program, format($sql$
+	           FROM _loyalty.as_owner(program, format($sql$
 		SELECT DISTINCT ON (s.relation::oid) s.relation::oid, s.kind, s.tracked_table,
 		       (SELECT string_agg(format('the %%s in table "%%s"', p.kind, p.relation), ' and ' ORDER BY p.tracked_table)
 		          FROM %1$I.tracked_table p JOIN pg_class c ON c.oid = p.relation WHERE p.of_tracked_table = s.tracked_table AND p.active)
@@ -882,7 +882,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.untrack_dropped_tables(name) IS 'end tracking tables that were dropped, with a warning for each';
+COMMENT ON FUNCTION _loyalty.untrack_dropped_tables(name) IS 'end tracking tables that were dropped, with a warning for each';
 
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
@@ -890,7 +890,7 @@ CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
 RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, reversed bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;
@@ -898,54 +898,54 @@ DECLARE
 	t record;
 	keep boolean;
 BEGIN
-	PERFORM loyalty.refuse_nested('reconcile');
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.refuse_nested('reconcile');
+	PERFORM _loyalty.require_program(program);
 	IF missing IS NOT NULL THEN
-		PERFORM loyalty.require_choice('missing', missing, 'archive', 'reverse');
+		PERFORM _loyalty.require_choice('missing', missing, 'archive', 'reverse');
 	END IF;
-	PERFORM loyalty.lock_to_reconcile(program);
-	PERFORM loyalty.untrack_dropped_tables(program);
+	PERFORM _loyalty.lock_to_reconcile(program);
+	PERFORM _loyalty.untrack_dropped_tables(program);
 	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
-	           FROM loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
+	           FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
-	                                                     AND NOT loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r
+	                                                     AND NOT _loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1
 	LOOP
 		relation := s.relation;
 		IF missing = 'reverse' THEN
-			PERFORM loyalty.as_owner(program, 'SELECT loyalty.forget_kept($1::name, $2::int)', program::text, s.tracked_table::text);
+			PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.forget_kept($1::name, $2::int)', program::text, s.tracked_table::text);
 		ELSE
-			PERFORM loyalty.as_owner(program, 'SELECT loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text,
+			PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.keep($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text,
 			                         (missing IS NOT NULL)::text);
 		END IF;
 		-- a partition that was detached is no part of the table any more
-		FOR t IN SELECT * FROM loyalty.detached_triggers(program, s.tracked_table, s.relation)
+		FOR t IN SELECT * FROM _loyalty.detached_triggers(program, s.tracked_table, s.relation)
 		LOOP
 			EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 		END LOOP;
-		triggers_made := loyalty.create_triggers(program, s.tracked_table, s.relation);
+		triggers_made := _loyalty.create_triggers(program, s.tracked_table, s.relation);
 		FOR p IN SELECT r[1]::int AS number, r[2]::oid::regclass AS relation
-		           FROM loyalty.as_owner(program, format('SELECT p.tracked_table, p.relation::oid FROM %I.tracked_table p
+		           FROM _loyalty.as_owner(program, format('SELECT p.tracked_table, p.relation::oid FROM %I.tracked_table p
 		                                                   WHERE p.of_tracked_table = $1::int AND p.active AND p.kind <> ''credits''', program), s.tracked_table::text) r
 		LOOP
-			FOR t IN SELECT * FROM loyalty.detached_triggers(program, p.number, p.relation)
+			FOR t IN SELECT * FROM _loyalty.detached_triggers(program, p.number, p.relation)
 			LOOP
 				EXECUTE format('DROP TRIGGER %I ON %s', t.trigger, t.relation);
 			END LOOP;
-			triggers_made := triggers_made + loyalty.create_triggers(program, p.number, p.relation);
+			triggers_made := triggers_made + _loyalty.create_triggers(program, p.number, p.relation);
 		END LOOP;
-		recorded := loyalty.record_table(program, s.tracked_table, false);
+		recorded := _loyalty.record_table(program, s.tracked_table, false);
 		-- Orders that left a table with their partition, or child, were
 		-- archived; those that are missing in an ordinary one were deleted.
 		keep := coalesce(missing = 'archive', s.relkind = 'p' OR s.relhassubclass);
 		SELECT r[1]::bigint INTO archived
-		  FROM loyalty.as_owner(program, 'SELECT loyalty.archive($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text, keep::text) r;
-		reversed := loyalty.record_table(program, s.tracked_table, true);
+		  FROM _loyalty.as_owner(program, 'SELECT _loyalty.archive($1::name, $2::int, $3::boolean)', program::text, s.tracked_table::text, keep::text) r;
+		reversed := _loyalty.record_table(program, s.tracked_table, true);
 		RETURN NEXT;
 	END LOOP;
-	PERFORM loyalty.warn_of_tables_left_out(program, 'reconciled');
-	PERFORM loyalty.as_owner(program, 'SELECT loyalty.remove_unused_terms($1::name)', program::text);
+	PERFORM _loyalty.warn_of_tables_left_out(program, 'reconciled');
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;
 COMMENT ON FUNCTION loyalty.reconcile(name, text) IS

@@ -2,7 +2,7 @@
 
 -- What makes an expression fail is for verify() to tell; that the server cannot
 -- go on, is asked to stop, or had to choose between transactions, is not.
-CREATE FUNCTION loyalty.only_expression_errors(state text, message text)
+CREATE FUNCTION _loyalty.only_expression_errors(state text, message text)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -13,19 +13,19 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.only_expression_errors(text, text) IS
+COMMENT ON FUNCTION _loyalty.only_expression_errors(text, text) IS
 'raise an error again unless it can come from an expression of a program';
 
 -- The orders of a table under their own terms, as its views say, as SQL: all, or with
 -- by_key those whose keys are in $3, which are looked up one by one.  $1 is the table, $2 the
 -- version of the terms in force, which orders have that are not recorded.
-CREATE FUNCTION loyalty.orders_sql(program name, tracked_table int, by_key boolean)
+CREATE FUNCTION _loyalty.orders_sql(program name, tracked_table int, by_key boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	eq text := loyalty.customer_equality(program);
+	eq text := _loyalty.customer_equality(program);
 	newest int;
 	known text;
 	v record;
@@ -41,40 +41,40 @@ BEGIN
 		                                         WHERE j.customer %2$s v.customer AND j.tracked_table = $1 AND j.order_key = v.order_key) x
 		                    ORDER BY x.revision DESC LIMIT 1) r ON true $sql$, program, eq)
 	ELSE format(' LEFT JOIN %1$I.recorded_orders r ON r.customer %2$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key', program, eq) END;
-	FOR v IN EXECUTE format('SELECT DISTINCT x.terms, loyalty.view_of($1, ''orders'', $2, x.terms) AS view
+	FOR v IN EXECUTE format('SELECT DISTINCT x.terms, _loyalty.view_of($1, ''orders'', $2, x.terms) AS view
 	                           FROM (SELECT $3 AS terms UNION ALL SELECT terms FROM %I.recorded_orders WHERE tracked_table = $2) x', program)
 		USING program, tracked_table, newest
 	LOOP
 		CONTINUE WHEN v.view IS NULL;
-		SELECT * INTO key FROM loyalty.view_expression(v.view, NULL, 'key', false);
+		SELECT * INTO key FROM _loyalty.view_expression(v.view, NULL, 'key', false);
 		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.awards, r.terms FROM %s v %s
 		                           WHERE coalesce(r.terms, $2) = %s %s',
 			v.view, known, v.terms,
-			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', loyalty.key_equality(key.type, key.type), format_type(key.type, -1)) END);
+			CASE WHEN by_key THEN format(' AND v.key %s (k.key::%s)', _loyalty.key_equality(key.type, key.type), format_type(key.type, -1)) END);
 	END LOOP;
 	-- archived orders have no terms any more: what they are worth is in proportion
-	IF loyalty.view_of(program, 'archived', tracked_table) IS NOT NULL THEN
+	IF _loyalty.view_of(program, 'archived', tracked_table) IS NOT NULL THEN
 		parts := parts || format('SELECT v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.awards, NULL::int FROM %s v %s',
-			loyalty.view_of(program, 'archived', tracked_table), CASE WHEN by_key THEN 'WHERE v.order_key = k.key' END);
+			_loyalty.view_of(program, 'archived', tracked_table), CASE WHEN by_key THEN 'WHERE v.order_key = k.key' END);
 	END IF;
 	RETURN CASE WHEN by_key THEN format('SELECT o.* FROM unnest($3) AS k (key) CROSS JOIN LATERAL (SELECT * FROM (%s) x OFFSET 0) o',
 	                                    array_to_string(parts, ' UNION ALL '))
 	       ELSE array_to_string(parts, ' UNION ALL ') END;
 END
 $$;
-COMMENT ON FUNCTION loyalty.orders_sql(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.orders_sql(name, int, boolean) IS
 'the orders of a table under their own terms, as SQL for verify()';
 
 -- What is recorded against what is in the tables.  Of orders whose expressions fail, the
 -- others are verified by their keys.
-CREATE FUNCTION loyalty.verify_orders(program name, tracked_table int, failing text[], keys text[])
+CREATE FUNCTION _loyalty.verify_orders(program name, tracked_table int, failing text[], keys text[])
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	p record;
-	eq text := loyalty.customer_equality(program);
+	eq text := _loyalty.customer_equality(program);
 	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
@@ -111,15 +111,15 @@ BEGIN
 		  FROM rows WHERE customer IS NOT NULL AND order_key IS NOT NULL AND at IS NOT NULL AND rate IS NULL
 		UNION ALL
 		SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it' FROM twice
-		$sql$, program, eq, format(finite, 'amount'), loyalty.orders_sql(program, tracked_table, keys IS NOT NULL), format(finite, 'awards'))
+		$sql$, program, eq, format(finite, 'amount'), _loyalty.orders_sql(program, tracked_table, keys IS NOT NULL), format(finite, 'awards'))
 		USING tracked_table, p.terms, keys, failing, p.on_invalid = 'skip';
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_orders(name, int, text[], text[]) IS
+COMMENT ON FUNCTION _loyalty.verify_orders(name, int, text[], text[]) IS
 'what is recorded of the orders of a table against what it has: of all, or those with given keys, leaving out those that fail';
 
 -- Which of these orders make their expressions fail, by halves.
-CREATE FUNCTION loyalty.failing_orders(query text, keys text[], tracked_table int, terms int)
+CREATE FUNCTION _loyalty.failing_orders(query text, keys text[], tracked_table int, terms int)
 RETURNS TABLE (order_key text, error text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -130,19 +130,19 @@ DECLARE
 BEGIN
 	EXECUTE query USING tracked_table, terms, keys;
 EXCEPTION WHEN OTHERS THEN
-	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	IF half = 0 THEN
 		RETURN QUERY SELECT keys[1], SQLERRM;
 	ELSE
-		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[1:half], tracked_table, terms);
-		RETURN QUERY SELECT * FROM loyalty.failing_orders(query, keys[half + 1:], tracked_table, terms);
+		RETURN QUERY SELECT * FROM _loyalty.failing_orders(query, keys[1:half], tracked_table, terms);
+		RETURN QUERY SELECT * FROM _loyalty.failing_orders(query, keys[half + 1:], tracked_table, terms);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.failing_orders(text, text[], int, int) IS 'those of some orders whose expressions fail, with the error';
+COMMENT ON FUNCTION _loyalty.failing_orders(text, text[], int, int) IS 'those of some orders whose expressions fail, with the error';
 
 -- The orders of a table when an expression fails for some of them.
-CREATE FUNCTION loyalty.verify_failing_orders(program name, tracked_table int)
+CREATE FUNCTION _loyalty.verify_failing_orders(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -160,15 +160,15 @@ BEGIN
 	EXECUTE format('SELECT s.relation, p.terms, p.on_invalid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.tracked_table = $1', program) INTO s USING tracked_table;
 	-- counting them makes sure that all of it is computed
 	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.awards), count(x.currency), count(x.rate) FROM (%s) x',
-	                loyalty.orders_sql(program, tracked_table, true));
+	                _loyalty.orders_sql(program, tracked_table, true));
 	FOR keys IN EXECUTE format('SELECT array_agg(k.order_key)
 	                              FROM (SELECT d.order_key, row_number() OVER (ORDER BY d.order_key) AS n
 	                                      FROM (SELECT v.order_key FROM %2$s v WHERE v.order_key IS NOT NULL
 	                                            UNION SELECT a.order_key FROM %1$I.archived a WHERE a.tracked_table = %3$s) d) k
-	                             GROUP BY k.n / 1000', program, loyalty.view_of(program, 'orders', tracked_table), tracked_table)
+	                             GROUP BY k.n / 1000', program, _loyalty.view_of(program, 'orders', tracked_table), tracked_table)
 	LOOP
 		good := good || keys;
-		FOR f IN SELECT x.order_key, x.error FROM loyalty.failing_orders(query, keys, tracked_table, s.terms) x
+		FOR f IN SELECT x.order_key, x.error FROM _loyalty.failing_orders(query, keys, tracked_table, s.terms) x
 		LOOP
 			failing := failing || f.order_key;
 			EXECUTE format('SELECT EXISTS (SELECT FROM %I.recorded_orders WHERE tracked_table = $1 AND order_key = $2 AND counts)', program)
@@ -186,19 +186,19 @@ BEGIN
 		END IF;
 	END LOOP;
 	SELECT array_agg(k) INTO good FROM unnest(good) k WHERE k <> ALL (failing);
-	RETURN QUERY SELECT * FROM loyalty.verify_orders(program, tracked_table, failing, coalesce(good, '{}'));
+	RETURN QUERY SELECT * FROM _loyalty.verify_orders(program, tracked_table, failing, coalesce(good, '{}'));
 EXCEPTION WHEN OTHERS THEN
 	-- the key itself fails, or that of a line or refund
-	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'orders of a table cannot be verified'::text, NULL::text, NULL::text, format('%s: %s', s.relation, SQLERRM);
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_failing_orders(name, int) IS
-'what loyalty.verify_orders does, when an expression fails for some order';
+COMMENT ON FUNCTION _loyalty.verify_failing_orders(name, int) IS
+'what _loyalty.verify_orders does, when an expression fails for some order';
 
 -- The tier by conditions in the order of rank, each of which may fail: then it does
 -- not hold.
-CREATE FUNCTION loyalty.try_tiers(metrics anyelement, tiers text[], conditions text[], OUT tier text, OUT failed text[], OUT errors text[])
+CREATE FUNCTION _loyalty.try_tiers(metrics anyelement, tiers text[], conditions text[], OUT tier text, OUT failed text[], OUT errors text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -213,18 +213,18 @@ BEGIN
 				EXIT;
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
-			PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 			failed := failed || tiers[i];
 			errors := errors || SQLERRM;
 		END;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.try_tiers(anyelement, text[], text[]) IS
+COMMENT ON FUNCTION _loyalty.try_tiers(anyelement, text[], text[]) IS
 'the first tier whose condition holds, and those before it whose conditions fail, with the errors';
 
 -- How verify() finds a tier from metrics, as SQL for FROM: the tier is in held.tier.
-CREATE FUNCTION loyalty.tier_sql(program name, terms int, guarded boolean)
+CREATE FUNCTION _loyalty.tier_sql(program name, terms int, guarded boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -233,23 +233,23 @@ DECLARE
 	result text;
 BEGIN
 	SELECT CASE WHEN guarded THEN
-	       format('CROSS JOIN LATERAL loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure,
+	       format('CROSS JOIN LATERAL _loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure,
 	                                                        metrics.first_order_at, metrics.last_order_at, metrics.today, metrics.at)::%s, %L::text[], %L::text[]) AS held',
 	              format('%I.metrics', program), coalesce(array_agg(c.tier ORDER BY c.n), '{}'), coalesce(array_agg(c.expression ORDER BY c.n), '{}'))
 	       ELSE
 	       format('CROSS JOIN LATERAL (SELECT CASE %s END AS tier, NULL::text[] AS failed, NULL::text[] AS errors) AS held',
 	              coalesce(string_agg(format('WHEN (%s) THEN %L', c.expression, c.tier), ' ' ORDER BY c.n), 'WHEN false THEN ''''')) END
 	  INTO result
-	  FROM loyalty.tier_conditions(program, terms) c;
+	  FROM _loyalty.tier_conditions(program, terms) c;
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION loyalty.tier_sql(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.tier_sql(name, int, boolean) IS
 'how verify() finds a tier from metrics, as SQL for FROM; guarded against conditions that fail';
 
 -- The multiplier of an order is that of the tier held just before it, under one
 -- version of the terms.  A condition that fails does not hold, which is told once.
-CREATE FUNCTION loyalty.verify_tiers(program name, terms int, guarded boolean)
+CREATE FUNCTION _loyalty.verify_tiers(program name, terms int, guarded boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -259,11 +259,11 @@ DECLARE
 	exact_bounds boolean;
 	zone text;
 BEGIN
-	eq := loyalty.customer_equality(program);
+	eq := _loyalty.customer_equality(program);
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	-- When orders are taken back, the first and last order before an entry
 	-- are looked for among the orders that stood then.
-	exact_bounds := EXISTS (SELECT FROM loyalty.tier_conditions(program, terms) c
+	exact_bounds := EXISTS (SELECT FROM _loyalty.tier_conditions(program, terms) c
 	                         WHERE c.columns && '{metrics.first_order_at,metrics.last_order_at}'::text[]);
 	RETURN QUERY EXECUTE format($sql$
 		WITH e AS MATERIALIZED (
@@ -322,8 +322,8 @@ BEGIN
 		  LEFT JOIN %1$I.terms_tier tt ON tt.version = $1 AND tt.name = CASE WHEN h.brought THEN h.tier ELSE h.expected END
 		 WHERE (NOT h.brought AND h.tier IS DISTINCT FROM h.expected) OR h.multiplier <> coalesce(tt.multiplier, 1)
 		%7$s
-		$sql$, program, loyalty.tier_sql(program, terms, guarded), exact_bounds, eq,
-		loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2'), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
+		$sql$, program, _loyalty.tier_sql(program, terms, guarded), exact_bounds, eq,
+		_loyalty.tenure_sql('raw.joined_at', 'raw.at', '$2'), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
 		CASE WHEN guarded THEN $sql$
 		UNION ALL
 		SELECT 'condition of a tier fails', NULL, NULL,
@@ -332,11 +332,11 @@ BEGIN
 		USING terms, zone;
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_tiers(name, int, boolean) IS
+COMMENT ON FUNCTION _loyalty.verify_tiers(name, int, boolean) IS
 'orders of a version of the terms that earned at another tier than was held before them; guarded: with conditions that fail';
 
 -- What readers see is the sum of the entries, and the tier is that of the sum.
-CREATE FUNCTION loyalty.verify_members(program name, guarded boolean)
+CREATE FUNCTION _loyalty.verify_members(program name, guarded boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -345,7 +345,7 @@ DECLARE
 	eq text;
 	p record;
 BEGIN
-	eq := loyalty.customer_equality(program);
+	eq := _loyalty.customer_equality(program);
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
 	RETURN QUERY EXECUTE format($sql$
 		WITH m AS %7$s (
@@ -365,12 +365,12 @@ BEGIN
 		  FROM m
 		 WHERE m.points <> m.sum_points OR m.spend <> m.sum_spend OR m.orders <> m.sum_orders
 		    OR (m.failed IS NULL
-		        AND loyalty.tier_for(%6$L::regclass, $1, m.spend, m.orders, m.sum_points, m.joined_at,
+		        AND _loyalty.tier_for(%6$L::regclass, $1, m.spend, m.orders, m.sum_points, m.joined_at,
 		                             m.first_order_at, m.last_order_at, now()) IS DISTINCT FROM m.expected)
 		%8$s
 		$sql$, program,
 		(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = format('%I.entries', program)::regclass AND attnum = 1), eq,
-		loyalty.tier_sql(program, p.terms, guarded), loyalty.tenure_sql('s.joined_at', 'now()', '$2'),
+		_loyalty.tier_sql(program, p.terms, guarded), _loyalty.tenure_sql('s.joined_at', 'now()', '$2'),
 		format('%I.program', program), CASE WHEN guarded THEN 'MATERIALIZED' ELSE '' END,
 		CASE WHEN guarded THEN $sql$
 		UNION ALL
@@ -380,12 +380,12 @@ BEGIN
 		USING p.terms, p.time_zone;
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_members(name, boolean) IS
+COMMENT ON FUNCTION _loyalty.verify_members(name, boolean) IS
 'members that are not the sum of their entries, or of another tier than the conditions say; guarded: with conditions that fail';
 
 -- Entries are recorded after the terms that they are of, and before now.  Clocks of
 -- servers that take over from each other may differ a little.
-CREATE FUNCTION loyalty.verify_times(program name)
+CREATE FUNCTION _loyalty.verify_times(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -393,7 +393,7 @@ AS $$
 DECLARE
 	eq text;
 BEGIN
-	eq := loyalty.customer_equality(program);
+	eq := _loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT CASE WHEN e.recorded_at < t.since THEN 'entry was recorded before its terms' ELSE 'entry was recorded in the future' END,
 		       e.customer::text, e.order_key::text, format('at %%s, under terms %%s of %%s', e.recorded_at, t.version, t.since)
@@ -412,11 +412,11 @@ BEGIN
 		$sql$, program, eq);
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_times(name) IS 'entries that were recorded at a moment that cannot be';
+COMMENT ON FUNCTION _loyalty.verify_times(name) IS 'entries that were recorded at a moment that cannot be';
 
 -- Reads find customers in the view "customer", which keeps to its columns whatever
 -- they are called by now.
-CREATE FUNCTION loyalty.verify_customers(program name)
+CREATE FUNCTION _loyalty.verify_customers(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -435,17 +435,17 @@ BEGIN
 		RETURN;
 	END IF;
 	-- a column that was renamed is in the settings by the name that it had
-	SELECT p.key INTO present FROM loyalty.present_customers(program, customers, NULL, NULL) p;
+	SELECT p.key INTO present FROM _loyalty.present_customers(program, customers, NULL, NULL) p;
 	IF present <> customer_key AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = customers AND attname = customer_key AND attnum > 0 AND NOT attisdropped) THEN
 		RETURN QUERY SELECT 'settings and customers differ'::text, NULL::text, NULL::text,
 			format('customer_key is "%s", but the view "customer" takes "%s"; update customer_key in the table "program"', customer_key, present);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_customers(name) IS 'what the settings of a program say of customers against what reads find';
+COMMENT ON FUNCTION _loyalty.verify_customers(name) IS 'what the settings of a program say of customers against what reads find';
 
 -- Entries among themselves.
-CREATE FUNCTION loyalty.verify_entries(program name)
+CREATE FUNCTION _loyalty.verify_entries(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -513,10 +513,10 @@ BEGIN
 		$sql$, program);
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_entries(name) IS 'entries that do not follow from each other, or from what they say themselves';
+COMMENT ON FUNCTION _loyalty.verify_entries(name) IS 'entries that do not follow from each other, or from what they say themselves';
 
 -- Entries that the fold leaves out, and those that posting could not write.
-CREATE FUNCTION loyalty.verify_left_out(program name)
+CREATE FUNCTION _loyalty.verify_left_out(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -526,7 +526,7 @@ AS $$
 DECLARE
 	eq text;
 BEGIN
-	eq := loyalty.customer_equality(program);
+	eq := _loyalty.customer_equality(program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry does not count'::text, j.customer::text, j.order_key::text,
 		       format('revision %%s: %%s', j.revision,
@@ -543,11 +543,11 @@ BEGIN
 		$sql$, program, eq);
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_left_out(name) IS
+COMMENT ON FUNCTION _loyalty.verify_left_out(name) IS
 'part of loyalty.verify: entries that do not count, and customers whose entries cannot be posted';
 
 -- Posted totals against the posted entries.
-CREATE FUNCTION loyalty.verify_accounts(program name)
+CREATE FUNCTION _loyalty.verify_accounts(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -555,7 +555,7 @@ AS $$
 DECLARE
 	eq text;
 BEGIN
-	eq := loyalty.customer_equality(program);
+	eq := _loyalty.customer_equality(program);
 	-- posted state is the fold of the ledger
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'account is not the fold of its ledger'::text, coalesce(a.customer, l.customer)::text, NULL::text,
@@ -582,28 +582,28 @@ BEGIN
 		$sql$, program);
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_accounts(name) IS 'accounts that are not the fold of their ledger';
+COMMENT ON FUNCTION _loyalty.verify_accounts(name) IS 'accounts that are not the fold of their ledger';
 
 -- One part of what verify() does, a call of a function of this schema.  If it fails,
 -- another is made instead; if there is none, or it fails as well, that is told, and
 -- the other parts are verified nevertheless.
 -- Refunds that name no order that was ever there.  They apply when it comes.
-CREATE FUNCTION loyalty.verify_refunds(program name, tracked_table int)
+CREATE FUNCTION _loyalty.verify_refunds(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	orders regclass := loyalty.view_of(program, 'orders', tracked_table);
+	orders regclass := _loyalty.view_of(program, 'orders', tracked_table);
 	o record;
 	k record;
 	part record;
 BEGIN
-	SELECT * INTO o FROM loyalty.view_expression(orders, NULL, 'key', false);
+	SELECT * INTO o FROM _loyalty.view_expression(orders, NULL, 'key', false);
 	FOR part IN EXECUTE format('SELECT s.tracked_table, s.relation FROM %I.tracked_table s WHERE s.of_tracked_table = $1 AND s.active AND s.kind = ''refunds'' ORDER BY 1', program)
 		USING tracked_table
 	LOOP
-		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, 'refunds', part.tracked_table), NULL, 'key', false);
+		SELECT * INTO k FROM _loyalty.view_expression(_loyalty.view_of(program, 'refunds', part.tracked_table), NULL, 'key', false);
 		RETURN QUERY EXECUTE format($sql$
 			SELECT 'refund of an unknown order'::text, NULL::text, min(p.order_key),
 			       format('table %%s has %%s of them; they apply when their orders come', $2, count(*))
@@ -613,41 +613,41 @@ BEGIN
 			   AND NOT EXISTS (SELECT FROM %4$I.archived a WHERE a.tracked_table = $1 AND %5$s)
 			   AND NOT EXISTS (SELECT FROM %4$I.recorded_orders r WHERE r.tracked_table = $1 AND %6$s)
 			HAVING count(*) > 0
-			$sql$, loyalty.view_of(program, 'refunds', part.tracked_table), orders,
-			loyalty.same_key('p.key', k.type, k.collation, 'v.key', o.type, o.collation), program,
-			loyalty.same_key('p.key', k.type, k.collation, loyalty.key_of_text('a.order_key', o.type, o.collation), o.type, o.collation),
+			$sql$, _loyalty.view_of(program, 'refunds', part.tracked_table), orders,
+			_loyalty.same_key('p.key', k.type, k.collation, 'v.key', o.type, o.collation), program,
+			_loyalty.same_key('p.key', k.type, k.collation, _loyalty.key_of_text('a.order_key', o.type, o.collation), o.type, o.collation),
 			-- what is recorded may be from before a change of the key's type
 			CASE WHEN o.type = ANY ('{smallint,integer,bigint,uuid,text,varchar}'::regtype[]) THEN 'r.order_key = p.order_key'
-			     ELSE loyalty.same_key('p.key', k.type, k.collation, loyalty.key_of_text('r.order_key', o.type, o.collation), o.type, o.collation) END)
+			     ELSE _loyalty.same_key('p.key', k.type, k.collation, _loyalty.key_of_text('r.order_key', o.type, o.collation), o.type, o.collation) END)
 			USING tracked_table, part.relation;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_refunds(name, int) IS 'refunds of orders that are neither there nor archived, and were never recorded';
+COMMENT ON FUNCTION _loyalty.verify_refunds(name, int) IS 'refunds of orders that are neither there nor archived, and were never recorded';
 
-CREATE FUNCTION loyalty.verify_part(part text, otherwise text DEFAULT NULL)
+CREATE FUNCTION _loyalty.verify_part(part text, otherwise text DEFAULT NULL)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- a function in FROM has returned all it returns before the first row is seen
-	RETURN QUERY EXECUTE 'SELECT * FROM loyalty.' || part;
+	RETURN QUERY EXECUTE 'SELECT * FROM _loyalty.' || part;
 EXCEPTION WHEN OTHERS THEN
-	PERFORM loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	IF otherwise IS NULL THEN
 		RETURN QUERY SELECT 'part of the program cannot be verified'::text, NULL::text, NULL::text,
 			format('%s: %s', split_part(part, '(', 1), SQLERRM);
 	ELSE
-		RETURN QUERY SELECT * FROM loyalty.verify_part(otherwise);
+		RETURN QUERY SELECT * FROM _loyalty.verify_part(otherwise);
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
+COMMENT ON FUNCTION _loyalty.verify_part(text, text) IS 'a part of verify(), or what is to be called if it fails, or a row that says so';
 
 -- What helps if the view of a table of orders under some terms is lost: to correct the first
 -- rule that names what is gone, or else to track the table again.
-CREATE FUNCTION loyalty.how_to_mend(program name, tracked_table int, terms int)
+CREATE FUNCTION _loyalty.how_to_mend(program name, tracked_table int, terms int)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -658,25 +658,25 @@ DECLARE
 	why text;
 BEGIN
 	-- a correction makes the view, if another tells what the table means
-	again := CASE WHEN loyalty.lacks_view(program, tracked_table, loyalty.terms_with_view(program, tracked_table, terms))
-	                   OR loyalty.terms_with_view(program, tracked_table, terms) IS NULL THEN loyalty.track_again(program, tracked_table)
+	again := CASE WHEN _loyalty.lacks_view(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, terms))
+	                   OR _loyalty.terms_with_view(program, tracked_table, terms) IS NULL THEN _loyalty.track_again(program, tracked_table)
 	         ELSE format('call loyalty.reconcile(%L)', program) END;
 	BEGIN
-		EXECUTE format('SELECT count(loyalty.award_of_terms($1, $2, r.version, r.name, r.points, r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
+		EXECUTE format('SELECT count(_loyalty.award_of_terms($1, $2, r.version, r.name, r.points, r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
 			USING program, tracked_table, terms;
 	EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 		GET STACKED DIAGNOSTICS advice = PG_EXCEPTION_HINT, why = PG_EXCEPTION_DETAIL;
 		again := CASE WHEN SQLSTATE = '42501' THEN SQLERRM
 		         ELSE concat(SQLERRM, ': ', rtrim(why, '.'), '; ', lower(left(advice, 1)), rtrim(substr(advice, 2), '.'), '; then ', again) END;
 	END;
-	RETURN CASE WHEN advice IS NULL THEN loyalty.track_again(program, tracked_table) ELSE again END;
+	RETURN CASE WHEN advice IS NULL THEN _loyalty.track_again(program, tracked_table) ELSE again END;
 END
 $$;
-COMMENT ON FUNCTION loyalty.how_to_mend(name, int, int) IS
+COMMENT ON FUNCTION _loyalty.how_to_mend(name, int, int) IS
 'what to do if the view of a table of orders under some terms is lost';
 
 -- The same for tiers, whose view is lost.
-CREATE FUNCTION loyalty.how_to_mend_tiers(program name, terms int)
+CREATE FUNCTION _loyalty.how_to_mend_tiers(program name, terms int)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -686,7 +686,7 @@ DECLARE
 BEGIN
 	FOR t IN EXECUTE format('SELECT name, qualifies FROM %I.terms_tier WHERE version = $1 ORDER BY rank', program) USING terms
 	LOOP
-		PERFORM loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false);
+		PERFORM _loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false);
 	END LOOP;
 	RETURN format('UPDATE %I.terms_tier SET qualifies = qualifies WHERE version = %s', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
@@ -694,11 +694,11 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	              t.name, SQLERRM, program, terms, t.name);
 END
 $$;
-COMMENT ON FUNCTION loyalty.how_to_mend_tiers(name, int) IS 'what to do if the view of the tiers of some terms is lost';
+COMMENT ON FUNCTION _loyalty.how_to_mend_tiers(name, int) IS 'what to do if the view of the tiers of some terms is lost';
 
 -- The views of a table of orders among themselves: each version of the terms that orders
 -- are recorded under has one, and that of the orders there are means the same orders.
-CREATE FUNCTION loyalty.verify_views(program name, tracked_table int)
+CREATE FUNCTION _loyalty.verify_views(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -706,29 +706,29 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'tracked table has no view'::text, NULL::text, NULL::text,
-		       format('orders of table %%s under terms %%s; %%s', s.relation, r.terms, loyalty.how_to_mend($1, $2, r.terms))
+		       format('orders of table %%s under terms %%s; %%s', s.relation, r.terms, _loyalty.how_to_mend($1, $2, r.terms))
 		  FROM %1$I.tracked_table s JOIN (SELECT DISTINCT x.tracked_table, x.terms FROM %1$I.recorded_orders x) r ON r.tracked_table = s.tracked_table
-		 WHERE s.tracked_table = $2 AND loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
+		 WHERE s.tracked_table = $2 AND _loyalty.view_of($1, 'orders', $2, r.terms) IS NULL
 		UNION ALL
 		SELECT 'tracked table has no view', NULL, NULL,
-		       format('archived orders of table %%s; %%s', s.relation, loyalty.track_again($1, $2))
+		       format('archived orders of table %%s; %%s', s.relation, _loyalty.track_again($1, $2))
 		  FROM %1$I.tracked_table s
-		 WHERE s.tracked_table = $2 AND loyalty.view_of($1, 'archived', $2) IS NULL
+		 WHERE s.tracked_table = $2 AND _loyalty.view_of($1, 'archived', $2) IS NULL
 		   AND EXISTS (SELECT FROM %1$I.tracked_table p WHERE p.of_tracked_table = $2 AND p.kind = 'refunds' AND p.active)
 		$sql$, program) USING program, tracked_table;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'views of a tracked table differ'::text, NULL::text, NULL::text,
-		       format('orders of table %%s; %%s', s.relation, loyalty.track_again($1, $2))
+		       format('orders of table %%s; %%s', s.relation, _loyalty.track_again($1, $2))
 		  FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
-		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
-		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
-		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), 'said', 'customer', false) c
-		 CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, 'orders', $2, p.terms), NULL, 'key', false) d
+		 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'orders', $2), NULL, 'customer', false) a
+		 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'orders', $2), NULL, 'key', false) b
+		 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'orders', $2, p.terms), 'said', 'customer', false) c
+		 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'orders', $2, p.terms), NULL, 'key', false) d
 		 WHERE s.tracked_table = $2 AND (a.expression, b.expression) IS DISTINCT FROM (c.expression, d.expression)
 		$sql$, program) USING program, tracked_table;
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
+COMMENT ON FUNCTION _loyalty.verify_views(name, int) IS
 'views of a table of orders that are missing, or do not mean the same orders';
 
 -- Recomputes everything in plain SQL from the tracked tables and the entries.
@@ -736,7 +736,7 @@ COMMENT ON FUNCTION loyalty.verify_views(name, int) IS
 -- planner's own queries, multipliers are looked up by set-based windows.
 -- A function that an expression calls was not volatile when the expression was written, but
 -- may have been replaced by one that is.  Orders go on being recorded by it.
-CREATE FUNCTION loyalty.verify_volatility(program name)
+CREATE FUNCTION _loyalty.verify_volatility(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -745,17 +745,17 @@ AS $$
 	       format('%s, in %s; declare it STABLE or IMMUTABLE, or change the expression', p.oid::regprocedure,
 	              string_agg(DISTINCT 'view ' || c.relname, ', ' ORDER BY 'view ' || c.relname))
 	  FROM pg_namespace n
-	  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'v' AND (loyalty.is_definition(c.relname) OR c.relname = 'customer')
+	  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'v' AND (_loyalty.is_definition(c.relname) OR c.relname = 'customer')
 	  JOIN pg_rewrite w ON w.ev_class = c.oid
 	  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
 	  LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-	  JOIN pg_proc p ON p.oid = coalesce(o.oprcode, d.refobjid) AND p.provolatile = 'v' AND p.pronamespace <> 'loyalty'::regnamespace
+	  JOIN pg_proc p ON p.oid = coalesce(o.oprcode, d.refobjid) AND p.provolatile = 'v' AND p.pronamespace <> '_loyalty'::regnamespace
 	 WHERE n.nspname = program
 	 GROUP BY p.oid
 $$;
-COMMENT ON FUNCTION loyalty.verify_volatility(name) IS 'functions that expressions call and that became volatile after these were written';
+COMMENT ON FUNCTION _loyalty.verify_volatility(name) IS 'functions that expressions call and that became volatile after these were written';
 
-CREATE FUNCTION loyalty.verify_program(program name)
+CREATE FUNCTION _loyalty.verify_program(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -770,7 +770,7 @@ DECLARE
 	missing text[];
 	tiers_lost int[];
 BEGIN
-	PERFORM loyalty.require_program(program);
+	PERFORM _loyalty.require_program(program);
 	-- a view goes if the customer table was dropped with CASCADE
 	SELECT coalesce(array_agg(r ORDER BY n), '{}') INTO missing
 	  FROM unnest('{program,tracked_table,archived,kept,exchange_rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
@@ -820,9 +820,9 @@ BEGIN
 	-- what was made while event triggers were disabled
 	RETURN QUERY
 	SELECT 'table of the program has what cannot be honoured'::text, NULL::text, NULL::text,
-	       format('%I.%I has %s', program, r, loyalty.cannot_be_kept(to_regclass(format('%I.%I', program, r))))
+	       format('%I.%I has %s', program, r, _loyalty.cannot_be_kept(to_regclass(format('%I.%I', program, r))))
 	  FROM unnest('{journal,ledger,account}'::text[]) r
-	 WHERE loyalty.cannot_be_kept(to_regclass(format('%I.%I', program, r))) IS NOT NULL;
+	 WHERE _loyalty.cannot_be_kept(to_regclass(format('%I.%I', program, r))) IS NOT NULL;
 
 	-- the terms in force are those that rules, tiers and settings say
 	RETURN QUERY EXECUTE format($sql$
@@ -852,10 +852,10 @@ BEGIN
 	IF FOUND THEN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
-	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE loyalty.view_of($1, ''tiers'', version) IS NULL', program)
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE _loyalty.view_of($1, ''tiers'', version) IS NULL', program)
 	   INTO tiers_lost USING program;
 	RETURN QUERY
-	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, loyalty.how_to_mend_tiers(program, t))
+	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_tiers(program, t))
 	  FROM unnest(tiers_lost) t;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entries have a tracked table that does not exist'::text, NULL::text, NULL::text, format('tracked table %%s: %%s entries', e.tracked_table, count(*))
@@ -864,9 +864,9 @@ BEGIN
 		 GROUP BY e.tracked_table
 		$sql$, program);
 
-	RETURN QUERY SELECT * FROM loyalty.verify_volatility(program);
+	RETURN QUERY SELECT * FROM _loyalty.verify_volatility(program);
 	-- entries that are not posted cannot be read without the tiers that they earn by
-	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_left_out(%L)', program)) v WHERE tiers_lost = '{}';
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(format('verify_left_out(%L)', program)) v WHERE tiers_lost = '{}';
 
 	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)
 	LOOP
@@ -882,53 +882,53 @@ BEGIN
 				lacking := true;
 				CONTINUE;
 			END IF;
-			IF loyalty.view_of(program, part.kind, part.tracked_table) IS NULL
-			   OR (part.tracked_table = s.tracked_table AND loyalty.view_of(program, part.kind, part.tracked_table, s.newest) IS NULL) THEN
+			IF _loyalty.view_of(program, part.kind, part.tracked_table) IS NULL
+			   OR (part.tracked_table = s.tracked_table AND _loyalty.view_of(program, part.kind, part.tracked_table, s.newest) IS NULL) THEN
 				RETURN QUERY SELECT CASE WHEN part.definition IS NULL THEN 'tracked table has no view' ELSE 'tracked table is paused' END::text, NULL::text, NULL::text,
 					format('%s of table %s; %s', part.kind, part.relation,
 					       CASE WHEN part.definition IS NOT NULL THEN format('call loyalty.resume(%L, %L)', program, s.relation::text)
-					            WHEN part.tracked_table = s.tracked_table THEN loyalty.how_to_mend(program, s.tracked_table, s.newest)
-					            ELSE loyalty.track_again(program, s.tracked_table) END);
+					            WHEN part.tracked_table = s.tracked_table THEN _loyalty.how_to_mend(program, s.tracked_table, s.newest)
+					            ELSE _loyalty.track_again(program, s.tracked_table) END);
 				lacking := true;
 			END IF;
 			RETURN QUERY
 			SELECT 'table is part of one that is not tracked'::text, NULL::text, NULL::text, format('%s of %s', o.child, o.parent)
-			  FROM loyalty.outside_parents(part.relation) o;
+			  FROM _loyalty.outside_parents(part.relation) o;
 			RETURN QUERY
 			SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
-			  FROM loyalty.descendants(part.relation) AS r (rel)
+			  FROM _loyalty.descendants(part.relation) AS r (rel)
 			 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
-			 WHERE NOT EXISTS (SELECT FROM loyalty.tracked_table_triggers(program, part.tracked_table) t
+			 WHERE NOT EXISTS (SELECT FROM _loyalty.tracked_table_triggers(program, part.tracked_table) t
 			                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
 			                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
 		END LOOP;
 		CONTINUE WHEN lacking;
-		RETURN QUERY SELECT * FROM loyalty.verify_views(program, s.tracked_table);
+		RETURN QUERY SELECT * FROM _loyalty.verify_views(program, s.tracked_table);
 		CONTINUE WHEN FOUND;
 
 		-- if an expression fails for some order, the others are verified without it
-		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.tracked_table),
+		RETURN QUERY SELECT * FROM _loyalty.verify_part(format('verify_orders(%L, %s, NULL, NULL)', program, s.tracked_table),
 		                                               format('verify_failing_orders(%L, %s)', program, s.tracked_table));
-		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_refunds(%L, %s)', program, s.tracked_table));
+		RETURN QUERY SELECT * FROM _loyalty.verify_part(format('verify_refunds(%L, %s)', program, s.tracked_table));
 	END LOOP;
 
-	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_entries(%L)', program)) v WHERE tiers_lost = '{}';
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(format('verify_entries(%L)', program)) v WHERE tiers_lost = '{}';
 
 	-- the multiplier is that of the tier held just before the order
-	FOR v_terms IN SELECT t FROM loyalty.terms_of(program, 0) t WHERE tiers_lost = '{}'
+	FOR v_terms IN SELECT t FROM _loyalty.terms_of(program, 0) t WHERE tiers_lost = '{}'
 	LOOP
-		RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_tiers(%L, %s, false)', program, v_terms),
+		RETURN QUERY SELECT * FROM _loyalty.verify_part(format('verify_tiers(%L, %s, false)', program, v_terms),
 		                                               format('verify_tiers(%L, %s, true)', program, v_terms));
 	END LOOP;
 
-	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_accounts(%L)', program));
-	RETURN QUERY SELECT * FROM loyalty.verify_part(format('verify_times(%L)', program));
-	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_customers(%L)', program)) v WHERE missing = '{}';
-	RETURN QUERY SELECT v.* FROM loyalty.verify_part(format('verify_members(%L, false)', program),
+	RETURN QUERY SELECT * FROM _loyalty.verify_part(format('verify_accounts(%L)', program));
+	RETURN QUERY SELECT * FROM _loyalty.verify_part(format('verify_times(%L)', program));
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(format('verify_customers(%L)', program)) v WHERE missing = '{}';
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(format('verify_members(%L, false)', program),
 	                                                 format('verify_members(%L, true)', program)) v WHERE missing = '{}' AND tiers_lost = '{}';
 END
 $$;
-COMMENT ON FUNCTION loyalty.verify_program(name) IS
+COMMENT ON FUNCTION _loyalty.verify_program(name) IS
 'what loyalty.verify does, with the rights of the caller';
 
 -- As the owner of the program, whose expressions it evaluates.
@@ -939,7 +939,7 @@ AS 'MODULE_PATHNAME', 'loyalty_verify';
 COMMENT ON FUNCTION loyalty.verify(name) IS
 'recompute a program from its tracked tables and entries; one row per violation, none on a healthy program';
 
-CREATE FUNCTION loyalty.terms_of(program name, since int)
+CREATE FUNCTION _loyalty.terms_of(program name, since int)
 RETURNS SETOF int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -948,12 +948,12 @@ BEGIN
 	RETURN QUERY EXECUTE format('SELECT version FROM %I.terms WHERE version >= $1 ORDER BY version', program) USING since;
 END
 $$;
-COMMENT ON FUNCTION loyalty.terms_of(name, int) IS 'versions of the terms of a program, from one on';
+COMMENT ON FUNCTION _loyalty.terms_of(name, int) IS 'versions of the terms of a program, from one on';
 
 -- Tenure for verify(), from calendar fields: a month that is not complete lends
 -- its days from the month of the earlier date, as age() does.  As SQL for FROM,
 -- since a function call per entry would be slow.
-CREATE FUNCTION loyalty.tenure_sql(joined text, at text, time_zone text)
+CREATE FUNCTION _loyalty.tenure_sql(joined text, at text, time_zone text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -976,5 +976,5 @@ AS $$
 		                   THEN left_over + extract(day FROM date_trunc('month', e) + interval '1 month' - interval '1 day')::int
 		                   ELSE left_over END AS days) f) $sql$, joined, at, time_zone)
 $$;
-COMMENT ON FUNCTION loyalty.tenure_sql(text, text, text) IS
-'tenure as verify() computes it, independently of loyalty.tenure: a subquery for FROM over expressions of joined, at and time zone';
+COMMENT ON FUNCTION _loyalty.tenure_sql(text, text, text) IS
+'tenure as verify() computes it, independently of _loyalty.tenure: a subquery for FROM over expressions of joined, at and time zone';

@@ -1,7 +1,7 @@
 -- Tracked tables as views ---------------------------------------------------------
 --
 -- What each row of a tracked table means is a view of the program, made here from
--- expressions that loyalty.parse_expression() has checked.  All of this runs as the
+-- expressions that _loyalty.parse_expression() has checked.  All of this runs as the
 -- program's owner.
 --
 --   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
@@ -17,69 +17,69 @@
 -- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
 -- computed once for each order, whoever asks for it how often.
 
-CREATE FUNCTION loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
+CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
                                          what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false,
                                          OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean)
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
-COMMENT ON FUNCTION loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean) IS
+COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean) IS
 'check an SQL expression over a table row, a line and a composite type, and return it with every name qualified and local times in the time zone';
 
-CREATE FUNCTION loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
+CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
                                         OUT expression text, OUT uses text[], OUT type regtype, OUT collation oid, OUT columns text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_view_expression';
-COMMENT ON FUNCTION loyalty.view_expression(regclass, text, text, boolean) IS
+COMMENT ON FUNCTION _loyalty.view_expression(regclass, text, text, boolean) IS
 'the expression of a column of a view, or of a part of its FROM clause, as SQL, with the names of what it uses; guarded: what it says for an order that counts';
 
-CREATE FUNCTION loyalty.key_columns(view regclass)
+CREATE FUNCTION _loyalty.key_columns(view regclass)
 RETURNS int[]
 LANGUAGE c STABLE STRICT
 AS 'MODULE_PATHNAME', 'loyalty_key_columns';
-COMMENT ON FUNCTION loyalty.key_columns(regclass) IS 'the columns of a tracked table, by number, that its key is made of';
+COMMENT ON FUNCTION _loyalty.key_columns(regclass) IS 'the columns of a tracked table, by number, that its key is made of';
 
-CREATE FUNCTION loyalty.key_tells(view regclass)
+CREATE FUNCTION _loyalty.key_tells(view regclass)
 RETURNS boolean
 LANGUAGE c STABLE STRICT
 AS 'MODULE_PATHNAME', 'loyalty_key_tells';
-COMMENT ON FUNCTION loyalty.key_tells(regclass) IS
+COMMENT ON FUNCTION _loyalty.key_tells(regclass) IS
 'whether rows that differ in the columns of the key differ in the key, or a unique index is over it';
 
-CREATE FUNCTION loyalty.require_own_view(view oid)
+CREATE FUNCTION _loyalty.require_own_view(view oid)
 RETURNS void
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_require_own_view';
-COMMENT ON FUNCTION loyalty.require_own_view(oid) IS 'an error if a query on a view would run code of others as the current user';
+COMMENT ON FUNCTION _loyalty.require_own_view(oid) IS 'an error if a query on a view would run code of others as the current user';
 
-CREATE FUNCTION loyalty.pinned_rate(order_key text, currency text)
+CREATE FUNCTION _loyalty.pinned_rate(order_key text, currency text)
 RETURNS numeric
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'loyalty_pinned_rate';
-COMMENT ON FUNCTION loyalty.pinned_rate(text, text) IS
+COMMENT ON FUNCTION _loyalty.pinned_rate(text, text) IS
 'the rate that an order keeps in a currency, while it is read to be recorded; else null';
 
 -- The name of the view of a tracked table.
-CREATE FUNCTION loyalty.view_name(kind text, tracked_table int, terms int DEFAULT NULL)
+CREATE FUNCTION _loyalty.view_name(kind text, tracked_table int, terms int DEFAULT NULL)
 RETURNS name
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT concat_ws('_', CASE kind WHEN 'credits' THEN 'orders' ELSE kind END, tracked_table, terms)::name
 $$;
-COMMENT ON FUNCTION loyalty.view_name(text, int, int) IS 'the name of the view that says what the rows of a tracked table mean';
+COMMENT ON FUNCTION _loyalty.view_name(text, int, int) IS 'the name of the view that says what the rows of a tracked table mean';
 
-CREATE FUNCTION loyalty.view_of(program name, kind text, tracked_table int, terms int DEFAULT NULL)
+CREATE FUNCTION _loyalty.view_of(program name, kind text, tracked_table int, terms int DEFAULT NULL)
 RETURNS regclass
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT to_regclass(format('%I.%I', program, loyalty.view_name(kind, tracked_table, terms)))
+	SELECT to_regclass(format('%I.%I', program, _loyalty.view_name(kind, tracked_table, terms)))
 $$;
-COMMENT ON FUNCTION loyalty.view_of(name, text, int, int) IS 'the view that says what the rows of a tracked table mean, or null if there is none';
+COMMENT ON FUNCTION _loyalty.view_of(name, text, int, int) IS 'the view that says what the rows of a tracked table mean, or null if there is none';
 
 -- Of which terms a table of orders has a view: of these, else of the newest that are left
 -- after others were dropped.
-CREATE FUNCTION loyalty.terms_with_view(program name, tracked_table int, terms int)
+CREATE FUNCTION _loyalty.terms_with_view(program name, tracked_table int, terms int)
 RETURNS int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -87,16 +87,16 @@ AS $$
 DECLARE
 	known int;
 BEGIN
-	EXECUTE format('SELECT version FROM %I.terms WHERE loyalty.view_of($1, ''orders'', $2, version) IS NOT NULL ORDER BY version = $3 DESC, version DESC LIMIT 1', program)
+	EXECUTE format('SELECT version FROM %I.terms WHERE _loyalty.view_of($1, ''orders'', $2, version) IS NOT NULL ORDER BY version = $3 DESC, version DESC LIMIT 1', program)
 	   INTO known USING program, tracked_table, terms;
 	RETURN known;
 END
 $$;
-COMMENT ON FUNCTION loyalty.terms_with_view(name, int, int) IS
+COMMENT ON FUNCTION _loyalty.terms_with_view(name, int, int) IS
 'these terms, if a table of orders has a view under them, else the newest under which it has one; null if none is left';
 
 -- What helps if a view of a tracked table is lost: the table of its orders is tracked again.
-CREATE FUNCTION loyalty.track_again(program name, tracked_table int)
+CREATE FUNCTION _loyalty.track_again(program name, tracked_table int)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -109,11 +109,11 @@ BEGIN
 	RETURN format('call loyalty.untrack(%L, %L), and track the table again', program, orders::text);
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_again(name, int) IS 'what to do if a view of a tracked table, or of its lines or refunds, is lost';
+COMMENT ON FUNCTION _loyalty.track_again(name, int) IS 'what to do if a view of a tracked table, or of its lines or refunds, is lost';
 
 -- Is a view lost, or let go of, that tells what a table means: that which says which orders
 -- there are, that of some terms, or one of lines or refunds?
-CREATE FUNCTION loyalty.lacks_view(program name, tracked_table int, terms int)
+CREATE FUNCTION _loyalty.lacks_view(program name, tracked_table int, terms int)
 RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -123,17 +123,17 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.tracked_table s
 	                                WHERE $2 IN (s.tracked_table, s.of_tracked_table) AND s.active
-	                                  AND (loyalty.view_of($1, s.kind, s.tracked_table) IS NULL
-	                                       OR (s.tracked_table = $2 AND $3 IS NOT NULL AND loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL)))', program)
+	                                  AND (_loyalty.view_of($1, s.kind, s.tracked_table) IS NULL
+	                                       OR (s.tracked_table = $2 AND $3 IS NOT NULL AND _loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL)))', program)
 	   INTO lacking USING program, tracked_table, terms;
 	RETURN lacking;
 END
 $$;
-COMMENT ON FUNCTION loyalty.lacks_view(name, int, int) IS
+COMMENT ON FUNCTION _loyalty.lacks_view(name, int, int) IS
 'is a view lost, or let go of, by which a tracked table, with its lines and refunds, is known?';
 
 -- An error if one is lost.
-CREATE FUNCTION loyalty.require_views(program name, tracked_table int, terms int)
+CREATE FUNCTION _loyalty.require_views(program name, tracked_table int, terms int)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -142,30 +142,30 @@ DECLARE
 	s record;
 BEGIN
 	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	IF s.definition IS NULL AND loyalty.lacks_view(program, tracked_table, terms) THEN
+	IF s.definition IS NULL AND _loyalty.lacks_view(program, tracked_table, terms) THEN
 		RAISE EXCEPTION 'loyalty program "%" lacks a view of table "%"', program, s.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It was dropped, with something that it used.',
-			      HINT = loyalty.as_sentence(loyalty.track_again(program, tracked_table));
+			      HINT = _loyalty.as_sentence(_loyalty.track_again(program, tracked_table));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_views(name, int, int) IS
+COMMENT ON FUNCTION _loyalty.require_views(name, int, int) IS
 'an error if a view is lost by which a tracked table, with its lines and refunds, is known';
 
 -- How two keys are compared: as their type does.  Integers, and strings, of different
 -- types have operators between them.
-CREATE FUNCTION loyalty.key_equality(a regtype, b regtype)
+CREATE FUNCTION _loyalty.key_equality(a regtype, b regtype)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN loyalty.base_type(a) = loyalty.base_type(b) THEN loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
+	SELECT CASE WHEN _loyalty.base_type(a) = _loyalty.base_type(b) THEN _loyalty.equality_operator(a) ELSE 'OPERATOR(pg_catalog.=)' END
 $$;
-COMMENT ON FUNCTION loyalty.key_equality(regtype, regtype) IS 'equality of two keys, as SQL that means it under every search_path';
+COMMENT ON FUNCTION _loyalty.key_equality(regtype, regtype) IS 'equality of two keys, as SQL that means it under every search_path';
 
 -- A key of lines or refunds against that of the order: as the type of the key compares
 -- them, and in the collation of the order's.
-CREATE FUNCTION loyalty.same_key(key text, type regtype, "collation" oid, order_key text, order_type regtype, order_collation oid)
+CREATE FUNCTION _loyalty.same_key(key text, type regtype, "collation" oid, order_key text, order_type regtype, order_collation oid)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -173,24 +173,24 @@ AS $$
 	SELECT format('(%s)%s %s (%s)', key,
 	              (SELECT format(' COLLATE %I.%I', n.nspname, c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
 	                WHERE c.oid = order_collation AND "collation" <> order_collation AND "collation" <> 0),
-	              loyalty.key_equality(type, order_type), order_key)
+	              _loyalty.key_equality(type, order_type), order_key)
 $$;
-COMMENT ON FUNCTION loyalty.same_key(text, regtype, oid, text, regtype, oid) IS
+COMMENT ON FUNCTION _loyalty.same_key(text, regtype, oid, text, regtype, oid) IS
 'the condition that a key of a line or refund is that of the order, as SQL';
 
 -- The type by which the customers of a program are known.
-CREATE FUNCTION loyalty.customer_type(program name)
+CREATE FUNCTION _loyalty.customer_type(program name)
 RETURNS regtype
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
 $$;
-COMMENT ON FUNCTION loyalty.customer_type(name) IS 'the type of the customers of a program';
+COMMENT ON FUNCTION _loyalty.customer_type(name) IS 'the type of the customers of a program';
 
 -- What was written about a tracked table, as SQL with every name qualified: each as it
 -- is in the view later.
-CREATE FUNCTION loyalty.parse_orders(program name, kind text, relation regclass, given jsonb, search_path text)
+CREATE FUNCTION _loyalty.parse_orders(program name, kind text, relation regclass, given jsonb, search_path text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -204,30 +204,30 @@ BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	FOR e IN
 		SELECT x.name, given ->> x.name AS written, x.type,
-		       loyalty.argument_name(kind, x.name) AS what
-		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
+		       _loyalty.argument_name(kind, x.name) AS what
+		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN _loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
 		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text')) x (n, name, type)
 		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
 	LOOP
 		SELECT p.expression INTO parsed
-		  FROM loyalty.parse_expression(e.written, relation, NULL, NULL, e.type, e.what,
+		  FROM _loyalty.parse_expression(e.written, relation, NULL, NULL, e.type, e.what,
 		                                CASE kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'new' END,
 		                                CASE kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'tracked' END,
 		                                zone, search_path, true) p;
 		IF e.name = 'customer' THEN
-			parsed := loyalty.in_customer_collation(program, relation, parsed);
+			parsed := _loyalty.in_customer_collation(program, relation, parsed);
 		END IF;
 		result := result || jsonb_build_object(e.name, parsed);
 	END LOOP;
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION loyalty.parse_orders(name, text, regclass, jsonb, text) IS
+COMMENT ON FUNCTION _loyalty.parse_orders(name, text, regclass, jsonb, text) IS
 'check what was written about a tracked table, and return it with every name qualified';
 
 -- Expressions that a view had, or that were let go of, checked once more: somebody else may
 -- have written them.
-CREATE FUNCTION loyalty.reparsed(program name, tracked_table int, d jsonb)
+CREATE FUNCTION _loyalty.reparsed(program name, tracked_table int, d jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -240,17 +240,17 @@ BEGIN
 	alias := CASE s.kind WHEN 'lines' THEN 'line' WHEN 'refunds' THEN 'refund' ELSE 'tracked' END;
 	RETURN (SELECT coalesce(jsonb_object_agg(e.key, p.expression), '{}')
 	          FROM jsonb_each_text(d) e
-	         CROSS JOIN LATERAL loyalty.parse_expression(e.value, s.relation, NULL, NULL,
-	                            CASE e.key WHEN 'customer' THEN loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
+	         CROSS JOIN LATERAL _loyalty.parse_expression(e.value, s.relation, NULL, NULL,
+	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
 	                                       WHEN 'counts' THEN 'boolean' ELSE 'text' END::regtype,
 	                            format('%s of table "%s"', e.key, s.relation), alias, alias, NULL, 'pg_catalog, pg_temp', false) p);
 END
 $$;
-COMMENT ON FUNCTION loyalty.reparsed(name, int, jsonb) IS 'the expressions of a tracked table, checked once more';
+COMMENT ON FUNCTION _loyalty.reparsed(name, int, jsonb) IS 'the expressions of a tracked table, checked once more';
 
 -- A rule whose columns are called otherwise by now is taken from what was written, which
 -- can be corrected.
-CREATE FUNCTION loyalty.reparsed_award(program name, tracked_table int, per text, expression text,
+CREATE FUNCTION _loyalty.reparsed_award(program name, tracked_table int, per text, expression text,
                                        terms int DEFAULT NULL, rule_name text DEFAULT NULL, points text DEFAULT NULL, applies_when text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -264,20 +264,20 @@ BEGIN
 	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = s.tracked_table AND l.active AND l.kind = ''lines'' WHERE s.tracked_table = $1', program)
 	   INTO relation, line USING tracked_table;
 	RETURN (SELECT p.expression
-	          FROM loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
+	          FROM _loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
 	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF points IS NULL OR SQLSTATE = '42501' THEN
 		RAISE;
 	END IF;
-	RETURN loyalty.award_of_terms(program, tracked_table, terms, rule_name, points, applies_when, per);
+	RETURN _loyalty.award_of_terms(program, tracked_table, terms, rule_name, points, applies_when, per);
 END
 $$;
-COMMENT ON FUNCTION loyalty.reparsed_award(name, int, text, text, int, text, text, text) IS 'the SQL of an award for a tracked table, checked once more';
+COMMENT ON FUNCTION _loyalty.reparsed_award(name, int, text, text, int, text, text, text) IS 'the SQL of an award for a tracked table, checked once more';
 
 -- The same as the view of the table has it now, whatever was renamed since.  What was let
 -- go of is in the row of the table.
-CREATE FUNCTION loyalty.definition_of(program name, tracked_table int, terms int, without text[] DEFAULT '{}')
+CREATE FUNCTION _loyalty.definition_of(program name, tracked_table int, terms int, without text[] DEFAULT '{}')
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -288,60 +288,60 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
-		RETURN loyalty.reparsed(program, tracked_table, (s.definition -> 'table') - without);
+		RETURN _loyalty.reparsed(program, tracked_table, (s.definition -> 'table') - without);
 	END IF;
 	IF s.kind IN ('lines', 'refunds') THEN
-		view := loyalty.view_of(program, s.kind, tracked_table);
+		view := _loyalty.view_of(program, s.kind, tracked_table);
 		RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'counts', c.expression, 'amount', nullif(a.expression, 'NULL::numeric')))
-		          FROM loyalty.view_expression(view, NULL, 'key', false) k
-		         CROSS JOIN loyalty.view_expression(view, 'said', 'counts', false) c
-		         CROSS JOIN loyalty.view_expression(view, NULL, 'amount', true) a);
+		          FROM _loyalty.view_expression(view, NULL, 'key', false) k
+		         CROSS JOIN _loyalty.view_expression(view, 'said', 'counts', false) c
+		         CROSS JOIN _loyalty.view_expression(view, NULL, 'amount', true) a);
 	END IF;
-	view := loyalty.view_of(program, s.kind, tracked_table, terms);
+	view := _loyalty.view_of(program, s.kind, tracked_table, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
 	                                                    'currency', m.expression))
-	          FROM loyalty.view_expression(view, NULL, 'key', false) k
-	         CROSS JOIN loyalty.view_expression(view, 'said', 'customer', false) c
-	         CROSS JOIN loyalty.view_expression(view, 'said', 'counts', false) w
-	         CROSS JOIN loyalty.view_expression(view, 'worth', 'at', true) t
-	         CROSS JOIN loyalty.view_expression(view, 'worth', 'gross', true) a
-	         CROSS JOIN loyalty.view_expression(view, 'worth', 'paid_in', true) m);
+	          FROM _loyalty.view_expression(view, NULL, 'key', false) k
+	         CROSS JOIN _loyalty.view_expression(view, 'said', 'customer', false) c
+	         CROSS JOIN _loyalty.view_expression(view, 'said', 'counts', false) w
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'at', true) t
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'gross', true) a
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'paid_in', true) m);
 END
 $$;
-COMMENT ON FUNCTION loyalty.definition_of(name, int, int, text[]) IS
+COMMENT ON FUNCTION _loyalty.definition_of(name, int, int, text[]) IS
 'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency; of what was let go of, without some of them';
 
 -- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
 -- not for this table.
-CREATE FUNCTION loyalty.awards_of(program name, tracked_table int, terms int)
+CREATE FUNCTION _loyalty.awards_of(program name, tracked_table int, terms int)
 RETURNS TABLE (award int, name text, per text, expression text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	let_go jsonb;
-	view regclass := loyalty.view_of(program, 'orders', tracked_table, terms);
+	view regclass := _loyalty.view_of(program, 'orders', tracked_table, terms);
 BEGIN
 	EXECUTE format('SELECT definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO let_go USING tracked_table;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT r.award, r.name, r.per,
 		       CASE WHEN $1 -> 'awards' -> r.version::text ? r.award::text THEN
-		                 loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text, r.version, r.name, r.points, r.applies_when)
-		            WHEN $1 IS NOT NULL THEN loyalty.award_of_terms($4, $5, r.version, r.name, r.points, r.applies_when, r.per)
+		                 _loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text, r.version, r.name, r.points, r.applies_when)
+		            WHEN $1 IS NOT NULL THEN _loyalty.award_of_terms($4, $5, r.version, r.name, r.points, r.applies_when, r.per)
 		            ELSE nullif(v.expression, 'NULL::numeric') END
 		  FROM %I.terms_rule r
-		 CROSS JOIN LATERAL loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
+		 CROSS JOIN LATERAL _loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
 		 WHERE r.version = $3 ORDER BY r.award
 		$sql$, program) USING let_go, view, terms, program, tracked_table;
 END
 $$;
-COMMENT ON FUNCTION loyalty.awards_of(name, int, int) IS
+COMMENT ON FUNCTION _loyalty.awards_of(name, int, int) IS
 'what the earning rules of one version of the terms say of a tracked table, as SQL';
 
 -- An earning rule over the rows of a tracked table, with every name qualified; nulls if the
 -- rule is not for this table.  The row is called by the alias.
-CREATE FUNCTION loyalty.parse_rule(program name, tracked_table int, rule_name text, INOUT points text, INOUT applies_when text, per text,
+CREATE FUNCTION _loyalty.parse_rule(program name, tracked_table int, rule_name text, INOUT points text, INOUT applies_when text, per text,
                                    alias text, search_path text, warn_points boolean, warn_applies_when boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -367,9 +367,9 @@ BEGIN
 	IF kind = 'credits' THEN
 		relation := NULL;
 	END IF;
-	points := (SELECT p.expression FROM loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
+	points := (SELECT p.expression FROM _loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
 		format('points of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_points) p);
-	applies_when := (SELECT p.expression FROM loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
+	applies_when := (SELECT p.expression FROM _loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
 		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when) p);
 EXCEPTION WHEN undefined_column OR undefined_table THEN
 	IF kind IS DISTINCT FROM 'credits' THEN
@@ -379,27 +379,27 @@ EXCEPTION WHEN undefined_column OR undefined_table THEN
 	applies_when := NULL;
 END
 $$;
-COMMENT ON FUNCTION loyalty.parse_rule(name, int, text, text, text, text, text, text, boolean, boolean) IS
+COMMENT ON FUNCTION _loyalty.parse_rule(name, int, text, text, text, text, text, text, boolean, boolean) IS
 'check the expressions of an earning rule for a tracked table, and return them with every name qualified';
 
 -- The award of an order by an earning rule that was checked already, as it stands in the
 -- view of a tracked table; null if the rule is not for this table.  It always is a CASE, so
 -- that its parts can be told again.
-CREATE FUNCTION loyalty.parse_award(program name, tracked_table int, rule_name text, points text, applies_when text, per text)
+CREATE FUNCTION _loyalty.parse_award(program name, tracked_table int, rule_name text, points text, applies_when text, per text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('CASE WHEN %s THEN %s ELSE NULL::numeric END', r.applies_when, r.points)
-	  FROM loyalty.parse_rule(program, tracked_table, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
+	  FROM _loyalty.parse_rule(program, tracked_table, rule_name, points, applies_when, per, 'tracked', 'pg_catalog, pg_temp', false, false) r
 	 WHERE r.points IS NOT NULL
 $$;
-COMMENT ON FUNCTION loyalty.parse_award(name, int, text, text, text, text) IS
+COMMENT ON FUNCTION _loyalty.parse_award(name, int, text, text, text, text) IS
 'the points of an order by an earning rule, as SQL over the row of a tracked table, its line and its purchase';
 
 -- The same for a version of the terms whose view is lost: what its rule names may be gone,
 -- or be called otherwise, and the rule can be corrected.  So can all versions that say it.
-CREATE FUNCTION loyalty.award_of_terms(program name, tracked_table int, terms int, rule_name text, points text, applies_when text, per text)
+CREATE FUNCTION _loyalty.award_of_terms(program name, tracked_table int, terms int, rule_name text, points text, applies_when text, per text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -409,37 +409,37 @@ DECLARE
 	versions text;
 	is_new boolean;
 BEGIN
-	RETURN loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
+	RETURN _loyalty.parse_award(program, tracked_table, rule_name, points, applies_when, per);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF SQLSTATE = '42501' THEN
 		RAISE;
 	END IF;
 	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
 	-- what nothing is recorded under is changed for orders to come
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.program p WHERE p.terms = $1) AND $1 NOT IN (SELECT loyalty.recorded_terms($2, $3))', program)
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.program p WHERE p.terms = $1) AND $1 NOT IN (SELECT _loyalty.recorded_terms($2, $3))', program)
 	   INTO is_new USING terms, program, tracked_table;
 	EXECUTE format('SELECT string_agg(version::text, '', '' ORDER BY version) FROM %I.terms_rule WHERE (name, points, applies_when, per) = ($1, $2, $3, $4)', program)
 	   INTO versions USING rule_name, points, applies_when, per;
 	RAISE EXCEPTION 'the earning rule "%" of terms % does not hold for table "%"', rule_name, terms, relation
 		USING ERRCODE = SQLSTATE,
-		      DETAIL = format('%s It says %L when %L.', loyalty.as_sentence(SQLERRM), points, applies_when),
+		      DETAIL = format('%s It says %L when %L.', _loyalty.as_sentence(SQLERRM), points, applies_when),
 		      HINT = CASE WHEN is_new THEN format('Change it, and try again: UPDATE %I.earning_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L.', program, rule_name)
 		             ELSE format('Correct it, and try again: UPDATE %I.terms_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L AND version IN (%s).',
 		                         program, rule_name, versions) END;
 END
 $$;
-COMMENT ON FUNCTION loyalty.award_of_terms(name, int, int, text, text, text, text) IS
+COMMENT ON FUNCTION _loyalty.award_of_terms(name, int, int, text, text, text, text) IS
 'the points of an order by an earning rule of some terms, as written; an error that says how to correct it';
 
-CREATE FUNCTION loyalty.award_parts(view regclass, inside text, "column" text, alias text, OUT points text, OUT applies_when text)
+CREATE FUNCTION _loyalty.award_parts(view regclass, inside text, "column" text, alias text, OUT points text, OUT applies_when text)
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_award_parts';
-COMMENT ON FUNCTION loyalty.award_parts(regclass, text, text, text) IS
+COMMENT ON FUNCTION _loyalty.award_parts(regclass, text, text, text) IS
 'what an award of the view of a tracked table says, and when: as SQL that calls the row by the alias';
 
 -- What an earning rule says of a tracked table now, whatever was renamed since it was
 -- written; nulls if it is not for this table, or was let go of.
-CREATE FUNCTION loyalty.present_rule(program name, tracked_table int, terms int, rule text, alias text, OUT points text, OUT applies_when text)
+CREATE FUNCTION _loyalty.present_rule(program name, tracked_table int, terms int, rule text, alias text, OUT points text, OUT applies_when text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -448,28 +448,28 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT award, per FROM %I.terms_rule WHERE version = $1 AND name = $2', program) INTO r USING terms, rule;
 	SELECT p.points, p.applies_when INTO points, applies_when
-	  FROM loyalty.award_parts(loyalty.view_of(program, 'orders', tracked_table, terms), CASE r.per WHEN 'line' THEN 'line_awards' END,
+	  FROM _loyalty.award_parts(_loyalty.view_of(program, 'orders', tracked_table, terms), CASE r.per WHEN 'line' THEN 'line_awards' END,
 	                           format('award_%s', r.award), alias) p;
 END
 $$;
-COMMENT ON FUNCTION loyalty.present_rule(name, int, int, text, text) IS 'what an earning rule says of a tracked table now, as SQL that calls the row by the alias';
+COMMENT ON FUNCTION _loyalty.present_rule(name, int, int, text, text) IS 'what an earning rule says of a tracked table now, as SQL that calls the row by the alias';
 
 -- The condition of a tier as it is now.
-CREATE FUNCTION loyalty.present_tier(program name, terms int, tier text)
+CREATE FUNCTION _loyalty.present_tier(program name, terms int, tier text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT c.expression FROM loyalty.tier_conditions(program, terms) c WHERE c.tier = present_tier.tier
+	SELECT c.expression FROM _loyalty.tier_conditions(program, terms) c WHERE c.tier = present_tier.tier
 $$;
-COMMENT ON FUNCTION loyalty.present_tier(name, int, text) IS 'the condition of a tier as it is now, as SQL';
+COMMENT ON FUNCTION _loyalty.present_tier(name, int, text) IS 'the condition of a tier as it is now, as SQL';
 
 -- Rules and tiers are shown, and read for tables that are tracked later, as they are now.
-CREATE FUNCTION loyalty.refresh_texts(program name)
+CREATE FUNCTION _loyalty.refresh_texts(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 SET timezone = 'UTC'			-- restored at the end
 AS $$
 DECLARE
@@ -482,7 +482,7 @@ BEGIN
 	PERFORM set_config('timezone', zone, true);
 	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
 	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.tracked_table s
-	                          CROSS JOIN LATERAL loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
+	                          CROSS JOIN LATERAL _loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
 	                          WHERE t.version = $2 AND s.active AND s.kind = ''orders'' AND p.points IS NOT NULL
 	                            AND (t.points, t.applies_when) <> (p.points, p.applies_when)
 	                          ORDER BY t.name, s.tracked_table', program) USING program, newest
@@ -491,7 +491,7 @@ BEGIN
 			USING r.points, r.applies_when, newest, r.name;
 		EXECUTE format('UPDATE %I.earning_rule SET points = $1, applies_when = $2 WHERE name = $3', program) USING r.points, r.applies_when, r.name;
 	END LOOP;
-	FOR r IN EXECUTE format('SELECT t.name, c.expression FROM %I.terms_tier t JOIN loyalty.tier_conditions($1, $2) c ON c.tier = t.name
+	FOR r IN EXECUTE format('SELECT t.name, c.expression FROM %I.terms_tier t JOIN _loyalty.tier_conditions($1, $2) c ON c.tier = t.name
 	                          WHERE t.version = $2 AND c.expression IS NOT NULL AND t.qualifies <> c.expression', program) USING program, newest
 	LOOP
 		EXECUTE format('UPDATE %I.terms_tier SET qualifies = $1 WHERE version = $2 AND name = $3', program) USING r.expression, newest, r.name;
@@ -499,15 +499,15 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.refresh_texts(name) IS 'bring the texts of rules and tiers up to what the views say, after renames';
+COMMENT ON FUNCTION _loyalty.refresh_texts(name) IS 'bring the texts of rules and tiers up to what the views say, after renames';
 
 -- A view with its comment.
-CREATE FUNCTION loyalty.make_view(program name, view name, query text, comment text)
+CREATE FUNCTION _loyalty.make_view(program name, view name, query text, comment text)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
-SET loyalty.tracking = 'on'		-- see loyalty.protect_tables()
+SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 DECLARE
 	command text;
@@ -540,9 +540,9 @@ BEGIN
 	RETURN format('%I.%I', program, view)::regclass;
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_view(name, name, text, text) IS 'make a view of a program, in place of one of the same name';
+COMMENT ON FUNCTION _loyalty.make_view(name, name, text, text) IS 'make a view of a program, in place of one of the same name';
 
-CREATE FUNCTION loyalty.make_part_view(program name, tracked_table int, d jsonb)
+CREATE FUNCTION _loyalty.make_part_view(program name, tracked_table int, d jsonb)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -554,8 +554,8 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	alias := CASE s.kind WHEN 'lines' THEN 'line' ELSE 'refund' END;
-	key := (SELECT k.expression FROM loyalty.plain_key(s.relation, alias, d ->> 'key') k);
-	RETURN loyalty.make_view(program, loyalty.view_name(s.kind, tracked_table),
+	key := (SELECT k.expression FROM _loyalty.plain_key(s.relation, alias, d ->> 'key') k);
+	RETURN _loyalty.make_view(program, _loyalty.view_name(s.kind, tracked_table),
 		CASE s.kind WHEN 'lines' THEN
 			format('SELECT (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, (%2$s)::numeric AS amount FROM %3$s AS line',
 			       key, coalesce(d ->> 'amount', 'NULL::numeric'), s.relation)
@@ -567,19 +567,19 @@ BEGIN
 		format('what the rows of table %s mean: %s of orders', s.relation, s.kind));
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_part_view(name, int, jsonb) IS
+COMMENT ON FUNCTION _loyalty.make_part_view(name, int, jsonb) IS
 'make the view that says what the rows of a table of lines or refunds mean';
 
 -- The rate of an order in another currency: that which it keeps, else the one that was
 -- valid when it was made.
-CREATE FUNCTION loyalty.exchange_sql(program name, tracked_table int, key text)
+CREATE FUNCTION _loyalty.exchange_sql(program name, tracked_table int, key text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 		CROSS JOIN LATERAL (SELECT CASE WHEN money.currency = '' THEN 1::numeric ELSE coalesce(
-			loyalty.pinned_rate((%3$s)::text, money.currency),
+			_loyalty.pinned_rate((%3$s)::text, money.currency),
 			(SELECT CASE WHEN e.currency = money.currency THEN e.rate END
 			   FROM (SELECT l.revision, l.currency, l.rate FROM %1$I.ledger l
 			          WHERE l.customer %2$s said.customer AND l.tracked_table = %4$s AND l.order_key = ((%3$s)::text COLLATE "C")
@@ -589,13 +589,13 @@ AS $$
 			  ORDER BY e.revision DESC LIMIT 1),
 			(SELECT r.rate::numeric FROM %1$I.exchange_rate r WHERE r.currency = money.currency AND r.valid_from <= worth.at
 			  ORDER BY r.valid_from DESC LIMIT 1)) END AS rate OFFSET 0) AS exchange $sql$,
-		program, loyalty.customer_equality(program), key, tracked_table)
+		program, _loyalty.customer_equality(program), key, tracked_table)
 $$;
-COMMENT ON FUNCTION loyalty.exchange_sql(name, int, text) IS 'how the view of a tracked table finds the rate of an order, as SQL for FROM';
+COMMENT ON FUNCTION _loyalty.exchange_sql(name, int, text) IS 'how the view of a tracked table finds the rate of an order, as SQL for FROM';
 
 -- A key as it is compared: a domain over a type whose operators are polymorphic cannot be
 -- compared as what it is, so that is the type below.
-CREATE FUNCTION loyalty.plain_key(relation regclass, alias text, key text, OUT expression text, OUT type regtype, OUT "collation" oid)
+CREATE FUNCTION _loyalty.plain_key(relation regclass, alias text, key text, OUT expression text, OUT type regtype, OUT "collation" oid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -606,7 +606,7 @@ BEGIN
 	expression := key;
 	"collation" := 0;
 	EXECUTE format(query, 'pg_typeof(k.key)', key, relation, alias) INTO type;
-	SELECT t.oid, t.typtype, t.typcategory INTO base FROM pg_type t WHERE t.oid = loyalty.base_type(type);
+	SELECT t.oid, t.typtype, t.typcategory INTO base FROM pg_type t WHERE t.oid = _loyalty.base_type(type);
 	IF base.oid <> type::oid AND (base.typtype IN ('e', 'r', 'm') OR base.typcategory = 'A') THEN
 		type := base.oid;
 		expression := format('(%s)::%s', key, type);
@@ -616,11 +616,11 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.plain_key(regclass, text, text) IS 'a key as an expression that can be compared, with its type and collation';
+COMMENT ON FUNCTION _loyalty.plain_key(regclass, text, text) IS 'a key as an expression that can be compared, with its type and collation';
 
 -- What names an order in a row of lines or refunds is compared with the key of the order,
 -- and both are known by their text.
-CREATE FUNCTION loyalty.require_same_type(program name, part int, key text, type regtype, order_type regtype, orders_change boolean DEFAULT false)
+CREATE FUNCTION _loyalty.require_same_type(program name, part int, key text, type regtype, order_type regtype, orders_change boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -634,13 +634,13 @@ BEGIN
 	SELECT array_agg(CASE WHEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
 	                      WHEN b.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'string'
 	                      ELSE b.oid::text END ORDER BY b.n) INTO kinds
-	  FROM unnest(ARRAY[loyalty.base_type(type), loyalty.base_type(order_type)]) WITH ORDINALITY b (oid, n);
+	  FROM unnest(ARRAY[_loyalty.base_type(type), _loyalty.base_type(order_type)]) WITH ORDINALITY b (oid, n);
 	IF kinds[1] <> kinds[2] THEN
 		EXECUTE format('SELECT kind, relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING part;
-		converted := format('%s => %L', loyalty.argument_name(s.kind, 'key'),
+		converted := format('%s => %L', _loyalty.argument_name(s.kind, 'key'),
 			format('(%s)::%s', CASE WHEN key ~ '^(line|refund)\.[^ :()]+$' THEN substr(key, strpos(key, '.') + 1) ELSE key END, order_type));
 		RAISE EXCEPTION '% of table "%" must be of the type of the order_key that it names, which is %, not %',
-			loyalty.argument_name(s.kind, 'key'), s.relation, order_type, type
+			_loyalty.argument_name(s.kind, 'key'), s.relation, order_type, type
 			USING ERRCODE = 'datatype_mismatch',
 			      HINT = CASE WHEN orders_change AND s.kind = 'refunds' THEN
 			                       format('Call loyalty.untrack(%1$L, %2$L) first, and when the orders have their new key, loyalty.track_refunds(%1$L, %2$L, %3$s, ...).',
@@ -649,60 +649,60 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.require_same_type(name, int, text, regtype, regtype, boolean) IS
+COMMENT ON FUNCTION _loyalty.require_same_type(name, int, text, regtype, regtype, boolean) IS
 'an error unless what names an order in another table has the type of the key of the order';
 
 -- What a table of lines or refunds adds up to for each order, as SQL behind the FROM that
 -- has the key of the order: the sum is the column "amount" of the alias.
-CREATE FUNCTION loyalty.part_join(program name, kind text, part int, alias name, key text, key_type regtype, key_collation oid)
+CREATE FUNCTION _loyalty.part_join(program name, kind text, part int, alias name, key text, key_type regtype, key_collation oid)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format(' LEFT JOIN (SELECT p.key, sum(p.amount) AS amount FROM %I.%I AS p %s GROUP BY p.key) AS %I ON %s',
-	              program, loyalty.view_name(kind, part), CASE kind WHEN 'refunds' THEN 'WHERE p.counts' END, alias,
-	              loyalty.same_key(format('%I.key', alias), k.type, k.collation, key, key_type, key_collation))
-	  FROM loyalty.view_expression(loyalty.view_of(program, kind, part), NULL, 'key', false) k
+	              program, _loyalty.view_name(kind, part), CASE kind WHEN 'refunds' THEN 'WHERE p.counts' END, alias,
+	              _loyalty.same_key(format('%I.key', alias), k.type, k.collation, key, key_type, key_collation))
+	  FROM _loyalty.view_expression(_loyalty.view_of(program, kind, part), NULL, 'key', false) k
 $$;
-COMMENT ON FUNCTION loyalty.part_join(name, text, int, name, text, regtype, oid) IS
+COMMENT ON FUNCTION _loyalty.part_join(name, text, int, name, text, regtype, oid) IS
 'how the sum of the lines or refunds of each order is found, as SQL for FROM';
 
 -- All refunds of an order: how they are found, and their sum; null if there are no tables
 -- of refunds.
-CREATE FUNCTION loyalty.refunds_join(program name, tracked_table int, key text, key_type regtype, key_collation oid, OUT joins text, OUT refunded text)
+CREATE FUNCTION _loyalty.refunds_join(program name, tracked_table int, key text, key_type regtype, key_collation oid, OUT joins text, OUT refunded text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	EXECUTE format($sql$
-		SELECT count(loyalty.require_same_type($1, s.tracked_table, k.expression, k.type, $3))
-		  FROM %I.tracked_table s CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, s.kind, s.tracked_table), NULL, 'key', false) k
+		SELECT count(_loyalty.require_same_type($1, s.tracked_table, k.expression, k.type, $3))
+		  FROM %I.tracked_table s CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, s.kind, s.tracked_table), NULL, 'key', false) k
 		 WHERE s.of_tracked_table = $2 AND s.kind = 'refunds' AND s.active
 		$sql$, program) USING program, tracked_table, key_type;
 	EXECUTE format($sql$
-		SELECT string_agg(loyalty.part_join($1, 'refunds', s.tracked_table, loyalty.view_name('refunds', s.tracked_table), $3, $4, $5), '' ORDER BY s.tracked_table),
-		       string_agg(format('coalesce(%%I.amount, 0)', loyalty.view_name('refunds', s.tracked_table)), ' + ' ORDER BY s.tracked_table)
+		SELECT string_agg(_loyalty.part_join($1, 'refunds', s.tracked_table, _loyalty.view_name('refunds', s.tracked_table), $3, $4, $5), '' ORDER BY s.tracked_table),
+		       string_agg(format('coalesce(%%I.amount, 0)', _loyalty.view_name('refunds', s.tracked_table)), ' + ' ORDER BY s.tracked_table)
 		  FROM %I.tracked_table s WHERE s.of_tracked_table = $2 AND s.kind = 'refunds' AND s.active
 		$sql$, program) INTO joins, refunded USING program, tracked_table, key, key_type, key_collation;
 END
 $$;
-COMMENT ON FUNCTION loyalty.refunds_join(name, int, text, regtype, oid) IS
+COMMENT ON FUNCTION _loyalty.refunds_join(name, int, text, regtype, oid) IS
 'how the refunds of an order are found and added up, as SQL; null without tables of refunds';
 
 -- The key of an archived order, of which the text was kept, as a value of its own type.
-CREATE FUNCTION loyalty.key_of_text(order_key text, key_type regtype, key_collation oid)
+CREATE FUNCTION _loyalty.key_of_text(order_key text, key_type regtype, key_collation oid)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('((%s)::%s%s)', order_key, format_type(key_type, -1), loyalty.collation_clause(key_collation))
+	SELECT format('((%s)::%s%s)', order_key, format_type(key_type, -1), _loyalty.collation_clause(key_collation))
 $$;
-COMMENT ON FUNCTION loyalty.key_of_text(text, regtype, oid) IS 'the key of an order from its text, as SQL';
+COMMENT ON FUNCTION _loyalty.key_of_text(text, regtype, oid) IS 'the key of an order from its text, as SQL';
 
 -- Archived orders that have no row, as they stand with what was refunded since they were
 -- archived.  Points are left in proportion to the amount, multiplied before divided.  Only
 -- refunds can change such an order, so a table without refunds has no such view.
-CREATE FUNCTION loyalty.make_archived_view(program name, tracked_table int, key text)
+CREATE FUNCTION _loyalty.make_archived_view(program name, tracked_table int, key text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -715,14 +715,14 @@ DECLARE
 	archived_key text;
 BEGIN
 	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
-	SELECT * INTO k FROM loyalty.plain_key(relation, 'tracked', key);
-	archived_key := loyalty.key_of_text('tracked.order_key', k.type, k.collation);
-	SELECT * INTO r FROM loyalty.refunds_join(program, tracked_table, archived_key, k.type, k.collation);
+	SELECT * INTO k FROM _loyalty.plain_key(relation, 'tracked', key);
+	archived_key := _loyalty.key_of_text('tracked.order_key', k.type, k.collation);
+	SELECT * INTO r FROM _loyalty.refunds_join(program, tracked_table, archived_key, k.type, k.collation);
 	IF r.joins IS NULL THEN
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', tracked_table));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('archived', tracked_table));
 		RETURN;
 	END IF;
-	PERFORM loyalty.make_view(program, loyalty.view_name('archived', tracked_table), format($sql$
+	PERFORM _loyalty.make_view(program, _loyalty.view_name('archived', tracked_table), format($sql$
 		SELECT tracked.customer, %1$s AS key, tracked.order_key, tracked.at,
 		       (worth.refunded <= 0 OR worth.amount > 0 OR worth.refunded - worth.refunded <> 0) AS counts, worth.amount, tracked.currency, tracked.rate,
 		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.awards
@@ -733,15 +733,15 @@ BEGIN
 		 WHERE tracked.tracked_table = %5$s
 		   AND NOT EXISTS (SELECT FROM (SELECT (%6$s) AS key FROM %7$s AS tracked) AS present WHERE %8$s)
 		$sql$, archived_key, program, r.joins, r.refunded, tracked_table, k.expression, relation,
-		loyalty.same_key('present.key', k.type, k.collation, archived_key, k.type, k.collation)),
+		_loyalty.same_key('present.key', k.type, k.collation, archived_key, k.type, k.collation)),
 		format('archived orders of table %s that have no row, less what was refunded since', relation));
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_archived_view(name, int, text) IS
+COMMENT ON FUNCTION _loyalty.make_archived_view(name, int, text) IS
 'make the view that says how archived orders of a table with refunds stand';
 
 -- Which orders there are, and whose they are, whatever they are worth.
-CREATE FUNCTION loyalty.make_identity_view(program name, tracked_table int, d jsonb)
+CREATE FUNCTION _loyalty.make_identity_view(program name, tracked_table int, d jsonb)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -751,20 +751,20 @@ DECLARE
 	key text;
 BEGIN
 	EXECUTE format('SELECT relation FROM %I.tracked_table WHERE tracked_table = $1', program) INTO relation USING tracked_table;
-	key := (SELECT k.expression FROM loyalty.plain_key(relation, 'tracked', d ->> 'key') k);
-	PERFORM loyalty.make_view(program, loyalty.view_name('orders', tracked_table),
+	key := (SELECT k.expression FROM _loyalty.plain_key(relation, 'tracked', d ->> 'key') k);
+	PERFORM _loyalty.make_view(program, _loyalty.view_name('orders', tracked_table),
 		format('SELECT (%1$s) AS customer, (%2$s) AS key, (%2$s)::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id
 		          FROM %3$s AS tracked', d ->> 'customer', key, relation),
 		format('which order each row of table %s is: its customer and its key', relation));
-	PERFORM loyalty.make_archived_view(program, tracked_table, d ->> 'key');
+	PERFORM _loyalty.make_archived_view(program, tracked_table, d ->> 'key');
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
+COMMENT ON FUNCTION _loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
 
 -- The view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
 -- Refunds that are not finite, less themselves, are not 0: the order counts, for the amount to be refused.
-CREATE FUNCTION loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
+CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -793,26 +793,26 @@ DECLARE
 	in_currency boolean := d ->> 'currency' IS NOT NULL;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	view := loyalty.view_name(s.kind, tracked_table, terms);
-	SELECT * INTO key, key_type, key_collation FROM loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
+	view := _loyalty.view_name(s.kind, tracked_table, terms);
+	SELECT * INTO key, key_type, key_collation FROM _loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
 
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits'' ORDER BY tracked_table', program) USING tracked_table
 	LOOP
-		SELECT * INTO k FROM loyalty.view_expression(loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'key', false);
-		PERFORM loyalty.require_same_type(program, part.tracked_table, k.expression, k.type, key_type);
+		SELECT * INTO k FROM _loyalty.view_expression(_loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'key', false);
+		PERFORM _loyalty.require_same_type(program, part.tracked_table, k.expression, k.type, key_type);
 		has_parts := true;
 		IF part.kind = 'lines' THEN
 			line_relation := part.relation;
-			line_is_same := loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
+			line_is_same := _loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
 			CONTINUE WHEN gross IS NOT NULL;
 		END IF;
-		joins := joins || loyalty.part_join(program, part.kind, part.tracked_table,
-			CASE part.kind WHEN 'lines' THEN 'lines' ELSE loyalty.view_name(part.kind, part.tracked_table) END, key, key_type, key_collation);
+		joins := joins || _loyalty.part_join(program, part.kind, part.tracked_table,
+			CASE part.kind WHEN 'lines' THEN 'lines' ELSE _loyalty.view_name(part.kind, part.tracked_table) END, key, key_type, key_collation);
 		IF part.kind = 'lines' THEN
 			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
 		ELSE
 			has_refunds := true;
-			refunded := refunded || format(' + coalesce(%I.amount, 0)', loyalty.view_name(part.kind, part.tracked_table));
+			refunded := refunded || format(' + coalesce(%I.amount, 0)', _loyalty.view_name(part.kind, part.tracked_table));
 		END IF;
 	END LOOP;
 
@@ -853,7 +853,7 @@ BEGIN
 		            ELSE line_sum END;
 	END IF;
 
-	RETURN loyalty.make_view(program, view, format($sql$
+	RETURN _loyalty.make_view(program, view, format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
 		       %2$s AS currency, purchase.rate, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
 		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards %4$s
@@ -871,7 +871,7 @@ BEGIN
 		CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
 		CASE WHEN in_currency THEN
 			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
-			|| loyalty.exchange_sql(program, tracked_table, key) END,
+			|| _loyalty.exchange_sql(program, tracked_table, key) END,
 		CASE WHEN has_refunds THEN '(worth.gross - worth.refunded)' ELSE 'worth.gross' END
 			|| CASE WHEN in_currency THEN ' * exchange.rate' ELSE '' END,
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
@@ -881,52 +881,52 @@ BEGIN
 		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_orders_view(name, int, int, jsonb, jsonb) IS
+COMMENT ON FUNCTION _loyalty.make_orders_view(name, int, int, jsonb, jsonb) IS
 'make the view that says what the rows of a table of orders mean under one version of the terms';
 
 -- All views of a table of orders, anew: of every version of the terms since it was tracked
 -- first, from what they say now, or from "d" in place of that.
-CREATE FUNCTION loyalty.make_views(program name, tracked_table int, d jsonb DEFAULT NULL)
+CREATE FUNCTION _loyalty.make_views(program name, tracked_table int, d jsonb DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	v record;
 	versions jsonb := '[]';
 BEGIN
 	-- a table that is paused begins anew by resume() alone, which brings what is to be said of it
-	PERFORM loyalty.require_not_paused(program, tracked_table) WHERE d IS NULL;
+	PERFORM _loyalty.require_not_paused(program, tracked_table) WHERE d IS NULL;
 	-- all is read before anything is made: what is let go of goes then
 	FOR v IN EXECUTE format('SELECT t.version, s.definition FROM %1$I.terms t JOIN %1$I.tracked_table s ON s.tracked_table = $1 AND t.version >= s.terms ORDER BY 1', program) USING tracked_table
 	LOOP
-		CONTINUE WHEN loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL
+		CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL
 		          AND NOT coalesce(v.definition -> 'awards' ? v.version::text, false);
 		versions := versions || jsonb_build_object('terms', v.version,
-			'definition', coalesce(d, loyalty.definition_of(program, tracked_table, v.version)),
-			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM loyalty.awards_of(program, tracked_table, v.version) a));
+			'definition', coalesce(d, _loyalty.definition_of(program, tracked_table, v.version)),
+			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
 	END LOOP;
 	EXECUTE format('UPDATE %I.tracked_table SET definition = NULL WHERE tracked_table = $1 AND definition IS NOT NULL', program) USING tracked_table;
 	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
 	LOOP
-		PERFORM loyalty.make_identity_view(program, tracked_table, v.definition);
-		PERFORM loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards);
+		PERFORM _loyalty.make_identity_view(program, tracked_table, v.definition);
+		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_views(name, int, jsonb) IS
+COMMENT ON FUNCTION _loyalty.make_views(name, int, jsonb) IS
 'make the views of a table of orders anew, of every version of the terms, with the expressions given or those that they have';
 
 -- What an earning rule says, as it was written, or as the view has it if a column was
 -- renamed since.
-CREATE FUNCTION loyalty.award_in_force(program name, tracked_table int, terms int, rule_name text, points text, applies_when text, per text, known text)
+CREATE FUNCTION _loyalty.award_in_force(program name, tracked_table int, terms int, rule_name text, points text, applies_when text, per text, known text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN loyalty.award_of_terms(program, tracked_table, terms, rule_name, points, applies_when, per);
+	RETURN _loyalty.award_of_terms(program, tracked_table, terms, rule_name, points, applies_when, per);
 EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR undefined_object THEN
 	IF known IS NULL THEN
 		RAISE;
@@ -934,12 +934,12 @@ EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR unde
 	RETURN known;
 END
 $$;
-COMMENT ON FUNCTION loyalty.award_in_force(name, int, int, text, text, text, text, text) IS
+COMMENT ON FUNCTION _loyalty.award_in_force(name, int, int, text, text, text, text, text) IS
 'the points of an order by an earning rule, as written, or as known where a name in it is another by now';
 
 -- The view of a table of orders under the terms in force, or older ones whose view is
 -- lost, whose rules are parsed for it.
-CREATE FUNCTION loyalty.define_orders(program name, tracked_table int, d jsonb, terms int DEFAULT NULL)
+CREATE FUNCTION _loyalty.define_orders(program name, tracked_table int, d jsonb, terms int DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -951,18 +951,18 @@ BEGIN
 	IF terms IS NULL THEN
 		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
 	END IF;
-	EXECUTE format('SELECT coalesce(jsonb_agg(loyalty.award_in_force($1, $2, $3, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
-	                  FROM %I.terms_rule r LEFT JOIN loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.version = $3', program)
+	EXECUTE format('SELECT coalesce(jsonb_agg(_loyalty.award_in_force($1, $2, $3, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
+	                  FROM %I.terms_rule r LEFT JOIN _loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.version = $3', program)
 	   INTO awards USING program, tracked_table, current_terms;
-	PERFORM loyalty.make_identity_view(program, tracked_table, d);
-	PERFORM loyalty.make_orders_view(program, tracked_table, current_terms, d, awards);
+	PERFORM _loyalty.make_identity_view(program, tracked_table, d);
+	PERFORM _loyalty.make_orders_view(program, tracked_table, current_terms, d, awards);
 END
 $$;
-COMMENT ON FUNCTION loyalty.define_orders(name, int, jsonb, int) IS
+COMMENT ON FUNCTION _loyalty.define_orders(name, int, jsonb, int) IS
 'make the view of a table of orders under the terms in force, or others, from what was written';
 
 -- The conditions of the tiers of one version of the terms, from the highest rank down.
-CREATE FUNCTION loyalty.tier_conditions(program name, terms int)
+CREATE FUNCTION _loyalty.tier_conditions(program name, terms int)
 RETURNS TABLE (n bigint, tier text, expression text, columns text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -970,34 +970,34 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT t.n, t.name, v.expression, v.columns
 	                               FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE version = $2) t
-	                              CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v
+	                              CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v
 	                              ORDER BY t.n', program) USING program, terms;
 END
 $$;
-COMMENT ON FUNCTION loyalty.tier_conditions(name, int) IS
+COMMENT ON FUNCTION _loyalty.tier_conditions(name, int) IS
 'the conditions of the tiers of one version of the terms as SQL, from the highest rank down, with the columns that they use';
 
 -- The view of the tiers of one version of the terms; none without tiers, or where the
 -- condition of one is null.
-CREATE FUNCTION loyalty.make_tiers_view(program name, terms int, conditions text[])
+CREATE FUNCTION _loyalty.make_tiers_view(program name, terms int, conditions text[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF cardinality(conditions) > 0 AND array_position(conditions, NULL) IS NULL THEN
-		PERFORM loyalty.make_view(program, loyalty.view_name('tiers', terms),
+		PERFORM _loyalty.make_view(program, _loyalty.view_name('tiers', terms),
 			format('SELECT %s FROM (SELECT (NULL::%I.metrics).*) AS metrics',
 			       (SELECT string_agg(format('(%s) AS tier_%s', c, n), ', ' ORDER BY n) FROM unnest(conditions) WITH ORDINALITY x (c, n)), program),
 			format('conditions of the tiers under version %s of the terms, from the highest rank down', terms));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.make_tiers_view(name, int, text[]) IS 'make the view that has the conditions of the tiers of one version of the terms';
+COMMENT ON FUNCTION _loyalty.make_tiers_view(name, int, text[]) IS 'make the view that has the conditions of the tiers of one version of the terms';
 
 -- All views of definitions as they are, from expressions that are checked once more: an
 -- owner who gave the program away may have put anything there.
-CREATE FUNCTION loyalty.renew_views(program name)
+CREATE FUNCTION _loyalty.renew_views(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1013,33 +1013,33 @@ BEGIN
 	                         ORDER BY kind IN (''orders'', ''credits''), tracked_table', program)
 	LOOP
 		IF s.kind IN ('lines', 'refunds') THEN
-			PERFORM loyalty.make_part_view(program, s.tracked_table, loyalty.reparsed(program, s.tracked_table, loyalty.definition_of(program, s.tracked_table, NULL)));
-			expected := expected || loyalty.view_name(s.kind, s.tracked_table);
+			PERFORM _loyalty.make_part_view(program, s.tracked_table, _loyalty.reparsed(program, s.tracked_table, _loyalty.definition_of(program, s.tracked_table, NULL)));
+			expected := expected || _loyalty.view_name(s.kind, s.tracked_table);
 			CONTINUE;
 		END IF;
 		FOR v IN EXECUTE format('SELECT version FROM %I.terms WHERE version >= $1', program) USING s.terms
 		LOOP
-			CONTINUE WHEN loyalty.view_of(program, s.kind, s.tracked_table, v.version) IS NULL;
-			PERFORM loyalty.make_orders_view(program, s.tracked_table, v.version, loyalty.reparsed(program, s.tracked_table, x.d), x.awards)
-			   FROM (SELECT loyalty.definition_of(program, s.tracked_table, v.version) AS d,
-			                coalesce(jsonb_agg(loyalty.reparsed_award(program, s.tracked_table, a.per, a.expression) ORDER BY a.award), '[]') AS awards
-			           FROM loyalty.awards_of(program, s.tracked_table, v.version) a OFFSET 0) x;
-			expected := expected || loyalty.view_name(s.kind, s.tracked_table, v.version);
+			CONTINUE WHEN _loyalty.view_of(program, s.kind, s.tracked_table, v.version) IS NULL;
+			PERFORM _loyalty.make_orders_view(program, s.tracked_table, v.version, _loyalty.reparsed(program, s.tracked_table, x.d), x.awards)
+			   FROM (SELECT _loyalty.definition_of(program, s.tracked_table, v.version) AS d,
+			                coalesce(jsonb_agg(_loyalty.reparsed_award(program, s.tracked_table, a.per, a.expression) ORDER BY a.award), '[]') AS awards
+			           FROM _loyalty.awards_of(program, s.tracked_table, v.version) a OFFSET 0) x;
+			expected := expected || _loyalty.view_name(s.kind, s.tracked_table, v.version);
 		END LOOP;
-		PERFORM loyalty.make_identity_view(program, s.tracked_table, loyalty.reparsed(program, s.tracked_table, loyalty.definition_of(program, s.tracked_table, s.newest)));
-		expected := expected || loyalty.view_name(s.kind, s.tracked_table) || loyalty.view_name('archived', s.tracked_table);
+		PERFORM _loyalty.make_identity_view(program, s.tracked_table, _loyalty.reparsed(program, s.tracked_table, _loyalty.definition_of(program, s.tracked_table, s.newest)));
+		expected := expected || _loyalty.view_name(s.kind, s.tracked_table) || _loyalty.view_name('archived', s.tracked_table);
 	END LOOP;
 	FOR v IN EXECUTE format('SELECT terms, array_agg(p.expression ORDER BY t.n) AS conditions
 	                           FROM (SELECT version AS terms, name, row_number() OVER (PARTITION BY version ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
-	                          CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of($1, ''tiers'', t.terms), NULL, format(''tier_%%s'', t.n), false) e
-	                          CROSS JOIN LATERAL loyalty.parse_expression(e.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''qualifies of a tier'',
+	                          CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', t.terms), NULL, format(''tier_%%s'', t.n), false) e
+	                          CROSS JOIN LATERAL _loyalty.parse_expression(e.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''qualifies of a tier'',
 	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p GROUP BY terms', program, format('%I.metrics', program)) USING program
 	LOOP
-		PERFORM loyalty.make_tiers_view(program, v.terms, v.conditions);
-		expected := expected || loyalty.view_name('tiers', v.terms);
+		PERFORM _loyalty.make_tiers_view(program, v.terms, v.conditions);
+		expected := expected || _loyalty.view_name('tiers', v.terms);
 	END LOOP;
 	SELECT c.relname INTO stranger FROM pg_class c
-	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' AND loyalty.is_definition(c.relname) AND c.relname <> ALL (expected)
+	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' AND _loyalty.is_definition(c.relname) AND c.relname <> ALL (expected)
 	 LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'the schema of loyalty program "%" holds what is not of the program', program
@@ -1047,17 +1047,17 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.renew_views(name) IS
+COMMENT ON FUNCTION _loyalty.renew_views(name) IS
 'make all views of tracked tables and tiers anew, from expressions that are checked once more';
 
 -- Let go of a tracked table: its views go, and what they said is kept as text until it is
 -- tracked again.
-CREATE FUNCTION loyalty.let_go(program name, tracked_table int)
+CREATE FUNCTION _loyalty.let_go(program name, tracked_table int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
-SET loyalty.tracking = 'on'		-- see loyalty.is_written_by_hand()
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 DECLARE
 	s record;
@@ -1071,25 +1071,25 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
 	IF s.kind IN ('lines', 'refunds') THEN
-		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, NULL));
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name(s.kind, tracked_table));
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, NULL));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name(s.kind, tracked_table));
 	ELSE
-		kept := jsonb_build_object('table', loyalty.definition_of(program, tracked_table, loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
 		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
-			CONTINUE WHEN loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
+			CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
 			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
-				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM loyalty.awards_of(program, tracked_table, v.version) a));
+				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
 		END LOOP;
 		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1', program) USING s.terms
 		LOOP
-			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', tracked_table, v.version));
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table, v.version));
 		END LOOP;
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('archived', tracked_table));
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, loyalty.view_name('orders', tracked_table));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('archived', tracked_table));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table));
 	END IF;
 	EXECUTE format('UPDATE %I.tracked_table SET definition = $2 WHERE tracked_table = $1', program) USING tracked_table, kept;
 END
 $$;
-COMMENT ON FUNCTION loyalty.let_go(name, int) IS
+COMMENT ON FUNCTION _loyalty.let_go(name, int) IS
 'drop the views of a tracked table, which holds on to nothing any more, and keep what they said';

@@ -121,7 +121,7 @@ SELECT loyalty.alter_refunds('club', 't_archive.refunds', amount => 'amount');
 CREATE ROLE regress_archive;
 GRANT CREATE ON DATABASE :DBNAME TO regress_archive;
 GRANT USAGE ON SCHEMA t_archive, loyalty TO regress_archive;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_archive;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_archive;
 GRANT SELECT ON ALL TABLES IN SCHEMA t_archive TO regress_archive;
 SELECT loyalty.change_owner('club', 'regress_archive');
 SELECT c.relname, pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.relnamespace = 'club'::regnamespace AND c.relname ~ 'archived' AND c.relkind IN ('r', 'v') ORDER BY 1;

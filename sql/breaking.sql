@@ -135,7 +135,7 @@ CREATE SCHEMA t_table AUTHORIZATION regress_breaking_table;
 GRANT USAGE, CREATE ON SCHEMA t_breaking, t_table TO PUBLIC;
 GRANT SELECT, TRIGGER, UPDATE ON t_breaking.orders, t_breaking.customers TO regress_breaking_owner;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_breaking_owner', current_database()); END $$;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_breaking_owner;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_breaking_owner;
 SET SESSION AUTHORIZATION regress_breaking_owner;
 SELECT loyalty.create_program('mine', customers => 't_breaking.customers', time_zone => 'UTC');
 SELECT loyalty.track_orders('mine', 't_breaking.orders', customer => 'customer_id', at => 'at', amount => 'total');

@@ -58,7 +58,7 @@ CREATE OR REPLACE VIEW club.customer AS SELECT person.other AS customer, (person
 SELECT violation, detail FROM loyalty.verify('club');
 ROLLBACK;
 SELECT * FROM t_corrected.now;
-SELECT * FROM loyalty.strangers('club');
+SELECT * FROM _loyalty.strangers('club');
 SELECT * FROM loyalty.verify('club');
 
 -- 3. mistakes

@@ -25,14 +25,14 @@ BEGIN
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something'; END IF;
 	-- some are posted one by one, others wait
 	FOR i IN 1 .. 3 LOOP
-		PERFORM loyalty.post_batch('club', NULL, 1);
+		PERFORM _loyalty.post_batch('club', NULL, 1);
 	END LOOP;
 	UPDATE t_ckeys.orders SET total = 20 WHERE who = 'B';
 	UPDATE t_ckeys.orders SET who = 'Z' WHERE id = 9;
 	INSERT INTO t_ckeys.refunds VALUES (1, 3, 5);
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after changes'; END IF;
 	SELECT string_agg(format('%s %s', id::text, points), ', ' ORDER BY id::text COLLATE "C") INTO result FROM club.members WHERE points > 0;
-	PERFORM loyalty.post_batch('club', NULL, 1000);
+	PERFORM _loyalty.post_batch('club', NULL, 1000);
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after posting'; END IF;
 	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + reversed + archived > 0) THEN RAISE 'there was something to reconcile'; END IF;
 	IF result IS DISTINCT FROM (SELECT string_agg(format('%s %s', id::text, points), ', ' ORDER BY id::text COLLATE "C") FROM club.members WHERE points > 0) THEN

@@ -254,7 +254,7 @@ UPDATE back SET amount = amount + 2 WHERE order_id IS NULL;	-- -6, -(5 + 2.5)
 SELECT * FROM now;
 SELECT * FROM loyalty.verify('club');
 SELECT kind, relation, e.expression, e.type FROM club.tracked_table s
- CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.tracked_table, CASE WHEN s.kind <> 'refunds' THEN (SELECT terms FROM club.program) END), NULL,
+ CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of('club', s.kind, s.tracked_table, CASE WHEN s.kind <> 'refunds' THEN (SELECT terms FROM club.program) END), NULL,
                                             CASE WHEN s.kind = 'refunds' THEN 'amount' ELSE 'award_3' END, true) e ORDER BY tracked_table;
 SELECT loyalty.untrack('club', 'back');
 SELECT loyalty.track_refunds('club', 'back', order_key => 'order_id', amount => 'amount', orders => 'web', customer => 'c', at => 'at');

@@ -28,7 +28,7 @@ SET search_path = t_evil, pg_catalog;
 SET timezone = 'Asia/Tokyo';
 SET datestyle = 'SQL, DMY';
 INSERT INTO t_hostile.orders VALUES (1, 1, '01/02/2024 12:00', 150);
-SELECT loyalty.tier_for((SELECT settings FROM loyalty.programs WHERE name = 'club'), 1, 1, 1, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for((SELECT settings FROM loyalty.programs WHERE name = 'club'), 1, 1, 1, 1, NULL, NULL, NULL, now());
 SHOW search_path;
 RESET ROLE; RESET search_path; RESET timezone; RESET datestyle;
 -- local times are those of the program
@@ -45,18 +45,18 @@ INSERT INTO club.earning_rule (name, points) VALUES ('x', '*');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'new.*');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amount * random()');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', $$set_config('search_path', 'evil', false)::numeric$$);
-SELECT loyalty.parse_expression('*', NULL, NULL, NULL, 'numeric', 'x', NULL, NULL, 'UTC', NULL, false);
-SELECT loyalty.parse_expression('1', 1::regclass, NULL, NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
-SELECT loyalty.view_expression(1::regclass, NULL, 'x', false);
-SELECT loyalty.view_expression('t_hostile.orders', NULL, 'x', false);
-SELECT loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NULL, 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('*', NULL, NULL, NULL, 'numeric', 'x', NULL, NULL, 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('1', 1::regclass, NULL, NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
+SELECT _loyalty.view_expression(1::regclass, NULL, 'x', false);
+SELECT _loyalty.view_expression('t_hostile.orders', NULL, 'x', false);
+SELECT _loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NULL, 'UTC', NULL, false);
 
-SELECT loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT (loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).order_points;
-SELECT loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT (_loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).order_points;
+SELECT _loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
 \set VERBOSITY sqlstate
-SELECT loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
 \set VERBOSITY default
 -- a made-up program
 SET ROLE regress_loyalty_mallory;
@@ -65,13 +65,13 @@ CREATE TEMP TABLE terms AS SELECT 1 AS version, 0 AS points_scale, 'floor' AS ro
 CREATE TEMP TABLE terms_tier AS SELECT 1 AS version, 'x' AS name, 1 AS rank, 'length(orders) > 0' AS qualifies, 1.0 AS multiplier;
 CREATE TEMP TABLE metrics (spend numeric, orders text, c numeric, d interval, e timestamptz, f timestamptz);
 \set VERBOSITY sqlstate
-SELECT loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now());
-SELECT loyalty.tier_for('pg_temp.program', 1, 1, 4096, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for('pg_temp.program', 1, 1, 4096, 1, NULL, NULL, NULL, now());
 \set VERBOSITY default
 DROP TABLE metrics, program, terms, terms_tier;
 -- nothing of a program can be probed by who may not read it
 SELECT * FROM loyalty.verify('club');
-SELECT * FROM loyalty.post_batch('club', NULL, 1);
+SELECT * FROM _loyalty.post_batch('club', NULL, 1);
 CALL loyalty.post('club');
 RESET ROLE;
 
@@ -106,7 +106,7 @@ ALTER TABLE club.terms_rule OWNER TO regress_loyalty_mallory;
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;
 BEGIN;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_loyalty_mallory;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_loyalty_mallory;
 GRANT SELECT ON t_hostile.orders, t_hostile.customers TO regress_loyalty_mallory;
 SELECT loyalty.change_owner('club', 'regress_loyalty_mallory');
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);

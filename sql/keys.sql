@@ -40,11 +40,11 @@ BEGIN
 	EXECUTE format('INSERT INTO t_keys.orders VALUES (%L, %L, ''01/02/2020'', 100), (%L, %L, ''01/02/2020'', 200)', o1, one, o2, two);
 	UPDATE t_keys.orders SET total = total + 1;
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something'; END IF;
-	PERFORM loyalty.post_batch('club', NULL, 100);
+	PERFORM _loyalty.post_batch('club', NULL, 100);
 	EXECUTE format('INSERT INTO t_keys.refunds VALUES (1, %L, 41)', o1);
 	DELETE FROM t_keys.orders WHERE total = 201;
 	EXECUTE format('INSERT INTO t_keys.orders VALUES (%L, %L, ''01/02/2020'', 100)', o2, two);
-	PERFORM loyalty.post_batch('club', NULL, 1);
+	PERFORM _loyalty.post_batch('club', NULL, 1);
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after posting'; END IF;
 	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + reversed + archived > 0) THEN RAISE 'there was something to reconcile'; END IF;
 	SELECT string_agg(points || ' ' || tier, ', ' ORDER BY points) INTO result FROM club.members m WHERE points = club.balance(id) AND tier = club.tier_at(id);

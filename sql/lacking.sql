@@ -11,7 +11,7 @@ CREATE ROLE regress_readers;
 CREATE ROLE regress_clerk;
 SELECT current_database() AS db \gset
 GRANT CREATE ON DATABASE :"db" TO regress_keeper;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_keeper;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_keeper;
 CREATE SCHEMA t_lacking;
 GRANT USAGE ON SCHEMA t_lacking TO regress_keeper, regress_clerk;
 CREATE TABLE t_lacking.customers (id int PRIMARY KEY, joined date);

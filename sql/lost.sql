@@ -226,7 +226,7 @@ UPDATE club.program SET customers = 't_lost.customers', customer_key = 'id', joi
 -- 1 and 2 * 1 more
 :now
 :verify
-SELECT * FROM loyalty.strangers('club');
+SELECT * FROM _loyalty.strangers('club');
 
 
 -- 9. The schema of the program: its triggers are left on the tables, and dropped as they say
@@ -244,19 +244,19 @@ SELECT loyalty.reconcile('club');
 ALTER TABLE t_lost.pos OWNER TO regress_lost;
 ALTER TABLE t_lost.pos_1 OWNER TO regress_lost;
 GRANT USAGE ON SCHEMA t_lost TO regress_lost;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_lost;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_lost;
 SET ROLE regress_lost;
 SELECT loyalty.drop_program('club');
 RESET ROLE;
 SELECT tgrelid::regclass AS relation, count(*) FROM pg_trigger
-	WHERE tgfoid = 'loyalty.record'::regproc GROUP BY tgrelid ORDER BY tgrelid::regclass::text;
+	WHERE tgfoid = '_loyalty.record'::regproc GROUP BY tgrelid ORDER BY tgrelid::regclass::text;
 INSERT INTO t_lost.pos VALUES (1, 2) ON CONFLICT DO NOTHING;
 INSERT INTO t_lost.orders VALUES (6, 2);
 SELECT loyalty.drop_program('club');
 INSERT INTO t_lost.orders VALUES (7, 2);
 INSERT INTO t_lost.lines VALUES (7, 1, 1);
 INSERT INTO t_lost.refunds VALUES (7, 1);
-SELECT count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc;
+SELECT count(*) FROM pg_trigger WHERE tgfoid = '_loyalty.record'::regproc;
 -- nothing is left
 SELECT loyalty.drop_program('club');
 SELECT loyalty.verify('club');
@@ -281,6 +281,6 @@ INSERT INTO t_lost.web VALUES (2, 1, 7);
 :now
 :verify
 SELECT loyalty.drop_program('club', force => true);
-REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty FROM regress_lost;
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM regress_lost;
 DROP SCHEMA t_lost CASCADE;
 DROP ROLE regress_lost;

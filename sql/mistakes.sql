@@ -120,7 +120,7 @@ SELECT loyalty.alter_refunds('club', NULL, amount => 'total');
 SELECT * FROM loyalty.reconcile('club', missing => 'forget');
 SELECT loyalty.grant_access('club', CURRENT_USER::regrole, 'all');
 SELECT s.kind, s.relation, e.expression AS key FROM club.tracked_table s
- CROSS JOIN LATERAL loyalty.view_expression(loyalty.view_of('club', s.kind, s.tracked_table), NULL, 'key', false) e ORDER BY s.relation::text;
+ CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of('club', s.kind, s.tracked_table), NULL, 'key', false) e ORDER BY s.relation::text;
 
 -- names that are not known
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amont');
@@ -136,7 +136,7 @@ INSERT INTO club.tier (name, rank, qualifies) VALUES ('', 1, 'true');
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, ' ');
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, 'random() > 0.5');
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', 'amount', '');
-SELECT loyalty.parse_expression('anything', NULL, NULL, NULL, 'numeric', 'x', NULL, NULL, 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('anything', NULL, NULL, NULL, 'numeric', 'x', NULL, NULL, 'UTC', NULL, false);
 
 -- numbers without a unit are seconds, which no tenure has
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('x', 1, $$tenure > '5'$$);

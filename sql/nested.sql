@@ -39,13 +39,13 @@ INSERT INTO t_nested.commands VALUES
 	(8, $$SELECT loyalty.resume('club', 't_nested.orders')$$),
 	(9, $$SELECT loyalty.untrack('club', 't_nested.orders')$$),
 	(10, $$CALL loyalty.post('club')$$),
-	(11, $$SELECT * FROM loyalty.post_batch('club', NULL, 10)$$),
+	(11, $$SELECT * FROM _loyalty.post_batch('club', NULL, 10)$$),
 	(12, $$SELECT * FROM loyalty.reconcile('club')$$),
 	(13, $$SELECT * FROM loyalty.verify('club')$$),
 	(14, $$SELECT loyalty.grant_access('club', 'postgres', 'read')$$),
 	(15, $$SELECT loyalty.change_owner('club', 'postgres')$$),
 	(16, $$SELECT loyalty.drop_program('club', force => true)$$),
-	(17, $$SELECT loyalty.record_table('club', 1, false)$$),
+	(17, $$SELECT _loyalty.record_table('club', 1, false)$$),
 	(18, $$INSERT INTO t_nested.orders VALUES (1000 + (random() * 1000000)::int, 1, DEFAULT, 1)$$),
 	(19, $$INSERT INTO t_nested.refunds VALUES (2, 1)$$),
 	(20, $$INSERT INTO club.earning_rule (name, points) VALUES (random()::text, '1')$$),
@@ -53,7 +53,7 @@ INSERT INTO t_nested.commands VALUES
 -- every function that changes or recomputes a program is in that list, but for one that makes a
 -- new program, and one that only counts
 SELECT p.proname FROM pg_proc p
- WHERE p.pronamespace = 'loyalty'::regnamespace AND p.prosrc ~ 'refuse_nested\(''' OR p.oid IN ('loyalty.post'::regproc, 'loyalty.post_batch'::regproc, 'loyalty.verify'::regproc)
+ WHERE p.pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND p.prosrc ~ 'refuse_nested\(''' OR p.oid IN ('loyalty.post'::regproc, '_loyalty.post_batch'::regproc, 'loyalty.verify'::regproc)
 EXCEPT SELECT (regexp_match(command, 'loyalty\.(\w+)'))[1] FROM t_nested.commands ORDER BY 1;
 -- what became of an order, or of something else, while the rule does that: SQLSTATE, message, and
 -- of a rule that failed what it said
@@ -87,8 +87,8 @@ BEGIN
 END $$;
 SELECT * FROM t_nested.try('INSERT INTO t_nested.orders VALUES (3, 1, DEFAULT, 5)');
 -- the same within other work, which reads views, and in a view that somebody reads by himself
-SELECT count(*), regexp_replace(outcome, 'call loyalty.\w+\(\)|write to table "\w+"', '...') FROM t_nested.try('SELECT loyalty.reconcile(''club'')') GROUP BY 2;
-SELECT count(*), regexp_replace(outcome, 'call loyalty.\w+\(\)|write to table "\w+"', '...') FROM t_nested.try('UPDATE club.earning_rule SET points = ''t_nested.run(2 * amount)''; SELECT loyalty.rerate(''club'', dry_run => false)') GROUP BY 2;
+SELECT count(*), regexp_replace(outcome, 'call \w+\(\)|write to table "\w+"', '...') FROM t_nested.try('SELECT loyalty.reconcile(''club'')') GROUP BY 2;
+SELECT count(*), regexp_replace(outcome, 'call \w+\(\)|write to table "\w+"', '...') FROM t_nested.try('UPDATE club.earning_rule SET points = ''t_nested.run(2 * amount)''; SELECT loyalty.rerate(''club'', dry_run => false)') GROUP BY 2;
 SELECT n, outcome FROM t_nested.try('SELECT sum(awards) FROM club.orders_1_2') WHERE n IN (3, 4, 12);
 -- verify() tells of it, for both orders, and names what was called
 SELECT set_config('t_nested.command', (SELECT command FROM t_nested.commands WHERE n = 12), false) \gset

@@ -97,7 +97,7 @@ INSERT INTO t_part.y2025a VALUES (30, 1, '2025-06-01', 1);
 INSERT INTO t_part.y2025b VALUES (31, 2, '2025-06-01', 1);
 INSERT INTO t_part.y2025b0 VALUES (32, 3, '2025-06-01', 1);
 SELECT c.relname, count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
- WHERE tgfoid = 'loyalty.record'::regproc AND c.relname LIKE 'y2025%' GROUP BY 1 ORDER BY 1;
+ WHERE tgfoid = '_loyalty.record'::regproc AND c.relname LIKE 'y2025%' GROUP BY 1 ORDER BY 1;
 SELECT * FROM t_part.now;
 SELECT * FROM loyalty.verify('club');
 -- who makes a partition has no right to the program, and needs none

@@ -27,24 +27,24 @@ SELECT c.customer_id, t.at::date, club.tier_at(c.customer_id, t.at)
   FROM t_points.customers c CROSS JOIN (VALUES (timestamptz '2024-03-09'), ('2024-03-10'), ('2024-03-11')) t (at)
  WHERE customer_id < 4 ORDER BY 1, 2;
 -- joined on 29 February: five years are complete on 1 March
-SELECT t.at::date, club.tier_at(4, t.at), loyalty.tenure('2020-02-29', t.at, 'UTC')
+SELECT t.at::date, club.tier_at(4, t.at), _loyalty.tenure('2020-02-29', t.at, 'UTC')
   FROM (VALUES (timestamptz '2025-02-28'), ('2025-03-01')) t (at);
 -- a return brings the spend below the limit
 INSERT INTO t_points.orders (customer_id, at, total) VALUES (1, '2024-04-01', -1);
 SELECT club.tier_at(1, '2024-03-31'), club.tier_at(1, '2024-04-02');
 -- tenure in the program's time zone; 29 days at most, so that years compare exactly
-SELECT loyalty.tenure('2020-01-31', '2025-01-30', 'UTC'), loyalty.tenure('2020-01-31', '2025-01-30', 'UTC') >= '5 years';
-SELECT loyalty.tenure('2020-01-01 23:30+00', '2025-01-02 00:30+01', 'Europe/Berlin') >= '5 years',
-       loyalty.tenure('2020-01-01 23:30+00', '2025-01-01 00:30+00', 'UTC') >= '5 years';
-SELECT loyalty.tenure('infinity', now(), 'UTC'), loyalty.tenure(now(), '-infinity', 'UTC');
-SELECT loyalty.tenure(now(), now(), 'Mars/Olympus');
+SELECT _loyalty.tenure('2020-01-31', '2025-01-30', 'UTC'), _loyalty.tenure('2020-01-31', '2025-01-30', 'UTC') >= '5 years';
+SELECT _loyalty.tenure('2020-01-01 23:30+00', '2025-01-02 00:30+01', 'Europe/Berlin') >= '5 years',
+       _loyalty.tenure('2020-01-01 23:30+00', '2025-01-01 00:30+00', 'UTC') >= '5 years';
+SELECT _loyalty.tenure('infinity', now(), 'UTC'), _loyalty.tenure(now(), '-infinity', 'UTC');
+SELECT _loyalty.tenure(now(), now(), 'Mars/Olympus');
 -- verify() computes tenure in another way
 SELECT format($$SELECT count(*), count(t.tenure) FROM generate_series(timestamptz '2019-12-28', '2020-03-03', '1 day') a
   CROSS JOIN generate_series(timestamptz '2019-02-25', '2025-03-05', '3 days') b CROSS JOIN LATERAL %s t
- WHERE loyalty.tenure(a, b, 'UTC') IS NOT DISTINCT FROM t.tenure$$, loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
+ WHERE _loyalty.tenure(a, b, 'UTC') IS NOT DISTINCT FROM t.tenure$$, _loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
 :compare;
 SELECT format($$SELECT t.tenure FROM (VALUES (timestamptz 'infinity', now()), (NULL, now())) v (a, b) CROSS JOIN LATERAL %s t$$,
-              loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
+              _loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
 :compare;
 
 -- the multiplier is that of the tier held just before the order

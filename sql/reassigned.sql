@@ -19,7 +19,7 @@ GRANT USAGE ON SCHEMA t_reassigned TO regress_keeper, regress_heir, regress_cler
 GRANT SELECT ON ALL TABLES IN SCHEMA t_reassigned TO regress_keeper, regress_heir;
 GRANT UPDATE, TRIGGER ON ALL TABLES IN SCHEMA t_reassigned TO regress_keeper;
 GRANT INSERT ON ALL TABLES IN SCHEMA t_reassigned TO regress_clerk;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_keeper;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_keeper;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_keeper', current_database()); END $$;
 SET ROLE regress_keeper;
 SELECT loyalty.create_program('club', customers => 't_reassigned.customers');
@@ -37,14 +37,14 @@ INSERT INTO t_reassigned.lines VALUES (1, 10);
 INSERT INTO t_reassigned.pos VALUES (1, 2, 5);
 RESET ROLE;
 CALL loyalty.post('club');
-SELECT loyalty.post_batch('club', NULL, 10);
+SELECT _loyalty.post_batch('club', NULL, 10);
 SELECT count(*) FROM club.set_aside;
 SELECT * FROM loyalty.verify('club');
 SELECT unposted FROM loyalty.backlog('club');
 SELECT loyalty.reconcile('club');
 SELECT loyalty.change_owner('club', 'regress_heir');
 SELECT loyalty.change_owner('club', 'regress_keeper');
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_heir;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_heir;
 CALL loyalty.post('club');
 SELECT id, points FROM club.members ORDER BY 1;
 SELECT unposted, set_aside FROM loyalty.backlog('club');
@@ -66,12 +66,12 @@ SELECT id, points FROM club.members ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
 
 -- 3. The same after REVOKE
-REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty FROM regress_keeper;
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM regress_keeper;
 SET ROLE regress_clerk;
 INSERT INTO t_reassigned.pos VALUES (2, 2, 7);
 RESET ROLE;
 CALL loyalty.post('club');
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_keeper;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_keeper;
 CALL loyalty.post('club');
 -- 5 + 7
 SELECT id, points FROM club.members ORDER BY 1;

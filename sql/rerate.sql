@@ -213,10 +213,10 @@ CALL loyalty.post('club');
 -- whoever may not ------------------------------------------------------------------------------------
 CREATE ROLE t_rerate_user;
 GRANT USAGE ON SCHEMA loyalty TO t_rerate_user;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty TO t_rerate_user;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty, _loyalty TO t_rerate_user;
 SET ROLE t_rerate_user;
 SELECT * FROM loyalty.rerate('club');
-SELECT loyalty.rerate_table('club', 1, '-infinity', now(), false);
+SELECT _loyalty.rerate_table('club', 1, '-infinity', now(), false);
 RESET ROLE;
 SELECT * FROM loyalty.rerate('club');
 DROP OWNED BY t_rerate_user;

@@ -18,7 +18,7 @@ DROP EXTENSION loyalty;
 CREATE EXTENSION loyalty;
 CREATE SCHEMA t_rights AUTHORIZATION regress_rights_shop;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_rights_keeper', current_database()); END $$;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_rights_keeper WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_rights_keeper WITH GRANT OPTION;
 
 SET ROLE regress_rights_shop;
 CREATE TABLE t_rights.customers (customer_id int PRIMARY KEY, name text);
@@ -59,21 +59,21 @@ SELECT loyalty.track_orders('club', 't_rights.orders', customer => 'customer_id'
 SELECT loyalty.grant_access('club', 'regress_rights_mallory', 'admin');
 SELECT * FROM loyalty.verify('club');
 SELECT * FROM loyalty.backlog('club');
-SELECT loyalty.tier_for('club.program'::regclass, 1, 1, 1, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for('club.program'::regclass, 1, 1, 1, 1, NULL, NULL, NULL, now());
 SELECT name, owner FROM loyalty.programs;
 -- nor by the right to call everything
 RESET ROLE;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_rights_mallory;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_rights_mallory;
 SET ROLE regress_rights_mallory;
 SELECT loyalty.grant_access('club', 'regress_rights_mallory', 'admin');
-SELECT loyalty.as_owner('club', 'SELECT 1');
+SELECT _loyalty.as_owner('club', 'SELECT 1');
 SELECT loyalty.backfill('club', 't_rights.orders');
 SELECT loyalty.untrack('club', 't_rights.orders');
 SELECT * FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club');
 SELECT loyalty.drop_program('club', force => true);
 SELECT loyalty.change_owner('club', 'regress_rights_mallory');
-SELECT loyalty.record_table('club', 1, false);
+SELECT _loyalty.record_table('club', 1, false);
 RESET ROLE;
 
 -- the levels of access, as the owner grants them
@@ -141,17 +141,17 @@ SELECT tier FROM club.members;
 ROLLBACK;
 RESET ROLE;
 -- what cannot be granted is an error that says what to do
-REVOKE GRANT OPTION FOR EXECUTE ON ALL ROUTINES IN SCHEMA loyalty FROM regress_rights_keeper CASCADE;
+REVOKE GRANT OPTION FOR EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM regress_rights_keeper CASCADE;
 SET ROLE regress_rights_keeper;
 SELECT loyalty.grant_access('club', '"regress_rights_Help Desk"', 'read');
 SELECT loyalty.grant_access('club', '"regress_rights_Help Desk"', 'operate');
 RESET ROLE;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_rights_keeper WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_rights_keeper WITH GRANT OPTION;
 
 -- 2. a trigger of configuration can't be borrowed: only on the program's own tables
 SET ROLE regress_rights_mallory;
 CREATE TEMP TABLE earning_rule (name text, points text, applies_when text, per text);
-CREATE TRIGGER borrowed BEFORE INSERT ON earning_rule FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
+CREATE TRIGGER borrowed BEFORE INSERT ON earning_rule FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
 \set VERBOSITY sqlstate
 INSERT INTO earning_rule VALUES ('x', '1', 'true', 'order');
 \set VERBOSITY default
@@ -160,10 +160,10 @@ RESET ROLE;
 GRANT USAGE, CREATE ON SCHEMA club TO regress_rights_mallory;
 SET ROLE regress_rights_mallory;
 CREATE TABLE club.mine (name text, points text, applies_when text, per text);
-CREATE TRIGGER borrowed BEFORE INSERT ON club.mine FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('check_earning_rule');
+CREATE TRIGGER borrowed BEFORE INSERT ON club.mine FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
 INSERT INTO club.mine VALUES ('x', '1', 'true', 'order');
-CREATE TRIGGER again BEFORE INSERT ON club.mine FOR EACH ROW EXECUTE FUNCTION loyalty.configuration('record');
-CREATE TRIGGER none BEFORE INSERT ON club.mine FOR EACH ROW EXECUTE FUNCTION loyalty.configuration();
+CREATE TRIGGER again BEFORE INSERT ON club.mine FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('record');
+CREATE TRIGGER none BEFORE INSERT ON club.mine FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration();
 DROP TRIGGER borrowed ON club.mine;
 INSERT INTO club.mine VALUES ('x', '1', 'true', 'order');
 DROP TRIGGER again ON club.mine;
@@ -406,15 +406,15 @@ SELECT * FROM loyalty.verify('club');
 SET ROLE regress_rights_mallory;
 BEGIN;
 SAVEPOINT s;
-SELECT loyalty.parse_expression('salary', 't_rights.secret', NULL, NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('salary', 't_rights.secret', NULL, NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
 ROLLBACK TO s;
-SELECT loyalty.parse_expression('1', NULL, 't_rights.secret', NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('1', NULL, 't_rights.secret', NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
 ROLLBACK TO s;
-SELECT loyalty.parse_expression('1', NULL, NULL, 't_rights.secret', 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('1', NULL, NULL, 't_rights.secret', 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
 ROLLBACK TO s;
-SELECT loyalty.parse_expression('1', 't_rights.orders', NULL, 't_rights.secret', 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
+SELECT _loyalty.parse_expression('1', 't_rights.orders', NULL, 't_rights.secret', 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
 ROLLBACK TO s;
-SELECT loyalty.plain_key('t_rights.secret', 'x', 'salary');
+SELECT _loyalty.plain_key('t_rights.secret', 'x', 'salary');
 ROLLBACK TO s;
 DO $$
 DECLARE
@@ -422,14 +422,14 @@ DECLARE
 	view oid := (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'club' AND relname = 'orders_1_2');
 BEGIN
 	FOREACH command IN ARRAY ARRAY[
-		format('SELECT loyalty.view_expression(%s, NULL, ''key'', false)', view), format('SELECT loyalty.key_columns(%s)', view),
-		format('SELECT loyalty.key_tells(%s)', view), format('SELECT loyalty.require_own_view(%s)', view),
-		'SELECT loyalty.definition_of(''club'', 1, 2)', 'SELECT loyalty.awards_of(''club'', 1, 2)',
-		'SELECT loyalty.parse_rule(''club'', 1, ''x'', ''1'', ''true'', ''order'', ''new'', NULL, false, false)',
-		'SELECT loyalty.parse_award(''club'', 1, ''x'', ''1'', ''true'', ''order'')',
-		'SELECT loyalty.tier_conditions(''club'', 2)', 'SELECT loyalty.make_views(''club'', 1)', 'SELECT loyalty.let_go(''club'', 1)',
-		'SELECT loyalty.renew_views(''club'')', 'SELECT loyalty.make_tiers_view(''club'', 2, ''{true}'')', 'SELECT loyalty.note_untracked(''club'', 1)',
-		'SELECT loyalty.make_view(''club'', ''orders_1_2'', ''SELECT 1'', '''')', 'SELECT loyalty.note_paused(''club'', 1)',
+		format('SELECT _loyalty.view_expression(%s, NULL, ''key'', false)', view), format('SELECT _loyalty.key_columns(%s)', view),
+		format('SELECT _loyalty.key_tells(%s)', view), format('SELECT _loyalty.require_own_view(%s)', view),
+		'SELECT _loyalty.definition_of(''club'', 1, 2)', 'SELECT _loyalty.awards_of(''club'', 1, 2)',
+		'SELECT _loyalty.parse_rule(''club'', 1, ''x'', ''1'', ''true'', ''order'', ''new'', NULL, false, false)',
+		'SELECT _loyalty.parse_award(''club'', 1, ''x'', ''1'', ''true'', ''order'')',
+		'SELECT _loyalty.tier_conditions(''club'', 2)', 'SELECT _loyalty.make_views(''club'', 1)', 'SELECT _loyalty.let_go(''club'', 1)',
+		'SELECT _loyalty.renew_views(''club'')', 'SELECT _loyalty.make_tiers_view(''club'', 2, ''{true}'')', 'SELECT _loyalty.note_untracked(''club'', 1)',
+		'SELECT _loyalty.make_view(''club'', ''orders_1_2'', ''SELECT 1'', '''')', 'SELECT _loyalty.note_paused(''club'', 1)',
 		'SELECT loyalty.pause(''club'', ''t_rights.orders'')', 'SELECT loyalty.resume(''club'', ''t_rights.orders'')',
 		'SELECT loyalty.alter_orders(''club'', ''t_rights.orders'', amount => ''1'')', 'SELECT loyalty.alter_refunds(''club'', ''t_rights.refunds'', amount => ''1'')']
 	LOOP
@@ -442,13 +442,13 @@ BEGIN
 	END LOOP;
 END $$;
 ROLLBACK TO s;
-SELECT loyalty.create_triggers('club', 1, 't_rights.secret');
+SELECT _loyalty.create_triggers('club', 1, 't_rights.secret');
 ROLLBACK TO s;
-SELECT loyalty.tier_for((SELECT settings FROM loyalty.programs), 1, 1, 1, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for((SELECT settings FROM loyalty.programs), 1, 1, 1, 1, NULL, NULL, NULL, now());
 ROLLBACK TO s;
-SELECT loyalty.lock_tracked_tables('club', '{1}');
+SELECT _loyalty.lock_tracked_tables('club', '{1}');
 ROLLBACK TO s;
-SELECT count(*) FROM loyalty.descendants('t_rights.secret');
+SELECT count(*) FROM _loyalty.descendants('t_rights.secret');
 SELECT relation::regclass, mode FROM pg_locks
  WHERE pid = pg_backend_pid() AND relation IN ('t_rights.secret'::regclass, 't_rights.orders'::regclass, (SELECT settings FROM loyalty.programs));
 ROLLBACK;
@@ -456,7 +456,7 @@ ROLLBACK;
 SET ROLE regress_rights_shop;
 GRANT SELECT (salary) ON t_rights.secret TO regress_rights_mallory;
 SET ROLE regress_rights_mallory;
-SELECT expression FROM loyalty.parse_expression('salary', 't_rights.secret', NULL, NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
+SELECT expression FROM _loyalty.parse_expression('salary', 't_rights.secret', NULL, NULL, 'numeric', 'x', 'new', 'new', 'UTC', NULL, false);
 SET ROLE regress_rights_shop;
 REVOKE SELECT (salary) ON t_rights.secret FROM regress_rights_mallory;
 
@@ -531,7 +531,7 @@ RESET ROLE;
 \set VERBOSITY terse
 SELECT loyalty.change_owner('spied', 'regress_rights_shop');
 RESET search_path;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_rights_shop;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_rights_shop;
 \set VERBOSITY default
 SELECT loyalty.change_owner('spied', 'postgres');
 SELECT loyalty.untrack('spied', 't_rights.bills');
@@ -693,13 +693,13 @@ SELECT * FROM loyalty.verify('club');
 -- 7. tables of anybody, with triggers of the program's name, stop nobody
 SET ROLE regress_rights_mallory;
 CREATE TEMP TABLE fake (order_id int, customer_id int, at timestamptz, total numeric);
-CREATE TRIGGER loyalty_insert_club_1 AFTER INSERT ON fake REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record('club', '1');
+CREATE TRIGGER loyalty_insert_club_1 AFTER INSERT ON fake REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.record('club', '1');
 RESET ROLE;
 GRANT CREATE ON SCHEMA t_rights TO regress_rights_mallory;
 SET ROLE regress_rights_mallory;
 CREATE TABLE t_rights.fake (order_id int, customer_id int, at timestamptz, total numeric);
-CREATE TRIGGER loyalty_insert_club_1 AFTER INSERT ON t_rights.fake REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record('club', '1');
-CREATE TRIGGER loyalty_delete_club_9 AFTER DELETE ON t_rights.fake REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record('club', '2', 'lines');
+CREATE TRIGGER loyalty_insert_club_1 AFTER INSERT ON t_rights.fake REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.record('club', '1');
+CREATE TRIGGER loyalty_delete_club_9 AFTER DELETE ON t_rights.fake REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.record('club', '2', 'lines');
 INSERT INTO t_rights.fake VALUES (1, 1, '2020-01-01', 1000000);
 -- nor in a name that a trigger of ours has
 SET ROLE regress_rights_shop;
@@ -716,7 +716,7 @@ DROP TRIGGER loyalty_delete_club_3 ON t_rights.sales;
 ALTER TABLE t_rights.sales DETACH PARTITION t_rights.sales1;
 RESET ROLE;
 SELECT relation, triggers_made FROM loyalty.reconcile('club');
-SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc AND tgrelid::regclass::text ~ 'fake|sales1' GROUP BY 1 ORDER BY tgrelid::regclass::text COLLATE "C";
+SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = '_loyalty.record'::regproc AND tgrelid::regclass::text ~ 'fake|sales1' GROUP BY 1 ORDER BY tgrelid::regclass::text COLLATE "C";
 -- the keeper may make triggers on the tables of the shop, but only their owner may drop them
 SET ROLE regress_rights_keeper;
 SELECT loyalty.untrack('club', 't_rights.orders');
@@ -734,7 +734,7 @@ UPDATE club.tracked_table SET relation = 't_rights.copy' WHERE relation = 't_rig
 RESET ROLE;
 SELECT relation, triggers_made FROM loyalty.reconcile('club');
 SELECT loyalty.drop_program('club', force => true);
-SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = 'loyalty.record'::regproc GROUP BY 1 ORDER BY tgrelid::regclass::text COLLATE "C";
+SELECT tgrelid::regclass, count(*) FROM pg_trigger WHERE tgfoid = '_loyalty.record'::regproc GROUP BY 1 ORDER BY tgrelid::regclass::text COLLATE "C";
 
 -- 9. errors tell nothing of the rules to who inserts orders, whenever they come
 SET ROLE regress_rights_keeper;
@@ -880,7 +880,7 @@ SELECT loyalty.drop_program('mail', force => true);
 -- a role that is given a program must be able to read its tables, and is told by which grants
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM regress_rights_mallory;
 CREATE ROLE "regress_rights_New Keeper";
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO "regress_rights_New Keeper";
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO "regress_rights_New Keeper";
 CREATE SCHEMA "t_rights Old";
 CREATE TABLE "t_rights Old".customers (id int PRIMARY KEY, secret text);
 CREATE TABLE "t_rights Old"."Orders" (id int PRIMARY KEY, customer int, at timestamptz DEFAULT '2025-01-01 00:00+00', total numeric);

@@ -14,9 +14,9 @@ SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p
   JOIN pg_language l ON l.oid = p.prolang
  WHERE l.lanname NOT IN ('c', 'internal') AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
  ORDER BY 1;
-SELECT p.oid::regprocedure AS definer FROM pg_proc p WHERE pronamespace = 'loyalty'::regnamespace AND prosecdef;
+SELECT p.oid::regprocedure AS definer FROM pg_proc p WHERE pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND prosecdef;
 SELECT p.oid::regprocedure AS public_and_changes_data FROM pg_proc p
- WHERE pronamespace = 'loyalty'::regnamespace AND provolatile = 'v' AND prorettype <> 'trigger'::regtype
+ WHERE pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND provolatile = 'v' AND prorettype <> 'trigger'::regtype
    AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1;
 
 CREATE SCHEMA t_security;
@@ -39,9 +39,9 @@ SELECT loyalty.drop_program('club', force => true);
 CALL loyalty.post('club');
 CREATE TEMP TABLE mine (order_id int, customer_id int, at timestamptz, total numeric);
 -- the recording function can't be borrowed for a table of one's own
-CREATE TRIGGER borrowed AFTER INSERT ON mine REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION loyalty.record('club', '1');
+CREATE TRIGGER borrowed AFTER INSERT ON mine REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.record('club', '1');
 INSERT INTO mine VALUES (1, 1, '2020-01-01', 1000000);
-CREATE TRIGGER row_trigger BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION loyalty.record('club', '1');
+CREATE TRIGGER row_trigger BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION _loyalty.record('club', '1');
 DROP TRIGGER borrowed ON mine;
 INSERT INTO mine VALUES (1, 1, '2020-01-01', 1000000);
 RESET ROLE;
@@ -93,8 +93,8 @@ CREATE ROLE regress_loyalty_owner;
 GRANT USAGE ON SCHEMA t_security TO regress_loyalty_owner;
 ALTER TABLE t_security.customers OWNER TO regress_loyalty_owner;
 ALTER TABLE t_security.orders OWNER TO regress_loyalty_owner;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty TO regress_loyalty_owner;
-GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA loyalty TO regress_loyalty_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty, _loyalty TO regress_loyalty_owner;
+GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA loyalty, _loyalty TO regress_loyalty_owner;
 SET ROLE regress_loyalty_owner;
 \set VERBOSITY sqlstate
 SELECT loyalty.create_program('club', customers => 't_security.customers');	-- no right to create
@@ -221,7 +221,7 @@ SELECT loyalty.drop_program('club', force => true);
 RESET ROLE;
 DROP SCHEMA t_security CASCADE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_loyalty_owner', current_database()); END $$;
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty FROM regress_loyalty_owner;
-REVOKE EXECUTE ON ALL PROCEDURES IN SCHEMA loyalty FROM regress_loyalty_owner;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty, _loyalty FROM regress_loyalty_owner;
+REVOKE EXECUTE ON ALL PROCEDURES IN SCHEMA loyalty, _loyalty FROM regress_loyalty_owner;
 DROP TABLE mine;
 DROP ROLE regress_loyalty_owner, regress_loyalty_clerk;

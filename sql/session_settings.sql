@@ -191,7 +191,7 @@ CREATE SCHEMA t_evil;
 GRANT ALL ON SCHEMA t_evil TO PUBLIC;
 SELECT current_database() AS db \gset
 GRANT CREATE ON DATABASE :"db" TO regress_settings_owner;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_settings_owner WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_settings_owner WITH GRANT OPTION;
 SET SESSION AUTHORIZATION regress_settings_owner;
 GRANT USAGE ON SCHEMA t_mine TO PUBLIC;
 -- its body names what it calls as everybody does

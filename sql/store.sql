@@ -195,10 +195,10 @@ ROLLBACK;
 
 -- nothing is written in a transaction that may not write
 BEGIN READ ONLY;
-SELECT loyalty.record_table('club', 1, false);
+SELECT _loyalty.record_table('club', 1, false);
 ROLLBACK;
 BEGIN READ ONLY;
-SELECT * FROM loyalty.post_batch('club', NULL, 10);
+SELECT * FROM _loyalty.post_batch('club', NULL, 10);
 ROLLBACK;
 BEGIN READ ONLY;
 CALL loyalty.post('club');

@@ -34,7 +34,7 @@ SELECT loyalty.track_orders('club', 't_track.orders', customer => 'customer_id',
                             amount => 'total - shipping', counts_when => $$status IN ('paid', 'shipped')$$);
 SELECT tracked_table, kind, relation, of_tracked_table, without_order, terms, active, definition FROM club.tracked_table;
 SELECT x.*, e.expression, e.type FROM (VALUES (1, NULL, 'key'), (2, 'said', 'customer'), (3, 'said', 'counts'), (4, 'worth', 'at'), (5, 'worth', 'gross'), (6, NULL, 'award_1')) x (n, inside, "column")
- CROSS JOIN LATERAL loyalty.view_expression('club.orders_1_2', x.inside, x."column", x.n > 3) e ORDER BY 1;
+ CROSS JOIN LATERAL _loyalty.view_expression('club.orders_1_2', x.inside, x."column", x.n > 3) e ORDER BY 1;
 SELECT customer_id, points, lifetime_value, orders, average_order FROM club.members ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.track_orders('club', 't_track.orders', customer => 'customer_id', at => 'ordered_at', amount => 'total');

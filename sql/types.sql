@@ -16,7 +16,7 @@ BEGIN
 	EXECUTE format('DELETE FROM t_types.orders WHERE id = %L', o2);
 	EXECUTE format('INSERT INTO t_types.orders VALUES (%L, %L, ''2020-01-01'', 100)', o2, two);
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something'; END IF;
-	EXECUTE 'SELECT * FROM loyalty.post_batch(''club'', NULL, 100)';
+	EXECUTE 'SELECT * FROM _loyalty.post_batch(''club'', NULL, 100)';
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after posting'; END IF;
 	RETURN QUERY EXECUTE format('SELECT id::text, points, club.tier_at(id) FROM club.members WHERE id IN (%L, %L) ORDER BY id', one, two);
 	PERFORM loyalty.drop_program('club', force => true);

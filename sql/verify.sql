@@ -100,7 +100,7 @@ SELECT loyalty.track_orders('club', 't_verify.orders', customer => 'customer_id'
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('One year', 1, $$tenure >= '1 year'$$, 2), ('Four years', 2, $$tenure >= '4 years'$$, 3);
 INSERT INTO t_verify.orders VALUES (1, 1, '0002-03-04 BC', 1), (2, 1, '0002-03-05 BC', 1), (3, 1, '0002-03-04', 1), (4, 1, '0002-03-05', 1);
-SELECT loyalty.tenure('0003-03-05 BC', at, 'UTC') AS tenure, tier, points FROM t_verify.orders o JOIN club.entries e ON e.order_key = o.order_id::text ORDER BY order_id;
+SELECT _loyalty.tenure('0003-03-05 BC', at, 'UTC') AS tenure, tier, points FROM t_verify.orders o JOIN club.entries e ON e.order_key = o.order_id::text ORDER BY order_id;
 SELECT * FROM loyalty.verify('club');
 CALL loyalty.post('club');
 SELECT * FROM loyalty.verify('club');

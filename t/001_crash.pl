@@ -43,7 +43,7 @@ CREATE PROCEDURE shop.keep_posting() LANGUAGE plpgsql AS $$
 DECLARE after text;
 BEGIN
 	LOOP
-		SELECT last INTO after FROM loyalty.post_batch('club', after, 20);
+		SELECT last INTO after FROM _loyalty.post_batch('club', after, 20);
 		COMMIT;
 	END LOOP;
 END $$;

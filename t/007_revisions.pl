@@ -146,7 +146,7 @@ for my $name (sort keys %change)
 		now($watch, 'SELECT setval(\'comparison\', 1, false);');
 		now($control, 'SELECT pg_advisory_lock(1);');
 		${ $poster->{out} } = '';
-		ask($poster, "SET test.stop = $stop; SELECT posted FROM loyalty.post_batch('club', NULL, 1000); SET test.stop = '';");
+		ask($poster, "SET test.stop = $stop; SELECT posted FROM _loyalty.post_batch('club', NULL, 1000); SET test.stop = '';");
 		my $stopped = is_stopped($poster);
 		now($buyer, 'COMMIT;');
 		now($control, 'SELECT pg_advisory_unlock(1);');

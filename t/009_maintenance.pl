@@ -74,7 +74,7 @@ CREATE PROCEDURE keep_posting() LANGUAGE plpgsql AS $$
 DECLARE after text;
 BEGIN
 	WHILE NOT (SELECT yes FROM enough) LOOP
-		SELECT last INTO after FROM loyalty.post_batch('club', after, 200);
+		SELECT last INTO after FROM _loyalty.post_batch('club', after, 200);
 		COMMIT;
 		PERFORM pg_sleep(0.01);
 	END LOOP;

@@ -37,16 +37,16 @@ BEGIN
 	INSERT INTO orders (id, who) VALUES (21, 'A'), (22, 'a');
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something'; END IF;
 	FOR i IN 1 .. 5 LOOP
-		PERFORM loyalty.post_batch('club', NULL, 1);
+		PERFORM _loyalty.post_batch('club', NULL, 1);
 	END LOOP;
 	UPDATE orders SET total = 20 WHERE who = 'B';
 	UPDATE orders SET who = 'A' WHERE id = 22;
 	INSERT INTO refunds SELECT 1, id, 5 FROM orders WHERE who = 'Z';
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after changes'; END IF;
 	EXECUTE seen INTO result;
-	PERFORM loyalty.post_batch('club', NULL, 3);
-	PERFORM loyalty.post_batch('club', NULL, 1000);
-	PERFORM loyalty.post_batch('club', NULL, 1000);
+	PERFORM _loyalty.post_batch('club', NULL, 3);
+	PERFORM _loyalty.post_batch('club', NULL, 1000);
+	PERFORM _loyalty.post_batch('club', NULL, 1000);
 	IF (SELECT unposted FROM loyalty.backlog('club')) > 0 THEN RAISE 'not all is posted'; END IF;
 	IF EXISTS (SELECT FROM loyalty.verify('club')) THEN RAISE 'verify found something after posting'; END IF;
 	IF EXISTS (SELECT FROM loyalty.reconcile('club') WHERE recorded + reversed + archived > 0) THEN RAISE 'there was something to reconcile'; END IF;
@@ -122,7 +122,7 @@ SQL
 	($status, $out, $err) = $node->psql($database, 'ALTER TABLE customers ALTER COLUMN id TYPE text COLLATE no_case');
 	like($err, qr/cannot alter type of a column used by a view or rule/, "$database: it stays");
 	is($node->safe_psql($database, q(SELECT * FROM loyalty.verify('club'))), '', "$database: verified");
-	$node->safe_psql($database, q(SELECT * FROM loyalty.post_batch('club', NULL, 1000)));
+	$node->safe_psql($database, q(SELECT * FROM _loyalty.post_batch('club', NULL, 1000)));
 	is($node->safe_psql($database, q(SELECT * FROM loyalty.verify('club'))), '', "$database: verified after posting");
 }
 $node->stop;

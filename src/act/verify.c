@@ -90,8 +90,8 @@ loyalty_verify(PG_FUNCTION_ARGS)
 {
 	static const char *const queries[] = {
 		"SELECT DISTINCT 'expression must not run with the rights of the owner'::pg_catalog.text,"
-		" NULL::pg_catalog.text, NULL::pg_catalog.text, f FROM loyalty.foreign_code($1) f ORDER BY 4",
-		"SELECT v.violation, v.customer, v.order_key, v.detail FROM loyalty.verify_program($1) v"
+		" NULL::pg_catalog.text, NULL::pg_catalog.text, f FROM _loyalty.foreign_code($1) f ORDER BY 4",
+		"SELECT v.violation, v.customer, v.order_key, v.detail FROM _loyalty.verify_program($1) v"
 	};
 
 	nested_refuse_call("verify");
@@ -108,7 +108,7 @@ Datum
 loyalty_backlog(PG_FUNCTION_ARGS)
 {
 	static const char *const queries[] = {
-		"SELECT b.unposted, b.oldest, b.set_aside FROM loyalty.backlog_of($1) b"
+		"SELECT b.unposted, b.oldest, b.set_aside FROM _loyalty.backlog_of($1) b"
 	};
 
 	answer_reader(fcinfo, "backlog_of", queries, lengthof(queries));

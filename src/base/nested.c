@@ -108,7 +108,7 @@ nested_refuse_call(const char *function)
 	if (depth > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
-				 errmsg("cannot call loyalty.%s() while a loyalty program evaluates its expressions",
+				 errmsg("cannot call %s() while a loyalty program evaluates its expressions",
 						function),
 				 errdetail(NESTED_DETAIL),
 				 errhint(NESTED_HINT)));

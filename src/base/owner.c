@@ -279,14 +279,15 @@ void
 owner_require_call(Oid owner, const char *function)
 {
 	CatCList   *found = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
-	Oid			schema = get_namespace_oid("loyalty", true);
+	Oid			api = get_namespace_oid("loyalty", true);
+	Oid			internal = get_namespace_oid("_loyalty", true);
 	bool		allowed = true;
 
 	for (int i = 0; i < found->n_members; i++)
 	{
 		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&found->members[i]->tuple);
 
-		if (proc->pronamespace == schema && !loyalty_may_execute(proc->oid, owner))
+		if ((proc->pronamespace == api || proc->pronamespace == internal) && !loyalty_may_execute(proc->oid, owner))
 			allowed = false;
 	}
 	ReleaseSysCacheList(found);
@@ -294,8 +295,8 @@ owner_require_call(Oid owner, const char *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" may not call the functions of loyalty", GetUserNameFromId(owner, false)),
-				 errdetail("It owns the program, which calls loyalty.%s() as this role.", function),
-				 errhint("Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO %s;",
+				 errdetail("It owns the program, which calls its function %s() as this role.", function),
+				 errhint("Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO %s;",
 						 quote_identifier(GetUserNameFromId(owner, false)))));
 }
 

@@ -10,7 +10,7 @@
  * The functions that administer programs run with the rights of their caller,
  * which they need to make triggers on tables, and lock them.  Everything that reads
  * or writes the program's own relations, which may be views by now and have
- * triggers, domains and defaults of the owner, goes through loyalty.as_owner(),
+ * triggers, domains and defaults of the owner, goes through _loyalty.as_owner(),
  * and gives back plain text.
  */
 #include "postgres.h"
@@ -65,7 +65,7 @@ trigger_owner(TriggerData *trigdata)
 static Oid
 inner_function(const char *name)
 {
-	Oid			funcid = LookupFuncName(list_make2(makeString("loyalty"), makeString(pstrdup(name))),
+	Oid			funcid = LookupFuncName(list_make2(makeString("_loyalty"), makeString(pstrdup(name))),
 										0, NULL, true);
 	Oid			language = InvalidOid;
 	HeapTuple	tuple;
@@ -84,7 +84,7 @@ inner_function(const char *name)
 		language == ClanguageId || language == INTERNALlanguageId)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"loyalty.%s\" does not check a configuration", name)));
+				 errmsg("function \"_loyalty.%s\" does not check a configuration", name)));
 	return funcid;
 }
 

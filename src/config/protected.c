@@ -64,7 +64,7 @@ is_program(Oid schema, Oid extension_schema)
 }
 
 /*
- * Does a view of this name say what a program means?  As loyalty.is_definition() says,
+ * Does a view of this name say what a program means?  As _loyalty.is_definition() says,
  * which whoever alters a view may lack the right to find by its name.
  */
 static bool

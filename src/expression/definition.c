@@ -566,14 +566,14 @@ look_at_relation(Oid relid, Look *look)
 	return OidIsValid(look->relation);
 }
 
-/* Is a node a call of loyalty.pinned_rate(), which only looks into memory? */
+/* Is a node a call of _loyalty.pinned_rate(), which only looks into memory? */
 static bool
 is_pinned_rate(Node *node)
 {
 	Oid			funcid = IsA(node, FuncExpr) ? ((FuncExpr *) node)->funcid : InvalidOid;
 
 	return OidIsValid(funcid) && strcmp(get_func_name(funcid), "pinned_rate") == 0 &&
-		strcmp(get_namespace_name(get_func_namespace(funcid)), "loyalty") == 0;
+		strcmp(get_namespace_name(get_func_namespace(funcid)), "_loyalty") == 0;
 }
 
 static bool

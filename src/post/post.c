@@ -490,7 +490,7 @@ tell_terms(Poster *poster)
 	namestrcpy(&name, get_namespace_name(get_rel_namespace(poster->batch->program_relid)));
 	values[0] = NameGetDatum(&name);
 	values[1] = PointerGetDatum(construct_array(versions, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	run_query("SELECT loyalty.note_posted($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+	run_query("SELECT _loyalty.note_posted($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
 }
 
 /* Fold one entry, and put it where it belongs. */
@@ -981,7 +981,7 @@ post_next(Datum *arguments, char *nulls, MemoryContext context, int64 *posted)
 	bool		isnull;
 	Datum		last;
 
-	if (SPI_execute_with_args("SELECT p.last, p.posted FROM loyalty.post_batch($1, $2, $3) p",
+	if (SPI_execute_with_args("SELECT p.last, p.posted FROM _loyalty.post_batch($1, $2, $3) p",
 							  3, types, arguments, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not post a batch");
 	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &at_end);
@@ -1008,7 +1008,7 @@ remove_unused_terms(Datum program)
 	OwnerScope	scope;
 
 	owner_enter_writing(&scope, owner_of_program(NameStr(*DatumGetName(program)), &schema));
-	run_query("SELECT loyalty.remove_unused_terms($1)", 1, types, values, NULL, SPI_OK_SELECT);
+	run_query("SELECT _loyalty.remove_unused_terms($1)", 1, types, values, NULL, SPI_OK_SELECT);
 	owner_leave(&scope);
 }
 

@@ -41,7 +41,7 @@
 #include "protect.h"
 #include "snapshot.h"
 
-/* Rates that the orders keep which are being read, for loyalty.pinned_rate(). */
+/* Rates that the orders keep which are being read, for _loyalty.pinned_rate(). */
 static const OrderPin *read_pins = NULL;
 static int	read_pin_count = 0;
 

@@ -83,7 +83,7 @@ is_own_trigger(const Trigger *trigger, Oid extension_schema)
 static void
 keep_users_triggers(TriggerDesc *triggers)
 {
-	Oid			schema = get_namespace_oid("loyalty", true);
+	Oid			schema = get_namespace_oid("_loyalty", true);
 	int			kept = 0;
 
 	triggers->trig_insert_before_row = triggers->trig_insert_after_row = false;
@@ -129,7 +129,7 @@ has_users_triggers(Relation heap)
 
 	if (triggers == NULL)
 		return false;
-	schema = get_namespace_oid("loyalty", true);
+	schema = get_namespace_oid("_loyalty", true);
 	for (int i = 0; i < triggers->numtriggers; i++)
 		if (!is_own_trigger(&triggers->triggers[i], schema))
 			return true;
