@@ -1,6 +1,6 @@
 -- Posting -----------------------------------------------------------------------
 
-CREATE FUNCTION _loyalty.post_batch(program name, after text, batch int, OUT last text, OUT posted bigint)
+CREATE FUNCTION _loyalty.post_batch(program name, after text, batch int, OUT last text, OUT posted bigint, OUT more boolean)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_post_batch';
 COMMENT ON FUNCTION _loyalty.post_batch(name, text, int) IS

@@ -215,21 +215,23 @@ BEGIN
 	CREATE VIEW %1$I.members AS
 	SELECT s.customer AS %4$I,
 	       _loyalty.tier_for(%2$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
-	                        s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
+	                         s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
 	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
 	       _loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
 	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
 	  FROM (SELECT c.customer, c.joined_at,
-	               coalesce(a.points, 0) + coalesce(u.points_earned - coalesce(a.points_earned, 0), 0) AS points,
-	               coalesce(u.points_earned, a.points_earned, 0) AS points_earned,
-	               coalesce(u.spend, a.spend, 0) AS spend,
-	               coalesce(u.orders, a.orders, 0) AS orders,
-	               CASE WHEN u.customer IS NULL THEN a.first_order_at ELSE u.first_order_at END AS first_order_at,
-	               CASE WHEN u.customer IS NULL THEN a.last_order_at ELSE u.last_order_at END AS last_order_at
+	               coalesce(a.points, 0) + coalesce((j.state).points, 0) AS points,
+	               coalesce((j.state).points_earned, a.points_earned, 0) AS points_earned,
+	               coalesce((j.state).spend, a.spend, 0) AS spend,
+	               coalesce((j.state).orders, a.orders, 0) AS orders,
+	               CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END AS first_order_at,
+	               CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at
 	          FROM %1$I.customer c
 	          LEFT JOIN %1$I.account a ON a.customer %3$s c.customer
-	          LEFT JOIN (SELECT DISTINCT ON (customer) customer, points_earned, spend, orders, first_order_at, last_order_at
-	                       FROM %1$I.unposted ORDER BY customer, entry DESC) u ON u.customer %3$s c.customer) s;
+	         CROSS JOIN LATERAL (SELECT _loyalty.state_of(%2$L::regclass, j.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
+	                                                      j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts, j.amount,
+	                                                      j.awards, j.joined_at, j.multiplier, j.tier) AS state
+	                               FROM %1$I.journal j WHERE j.customer %3$s c.customer) j) s;
 	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
 	$sql$, program, format('%I.program', program), _loyalty.customer_equality(program),
 	(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.entries', program)::regclass AND a.attnum = 1));
@@ -609,28 +611,15 @@ BEGIN
 	-- needed of the customer table is in a view, which follows its renames.
 	EXECUTE format($sql$
 	CREATE VIEW %1$I.unposted AS
-	SELECT e.customer, e.tracked_table, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counts,
-	       e.amount, e.awards, e.currency, e.rate, e.joined_at, e.moved, (e.accrual).tier, (e.accrual).multiplier,
-	       e.entries + (e.accrual).number AS entry, (e.accrual).order_points, (e.accrual).orders_change, (e.accrual).amount_change,
-	       (e.accrual).points_change, (e.accrual).spend, (e.accrual).orders, (e.accrual).points_earned,
-	       (e.accrual).first_order_at, (e.accrual).last_order_at
-	  FROM (SELECT j.*, coalesce(a.entries, 0) AS entries,
-	               _loyalty.accrue(%3$L::regclass, j.terms, a.spend, a.orders, a.points_earned,
-	                              a.first_order_at, a.last_order_at, j.repeated,
-	                              CASE WHEN j.repeated AND j.number = 1
-	                                   THEN ARRAY(SELECT DISTINCT ON (l.tracked_table, l.order_key) l FROM %1$I.ledger l
-	                                               WHERE l.customer %4$s j.customer
-	                                               ORDER BY l.tracked_table, l.order_key, l.revision DESC) END,
-	                              j.at, j.tracked_table, j.order_key, j.revision, j.counts, j.amount, j.awards,
-	                              j.joined_at, j.multiplier, j.tier) OVER posting AS accrual
-	          FROM (SELECT r.*, row_number() OVER recording AS number,
-	                       bool_or(r.revision > 1) OVER (PARTITION BY r.customer) AS repeated
-	                  FROM %1$I.journal r
-	                WINDOW recording AS (PARTITION BY r.customer
-	                                     ORDER BY r.recorded_at, r.at, r.tracked_table, r.order_key, r.revision)) j
-	          LEFT JOIN %1$I.account a ON a.customer %4$s j.customer
-	        WINDOW posting AS (PARTITION BY j.customer ORDER BY j.number ROWS UNBOUNDED PRECEDING)) e
-	 WHERE (e.accrual).number IS NOT NULL;
+	SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
+	       j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
+	       coalesce(a.entries, 0) + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
+	       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at
+	  FROM %1$I.journal j
+	  LEFT JOIN %1$I.account a ON a.customer %4$s j.customer
+	 CROSS JOIN LATERAL _loyalty.accrual_of(%3$L::regclass, j.customer, j.tracked_table, j.order_key, j.revision,
+	                                        a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at) f
+	 WHERE f.number IS NOT NULL;
 	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
 
 	-- An order counts from its time on, which is what its latest entry says: what was

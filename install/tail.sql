@@ -7,9 +7,10 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM PUBLIC;
 
 -- readers: the views of programs call these
 GRANT EXECUTE ON ROUTINE _loyalty.tier_for TO PUBLIC;
-GRANT EXECUTE ON ROUTINE _loyalty.accrue TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.accrual_of TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.state_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tenure TO PUBLIC;
-GRANT USAGE ON TYPE _loyalty.accrual TO PUBLIC;
+GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.account_state TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_program TO PUBLIC;

@@ -34,37 +34,53 @@ CREATE TYPE _loyalty.accrual AS (
 	last_order_at timestamptz,
 	number bigint
 );
-COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrue';
+COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 
-CREATE FUNCTION _loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz, numeric, text)
+CREATE FUNCTION _loyalty.accrual_of(program regclass, customer anyelement, tracked_table int, order_key text, revision int,
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz)
+RETURNS _loyalty.accrual
+LANGUAGE c STABLE PARALLEL UNSAFE COST 100
+AS 'MODULE_PATHNAME', 'loyalty_accrual_of';
+COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, int, text, int, numeric, bigint, numeric, timestamptz, timestamptz) IS
+'what posting will make of an entry of the journal, given the account as it is posted; null if it will leave it out';
+
+CREATE TYPE _loyalty.account_state AS (
+	points numeric,
+	spend numeric,
+	orders bigint,
+	points_earned numeric,
+	first_order_at timestamptz,
+	last_order_at timestamptz
+);
+COMMENT ON TYPE _loyalty.account_state IS
+'what entries that are not posted make of an account: by how much they change the points, and its sums afterwards; result of _loyalty.state_of';
+
+CREATE FUNCTION _loyalty.state_transition(internal, regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
+	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text)
 RETURNS internal
 LANGUAGE c STABLE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'loyalty_accrue_transition';
-COMMENT ON FUNCTION _loyalty.accrue_transition(internal, regclass, int, numeric, bigint, numeric,
-	timestamptz, timestamptz, boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz, numeric, text)
-	IS 'transition function of _loyalty.accrue';
+AS 'MODULE_PATHNAME', 'loyalty_state_transition';
+COMMENT ON FUNCTION _loyalty.state_transition(internal, regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
+	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
+'transition function of _loyalty.state_of';
 
-CREATE FUNCTION _loyalty.accrue_final(internal)
-RETURNS _loyalty.accrual
+CREATE FUNCTION _loyalty.state_final(internal)
+RETURNS _loyalty.account_state
 LANGUAGE c STABLE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'loyalty_accrue_final';
-COMMENT ON FUNCTION _loyalty.accrue_final(internal) IS 'final function of _loyalty.accrue';
+AS 'MODULE_PATHNAME', 'loyalty_state_final';
+COMMENT ON FUNCTION _loyalty.state_final(internal) IS 'final function of _loyalty.state_of';
 
--- The arguments from spend to posted tell of the account before the first row.
-CREATE AGGREGATE _loyalty.accrue(
-	program regclass, terms int,
-	spend numeric, orders bigint, points_earned numeric,
-	first_order_at timestamptz, last_order_at timestamptz,
-	repeated boolean, posted anyarray,
-	at timestamptz, tracked_table int, order_key text, revision int,
+-- The arguments from customer to last_order_at tell of the account as it is posted.
+CREATE AGGREGATE _loyalty.state_of(
+	program regclass, customer anyelement,
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz,
+	tracked_table int, order_key text, revision int, at timestamptz, recorded_at timestamptz, terms int,
 	counts boolean, amount numeric, awards numeric, joined_at timestamptz, multiplier numeric, tier text) (
-	SFUNC = _loyalty.accrue_transition,
+	SFUNC = _loyalty.state_transition,
 	STYPE = internal,
-	FINALFUNC = _loyalty.accrue_final,
-	FINALFUNC_MODIFY = READ_ONLY,
+	FINALFUNC = _loyalty.state_final,
 	PARALLEL = UNSAFE
 );
-COMMENT ON AGGREGATE _loyalty.accrue(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz,
-	boolean, anyarray, timestamptz, int, text, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
-'running accrual over the unposted entries of one customer, for use as a window function';
+COMMENT ON AGGREGATE _loyalty.state_of(regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
+	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
+'what the entries of one customer in the journal make of the account, in whatever order they come';

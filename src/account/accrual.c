@@ -15,30 +15,22 @@
  * with an old snapshot may see its own change of an order without the one before
  * it; as each entry says how the order stands, it takes the change as it is.
  *
- * Posting and every view use this one fold, the views as an aggregate that is
- * used as a window function: what a reader sees is what posting writes.
+ * How orders stand is known of those only of which a later revision is to be added,
+ * and of all others together when the first and the last of them was: so a customer
+ * of many orders takes no more memory than the entries that are added.
+ *
+ * Posting and every read use this one fold (see read/fold.c): what a reader sees is
+ * what posting writes.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/relation.h"
 #include "common/hashfn.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
-#include "utils/rel.h"
-#include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 #include "accrual.h"
-#include "layout.h"
 #include "number.h"
-#include "program.h"
 #include "tenure.h"
 
 typedef struct StandingEntry
@@ -80,6 +72,43 @@ compare_last(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return x > y ? 1 : x < y ? -1 : 0;
 }
 
+/*
+ * In the order of recording, and what one transaction recorded by its own time
+ * (see moment.c): the order in which entries are added.
+ */
+int
+recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b)
+{
+	int			cmp;
+
+	if (a->recorded_at != b->recorded_at)
+		return a->recorded_at < b->recorded_at ? -1 : 1;
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
+	if (a->tracked_table != b->tracked_table)
+		return a->tracked_table < b->tracked_table ? -1 : 1;
+	cmp = memcmp(VARDATA_ANY(a->order_key), VARDATA_ANY(b->order_key),
+				 Min(VARSIZE_ANY_EXHDR(a->order_key), VARSIZE_ANY_EXHDR(b->order_key)));
+	if (cmp == 0)
+		cmp = (int) VARSIZE_ANY_EXHDR(a->order_key) - (int) VARSIZE_ANY_EXHDR(b->order_key);
+	if (cmp == 0)
+		cmp = a->revision < b->revision ? -1 : a->revision > b->revision;
+	return cmp;
+}
+
+/*
+ * One more order that counts.
+ */
+void
+bounds_extend(Bounds *bounds, TimestampTz at)
+{
+	if (!bounds->any || at < bounds->first)
+		bounds->first = at;
+	if (!bounds->any || at > bounds->last)
+		bounds->last = at;
+	bounds->any = true;
+}
+
 static Datum
 copy_numeric(Datum value)
 {
@@ -101,32 +130,90 @@ accrual_begin(MemoryContext context)
 }
 
 /*
- * Orders will come more than once, or have come before.
+ * Begin with an account as it is posted.
  */
 void
-accrual_remember_orders(Accrual *accrual)
+accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_earned,
+					const Bounds *bounds)
 {
+	Metrics    *metrics = &accrual->metrics;
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
-	accrual->orders = standing_create(accrual->context, 16, NULL);
-	accrual->first = pairingheap_allocate(compare_first, NULL);
-	accrual->last = pairingheap_allocate(compare_last, NULL);
+	metrics->spend = copy_numeric(spend);
+	metrics->orders = orders;
+	metrics->points_earned = copy_numeric(points_earned);
+	metrics->has_orders = bounds->any;
+	metrics->first_order_at = bounds->first;
+	metrics->last_order_at = bounds->last;
+	accrual->others = *bounds;
 	MemoryContextSwitchTo(old);
 }
 
-/* In the context of the accrual. */
-static StandingOrder *
-find_order(Accrual *accrual, int32 tracked_table, Datum order_key, bool *found)
+/* The name of an order: in the current memory context. */
+static char *
+name_order(int32 tracked_table, const text *order_key)
 {
-	char	   *key = psprintf("%d:%s", tracked_table, TextDatumGetCString(order_key));
-	StandingEntry *entry = standing_insert(accrual->orders, key, found);
+	int			length = VARSIZE_ANY_EXHDR(order_key);
+	char	   *name = palloc(length + 13);
+	int			prefix = sprintf(name, "%d:", tracked_table);
 
-	if (!*found)
+	memcpy(name + prefix, VARDATA_ANY(order_key), length);
+	name[prefix + length] = '\0';
+	return name;
+}
+
+/*
+ * A later revision of an order will be added: how it stands is to be told with
+ * accrual_known_order(), unless nothing of it is posted.
+ */
+void
+accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+	StandingEntry *entry;
+	char	   *name;
+	bool		found;
+
+	if (accrual->orders == NULL)
+	{
+		accrual->orders = standing_create(accrual->context, 16, NULL);
+		accrual->first = pairingheap_allocate(compare_first, NULL);
+		accrual->last = pairingheap_allocate(compare_last, NULL);
+	}
+	name = name_order(tracked_table, order_key);
+	entry = standing_insert(accrual->orders, name, &found);
+	if (found)
+		pfree(name);
+	else
 	{
 		entry->order = palloc0(sizeof(StandingOrder));
-		entry->order->key = key;
+		entry->order->key = name;
 	}
-	return entry->order;
+	MemoryContextSwitchTo(old);
+}
+
+/* What is known of an order, or NULL: no later revision of it is expected. */
+static StandingOrder *
+find_order(Accrual *accrual, int32 tracked_table, const text *order_key)
+{
+	StandingEntry *entry;
+	char	   *name;
+
+	if (accrual->orders == NULL)
+		return NULL;
+	name = name_order(tracked_table, order_key);
+	entry = standing_lookup(accrual->orders, name);
+	pfree(name);
+	return entry == NULL ? NULL : entry->order;
+}
+
+/*
+ * Is a later revision of an order expected?
+ */
+bool
+accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key)
+{
+	return find_order(accrual, tracked_table, order_key) != NULL;
 }
 
 static void
@@ -147,18 +234,17 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at
 }
 
 /*
- * Tell how a posted order stands.  After accrual_remember_orders(), and for all
- * posted orders of the customer.
+ * Tell how a posted order stands that is expected.
  */
 void
-accrual_known_order(Accrual *accrual, int32 tracked_table, Datum order_key,
+accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
 					Datum amount, Datum order_points, Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
-	bool		found;
-	StandingOrder *order = find_order(accrual, tracked_table, order_key, &found);
+	StandingOrder *order = find_order(accrual, tracked_table, order_key);
 
+	Assert(order != NULL);
 	order->revision = revision;
 	order->terms = terms;
 	set_standing(accrual, order, counts, at);
@@ -169,31 +255,49 @@ accrual_known_order(Accrual *accrual, int32 tracked_table, Datum order_key,
 	MemoryContextSwitchTo(old);
 }
 
-/* The times of the first and last order, after this entry. */
+/* The times of the first and last of the expected orders that count. */
+static Bounds
+expected_bounds(const Accrual *accrual)
+{
+	Bounds		bounds = {0};
+
+	if (accrual->orders != NULL && !pairingheap_is_empty(accrual->first))
+	{
+		bounds.any = true;
+		bounds.first = pairingheap_container(StandingOrder, by_first, pairingheap_first(accrual->first))->at;
+		bounds.last = pairingheap_container(StandingOrder, by_last, pairingheap_first(accrual->last))->at;
+	}
+	return bounds;
+}
+
+/*
+ * Are the bounds of the account those of an expected order?  Then those of all other
+ * orders are to be found out, and put into "others".
+ */
+bool
+accrual_needs_bounds(Accrual *accrual)
+{
+	Bounds		expected = expected_bounds(accrual);
+
+	return expected.any && (!accrual->others.any || expected.first <= accrual->others.first ||
+							expected.last >= accrual->others.last);
+}
+
+/* The times of the first and last order, after an entry. */
 static void
-update_bounds(Accrual *accrual, const RecordedEntry *entry)
+update_bounds(Accrual *accrual)
 {
 	Metrics    *metrics = &accrual->metrics;
+	Bounds		bounds = expected_bounds(accrual);
 
-	if (accrual->orders != NULL)
+	if (accrual->others.any)
 	{
-		metrics->has_orders = !pairingheap_is_empty(accrual->first);
-		if (metrics->has_orders)
-		{
-			metrics->first_order_at =
-				pairingheap_container(StandingOrder, by_first, pairingheap_first(accrual->first))->at;
-			metrics->last_order_at =
-				pairingheap_container(StandingOrder, by_last, pairingheap_first(accrual->last))->at;
-		}
+		bounds_extend(&bounds, accrual->others.first);
+		bounds_extend(&bounds, accrual->others.last);
 	}
-	else if (entry->counts)
-	{
-		if (!metrics->has_orders || entry->at < metrics->first_order_at)
-			metrics->first_order_at = entry->at;
-		if (!metrics->has_orders || entry->at > metrics->last_order_at)
-			metrics->last_order_at = entry->at;
-		metrics->has_orders = true;
-	}
+	metrics->has_orders = bounds.any;
+	metrics->first_order_at = bounds.first;
+	metrics->last_order_at = bounds.last;
 }
 
 /* What an entry makes of its order and of the account. */
@@ -206,9 +310,17 @@ typedef struct Step
 	Datum		points_earned;
 } Step;
 
+/* Is a sum one that the views can show? */
+static bool
+fits_account(Datum sum)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, DirectFunctionCall1(numeric_abs, sum),
+											number_account_limit()));
+}
+
 /*
- * The numbers of one step, in the memory of the account; false if one of them is
- * too large for a numeric.  Nothing but functions of numeric runs here, which
+ * The numbers of one step, in the current memory context; false if a sum of the
+ * account would be too large.  Nothing but functions of numeric runs here, which
  * hold nothing that would have to be undone.
  */
 static bool
@@ -216,6 +328,7 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 			 const StandingOrder *order, Step *step)
 {
 	Metrics    *metrics = &accrual->metrics;
+	MemoryContext context = CurrentMemoryContext;
 	volatile bool fits = true;
 
 	PG_TRY();
@@ -227,13 +340,14 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
 		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
 												  step->points_change);
+		fits = fits_account(step->spend) && fits_account(step->points_earned);
 	}
 	PG_CATCH();
 	{
 		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
 			PG_RE_THROW();
 		FlushErrorState();
-		MemoryContextSwitchTo(accrual->context);
+		MemoryContextSwitchTo(context);
 		fits = false;
 	}
 	PG_END_TRY();
@@ -273,37 +387,74 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	order->tier = tier == NULL ? NULL : tier->name;
 }
 
+/* Memory for what the next entry makes, which takes the place of what the last but one made. */
+static MemoryContext
+next_step(Accrual *accrual)
+{
+	MemoryContext next = accrual->steps[1];
+
+	if (next == NULL)
+		next = AllocSetContextCreate(accrual->context, "loyalty step", ALLOCSET_SMALL_SIZES);
+	else
+		MemoryContextReset(next);
+	accrual->steps[1] = accrual->steps[0];
+	accrual->steps[0] = next;
+	return next;
+}
+
+/* The entry made nothing, and the sums of the account are those of the step before. */
+static void
+undo_step(Accrual *accrual)
+{
+	MemoryContext failed = accrual->steps[0];
+
+	accrual->steps[0] = accrual->steps[1];
+	accrual->steps[1] = failed;
+}
+
+/* Remember how an order stands of which a later revision is to be added. */
+static void
+keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, bool begins)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+
+	order->amount = copy_numeric(entry->amount);
+	order->order_points = copy_numeric(order->order_points);
+	if (begins)
+	{
+		order->multiplier = copy_numeric(order->multiplier);
+		order->tier = order->tier ? pstrdup(order->tier) : NULL;
+	}
+	set_standing(accrual, order, entry->counts, entry->at);
+	MemoryContextSwitchTo(old);
+}
+
 /*
- * Add an entry: if it counts, fills the fields of the latest entry and moves the
- * metrics on; else leaves everything as it was.
+ * Add an entry: if it counts, fills the fields of the latest entry, which stay until the
+ * next one is added, and moves the metrics on; else leaves everything as it was.
  */
 Verdict
 accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 {
 	Metrics    *metrics = &accrual->metrics;
 	StandingOrder once = {0};
-	StandingOrder *order = &once;
-	bool		found;
+	StandingOrder *expected = find_order(accrual, entry->tracked_table, entry->order_key);
+	StandingOrder *order = expected ? expected : &once;
+	bool		begins = order->revision == 0 || order->terms != terms->id;
 	Step		step;
-	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+	MemoryContext old;
 
-	if (accrual->orders != NULL)
-		order = find_order(accrual, entry->tracked_table, entry->order_key, &found);
 	if (entry->revision <= order->revision)
-	{
-		MemoryContextSwitchTo(old);
 		return VERDICT_REPEATED;
-	}
 	if (order->failed || (entry->revision != order->revision + 1 && !accrual->is_read))
-	{
-		MemoryContextSwitchTo(old);
 		return VERDICT_WAITS;
-	}
-	if (order->revision == 0 || order->terms != terms->id)
+	old = MemoryContextSwitchTo(next_step(accrual));
+	if (begins)
 		begin_order(accrual, terms, entry, order);
 	if (!compute_step(accrual, terms, entry, order, &step))
 	{
 		order->failed = true;
+		undo_step(accrual);
 		MemoryContextSwitchTo(old);
 		return VERDICT_FAILS;
 	}
@@ -317,240 +468,14 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	accrual->orders_change = (int) entry->counts - (int) order->counts;
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
-	if (accrual->orders != NULL)
-	{
-		order->amount = copy_numeric(entry->amount);
-		set_standing(accrual, order, entry->counts, entry->at);
-	}
+	if (expected)
+		keep_order(accrual, order, entry, begins);
+	else if (entry->counts)
+		bounds_extend(&accrual->others, entry->at);
 	metrics->spend = step.spend;
 	metrics->points_earned = step.points_earned;
 	metrics->orders += accrual->orders_change;
-	update_bounds(accrual, entry);
+	update_bounds(accrual);
 	MemoryContextSwitchTo(old);
 	return VERDICT_COUNTS;
-}
-
-enum AccrueArgument
-{
-	ARG_STATE,
-	ARG_PROGRAM,
-	ARG_TERMS,
-	ARG_SPEND,
-	ARG_ORDERS,
-	ARG_POINTS_EARNED,
-	ARG_FIRST,
-	ARG_LAST,
-	ARG_REPEATED,
-	ARG_POSTED,
-	ARG_AT,
-	ARG_TRACKED_TABLE,
-	ARG_ORDER_KEY,
-	ARG_REVISION,
-	ARG_COUNTS,
-	ARG_AMOUNT,
-	ARG_AWARDS,
-	ARG_JOINED,
-	ARG_MULTIPLIER,
-	ARG_TIER
-};
-
-/*
- * The array must be of rows of the program's ledger: anybody can call accrue(),
- * with whatever array.
- */
-static void
-check_posted_orders(Terms *terms, ArrayType *posted)
-{
-	Oid			schema = get_rel_namespace(terms->program);
-	Oid			ledger = program_relation(schema, "ledger");
-	Relation	rel;
-
-	if (get_typ_typrelid(ARR_ELEMTYPE(posted)) != ledger)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("posted orders must be an array of rows of the ledger of loyalty program \"%s\"",
-						get_namespace_name(schema))));
-	rel = relation_open(ledger, AccessShareLock);
-	layout_check_entries(rel, true, AccessShareLock);
-	relation_close(rel, NoLock);
-}
-
-/* How the posted orders of the customer stand: an array of ledger rows. */
-static void
-read_posted_array(Accrual *accrual, ArrayType *posted)
-{
-	Datum	   *rows;
-	bool	   *nulls;
-	int			count;
-	int16		length;
-	bool		by_value;
-	char		align;
-
-	get_typlenbyvalalign(ARR_ELEMTYPE(posted), &length, &by_value, &align);
-	deconstruct_array(posted, ARR_ELEMTYPE(posted), length, by_value, align,
-					  &rows, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		HeapTupleHeader row;
-		Datum		values[9];
-		Datum		tier;
-		bool		isnull[9];
-		bool		no_tier;
-		static const char *const fields[9] = {"tracked_table", "order_key", "revision", "counts", "at",
-		"amount", "order_points", "multiplier", "terms"};
-
-		if (nulls[i])
-			continue;
-		row = DatumGetHeapTupleHeader(rows[i]);
-		for (int f = 0; f < lengthof(fields); f++)
-		{
-			values[f] = GetAttributeByName(row, fields[f], &isnull[f]);
-			if (isnull[f])
-				ereport(ERROR,
-						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						 errmsg("field \"%s\" of a posted order must not be null", fields[f])));
-		}
-		tier = GetAttributeByName(row, "tier", &no_tier);
-		accrual_known_order(accrual, DatumGetInt32(values[0]), values[1],
-							DatumGetInt32(values[2]), DatumGetInt32(values[8]),
-							DatumGetBool(values[3]), DatumGetTimestampTz(values[4]),
-							values[5], values[6], values[7],
-							no_tier ? NULL : TextDatumGetCString(tier));
-	}
-}
-
-/* The state of the window aggregate, from the arguments of the first row. */
-static Accrual *
-begin_aggregate(FunctionCallInfo fcinfo, MemoryContext context, Terms *terms)
-{
-	Accrual    *accrual = accrual_begin(context);
-	Metrics    *metrics = &accrual->metrics;
-	MemoryContext old = MemoryContextSwitchTo(context);
-
-	if (!PG_ARGISNULL(ARG_SPEND))
-		metrics->spend = copy_numeric(PG_GETARG_DATUM(ARG_SPEND));
-	if (!PG_ARGISNULL(ARG_POINTS_EARNED))
-		metrics->points_earned = copy_numeric(PG_GETARG_DATUM(ARG_POINTS_EARNED));
-	if (!PG_ARGISNULL(ARG_ORDERS))
-		metrics->orders = PG_GETARG_INT64(ARG_ORDERS);
-	metrics->has_orders = !PG_ARGISNULL(ARG_FIRST) && !PG_ARGISNULL(ARG_LAST);
-	if (metrics->has_orders)
-	{
-		metrics->first_order_at = PG_GETARG_TIMESTAMPTZ(ARG_FIRST);
-		metrics->last_order_at = PG_GETARG_TIMESTAMPTZ(ARG_LAST);
-	}
-	accrual->is_read = true;
-	MemoryContextSwitchTo(old);
-	if (!PG_ARGISNULL(ARG_REPEATED) && PG_GETARG_BOOL(ARG_REPEATED))
-	{
-		accrual_remember_orders(accrual);
-		if (!PG_ARGISNULL(ARG_POSTED))
-		{
-			check_posted_orders(terms, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
-			read_posted_array(accrual, PG_GETARG_ARRAYTYPE_P(ARG_POSTED));
-		}
-	}
-	return accrual;
-}
-
-PG_FUNCTION_INFO_V1(loyalty_accrue_transition);
-
-/*
- * accrue(program regclass, terms int,
- *        spend numeric, orders bigint, points_earned numeric,
- *        first_order_at timestamptz, last_order_at timestamptz,
- *        repeated bool, posted anyarray,
- *        at timestamptz, tracked_table int, order_key text, revision int, counts bool,
- *        amount numeric, awards numeric, joined_at timestamptz,
- *        multiplier numeric, tier text)
- *
- * The arguments from spend to posted tell of the account before the first row
- * of the window and are looked at there only.  repeated: some order comes more
- * than once or was posted before; then posted has the latest ledger row of each
- * posted order.  multiplier, and with it tier: what an order brought along, or null.
- */
-Datum
-loyalty_accrue_transition(PG_FUNCTION_ARGS)
-{
-	MemoryContext context;
-	Accrual    *accrual;
-	Terms	   *terms;
-	RecordedEntry entry;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("function \"%s\" can be called by an aggregate only", "accrue_transition")));
-	for (int i = ARG_PROGRAM; i <= ARG_AWARDS; i++)
-		if (PG_ARGISNULL(i) && (i <= ARG_TERMS || i >= ARG_AT))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument %d of accrue must not be null", i)));
-
-	terms = terms_find(PG_GETARG_OID(ARG_PROGRAM), PG_GETARG_INT32(ARG_TERMS));
-	if (PG_ARGISNULL(ARG_STATE))
-	{
-		terms_check_reader(terms);
-		accrual = begin_aggregate(fcinfo, context, terms);
-	}
-	else
-		accrual = (Accrual *) PG_GETARG_POINTER(ARG_STATE);
-	entry.tracked_table = PG_GETARG_INT32(ARG_TRACKED_TABLE);
-	entry.order_key = PG_GETARG_DATUM(ARG_ORDER_KEY);
-	entry.revision = PG_GETARG_INT32(ARG_REVISION);
-	entry.at = PG_GETARG_TIMESTAMPTZ(ARG_AT);
-	entry.counts = PG_GETARG_BOOL(ARG_COUNTS);
-	entry.amount = PG_GETARG_DATUM(ARG_AMOUNT);
-	entry.awards = PG_GETARG_DATUM(ARG_AWARDS);
-	entry.joined.is_known = !PG_ARGISNULL(ARG_JOINED);
-	entry.joined.at = entry.joined.is_known ? PG_GETARG_TIMESTAMPTZ(ARG_JOINED) : 0;
-	entry.held.is_known = !PG_ARGISNULL(ARG_MULTIPLIER);
-	entry.held.multiplier = entry.held.is_known ? PG_GETARG_DATUM(ARG_MULTIPLIER) : (Datum) 0;
-	entry.held.tier = PG_ARGISNULL(ARG_TIER) ? (Datum) 0 : PG_GETARG_DATUM(ARG_TIER);
-	accrual->counts = accrual_add(accrual, terms, &entry) == VERDICT_COUNTS;
-	PG_RETURN_POINTER(accrual);
-}
-
-PG_FUNCTION_INFO_V1(loyalty_accrue_final);
-
-/*
- * Result: (tier, multiplier, points, orders_change, amount_change, points_change,
- * spend, orders, points_earned, first_order_at, last_order_at, number), or null
- * for an entry that does not count.  Does not change the state: it is called once
- * per row of the window.
- */
-Datum
-loyalty_accrue_final(PG_FUNCTION_ARGS)
-{
-	Accrual    *state;
-	TupleDesc	desc;
-	Datum		values[12];
-	bool		nulls[12] = {false};
-
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	if (!AggCheckCallContext(fcinfo, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("function \"%s\" can be called by an aggregate only", "accrue_final")));
-	state = (Accrual *) PG_GETARG_POINTER(0);
-	if (!state->counts)
-		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "accrue must return a composite type");
-	nulls[0] = state->tier == NULL;
-	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(state->tier);
-	values[1] = state->multiplier;
-	values[2] = state->order_points;
-	values[3] = Int32GetDatum(state->orders_change);
-	values[4] = state->amount_change;
-	values[5] = state->points_change;
-	values[6] = state->metrics.spend;
-	values[7] = Int64GetDatum(state->metrics.orders);
-	values[8] = state->metrics.points_earned;
-	values[9] = TimestampTzGetDatum(state->metrics.first_order_at);
-	values[10] = TimestampTzGetDatum(state->metrics.last_order_at);
-	nulls[9] = nulls[10] = !state->metrics.has_orders;
-	values[11] = Int64GetDatum(state->number);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -30,9 +30,11 @@ typedef struct StandingOrder
 typedef struct RecordedEntry
 {
 	int32		tracked_table;
-	Datum		order_key;		/* text */
+	text	   *order_key;
 	int32		revision;
+	int32		terms;
 	TimestampTz at;
+	TimestampTz recorded_at;
 	bool		counts;
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric */
@@ -47,22 +49,30 @@ typedef enum Verdict
 	VERDICT_REPEATED,			/* this revision of the order, or a later one, is in the
 								 * account */
 	VERDICT_WAITS,				/* an earlier revision of the order is missing */
-	VERDICT_FAILS				/* its numbers overflow */
+	VERDICT_FAILS				/* the sums of the account would be too large */
 } Verdict;
+
+/* The times of the first and the last of some orders that count. */
+typedef struct Bounds
+{
+	bool		any;
+	TimestampTz first;
+	TimestampTz last;
+} Bounds;
 
 /* The account of one customer, and the latest entry's part in it. */
 typedef struct Accrual
 {
 	MemoryContext context;
+	MemoryContext steps[2];		/* what this entry and the one before it made */
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
 	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 
-	/* how orders stand; only if some are known from before or come again */
+	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;
 	pairingheap *first;
 	pairingheap *last;
-
-	bool		counts;			/* does the latest entry?  For the aggregate */
+	Bounds		others;			/* of all other orders */
 
 	/* the latest entry that counts */
 	int64		number;			/* how many counted so far */
@@ -75,8 +85,14 @@ typedef struct Accrual
 } Accrual;
 
 extern Accrual *accrual_begin(MemoryContext context);
-extern void accrual_remember_orders(Accrual *accrual);
-extern void accrual_known_order(Accrual *accrual, int32 tracked_table, Datum order_key,
+extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_earned,
+								const Bounds *bounds);
+extern void accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
+extern bool accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key);
+extern bool accrual_needs_bounds(Accrual *accrual);
+extern void bounds_extend(Bounds *bounds, TimestampTz at);
+extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);
+extern void accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Datum amount, Datum order_points, Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);

@@ -10,9 +10,10 @@
 
 static Datum zero;
 static Datum one;
+static Datum limit;
 static Datum empty;
 
-/* Make all three, in memory that is never freed. */
+/* Make all of them, in memory that is never freed. */
 static void
 init_constants(void)
 {
@@ -20,6 +21,8 @@ init_constants(void)
 
 	zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
 	one = DirectFunctionCall1(int4_numeric, Int32GetDatum(1));
+	limit = DirectFunctionCall3(numeric_in, CStringGetDatum("1e26"),
+								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	empty = CStringGetTextDatum("");
 	MemoryContextSwitchTo(old);
 }
@@ -44,6 +47,18 @@ number_one(void)
 	if (empty == (Datum) 0)
 		init_constants();
 	return one;
+}
+
+/*
+ * What the sums of an account stay below: views show them as numeric(38, scale), with a
+ * scale of up to 12.
+ */
+Datum
+number_account_limit(void)
+{
+	if (empty == (Datum) 0)
+		init_constants();
+	return limit;
 }
 
 /*

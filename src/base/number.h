@@ -8,6 +8,7 @@
 
 extern Datum number_zero(void);
 extern Datum number_one(void);
+extern Datum number_account_limit(void);
 extern Datum text_empty(void);
 
 #endif							/* LOYALTY_NUMBER_H */

@@ -45,6 +45,7 @@
 
 #include "accrual.h"
 #include "compat.h"
+#include "fold.h"
 #include "journal.h"
 #include "layout.h"
 #include "number.h"
@@ -58,17 +59,22 @@
 /* Customers of a batch that could not be posted are told so often. */
 #define WARNINGS 10
 
+/*
+ * So many entries of one customer are posted in one transaction; while they are looked
+ * for, twice as many are in memory.
+ */
+#define CUSTOMER_BATCH 50000
+
 /* A journal entry of the batch. */
 typedef struct JournalEntry
 {
+	RecordedEntry recorded;		/* but for what the tuple has behind its times */
 	ItemPointerData tid;
 	MinimalTuple tuple;
-	int32		tracked_table;
-	text	   *order_key;
-	int32		revision;
-	TimestampTz at;
-	TimestampTz recorded_at;
 } JournalEntry;
+
+/* Each entry that is kept is the first field of its JournalEntry. */
+#define journal_entry(entry) ((JournalEntry *) (entry))
 
 /* The first entry of a customer that could not be posted, and why. */
 typedef struct SetAside
@@ -88,9 +94,7 @@ typedef struct Account
 	Datum		spend;
 	int64		orders;
 	Datum		points_earned;
-	bool		has_orders;
-	TimestampTz first_order_at;
-	TimestampTz last_order_at;
+	Bounds		bounds;			/* of its orders */
 
 	/* to be added */
 	int64		posted;
@@ -116,6 +120,7 @@ typedef struct Batch
 	Datum	   *customers;		/* in key order */
 	int			count;
 	int			failed;			/* how many of them could not be posted */
+	bool		cut;			/* the last of them has more than were posted */
 } Batch;
 
 /* One attempt to post some customers of a batch. */
@@ -134,7 +139,7 @@ typedef struct Poster
 	MemoryContext customer;		/* reset with each customer */
 
 	Account    *accounts;
-	JournalEntry *entries;		/* of one customer */
+	RecordedEntry **entries;	/* of one customer */
 	int			entry_count;
 	int			entry_size;
 	List	   *terms;			/* versions of the terms that were posted under */
@@ -235,9 +240,9 @@ read_account(Account *account, HeapTuple row, TupleDesc desc)
 	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[2]));
 	account->orders = DatumGetInt64(column[3]);
 	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[4]));
-	account->has_orders = !isnull[5] && !isnull[6];
-	account->first_order_at = isnull[5] ? 0 : DatumGetTimestampTz(column[5]);
-	account->last_order_at = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
+	account->bounds.any = !isnull[5] && !isnull[6];
+	account->bounds.first = isnull[5] ? 0 : DatumGetTimestampTz(column[5]);
+	account->bounds.last = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
 }
 
 /*
@@ -297,29 +302,21 @@ lock_accounts(Poster *poster)
 }
 
 /*
- * In the order of recording, and what one transaction recorded by its own time
- * (see moment.c): the order of posting.  The view "unposted" has the same.
+ * Of more entries than are posted at once, keep those that are added first.  The others
+ * come with the next batch.
  */
-static int
-compare_entries(const void *a, const void *b)
+static void
+cut_entries(Poster *poster)
 {
-	const JournalEntry *x = (const JournalEntry *) a;
-	const JournalEntry *y = (const JournalEntry *) b;
-	int			cmp;
-
-	if (x->recorded_at != y->recorded_at)
-		return x->recorded_at < y->recorded_at ? -1 : 1;
-	if (x->at != y->at)
-		return x->at < y->at ? -1 : 1;
-	if (x->tracked_table != y->tracked_table)
-		return x->tracked_table < y->tracked_table ? -1 : 1;
-	cmp = memcmp(VARDATA_ANY(x->order_key), VARDATA_ANY(y->order_key),
-				 Min(VARSIZE_ANY_EXHDR(x->order_key), VARSIZE_ANY_EXHDR(y->order_key)));
-	if (cmp == 0)
-		cmp = (int) VARSIZE_ANY_EXHDR(x->order_key) - (int) VARSIZE_ANY_EXHDR(y->order_key);
-	if (cmp == 0)
-		cmp = x->revision < y->revision ? -1 : x->revision > y->revision;
-	return cmp;
+	fold_sort(poster->entries, poster->entry_count);
+	for (int i = CUSTOMER_BATCH; i < poster->entry_count; i++)
+	{
+		pfree(journal_entry(poster->entries[i])->tuple);
+		pfree(poster->entries[i]->order_key);
+		pfree(poster->entries[i]);
+	}
+	poster->entry_count = CUSTOMER_BATCH;
+	poster->batch->cut = true;
 }
 
 /* Keep the entry in the slot; the account's memory is that of the customer. */
@@ -327,25 +324,30 @@ static void
 keep_entry(Poster *poster, TupleTableSlot *slot)
 {
 	JournalEntry *entry;
+	RecordedEntry *recorded;
 	MemoryContext old;
 
+	if (poster->entry_count == 2 * CUSTOMER_BATCH)
+		cut_entries(poster);
 	if (poster->entry_count == poster->entry_size)
 	{
 		poster->entry_size = Max(64, poster->entry_size * 2);
 		poster->entries = poster->entries == NULL ?
-			MemoryContextAlloc(poster->context, poster->entry_size * sizeof(JournalEntry)) :
-			repalloc_huge(poster->entries, poster->entry_size * sizeof(JournalEntry));
+			MemoryContextAlloc(poster->context, poster->entry_size * sizeof(RecordedEntry *)) :
+			repalloc_huge(poster->entries, poster->entry_size * sizeof(RecordedEntry *));
 	}
-	entry = &poster->entries[poster->entry_count++];
 	old = MemoryContextSwitchTo(poster->customer);
+	entry = palloc(sizeof(JournalEntry));
+	recorded = &entry->recorded;
 	slot_getsomeattrs(slot, ENTRY_COLUMNS);
 	entry->tid = slot->tts_tid;
 	entry->tuple = ExecCopySlotMinimalTuple(slot);
-	entry->tracked_table = DatumGetInt32(slot->tts_values[ENTRY_TRACKED_TABLE]);
-	entry->order_key = DatumGetTextPCopy(slot->tts_values[ENTRY_ORDER_KEY]);
-	entry->revision = DatumGetInt32(slot->tts_values[ENTRY_REVISION]);
-	entry->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
-	entry->recorded_at = DatumGetTimestampTz(slot->tts_values[ENTRY_RECORDED_AT]);
+	recorded->tracked_table = DatumGetInt32(slot->tts_values[ENTRY_TRACKED_TABLE]);
+	recorded->order_key = DatumGetTextPCopy(slot->tts_values[ENTRY_ORDER_KEY]);
+	recorded->revision = DatumGetInt32(slot->tts_values[ENTRY_REVISION]);
+	recorded->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
+	recorded->recorded_at = DatumGetTimestampTz(slot->tts_values[ENTRY_RECORDED_AT]);
+	poster->entries[poster->entry_count++] = recorded;
 	MemoryContextSwitchTo(old);
 }
 
@@ -407,41 +409,9 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 		flush_ledger(poster);
 }
 
-/* How the posted orders of a customer stand. */
-static void
-read_ledger_orders(Poster *poster, Accrual *accrual, Datum customer)
-{
-	EntryScan	scan;
-	Datum	   *values;
-
-	accrual_remember_orders(accrual);
-	poster->ledger.keys[0].sk_argument = customer;
-	scan = entry_scan_begin(&poster->ledger, poster->snapshot, poster->ledger.keys, 1);
-
-	/* In key order, so the newest revision of an order comes last. */
-	while (entry_scan_next(&scan))
-	{
-		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
-		values = scan.slot->tts_values;
-		accrual_known_order(accrual,
-							DatumGetInt32(values[ENTRY_TRACKED_TABLE]),
-							values[ENTRY_ORDER_KEY],
-							DatumGetInt32(values[ENTRY_REVISION]),
-							DatumGetInt32(values[ENTRY_TERMS]),
-							DatumGetBool(values[ENTRY_COUNTS]),
-							DatumGetTimestampTz(values[ENTRY_AT]),
-							values[ENTRY_AMOUNT],
-							values[LEDGER_ORDER_POINTS],
-							values[ENTRY_MULTIPLIER],
-							scan.slot->tts_isnull[ENTRY_TIER] ? NULL :
-							TextDatumGetCString(values[ENTRY_TIER]));
-	}
-	entry_scan_end(&scan);
-}
-
 /* Note the first entry of a customer that cannot be posted. */
 static void
-set_aside(Poster *poster, Account *account, JournalEntry *entry, Verdict verdict)
+set_aside(Poster *poster, Account *account, const RecordedEntry *entry, Verdict verdict)
 {
 	SetAside   *note = &account->set_aside;
 	MemoryContext old;
@@ -454,7 +424,7 @@ set_aside(Poster *poster, Account *account, JournalEntry *entry, Verdict verdict
 	note->revision = entry->revision;
 	note->sqlstate = verdict == VERDICT_FAILS ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE :
 		ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-	note->message = verdict == VERDICT_FAILS ? "its amount or points, or their sum in the account, overflow" :
+	note->message = verdict == VERDICT_FAILS ? "the sum of amounts or points in the account would have more than 26 digits" :
 		"an earlier entry of its order is not posted";
 	MemoryContextSwitchTo(old);
 }
@@ -495,30 +465,17 @@ tell_terms(Poster *poster)
 
 /* Fold one entry, and put it where it belongs. */
 static void
-post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *entry,
+post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *entry,
 		   TupleTableSlot *slot)
 {
-	RecordedEntry recorded;
+	Terms	   *terms;
 	Verdict		verdict;
 
 	CHECK_FOR_INTERRUPTS();
-	ExecStoreMinimalTuple(entry->tuple, slot, false);
-	slot_getallattrs(slot);
-	recorded.tracked_table = entry->tracked_table;
-	recorded.order_key = PointerGetDatum(entry->order_key);
-	recorded.revision = entry->revision;
-	recorded.at = entry->at;
-	recorded.counts = DatumGetBool(slot->tts_values[ENTRY_COUNTS]);
-	recorded.amount = slot->tts_values[ENTRY_AMOUNT];
-	recorded.awards = slot->tts_values[ENTRY_AWARDS];
-	recorded.joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
-	recorded.joined.at = DatumGetTimestampTz(slot->tts_values[ENTRY_JOINED_AT]);
-	recorded.held.is_known = !slot->tts_isnull[ENTRY_MULTIPLIER];
-	recorded.held.multiplier = slot->tts_values[ENTRY_MULTIPLIER];
-	recorded.held.tier = slot->tts_isnull[ENTRY_TIER] ? (Datum) 0 : slot->tts_values[ENTRY_TIER];
-	verdict = accrual_add(accrual, terms_find(poster->batch->program_relid,
-											  DatumGetInt32(slot->tts_values[ENTRY_TERMS])),
-						  &recorded);
+	ExecStoreMinimalTuple(journal_entry(entry)->tuple, slot, false);
+	fold_read_entry(slot, entry);
+	terms = terms_find(poster->batch->program_relid, entry->terms);
+	verdict = accrual_add(accrual, terms, entry);
 	if (verdict == VERDICT_WAITS || verdict == VERDICT_FAILS)
 	{
 		set_aside(poster, account, entry, verdict);
@@ -526,12 +483,12 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, JournalEntry *ent
 	}
 	if (verdict == VERDICT_COUNTS)
 	{
-		note_terms(poster, DatumGetInt32(slot->tts_values[ENTRY_TERMS]));
+		note_terms(poster, entry->terms);
 		account->points = DirectFunctionCall2(numeric_add, account->points, accrual->points_change);
 		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
 		put_ledger(poster, slot, account->entries + accrual->number, accrual);
 	}
-	poster->removed[poster->removed_count++] = entry->tid;
+	poster->removed[poster->removed_count++] = journal_entry(entry)->tid;
 }
 
 /* Fold the entries of a customer that were kept. */
@@ -542,26 +499,23 @@ post_customer(Poster *poster, Account *account)
 	Accrual    *accrual = accrual_begin(poster->customer);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(poster->journal.heap),
 													&TTSOpsMinimalTuple);
-	bool		repeated = poster->closely;
 
-	qsort(poster->entries, poster->entry_count, sizeof(JournalEntry), compare_entries);
-	for (int i = 0; i < poster->entry_count; i++)
-		repeated |= poster->entries[i].revision > 1;
-	if (repeated)
-		read_ledger_orders(poster, accrual, account->customer);
-	accrual->metrics.spend = account->spend;
-	accrual->metrics.orders = account->orders;
-	accrual->metrics.points_earned = account->points_earned;
-	accrual->metrics.has_orders = account->has_orders;
-	accrual->metrics.first_order_at = account->first_order_at;
-	accrual->metrics.last_order_at = account->last_order_at;
+	if (poster->entry_count > CUSTOMER_BATCH)
+		cut_entries(poster);
+	else
+		fold_sort(poster->entries, poster->entry_count);
+	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
+						&account->bounds);
+	if (poster->closely || fold_needs_posted(poster->entries, poster->entry_count))
+		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
+						 &poster->ledger, poster->snapshot, account->customer);
 	account->points = number_zero();
 	account->last_recorded_at = DT_NOBEGIN;
 	poster->removed = palloc(poster->entry_count * sizeof(ItemPointerData));
 	poster->removed_count = 0;
 
 	for (int i = 0; i < poster->entry_count; i++)
-		post_entry(poster, account, accrual, &poster->entries[i], slot);
+		post_entry(poster, account, accrual, poster->entries[i], slot);
 	ExecDropSingleTupleTableSlot(slot);
 	if (poster->removed_count > 0)
 		entry_table_delete(&poster->journal, poster->removed, poster->removed_count);
@@ -572,9 +526,9 @@ post_customer(Poster *poster, Account *account)
 	account->orders = accrual->metrics.orders;
 	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.points_earned));
 	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(account->points));
-	account->has_orders = accrual->metrics.has_orders;
-	account->first_order_at = accrual->metrics.first_order_at;
-	account->last_order_at = accrual->metrics.last_order_at;
+	account->bounds.any = accrual->metrics.has_orders;
+	account->bounds.first = accrual->metrics.first_order_at;
+	account->bounds.last = accrual->metrics.last_order_at;
 	MemoryContextSwitchTo(old);
 
 	poster->entry_count = 0;
@@ -659,7 +613,7 @@ update_accounts(Poster *poster)
 		if (account->posted == 0)
 			continue;
 		posted += account->posted;
-		nulls[count] = !account->has_orders;
+		nulls[count] = !account->bounds.any;
 		columns[CUSTOMERS][count] = account->customer;
 		columns[POSTED][count] = Int64GetDatum(account->posted);
 		columns[SPEND][count] = account->spend;
@@ -667,8 +621,8 @@ update_accounts(Poster *poster)
 		columns[EARNED][count] = account->points_earned;
 		columns[POINTS][count] = account->points;
 		columns[RECORDED][count] = TimestampTzGetDatum(account->last_recorded_at);
-		columns[FIRST][count] = TimestampTzGetDatum(account->first_order_at);
-		columns[LAST][count] = TimestampTzGetDatum(account->last_order_at);
+		columns[FIRST][count] = TimestampTzGetDatum(account->bounds.first);
+		columns[LAST][count] = TimestampTzGetDatum(account->bounds.last);
 		count++;
 	}
 	if (count == 0)
@@ -927,10 +881,10 @@ key_to_text(Batch *batch, Datum key)
 PG_FUNCTION_INFO_V1(loyalty_post_batch);
 
 /*
- * post_batch(program name, after text, batch int, OUT last text, OUT posted bigint)
+ * post_batch(program name, after text, batch int, OUT last text, OUT posted bigint, OUT more bool)
  *
  * Posts the entries of the next customers behind the key "after", or from the
- * start if that is null.  last is the key to go on with, null at the end.
+ * start if that is null.  If there may be more, last is the key to go on with.
  */
 Datum
 loyalty_post_batch(PG_FUNCTION_ARGS)
@@ -938,8 +892,8 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 	Batch		batch = {0};
 	OwnerScope	scope;
 	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {true, false};
+	Datum		values[3];
+	bool		nulls[3] = {true, false, false};
 	const char *program;
 	Oid			schema;
 	int64		posted = 0;
@@ -963,12 +917,19 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 				   PG_ARGISNULL(1), PG_GETARG_INT32(2));
 	if (batch.count > 0)
 	{
+		int			last = batch.count - 1;
+
 		posted = post_part(&batch, batch.customers, batch.count, false);
-		nulls[0] = false;
-		values[0] = PointerGetDatum(key_to_text(&batch, batch.customers[batch.count - 1]));
+		/* one with more entries than are posted at once is first in the next batch */
+		if (batch.cut && posted > 0)
+			last--;
+		nulls[0] = last < 0 && PG_ARGISNULL(1);
+		values[0] = nulls[0] ? (Datum) 0 : last < 0 ? PG_GETARG_DATUM(1) :
+			PointerGetDatum(key_to_text(&batch, batch.customers[last]));
 	}
 	owner_leave(&scope);
 	values[1] = Int64GetDatum(posted);
+	values[2] = BoolGetDatum(batch.count > 0);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
@@ -977,25 +938,25 @@ static bool
 post_next(Datum *arguments, char *nulls, MemoryContext context, int64 *posted)
 {
 	Oid			types[3] = {NAMEOID, TEXTOID, INT4OID};
-	bool		at_end;
-	bool		isnull;
-	Datum		last;
+	Datum		row[3];
+	bool		isnull[3];
 
-	if (SPI_execute_with_args("SELECT p.last, p.posted FROM _loyalty.post_batch($1, $2, $3) p",
+	if (SPI_execute_with_args("SELECT p.last, p.posted, p.more FROM _loyalty.post_batch($1, $2, $3) p",
 							  3, types, arguments, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not post a batch");
-	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &at_end);
-	*posted += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	if (!at_end)
+	for (int c = 0; c < lengthof(row); c++)
+		row[c] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, c + 1, &isnull[c]);
+	*posted += DatumGetInt64(row[1]);
+	nulls[1] = isnull[0] ? 'n' : ' ';
+	if (!isnull[0])
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		arguments[1] = PointerGetDatum(PG_DETOAST_DATUM_COPY(last));
-		nulls[1] = ' ';
+		arguments[1] = PointerGetDatum(PG_DETOAST_DATUM_COPY(row[0]));
 		MemoryContextSwitchTo(old);
 	}
 	SPI_freetuptable(SPI_tuptable);
-	return !at_end;
+	return DatumGetBool(row[2]);
 }
 
 /* Remove what the program does not need any more, as its owner. */

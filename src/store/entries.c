@@ -135,6 +135,33 @@ entry_customer_key(EntryTable *table, StrategyNumber strategy, Datum customer, S
 }
 
 /*
+ * The newest entry of an order, as a snapshot shows it, which is the same each time that
+ * a table is asked: leaves it in the slot of the table.  A scan keeps memory of its own
+ * from the context that it is advanced in, so that is always the table's.
+ */
+bool
+entry_find_newest(EntryTable *table, Snapshot snapshot, Datum customer, int32 tracked_table,
+				  Datum order_key)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	bool		found;
+
+	if (table->scan == NULL)
+	{
+		table->slot = table_slot_create(table->heap, NULL);
+		table->scan = loyalty_index_beginscan(table->heap, table->index, snapshot,
+											  ENTRY_ORDER_KEY + 1);
+	}
+	table->keys[ENTRY_CUSTOMER].sk_argument = customer;
+	table->keys[ENTRY_TRACKED_TABLE].sk_argument = Int32GetDatum(tracked_table);
+	table->keys[ENTRY_ORDER_KEY].sk_argument = order_key;
+	index_rescan(table->scan, table->keys, ENTRY_ORDER_KEY + 1, NULL, 0);
+	found = index_getnext_slot(table->scan, BackwardScanDirection, table->slot);
+	MemoryContextSwitchTo(old);
+	return found;
+}
+
+/*
  * Begin to read the entries that keys find, as a snapshot shows them.
  */
 EntryScan

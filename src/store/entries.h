@@ -17,7 +17,7 @@ typedef struct EntryTable
 {
 	Relation	heap;
 	Relation	index;
-	IndexScanDesc scan;			/* of journal_find(); or NULL */
+	IndexScanDesc scan;			/* of entry_find_newest(); or NULL */
 	TupleTableSlot *slot;
 	ScanKeyData keys[ENTRY_KEYS];
 	bool		is_known_plain; /* writer_is_plain() */
@@ -41,6 +41,8 @@ extern void entry_table_delete(EntryTable *table, ItemPointer tids, int count);
 extern void entry_table_close(EntryTable *table);
 extern void entry_customer_key(EntryTable *table, StrategyNumber strategy,
 							   Datum customer, ScanKeyData *key);
+extern bool entry_find_newest(EntryTable *table, Snapshot snapshot, Datum customer,
+							  int32 tracked_table, Datum order_key);
 extern EntryScan entry_scan_begin(EntryTable *table, Snapshot snapshot,
 								  ScanKeyData *keys, int count);
 extern bool entry_scan_next(EntryScan *scan);

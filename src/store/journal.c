@@ -58,30 +58,11 @@ journal_open(Oid journal_relid, Oid ledger_relid, int32 tracked_table,
 	return journal;
 }
 
-/*
- * The newest visible entry of an order in one of the tables: leaves it in the
- * slot of the table.  A scan keeps memory of its own from the context that it
- * is advanced in, so that is always the journal's.
- */
+/* The newest visible entry of an order in one of the tables, in the slot of the table. */
 static bool
 find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key)
 {
-	MemoryContext old = MemoryContextSwitchTo(journal->context);
-	bool		found;
-
-	if (table->scan == NULL)
-	{
-		table->slot = table_slot_create(table->heap, NULL);
-		table->scan = loyalty_index_beginscan(table->heap, table->index,
-											  SnapshotSelf, 3);
-	}
-	table->keys[0].sk_argument = customer;
-	table->keys[1].sk_argument = Int32GetDatum(journal->tracked_table);
-	table->keys[2].sk_argument = order_key;
-	index_rescan(table->scan, table->keys, 3, NULL, 0);
-	found = index_getnext_slot(table->scan, BackwardScanDirection, table->slot);
-	MemoryContextSwitchTo(old);
-	return found;
+	return entry_find_newest(table, SnapshotSelf, customer, journal->tracked_table, order_key);
 }
 
 /* The tier of an entry. */

@@ -1,0 +1,237 @@
+/*
+ * fold.c: the entries of one customer, made ready to be added.
+ *
+ * The fold (accrual.c) must know how an order is posted if a later revision of it is to
+ * be added, and nothing of all other orders but the times of the first and the last of
+ * them.  Both are looked up here in the ledger by its primary key.  The times take a look
+ * at all orders of the customer, but only if the first or the last order itself is among
+ * those that changed; even then no more is remembered than the entries to be added.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "fold.h"
+#include "layout.h"
+#include "program.h"
+
+/*
+ * What the journal says of an entry whose place in the order of entries is known: values
+ * stay in the slot.
+ */
+void
+fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
+{
+	Datum	   *values = slot->tts_values;
+	bool	   *nulls = slot->tts_isnull;
+
+	slot_getallattrs(slot);
+	entry->terms = DatumGetInt32(values[ENTRY_TERMS]);
+	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
+	entry->amount = values[ENTRY_AMOUNT];
+	entry->awards = values[ENTRY_AWARDS];
+	entry->joined.is_known = !nulls[ENTRY_JOINED_AT];
+	entry->joined.at = entry->joined.is_known ? DatumGetTimestampTz(values[ENTRY_JOINED_AT]) : 0;
+	entry->held.is_known = !nulls[ENTRY_MULTIPLIER];
+	entry->held.multiplier = entry->held.is_known ? values[ENTRY_MULTIPLIER] : (Datum) 0;
+	entry->held.tier = nulls[ENTRY_TIER] ? (Datum) 0 : values[ENTRY_TIER];
+}
+
+static int
+compare_pointers(const void *a, const void *b)
+{
+	return recorded_entry_compare(*(RecordedEntry *const *) a, *(RecordedEntry *const *) b);
+}
+
+/*
+ * Put entries into the order in which they are added.
+ */
+void
+fold_sort(RecordedEntry **entries, int count)
+{
+	qsort(entries, count, sizeof(RecordedEntry *), compare_pointers);
+}
+
+/*
+ * Is there a later revision of an order among entries?
+ */
+bool
+fold_needs_posted(RecordedEntry **entries, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (entries[i]->revision > 1)
+			return true;
+	return false;
+}
+
+/* Tell the fold how an order is posted. */
+static void
+know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Snapshot snapshot,
+		   Datum customer)
+{
+	TupleTableSlot *slot;
+	Datum	   *values;
+
+	if (!entry_find_newest(ledger, snapshot, customer, entry->tracked_table,
+						   PointerGetDatum(entry->order_key)))
+		return;
+	slot = ledger->slot;
+	slot_getsomeattrs(slot, LEDGER_COLUMNS);
+	values = slot->tts_values;
+	accrual_known_order(accrual, entry->tracked_table, entry->order_key,
+						DatumGetInt32(values[ENTRY_REVISION]),
+						DatumGetInt32(values[ENTRY_TERMS]),
+						DatumGetBool(values[ENTRY_COUNTS]),
+						DatumGetTimestampTz(values[ENTRY_AT]),
+						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS], values[ENTRY_MULTIPLIER],
+						slot->tts_isnull[ENTRY_TIER] ? NULL :
+						TextDatumGetCString(values[ENTRY_TIER]));
+	ExecClearTuple(slot);
+}
+
+/* The newest entry of an order, of those read so far. */
+typedef struct Newest
+{
+	bool		counts;			/* false before the first order, too */
+	TimestampTz at;
+	int32		tracked_table;
+	text	   *order_key;		/* in a buffer */
+	Size		size;			/* of it */
+} Newest;
+
+/* An order is read to its end. */
+static void
+add_bounds(Accrual *accrual, Newest *newest, Bounds *bounds)
+{
+	if (newest->counts && (!bounds->any || newest->at < bounds->first || newest->at > bounds->last) &&
+		!accrual_expects(accrual, newest->tracked_table, newest->order_key))
+		bounds_extend(bounds, newest->at);
+}
+
+/* Is this an entry of the same order? */
+static bool
+is_same_order(const Newest *newest, int32 tracked_table, const text *order_key)
+{
+	Size		size = VARHDRSZ + VARSIZE_ANY_EXHDR(order_key);
+
+	return newest->order_key != NULL && tracked_table == newest->tracked_table &&
+		size == VARSIZE(newest->order_key) &&
+		memcmp(VARDATA(newest->order_key), VARDATA_ANY(order_key), size - VARHDRSZ) == 0;
+}
+
+/* The next order is that of this entry. */
+static void
+begin_newest(Newest *newest, int32 tracked_table, const text *order_key)
+{
+	Size		size = VARHDRSZ + VARSIZE_ANY_EXHDR(order_key);
+
+	if (size > newest->size)
+	{
+		newest->size = Max(size, 128);
+		newest->order_key = newest->order_key == NULL ? palloc(newest->size) :
+			repalloc(newest->order_key, newest->size);
+	}
+	newest->tracked_table = tracked_table;
+	SET_VARSIZE(newest->order_key, size);
+	memcpy(VARDATA(newest->order_key), VARDATA_ANY(order_key), size - VARHDRSZ);
+}
+
+/* The times of the first and the last posted order that is not expected, and counts. */
+static Bounds
+other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum customer)
+{
+	Bounds		bounds = {0};
+	Newest		newest = {0};
+	EntryScan	scan;
+
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
+	scan = entry_scan_begin(ledger, snapshot, ledger->keys, 1);
+	while (entry_scan_next(&scan))
+	{
+		Datum	   *values = scan.slot->tts_values;
+		text	   *order_key;
+
+		slot_getsomeattrs(scan.slot, ENTRY_COUNTS + 1);
+		order_key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
+		if (!is_same_order(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key))
+		{
+			add_bounds(accrual, &newest, &bounds);
+			begin_newest(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key);
+		}
+		newest.counts = DatumGetBool(values[ENTRY_COUNTS]);
+		newest.at = DatumGetTimestampTz(values[ENTRY_AT]);
+		if (PointerGetDatum(order_key) != values[ENTRY_ORDER_KEY])
+			pfree(order_key);
+	}
+	add_bounds(accrual, &newest, &bounds);
+	entry_scan_end(&scan);
+	return bounds;
+}
+
+/*
+ * Tell the fold of a customer, which begins with the account as it is posted, how orders
+ * are posted of which later revisions come, or of all that come.
+ */
+void
+fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
+				 EntryTable *ledger, Snapshot snapshot, Datum customer)
+{
+	for (int i = 0; i < count; i++)
+	{
+		RecordedEntry *entry = entries[i];
+
+		if ((entry->revision == 1 && !all) ||
+			accrual_expects(accrual, entry->tracked_table, entry->order_key))
+			continue;
+		accrual_expect(accrual, entry->tracked_table, entry->order_key);
+		know_order(accrual, entry, ledger, snapshot, customer);
+	}
+	if (accrual_needs_bounds(accrual))
+		accrual->others = other_bounds(accrual, ledger, snapshot, customer);
+}
+
+/*
+ * The table must be laid out as ours, with customers of this type: anybody can call the
+ * functions that read, with whatever program and customer.
+ */
+void
+fold_check_customer(EntryTable *table, bool ledger, Oid customer_type)
+{
+	layout_check_entries(table->heap, ledger, AccessShareLock);
+	if (TupleDescAttr(RelationGetDescr(table->heap), ENTRY_CUSTOMER)->atttypid != customer_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the customers of loyalty program \"%s\" are of another type",
+						get_namespace_name(RelationGetNamespace(table->heap))),
+				 errdetail("They are of type %s.",
+						   format_type_be(TupleDescAttr(RelationGetDescr(table->heap), ENTRY_CUSTOMER)->atttypid))));
+}
+
+/*
+ * Begin to fold entries of a customer as the snapshot of the query shows them, which are
+ * brought into order; in the current memory context.
+ */
+Accrual *
+fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entries, int count)
+{
+	Accrual    *accrual = accrual_begin(CurrentMemoryContext);
+	EntryTable	ledger;
+
+	accrual->is_read = true;
+	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
+						&account->bounds);
+	fold_sort(entries, count);
+	if (fold_needs_posted(entries, count))
+	{
+		entry_table_open(&ledger, program_relation(schema, "ledger"), AccessShareLock, NULL);
+		fold_check_customer(&ledger, true, account->customer_type);
+		fold_know_posted(accrual, entries, count, false, &ledger, GetActiveSnapshot(),
+						 account->customer);
+		entry_table_close(&ledger);
+	}
+	return accrual;
+}

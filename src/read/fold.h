@@ -1,0 +1,30 @@
+/*
+ * fold.h: the entries of one customer, made ready to be added.
+ */
+#ifndef LOYALTY_FOLD_H
+#define LOYALTY_FOLD_H
+
+#include "accrual.h"
+#include "entries.h"
+
+/* The account of a customer before the entries that are not posted. */
+typedef struct PostedAccount
+{
+	Datum		customer;
+	Oid			customer_type;
+	Datum		spend;
+	int64		orders;
+	Datum		points_earned;
+	Bounds		bounds;			/* of its orders */
+} PostedAccount;
+
+extern void fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry);
+extern void fold_sort(RecordedEntry **entries, int count);
+extern bool fold_needs_posted(RecordedEntry **entries, int count);
+extern void fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
+							 EntryTable *ledger, Snapshot snapshot, Datum customer);
+extern void fold_check_customer(EntryTable *table, bool ledger, Oid customer_type);
+extern Accrual *fold_begin_read(Oid schema, const PostedAccount *account,
+								RecordedEntry **entries, int count);
+
+#endif							/* LOYALTY_FOLD_H */

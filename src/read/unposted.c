@@ -1,0 +1,333 @@
+/*
+ * unposted.c: what posting will make of each entry of the journal.
+ *
+ * An entry is folded together with all other entries of its customer that are not posted.
+ * A query asks for one entry after the other, so what was found out of a customer is
+ * remembered as long as the query runs, within limits.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "fold.h"
+#include "number.h"
+#include "program.h"
+#include "terms.h"
+
+/* When so much is remembered, it is forgotten. */
+#define MEMORY_LIMIT (64 * 1024 * 1024)
+
+/* The bytes that name an entry. */
+typedef struct EntryName
+{
+	char	   *bytes;
+	int			length;
+} EntryName;
+
+/* What posting will make of an entry. */
+typedef struct FoldedEntry
+{
+	EntryName	name;
+	Datum		accrual;		/* a row of the type; (Datum) 0: it does not count */
+	uint32		hash;
+	char		status;
+} FoldedEntry;
+
+#define SH_PREFIX folded
+#define SH_ELEMENT_TYPE FoldedEntry
+#define SH_KEY_TYPE EntryName
+#define SH_KEY name
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key).bytes, (key).length)
+#define SH_EQUAL(tb, a, b) ((a).length == (b).length && memcmp((a).bytes, (b).bytes, (a).length) == 0)
+#define SH_SCOPE static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Which rows a snapshot shows. */
+typedef struct View
+{
+	TransactionId xmin;
+	TransactionId xmax;
+	uint32		running;
+	int32		subtransactions_running;
+	CommandId	command;
+	SubTransactionId subtransaction;
+} View;
+
+/* What a query knows of entries. */
+typedef struct Unposted
+{
+	MemoryContext parent;
+	MemoryContext context;		/* of all that is remembered */
+	struct folded_hash *entries;
+	View		view;
+	Oid			program;
+	TupleDesc	desc;			/* of the result */
+} Unposted;
+
+/* Snapshots that agree in all of this show the same rows. */
+static View
+view_of_snapshot(Snapshot snapshot)
+{
+	View		view;
+
+	memset(&view, 0, sizeof(view));
+	view.xmin = snapshot->xmin;
+	view.xmax = snapshot->xmax;
+	view.running = snapshot->xcnt;
+	view.subtransactions_running = snapshot->subxcnt;
+	view.command = snapshot->curcid;
+	view.subtransaction = GetCurrentSubTransactionId();
+	return view;
+}
+
+static void
+append_customer(StringInfo name, Datum customer, Oid type)
+{
+	int16		length;
+	bool		by_value;
+
+	get_typlenbyval(type, &length, &by_value);
+	if (by_value)
+		appendBinaryStringInfo(name, (char *) &customer, sizeof(Datum));
+	else if (length == -1)
+	{
+		struct varlena *value = PG_DETOAST_DATUM_PACKED(customer);
+
+		appendBinaryStringInfo(name, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	}
+	else
+		appendBinaryStringInfo(name, DatumGetPointer(customer), datumGetSize(customer, false, length));
+}
+
+/* The name of an entry, in the current memory context. */
+static EntryName
+name_entry(const PostedAccount *account, int32 tracked_table, const text *order_key, int32 revision)
+{
+	StringInfoData name;
+	int32		length = VARSIZE_ANY_EXHDR(order_key);
+	EntryName	result;
+
+	initStringInfo(&name);
+	appendBinaryStringInfo(&name, (char *) &tracked_table, sizeof(int32));
+	appendBinaryStringInfo(&name, (char *) &revision, sizeof(int32));
+	appendBinaryStringInfo(&name, (char *) &length, sizeof(int32));
+	appendBinaryStringInfo(&name, VARDATA_ANY(order_key), length);
+	append_customer(&name, account->customer, account->customer_type);
+	result.bytes = name.data;
+	result.length = name.len;
+	return result;
+}
+
+/* The entries of a customer in the journal, as the snapshot of the query shows them. */
+static RecordedEntry **
+read_entries(Oid schema, const PostedAccount *account, int *count)
+{
+	EntryTable	journal;
+	EntryScan	scan;
+	RecordedEntry **entries = palloc(8 * sizeof(RecordedEntry *));
+	int			size = 8;
+	TupleTableSlot *slot;
+
+	*count = 0;
+	entry_table_open(&journal, program_relation(schema, "journal"), AccessShareLock, NULL);
+	fold_check_customer(&journal, false, account->customer_type);
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(journal.heap), &TTSOpsMinimalTuple);
+	journal.keys[ENTRY_CUSTOMER].sk_argument = account->customer;
+	scan = entry_scan_begin(&journal, GetActiveSnapshot(), journal.keys, 1);
+	while (entry_scan_next(&scan))
+	{
+		RecordedEntry *entry = palloc(sizeof(RecordedEntry));
+
+		/* the values of the entry point into a copy of the row */
+		ExecStoreMinimalTuple(ExecCopySlotMinimalTuple(scan.slot), slot, false);
+		fold_read_entry(slot, entry);
+		entry->tracked_table = DatumGetInt32(slot->tts_values[ENTRY_TRACKED_TABLE]);
+		entry->order_key = DatumGetTextPP(slot->tts_values[ENTRY_ORDER_KEY]);
+		entry->revision = DatumGetInt32(slot->tts_values[ENTRY_REVISION]);
+		entry->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
+		entry->recorded_at = DatumGetTimestampTz(slot->tts_values[ENTRY_RECORDED_AT]);
+		if (*count == size)
+		{
+			size *= 2;
+			entries = repalloc_huge(entries, size * sizeof(RecordedEntry *));
+		}
+		entries[(*count)++] = entry;
+	}
+	entry_scan_end(&scan);
+	ExecDropSingleTupleTableSlot(slot);
+	entry_table_close(&journal);
+	return entries;
+}
+
+/* The latest entry as a row of the type "accrual". */
+static Datum
+make_accrual(TupleDesc desc, const Accrual *accrual)
+{
+	const Metrics *metrics = &accrual->metrics;
+	Datum		values[12];
+	bool		nulls[12] = {false};
+
+	nulls[0] = accrual->tier == NULL;
+	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
+	values[1] = accrual->multiplier;
+	values[2] = accrual->order_points;
+	values[3] = Int32GetDatum(accrual->orders_change);
+	values[4] = accrual->amount_change;
+	values[5] = accrual->points_change;
+	values[6] = metrics->spend;
+	values[7] = Int64GetDatum(metrics->orders);
+	values[8] = metrics->points_earned;
+	values[9] = TimestampTzGetDatum(metrics->first_order_at);
+	values[10] = TimestampTzGetDatum(metrics->last_order_at);
+	nulls[9] = nulls[10] = !metrics->has_orders;
+	values[11] = Int64GetDatum(accrual->number);
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+/* Remember what posting will make of an entry. */
+static void
+remember(Unposted *unposted, EntryName name, Datum accrual)
+{
+	MemoryContext old = MemoryContextSwitchTo(unposted->context);
+	FoldedEntry *entry;
+	bool		found;
+
+	name.bytes = memcpy(palloc(name.length), name.bytes, name.length);
+	entry = folded_insert(unposted->entries, name, &found);
+	entry->accrual = accrual == (Datum) 0 ? accrual : datumCopy(accrual, false, -1);
+	MemoryContextSwitchTo(old);
+}
+
+/* Fold the entries of a customer, and remember all of them. */
+static void
+fold_customer(Unposted *unposted, const PostedAccount *account)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "loyalty unposted customer",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	MemoryContext each = AllocSetContextCreate(work, "loyalty unposted entry", ALLOCSET_SMALL_SIZES);
+	Oid			schema = get_rel_namespace(unposted->program);
+	int			count;
+	RecordedEntry **entries = read_entries(schema, account, &count);
+	Accrual    *accrual;
+
+	if (count > 0)
+		terms_check_reader(terms_find(unposted->program, entries[0]->terms));
+	accrual = fold_begin_read(schema, account, entries, count);
+	for (int i = 0; i < count; i++)
+	{
+		Terms	   *terms = terms_find(unposted->program, entries[i]->terms);
+		bool		counts = accrual_add(accrual, terms, entries[i]) == VERDICT_COUNTS;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(each);
+		remember(unposted,
+				 name_entry(account, entries[i]->tracked_table, entries[i]->order_key, entries[i]->revision),
+				 counts ? make_accrual(unposted->desc, accrual) : (Datum) 0);
+		MemoryContextSwitchTo(work);
+		MemoryContextReset(each);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+}
+
+/* Forget what is not true any more, or too much. */
+static void
+make_room(Unposted *unposted, Oid program)
+{
+	View		view = view_of_snapshot(GetActiveSnapshot());
+
+	if (unposted->context != NULL && unposted->program == program &&
+		memcmp(&view, &unposted->view, sizeof(View)) == 0 &&
+		MemoryContextMemAllocated(unposted->context, true) < MEMORY_LIMIT)
+		return;
+	if (unposted->context != NULL)
+		MemoryContextDelete(unposted->context);
+	unposted->context = AllocSetContextCreate(unposted->parent, "loyalty unposted", ALLOCSET_DEFAULT_SIZES);
+	unposted->entries = folded_create(unposted->context, 64, NULL);
+	unposted->view = view;
+	unposted->program = program;
+}
+
+/* What this call of the function knows. */
+static Unposted *
+get_unposted(FunctionCallInfo fcinfo)
+{
+	Unposted   *unposted = (Unposted *) fcinfo->flinfo->fn_extra;
+	MemoryContext old;
+	TupleDesc	desc;
+
+	if (unposted != NULL)
+		return unposted;
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	unposted = palloc0(sizeof(Unposted));
+	unposted->parent = fcinfo->flinfo->fn_mcxt;
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "accrual_of must return a composite type");
+	unposted->desc = BlessTupleDesc(CreateTupleDescCopy(desc));
+	MemoryContextSwitchTo(old);
+	fcinfo->flinfo->fn_extra = unposted;
+	return unposted;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_accrual_of);
+
+/*
+ * accrual_of(program regclass, customer anyelement, tracked_table int, order_key text,
+ *            revision int, spend numeric, orders bigint, points_earned numeric,
+ *            first_order_at timestamptz, last_order_at timestamptz) returns accrual
+ *
+ * What posting will make of an entry of the journal; null if it will leave it out.
+ * program is the table "program" of a program.  The arguments from spend on are the
+ * account of the customer as it is posted, and null without one.
+ */
+Datum
+loyalty_accrual_of(PG_FUNCTION_ARGS)
+{
+	Unposted   *unposted = get_unposted(fcinfo);
+	PostedAccount account = {0};
+	FoldedEntry *entry;
+	EntryName	name;
+
+	for (int i = 0; i < 5; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	account.customer = PG_GETARG_DATUM(1);
+	account.customer_type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	if (get_typlen(account.customer_type) == -1)
+		account.customer = PointerGetDatum(PG_DETOAST_DATUM(account.customer));
+	account.spend = PG_ARGISNULL(5) ? number_zero() : PG_GETARG_DATUM(5);
+	account.orders = PG_ARGISNULL(6) ? 0 : PG_GETARG_INT64(6);
+	account.points_earned = PG_ARGISNULL(7) ? number_zero() : PG_GETARG_DATUM(7);
+	account.bounds.any = !PG_ARGISNULL(8) && !PG_ARGISNULL(9);
+	account.bounds.first = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(8) : 0;
+	account.bounds.last = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(9) : 0;
+
+	make_room(unposted, PG_GETARG_OID(0));
+	name = name_entry(&account, PG_GETARG_INT32(2), PG_GETARG_TEXT_PP(3), PG_GETARG_INT32(4));
+	entry = folded_lookup(unposted->entries, name);
+	if (entry == NULL)
+	{
+		fold_customer(unposted, &account);
+		entry = folded_lookup(unposted->entries, name);
+	}
+	if (entry == NULL || entry->accrual == (Datum) 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(entry->accrual);
+}
