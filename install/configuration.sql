@@ -707,7 +707,7 @@ BEGIN
 		PERFORM _loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
 		                                   current_setting('loyalty.search_path', true));
 		IF _loyalty.lacks_customers(tg_table_schema) THEN
-			PERFORM _loyalty.make_members_view(tg_table_schema);
+			PERFORM _loyalty.make_object(tg_table_schema, 'members');
 			RAISE NOTICE 'the view "members" of loyalty program "%" is made again', tg_table_schema
 				USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
 		END IF;
