@@ -6,8 +6,13 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
+	install/views.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
 	install/alter.sql install/post.sql install/verify.sql install/access.sql install/tail.sql
+
+# What a program is made of, in the order of creation.
+TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier \
+	terms terms_rule terms_tier purchase metrics journal ledger account set_aside program \
+	unposted entries recorded_orders order_points members former_members balance tier_at)
 
 # The version is that of the control file, and nowhere else in what is built.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))loyalty.control)
@@ -43,6 +48,9 @@ include $(PGXS)
 
 # PGXS need not track headers; ours are few.
 $(OBJS): $(wildcard $(srcdir)/src/*/*.h)
+
+install/loyalty--templates.sql: $(TEMPLATES) tools/templates
+	$(srcdir)/tools/templates $(filter %.sql,$^) > $@.new && mv $@.new $@
 
 $(EXTENSION_SQL): $(SQL_PARTS) loyalty.control
 	cat $(filter %.sql,$^) > $@

@@ -50,7 +50,7 @@ BEGIN
 	FOREACH command IN ARRAY
 		-- read: every view, and the ledger, with which one may verify
 		ARRAY['GRANT USAGE ON SCHEMA %1$I TO %2$s',
-		      'GRANT SELECT ON %1$I.members, %1$I.entries, %1$I.unposted, %1$I.recorded_orders, %1$I.customer, %1$I.ledger, %1$I.set_aside TO %2$s',
+		      'GRANT SELECT ON %1$I.members, %1$I.former_members, %1$I.entries, %1$I.unposted, %1$I.recorded_orders, %1$I.order_points, %1$I.customer, %1$I.ledger, %1$I.set_aside TO %2$s',
 		      'GRANT SELECT ON %1$I.program, %1$I.tracked_table, %1$I.exchange_rate, %1$I.earning_rule, %1$I.tier, %1$I.terms, %1$I.terms_rule, %1$I.terms_tier, %1$I.archived, %1$I.kept TO %2$s',
 		      'GRANT EXECUTE ON FUNCTION %1$I.balance, %1$I.tier_at TO %2$s']
 		-- operate: post; the journal refuses every DELETE but that of posting

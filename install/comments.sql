@@ -24,6 +24,7 @@ BEGIN
 			('program', 'terms', 'version of the terms in force; written when rules, tiers or settings change'),
 			(NULL, 'time_zone', 'where days, and times without zone, are counted'),
 			(NULL, 'points_scale', 'decimals of points'),
+			(NULL, 'amount_scale', 'decimals of amounts of money as the views for readers show them, which are exact in the ledger and the account'),
 			(NULL, 'rounding', 'how points are rounded to them: floor, half_even, half_up or ceil, of the magnitude'),
 			(NULL, 'on_invalid', 'an order that cannot be counted with: error, or skip with a line in the log'),
 			('tracked_table', 'without_order', 'a refund that names no order: error, skip, or customer if it is an order of less than nothing'),

@@ -575,6 +575,9 @@ BEGIN
 	IF NEW.points_scale IS NULL OR NEW.points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.points_scale::text, 'null'));
+	ELSIF NEW.amount_scale IS NULL OR NEW.amount_scale NOT BETWEEN 0 AND 12 THEN
+		RAISE EXCEPTION 'amount_scale must be between 0 and 12'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.amount_scale::text, 'null'));
 	END IF;
 	IF tg_op = 'UPDATE' THEN
 		-- the newest version is in force, and no other
@@ -669,14 +672,14 @@ $$;
 COMMENT ON FUNCTION _loyalty.present_customers(name, regclass, text, text) IS
 'the key of the customers and since when they are, with the names that things have now; nulls where the view is missing';
 
--- The views "customer" and "members" go if the customer table, or what joined_at calls, is
--- dropped with CASCADE.
+-- The views "customer", "members" and "former_members" go if the customer table, or what joined_at
+-- calls, is dropped with CASCADE.
 CREATE FUNCTION _loyalty.lacks_customers(program name)
 RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT to_regclass(format('%I.customer', program)) IS NULL OR to_regclass(format('%I.members', program)) IS NULL
+	SELECT EXISTS (SELECT FROM unnest('{customer, members, former_members}'::text[]) v WHERE to_regclass(format('%I.%I', program, v)) IS NULL)
 $$;
 COMMENT ON FUNCTION _loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
 
@@ -688,6 +691,7 @@ AS $$
 DECLARE
 	key_type regtype;
 	known_type regtype;
+	lost name;
 BEGIN
 	IF (NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone) IS DISTINCT FROM (OLD.customers, OLD.customer_key, OLD.joined_at, OLD.time_zone)
 	   OR (_loyalty.lacks_customers(tg_table_schema) AND _loyalty.is_written_by_hand(tg_table_schema)
@@ -707,9 +711,12 @@ BEGIN
 		PERFORM _loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
 		                                   current_setting('loyalty.search_path', true));
 		IF _loyalty.lacks_customers(tg_table_schema) THEN
-			PERFORM _loyalty.make_members_view(tg_table_schema);
-			RAISE NOTICE 'the view "members" of loyalty program "%" is made again', tg_table_schema
-				USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
+			FOR lost IN SELECT v FROM unnest('{members, former_members}'::text[]) v WHERE to_regclass(format('%I.%I', tg_table_schema, v)) IS NULL
+			LOOP
+				PERFORM _loyalty.make_object(tg_table_schema, lost);
+				RAISE NOTICE 'the view "%" of loyalty program "%" is made again', lost, tg_table_schema
+					USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
+			END LOOP;
 		END IF;
 	END IF;
 	RETURN NULL;

@@ -203,43 +203,6 @@ $$;
 COMMENT ON FUNCTION _loyalty.require_key_collation(regclass, name) IS
 'an error unless customers can be compared by a column under its collation';
 
--- What members are, from the view "customer".  It calls the key what the view "entries" does.
-CREATE FUNCTION _loyalty.make_members_view(program name)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
-AS $$
-BEGIN
-	EXECUTE format($sql$
-	CREATE VIEW %1$I.members AS
-	SELECT s.customer AS %4$I,
-	       _loyalty.tier_for(%2$L::regclass, (SELECT p.terms FROM %1$I.program p), s.spend, s.orders, s.points_earned,
-	                         s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
-	       s.points, s.spend AS lifetime_value, s.orders, s.first_order_at, s.last_order_at, s.joined_at,
-	       _loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM %1$I.program p)) AS tenure,
-	       round(s.spend / nullif(s.orders, 0), 2) AS average_order
-	  FROM (SELECT c.customer, c.joined_at,
-	               coalesce(a.points, 0) + coalesce((j.state).points, 0) AS points,
-	               coalesce((j.state).points_earned, a.points_earned, 0) AS points_earned,
-	               coalesce((j.state).spend, a.spend, 0) AS spend,
-	               coalesce((j.state).orders, a.orders, 0) AS orders,
-	               CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END AS first_order_at,
-	               CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at
-	          FROM %1$I.customer c
-	          LEFT JOIN %1$I.account a ON a.customer %3$s c.customer
-	         CROSS JOIN LATERAL (SELECT _loyalty.state_of(%2$L::regclass, j.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
-	                                                      j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts, j.amount,
-	                                                      j.awards, j.joined_at, j.multiplier, j.tier) AS state
-	                               FROM %1$I.journal j WHERE j.customer %3$s c.customer) j) s;
-	COMMENT ON VIEW %1$I.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';
-	$sql$, program, format('%I.program', program), _loyalty.customer_equality(program),
-	(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.entries', program)::regclass AND a.attnum = 1));
-	PERFORM _loyalty.comment_program(program);
-END
-$$;
-COMMENT ON FUNCTION _loyalty.make_members_view(name) IS 'make the view that tells tier, points and lifetime value of each customer';
-
 CREATE FUNCTION loyalty.create_program(
 	name name,
 	customers regclass,
@@ -247,6 +210,7 @@ CREATE FUNCTION loyalty.create_program(
 	joined_at text DEFAULT NULL,
 	time_zone text DEFAULT current_setting('TimeZone'),
 	points_scale int DEFAULT 0,
+	amount_scale int DEFAULT 2,
 	rounding text DEFAULT 'floor',
 	on_invalid text DEFAULT 'error',
 	search_path text DEFAULT current_setting('search_path'))
@@ -258,10 +222,10 @@ DECLARE
 	key_attnums int2[];
 	key_oid oid;
 	key_type text;
-	key_collation text;	-- COLLATE, for whatever holds a customer, and empty if the type has no collations
+	key_collation oid;
 	base record;
 	key_column name;	-- what views call the key
-	eq text;			-- the equality operator of keys
+	template_values jsonb;
 BEGIN
 	IF name IS NULL OR customers IS NULL THEN
 		RAISE EXCEPTION 'name and customers must not be null'
@@ -274,6 +238,9 @@ BEGIN
 	IF points_scale IS NULL OR points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(points_scale::text, 'null'));
+	ELSIF amount_scale IS NULL OR amount_scale NOT BETWEEN 0 AND 12 THEN
+		RAISE EXCEPTION 'amount_scale must be between 0 and 12'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(amount_scale::text, 'null'));
 	END IF;
 
 	-- the customer key: named, or the only column of the primary key
@@ -311,12 +278,10 @@ BEGIN
 	END IF;
 	PERFORM _loyalty.require_key_type(key_oid);
 	PERFORM _loyalty.require_key_collation(customers, customer_key);
-	SELECT _loyalty.collation_clause(a.attcollation) INTO key_collation
-	  FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
-	eq := _loyalty.equality_operator(key_oid);
+	SELECT a.attcollation INTO key_collation FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
 	-- a key that is named like a column of the views is called customer there
 	key_column := CASE WHEN customer_key = ANY ('{entry,tracked_table,order_key,revision,effective_at,recorded_at,tier,multiplier,
-		orders_change,amount_change,points,balance,posted,ordered_at,counts,terms,awards,currency,rate,lifetime_value,orders,
+		orders_change,amount_change,amount,points,balance,posted,ordered_at,counts,terms,awards,currency,rate,lifetime_value,orders,
 		first_order_at,last_order_at,joined_at,tenure,average_order}'::name[]) THEN 'customer' ELSE customer_key END;
 
 	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = name) THEN
@@ -326,372 +291,22 @@ BEGIN
 	EXECUTE format('CREATE SCHEMA %I', name);
 	EXECUTE format($sql$COMMENT ON SCHEMA %I IS 'loyalty program'$sql$, name);
 
-	EXECUTE format($sql$
-	CREATE TABLE %1$I.program (
-		only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-		customers regclass NOT NULL,
-		customer_key name NOT NULL,
-		joined_at text,
-		time_zone text NOT NULL,
-		points_scale int NOT NULL CHECK (points_scale BETWEEN 0 AND 12),
-		rounding text NOT NULL CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
-		on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
-		terms int NOT NULL
-	);
-	COMMENT ON TABLE %1$I.program IS 'settings of the program, one row';
-	CREATE TABLE %1$I.tracked_table (
-		tracked_table int PRIMARY KEY,
-		kind text NOT NULL CHECK (kind IN ('orders', 'lines', 'refunds', 'credits')),
-		relation regclass NOT NULL,
-		of_tracked_table int,
-		without_order text NOT NULL DEFAULT 'skip' CHECK (without_order IN ('error', 'skip', 'customer')),
-		terms int NOT NULL,
-		active boolean NOT NULL DEFAULT true,
-		definition jsonb,
-		UNIQUE (relation, kind)
-	);
-	COMMENT ON TABLE %1$I.tracked_table IS 'tracked tables; the views orders_..., lines_... and refunds_... say what their rows mean; written by loyalty.track_orders, loyalty.track_refunds and loyalty.untrack';
-	COMMENT ON COLUMN %1$I.tracked_table.kind IS 'orders, lines or refunds of orders, or credits: refunds that name no order, to which only rules over the purchase apply';
-	COMMENT ON COLUMN %1$I.tracked_table.of_tracked_table IS 'the tracked table of the orders that lines and refunds belong to';
-	COMMENT ON COLUMN %1$I.tracked_table.terms IS 'those in force when it was first tracked: no order of it has older ones';
-	COMMENT ON COLUMN %1$I.tracked_table.definition IS 'what its views said, while it is not tracked and has none';
-	CREATE TABLE %1$I.archived (
-		tracked_table int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
-		customer %2$s NOT NULL,
-		at timestamptz NOT NULL,
-		amount numeric NOT NULL,
-		awards numeric NOT NULL,
-		currency text COLLATE "C" NOT NULL,
-		rate numeric NOT NULL,
-		refunded numeric NOT NULL,
-		PRIMARY KEY (tracked_table, order_key)
-	);
-	COMMENT ON TABLE %1$I.archived IS 'orders that have left their table and keep their points, as they were then; written by loyalty.reconcile';
-	COMMENT ON COLUMN %1$I.archived.amount IS 'what the order was worth, less refunds, in the currency of the program';
-	COMMENT ON COLUMN %1$I.archived.refunded IS 'what was refunded of it by then, in its own currency';
-	CREATE TABLE %1$I.kept (
-		tracked_table int, order_key text COLLATE "C",
-		amount numeric,
-		refunded numeric NOT NULL DEFAULT 0,
-		awards numeric NOT NULL DEFAULT 0,
-		since timestamptz NOT NULL DEFAULT now(),
-		PRIMARY KEY (tracked_table, order_key)
-	);
-	COMMENT ON TABLE %1$I.kept IS 'what lines and refunds that have left their tables give to orders that are there; written by loyalty.reconcile';
-	COMMENT ON COLUMN %1$I.kept.amount IS 'what the lines add to the amount of the order, in its currency; null: nothing';
-	COMMENT ON COLUMN %1$I.kept.refunded IS 'what the refunds take off, in the currency of the order';
-	COMMENT ON COLUMN %1$I.kept.awards IS 'what the lines add to the points of the order, before refunds';
-	COMMENT ON COLUMN %1$I.kept.since IS 'when they left';
-	CREATE TABLE %1$I.exchange_rate (
-		currency text COLLATE "C" CONSTRAINT currency_is_not_empty CHECK (currency <> ''),
-		valid_from timestamptz DEFAULT '-infinity',
-		rate numeric NOT NULL CONSTRAINT rate_is_positive_and_finite CHECK (rate > 0 AND rate < 1e12),
-		PRIMARY KEY (currency, valid_from)
-	);
-	COMMENT ON TABLE %1$I.exchange_rate IS 'rates of currencies: an order keeps the one that was valid at its time when it was first recorded';
-	COMMENT ON COLUMN %1$I.exchange_rate.rate IS 'what one unit of the currency is worth in that of the program';
-	CREATE TABLE %1$I.earning_rule (
-		name text PRIMARY KEY,
-		points text NOT NULL,
-		applies_when text NOT NULL DEFAULT 'true',
-		per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line'))
-	);
-	COMMENT ON TABLE %1$I.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
-	COMMENT ON COLUMN %1$I.earning_rule.per IS 'order, or line: then it is summed over the lines, whose columns it may use';
-	COMMENT ON COLUMN %1$I.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)';
-	CREATE TABLE %1$I.tier (
-		name text PRIMARY KEY,
-		rank int NOT NULL UNIQUE,
-		qualifies text NOT NULL,
-		multiplier numeric NOT NULL DEFAULT 1
-			CHECK (multiplier >= 0 AND multiplier < 1000000)
-	);
-	COMMENT ON TABLE %1$I.tier IS 'tiers: the one of highest rank that qualifies is held';
-	COMMENT ON COLUMN %1$I.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
-	COMMENT ON COLUMN %1$I.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
-	CREATE TABLE %1$I.terms (
-		version int PRIMARY KEY,
-		since timestamptz NOT NULL DEFAULT clock_timestamp(),
-		points_scale int NOT NULL,
-		rounding text NOT NULL,
-		time_zone text NOT NULL,
-		posted boolean NOT NULL DEFAULT false,
-		xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
-	);
-	COMMENT ON COLUMN %1$I.terms.xact IS 'the transaction that made it';
-	COMMENT ON COLUMN %1$I.terms.posted IS 'are there entries under it in the ledger? Written by posting';
-	COMMENT ON TABLE %1$I.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
-	CREATE TABLE %1$I.terms_rule (
-		version int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
-		PRIMARY KEY (version, name)
-	);
-	COMMENT ON COLUMN %1$I.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
-	COMMENT ON TABLE %1$I.terms_rule IS 'earning rules of each version of the terms';
-	CREATE TABLE %1$I.terms_tier (
-		version int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
-		PRIMARY KEY (version, name)
-	);
-	COMMENT ON TABLE %1$I.terms_tier IS 'tiers of each version of the terms';
-	CREATE TYPE %1$I.purchase AS (customer %2$s, at timestamptz, amount numeric, rate numeric);
-	COMMENT ON TYPE %1$I.purchase IS 'what earning rules know of an order besides its row';
-	CREATE TYPE %1$I.metrics AS (
-		spend numeric, orders bigint, points_earned numeric, tenure interval,
-		first_order_at timestamptz, last_order_at timestamptz, today date, at timestamptz);
-	COMMENT ON TYPE %1$I.metrics IS 'what tiers know of a customer at a moment';
-	$sql$, name, key_type || key_collation);
-
-	-- The columns of the journal are the first ones of the ledger, too, in this order:
-	-- recording reads and writes them by position (src/base/layout.h).
-	EXECUTE format($sql$
-	CREATE TABLE %1$I.journal (
-		customer %2$s NOT NULL,
-		tracked_table int NOT NULL,
-		order_key text COLLATE "C" NOT NULL,
-		revision int NOT NULL,
-		at timestamptz NOT NULL,
-		recorded_at timestamptz NOT NULL,
-		terms int NOT NULL,
-		counts boolean NOT NULL,
-		amount numeric NOT NULL,
-		awards numeric NOT NULL,
-		currency text COLLATE "C" NOT NULL,
-		rate numeric NOT NULL,
-		joined_at timestamptz,
-		moved boolean NOT NULL,
-		tier text,
-		multiplier numeric,
-		PRIMARY KEY (customer, tracked_table, order_key, revision)
-	) WITH (autovacuum_vacuum_scale_factor = 0.02);
-	COMMENT ON TABLE %1$I.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
-	COMMENT ON COLUMN %1$I.journal.currency IS 'currency of the order; empty if it is that of the program. Amount and awards are in that of the program always';
-	COMMENT ON COLUMN %1$I.journal.rate IS 'what one unit of the currency is worth';
-	COMMENT ON COLUMN %1$I.journal.tier IS 'the tier held just before an order that moved; of all others posting finds it';
-	COMMENT ON COLUMN %1$I.journal.multiplier IS 'the multiplier of that tier; null: posting finds it';
-	COMMENT ON COLUMN %1$I.journal.awards IS 'points before the multiplier of the tier and before rounding';
-	CREATE TABLE %1$I.ledger (
-		customer %2$s NOT NULL,
-		tracked_table int NOT NULL,
-		order_key text COLLATE "C" NOT NULL,
-		revision int NOT NULL,
-		at timestamptz NOT NULL,
-		recorded_at timestamptz NOT NULL,
-		terms int NOT NULL,
-		counts boolean NOT NULL,
-		amount numeric NOT NULL,
-		awards numeric NOT NULL,
-		currency text COLLATE "C" NOT NULL,
-		rate numeric NOT NULL,
-		joined_at timestamptz,
-		moved boolean NOT NULL,
-		tier text,
-		multiplier numeric NOT NULL,
-		entry bigint NOT NULL,
-		order_points numeric NOT NULL,
-		orders_change int NOT NULL,
-		amount_change numeric NOT NULL,
-		points_change numeric NOT NULL,
-		PRIMARY KEY (customer, tracked_table, order_key, revision)
-	);
-	COMMENT ON TABLE %1$I.ledger IS 'posted entries, numbered per customer; append-only';
-	CREATE TABLE %1$I.account (
-		customer %2$s PRIMARY KEY,
-		version bigint NOT NULL DEFAULT 0,
-		entries bigint NOT NULL DEFAULT 0,
-		spend numeric NOT NULL DEFAULT 0,
-		orders bigint NOT NULL DEFAULT 0,
-		points_earned numeric NOT NULL DEFAULT 0,
-		points numeric NOT NULL DEFAULT 0,
-		first_order_at timestamptz,
-		last_order_at timestamptz,
-		last_recorded_at timestamptz
-	) WITH (fillfactor = 80);
-	COMMENT ON TABLE %1$I.account IS 'posted totals of each customer: the fold of the ledger';
-	COMMENT ON COLUMN %1$I.account.last_recorded_at IS 'when the newest of the posted entries was recorded';
-	CREATE TABLE %1$I.set_aside (
-		customer %2$s PRIMARY KEY,
-		tracked_table int,
-		order_key text COLLATE "C",
-		revision int,
-		sqlstate text NOT NULL,
-		error text NOT NULL,
-		since timestamptz NOT NULL DEFAULT now()
-	);
-	COMMENT ON TABLE %1$I.set_aside IS 'customers with entries that could not be posted: the first of them and why; written by posting';
-	CREATE TRIGGER restore_begin BEFORE INSERT ON %1$I.journal
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();
-	CREATE TRIGGER restore_entry BEFORE INSERT ON %1$I.journal
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.restore_entry();
-	CREATE TRIGGER restore_begin BEFORE INSERT ON %1$I.ledger
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();
-	CREATE TRIGGER restore_entry BEFORE INSERT ON %1$I.ledger
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.restore_entry();
-	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.journal
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.append_only();
-	CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %1$I.ledger
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.append_only();
-	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.earning_rule
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
-	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.tier
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tier');
-	CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON %1$I.program
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_program');
-	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.earning_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
-	CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tier
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
-	CREATE TRIGGER new_customers AFTER UPDATE ON %1$I.program
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('new_customers');
-	CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
-	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed(%1$L);
-	CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tracked_table
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
-	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
-	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
-	CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
-	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
-	CREATE TRIGGER check_values BEFORE UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tier');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.tracked_table
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tracked_table');
-	CREATE TRIGGER new_views AFTER UPDATE OF relation ON %1$I.tracked_table
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('replace_tracked_table');
-	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('correct_rule');
-	CREATE TRIGGER new_views AFTER UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('correct_tier');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_rule
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
-	CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON %1$I.terms_tier
-		FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.program
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.tracked_table
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.tracked_table
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.archived
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
-	CREATE TRIGGER keep_row BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.kept
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.kept
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_rule
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
-	CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.terms_tier
-		FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
-	$sql$, name, key_type || key_collation);
+	template_values := _loyalty.template_values(name, key_oid, key_collation, key_column, points_scale, amount_scale);
+	PERFORM _loyalty.make_objects('{table, type}', template_values);
 
 	EXECUTE format('INSERT INTO %I.terms (version, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
-	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid, terms)
-	                VALUES ($1, $2, $3, $4, $5, $6, $7, 1)', name)
-		USING customers, customer_key, joined_at, time_zone, points_scale, rounding, on_invalid;
+	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid, terms)
+	                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)', name)
+		USING customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid;
 
+	-- What is needed of the customer table is in a view, which follows its renames.
 	PERFORM _loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
-
-	-- Reads: posted state and what is not yet posted, always together.  What is
-	-- needed of the customer table is in a view, which follows its renames.
-	EXECUTE format($sql$
-	CREATE VIEW %1$I.unposted AS
-	SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
-	       j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
-	       coalesce(a.entries, 0) + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
-	       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at
-	  FROM %1$I.journal j
-	  LEFT JOIN %1$I.account a ON a.customer %4$s j.customer
-	 CROSS JOIN LATERAL _loyalty.accrual_of(%3$L::regclass, j.customer, j.tracked_table, j.order_key, j.revision,
-	                                        a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at) f
-	 WHERE f.number IS NOT NULL;
-	COMMENT ON VIEW %1$I.unposted IS 'journal entries with what posting will make of them';
-
-	-- An order counts from its time on, which is what its latest entry says: what was
-	-- said before was wrong.  What changes it later is effective when it is recorded,
-	-- but not before the order itself.
-	CREATE VIEW %1$I.entries AS
-	SELECT customer AS %5$I, entry, tracked_table, order_key, revision,
-	       -- one that came from another customer or key counts there until it moved
-	       CASE WHEN revision = 1 AND NOT moved THEN ordered_at
-	            ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
-	       tier, multiplier, orders_change, amount_change, points_change AS points,
-	       sum(points_change) OVER (PARTITION BY customer ORDER BY entry) AS balance, posted,
-	       ordered_at, counts, terms, awards, currency, rate
-	  FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, tracked_table, order_key ORDER BY revision DESC) AS ordered_at
-	          FROM (SELECT customer, entry, tracked_table, order_key, revision, moved, at, recorded_at, tier, multiplier,
-	                       orders_change, amount_change, points_change, true AS posted, counts, terms, awards, currency, rate FROM %1$I.ledger
-	                UNION ALL
-	                SELECT customer, entry, tracked_table, order_key, revision, moved, at, recorded_at, tier, multiplier,
-	                       orders_change, amount_change, points_change, false, counts, terms, awards, currency, rate FROM %1$I.unposted) e) e;
-	COMMENT ON VIEW %1$I.entries IS 'every entry, posted or not, with the balance after it';
-
-	CREATE VIEW %1$I.recorded_orders AS
-	SELECT DISTINCT ON (customer, tracked_table, order_key) *
-	  FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM %1$I.ledger
-	        UNION ALL
-	        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM %1$I.journal) e
-	 ORDER BY customer, tracked_table, order_key, revision DESC;
-	COMMENT ON VIEW %1$I.recorded_orders IS 'how each order stands, as recorded';
-	$sql$, name, key_type, format('%I.program', name), eq, key_column);
-	PERFORM _loyalty.make_members_view(name);
-
-	EXECUTE format($sql$
-	CREATE FUNCTION %1$I.balance(customer %2$s, at timestamptz DEFAULT NULL)
-	RETURNS numeric
-	LANGUAGE sql STABLE
-	SET search_path = pg_catalog, pg_temp
-	AS $fn$
-		SELECT CASE WHEN $2 IS NULL
-			THEN (SELECT m.points FROM %1$I.members m WHERE m.%5$I %4$s %6$s)
-			ELSE (SELECT coalesce((SELECT sum(e.points) FROM %1$I.entries e
-			                        WHERE e.%5$I %4$s %6$s AND e.effective_at <= $2), 0)
-			        FROM %1$I.customer c WHERE c.customer %4$s %6$s) END
-	$fn$;
-	COMMENT ON FUNCTION %1$I.balance(%2$s, timestamptz) IS
-	'points of a customer: all that is recorded, or what was effective at a moment; null for whoever is not in the customer table';
-
-	CREATE FUNCTION %1$I.tier_at(customer %2$s, at timestamptz DEFAULT now())
-	RETURNS text
-	LANGUAGE sql STABLE
-	SET search_path = pg_catalog, pg_temp
-	AS $fn$
-		WITH e AS (SELECT * FROM %1$I.entries x WHERE x.%5$I %4$s %6$s AND x.effective_at <= $2),
-		o AS (SELECT DISTINCT ON (tracked_table, order_key) ordered_at, counts
-		        FROM e ORDER BY tracked_table, order_key, revision DESC)
-		SELECT _loyalty.tier_for(%3$L::regclass, p.terms,
-		                        (SELECT coalesce(sum(amount_change), 0) FROM e),
-		                        (SELECT coalesce(sum(orders_change), 0) FROM e),
-		                        (SELECT coalesce(sum(e.points), 0) FROM e),
-		                        c.joined_at,
-		                        (SELECT min(ordered_at) FROM o WHERE counts),
-		                        (SELECT max(ordered_at) FROM o WHERE counts), $2)
-		  FROM %1$I.customer c CROSS JOIN %1$I.program p
-		 WHERE c.customer %4$s %6$s
-	$fn$;
-	COMMENT ON FUNCTION %1$I.tier_at(%2$s, timestamptz) IS
-	'tier of a customer at a moment, by what was effective then and the present tiers; null without one, and for whoever is not in the customer table';
-	$sql$, name, key_type, format('%I.program', name), eq, key_column,
-	   -- an argument has the collation of whatever it comes from, a field its own
-	   CASE key_collation WHEN '' THEN '$1' ELSE format('(ROW($1, NULL, NULL, NULL)::%I.purchase).customer', name) END);
+	PERFORM _loyalty.make_objects('{view, function}', template_values);
+	PERFORM _loyalty.comment_program(name);
 END
 $$;
-COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, text, text, text) IS
+COMMENT ON FUNCTION loyalty.create_program(name, regclass, name, text, text, int, int, text, text, text) IS
 'create a loyalty program: a schema of that name, for the customers of a table';
 
 -- Triggers of a tracked table, or of all of a program: on the tables that the program

@@ -84,3 +84,17 @@ CREATE AGGREGATE _loyalty.state_of(
 COMMENT ON AGGREGATE _loyalty.state_of(regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
 	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
 'what the entries of one customer in the journal make of the account, in whatever order they come';
+
+CREATE FUNCTION _loyalty.balance(program regclass, customer anyelement, at timestamptz)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL UNSAFE COST 100
+AS 'MODULE_PATHNAME', 'loyalty_balance';
+COMMENT ON FUNCTION _loyalty.balance(regclass, anyelement, timestamptz) IS
+'what the function balance of a program does, by the views that its caller may read';
+
+CREATE FUNCTION _loyalty.tier_at(program regclass, customer anyelement, at timestamptz)
+RETURNS text
+LANGUAGE c STABLE PARALLEL UNSAFE COST 100
+AS 'MODULE_PATHNAME', 'loyalty_tier_at';
+COMMENT ON FUNCTION _loyalty.tier_at(regclass, anyelement, timestamptz) IS
+'what the function tier_at of a program does, by the views that its caller may read';

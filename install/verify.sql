@@ -75,7 +75,8 @@ AS $$
 DECLARE
 	p record;
 	eq text := _loyalty.customer_equality(program);
-	finite text := $f$%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity')$f$;
+	-- what is recorded: finite, and not so large that sums could not be shown
+	finite text := $f$(%1$s::text NOT IN ('NaN', 'Infinity', '-Infinity') AND abs(%1$s) < 1e20)$f$;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.program', program) INTO p;
 	RETURN QUERY EXECUTE format($sql$
@@ -355,17 +356,17 @@ BEGIN
 			  LEFT JOIN (SELECT %2$s AS customer, sum(points) AS points, sum(amount_change) AS spend, sum(orders_change) AS orders
 			               FROM %1$I.entries GROUP BY 1) e ON e.customer %3$s s.customer
 			 CROSS JOIN LATERAL %5$s years
-			 CROSS JOIN LATERAL (SELECT s.spend, s.orders, coalesce(e.points, 0) AS points_earned, years.tenure, s.first_order_at, s.last_order_at,
+			 CROSS JOIN LATERAL (SELECT coalesce(e.spend, 0) AS spend, s.orders, coalesce(e.points, 0) AS points_earned, years.tenure, s.first_order_at, s.last_order_at,
 			                            (now() AT TIME ZONE $2)::date AS today, now() AS at) metrics
 			  %4$s)
-		SELECT CASE WHEN m.points <> m.sum_points OR m.spend <> m.sum_spend OR m.orders <> m.sum_orders
+		SELECT CASE WHEN m.points <> m.sum_points OR m.spend <> round(m.sum_spend, %9$s) OR m.orders <> m.sum_orders
 		            THEN 'member is not the sum of the entries' ELSE 'member has another tier than the conditions say' END,
 		       m.customer::text, NULL::text,
 		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s, tier %%s', m.points, m.sum_points, m.spend, m.sum_spend, m.orders, m.sum_orders, m.expected)
 		  FROM m
-		 WHERE m.points <> m.sum_points OR m.spend <> m.sum_spend OR m.orders <> m.sum_orders
+		 WHERE m.points <> m.sum_points OR m.spend <> round(m.sum_spend, %9$s) OR m.orders <> m.sum_orders
 		    OR (m.failed IS NULL
-		        AND _loyalty.tier_for(%6$L::regclass, $1, m.spend, m.orders, m.sum_points, m.joined_at,
+		        AND _loyalty.tier_for(%6$L::regclass, $1, m.sum_spend, m.orders, m.sum_points, m.joined_at,
 		                             m.first_order_at, m.last_order_at, now()) IS DISTINCT FROM m.expected)
 		%8$s
 		$sql$, program,
@@ -376,7 +377,7 @@ BEGIN
 		UNION ALL
 		SELECT 'condition of a tier fails', NULL, NULL,
 		       format('tier "%s": %s; customers: %s', f.tier, min(f.error), count(*))
-		  FROM m CROSS JOIN LATERAL unnest(m.failed, m.errors) f (tier, error) GROUP BY f.tier $sql$ ELSE '' END)
+		  FROM m CROSS JOIN LATERAL unnest(m.failed, m.errors) f (tier, error) GROUP BY f.tier $sql$ ELSE '' END, p.amount_scale)
 		USING p.terms, p.time_zone;
 END
 $$;

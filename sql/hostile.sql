@@ -51,12 +51,17 @@ SELECT _loyalty.view_expression(1::regclass, NULL, 'x', false);
 SELECT _loyalty.view_expression('t_hostile.orders', NULL, 'x', false);
 SELECT _loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NULL, 'UTC', NULL, false);
 
-SELECT _loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[1, 2], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT _loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, ARRAY[ROW(1, 2)], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
-SELECT (_loyalty.accrue('club.program', (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, true, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL)).order_points;
-SELECT _loyalty.accrue('club.program', 99, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.accrual_of('club.program', 1::numeric, 1, 'x', 1, 1, 1, 1, NULL, NULL);
+SELECT _loyalty.accrual_of('club.program', 1, 1, 'x', 1, 1, 1, 1, NULL, NULL);
+SELECT _loyalty.state_of('club.program', 1::numeric, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', NULL, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL);
+SELECT (_loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL)).points;
+SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 99, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.balance('club.program', 'x'::text, NULL), _loyalty.balance('club.ledger', 1, NULL);
+SELECT _loyalty.balance('club.ledger', 1, NULL);
+SELECT _loyalty.tier_at('pg_class', 1, now());
 \set VERBOSITY sqlstate
-SELECT _loyalty.accrue('club.ledger', 1, 1, 1, 1, NULL, NULL, false, NULL::club.ledger[], now(), 1, 'x', 1, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 1, true, 1, 1, NULL, NULL, NULL);
 \set VERBOSITY default
 -- a made-up program
 SET ROLE regress_loyalty_mallory;

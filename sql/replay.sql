@@ -47,7 +47,7 @@ BEGIN
 	END IF;
 	CREATE INDEX ON t_replay.lines (of);
 	CREATE INDEX ON t_replay.refunds (of);
-	PERFORM loyalty.create_program('club', customers => 't_replay.customers');
+	PERFORM loyalty.create_program('club', customers => 't_replay.customers', amount_scale => 12);
 	PERFORM loyalty.track_orders('club', 't_replay.orders', customer => 'customer', at => 'at',
 		counts_when => $c$status = 'paid'$c$,
 		lines => 't_replay.lines', line_order => 'of', line_amount => 'qty * price');

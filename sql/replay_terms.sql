@@ -29,7 +29,7 @@ BEGIN
 	IF kind = 'cascade' THEN
 		ALTER TABLE t_terms.lines ADD FOREIGN KEY (of) REFERENCES t_terms.orders ON UPDATE CASCADE;
 	END IF;
-	PERFORM loyalty.create_program('club', customers => 't_terms.customers');
+	PERFORM loyalty.create_program('club', customers => 't_terms.customers', amount_scale => 12);
 	INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 	IF kind = 'rows' THEN
 		PERFORM loyalty.track_orders('club', 't_terms.orders', customer => 'customer', at => 'at',

@@ -555,7 +555,7 @@ ALTER TABLE club.tier ADD CONSTRAINT planted CHECK (name <> 'x');
 CREATE TYPE club.planted AS ENUM ('a');
 CREATE OPERATOR club.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
 CREATE STATISTICS club.planted ON (name), (rank) FROM club.tier;
-CREATE OR REPLACE FUNCTION club.balance(customer int, at timestamptz DEFAULT NULL) RETURNS numeric LANGUAGE sql AS 'SELECT 1::numeric';
+CREATE OR REPLACE FUNCTION club.balance(customer numeric, at timestamptz DEFAULT NULL) RETURNS numeric LANGUAGE sql AS 'SELECT 1::numeric';
 GRANT TRIGGER ON club.account TO public;
 GRANT UPDATE (qualifies) ON club.terms_tier TO regress_rights_mallory;
 GRANT CREATE ON SCHEMA club TO regress_rights_mallory;
@@ -573,7 +573,7 @@ ALTER TABLE club.tier DROP CONSTRAINT planted;
 DROP TYPE club.planted;
 DROP OPERATOR club.=== (int, int);
 DROP STATISTICS club.planted;
-CREATE OR REPLACE FUNCTION club.balance(customer int, at timestamptz DEFAULT NULL) RETURNS numeric LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION club.balance(customer numeric, at timestamptz DEFAULT NULL) RETURNS numeric LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp AS 'SELECT 1::numeric';
 REVOKE TRIGGER ON club.account FROM public;
 REVOKE UPDATE (qualifies) ON club.terms_tier FROM regress_rights_mallory;

@@ -71,3 +71,26 @@ text_empty(void)
 		init_constants();
 	return empty;
 }
+
+/*
+ * Is a numeric finite, and has its integer part at most so many decimal digits?  A multiple
+ * of four: both are read out of the header of the stored form, whose weight counts in
+ * powers of 10,000 (utils/adt/numeric.c), as this is asked of each order.
+ */
+bool
+number_is_below(Datum value, int digits)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(value);
+	uint16		header;
+	int16		weight;
+
+	Assert(digits % 4 == 0);
+	memcpy(&header, VARDATA_ANY(stored), sizeof(header));
+	if ((header & 0xC000) == 0xC000)
+		return false;			/* NaN, or infinite */
+	if ((header & 0xC000) == 0x8000)
+		weight = (header & 0x0040) ? (int16) (header & 0x003F) - 0x40 : header & 0x003F;
+	else
+		memcpy(&weight, VARDATA_ANY(stored) + sizeof(header), sizeof(weight));
+	return weight < digits / 4;
+}

@@ -9,6 +9,7 @@
 extern Datum number_zero(void);
 extern Datum number_one(void);
 extern Datum number_account_limit(void);
+extern bool number_is_below(Datum value, int digits);
 extern Datum text_empty(void);
 
 #endif							/* LOYALTY_NUMBER_H */

@@ -144,7 +144,7 @@ terms_value(const char *schema, int row, int column)
 static void
 check_reader(Oid schema, Oid owner)
 {
-	static const char *const views[] = {"members", "entries", "unposted"};
+	static const char *const views[] = {"members", "former_members", "entries", "unposted", "order_points"};
 
 	if (has_privs_of_role(GetUserId(), owner))
 		return;

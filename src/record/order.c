@@ -97,55 +97,50 @@ order_gone(Order *order)
 	order->rate = number_one();
 }
 
-/* An error, or by option a line in the log. */
+/*
+ * An amount, and the points of an order before the multiplier of the tier, have at most so
+ * many digits before the decimal point.  That multiplier has at most 6, and the sums of an
+ * account may have 26 (number_account_limit()).
+ */
+#define VALUE_DIGITS 20
+
+/*
+ * An error, or by option a line in the log.  A value that is finite has more digits than
+ * are allowed.
+ */
 static void
 invalid_value(TrackedTable *table, int sqlstate, const char *what,
 			  const char *value, Datum order_key)
 {
+	bool		is_large = strspn(value, "-0123456789.") == strlen(value);
+	char	   *must = is_large ? psprintf("must have at most %d digits before the decimal point", VALUE_DIGITS) :
+	pstrdup("must be finite");
+
+	/* a value of 131,072 digits is not shown to its end */
+	if (strlen(value) > 60)
+		value = psprintf("%.57s...", value);
 	if (table->skip_invalid)
 		ereport(LOG_SERVER_ONLY,
 				(errcode(sqlstate),
-				 errmsg("loyalty program \"%s\" skipped an order: its %s must be finite",
-						table->program, what),
+				 errmsg("loyalty program \"%s\" skipped an order: its %s %s",
+						table->program, what, must),
 				 errdetail("The order \"%s\" has the value %s.",
 						   TextDatumGetCString(order_key), value)));
 	else
 		ereport(ERROR,
 				(errcode(sqlstate),
-				 errmsg("the %s of an order must be finite", what),
+				 errmsg("the %s of an order %s", what, must),
 				 errdetail("The order \"%s\" has the value %s.",
 						   TextDatumGetCString(order_key), value),
 				 errhint("Correct the order, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
 						 table->program)));
 }
 
-/*
- * Short numerics, which is nearly all, have an unaligned header: look at an
- * aligned copy on the stack rather than at one that DatumGetNumeric allocates.
- */
+/* Can it be counted with?  Else the views of the program could not show the sums. */
 static bool
-is_finite(Datum value)
+is_countable(TrackedTable *table, Datum value, const char *what, Datum order_key)
 {
-	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
-	union
-	{
-		struct varlena header;
-		int64		align;
-		char		data[VARATT_SHORT_MAX + VARHDRSZ];
-	}			copy;
-
-	if (!VARATT_IS_SHORT(stored))
-		return loyalty_numeric_is_finite(DatumGetNumeric(value));
-	SET_VARSIZE(&copy.header, VARSIZE_SHORT(stored) - VARHDRSZ_SHORT + VARHDRSZ);
-	memcpy(VARDATA(&copy.header), VARDATA_SHORT(stored), VARSIZE_SHORT(stored) - VARHDRSZ_SHORT);
-	return loyalty_numeric_is_finite((Numeric) &copy);
-}
-
-static bool
-numeric_is_finite(TrackedTable *table, Datum value, const char *what,
-				  Datum order_key)
-{
-	if (is_finite(value))
+	if (number_is_below(value, VALUE_DIGITS))
 		return true;
 	invalid_value(table, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what,
 				  DatumGetCString(DirectFunctionCall1(numeric_out, value)),
@@ -159,7 +154,7 @@ numeric_is_finite(TrackedTable *table, Datum value, const char *what,
 void
 order_check_finite(TrackedTable *table, Order *order)
 {
-	if (!numeric_is_finite(table, order->amount, "amount", order->order_key))
+	if (!is_countable(table, order->amount, "amount", order->order_key))
 		order_gone(order);
 	else if (TIMESTAMP_NOT_FINITE(order->at))
 	{
@@ -170,7 +165,7 @@ order_check_finite(TrackedTable *table, Order *order)
 		order_gone(order);
 	}
 	else if (order->awards != (Datum) 0 &&
-			 !numeric_is_finite(table, order->awards, "points", order->order_key))
+			 !is_countable(table, order->awards, "points", order->order_key))
 		order_gone(order);
 }
 

@@ -1,0 +1,33 @@
+-- kind: table
+CREATE TABLE @schema@.ledger (
+	customer @column_type@ NOT NULL,
+	tracked_table int NOT NULL,
+	order_key text COLLATE "C" NOT NULL,
+	revision int NOT NULL,
+	at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	terms int NOT NULL,
+	counts boolean NOT NULL,
+	amount numeric NOT NULL,
+	awards numeric NOT NULL,
+	currency text COLLATE "C" NOT NULL,
+	rate numeric NOT NULL,
+	joined_at timestamptz,
+	moved boolean NOT NULL,
+	tier text,
+	multiplier numeric NOT NULL,
+	entry bigint NOT NULL,
+	order_points numeric NOT NULL,
+	orders_change int NOT NULL,
+	amount_change numeric NOT NULL,
+	points_change numeric NOT NULL,
+	PRIMARY KEY (customer, tracked_table, order_key, revision)
+);
+COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';
+
+CREATE TRIGGER restore_begin BEFORE INSERT ON @schema@.ledger
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();
+CREATE TRIGGER restore_entry BEFORE INSERT ON @schema@.ledger
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.restore_entry();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON @schema@.ledger
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.append_only();

@@ -1,0 +1,19 @@
+-- kind: view
+-- The newest entry of each order that counts.  One of the journal is asked for what posting will make of it; no
+-- entry of another order is read for that, but those of the same customer that are not posted.
+CREATE VIEW @schema@.order_points AS
+SELECT e.customer AS @key@, e.tracked_table, e.order_key, e.at AS ordered_at, e.amount::numeric(38, @amount_scale@) AS amount,
+       (CASE WHEN e.posted THEN e.order_points
+             ELSE (SELECT u.order_points FROM @schema@.unposted u
+                    WHERE u.customer @eq@ e.customer AND u.tracked_table = e.tracked_table
+                      AND u.order_key = e.order_key AND u.revision = e.revision) END)::numeric(38, @points_scale@) AS points,
+       e.posted
+  FROM (SELECT customer, tracked_table, order_key, revision, at, counts, amount, order_points, true AS posted FROM @schema@.ledger
+        UNION ALL
+        SELECT customer, tracked_table, order_key, revision, at, counts, amount, NULL::numeric AS order_points, false AS posted FROM @schema@.journal) e
+ WHERE e.counts
+   AND NOT EXISTS (SELECT FROM @schema@.ledger n
+                    WHERE n.customer @eq@ e.customer AND n.tracked_table = e.tracked_table AND n.order_key = e.order_key AND n.revision > e.revision)
+   AND NOT EXISTS (SELECT FROM @schema@.journal n
+                    WHERE n.customer @eq@ e.customer AND n.tracked_table = e.tracked_table AND n.order_key = e.order_key AND n.revision > e.revision);
+COMMENT ON VIEW @schema@.order_points IS 'one row per order that counts, with the points that it is worth: join it by customer and key of the order';

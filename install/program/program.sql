@@ -1,0 +1,26 @@
+-- kind: table
+-- The last one of the tables: what has this table with its trigger "changed" is a program.
+CREATE TABLE @schema@.program (
+	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	customers regclass NOT NULL,
+	customer_key name NOT NULL,
+	joined_at text,
+	time_zone text NOT NULL,
+	points_scale int NOT NULL CHECK (points_scale BETWEEN 0 AND 12),
+	amount_scale int NOT NULL CHECK (amount_scale BETWEEN 0 AND 12),
+	rounding text NOT NULL CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
+	on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
+	terms int NOT NULL
+);
+COMMENT ON TABLE @schema@.program IS 'settings of the program, one row';
+
+CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.program
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_program');
+CREATE TRIGGER new_customers AFTER UPDATE ON @schema@.program
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('new_customers');
+CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON @schema@.program
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @schema@.program
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed(@schema_literal@);
+CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON @schema@.program
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');

@@ -1,0 +1,8 @@
+-- kind: view
+CREATE VIEW @schema@.recorded_orders AS
+SELECT DISTINCT ON (customer, tracked_table, order_key) *
+  FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM @schema@.ledger
+        UNION ALL
+        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM @schema@.journal) e
+ ORDER BY customer, tracked_table, order_key, revision DESC;
+COMMENT ON VIEW @schema@.recorded_orders IS 'how each order stands, as recorded';

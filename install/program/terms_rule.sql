@@ -1,0 +1,20 @@
+-- kind: table
+CREATE TABLE @schema@.terms_rule (
+	version int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
+	PRIMARY KEY (version, name)
+);
+COMMENT ON TABLE @schema@.terms_rule IS 'earning rules of each version of the terms';
+COMMENT ON COLUMN @schema@.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
+
+CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON @schema@.terms_rule
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();
+CREATE TRIGGER check_values BEFORE UPDATE ON @schema@.terms_rule
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');
+CREATE TRIGGER new_views AFTER UPDATE ON @schema@.terms_rule
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('correct_rule');
+CREATE TRIGGER check_change BEFORE INSERT OR UPDATE ON @schema@.terms_rule
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_terms');
+CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON @schema@.terms_rule
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('keep_settings');
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON @schema@.terms_rule
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
