@@ -84,7 +84,7 @@ start_clients_server() {
 	start_server "$folder" "-c listen_addresses=$PGHOST -p $PGPORT -c hba_file='$folder/hba'"
 	clients_psql postgres -c 'CREATE DATABASE clients' \
 		-c "SET password_encryption = 'scram-sha-256'" -c "CREATE ROLE app LOGIN PASSWORD '$PGPASSWORD'"
-	clients_psql clients -f clients/setup.sql
+	clients_psql clients -f "$WORK/tree/clients/setup.sql"
 }
 
 # clients_psql DATABASE ARGUMENT...: as the superuser
