@@ -5,7 +5,8 @@
 # Each client is a program in this folder, in its own language, and gets a database of
 # its own, made by setup.sql.  It connects by TCP with a password, as the role "app", and
 # finds where in the variables of libpq: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE.
-# It prints "ok" or "not ok" for each test, and "done" at the end.
+# It prints "ok" or "not ok" for each test, and "done" at the end.  Then its recipe in
+# docs/clients.md is run.
 #
 # What a client needs is installed from the distribution.  One that cannot be installed
 # is told to be not available, with the reason, and counts neither as passed nor as failed.
@@ -16,31 +17,40 @@ CLIENT_PYTHON=/usr/bin/python3		# that of the distribution, which has its module
 # has_module NAME: whether the distribution's Python has it
 has_module() { "$CLIENT_PYTHON" -c "import $1" 2>/dev/null; }
 
-# need_client NAME: installs what the client needs, and sets CLIENT to its command.
+# need_client NAME: installs what the client needs.  Sets CLIENT to what runs its programs,
+# CLIENT_TEST to that of its tests with its arguments, and RECIPE to what clients/recipe takes.
 need_client() {
 	local missing=() jar=/usr/share/java/postgresql.jar
+	CLIENT=("$CLIENT_PYTHON" -B)
+	CLIENT_TEST=("$1_test.py")
+	RECIPE=("$1" python "" "")
 	case $1 in
 		psycopg2 | psycopg)
 			has_module "$1" || missing=(python3 "python3-$1")
-			CLIENT=("$CLIENT_PYTHON" -B psycopg_test.py "$1")
+			CLIENT_TEST=(psycopg_test.py "$1")
 			;;
 		asyncpg)
 			has_module asyncpg || missing=(python3 python3-asyncpg)
-			CLIENT=("$CLIENT_PYTHON" -B asyncpg_test.py)
+			RECIPE=()
 			;;
 		sqlalchemy | django)
 			has_module "$1" || missing=(python3 "python3-$1")
 			has_module psycopg2 || missing+=(python3-psycopg2)
-			CLIENT=("$CLIENT_PYTHON" -B "$1_test.py")
+			RECIPE=(SQLAlchemy python "" "")
+			[ "$1" = sqlalchemy ] || RECIPE=(Django python "import django_settings; django_settings.configure(['__main__'])" "")
 			;;
 		jdbc)
 			command -v javac >/dev/null || missing=(default-jdk-headless)
 			[ -f $jar ] || missing+=(libpostgresql-jdbc-java)
-			CLIENT=(java -cp $jar JdbcTest.java)
+			CLIENT=(java -cp $jar)
+			CLIENT_TEST=(JdbcTest.java)
+			RECIPE=(JDBC java "class Recipe { public static void main(String[] arguments) throws Exception {" "} }")
 			;;
 		node)
 			command -v node >/dev/null || missing=(nodejs)
-			CLIENT=(env NODE_PATH="$WORK/node/usr/share/nodejs" node node_test.js)
+			CLIENT=(env NODE_PATH="$WORK/node/usr/share/nodejs" node)
+			CLIENT_TEST=(node_test.js)
+			RECIPE=(node-postgres js "(async () => {" "})().catch((error) => { console.log(error); process.exitCode = 1 })")
 			;;
 	esac
 	[ "${#missing[@]}" = 0 ] || (install_packages "${missing[@]}") || return
@@ -93,6 +103,9 @@ clients_psql() {
 		-h "$WORK/clients_server" -p "$PGPORT" -U postgres -d "$@"
 }
 
+# in_clients COMMAND...: as the user of the server, in the folder of the copy
+in_clients() { as_server bash -c 'cd "$1" && shift && exec "$@"' _ "$WORK/tree/clients" "$@"; }
+
 # run_clients NAME...
 run_clients() {
 	local name run=0
@@ -106,7 +119,8 @@ run_clients() {
 		fi
 		clients_psql postgres -c "CREATE DATABASE \"$name\" TEMPLATE clients"
 		PGDATABASE=$name
-		run_checks "clients: $name" as_server bash -c 'cd "$1/clients" && shift && exec "$@"' _ "$WORK/tree" "${CLIENT[@]}"
+		run_checks "clients: $name" in_clients "${CLIENT[@]}" "${CLIENT_TEST[@]}"
+		[ "${#RECIPE[@]}" = 0 ] || run_checks "clients: the recipe for $name" in_clients ./recipe "${RECIPE[@]}" "${CLIENT[@]}"
 		run=$((run + 1))
 	done
 	if [ "$run" = 0 ]; then

@@ -1,34 +1,19 @@
 """A program through Django.  docs/clients.md has the recipes."""
 
-import os
 import re
-import sys
 from datetime import datetime, timezone
 from decimal import Decimal
 from io import StringIO
 
-import django
-from django.apps import AppConfig
-from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, models, transaction
 from django.db.models import F, Func, OuterRef, Subquery
 from django.db.models.functions import Cast
 
 from checks import BIG, FIRST, SECOND, SHOPS, arguments_of, check, check_sqlstate, done, member
+from django_settings import configure
 
-
-def database(search_path):
-    return {'ENGINE': 'django.db.backends.postgresql', 'NAME': os.environ['PGDATABASE'], 'USER': os.environ['PGUSER'],
-            'PASSWORD': os.environ['PGPASSWORD'], 'HOST': os.environ['PGHOST'], 'PORT': os.environ['PGPORT'],
-            'OPTIONS': {'options': '-c search_path=' + search_path}}
-
-
-# Each shop is an application, or Django would not know who refers to its models.
-settings.configure(INSTALLED_APPS=[AppConfig(shop.schema, sys.modules['__main__']) for shop in SHOPS],
-                   USE_TZ=True, DEFAULT_AUTO_FIELD='django.db.models.BigAutoField',
-                   DATABASES={'default': database('public'), **{shop.club: database(shop.club) for shop in SHOPS}})
-django.setup()
+configure([shop.schema for shop in SHOPS], [shop.club for shop in SHOPS])
 
 
 def sqlstate_of(error):

@@ -1,6 +1,7 @@
 -- What the tests of clients find: for each type of customer keys a shop and a program, shop_int
--- and club_int and so on, with the same three customers and the same orders.  The role "app"
--- is what an application should be: it owns nothing, reads and writes the shops, and may post.
+-- and club_int and so on, with the same three customers and the same orders, and one more, shop
+-- and club, for the recipes of docs/clients.md.  The role "app" is what an application should
+-- be: it owns nothing, reads and writes the shops, and may post.
 --
 --   Ann  100.10  2020-05-01                  points  100.10
 --        200.20  2021-06-01                          200.20, spent 300.30: Gold from then on
@@ -11,12 +12,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION loyalty;
 
-CREATE FUNCTION pg_temp.make_shop(kind text, key_type text, ann text, bob text, cid text, scale int)
+CREATE FUNCTION pg_temp.make_shop(shop text, club text, key_type text, ann text, bob text, cid text, scale int)
 RETURNS void
 LANGUAGE plpgsql AS $make$
-DECLARE
-	shop text := 'shop_' || kind;
-	club text := 'club_' || kind;
 BEGIN
 	EXECUTE format($sql$
 	CREATE SCHEMA %1$I;
@@ -43,8 +41,9 @@ BEGIN
 END
 $make$;
 
-SELECT pg_temp.make_shop('int', 'int', '1', '2', '3', 2),
-       pg_temp.make_shop('bigint', 'bigint', '1', '9007199254740993', '3', 2),
-       pg_temp.make_shop('text', 'text', 'ann@example.com', 'O''Neill %s $1 ?', '3', 3),
-       pg_temp.make_shop('uuid', 'uuid', '00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002',
-                         '00000000-0000-4000-8000-000000000003', 2);
+SELECT pg_temp.make_shop('shop_int', 'club_int', 'int', '1', '2', '3', 2),
+       pg_temp.make_shop('shop_bigint', 'club_bigint', 'bigint', '1', '9007199254740993', '3', 2),
+       pg_temp.make_shop('shop_text', 'club_text', 'text', 'ann@example.com', 'O''Neill %s $1 ?', '3', 3),
+       pg_temp.make_shop('shop_uuid', 'club_uuid', 'uuid', '00000000-0000-4000-8000-000000000001',
+                         '00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000003', 2),
+       pg_temp.make_shop('shop', 'club', 'bigint', '42', '7', '8', 2);
