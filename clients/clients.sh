@@ -42,7 +42,7 @@ need_client() {
 		jdbc)
 			command -v javac >/dev/null || missing=(default-jdk-headless)
 			[ -f $jar ] || missing+=(libpostgresql-jdbc-java)
-			CLIENT=(java -cp $jar)
+			CLIENT=(java -cp "$jar")
 			CLIENT_TEST=(JdbcTest.java)
 			RECIPE=(JDBC java "class Recipe { public static void main(String[] arguments) throws Exception {" "} }")
 			;;
@@ -65,7 +65,10 @@ unpack_node_modules() {
 	become_root "bring the lists of packages up to date"
 	mkdir -p "$WORK/node"
 	cd "$WORK/node" || die "cannot enter $WORK/node"
-	apt_get update && apt_get download "${packages[@]}" || { tail -n 20 "$WORK/apt.log" >&2; die "could not download ${packages[*]}"; }
+	if ! apt_get update || ! apt_get download "${packages[@]}"; then
+		tail -n 20 "$WORK/apt.log" >&2
+		die "could not download ${packages[*]}"
+	fi
 	for file in *.deb; do dpkg-deb -x "$file" . || die "could not unpack $file"; done
 	chmod -R a+rX .
 }
