@@ -84,6 +84,8 @@ public class JdbcTest {
 			statement.setString(index, s);
 		} else if (value instanceof BigDecimal d) {
 			statement.setBigDecimal(index, d);
+		} else if (value instanceof Double d) {
+			statement.setDouble(index, d);
 		} else {
 			statement.setObject(index, value);		// UUID, OffsetDateTime, Array
 		}
@@ -184,6 +186,7 @@ public class JdbcTest {
 		if (!(shop.ann() instanceof String)) {
 			checkSqlstate(shop.club() + ": balance of a string that is declared", () -> balance(connection, shop, shop.ann().toString()), "42883");
 		}
+		checkSqlstate(shop.club() + ": balance of a double", () -> balance(connection, shop, 1.0), "42883");
 		var club = shop.club();
 		check(club + ": balances and tiers of the past", () -> rows(connection,
 			"SELECT round(%s.balance(?, ?), 2), round(%s.balance(?, ?), 2), %s.tier_at(?, ?), %s.tier_at(?, ?)".formatted(club, club, club, club),

@@ -9,7 +9,7 @@ from checks import BIG, FIRST, SECOND, SHOPS, arguments_of, check, check_sqlstat
 
 loop = asyncio.new_event_loop()
 run = loop.run_until_complete
-connection = run(asyncpg.connect())		# where is in the variables of libpq
+connection = run(asyncpg.connect())  # where is in the variables of libpq
 
 
 def sqlstate_of(error):

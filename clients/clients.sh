@@ -117,7 +117,7 @@ run_clients() {
 	for name; do
 		if ! need_client "$name" 2>"$WORK/need_client.log"; then
 			rm -f "$WORK/told"
-			unavailable+=("clients $name ($(paste -sd' ' "$WORK/need_client.log"))")
+			unavailable+=("clients $name ($(grep -E '^(E|error): ' "$WORK/need_client.log" | paste -sd' '))")
 			continue
 		fi
 		clients_psql postgres -c "CREATE DATABASE \"$name\" TEMPLATE clients"

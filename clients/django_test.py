@@ -56,7 +56,7 @@ def map_shop(shop):
         Meta = meta(shop, shop.schema, 'orders')
 
     class OrderPoints(models.Model):
-        order_key = models.TextField(primary_key=True)	# within one tracked table, which queries name
+        order_key = models.TextField(primary_key=True)  # within one tracked table, which queries name
         customer = models.ForeignKey(Customer, models.DO_NOTHING)
         tracked_table = models.IntegerField()
         points = models.DecimalField(max_digits=38, decimal_places=shop.scale)
@@ -122,7 +122,7 @@ def test_mapping(shop, Customer, Member, Order, OrderPoints):
     check('%s: points of an order within its transaction' % shop.club, undone(lambda: buy(Decimal('50.25'))),
           (Decimal(0), Decimal('50.25')))
 
-    def not_a_number():		# Django itself refuses Decimal('NaN')
+    def not_a_number():  # Django itself refuses Decimal('NaN')
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO {0.schema}.orders VALUES (5, %s, now(), 'NaN')".format(shop), [shop.cid])
     check_sqlstate('%s: an order that is not a number' % shop.club, undone(not_a_number), sqlstate_of, '22003')

@@ -1,7 +1,7 @@
 // A program through node-postgres.  docs/clients.md has the recipes.
 'use strict'
 
-const { Client } = require('pg')
+const { Client, types } = require('pg')
 
 // As setup.sql makes it.  Numbers are text, with all decimals that their columns declare.
 function shop (kind, ann, bob, cid, scale, points, third) {
@@ -96,6 +96,11 @@ async function testFunctions (shop) {
   await check(`${club}: balances and tiers of the past`,
     () => values(`SELECT round(${club}.balance($1, $2), 2), round(${club}.balance($1, $3), 2), ${club}.tier_at($1, $2), ${club}.tier_at($1, $3)`,
       ann, FIRST, SECOND), [['100.10', '300.30', null, 'Gold']])
+  await check(`${club}: a bigint as BigInt, if it is asked for`, async () => {
+    const parsers = { getTypeParser: (type, format) => type === 20 ? BigInt : types.getTypeParser(type, format) }
+    const result = await client.query({ text: `SELECT orders FROM ${club}.members WHERE customer_id = $1`, values: [ann], types: parsers })
+    return result.rows[0].orders === 3n
+  }, true)
   await check(`${club}: nobody has no balance`,
     () => values(`SELECT ${club}.balance($1), ${club}.tier_at($1)`, null), [[null, null]])
   await check(`${club}: the same prepared statement twenty times`, async () => {

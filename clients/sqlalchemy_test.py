@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, declarative_base, foreign, joinedload, relat
 
 from checks import BIG, FIRST, SECOND, SHOPS, arguments_of, check, check_sqlstate, done, member
 
-engine = create_engine('postgresql+psycopg2://')		# where is in the variables of libpq
+engine = create_engine('postgresql+psycopg2://')  # where is in the variables of libpq
 KEY_TYPES = {'int': Integer, 'bigint': BigInteger, 'text': String, 'uuid': UUID(as_uuid=True)}
 
 
@@ -129,7 +129,7 @@ def test_mapping(shop, Member, Customer, Order):
 
 
 def test_functions(shop):
-    club = getattr(func, shop.club)			# func.club.balance(...) where the name is known
+    club = getattr(func, shop.club)  # func.club.balance(...) where the name is known
     for key, points in ((shop.ann, shop.points), (shop.bob, BIG), (shop.cid, Decimal(0))):
         for form, argument in arguments_of(key):
             check('%s: balance of %s as %s' % (shop.club, key, form),
@@ -150,7 +150,7 @@ def test_post(shop):
 
     def in_transaction():
         with engine.connect() as connection:
-            connection.execute(call, {'program': shop.club})		# rolled back at the end
+            connection.execute(call, {'program': shop.club})  # rolled back at the end
         return posted(shop)
     check('%s: posting in a transaction ends with it' % shop.club, in_transaction, 0)
 
