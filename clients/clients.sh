@@ -70,7 +70,8 @@ unpack_node_modules() {
 		die "could not download ${packages[*]}"
 	fi
 	for file in *.deb; do dpkg-deb -x "$file" . || die "could not unpack $file"; done
-	chmod -R a+rX .
+	rm -f ./*.deb		# root's, if it was sudo that downloaded them
+	chmod -R a+rX . || die "could not open $WORK/node to the user of the server"
 }
 
 # free_port: a port of this machine that nobody listens at
@@ -83,9 +84,8 @@ free_port() {
 	die "found no free port between 20000 and 29999"
 }
 
-# start_clients_server: one of its own, as not all drivers know Unix sockets.  Who comes
-# by TCP needs the password, and is no superuser.
-# Sets PGHOST, PGPORT, PGUSER and PGPASSWORD.
+# start_clients_server: one of its own, as not all drivers know Unix sockets.  Who comes by
+# TCP needs the password, and is no superuser.  Sets PGHOST, PGPORT, PGUSER and PGPASSWORD.
 start_clients_server() {
 	local folder=$WORK/clients_server
 	PGHOST=127.0.0.1
@@ -117,7 +117,7 @@ run_clients() {
 	for name; do
 		if ! need_client "$name" 2>"$WORK/need_client.log"; then
 			rm -f "$WORK/told"
-			unavailable+=("clients $name ($(grep -E '^(E|error): ' "$WORK/need_client.log" | paste -sd' '))")
+			unavailable+=("clients $name ($(sed -nE '/^(E|error): /p' "$WORK/need_client.log" | paste -sd' '))")
 			continue
 		fi
 		clients_psql postgres -c "CREATE DATABASE \"$name\" TEMPLATE clients"
