@@ -188,7 +188,8 @@ install_packages() {
 		hint="; the lists of packages could not be brought up to date: is the network there?"
 		grep -E '^[WE]: ' "$WORK/apt.log" | tail -n 5 >&2 || true
 	fi
-	if ! [ -e /etc/postgresql-common/createcluster.conf ] && "${AS_ROOT[@]}" mkdir -p /etc/postgresql-common/createcluster.d; then
+	if [[ " $* " == *" postgresql "* ]] && ! [ -e /etc/postgresql-common/createcluster.conf ] &&
+		"${AS_ROOT[@]}" mkdir -p /etc/postgresql-common/createcluster.d; then
 		APT_ANSWERS=/etc/postgresql-common/createcluster.d/loyalty.conf
 		echo "create_main_cluster = false" | "${AS_ROOT[@]}" tee "$APT_ANSWERS" >/dev/null
 	fi
