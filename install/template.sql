@@ -23,17 +23,39 @@ $$;
 COMMENT ON FUNCTION _loyalty.template_values(name, oid, oid, name) IS
 'what the templates name between two "@", for a program whose customer key is of a type and a collation, and is called like this by its views';
 
+-- What was chosen when the program was made stays, whatever the customer table is by now.
 CREATE FUNCTION _loyalty.template_values(program name)
 RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key name;
+	customer record;
+BEGIN
+	SELECT a.attname INTO key FROM unnest('{entries, members}'::name[]) WITH ORDINALITY v (name, n)
+	  JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', program, v.name)) AND a.attnum = 1
+	 ORDER BY v.n LIMIT 1;
+	IF key IS NULL THEN
+		EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
+	END IF;
+	SELECT a.atttypid AS type, a.attcollation AS collation INTO customer FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	RETURN _loyalty.template_values(program, customer.type, customer.collation, key);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.template_values(name) IS 'what the templates name between two "@", for a program that is there';
+
+CREATE FUNCTION _loyalty.template_columns("table" name)
+RETURNS TABLE (n bigint, name name)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT _loyalty.template_values(program, a.atttypid, a.attcollation,
-	                                (SELECT k.attname FROM pg_attribute k WHERE k.attrelid = format('%I.entries', program)::regclass AND k.attnum = 1))
-	  FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
+	SELECT c.n, c.found[1]::name
+	  FROM _loyalty.templates() t CROSS JOIN LATERAL regexp_matches(t.body, '^\t([a-z_]+) ', 'gn') WITH ORDINALITY c (found, n)
+	 WHERE t.object = "table" AND t.kind = 'table'
 $$;
-COMMENT ON FUNCTION _loyalty.template_values(name) IS 'what the templates name between two "@", for a program that is there';
+COMMENT ON FUNCTION _loyalty.template_columns(name) IS 'the columns that a table of a program is made with, in their order';
 
 -- Every other part of what stands between the "@" is a name.
 CREATE FUNCTION _loyalty.rendered(template text, template_values jsonb)
@@ -73,6 +95,21 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.make_objects(text[], jsonb) IS 'make all objects of a program that are of some kinds, from their templates';
 
+-- Views call the key of the customers as their table does, unless another column of theirs
+-- is called so.
+CREATE FUNCTION _loyalty.make_views_and_functions(template_values jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _loyalty.make_objects('{view, function}', template_values);
+EXCEPTION WHEN duplicate_column THEN
+	PERFORM _loyalty.make_objects('{view, function}', template_values || '{"key": "customer"}');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_views_and_functions(jsonb) IS 'make all views and functions of a program, from their templates';
+
 CREATE FUNCTION _loyalty.make_object(program name, object name)
 RETURNS void
 LANGUAGE plpgsql
@@ -80,7 +117,8 @@ SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 BEGIN
-	EXECUTE _loyalty.rendered((SELECT t.body FROM _loyalty.templates() t WHERE t.name = object), _loyalty.template_values(program));
+	EXECUTE _loyalty.rendered((SELECT t.body FROM _loyalty.templates() t WHERE t.object = make_object.object AND t.kind <> 'trigger'),
+	                          _loyalty.template_values(program));
 	PERFORM _loyalty.comment_program(program);
 END
 $$;

@@ -1,5 +1,6 @@
 -- kind: function
-CREATE FUNCTION @schema@.balance(customer @key_type@, at timestamptz DEFAULT NULL)
+-- read: EXECUTE
+CREATE OR REPLACE FUNCTION @schema@.balance(customer @key_type@, at timestamptz DEFAULT NULL)
 RETURNS numeric
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

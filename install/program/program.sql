@@ -1,4 +1,6 @@
 -- kind: table
+-- read: SELECT
+-- admin: UPDATE
 -- The last one of the tables: what has this table with its trigger "changed" is a program.
 CREATE TABLE @schema@.program (
 	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -9,9 +11,11 @@ CREATE TABLE @schema@.program (
 	points_scale int NOT NULL CHECK (points_scale BETWEEN 0 AND 12),
 	rounding text NOT NULL CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
 	on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
-	terms int NOT NULL
+	terms int NOT NULL,
+	layout int NOT NULL
 );
 COMMENT ON TABLE @schema@.program IS 'settings of the program, one row';
+COMMENT ON COLUMN @schema@.program.layout IS 'which version of its tables, views and functions the program has; written by loyalty.upgrade_program';
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.program
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_program');

@@ -1,5 +1,6 @@
 -- kind: function
-CREATE FUNCTION @schema@.tier_at(customer @key_type@, at timestamptz DEFAULT now())
+-- read: EXECUTE
+CREATE OR REPLACE FUNCTION @schema@.tier_at(customer @key_type@, at timestamptz DEFAULT now())
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -1,6 +1,7 @@
 -- kind: view
+-- read: SELECT
 -- Reads: posted state and what is not yet posted, always together.
-CREATE VIEW @schema@.unposted AS
+CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT e.customer, e.tracked_table, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counts,
        e.amount, e.awards, e.currency, e.rate, e.joined_at, e.moved, (e.accrual).tier, (e.accrual).multiplier,
        e.entries + (e.accrual).number AS entry, (e.accrual).order_points, (e.accrual).orders_change, (e.accrual).amount_change,
