@@ -36,6 +36,9 @@ REGRESS += api archive kept probe nested lost reassigned paused altered dropped
 ISOLATION += rules migration locks
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
+# The layout of programs is said in one place, too, and the library knows it.
+LAYOUT := $(shell sed -n '/^CREATE FUNCTION _loyalty.layout()/,/^COMMENT/s/^\tSELECT \([0-9]*\)$$/\1/p' $(dir $(firstword $(MAKEFILE_LIST)))install/upgrade.sql)
+PG_CPPFLAGS += -DLOYALTY_LAYOUT=$(LAYOUT)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 
 PG_CONFIG ?= pg_config
@@ -48,6 +51,8 @@ undefine ISOLATION
 endif
 
 include $(PGXS)
+
+src/config/version.o src/config/version.bc: install/upgrade.sql
 
 # PGXS need not track headers; ours are few.
 $(OBJS): $(wildcard $(srcdir)/src/*/*.h)

@@ -13,6 +13,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.layout() IS 'the layout of programs that this version of the extension makes, and works with';
 
+CREATE FUNCTION _loyalty.library_layout()
+RETURNS int
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_library_layout';
+COMMENT ON FUNCTION _loyalty.library_layout() IS 'the layout of programs that the library works with that this session has loaded';
+
 -- What views of programs call cannot be dropped while they do, and a dump of a program
 -- that comes from an older version must find it.  So in place of dropping a function, or
 -- changing its arguments, the script that updates the extension retires it, and makes
@@ -327,13 +333,13 @@ BEGIN
 	  FROM _loyalty.as_owner(program, CASE WHEN EXISTS (SELECT FROM loyalty.programs p JOIN pg_attribute a ON a.attrelid = p.settings
 	                                                     WHERE p.name = program AND a.attname = 'layout')
 	                                  THEN format('SELECT p.layout FROM %I.program p', program) ELSE 'SELECT 0' END) r;
-	IF present > _loyalty.layout() THEN
+	IF present > _loyalty.layout() OR _loyalty.library_layout() <> _loyalty.layout() THEN
 		PERFORM _loyalty.require_layout(program);
 	END IF;
 	RETURN present;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.present_layout(name) IS 'the layout of a program of the caller; an error if it is newer than the installed extension';
+COMMENT ON FUNCTION _loyalty.present_layout(name) IS 'the layout of a program of the caller; an error if it is newer than the installed extension, or this is another one than the library';
 
 CREATE FUNCTION loyalty.upgrade_program(program name)
 RETURNS void

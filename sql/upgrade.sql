@@ -145,7 +145,22 @@ SELECT * FROM loyalty.verify('club');
 -- a program of a newer extension
 BEGIN;
 CREATE OR REPLACE FUNCTION _loyalty.layout() RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT 0';
+SAVEPOINT only_the_extension;
 SELECT loyalty.upgrade_program('club');
+ROLLBACK TO only_the_extension;
+CREATE OR REPLACE FUNCTION _loyalty.library_layout() RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT 0';
+SELECT loyalty.upgrade_program('club');
+ROLLBACK;
+-- a library that is newer than the extension, whose update was forgotten, or older, since the session is
+BEGIN;
+CREATE OR REPLACE FUNCTION _loyalty.library_layout() RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT 2';
+SELECT loyalty.backfill('club', 't_upgrade.orders');
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION _loyalty.library_layout() RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT 0';
+-- what the session remembers of the table is read again
+ALTER TABLE t_upgrade.orders ADD COLUMN note text;
+INSERT INTO t_upgrade.orders VALUES (7, 1, '2020-04-01', 7);
 ROLLBACK;
 -- what views called before says what to do
 BEGIN;

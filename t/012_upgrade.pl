@@ -46,10 +46,10 @@ sub write_file
 # Programs are copied, for a link would lead to the folders of the installed server.
 my ($bin, $share, $lib) = map { place($_) } qw(bindir sharedir pkglibdir);
 make_path("$root$bin", "$root$share/extension", dirname("$root$lib"));
-for my $program (glob "$bin/*")
+for my $program (qw(postgres initdb pg_ctl pg_config psql pg_dump))
 {
-	copy($program, "$root$bin/") or die "cannot copy $program: $!";
-	chmod 0755, "$root$bin/" . basename($program);
+	copy("$bin/$program", "$root$bin/") or die "cannot copy $bin/$program: $!";
+	chmod 0755, "$root$bin/$program" or die "cannot change $root$bin/$program: $!";
 }
 symlink $lib, "$root$lib" or die "cannot link $lib: $!";
 symlink $_, "$root$share/" . basename($_) for grep { basename($_) ne 'extension' } glob "$share/*";
@@ -90,6 +90,9 @@ SELECT _loyalty.retire(p.oid) FROM pg_proc p
  WHERE p.proname = 'tier_for' AND p.pronamespace = '_loyalty'::regnamespace AND NOT 'reason' = ANY (p.proargnames);
 $templates
 CREATE OR REPLACE FUNCTION _loyalty.layout()
+RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT $next';
+-- the library does not differ, but in what it says
+CREATE OR REPLACE FUNCTION _loyalty.library_layout()
 RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT $next';
 SQL
 write_file("$root$share/extension/loyalty--$version--999.sql", $update);

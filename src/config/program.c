@@ -882,7 +882,7 @@ load_layouts(TrackedTable *table, Oid schema)
 	owner_begin(table, &scope);
 	table->layouts = version_layouts(schema);
 	owner_end(&scope);
-	if (table->layouts.present == table->layouts.needed)
+	if (version_agrees(table->layouts))
 		return true;
 	table->lack = LACKS_LAYOUT;
 	table->part = "";

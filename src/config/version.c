@@ -5,6 +5,9 @@
  * extension, and stay as they are when another is installed, until somebody calls
  * loyalty.upgrade_program().  Whatever begins to work with a program asks here first, so
  * that it says what to do instead of failing in the middle.
+ *
+ * The library may be of another version than the extension, too: between the installation
+ * of its files and ALTER EXTENSION, and in sessions that were there before both.
  */
 #include "postgres.h"
 
@@ -48,27 +51,54 @@ version_layouts(Oid schema)
 	Oid			settings = get_relname_relid("program", schema);
 	bool		known = OidIsValid(settings) && get_attnum(settings, "layout") != InvalidAttrNumber;
 	Layouts		layouts = {0};
-	const char *query = psprintf("SELECT p.layout, _loyalty.layout() FROM %s.program p",
+	const char *query = psprintf("SELECT p.layout, _loyalty.layout(), _loyalty.library_layout() FROM %s.program p",
 								 quote_identifier(get_namespace_name(schema)));
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* a program without one is older than layouts are */
-	if (SPI_execute(known ? query : "SELECT 0, _loyalty.layout()", true, 1) != SPI_OK_SELECT)
+	if (SPI_execute(known ? query : "SELECT 0, _loyalty.layout(), _loyalty.library_layout()", true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the layout of a loyalty program");
 	if (SPI_processed == 1)
 	{
 		layouts.present = number_of_row(1);
 		layouts.needed = number_of_row(2);
+		layouts.library = number_of_row(3);
 	}
 	SPI_finish();
 	return layouts;
 }
 
-/* What to do about a layout that is not the one that is needed. */
+/*
+ * Can the program be worked with?
+ */
+bool
+version_agrees(Layouts layouts)
+{
+	return layouts.present == layouts.needed && layouts.needed == layouts.library;
+}
+
+/*
+ * Why it cannot be worked with.
+ */
+char *
+version_difference(Layouts layouts)
+{
+	if (layouts.needed != layouts.library)
+		return psprintf("the extension is of layout %d, the library of this session of %d", layouts.needed, layouts.library);
+	return psprintf("it has layout %d, the installed extension needs %d", layouts.present, layouts.needed);
+}
+
+/*
+ * What to do about it.
+ */
 char *
 version_hint(const char *program, Layouts layouts)
 {
+	if (layouts.needed > layouts.library)
+		return pstrdup("Connect again, with the library that is installed now.");
+	if (layouts.needed < layouts.library)
+		return pstrdup("Update the extension: ALTER EXTENSION loyalty UPDATE.");
 	if (layouts.present > layouts.needed)
 		return pstrdup("Install the newer version of the extension that made it: ALTER EXTENSION loyalty UPDATE.");
 	return psprintf("Call loyalty.upgrade_program(%s).", quote_literal_cstr(program));
@@ -83,12 +113,26 @@ version_require(Oid schema)
 	Layouts		layouts = version_layouts(schema);
 	char	   *program = get_namespace_name(schema);
 
-	if (layouts.present != layouts.needed)
+	if (!version_agrees(layouts))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 layouts.needed != layouts.library ?
+				 errmsg("the extension loyalty is of layout %d, the library of this session of %d",
+						layouts.needed, layouts.library) :
 				 errmsg("loyalty program \"%s\" has layout %d, the installed extension needs %d",
 						program, layouts.present, layouts.needed),
 				 errhint("%s", version_hint(program, layouts))));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_library_layout);
+
+/*
+ * library_layout() returns int: what _loyalty.layout() said when the library was built.
+ */
+Datum
+loyalty_library_layout(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(LOYALTY_LAYOUT);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_require_layout);

@@ -389,7 +389,7 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 							quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)));
 			break;
 		case LACKS_LAYOUT:
-			why = psprintf("it has layout %d, the installed extension needs %d", table->layouts.present, table->layouts.needed);
+			why = version_difference(table->layouts);
 			hint = psprintf("%s SELECT * FROM loyalty.reconcile(%s) then records what was missed.", version_hint(program, table->layouts), name);
 			break;
 		case LACKS_TABLE:
