@@ -39,8 +39,10 @@ BEGIN
 	IF key IS NULL THEN
 		EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
 	END IF;
-	SELECT a.atttypid AS type, a.attcollation AS collation INTO customer FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	SELECT a.atttypid AS type, a.attcollation AS collation INTO STRICT customer
+	  FROM unnest('{journal, ledger, account}'::name[]) WITH ORDINALITY r (name, n)
+	  JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', program, r.name)) AND a.attname = 'customer'
+	 ORDER BY r.n LIMIT 1;
 	RETURN _loyalty.template_values(program, customer.type, customer.collation, key);
 END
 $$;
@@ -67,12 +69,12 @@ DECLARE
 	unknown text;
 	result text;
 BEGIN
-	SELECT min(p.part) FILTER (WHERE p.n % 2 = 0 AND NOT template_values ? p.part),
+	SELECT min(p.part) FILTER (WHERE p.n % 2 = 0 AND (template_values ->> p.part) IS NULL),
 	       string_agg(CASE p.n % 2 WHEN 1 THEN p.part ELSE template_values ->> p.part END, '' ORDER BY p.n)
 	  INTO unknown, result
 	  FROM unnest(string_to_array(template, '@')) WITH ORDINALITY p (part, n);
 	IF unknown IS NOT NULL THEN
-		RAISE EXCEPTION 'templates know no "@%@"', unknown USING ERRCODE = 'internal_error';
+		RAISE EXCEPTION 'a template names "@%@", which is not known', unknown USING ERRCODE = 'internal_error';
 	END IF;
 	RETURN result;
 END

@@ -112,6 +112,10 @@ AS $$
 		  FROM _loyalty.templates() t JOIN pg_class c ON c.oid = to_regclass(format('%I.%I', program, t.object))
 		 WHERE t.kind = 'view'
 		UNION ALL
+		-- what these say of themselves is written anew with them
+		SELECT 'pg_class'::regclass::oid, c.oid, c.relname, 'TABLE', format('%I.%I', program, c.relname), c.relacl, c.relowner
+		  FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' AND _loyalty.is_definition(c.relname)
+		UNION ALL
 		SELECT 'pg_proc'::regclass::oid, p.oid, t.object, 'FUNCTION', CASE count(*) OVER (PARTITION BY p.proname) WHEN 1 THEN format('%I.%I', program, t.object) ELSE p.oid::regprocedure::text END,
 		       p.proacl, p.proowner
 		  FROM _loyalty.templates() t JOIN pg_proc p ON p.pronamespace = to_regnamespace(quote_ident(program)) AND p.proname = t.object
@@ -131,10 +135,12 @@ AS $$
 	UNION ALL
 	SELECT t.classid, t.oid, t.object, format('COMMENT ON %s %s IS %L', CASE t.type WHEN 'TABLE' THEN 'VIEW' ELSE t.type END, t.name, d.description), false
 	  FROM thing t JOIN pg_description d ON d.classoid = t.classid AND d.objoid = t.oid AND d.objsubid = 0
+	 WHERE NOT _loyalty.is_definition(t.object)
 	UNION ALL
 	SELECT t.classid, t.oid, t.object, format('COMMENT ON COLUMN %s.%I IS %L', t.name, c.attname, d.description), false
 	  FROM thing t JOIN pg_description d ON t.type = 'TABLE' AND d.classoid = t.classid AND d.objoid = t.oid
 	  JOIN pg_attribute c ON c.attrelid = t.oid AND c.attnum = d.objsubid
+	 WHERE NOT _loyalty.is_definition(t.object)
 	UNION ALL
 	SELECT t.classid, t.oid, t.object, format('ALTER VIEW %s SET (%s)', t.name, array_to_string(c.reloptions, ', ')), false
 	  FROM thing t JOIN pg_class c ON t.type = 'TABLE' AND c.oid = t.oid AND c.reloptions IS NOT NULL
@@ -248,6 +254,25 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.has_lost_views(name, int, int) IS 'was a table dropped, or a view, without which a tracked table cannot be defined?';
 
+CREATE FUNCTION _loyalty.renew_definitions(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	message text;
+	dependents text;
+BEGIN
+	PERFORM _loyalty.renew_views(program, with_lost => true);
+EXCEPTION WHEN dependent_objects_still_exist THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, dependents = PG_EXCEPTION_DETAIL;
+	RAISE EXCEPTION '%', message
+		USING ERRCODE = 'dependent_objects_still_exist', DETAIL = dependents,
+		      HINT = format('Drop what is yours of that, call loyalty.upgrade_program(%L) again, and make it again.', program);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.renew_definitions(name) IS 'make the views of tracked tables and tiers anew, or say which objects of users stand in the way';
+
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)
 RETURNS void
@@ -279,7 +304,7 @@ BEGIN
 		EXECUTE _loyalty.rendered(t.body, template_values);
 	END LOOP;
 	IF is_older THEN
-		PERFORM _loyalty.renew_views(program, with_lost => true);
+		PERFORM _loyalty.renew_definitions(program);
 	END IF;
 	BEGIN
 		PERFORM _loyalty.replace_objects(program, is_older, template_values);

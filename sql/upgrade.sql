@@ -142,6 +142,22 @@ SELECT has_table_privilege('regress_loyalty_reader', 'club.members', 'SELECT WIT
   FROM pg_class WHERE oid = 'club.members'::regclass;
 SELECT * FROM loyalty.verify('club');
 
+-- the same of a view that says what rows of a tracked table mean
+DO $$
+BEGIN
+	PERFORM set_config('loyalty.tracking', 'on', true);
+	EXECUTE format('CREATE OR REPLACE VIEW club.orders_1_3 AS %s', regexp_replace(pg_get_viewdef('club.orders_1_3'), ' AS award_1', ' AS award_1, 1 AS more'));
+END $$;
+GRANT SELECT ON club.orders_1_3 TO regress_loyalty_reader;
+CREATE VIEW t_upgrade.dear AS SELECT order_key FROM club.orders_1_3 WHERE amount > 50;
+ALTER TABLE club.program DROP COLUMN layout;
+SELECT loyalty.upgrade_program('club');
+DROP VIEW t_upgrade.dear;
+SELECT loyalty.upgrade_program('club');
+SELECT has_table_privilege('regress_loyalty_reader', 'club.orders_1_3', 'SELECT') AS its_right, has_table_privilege('regress_loyalty_reader', 'club.refunds_2', 'SELECT') AS of_another,
+       EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'club.orders_1_3'::regclass AND attname = 'more') AS more;
+SELECT * FROM loyalty.verify('club');
+
 -- a program of a newer extension
 BEGIN;
 CREATE OR REPLACE FUNCTION _loyalty.layout() RETURNS int LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT 0';
