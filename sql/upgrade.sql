@@ -212,6 +212,24 @@ ALTER TABLE club.program DROP COLUMN layout;
 SELECT loyalty.upgrade_program('club');
 SELECT customer_id, tier, points FROM club.members ORDER BY 1;
 
+-- the journal, with what is not posted: orders fail until it is made, empty, and are recorded then
+CREATE TABLE t_upgrade.sales (order_id int PRIMARY KEY, customer_id int, at timestamptz, total numeric);
+SELECT loyalty.create_program('shop', customers => 't_upgrade.customers');
+INSERT INTO shop.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('shop', 't_upgrade.sales', customer => 'customer_id', at => 'at', amount => 'total') \gset
+INSERT INTO t_upgrade.sales VALUES (1, 1, '2020-01-01', 100);
+CALL loyalty.post('shop');
+INSERT INTO t_upgrade.sales VALUES (2, 1, '2020-02-01', 10);
+DROP TABLE shop.journal CASCADE;
+INSERT INTO t_upgrade.sales VALUES (3, 1, '2020-03-01', 1);
+SELECT loyalty.upgrade_program('shop');
+SELECT violation, order_key FROM loyalty.verify('shop');
+SELECT recorded FROM loyalty.reconcile('shop');
+INSERT INTO t_upgrade.sales VALUES (3, 1, '2020-03-01', 1);
+SELECT customer_id, points FROM shop.members ORDER BY 1;
+SELECT * FROM loyalty.verify('shop');
+SELECT loyalty.drop_program('shop', force => true);
+
 -- one that is not worth it can be dropped
 ALTER TABLE club.program DROP COLUMN layout;
 SELECT * FROM loyalty.reconcile('club');

@@ -161,7 +161,8 @@ program_relation(Oid schema, const char *name)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("loyalty program \"%s\" has no relation \"%s\"",
 						get_namespace_name(schema), name),
-				 errhint("Restore it, or stop tracking with loyalty.untrack().")));
+				 errhint("Call loyalty.upgrade_program(%s), which makes what is missing.",
+						 quote_literal_cstr(get_namespace_name(schema)))));
 	return relid;
 }
 
