@@ -7,12 +7,14 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
 	install/views.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
-	install/alter.sql install/post.sql install/verify.sql install/access.sql install/tail.sql
+	install/alter.sql install/post.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
 # What a program is made of, in the order of creation.
 TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier \
 	terms terms_rule terms_tier purchase metrics journal ledger account set_aside program \
 	unposted entries recorded_orders order_points members former_members balance tier_at)
+# What brings programs of older layouts to each one since.
+UPGRADES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/install/program/upgrade/*.sql))
 
 # The version is that of the control file, and nowhere else in what is built.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))loyalty.control)
@@ -29,10 +31,14 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
+REGRESS += upgrade
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped
 ISOLATION += rules migration locks
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
+# The layout of programs is said in one place, too, and the library knows it.
+LAYOUT := $(shell sed -n '/^CREATE FUNCTION _loyalty.layout()/,/^COMMENT/s/^\tSELECT \([0-9]*\)$$/\1/p' $(dir $(firstword $(MAKEFILE_LIST)))install/upgrade.sql)
+PG_CPPFLAGS += -DLOYALTY_LAYOUT=$(LAYOUT)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 
 PG_CONFIG ?= pg_config
@@ -46,11 +52,13 @@ endif
 
 include $(PGXS)
 
+src/config/version.o src/config/version.bc: install/upgrade.sql
+
 # PGXS need not track headers; ours are few.
 $(OBJS): $(wildcard $(srcdir)/src/*/*.h)
 
-install/loyalty--templates.sql: $(TEMPLATES) tools/templates
-	$(srcdir)/tools/templates $(filter %.sql,$^) > $@.new && mv $@.new $@
+install/loyalty--templates.sql: $(TEMPLATES) $(UPGRADES) tools/templates
+	$(srcdir)/tools/templates $(filter %.sql,$^) > $@ || { rm -f $@; exit 1; }
 
 $(EXTENSION_SQL): $(SQL_PARTS) loyalty.control
 	cat $(filter %.sql,$^) > $@

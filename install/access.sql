@@ -47,22 +47,19 @@ BEGIN
 			      HINT = format('Let the role "%s" call loyalty.grant_access(), or a member of it.',
 			                    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = program));
 	END IF;
-	FOREACH command IN ARRAY
-		-- read: every view, and the ledger, with which one may verify
-		ARRAY['GRANT USAGE ON SCHEMA %1$I TO %2$s',
-		      'GRANT SELECT ON %1$I.members, %1$I.former_members, %1$I.entries, %1$I.unposted, %1$I.recorded_orders, %1$I.order_points, %1$I.customer, %1$I.ledger, %1$I.set_aside TO %2$s',
-		      'GRANT SELECT ON %1$I.program, %1$I.tracked_table, %1$I.exchange_rate, %1$I.earning_rule, %1$I.tier, %1$I.terms, %1$I.terms_rule, %1$I.terms_tier, %1$I.archived, %1$I.kept TO %2$s',
-		      'GRANT EXECUTE ON FUNCTION %1$I.balance, %1$I.tier_at TO %2$s']
-		-- operate: post; the journal refuses every DELETE but that of posting
-		|| CASE WHEN level IN ('operate', 'admin') THEN
-		ARRAY['GRANT SELECT, DELETE ON %1$I.journal TO %2$s'] ELSE '{}' END
-		-- admin: write rules, tiers, rates and settings; of these, new terms are made
-		-- by the owner, and so nobody may write terms
-		|| CASE WHEN level = 'admin' THEN
-		ARRAY['GRANT INSERT, UPDATE, DELETE ON %1$I.earning_rule, %1$I.tier, %1$I.exchange_rate TO %2$s',
-		      'GRANT UPDATE ON %1$I.program TO %2$s'] ELSE '{}' END
+	EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', program, role);
+	-- What each level may do with an object is said by its template; the view of the
+	-- customers has none.  The journal refuses every DELETE but that of posting; and of
+	-- rules, tiers and settings, new terms are made by the owner: nobody may write these.
+	FOR command IN
+		SELECT format('GRANT %s ON %s %I.%I TO %s', g.privileges, CASE t.kind WHEN 'function' THEN 'FUNCTION' ELSE 'TABLE' END, program, t.object, role)
+		  FROM (SELECT * FROM _loyalty.templates()
+		        UNION ALL SELECT NULL, 'customer', 'view', 'customer', 'SELECT', NULL, NULL, NULL) t
+		 CROSS JOIN LATERAL (VALUES (1, t.may_read, true), (2, t.may_operate, level IN ('operate', 'admin')), (3, t.may_admin, level = 'admin')) g (n, privileges, is_meant)
+		 WHERE g.is_meant AND g.privileges IS NOT NULL
+		 ORDER BY g.n, t.ordinal
 	LOOP
-		EXECUTE format(command, program, role);
+		EXECUTE command;
 	END LOOP;
 	IF level IN ('operate', 'admin') THEN
 		FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND proname IN ('post', 'post_batch') ORDER BY proname
@@ -75,6 +72,21 @@ $$;
 COMMENT ON FUNCTION loyalty.grant_access(name, regrole, text) IS
 'grant a role what it needs to read a program (read), to post it, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';
 
+CREATE FUNCTION _loyalty.require_caller_of_all(role regrole)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND NOT has_function_privilege(role, p.oid, 'EXECUTE')) THEN
+		RAISE EXCEPTION 'role "%" may not call the functions of loyalty', pg_get_userbyid(role)
+			USING ERRCODE = 'insufficient_privilege',
+			      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO %s;', role);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_caller_of_all(regrole) IS 'an error unless a role may call all functions of the extension';
+
 -- The owner of a program, and the role that gets it, must be able to call what acts as them.
 -- REASSIGN OWNED gives programs to roles that are not.
 CREATE FUNCTION _loyalty.require_able_owner(program name, owner regrole)
@@ -84,16 +96,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	present regrole := (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = program);
-	r regrole;
 BEGIN
-	FOREACH r IN ARRAY ARRAY[owner, present]
-	LOOP
-		IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND NOT has_function_privilege(r, p.oid, 'EXECUTE')) THEN
-			RAISE EXCEPTION 'role "%" may not call the functions of loyalty', pg_get_userbyid(r)
-				USING ERRCODE = 'insufficient_privilege',
-				      HINT = format('Let a superuser do it: GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO %s;', r);
-		END IF;
-	END LOOP;
+	PERFORM _loyalty.require_caller_of_all(r) FROM unnest(ARRAY[owner, present]) r;
 	IF NOT has_database_privilege(present, current_database(), 'CREATE') THEN
 		RAISE EXCEPTION 'role "%" may not create schemas in database "%"', pg_get_userbyid(present), current_database()
 			USING ERRCODE = 'insufficient_privilege',

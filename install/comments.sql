@@ -124,6 +124,7 @@ BEGIN
 		               ('new_customers', 'makes the view of the customers anew when the settings say something else'),
 		               ('check_change', 'refuses changes by hand of what functions write'),
 		               ('new_terms', 'writes a new version of the terms when rules, tiers or settings changed'),
+		               ('show_scales', 'makes the views anew that declare how many decimals points and amounts have'),
 		               ('changed', 'tells every session that the configuration changed'),
 		               ('owner_only', 'lets only the owner write, whatever was granted'),
 		               ('keep_row', 'refuses to delete what the program is built on')) s (name, text) ON s.name = t.tgname

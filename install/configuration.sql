@@ -589,6 +589,11 @@ BEGIN
 					      HINT = 'Change the tables earning_rule and tier, or points_scale and rounding: that makes new terms.';
 			END IF;
 		END IF;
+		IF NEW.layout IS DISTINCT FROM OLD.layout AND _loyalty.is_written_by_hand(tg_table_schema) THEN
+			RAISE EXCEPTION 'layout of a program cannot be changed directly'
+				USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It says how tables, views and functions of the program are made.',
+				      HINT = format('Call loyalty.upgrade_program(%L).', tg_table_schema);
+		END IF;
 		IF NEW.time_zone IS DISTINCT FROM OLD.time_zone THEN
 			NEW.time_zone := _loyalty.require_time_zone(NEW.time_zone);
 			EXECUTE format('SELECT relation FROM %I.tracked_table WHERE active AND kind <> ''lines'' ORDER BY tracked_table LIMIT 1', tg_table_schema) INTO tracked;

@@ -59,8 +59,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.drop_left_triggers(name) IS
 'drop the triggers that a program which is not there any more has left on tables of the caller; returns whether there were any, or are';
 
--- The schema of a program, or a clear error.
-CREATE FUNCTION _loyalty.require_program(program name)
+CREATE FUNCTION _loyalty.require_existing(program name)
 RETURNS name
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -76,7 +75,27 @@ BEGIN
 	RETURN program;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_program(name) IS 'returns the name of an existing program, else an error';
+COMMENT ON FUNCTION _loyalty.require_existing(name) IS 'returns the name of an existing program, else an error';
+
+CREATE FUNCTION _loyalty.require_layout(program name)
+RETURNS void
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_require_layout';
+COMMENT ON FUNCTION _loyalty.require_layout(name) IS
+'an error unless a program has the layout that the installed extension needs, to whoever asks';
+
+-- The schema of a program that can be worked with, or a clear error.
+CREATE FUNCTION _loyalty.require_program(program name)
+RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _loyalty.require_layout(_loyalty.require_existing(program));
+	RETURN program;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_program(name) IS 'returns the name of an existing program that the extension can work with, else an error';
 
 CREATE FUNCTION _loyalty.base_type(type regtype)
 RETURNS oid
@@ -224,7 +243,6 @@ DECLARE
 	key_type text;
 	key_collation oid;
 	base record;
-	key_column name;	-- what views call the key
 	template_values jsonb;
 BEGIN
 	IF name IS NULL OR customers IS NULL THEN
@@ -279,11 +297,6 @@ BEGIN
 	PERFORM _loyalty.require_key_type(key_oid);
 	PERFORM _loyalty.require_key_collation(customers, customer_key);
 	SELECT a.attcollation INTO key_collation FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key;
-	-- a key that is named like a column of the views is called customer there
-	key_column := CASE WHEN customer_key = ANY ('{entry,tracked_table,order_key,revision,effective_at,recorded_at,tier,multiplier,
-		orders_change,amount_change,amount,points,balance,posted,ordered_at,counts,terms,awards,currency,rate,lifetime_value,orders,
-		first_order_at,last_order_at,joined_at,tenure,average_order}'::name[]) THEN 'customer' ELSE customer_key END;
-
 	IF EXISTS (SELECT FROM pg_namespace WHERE nspname = name) THEN
 		RAISE EXCEPTION 'schema "%" already exists', name
 			USING ERRCODE = 'duplicate_schema', HINT = 'A program makes its own schema: choose another name.';
@@ -291,18 +304,18 @@ BEGIN
 	EXECUTE format('CREATE SCHEMA %I', name);
 	EXECUTE format($sql$COMMENT ON SCHEMA %I IS 'loyalty program'$sql$, name);
 
-	template_values := _loyalty.template_values(name, key_oid, key_collation, key_column, points_scale, amount_scale);
-	PERFORM _loyalty.make_objects('{table, type}', template_values);
+	template_values := _loyalty.template_values(name, key_oid, key_collation, customer_key, points_scale, amount_scale);
+	PERFORM _loyalty.make_objects('{table, type, trigger}', template_values);
 
 	EXECUTE format('INSERT INTO %I.terms (version, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
-	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid, terms)
-	                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)', name)
+	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid, terms, layout)
+	                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, _loyalty.layout())', name)
 		USING customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid;
 
 	-- What is needed of the customer table is in a view, which follows its renames.
 	PERFORM _loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
-	PERFORM _loyalty.make_objects('{view, function}', template_values);
+	PERFORM _loyalty.make_views_and_functions(template_values);
 	PERFORM _loyalty.comment_program(name);
 END
 $$;
@@ -370,7 +383,7 @@ BEGIN
 	IF _loyalty.drop_left_triggers(program) THEN
 		RETURN;
 	END IF;
-	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_existing(program);
 	IF force IS NOT TRUE THEN
 		PERFORM _loyalty.require_nothing_recorded(program);
 	END IF;
@@ -559,10 +572,9 @@ AS $$
 	                       CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END)
 	  FROM acl a CROSS JOIN ns
 	 WHERE a.grantee NOT IN (ns.nspowner, loopholes.owner)
-	   AND NOT (a.privilege_type IN ('SELECT', 'USAGE')
-	            OR (a.relname IN ('earning_rule', 'tier', 'exchange_rate') AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE'))
-	            OR (a.relname = 'program' AND a.privilege_type = 'UPDATE')
-	            OR (a.relname = 'journal' AND a.privilege_type = 'DELETE'))
+	   AND a.privilege_type NOT IN ('SELECT', 'USAGE')
+	   AND NOT EXISTS (SELECT FROM _loyalty.templates() t
+	                    WHERE t.object = a.relname AND a.privilege_type = ANY (string_to_array(concat_ws(', ', t.may_operate, t.may_admin), ', ')))
 $$;
 COMMENT ON FUNCTION _loyalty.loopholes(name, oid) IS
 'by what else than the rules somebody could act with the rights of a role to which a program is given';
@@ -669,7 +681,7 @@ BEGIN
 	END IF;
 	SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(a.grantee)::text END, ', ') INTO writers
 	  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN ('earning_rule', 'tier', 'exchange_rate', 'program')
+	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname IN (SELECT t.object FROM _loyalty.templates() t WHERE t.may_admin IS NOT NULL)
 	   AND a.privilege_type <> 'SELECT' AND a.grantee <> owner::oid;
 	IF writers IS NOT NULL THEN
 		RAISE WARNING 'rules of loyalty program "%" can be written by: %', program, writers

@@ -16,6 +16,10 @@ GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.account_state TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_program TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.require_existing TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.require_layout TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.layout TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.library_layout TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.left_triggers TO PUBLIC;
 
 -- whoever makes a partition, for the event trigger and its triggers

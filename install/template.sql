@@ -12,7 +12,6 @@ AS $$
 		'schema', quote_ident(program),
 		'schema_literal', quote_literal(program),
 		'settings', quote_literal(format('%I.program', program)),	-- the table, to be cast to regclass
-		'key_type', t.name,
 		'column_type', t.name || c.clause,		-- for whatever holds a customer
 		'key', quote_ident(key_column),			-- what views call the customer
 		'eq', _loyalty.equality_operator(key_type::regtype),
@@ -26,6 +25,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.template_values(name, oid, oid, name, int, int) IS
 'what the templates name between two "@", for a program whose customer key is of a type and a collation, and is called like this by its views, and whose points and amounts have so many decimals';
 
+-- What was chosen when the program was made stays, whatever the customer table is by now.
 -- Under any version of the terms, points have no more decimals than the views show.
 CREATE FUNCTION _loyalty.template_values(program name)
 RETURNS jsonb
@@ -33,17 +33,38 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	key name;
+	customer record;
 	points_scale int;
 	amount_scale int;
 BEGIN
-	EXECUTE format('SELECT max(t.points_scale), min(p.amount_scale) FROM %1$I.terms t CROSS JOIN %1$I.program p', program) INTO points_scale, amount_scale;
-	RETURN (SELECT _loyalty.template_values(program, a.atttypid, a.attcollation,
-	                                        (SELECT k.attname FROM pg_attribute k WHERE k.attrelid = format('%I.entries', program)::regclass AND k.attnum = 1), points_scale, amount_scale)
-	          FROM pg_attribute a
-	         WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer');
+	SELECT a.attname INTO key FROM unnest('{entries, members}'::name[]) WITH ORDINALITY v (name, n)
+	  JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', program, v.name)) AND a.attnum = 1
+	 ORDER BY v.n LIMIT 1;
+	IF key IS NULL THEN
+		EXECUTE format('SELECT customer_key FROM %I.program', program) INTO key;
+	END IF;
+	SELECT a.atttypid AS type, a.attcollation AS collation INTO STRICT customer
+	  FROM unnest('{journal, ledger, account}'::name[]) WITH ORDINALITY r (name, n)
+	  JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', program, r.name)) AND a.attname = 'customer'
+	 ORDER BY r.n LIMIT 1;
+	EXECUTE format('SELECT coalesce((to_jsonb(p) ->> ''amount_scale'')::int, 2), greatest(p.points_scale, (SELECT max(t.points_scale) FROM %1$I.terms t)) FROM %1$I.program p', program)
+	   INTO amount_scale, points_scale;
+	RETURN _loyalty.template_values(program, customer.type, customer.collation, key, points_scale, amount_scale);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.template_values(name) IS 'what the templates name between two "@", for a program that is there';
+
+CREATE FUNCTION _loyalty.template_columns("table" name)
+RETURNS TABLE (n bigint, name name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.n, c.found[1]::name
+	  FROM _loyalty.templates() t CROSS JOIN LATERAL regexp_matches(t.body, '^\t([a-z_]+) ', 'gn') WITH ORDINALITY c (found, n)
+	 WHERE t.object = "table" AND t.kind = 'table'
+$$;
+COMMENT ON FUNCTION _loyalty.template_columns(name) IS 'the columns that a table of a program is made with, in their order';
 
 -- Every other part of what stands between the "@" is a name.
 CREATE FUNCTION _loyalty.rendered(template text, template_values jsonb)
@@ -55,12 +76,12 @@ DECLARE
 	unknown text;
 	result text;
 BEGIN
-	SELECT min(p.part) FILTER (WHERE p.n % 2 = 0 AND NOT template_values ? p.part),
+	SELECT min(p.part) FILTER (WHERE p.n % 2 = 0 AND (template_values ->> p.part) IS NULL),
 	       string_agg(CASE p.n % 2 WHEN 1 THEN p.part ELSE template_values ->> p.part END, '' ORDER BY p.n)
 	  INTO unknown, result
 	  FROM unnest(string_to_array(template, '@')) WITH ORDINALITY p (part, n);
 	IF unknown IS NOT NULL THEN
-		RAISE EXCEPTION 'templates know no "@%@"', unknown USING ERRCODE = 'internal_error';
+		RAISE EXCEPTION 'a template names "@%@", which is not known', unknown USING ERRCODE = 'internal_error';
 	END IF;
 	RETURN result;
 END
@@ -83,6 +104,21 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.make_objects(text[], jsonb) IS 'make all objects of a program that are of some kinds, from their templates';
 
+-- Views call the key of the customers as their table does, unless another column of theirs
+-- is called so.
+CREATE FUNCTION _loyalty.make_views_and_functions(template_values jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _loyalty.make_objects('{view, function}', template_values);
+EXCEPTION WHEN duplicate_column THEN
+	PERFORM _loyalty.make_objects('{view, function}', template_values || '{"key": "customer"}');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_views_and_functions(jsonb) IS 'make all views and functions of a program, from their templates';
+
 CREATE FUNCTION _loyalty.make_object(program name, object name)
 RETURNS void
 LANGUAGE plpgsql
@@ -90,7 +126,8 @@ SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 BEGIN
-	EXECUTE _loyalty.rendered((SELECT t.body FROM _loyalty.templates() t WHERE t.name = object), _loyalty.template_values(program));
+	EXECUTE _loyalty.rendered((SELECT t.body FROM _loyalty.templates() t WHERE t.object = make_object.object AND t.kind <> 'trigger'),
+	                          _loyalty.template_values(program));
 	PERFORM _loyalty.comment_program(program);
 END
 $$;

@@ -773,15 +773,15 @@ DECLARE
 BEGIN
 	PERFORM _loyalty.require_program(program);
 	-- a view goes if the customer table was dropped with CASCADE
-	SELECT coalesce(array_agg(r ORDER BY n), '{}') INTO missing
-	  FROM unnest('{program,tracked_table,archived,kept,exchange_rate,earning_rule,tier,terms,terms_rule,terms_tier,journal,ledger,account,set_aside,
-	                customer,unposted,entries,recorded_orders,members}'::text[]) WITH ORDINALITY x (r, n)
-	 WHERE to_regclass(format('%I.%I', program, r)) IS NULL;
+	SELECT coalesce(array_agg(x.r ORDER BY x.n), '{}') INTO missing
+	  FROM (SELECT t.object::text, t.ordinal FROM _loyalty.templates() t WHERE t.kind IN ('table', 'view')
+	        UNION ALL SELECT 'customer', 0) x (r, n)
+	 WHERE to_regclass(format('%I.%I', program, x.r)) IS NULL;
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text,
 	       format('%I.%I; ', program, r)
-	       || CASE WHEN r IN ('customer', 'members') THEN format('UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program)
-	          ELSE 'nothing else can be verified without it' END
+	       || CASE WHEN r IN ('customer', 'members', 'former_members') THEN format('UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program)
+	          ELSE format('nothing else can be verified without it; SELECT loyalty.upgrade_program(%L) makes it', program) END
 	  FROM unnest(missing) r;
 	IF NOT missing <@ '{customer,members}' THEN
 		RETURN;
@@ -790,29 +790,18 @@ BEGIN
 	-- the triggers that keep the program's own tables
 	RETURN QUERY
 	SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %I.%I', t.trigger, program, t.relation)
-	  FROM (VALUES ('journal', 'append_only'), ('ledger', 'append_only'),
-	               ('journal', 'restore_begin'), ('journal', 'restore_entry'), ('ledger', 'restore_begin'), ('ledger', 'restore_entry'),
-	               ('earning_rule', 'check_values'),
-	               ('earning_rule', 'new_terms'), ('tier', 'check_values'), ('tier', 'new_terms'),
-	               ('program', 'check_values'), ('program', 'new_terms'), ('program', 'changed'), ('program', 'new_customers'), ('program', 'keep_row'),
-	               ('tracked_table', 'changed'), ('terms', 'changed'), ('terms_rule', 'changed'), ('terms_tier', 'changed'),
-	               ('tracked_table', 'check_change'), ('tracked_table', 'new_views'), ('terms_rule', 'new_views'), ('terms_tier', 'new_views'), ('terms', 'check_change'), ('terms_rule', 'check_change'), ('terms_tier', 'check_change'),
-	               ('terms_rule', 'check_values'), ('terms_tier', 'check_values'),
-	               ('tracked_table', 'keep_row'), ('terms', 'keep_row'), ('terms_rule', 'keep_row'), ('terms_tier', 'keep_row'), ('archived', 'keep_row'),
-	               ('tracked_table', 'owner_only'), ('archived', 'owner_only'), ('kept', 'keep_row'), ('kept', 'owner_only'),
-	               ('terms', 'owner_only'), ('terms_rule', 'owner_only'), ('terms_tier', 'owner_only')) t (relation, trigger)
+	  FROM (SELECT x.object, x.name, x.ordinal FROM _loyalty.templates() x WHERE x.kind = 'trigger') t (relation, trigger, place)
 	 WHERE NOT EXISTS (SELECT FROM pg_trigger g
 	                    WHERE g.tgrelid = to_regclass(format('%I.%I', program, t.relation))
-	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'));
+	                      AND g.tgname = t.trigger AND g.tgenabled IN ('O', 'A'))
+	 ORDER BY t.place;
 
 	-- the columns that recording and posting write by their place
 	RETURN QUERY
 	SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%I.%I needs the column %I', program, t.relation, c.name)
-	  FROM (VALUES ('journal', 16), ('ledger', 21)) t (relation, columns)
-	 CROSS JOIN unnest('{customer,tracked_table,order_key,revision,at,recorded_at,terms,counts,amount,awards,currency,rate,joined_at,moved,tier,multiplier,
-	                     entry,order_points,orders_change,amount_change,points_change}'::name[]) WITH ORDINALITY c (name, n)
-	 WHERE c.n <= t.columns
-	   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
+	  FROM (VALUES ('journal'), ('ledger')) t (relation)
+	 CROSS JOIN LATERAL _loyalty.template_columns(t.relation) c
+	 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
 	                                                AND a.attnum = c.n AND a.attname = c.name AND NOT a.attisdropped);
 	IF FOUND THEN
 		RETURN;

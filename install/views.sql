@@ -996,8 +996,9 @@ $$;
 COMMENT ON FUNCTION _loyalty.make_tiers_view(name, int, text[]) IS 'make the view that has the conditions of the tiers of one version of the terms';
 
 -- All views of definitions as they are, from expressions that are checked once more: an
--- owner who gave the program away may have put anything there.
-CREATE FUNCTION _loyalty.renew_views(program name)
+-- owner who gave the program away may have put anything there.  With lost ones, those of
+-- tables of which something was dropped stay as they are, for verify() to say what helps.
+CREATE FUNCTION _loyalty.renew_views(program name, with_lost boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1012,6 +1013,10 @@ BEGIN
 	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE definition IS NULL
 	                         ORDER BY kind IN (''orders'', ''credits''), tracked_table', program)
 	LOOP
+		IF with_lost AND _loyalty.has_lost_views(program, s.tracked_table, s.newest) THEN
+			expected := expected || ARRAY(SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname ~ format('^[a-z]+_%s(_|$)', s.tracked_table));
+			CONTINUE;
+		END IF;
 		IF s.kind IN ('lines', 'refunds') THEN
 			PERFORM _loyalty.make_part_view(program, s.tracked_table, _loyalty.reparsed(program, s.tracked_table, _loyalty.definition_of(program, s.tracked_table, NULL)));
 			expected := expected || _loyalty.view_name(s.kind, s.tracked_table);
@@ -1047,7 +1052,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.renew_views(name) IS
+COMMENT ON FUNCTION _loyalty.renew_views(name, boolean) IS
 'make all views of tracked tables and tiers anew, from expressions that are checked once more';
 
 -- Let go of a tracked table: its views go, and what they said is kept as text until it is

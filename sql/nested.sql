@@ -49,7 +49,8 @@ INSERT INTO t_nested.commands VALUES
 	(18, $$INSERT INTO t_nested.orders VALUES (1000 + (random() * 1000000)::int, 1, DEFAULT, 1)$$),
 	(19, $$INSERT INTO t_nested.refunds VALUES (2, 1)$$),
 	(20, $$INSERT INTO club.earning_rule (name, points) VALUES (random()::text, '1')$$),
-	(21, $$UPDATE club.program SET rounding = 'ceil'$$);
+	(21, $$UPDATE club.program SET rounding = 'ceil'$$),
+	(22, $$SELECT loyalty.upgrade_program('club')$$);
 -- every function that changes or recomputes a program is in that list, but for one that makes a
 -- new program, and one that only counts
 SELECT p.proname FROM pg_proc p

@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.archived (
 	tracked_table int, order_key text COLLATE "C", since timestamptz NOT NULL DEFAULT now(),
 	customer @column_type@ NOT NULL,

@@ -1,6 +1,7 @@
 -- kind: function
+-- read: EXECUTE
 -- Its expression takes the place of a call of it, so a call costs what the function in C does.
-CREATE FUNCTION @schema@.balance(customer @argument_type@, at timestamptz DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.balance(customer @argument_type@, at timestamptz DEFAULT NULL)
 RETURNS numeric
 LANGUAGE sql STABLE
 AS $fn$

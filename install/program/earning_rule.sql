@@ -1,4 +1,6 @@
 -- kind: table
+-- read: SELECT
+-- admin: INSERT, UPDATE, DELETE
 CREATE TABLE @schema@.earning_rule (
 	name text PRIMARY KEY,
 	points text NOT NULL,

@@ -1,8 +1,9 @@
 -- kind: view
+-- read: SELECT
 -- An order counts from its time on, which is what its latest entry says: what was
 -- said before was wrong.  What changes it later is effective when it is recorded,
 -- but not before the order itself.
-CREATE VIEW @schema@.entries AS
+CREATE OR REPLACE VIEW @schema@.entries AS
 SELECT customer AS @key@, entry, tracked_table, order_key, revision,
        -- one that came from another customer or key counts there until it moved
        CASE WHEN revision = 1 AND NOT moved THEN ordered_at

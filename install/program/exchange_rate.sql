@@ -1,4 +1,6 @@
 -- kind: table
+-- read: SELECT
+-- admin: INSERT, UPDATE, DELETE
 CREATE TABLE @schema@.exchange_rate (
 	currency text COLLATE "C" CONSTRAINT currency_is_not_empty CHECK (currency <> ''),
 	valid_from timestamptz DEFAULT '-infinity',

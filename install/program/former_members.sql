@@ -1,6 +1,7 @@
 -- kind: view
+-- read: SELECT
 -- Who is deleted from the customer table keeps the points.
-CREATE VIEW @schema@.former_members AS
+CREATE OR REPLACE VIEW @schema@.former_members AS
 SELECT s.customer AS @key@,
        _loyalty.tier_for(@settings@::regclass, (SELECT p.terms FROM @schema@.program p), s.spend, s.orders, s.points_earned,
                          s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,

@@ -1,4 +1,5 @@
 -- kind: table
+-- operate: SELECT, DELETE
 -- The columns of the journal are the first ones of the ledger, too, in this order:
 -- recording reads and writes them by position (src/base/layout.h).
 CREATE TABLE @schema@.journal (

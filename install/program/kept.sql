@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.kept (
 	tracked_table int, order_key text COLLATE "C",
 	amount numeric,

@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.ledger (
 	customer @column_type@ NOT NULL,
 	tracked_table int NOT NULL,

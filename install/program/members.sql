@@ -1,7 +1,8 @@
 -- kind: view
+-- read: SELECT
 -- What members are, from the view "customer".  It calls the key what the view "entries" does.  Each row takes
 -- the entries of its customer out of the journal by their index: no filter on a column makes it look at those of others.
-CREATE VIEW @schema@.members AS
+CREATE OR REPLACE VIEW @schema@.members AS
 SELECT s.customer AS @key@,
        _loyalty.tier_for(@settings@::regclass, (SELECT p.terms FROM @schema@.program p), s.spend, s.orders, s.points_earned,
                          s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,

@@ -1,7 +1,8 @@
 -- kind: view
+-- read: SELECT
 -- The newest entry of each order that counts.  One of the journal is asked for what posting will make of it; no
 -- entry of another order is read for that, but those of the same customer that are not posted.
-CREATE VIEW @schema@.order_points AS
+CREATE OR REPLACE VIEW @schema@.order_points AS
 SELECT e.customer AS @key@, e.tracked_table, e.order_key, e.at AS ordered_at, e.amount::numeric(38, @amount_scale@) AS amount,
        (CASE WHEN e.posted THEN e.order_points
              ELSE (SELECT u.order_points FROM @schema@.unposted u

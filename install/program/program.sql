@@ -1,4 +1,6 @@
 -- kind: table
+-- read: SELECT
+-- admin: UPDATE
 -- The last one of the tables: what has this table with its trigger "changed" is a program.
 CREATE TABLE @schema@.program (
 	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -10,9 +12,11 @@ CREATE TABLE @schema@.program (
 	amount_scale int NOT NULL CHECK (amount_scale BETWEEN 0 AND 12),
 	rounding text NOT NULL CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
 	on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
-	terms int NOT NULL
+	terms int NOT NULL,
+	layout int NOT NULL
 );
 COMMENT ON TABLE @schema@.program IS 'settings of the program, one row';
+COMMENT ON COLUMN @schema@.program.layout IS 'which version of its tables, views and functions the program has; written by loyalty.upgrade_program';
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.program
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_program');
@@ -20,6 +24,8 @@ CREATE TRIGGER new_customers AFTER UPDATE ON @schema@.program
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('new_customers');
 CREATE TRIGGER new_terms AFTER UPDATE OF points_scale, rounding, time_zone ON @schema@.program
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
+CREATE TRIGGER show_scales AFTER UPDATE OF points_scale, amount_scale ON @schema@.program
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('show_scales');
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @schema@.program
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed(@schema_literal@);
 CREATE TRIGGER keep_row BEFORE DELETE OR TRUNCATE ON @schema@.program

@@ -1,5 +1,6 @@
 -- kind: view
-CREATE VIEW @schema@.recorded_orders AS
+-- read: SELECT
+CREATE OR REPLACE VIEW @schema@.recorded_orders AS
 SELECT DISTINCT ON (customer, tracked_table, order_key) *
   FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate FROM @schema@.ledger
         UNION ALL

@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.set_aside (
 	customer @column_type@ PRIMARY KEY,
 	tracked_table int,

@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.terms (
 	version int PRIMARY KEY,
 	since timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.terms_rule (
 	version int, award int NOT NULL, name text, points text NOT NULL, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
 	PRIMARY KEY (version, name)

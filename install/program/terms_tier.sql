@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.terms_tier (
 	version int, name text, rank int NOT NULL, qualifies text NOT NULL, multiplier numeric NOT NULL,
 	PRIMARY KEY (version, name)

@@ -1,4 +1,6 @@
 -- kind: table
+-- read: SELECT
+-- admin: INSERT, UPDATE, DELETE
 CREATE TABLE @schema@.tier (
 	name text PRIMARY KEY,
 	rank int NOT NULL UNIQUE,

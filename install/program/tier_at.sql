@@ -1,5 +1,6 @@
 -- kind: function
-CREATE FUNCTION @schema@.tier_at(customer @argument_type@, at timestamptz DEFAULT now())
+-- read: EXECUTE
+CREATE OR REPLACE FUNCTION @schema@.tier_at(customer @argument_type@, at timestamptz DEFAULT now())
 RETURNS text
 LANGUAGE sql STABLE
 AS $fn$

@@ -1,4 +1,5 @@
 -- kind: table
+-- read: SELECT
 CREATE TABLE @schema@.tracked_table (
 	tracked_table int PRIMARY KEY,
 	kind text NOT NULL CHECK (kind IN ('orders', 'lines', 'refunds', 'credits')),

@@ -1,6 +1,7 @@
 -- kind: view
+-- read: SELECT
 -- Reads: posted state and what is not yet posted, always together.
-CREATE VIEW @schema@.unposted AS
+CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
        coalesce(a.entries, 0) + f.number AS entry, f.order_points, f.orders_change, f.amount_change,

@@ -19,6 +19,7 @@
 #include "nested.h"
 #include "owner.h"
 #include "result.h"
+#include "version.h"
 
 /* Local times are those of the program, whatever the session has. */
 static void
@@ -66,6 +67,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 	settings_answer();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	version_require(schema);
 	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
 	values[0] = PG_GETARG_DATUM(0);
 	for (int q = 0; q < count && tuplestore_tuple_count(store) == 0; q++)

@@ -40,6 +40,7 @@
 #include "nested.h"
 #include "owner.h"
 #include "result.h"
+#include "version.h"
 
 /*
  * The owner of the program whose table fired a trigger.  The table must belong to
@@ -106,7 +107,10 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 	Datum		result;
 	char	   *search_path;
 
-	if (!settings_tell_writing())
+	/* functions of the extension have looked at what they write */
+	bool		writes = settings_tell_writing();
+
+	if (!writes)
 		nested_refuse_write(RelationGetRelationName(trigdata->tg_relation));
 	if (trigdata->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
@@ -117,6 +121,8 @@ loyalty_configuration(PG_FUNCTION_ARGS)
 
 	search_path = pstrdup(namespace_search_path);
 	owner_enter_writing(&scope, trigger_owner(trigdata));
+	if (!writes)
+		version_require(RelationGetNamespace(trigdata->tg_relation));
 	settings_tell_search_path(search_path);
 	result = FunctionCallInvoke(inner);
 	owner_leave(&scope);

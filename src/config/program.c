@@ -161,7 +161,8 @@ program_relation(Oid schema, const char *name)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("loyalty program \"%s\" has no relation \"%s\"",
 						get_namespace_name(schema), name),
-				 errhint("Restore it, or stop tracking with loyalty.untrack().")));
+				 errhint("Call loyalty.upgrade_program(%s), which makes what is missing.",
+						 quote_literal_cstr(get_namespace_name(schema)))));
 	return relid;
 }
 
@@ -429,6 +430,7 @@ program_tracked_relation(Oid schema, int32 tracked_table)
 	table.owner = layout_check_owner(schema);
 	table.program = get_namespace_name(schema);
 	owner_begin(&table, &scope);
+	version_require(schema);
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.tracked_table WHERE tracked_table = $1 AND kind IN ('orders', 'credits')",
 					 quote_identifier(table.program));
@@ -872,6 +874,22 @@ load_row_types(TrackedTable *table)
 	relation_close(rel, NoLock);
 }
 
+/* Is the program laid out as all that follows reads it? */
+static bool
+load_layouts(TrackedTable *table, Oid schema)
+{
+	OwnerScope	scope;
+
+	owner_begin(table, &scope);
+	table->layouts = version_layouts(schema);
+	owner_end(&scope);
+	if (version_agrees(table->layouts))
+		return true;
+	table->lack = LACKS_LAYOUT;
+	table->part = "";
+	return false;
+}
+
 /* Fill a new entry; it is not yet in the list. */
 static TrackedTable *
 load_table(Oid relid, const char *program, int32 number)
@@ -901,8 +919,13 @@ load_table(Oid relid, const char *program, int32 number)
 	table->tracked_table_relid = program_relation(schema, "tracked_table");
 	table->journal = program_relation(schema, "journal");
 	table->ledger = program_relation(schema, "ledger");
-	table->purchase = program_relation(schema, "purchase");
 	table->owner = layout_check_owner(schema);
+	if (!load_layouts(table, schema))
+	{
+		table->valid = !changed_while_loading(table, since);
+		return table;
+	}
+	table->purchase = program_relation(schema, "purchase");
 	load_entry_tables(table);
 	load_row_types(table);
 

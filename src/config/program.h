@@ -11,6 +11,7 @@
 #include "expression.h"
 #include "journal.h"
 #include "probe.h"
+#include "version.h"
 
 /*
  * Marks the messages of the files that include this: they say nothing of the
@@ -41,6 +42,7 @@ typedef struct RuleSet
 typedef enum Lack
 {
 	LACKS_NOTHING,
+	LACKS_LAYOUT,				/* the program is of another version of the extension */
 	LACKS_TABLE,				/* it is no part of the tracked table (any more) */
 	LACKS_ORDERS,				/* it has lines or refunds of a table that was dropped */
 	LACKS_RESUME,				/* it is paused */
@@ -102,6 +104,7 @@ typedef struct TrackedTable
 	bool		unique_key;		/* no two rows ever have one order key */
 	bool		paused;			/* it was let go of */
 	Lack		lack;			/* why it is not recorded */
+	Layouts		layouts;		/* nothing else is known of one that lacks its layout */
 	Oid			lacking;		/* the table or function that the owner has no right on */
 	List	   *people;			/* relations (Oid) that the customers are read from */
 	Oid			unread_people;	/* one of these that the owner may not read */

@@ -332,6 +332,7 @@ load_terms(Oid program, int32 id)
 		settings_look_up();
 		snapshot_push_current(false);
 	}
+	version_require(schema_oid);
 	load_settings(terms, schema);
 	settings_time_zone(terms->time_zone);
 	load_tiers(terms, schema_oid, schema);

@@ -911,6 +911,7 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 
 	/* Keys are read, compared and written by code of the owner's choice. */
 	owner_enter(&scope, layout_check_owner(schema), true, NULL);
+	version_require(schema);
 	begin_batch_of_program(&batch, program, schema);
 	find_customers(&batch,
 				   PG_ARGISNULL(1) ? (Datum) 0 : key_from_text(&batch, PG_GETARG_TEXT_PP(1)),

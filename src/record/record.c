@@ -388,6 +388,10 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 			hint = psprintf("Drop the trigger: DROP TRIGGER %s ON %s;", quote_identifier(trigdata->tg_trigger->tgname),
 							quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)));
 			break;
+		case LACKS_LAYOUT:
+			why = version_difference(table->layouts);
+			hint = psprintf("%s SELECT * FROM loyalty.reconcile(%s) then records what was missed.", version_hint(program, table->layouts), name);
+			break;
 		case LACKS_TABLE:
 			why = "it is no part of the table that is tracked";
 			hint = psprintf("If it was a part of it, SELECT * FROM loyalty.reconcile(%s) drops its triggers; else drop the trigger %s.",

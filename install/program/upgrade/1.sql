@@ -1,0 +1,6 @@
+-- kind: upgrade
+-- Programs had no layout before this one, and views did not declare a scale.
+ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS layout int NOT NULL DEFAULT 0;
+ALTER TABLE @schema@.program ALTER COLUMN layout DROP DEFAULT;
+ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS amount_scale int NOT NULL DEFAULT 2 CHECK (amount_scale BETWEEN 0 AND 12);
+ALTER TABLE @schema@.program ALTER COLUMN amount_scale DROP DEFAULT;
