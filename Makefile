@@ -7,7 +7,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/tier.sql install/configuration.sql \
 	install/views.sql install/comments.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
-	install/alter.sql install/post.sql install/verify.sql install/access.sql install/tail.sql
+	install/alter.sql install/post.sql install/verify_orders.sql install/verify_entries.sql install/verify.sql install/access.sql install/tail.sql
 
 # The version is that of the control file, and nowhere else in what is built.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))loyalty.control)
@@ -24,7 +24,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
-REGRESS += api archive kept probe nested lost reassigned paused altered dropped
+REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
 ISOLATION += rules migration locks
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
