@@ -388,7 +388,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.verify_tracking(name, int) IS 'what a tracked table, its lines and its refunds lack to be recorded';
 
 -- One table of orders.  Of orders whose expressions fail, the others are verified without them.
-CREATE FUNCTION _loyalty.verify_tracked_table(program name, tracked_table int, terms int[], repeated boolean)
+CREATE FUNCTION _loyalty.verify_tracked_table(program name, tracked_table int, terms int[], repeated boolean, alone boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -408,13 +408,13 @@ BEGIN
 	END IF;
 	versions := ARRAY(SELECT DISTINCT v FROM unnest(terms || newest) v ORDER BY v);
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(ARRAY[
-		format('verify_orders(%L, %s, %L, %L)', program, tracked_table, versions, repeated),
+		format('verify_orders(%L, %s, %L, %L, %L)', program, tracked_table, versions, repeated, alone),
 		format('verify_failing_orders(%L, %s, %L, %L)', program, tracked_table, versions, repeated)]);
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(ARRAY[format('verify_refunds(%L, %s)', program, tracked_table)]);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_tracked_table(name, int, int[], boolean) IS
-'what is wrong with a table of orders, and with what is recorded of it; terms are those that its entries have, repeated whether orders have several';
+COMMENT ON FUNCTION _loyalty.verify_tracked_table(name, int, int[], boolean, boolean) IS
+'what is wrong with a table of orders, and with what is recorded of it: by the terms of its entries, and whether orders have several, and other tables some';
 
 -- What entries are of must be there, or nothing of the rest can be computed.
 CREATE FUNCTION _loyalty.verify_references(program name, terms int[], tables int[])
@@ -502,11 +502,13 @@ BEGIN
 	FOR s IN EXECUTE format('SELECT s.tracked_table FROM %1$I.tracked_table s WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)
 	LOOP
 		RETURN QUERY SELECT v.*
-		  FROM (SELECT coalesce(array_agg(DISTINCT x.terms), '{}') AS terms, coalesce(bool_or(x.repeated), false) AS repeated
+		  FROM (SELECT coalesce(array_agg(DISTINCT x.terms), '{}') AS terms, coalesce(bool_or(x.repeated), false) AS repeated,
+		               (SELECT count(*) FROM jsonb_array_elements(surveyed) y WHERE (y ->> 'tracked_table')::int <> s.tracked_table) = 0 AS alone
 		          FROM jsonb_to_recordset(surveyed) x (tracked_table int, terms int, repeated boolean) WHERE x.tracked_table = s.tracked_table) x
-		 CROSS JOIN LATERAL _loyalty.verify_tracked_table(program, s.tracked_table, x.terms, x.repeated) v;
+		 CROSS JOIN LATERAL _loyalty.verify_tracked_table(program, s.tracked_table, x.terms, x.repeated, x.alone) v;
 	END LOOP;
 
+	RETURN QUERY SELECT * FROM _loyalty.verify_part(ARRAY[format('verify_ledger(%L, %L, false)', program, versions), format('verify_ledger(%L, %L, true)', program, versions)]);
 	-- conditions of tiers may fail, and sums overflow; without members, if these cannot be read
 	arguments := format('%L, %L, %L, %L, %L', program, versions, surveyed @> '[{"relation": "journal"}]', repeated, lost);
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(

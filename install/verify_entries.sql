@@ -204,9 +204,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 		steps AS NOT MATERIALIZED (
-			SELECT e.customer, e.tracked_table, e.order_key, e.revision, e.at, e.recorded_at, e.terms, e.counts, e.amount, e.awards, e.joined_at, e.moved,
-			       e.tier, e.multiplier, e.entry, e.order_points, e.orders_change, e.amount_change, e.points_change, e.posted,
-			       e.revision = 1 %1$s AS begins, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
+			SELECT e.customer, e.order_key, e.at, e.terms, e.joined_at, e.tier, e.multiplier, e.entry, e.orders_change, e.amount_change, e.points_change, e.posted,
+			       e.revision = 1 %1$s AS begins, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
 			       min(e.at) FILTER (WHERE e.counts %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts %2$s) OVER w AS last_after,
@@ -232,64 +231,88 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.steps_sql(name, boolean, boolean, boolean) IS 'each entry with the sums of those up to it, as SQL for verify()';
 
--- The entries that are wrong, by columns that say in what, and the last posted and the last of
--- all of each customer, as SQL.
+-- The entries that are wrong by those before them, by columns that say in what, and the last
+-- posted and the last of all of each customer, as SQL.
 CREATE FUNCTION _loyalty.told_sql(program name, versions int[], lost int[], guarded boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	roundings text[];
 	zones text[];
-	since text[];
 	multipliers text[];
 	zone text;
 	known int[] := ARRAY(SELECT v FROM unnest(versions) v WHERE v <> ALL (lost));
 BEGIN
 	EXECUTE format($sql$
-		SELECT array_agg(_loyalty.rounding_sql(t.rounding, t.points_scale) ORDER BY x.n), array_agg(quote_literal(t.time_zone) ORDER BY x.n),
-		       array_agg(format('%%L::timestamptz', t.since - interval '5 minutes') ORDER BY x.n),
+		SELECT array_agg(quote_literal(t.time_zone) ORDER BY x.n),
 		       array_agg(coalesce((SELECT 'CASE metrics.tier ' || string_agg(format('WHEN %%L THEN %%s', r.name, r.multiplier), ' ' ORDER BY r.rank) || ' ELSE 1 END'
 		                             FROM %I.terms_tier r WHERE r.version = x.version), '1') ORDER BY x.n)
 		  FROM unnest($1) WITH ORDINALITY x (version, n) JOIN %1$I.terms t ON t.version = x.version $sql$, program)
-	   INTO roundings, zones, since, multipliers USING versions;
-	zone := _loyalty.by_terms(versions, zones);
+	   INTO zones, multipliers USING versions;
+	zone := replace(_loyalty.by_terms(versions, zones), 'metrics.', 's.');
 	RETURN format($sql$
 		told AS MATERIALIZED (
 			SELECT * FROM (
-				SELECT metrics.customer, metrics.order_key, metrics.revision, metrics.recorded_at, metrics.terms, metrics.awards, metrics.tier, metrics.multiplier,
-				       metrics.entry, metrics.order_points, metrics.amount, metrics.amount_change, metrics.points_change,
+				SELECT metrics.customer, metrics.order_key, metrics.terms, metrics.tier, metrics.multiplier, metrics.entry,
 				       metrics.posted, metrics.next_posted, metrics.number, metrics.spend_after, metrics.orders_after, metrics.points_after,
 				       metrics.first_after, metrics.last_after, metrics.newest, held.tier AS expected, held.failed, held.errors,
-				       metrics.entry <> metrics.number AS wrong_number,
-				       metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
-				                                 OR metrics.orders_change <> metrics.counts::int) AS wrong_change,
-				       metrics.revision = 1 AND NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0) AS wrong_worth,
-				       %1$s AS wrong_points,
-				       metrics.recorded_at < %2$s AS too_early, metrics.recorded_at > $1 AS too_late,
-				       metrics.place < metrics.place_before AS wrong_place,
-				       metrics.begins AND %3$s AND ((NOT (metrics.moved AND metrics.revision = 1) AND metrics.tier IS DISTINCT FROM held.tier)
-				                                    OR metrics.multiplier <> %4$s) AS wrong_tier
+				       metrics.entry <> metrics.number AS wrong_number, metrics.place < metrics.place_before AS wrong_place,
+				       metrics.begins AND %1$s AND ((NOT metrics.brought AND metrics.tier IS DISTINCT FROM held.tier) OR metrics.multiplier <> %2$s) AS wrong_tier
 				  FROM (SELECT s.*, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
-				               s.points_after - s.points_change AS points_earned, %5$s AS tenure, s.first_before AS first_order_at,
-				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %6$s)::date END AS today
+				               s.points_after - s.points_change AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
+				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %4$s)::date END AS today
 				          FROM steps s) metrics
-				 %7$s %8$s) x
-			 WHERE wrong_number OR wrong_change OR wrong_worth OR wrong_points OR too_early OR too_late OR wrong_place OR wrong_tier
-			    OR failed IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
-		_loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
-		CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END,
-		_loyalty.by_terms(versions, multipliers),
-		_loyalty.tenure_sql('s.joined_at', 's.at', replace(zone, 'metrics.', 's.')), replace(zone, 'metrics.', 's.'),
-		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT (metrics.moved AND metrics.revision = 1)'),
-		CASE WHEN guarded THEN 'OFFSET 0' END);
+				 %5$s %6$s) x
+			 WHERE wrong_number OR wrong_place OR wrong_tier OR failed IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
+		CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END, _loyalty.by_terms(versions, multipliers),
+		_loyalty.tenure_sql('s.joined_at', 's.at', zone), zone,
+		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT metrics.brought'), CASE WHEN guarded THEN 'OFFSET 0' END);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.told_sql(name, int[], int[], boolean) IS
-'the entries that are wrong, and the last ones of each customer, as SQL for verify()';
+'the entries that are wrong by those before them, and the last ones of each customer, as SQL for verify()';
 
--- What is wrong with entries, by themselves and by those before them.
+-- What is wrong with an entry by itself: of a first revision the changes, of all that they are
+-- worth what they say, and were recorded after the terms that they are of, and before now ($1).
+CREATE FUNCTION _loyalty.wrong_alone_sql(program name, versions int[], source text, without_large boolean)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	roundings text[];
+	since text[];
+BEGIN
+	EXECUTE format($sql$
+		SELECT array_agg(_loyalty.rounding_sql(t.rounding, t.points_scale) ORDER BY x.n),
+		       array_agg(format('%%L::timestamptz', t.since - interval '5 minutes') ORDER BY x.n)
+		  FROM unnest($1) WITH ORDINALITY x (version, n) JOIN %I.terms t ON t.version = x.version $sql$, program)
+	   INTO roundings, since USING versions;
+	RETURN format($sql$
+		SELECT k.violation, metrics.customer::text, metrics.order_key::text, k.detail
+		  FROM %1$s metrics
+		 CROSS JOIN LATERAL (VALUES
+			(metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points OR metrics.orders_change <> metrics.counts::int),
+			 'entries of an order do not add up',
+			 format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', metrics.revision, metrics.entry, metrics.amount, metrics.amount_change,
+			        metrics.order_points, metrics.points_change)),
+			(NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0), 'an order that does not count is worth something',
+			 format('revision %%s (entry %%s): amount %%s, awards %%s', metrics.revision, metrics.entry, metrics.amount, metrics.awards)),
+			(%2$s, 'points are not awards times multiplier', format('%%s * %%s gives %%s', metrics.awards, metrics.multiplier, metrics.order_points)),
+			(metrics.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', metrics.recorded_at, metrics.terms)),
+			(metrics.recorded_at > $1, 'entry was recorded in the future', format('at %%s', metrics.recorded_at))) k (wrong, violation, detail)
+		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
+		                                   OR metrics.orders_change <> metrics.counts::int))
+		        OR (NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0))
+		        OR %2$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong %4$s $sql$,
+		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
+		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.wrong_alone_sql(name, int[], text, boolean) IS 'entries that are wrong by what they say themselves, as SQL for verify()';
+
+-- What is wrong with entries by those before them.
 CREATE FUNCTION _loyalty.wrong_entries_sql(guarded boolean, without_large boolean)
 RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -300,15 +323,10 @@ AS $$
 		  FROM told t
 		 CROSS JOIN LATERAL (VALUES
 			(t.wrong_number, 'entry numbers of a customer have a gap', format('entry %%s is number %%s of the customer', t.entry, t.number)),
-			(t.wrong_change OR t.wrong_worth, CASE WHEN t.wrong_change THEN 'entries of an order do not add up' ELSE 'an order that does not count is worth something' END,
-			 format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', t.revision, t.entry, t.amount, t.amount_change, t.order_points, t.points_change)),
-			(t.wrong_points, 'points are not awards times multiplier', format('%%s * %%s gives %%s', t.awards, t.multiplier, t.order_points)),
-			(t.too_early OR t.too_late, CASE WHEN t.too_early THEN 'entry was recorded before its terms' ELSE 'entry was recorded in the future' END,
-			 format('at %%s, under terms %%s', t.recorded_at, t.terms)),
-			(t.wrong_place, 'entries that are not posted are not in the order of their recording', format('entry %%s, recorded at %%s', t.entry, t.recorded_at)),
+			(t.wrong_place, 'entries that are not posted are not in the order of their recording', format('entry %%s', t.entry)),
 			(t.wrong_tier, 'order earned at another tier than was held before it', format('tier %%s with multiplier %%s, should be %%s', t.tier, t.multiplier, t.expected)))
 		       k (wrong, violation, detail)
-		 WHERE (t.wrong_number OR t.wrong_change OR t.wrong_worth OR t.wrong_points OR t.too_early OR t.too_late OR t.wrong_place OR t.wrong_tier) AND k.wrong
+		 WHERE (t.wrong_number OR t.wrong_place OR t.wrong_tier) AND k.wrong
 		%s %s $sql$,
 		CASE WHEN without_large THEN $sql$
 		UNION ALL
@@ -334,7 +352,6 @@ AS $$
 		SELECT CASE WHEN c.revision <> c.n THEN 'revisions of an order have a gap'
 		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
 		                 OR c.orders_change <> c.counts::int - c.counts_before THEN 'entries of an order do not add up'
-		            WHEN NOT c.counts AND (c.amount <> 0 OR c.awards <> 0) THEN 'an order that does not count is worth something'
 		            WHEN c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved THEN 'terms of an order have changed'
 		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before THEN 'rate of an order has changed'
@@ -345,7 +362,6 @@ AS $$
 		 WHERE (c.n > 1 OR c.revision > 1)
 		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> c.counts::int - c.counts_before
-		        OR (NOT c.counts AND (c.amount <> 0 OR c.awards <> 0))
 		        OR c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before)
@@ -463,6 +479,31 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_members_sql(boolean) IS 'what is wrong with members, as SQL for verify()';
 
+-- Clocks of servers that take over from each other may differ a little.
+CREATE FUNCTION _loyalty.present_limit()
+RETURNS timestamptz
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT clock_timestamp() + interval '5 minutes'
+$$;
+COMMENT ON FUNCTION _loyalty.present_limit() IS 'the moment after which no entry can have been recorded by now';
+
+-- The entries of the ledger by what they say themselves: in a query of its own, since one that
+-- reads "unposted" cannot run in parallel.  What is too large to be multiplied is left out.
+CREATE FUNCTION _loyalty.verify_ledger(program name, versions int[], without_large boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE _loyalty.wrong_alone_sql(program, versions,
+		CASE WHEN without_large THEN format($s$(SELECT * FROM %I.ledger WHERE abs(awards) < '1e100000')$s$, program) ELSE format('%I.ledger', program) END, false)
+		USING _loyalty.present_limit();
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves';
+
 -- All of that in one query.  Versions are those of the terms that entries have; "unposted":
 -- are there entries in the journal; "repeated": do orders come more than once; "lost": versions whose tiers have no view; "guarded": against
 -- conditions of tiers that fail.
@@ -481,14 +522,14 @@ BEGIN
 	with_members := with_members AND readable AND NOT _loyalty.lacks_customers(program);
 	exact_bounds := EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL _loyalty.tier_conditions(program, v) c
 	                         WHERE v <> ALL (lost) AND c.columns && '{metrics.first_order_at,metrics.last_order_at}'::text[]);
-	RETURN QUERY EXECUTE format('WITH %s %s, %s, %s %s %s %s UNION ALL %s %s %s',
+	RETURN QUERY EXECUTE format('WITH %s %s, %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
 		_loyalty.entries_sql(program, readable, without_large), CASE WHEN repeated THEN _loyalty.chain_sql(program) END,
 		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), _loyalty.told_sql(program, versions, lost, guarded),
 		CASE WHEN with_members THEN ', ' || _loyalty.members_sql(program, p.terms, p.time_zone, repeated, guarded, without_large) END,
-		_loyalty.wrong_entries_sql(guarded, without_large), CASE WHEN repeated THEN _loyalty.wrong_chain_sql() END,
+		_loyalty.wrong_alone_sql(program, versions, 'u', without_large), _loyalty.wrong_entries_sql(guarded, without_large), CASE WHEN repeated THEN _loyalty.wrong_chain_sql() END,
 		_loyalty.wrong_accounts_sql(program, repeated, without_large), CASE WHEN readable THEN ' UNION ALL ' || _loyalty.left_out_sql(program) END,
 		CASE WHEN with_members THEN ' UNION ALL ' || _loyalty.wrong_members_sql(guarded) END)
-		USING clock_timestamp() + interval '5 minutes';	-- clocks of servers that take over from each other may differ a little
+		USING _loyalty.present_limit();
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_entries(name, int[], boolean, boolean, int[], boolean, boolean, boolean) IS

@@ -5,28 +5,30 @@
 -- under, and is read once.  No code of recording has a part in it.
 
 -- How each order of a table ($1) stands, as recorded, as SQL.  Most are recorded once: only
--- of those that are not, if there are any, the newest revision is looked for.
-CREATE FUNCTION _loyalty.latest_sql(program name, repeated boolean)
+-- of those that are not, if there are any, the newest revision is looked for.  If entries
+-- are of this table alone, that is not asked: without statistics, the answer would be thought rare.
+CREATE FUNCTION _loyalty.latest_sql(program name, repeated boolean, alone boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 		SELECT e.customer, e.order_key, e.at, e.counts, e.amount, e.awards, e.currency, e.rate, e.terms
-		  FROM (SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, terms FROM %1$I.ledger WHERE tracked_table = $1
+		  FROM (SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, terms FROM %1$I.ledger WHERE %4$s
 		        UNION ALL
-		        SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, terms FROM %1$I.journal WHERE tracked_table = $1) e
+		        SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, terms FROM %1$I.journal WHERE %4$s) e
 		%2$s $sql$, program,
 		CASE WHEN repeated THEN format($sql$
 		  LEFT JOIN (SELECT customer, order_key, max(revision) AS newest
-		               FROM (SELECT customer, order_key, revision FROM %1$I.ledger WHERE tracked_table = $1 AND revision > 1
+		               FROM (SELECT customer, order_key, revision FROM %1$I.ledger WHERE %4$s AND revision > 1
 		                     UNION ALL
-		                     SELECT customer, order_key, revision FROM %1$I.journal WHERE tracked_table = $1 AND revision > 1) a
+		                     SELECT customer, order_key, revision FROM %1$I.journal WHERE %4$s AND revision > 1) a
 		              GROUP BY customer, order_key) a ON a.customer %2$s e.customer AND a.order_key = e.order_key
-		 WHERE a.newest IS NULL OR e.revision = a.newest $sql$, program, _loyalty.customer_equality(program)) END)
+		 WHERE a.newest IS NULL OR e.revision = a.newest $sql$, program, _loyalty.customer_equality(program), NULL, w.wanted) END, NULL, w.wanted)
+	  FROM (SELECT CASE WHEN alone THEN 'true' ELSE 'tracked_table = $1' END AS wanted) w
 $$;
-COMMENT ON FUNCTION _loyalty.latest_sql(name, boolean) IS
-'how each order of a table stands, as recorded, as SQL for verify(); repeated: are some recorded more than once?';
+COMMENT ON FUNCTION _loyalty.latest_sql(name, boolean, boolean) IS
+'how each order of a table stands, as recorded, as SQL for verify(); repeated: are some recorded more than once? alone: are there no entries of other tables?';
 
 -- The orders of a table ($1) under their own terms, as its views say, as SQL.  Versions are
 -- those of the terms that its entries have; $2 is the one in force, which orders have that are
@@ -112,10 +114,11 @@ COMMENT ON FUNCTION _loyalty.keys_are_unique(regclass, regclass) IS
 
 -- What is recorded against what is in the tables, joined once.  Of orders whose expressions
 -- fail, the others are verified by their keys.
-CREATE FUNCTION _loyalty.verify_orders(program name, tracked_table int, versions int[], repeated boolean, failing text[] DEFAULT NULL, keys text[] DEFAULT NULL)
+CREATE FUNCTION _loyalty.verify_orders(program name, tracked_table int, versions int[], repeated boolean, alone boolean, failing text[] DEFAULT NULL, keys text[] DEFAULT NULL)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_mergejoin = off	-- both sides would be sorted
 AS $$
 DECLARE
 	s record;
@@ -163,7 +166,7 @@ BEGIN
 		$sql$, program, eq,
 		-- with skip, what is not finite does not count: less itself, it is not 0
 		CASE WHEN s.on_invalid = 'skip' THEN '(isfinite(at) AND amount - amount = 0 AND awards - awards = 0)' ELSE 'true' END,
-		CASE WHEN cardinality(versions) > 1 THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, _loyalty.latest_sql(program, repeated),
+		CASE WHEN cardinality(versions) > 1 THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, _loyalty.latest_sql(program, repeated, alone),
 		CASE WHEN unsure OR in_currency THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, query, identity,
 		CASE WHEN unsure THEN 'WHERE x.live' END,
 		CASE WHEN has_archived THEN format('LEFT JOIN left_table t ON t.customer %s r.customer AND t.order_key = r.order_key', eq) END,
@@ -181,7 +184,7 @@ BEGIN
 		USING tracked_table, s.terms, keys, failing;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_orders(name, int, int[], boolean, text[], text[]) IS
+COMMENT ON FUNCTION _loyalty.verify_orders(name, int, int[], boolean, boolean, text[], text[]) IS
 'what is recorded of the orders of a table against what it has: of all, or those with given keys, leaving out those that fail';
 
 -- Which of these orders make their expressions fail, by halves.
@@ -252,7 +255,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	SELECT array_agg(k) INTO good FROM unnest(good) k WHERE k <> ALL (failing);
-	RETURN QUERY SELECT * FROM _loyalty.verify_orders(program, tracked_table, versions, repeated, failing, coalesce(good, '{}'));
+	RETURN QUERY SELECT * FROM _loyalty.verify_orders(program, tracked_table, versions, repeated, false, failing, coalesce(good, '{}'));
 EXCEPTION WHEN OTHERS THEN
 	-- the key itself fails, or that of a line or refund
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
