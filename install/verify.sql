@@ -379,9 +379,9 @@ BEGIN
 		SELECT 'trigger missing or disabled'::text, NULL::text, NULL::text, format('%s of %s', e.event, r.rel)
 		  FROM _loyalty.descendants(part.relation) AS r (rel)
 		 CROSS JOIN (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bit)
-		 WHERE NOT EXISTS (SELECT FROM _loyalty.tracked_table_triggers(program, part.tracked_table) t
-		                     JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = t.trigger
-		                    WHERE t.relation = r.rel AND t.enabled IN ('O', 'A') AND g.tgtype & e.bit <> 0);
+		 WHERE NOT EXISTS (SELECT FROM pg_trigger g
+		                    WHERE g.tgrelid = r.rel AND g.tgfoid = '_loyalty.record'::regproc AND g.tgenabled IN ('O', 'A') AND g.tgtype & e.bit <> 0 AND g.tgqual IS NULL AND g.tgattr = ''
+		                      AND (_loyalty.trigger_arguments(g.tgargs))[1:2] = ARRAY[program::text, part.tracked_table::text]);
 	END LOOP;
 END
 $$;
