@@ -266,3 +266,36 @@ run_copy_parts() {
 	timed "COPY shop.orders FROM '$WORK/server/orders'"
 	note copy_parts "$1" "$wall" s
 }
+
+# verify(), over reading what it has to read once.  There are no statistics, as after a load.
+case_verify() {
+	local n
+	n=$(thousands "$ORDERS")
+	db postgres -c "CREATE DATABASE verify_unposted TEMPLATE empty"
+	db verify_unposted -f "$HERE/loyalty.sql" -c "SELECT setseed(0.5)" \
+		-c "INSERT INTO shop.orders SELECT * FROM bench.orders(1, $ORDERS, '2022-01-01')" >/dev/null
+	db postgres -c "CREATE DATABASE verify_posted TEMPLATE verify_unposted"
+	post verify_posted loyalty
+	db postgres -c "CREATE DATABASE verify_lines TEMPLATE empty"
+	db verify_lines -f "$HERE/lines.sql" -f "$HERE/ten_rules.sql" -c "SELECT setseed(0.5)" \
+		-c "INSERT INTO shop.lines SELECT * FROM bench.lines(1, $LINES)" \
+		-c "INSERT INTO shop.orders SELECT order_id, customer_id, ordered_at, 0, status FROM bench.orders(1, $LINES, '2022-01-01')" >/dev/null
+	post verify_lines loyalty
+	for VERIFIED in posted unposted lines; do
+		interleaved run_verify reading loyalty
+	done
+	row verify_posted "verify() of $n orders, posted; reading them once" s ratio "<=" 10 reading
+	row verify_unposted "the same, unposted" s ratio "<=" 12 reading
+	row verify_lines "verify() of $(thousands "$LINES") orders of lines, ten rules" s ratio "" "" reading
+	db postgres -c "DROP DATABASE run" -c "DROP DATABASE verify_posted" -c "DROP DATABASE verify_unposted" -c "DROP DATABASE verify_lines"
+}
+run_verify() {
+	local entries=ledger statement
+	fresh "verify_$VERIFIED"
+	[ "$VERIFIED" != unposted ] || entries=journal
+	statement="SELECT * FROM (SELECT count(*), sum(amount) FROM shop.orders) o, (SELECT count(*), sum(amount) FROM club.$entries) e"
+	[ "$VERIFIED" != lines ] || statement+=", (SELECT count(*), sum(price) FROM shop.lines) l"
+	[ "$1" = reading ] || statement="SELECT * FROM loyalty.verify('club')"
+	timed "$statement"
+	note "verify_$VERIFIED" "$1" "$wall" s
+}

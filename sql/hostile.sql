@@ -57,8 +57,8 @@ SELECT _loyalty.state_of('club.program', 1::numeric, 1, 1, 1, NULL, NULL, 1, 'x'
 SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', NULL, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL);
 SELECT (_loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL)).points;
 SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 99, true, 1, 1, NULL, NULL, NULL);
-SELECT _loyalty.balance('club.program', 'x'::text, NULL), _loyalty.balance('club.ledger', 1, NULL);
-SELECT _loyalty.balance('club.ledger', 1, NULL);
+SELECT _loyalty.balance('club.program', 'x'::text, NULL);
+SELECT _loyalty.balance('pg_class', 1, NULL);
 SELECT _loyalty.tier_at('pg_class', 1, now());
 \set VERBOSITY sqlstate
 SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 1, true, 1, 1, NULL, NULL, NULL);

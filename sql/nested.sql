@@ -152,7 +152,7 @@ SELECT * FROM loyalty.verify('club');
 CREATE FUNCTION t_nested.golden() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM club.members WHERE tier = ''Gold''';
 INSERT INTO club.tier (name, rank, qualifies) VALUES ('Gold', 1, 't_nested.golden() < 5');
 SELECT id, tier, points FROM club.members ORDER BY 1;
-SELECT DISTINCT violation, detail FROM loyalty.verify('club');
+SELECT DISTINCT violation, detail FROM loyalty.verify('club') ORDER BY 1, 2;
 DELETE FROM club.tier;
 SELECT * FROM loyalty.verify('club');
 -- a function that becomes volatile after the rule was written, as by a replacement that does not say

@@ -40,10 +40,10 @@ SELECT _loyalty.tenure('infinity', now(), 'UTC'), _loyalty.tenure(now(), '-infin
 SELECT _loyalty.tenure(now(), now(), 'Mars/Olympus');
 -- verify() computes tenure in another way
 SELECT format($$SELECT count(*), count(t.tenure) FROM generate_series(timestamptz '2019-12-28', '2020-03-03', '1 day') a
-  CROSS JOIN generate_series(timestamptz '2019-02-25', '2025-03-05', '3 days') b CROSS JOIN LATERAL %s t
+  CROSS JOIN generate_series(timestamptz '2019-02-25', '2025-03-05', '3 days') b CROSS JOIN LATERAL (SELECT %s AS tenure) t
  WHERE _loyalty.tenure(a, b, 'UTC') IS NOT DISTINCT FROM t.tenure$$, _loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
 :compare;
-SELECT format($$SELECT t.tenure FROM (VALUES (timestamptz 'infinity', now()), (NULL, now())) v (a, b) CROSS JOIN LATERAL %s t$$,
+SELECT format($$SELECT t.tenure FROM (VALUES (timestamptz 'infinity', now()), (NULL, now())) v (a, b) CROSS JOIN LATERAL (SELECT %s AS tenure) t$$,
               _loyalty.tenure_sql('a', 'b', $q$'UTC'$q$)) AS compare \gset
 :compare;
 

@@ -65,6 +65,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 
 	owner_enter(&scope, owner, true, NULL);
 	settings_answer();
+	settings_compute();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	version_require(schema);

@@ -172,6 +172,34 @@ settings_answer(void)
 }
 
 /*
+ * Fix, within owner_enter(), how whole tables are compared with each other: by whatever
+ * the planner finds best, whatever the session has switched off, but without what a bad
+ * guess makes quadratic (there may be no statistics yet), or slow where each row is
+ * computed once: nested loops, and what remembers the results of their inner sides.
+ */
+void
+settings_compute(void)
+{
+	static const char *const methods[] = {
+		"enable_bitmapscan", "enable_hashagg", "enable_hashjoin", "enable_incremental_sort",
+		"enable_indexonlyscan", "enable_indexscan", "enable_material", "enable_mergejoin",
+		"enable_parallel_append", "enable_parallel_hash", "enable_partition_pruning",
+		"enable_seqscan", "enable_sort", "enable_tidscan"
+	};
+
+	for (int m = 0; m < lengthof(methods); m++)
+		set_if_known(methods[m], "on");
+	set("enable_nestloop", "off");
+	set_if_known("enable_memoize", "off");
+	set("jit", "off");
+	set("geqo", "off");
+	set("from_collapse_limit", "12");
+	set("join_collapse_limit", "12");
+	if (work_mem < 65536)
+		set("work_mem", "65536");
+}
+
+/*
  * Fix the time zone, too, within settings_begin() or owner_enter().
  */
 void

@@ -20,6 +20,7 @@ extern void settings_not_writing(void);
 extern void settings_look_up(void);
 extern void settings_tell_search_path(const char *search_path);
 extern void settings_answer(void);
+extern void settings_compute(void);
 extern void settings_time_zone(const char *time_zone);
 extern int	settings_begin_parsing(const char *search_path, const char *time_zone);
 extern void settings_end(int nest);
