@@ -296,9 +296,11 @@ DECLARE
 	key text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.n)
 	               FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k (attnum, n)
 	               JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-	              WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts);
+	              WHERE i.indrelid = relation AND i.indisprimary AND i.indisvalid AND k.n <= i.indnkeyatts);
 BEGIN
-	IF in_order THEN
+	IF key IS NULL THEN
+		RETURN;
+	ELSIF in_order THEN
 		EXECUTE format('SELECT count(*), 0 FROM (SELECT FROM %s ORDER BY %s OFFSET 0) x', relation, key) INTO entries, misplaced;
 	ELSE
 		EXECUTE format('SELECT count(*), count(*) FILTER (WHERE y.this <= y.before) FROM (SELECT x.this, lag(x.this) OVER (ORDER BY %2$s) AS before FROM (SELECT %2$s, ROW(%2$s) AS this FROM %1$s) x) y',
@@ -306,7 +308,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.rows_by_key(regclass, boolean) IS 'the number of rows that the primary key of a table finds, and of those that are not in order';
+COMMENT ON FUNCTION _loyalty.rows_by_key(regclass, boolean) IS 'the number of rows that the primary key of a table finds, or null without one, and of those that are not in order';
 
 -- The primary keys of the tables that are written past SQL find all rows, in order.  Indexes
 -- are not read for anything else here: what is recorded is taken from the tables themselves.
@@ -331,7 +333,9 @@ BEGIN
 			EXECUTE format('SELECT count(*) FROM %s', r.relation) INTO rows;
 		END IF;
 		SELECT * INTO k FROM _loyalty.rows_by_key(r.relation, in_order);
-		IF k.entries <> rows OR k.misplaced > 0 THEN
+		IF k.entries IS NULL THEN
+			RETURN QUERY SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%s needs its primary key', r.relation);
+		ELSIF k.entries <> rows OR k.misplaced > 0 THEN
 			RETURN QUERY SELECT 'index does not agree with its table'::text, NULL::text, NULL::text,
 				format('the primary key of %s finds %s of %s rows, %s of them not in order; REINDEX TABLE %s, then call loyalty.reconcile(%L)',
 				       r.relation, k.entries, rows, k.misplaced, r.relation, program);
@@ -476,6 +480,11 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT * FROM _loyalty.verify_tables(program);
 	RETURN QUERY SELECT * FROM _loyalty.verify_layout(program);
+	IF FOUND THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format('SELECT ''program has no settings''::text, NULL::text, NULL::text,
+		''the table "program" has no row; restore the data of the program''::text WHERE NOT EXISTS (SELECT FROM %I.program)', program);
 	IF FOUND THEN
 		RETURN;
 	END IF;
