@@ -94,6 +94,7 @@ SELECT violation, detail FROM t_verified.plant('ALTER TABLE club.ledger DISABLE 
 -- an index that lacks rows of its table
 SET allow_system_table_mods = on;
 SELECT violation, detail FROM t_verified.plant($$UPDATE pg_index SET indisready = false WHERE indexrelid = 'club.account_pkey'::regclass; INSERT INTO club.account (customer) VALUES (4); UPDATE pg_index SET indisready = true WHERE indexrelid = 'club.account_pkey'::regclass$$);
+SELECT violation, detail FROM t_verified.plant($$CREATE INDEX by_time ON club.account (last_recorded_at DESC, points); UPDATE pg_index SET indisready = false WHERE indexrelid = 'club.by_time'::regclass; INSERT INTO club.account (customer) VALUES (4); UPDATE pg_index SET indisready = true WHERE indexrelid = 'club.by_time'::regclass$$);
 RESET allow_system_table_mods;
 SELECT violation, detail FROM t_verified.plant('ALTER TABLE club.account DROP CONSTRAINT account_pkey');
 -- a program without settings, as after a restore of its schema alone
