@@ -271,9 +271,10 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.survey(name) IS 'tracked tables and terms of the entries of a program, in journal and ledger, with their number';
 
--- The rows that the primary key of a table finds, in its order, and how many of them are not
--- in order: what a change of a collation below a database makes of an index.
-CREATE FUNCTION _loyalty.rows_by_key(relation regclass, in_order boolean, OUT entries bigint, OUT misplaced bigint)
+-- The rows that an index of a table finds in the order of its key, and how many of them are not
+-- in order: what a change of a collation below a database makes of an index.  If two indexes
+-- have one key, one of them is asked.
+CREATE FUNCTION _loyalty.rows_by_key(relation regclass, key text, sorted boolean, OUT entries bigint, OUT misplaced bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -281,13 +282,8 @@ SET enable_bitmapscan = off
 SET enable_sort = off
 SET max_parallel_workers_per_gather = 0
 AS $$
-DECLARE
-	key text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.n)
-	               FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k (attnum, n)
-	               JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-	              WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts);
 BEGIN
-	IF in_order THEN
+	IF sorted THEN
 		EXECUTE format('SELECT count(*), 0 FROM (SELECT FROM %s ORDER BY %s OFFSET 0) x', relation, key) INTO entries, misplaced;
 	ELSE
 		EXECUTE format('SELECT count(*), count(*) FILTER (WHERE y.this <= y.before) FROM (SELECT x.this, lag(x.this) OVER (ORDER BY %2$s) AS before FROM (SELECT %2$s, ROW(%2$s) AS this FROM %1$s) x) y',
@@ -295,41 +291,53 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.rows_by_key(regclass, boolean) IS 'the number of rows that the primary key of a table finds, and of those that are not in order';
+COMMENT ON FUNCTION _loyalty.rows_by_key(regclass, text, boolean) IS
+'the number of rows that an index of a table finds, and, unless they are known to be sorted, of those that are not in order';
 
--- The primary keys of the tables that are written past SQL find all rows, in order.  Indexes
--- are not read for anything else here: what is recorded is taken from the tables themselves.
--- Other indexes cannot be asked for in plain SQL: for these, there is the extension amcheck.
+-- The btree indexes of the tables that are written past SQL find all rows, and the primary
+-- keys, by which recording and posting look entries up, in order.  No other check of verify()
+-- takes from an index what is recorded.  Partial indexes, and those over expressions or of
+-- other kinds, cannot be asked for in plain SQL: for these, there is the extension amcheck.
 CREATE FUNCTION _loyalty.verify_indexes(program name, ledger bigint, journal bigint)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	r record;
+	i record;
 	k record;
-	rows bigint;
-	in_order boolean := coalesce((SELECT c.collname IN ('C', 'POSIX') FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation
-	                               WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'), true);
+	accounts bigint;
+	-- bytes do not change their order
+	sorted boolean := coalesce((SELECT c.collname IN ('C', 'POSIX') FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation
+	                             WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'), true);
 BEGIN
-	FOR r IN SELECT format('%I.%I', program, x.name)::regclass AS relation, x.entries
-	           FROM (VALUES ('ledger', ledger), ('journal', journal), ('account', NULL)) x (name, entries)
+	EXECUTE format('SELECT count(*) FROM %I.account', program) INTO accounts;
+	FOR i IN SELECT t.relation, t.rows, x.indexrelid::regclass AS name, x.indisprimary AS is_primary,
+	                (SELECT string_agg(quote_ident(a.attname) || CASE WHEN c.option & 1 <> 0 THEN ' DESC' ELSE '' END
+	                                   || CASE c.option & 3 WHEN 1 THEN ' NULLS LAST' WHEN 2 THEN ' NULLS FIRST' ELSE '' END, ', ' ORDER BY c.n)
+	                   FROM unnest(x.indkey::int2[], x.indoption::int2[]) WITH ORDINALITY c (attnum, option, n)
+	                   JOIN pg_attribute a ON a.attrelid = t.relation AND a.attnum = c.attnum WHERE c.n <= x.indnkeyatts) AS key
+	           FROM (SELECT format('%I.%I', program, v.name)::regclass AS relation, v.rows
+	                   FROM (VALUES ('ledger', ledger), ('journal', journal), ('account', accounts)) v (name, rows)) t
+	           LEFT JOIN (pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree')
+	             ON x.indrelid = t.relation AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+	          ORDER BY t.relation::text, x.indisprimary DESC, x.indexrelid::regclass::text
 	LOOP
-		rows := r.entries;
-		IF rows IS NULL THEN
-			EXECUTE format('SELECT count(*) FROM %s', r.relation) INTO rows;
+		IF i.is_primary IS NOT TRUE AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = i.relation AND x.indisprimary AND x.indisvalid) THEN
+			RETURN QUERY SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%s needs its primary key', i.relation);
 		END IF;
-		SELECT * INTO k FROM _loyalty.rows_by_key(r.relation, in_order);
-		IF k.entries <> rows OR k.misplaced > 0 THEN
+		CONTINUE WHEN i.name IS NULL;
+		SELECT * INTO k FROM _loyalty.rows_by_key(i.relation, i.key, sorted OR NOT i.is_primary);
+		IF k.entries <> i.rows OR k.misplaced > 0 THEN
 			RETURN QUERY SELECT 'index does not agree with its table'::text, NULL::text, NULL::text,
-				format('the primary key of %s finds %s of %s rows, %s of them not in order; REINDEX TABLE %s, then call loyalty.reconcile(%L)',
-				       r.relation, k.entries, rows, k.misplaced, r.relation, program);
+				format('%s finds %s of %s rows, %s of them not in order; REINDEX INDEX %1$s, then call loyalty.reconcile(%5$L)',
+				       i.name, k.entries, i.rows, k.misplaced, program);
 		END IF;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_indexes(name, bigint, bigint) IS
-'primary keys of a program that do not find all rows of their tables, of which there are so many, or not in order';
+'indexes of a program that do not find all rows of their tables, of which there are so many, or not in order, and primary keys that are not there';
 
 -- Every tracked table, with its lines and refunds, is there and has its view, and its triggers,
 -- enabled, on every partition.
@@ -466,6 +474,11 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT * FROM _loyalty.verify_tables(program);
 	RETURN QUERY SELECT * FROM _loyalty.verify_layout(program);
+	IF FOUND THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format('SELECT ''program has no settings''::text, NULL::text, NULL::text,
+		''the table "program" has no row; restore the data of the program''::text WHERE NOT EXISTS (SELECT FROM %I.program)', program);
 	IF FOUND THEN
 		RETURN;
 	END IF;

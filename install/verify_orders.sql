@@ -127,11 +127,14 @@ DECLARE
 	has_archived boolean;
 	unsure boolean;		-- may several rows be one order?
 	in_currency boolean;
+	finite text;
 	query text;
 BEGIN
 	EXECUTE format('SELECT s.relation, p.terms, p.on_invalid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.tracked_table = $1', program)
 	   INTO s USING tracked_table;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.archived a WHERE a.tracked_table = $1)', program) INTO has_archived USING tracked_table;
+	-- with skip, what is not finite, or too large for sums to be shown, does not count
+	finite := CASE WHEN s.on_invalid = 'skip' THEN '(isfinite(at) AND abs(amount) < 1e20 AND abs(awards) < 1e20)' ELSE 'true' END;
 	unsure := NOT _loyalty.keys_are_unique(s.relation, identity);
 	in_currency := EXISTS (SELECT FROM unnest(versions) x (version)
 	                        CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of(program, 'orders', tracked_table, x.version), 'worth', 'paid_in', true) v
@@ -164,8 +167,7 @@ BEGIN
 		                    OR r.currency <> l.currency OR r.rate <> l.rate))
 		%12$s %13$s
 		$sql$, program, eq,
-		-- with skip, what is not finite, or too large for sums to be shown, does not count
-		CASE WHEN s.on_invalid = 'skip' THEN '(isfinite(at) AND abs(amount) < 1e20 AND abs(awards) < 1e20)' ELSE 'true' END,
+		finite,
 		CASE WHEN cardinality(versions) > 1 THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, _loyalty.latest_sql(program, repeated, alone),
 		CASE WHEN unsure OR in_currency THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, query, identity,
 		CASE WHEN unsure THEN 'WHERE x.live' END,
@@ -179,7 +181,7 @@ BEGIN
 		UNION ALL
 		SELECT 'order key not unique', NULL, order_key, 'more than one row of the tracked table has it'
 		  FROM rows WHERE counts AND order_key IS NOT NULL AND %s GROUP BY order_key HAVING count(*) > 1 $sql$,
-		CASE WHEN s.on_invalid = 'skip' THEN '(isfinite(at) AND abs(amount) < 1e20 AND abs(awards) < 1e20)' ELSE 'true' END) END,
+		finite) END,
 		CASE WHEN failing IS NOT NULL THEN 'WHERE (order_key = ANY ($4)) IS NOT TRUE' END)
 		USING tracked_table, s.terms, keys, failing;
 END

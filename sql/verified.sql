@@ -94,7 +94,11 @@ SELECT violation, detail FROM t_verified.plant('ALTER TABLE club.ledger DISABLE 
 -- an index that lacks rows of its table
 SET allow_system_table_mods = on;
 SELECT violation, detail FROM t_verified.plant($$UPDATE pg_index SET indisready = false WHERE indexrelid = 'club.account_pkey'::regclass; INSERT INTO club.account (customer) VALUES (4); UPDATE pg_index SET indisready = true WHERE indexrelid = 'club.account_pkey'::regclass$$);
+SELECT violation, detail FROM t_verified.plant($$CREATE INDEX by_time ON club.account (last_recorded_at DESC, points); UPDATE pg_index SET indisready = false WHERE indexrelid = 'club.by_time'::regclass; INSERT INTO club.account (customer) VALUES (4); UPDATE pg_index SET indisready = true WHERE indexrelid = 'club.by_time'::regclass$$);
 RESET allow_system_table_mods;
+SELECT violation, detail FROM t_verified.plant('ALTER TABLE club.account DROP CONSTRAINT account_pkey');
+-- a program without settings, as after a restore of its schema alone
+SELECT violation, detail FROM t_verified.plant('DELETE FROM club.program');
 -- orders that nobody can count are none, if the program says so
 SELECT violation, customer, order_key FROM t_verified.plant($$INSERT INTO t_verified.orders VALUES (50, 4, '2020-01-01', 'NaN')$$);
 SELECT violation, customer, order_key FROM t_verified.plant($$UPDATE club.program SET on_invalid = 'skip'; INSERT INTO t_verified.orders VALUES (50, 4, '2020-01-01', 'NaN'), (51, 4, 'infinity', 1)$$);
