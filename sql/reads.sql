@@ -85,6 +85,23 @@ SELECT count(*) FROM (SELECT * FROM was EXCEPT SELECT * FROM seen) x;
 SELECT count(*) FROM (SELECT * FROM points_were EXCEPT SELECT id, tracked_table, order_key, points FROM club.order_points) x;
 SELECT nodes, kinds, total_cost < 10000 AS no_jit FROM plan('SELECT * FROM club.members WHERE id = 50');
 
+-- plans that were made when the journal was empty are made anew when it has grown
+VACUUM club.journal;
+SELECT club.balance(7), club.balance(7, now()) \gset
+SET plan_cache_mode = force_generic_plan;
+PREPARE later (int) AS SELECT points, tier FROM club.members WHERE id = $1;
+EXECUTE later(7);
+INSERT INTO orders SELECT i, 1 + i % 2000, timestamptz '2024-03-01', 1 FROM generate_series(20000, 29999) i;
+BEGIN;
+EXECUTE later(7);
+SELECT club.balance(7);
+-- rows that scans of the journal gave: of customer 7, and no others
+SELECT pg_stat_get_xact_tuples_returned('club.journal'::regclass) AS all_of_it, pg_stat_get_xact_tuples_fetched('club.journal'::regclass) AS by_index;
+COMMIT;
+RESET plan_cache_mode;
+DELETE FROM orders WHERE id BETWEEN 20000 AND 29999;
+CALL loyalty.post('club');
+
 -- 3000 orders of one customer, posted, and a change of one of them: what is read of the ledger is that order
 INSERT INTO customers VALUES (5000, 'big');
 INSERT INTO orders SELECT i, 5000, timestamptz '2024-01-01' + i * interval '1 minute', 0.01 FROM generate_series(100000, 102999) i;

@@ -36,6 +36,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -55,6 +56,9 @@
 #include "protect.h"
 
 #define LEDGER_BATCH 500
+
+/* So many accounts are made at once that it matters how the table is read. */
+#define NEW_ACCOUNTS 500
 
 /* Customers of a batch that could not be posted are told so often. */
 #define WARNINGS 10
@@ -265,6 +269,13 @@ lock_accounts(Poster *poster)
 					 "INSERT INTO %s.account (customer) SELECT c FROM pg_catalog.unnest($1) c"
 					 " ORDER BY c ON CONFLICT DO NOTHING", batch->program);
 	run_query(query.data, 1, types, values, NULL, SPI_OK_INSERT);
+
+	/*
+	 * plans that were made when there were few are made anew, as in tell_growth() of
+	 * writer.c
+	 */
+	if (SPI_processed >= NEW_ACCOUNTS)
+		CacheInvalidateRelcacheByRelid(get_relname_relid("account", get_rel_namespace(batch->program_relid)));
 
 	/* The range lets the planner see that a small part of the tables is needed. */
 	resetStringInfo(&query);

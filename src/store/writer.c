@@ -33,6 +33,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/datum.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -41,6 +42,9 @@
 #include "compat.h"
 #include "nested.h"
 #include "writer.h"
+
+/* Pages from which on it matters how a table is read. */
+#define GROWTH_FROM 8
 
 struct Writer
 {
@@ -397,6 +401,28 @@ insert_plain(Writer *writer, TupleTableSlot **slots, int count, bool *conflict)
 	}
 }
 
+/*
+ * A plan that was made when the table was small may read all of it, and lives on in the
+ * sessions that keep it.  So whenever the table has doubled, plans are made anew, as they
+ * would be after ANALYZE: who writes the first row of a page whose number is a power of
+ * two sees to that.
+ */
+static void
+tell_growth(Writer *writer, TupleTableSlot **slots, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(&slots[i]->tts_tid);
+
+		if (ItemPointerGetOffsetNumberNoCheck(&slots[i]->tts_tid) == FirstOffsetNumber &&
+			block >= GROWTH_FROM && (block & (block - 1)) == 0)
+		{
+			CacheInvalidateRelcache(writer->heap);
+			return;
+		}
+	}
+}
+
 #ifdef USE_ASSERT_CHECKING
 /* Are all columns of the key given? */
 static bool
@@ -430,6 +456,7 @@ writer_insert(Writer *writer, TupleTableSlot **slots, int count, bool *conflict)
 		insert_plain(writer, slots, count, conflict);
 	else
 		insert_with_guarantees(writer, slots, count, conflict);
+	tell_growth(writer, slots, count);
 	/* by its place, a row that was in conflict is deleted again */
 	for (int i = 0; i < count; i++)
 		Assert(ItemPointerIsValid(&slots[i]->tts_tid));

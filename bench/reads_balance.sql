@@ -1,0 +1,3 @@
+-- pgbench: the points of one member of many
+\set customer random(2, 100000)
+SELECT club.balance(:customer);
