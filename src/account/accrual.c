@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "accrual.h"
 #include "number.h"
 #include "tenure.h"

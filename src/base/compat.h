@@ -19,6 +19,11 @@
 #include "utils/numeric.h"
 #include "utils/rel.h"
 
+/* Values of variable length have a header file of their own from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* Built-in functions were named after their C functions before 14. */
 #if PG_VERSION_NUM >= 140000
 #define LOYALTY_INT4_TO_NUMERIC F_NUMERIC_INT4

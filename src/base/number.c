@@ -6,6 +6,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "number.h"
 
 static Datum zero;
