@@ -304,6 +304,9 @@ BEGIN
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NEW;
 	END IF;
+	IF NEW.name IS NULL OR NEW.points IS NULL OR NEW.applies_when IS NULL THEN
+		RETURN NEW;		-- which the table refuses
+	END IF;
 	PERFORM _loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
 	IF tg_op = 'UPDATE' AND (NEW.name, NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, OLD.points, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
@@ -854,7 +857,7 @@ BEGIN
 	END IF;
 	BEGIN
 		PERFORM _loyalty.require_key_type(a.atttypid) FROM pg_attribute a
-		  WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+		  WHERE a.attrelid = to_regclass(format('%I.journal', program)) AND a.attname = 'customer';
 	EXCEPTION WHEN insufficient_privilege THEN
 		RETURN NEXT sqlerrm;
 	END;

@@ -13,11 +13,11 @@ COMMENT ON FUNCTION _loyalty.tenure(timestamptz, timestamptz, text) IS
 CREATE FUNCTION _loyalty.tier_for(program regclass, terms int, spend numeric, orders bigint,
                                  points_earned numeric, joined_at timestamptz,
                                  first_order_at timestamptz, last_order_at timestamptz,
-                                 at timestamptz)
+                                 at timestamptz, reader uuid)
 RETURNS text
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_tier_for';
-COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid) IS
 'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
 
 CREATE TYPE _loyalty.accrual AS (
@@ -37,11 +37,11 @@ CREATE TYPE _loyalty.accrual AS (
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 
 CREATE FUNCTION _loyalty.accrual_of(program regclass, customer anyelement, tracked_table int, order_key text, revision int,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz)
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, reader uuid)
 RETURNS _loyalty.accrual
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100
 AS 'MODULE_PATHNAME', 'loyalty_accrual_of';
-COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, int, text, int, numeric, bigint, numeric, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, int, text, int, numeric, bigint, numeric, timestamptz, timestamptz, uuid) IS
 'what posting will make of an entry of the journal, given the account as it is posted; null if it will leave it out';
 
 CREATE TYPE _loyalty.account_state AS (
@@ -56,12 +56,12 @@ COMMENT ON TYPE _loyalty.account_state IS
 'what entries that are not posted make of an account: by how much they change the points, and its sums afterwards; result of _loyalty.state_of';
 
 CREATE FUNCTION _loyalty.state_transition(internal, regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
-	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text)
+	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text, uuid)
 RETURNS internal
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_state_transition';
 COMMENT ON FUNCTION _loyalty.state_transition(internal, regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
-	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
+	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text, uuid) IS
 'transition function of _loyalty.state_of';
 
 CREATE FUNCTION _loyalty.state_final(internal)
@@ -75,14 +75,14 @@ CREATE AGGREGATE _loyalty.state_of(
 	program regclass, customer anyelement,
 	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz,
 	tracked_table int, order_key text, revision int, at timestamptz, recorded_at timestamptz, terms int,
-	counts boolean, amount numeric, awards numeric, joined_at timestamptz, multiplier numeric, tier text) (
+	counts boolean, amount numeric, awards numeric, joined_at timestamptz, multiplier numeric, tier text, reader uuid) (
 	SFUNC = _loyalty.state_transition,
 	STYPE = internal,
 	FINALFUNC = _loyalty.state_final,
 	PARALLEL = UNSAFE
 );
 COMMENT ON AGGREGATE _loyalty.state_of(regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
-	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text) IS
+	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text, uuid) IS
 'what the entries of one customer in the journal make of the account, in whatever order they come';
 
 CREATE FUNCTION _loyalty.balance(program regclass, customer anyelement, at timestamptz)

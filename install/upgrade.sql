@@ -273,6 +273,37 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_definitions(name) IS 'make the views of tracked tables and tiers anew, or say which objects of users stand in the way';
 
+-- What tables that were lost had is in others: accounts are the sums of the ledger, and rules and
+-- tiers are those of the terms in force.
+CREATE FUNCTION _loyalty.fill_again(program name, tables text[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
+AS $$
+BEGIN
+	IF 'account' = ANY (tables) THEN
+		EXECUTE format($sql$
+			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at)
+			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), sum(l.points_change), sum(l.points_change),
+			       min(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.recorded_at)
+			  FROM (SELECT e.*, NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s e.customer AND n.tracked_table = e.tracked_table
+			                                   AND n.order_key = e.order_key AND n.revision > e.revision) AS is_newest
+			          FROM %1$I.ledger e) l GROUP BY l.customer $sql$, program, _loyalty.customer_equality(program));
+	END IF;
+	IF 'earning_rule' = ANY (tables) THEN
+		EXECUTE format('INSERT INTO %1$I.earning_rule (name, points, applies_when, per)
+		                SELECT r.name, r.points, r.applies_when, r.per FROM %1$I.terms_rule r JOIN %1$I.program p ON r.version = p.terms', program);
+	END IF;
+	IF 'tier' = ANY (tables) THEN
+		EXECUTE format('INSERT INTO %1$I.tier (name, rank, qualifies, multiplier)
+		                SELECT t.name, t.rank, t.qualifies, t.multiplier FROM %1$I.terms_tier t JOIN %1$I.program p ON t.version = p.terms', program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
+'put into tables of a program that were lost, and are made again, what others know of them: accounts, earning rules and tiers';
+
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)
 RETURNS void
@@ -286,6 +317,7 @@ DECLARE
 	is_older boolean := present < _loyalty.layout();
 	template_values jsonb := _loyalty.template_values(program);
 	given jsonb;
+	lost text[] := '{}';
 	t record;
 BEGIN
 	IF is_older THEN
@@ -302,7 +334,10 @@ BEGIN
 	FOR t IN SELECT m.* FROM _loyalty.missing_objects(program) m WHERE m.kind IN ('table', 'type', 'trigger') ORDER BY m.ordinal
 	LOOP
 		EXECUTE _loyalty.rendered(t.body, template_values);
+		CONTINUE WHEN t.kind <> 'table';
+		lost := lost || t.object::text;
 	END LOOP;
+	PERFORM _loyalty.fill_again(program, lost);
 	IF is_older THEN
 		PERFORM _loyalty.renew_definitions(program);
 	END IF;
@@ -385,6 +420,11 @@ BEGIN
 	-- somebody may have done it meanwhile
 	present := _loyalty.present_layout(program);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.upgrade_objects($1::name, $2::int)', program::text, present::text);
+	IF EXISTS (SELECT FROM _loyalty.missing_objects(program)) THEN
+		RAISE WARNING 'loyalty program "%" still lacks: %', program, (SELECT string_agg(m.object, ', ' ORDER BY m.ordinal) FROM _loyalty.missing_objects(program) m)
+			USING DETAIL = 'The view of the customers was dropped, with the table that it was of, or what it called.',
+			      HINT = format('UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'' makes them.', program);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION loyalty.upgrade_program(name) IS

@@ -446,8 +446,9 @@ AS $$
 				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) AS points_earned,
 				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at
 				          FROM (SELECT %2$I AS customer, tier, points AS said_points, lifetime_value AS said_spend, orders AS said_orders, first_order_at AS said_first,
-				                       last_order_at AS said_last, joined_at
-				                  FROM (TABLE %1$I.members UNION ALL TABLE %1$I.former_members) both_views) m
+				                       last_order_at AS said_last, joined_at FROM %1$I.members
+				                UNION ALL
+				                SELECT %2$I, tier, points, lifetime_value, orders, first_order_at, last_order_at, joined_at FROM %1$I.former_members) m
 				          LEFT JOIN told t ON t.customer %3$s m.customer AND t.next_posted IS NULL %10$s %11$s) metrics
 				 %6$s %7$s) m
 			 WHERE differs OR failed IS NOT NULL OR tier IS DISTINCT FROM expected) $sql$,

@@ -28,7 +28,7 @@ SET search_path = t_evil, pg_catalog;
 SET timezone = 'Asia/Tokyo';
 SET datestyle = 'SQL, DMY';
 INSERT INTO t_hostile.orders VALUES (1, 1, '01/02/2024 12:00', 150);
-SELECT _loyalty.tier_for((SELECT settings FROM loyalty.programs WHERE name = 'club'), 1, 1, 1, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for((SELECT settings FROM loyalty.programs WHERE name = 'club'), 1, 1, 1, 1, NULL, NULL, NULL, now(), NULL);
 SHOW search_path;
 RESET ROLE; RESET search_path; RESET timezone; RESET datestyle;
 -- local times are those of the program
@@ -51,17 +51,17 @@ SELECT _loyalty.view_expression(1::regclass, NULL, 'x', false);
 SELECT _loyalty.view_expression('t_hostile.orders', NULL, 'x', false);
 SELECT _loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NULL, 'UTC', NULL, false);
 
-SELECT _loyalty.accrual_of('club.program', 1::numeric, 1, 'x', 1, 1, 1, 1, NULL, NULL);
-SELECT _loyalty.accrual_of('club.program', 1, 1, 'x', 1, 1, 1, 1, NULL, NULL);
-SELECT _loyalty.state_of('club.program', 1::numeric, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL);
-SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', NULL, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL);
-SELECT (_loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL)).points;
-SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 99, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.accrual_of('club.program', 1::numeric, 1, 'x', 1, 1, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.accrual_of('club.program', 1, 1, 'x', 1, 1, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.program', 1::numeric, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', NULL, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL, NULL);
+SELECT (_loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 2, now(), now(), (SELECT terms FROM club.program), true, 1, 1, NULL, NULL, NULL, NULL)).points;
+SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 99, true, 1, 1, NULL, NULL, NULL, NULL);
 SELECT _loyalty.balance('club.program', 'x'::text, NULL);
 SELECT _loyalty.balance('pg_class', 1, NULL);
 SELECT _loyalty.tier_at('pg_class', 1, now());
 \set VERBOSITY sqlstate
-SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 1, true, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, NULL, NULL, 1, 'x', 1, now(), now(), 1, true, 1, 1, NULL, NULL, NULL, NULL);
 \set VERBOSITY default
 -- a made-up program
 SET ROLE regress_loyalty_mallory;
@@ -70,8 +70,8 @@ CREATE TEMP TABLE terms AS SELECT 1 AS version, 0 AS points_scale, 'floor' AS ro
 CREATE TEMP TABLE terms_tier AS SELECT 1 AS version, 'x' AS name, 1 AS rank, 'length(orders) > 0' AS qualifies, 1.0 AS multiplier;
 CREATE TEMP TABLE metrics (spend numeric, orders text, c numeric, d interval, e timestamptz, f timestamptz);
 \set VERBOSITY sqlstate
-SELECT _loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now());
-SELECT _loyalty.tier_for('pg_temp.program', 1, 1, 4096, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now(), NULL);
+SELECT _loyalty.tier_for('pg_temp.program', 1, 1, 4096, 1, NULL, NULL, NULL, now(), NULL);
 \set VERBOSITY default
 DROP TABLE metrics, program, terms, terms_tier;
 -- nothing of a program can be probed by who may not read it

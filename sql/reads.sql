@@ -190,7 +190,32 @@ UPDATE club.program SET amount_scale = 2;
 DROP VIEW on_top;
 UPDATE club.program SET amount_scale = 2;
 SELECT * FROM loyalty.verify('club');
+
+-- a view of one's own is read by whom it is granted to, and so are some columns; and nothing else
+REVOKE SELECT ON club.members FROM regress_reads;
+CREATE VIEW mine AS SELECT id, points, tier, club.balance(id) IS NULL AS unknown FROM club.members WHERE id < 3;
+CREATE VIEW my_orders AS SELECT order_key, points FROM club.order_points WHERE id = 1 AND order_key IN ('0', '-2');
+CREATE VIEW my_entries AS SELECT count(*), sum(points) FROM club.entries WHERE id = 1;
+INSERT INTO orders VALUES (-3, 1, '2024-07-01', 1), (-4, 2, '2024-07-01', 1);
+GRANT USAGE ON SCHEMA t_reads, club TO regress_reads;
+GRANT SELECT ON mine, my_orders, my_entries TO regress_reads;
+GRANT SELECT (id, points, tier) ON club.members TO regress_reads;
+SET ROLE regress_reads;
+SELECT id, points, tier FROM mine ORDER BY 1;
+SELECT * FROM my_orders ORDER BY 1;
+SELECT * FROM my_entries;
+SELECT id, points, tier FROM club.members WHERE id = 1;
+SELECT lifetime_value FROM club.members WHERE id = 1;
+SELECT unknown FROM mine WHERE id = 1;
+SELECT club.balance(2);
+SELECT points FROM club.order_points WHERE id = 1;
+SELECT _loyalty.tier_for('club.program', 1, 1, 1, 1, NULL, NULL, NULL, now(), gen_random_uuid());
+SELECT _loyalty.accrual_of('club.program', 1, 1, '-3', 1, 1, 1, 1, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.program', 1, 1, 1, 1, NULL, NULL, 1, '0', 2, now(), now(), 1, true, 1, 1, NULL, NULL, NULL, NULL);
+RESET ROLE;
+DROP VIEW mine, my_orders, my_entries;
 SELECT loyalty.drop_program('club', force => true);
+REVOKE USAGE ON SCHEMA t_reads FROM regress_reads;
 DROP ROLE regress_reads;
 
 -- other kinds of keys

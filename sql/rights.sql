@@ -59,7 +59,7 @@ SELECT loyalty.track_orders('club', 't_rights.orders', customer => 'customer_id'
 SELECT loyalty.grant_access('club', 'regress_rights_mallory', 'admin');
 SELECT * FROM loyalty.verify('club');
 SELECT * FROM loyalty.backlog('club');
-SELECT _loyalty.tier_for('club.program'::regclass, 1, 1, 1, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for('club.program'::regclass, 1, 1, 1, 1, NULL, NULL, NULL, now(), NULL);
 SELECT name, owner FROM loyalty.programs;
 -- nor by the right to call everything
 RESET ROLE;
@@ -444,7 +444,7 @@ END $$;
 ROLLBACK TO s;
 SELECT _loyalty.create_triggers('club', 1, 't_rights.secret');
 ROLLBACK TO s;
-SELECT _loyalty.tier_for((SELECT settings FROM loyalty.programs), 1, 1, 1, 1, NULL, NULL, NULL, now());
+SELECT _loyalty.tier_for((SELECT settings FROM loyalty.programs), 1, 1, 1, 1, NULL, NULL, NULL, now(), NULL);
 ROLLBACK TO s;
 SELECT _loyalty.lock_tracked_tables('club', '{1}');
 ROLLBACK TO s;

@@ -66,6 +66,36 @@ SELECT customer_id, tier, points, lifetime_value, orders FROM club.members ORDER
 -- and nothing is known of what it was
 GRANT SELECT (balance) ON club.entries TO regress_loyalty_reader;
 
+-- what a table had that is lost is in others: sums, rules and tiers
+BEGIN;
+DROP VIEW t_upgrade.gold;
+CALL loyalty.post('club');
+CREATE TABLE t_upgrade.accounts AS SELECT customer, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at FROM club.account;
+CREATE TABLE t_upgrade.configured AS SELECT name, points FROM club.earning_rule UNION ALL SELECT name, qualifies FROM club.tier;
+DROP TABLE club.account, club.earning_rule, club.tier CASCADE;
+SELECT loyalty.upgrade_program('club');
+SELECT count(*) AS accounts, (SELECT count(*) FROM club.account) AS now FROM (SELECT * FROM t_upgrade.accounts INTERSECT
+	SELECT customer, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at FROM club.account) x;
+SELECT count(*) AS configured, (SELECT count(*) FROM t_upgrade.configured) AS were FROM (SELECT * FROM t_upgrade.configured INTERSECT
+	(SELECT name, points FROM club.earning_rule UNION ALL SELECT name, qualifies FROM club.tier)) x;
+SELECT * FROM loyalty.verify('club');
+ROLLBACK;
+INSERT INTO club.earning_rule (name, points) VALUES ('none', NULL);
+-- a ledger cannot be made of anything, but the program can be told of, and dropped
+BEGIN;
+DROP VIEW t_upgrade.gold;
+DROP TABLE club.ledger CASCADE;
+SELECT violation, detail FROM loyalty.verify('club');
+SELECT loyalty.upgrade_program('club');
+SELECT DISTINCT violation FROM loyalty.verify('club') ORDER BY 1;
+SELECT loyalty.drop_program('club', force => true);
+ROLLBACK;
+BEGIN;
+DROP VIEW t_upgrade.gold;
+DROP TABLE club.journal CASCADE;
+SELECT violation, detail FROM loyalty.verify('club');
+ROLLBACK;
+
 -- not of others, nor what is none
 SELECT loyalty.upgrade_program('clubs');
 SELECT loyalty.upgrade_program(NULL);
@@ -175,7 +205,7 @@ INSERT INTO t_upgrade.orders VALUES (7, 1, '2020-04-01', 7);
 ROLLBACK;
 -- what views called before says what to do
 BEGIN;
-SELECT _loyalty.retire('_loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz)');
+SELECT _loyalty.retire('_loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid)');
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK;
 BEGIN;

@@ -87,7 +87,7 @@ SELECT violation, detail FROM t_verified.plant($$UPDATE club.program SET custome
 SELECT violation, detail FROM t_verified.plant($$UPDATE club.program SET joined_at = 'born'$$);
 SELECT violation, detail FROM t_verified.plant($$UPDATE club.program SET joined_at = NULL$$);
 -- triggers of one partition, and of the program; and one that does not fire always
-SELECT violation, detail FROM t_verified.plant('ALTER TABLE t_verified.parts_2 DISABLE TRIGGER ALL');
+SELECT violation, detail FROM t_verified.plant('ALTER TABLE t_verified.parts_2 DISABLE TRIGGER ALL') ORDER BY 2;
 SELECT violation, detail FROM t_verified.plant('ALTER TABLE t_verified.orders DISABLE TRIGGER loyalty_insert_club_1');
 SELECT violation, detail FROM t_verified.plant($$DROP TRIGGER loyalty_insert_club_1 ON t_verified.orders; CREATE TRIGGER loyalty_insert_club_1 AFTER INSERT ON t_verified.orders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION _loyalty.record('club', '1')$$);
 SELECT violation, detail FROM t_verified.plant('ALTER TABLE club.ledger DISABLE TRIGGER append_only');

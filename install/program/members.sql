@@ -5,7 +5,7 @@
 CREATE OR REPLACE VIEW @schema@.members AS
 SELECT s.customer AS @key@,
        _loyalty.tier_for(@settings@::regclass, (SELECT p.terms FROM @schema@.program p), s.spend, s.orders, s.points_earned,
-                         s.joined_at, s.first_order_at, s.last_order_at, now()) AS tier,
+                         s.joined_at, s.first_order_at, s.last_order_at, now(), (SELECT p.reader FROM @schema@.program p)) AS tier,
        s.points::numeric(38, @points_scale@) AS points, s.spend::numeric(38, @amount_scale@) AS lifetime_value, s.orders,
        s.first_order_at, s.last_order_at, s.joined_at,
        _loyalty.tenure(s.joined_at, now(), (SELECT p.time_zone FROM @schema@.program p)) AS tenure,
@@ -21,6 +21,6 @@ SELECT s.customer AS @key@,
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, j.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
                                                       j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts, j.amount,
-                                                      j.awards, j.joined_at, j.multiplier, j.tier) AS state
+                                                      j.awards, j.joined_at, j.multiplier, j.tier, (SELECT p.reader FROM @schema@.program p)) AS state
                                FROM @schema@.journal j WHERE j.customer @eq@ c.customer) j) s;
 COMMENT ON VIEW @schema@.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';

@@ -17,4 +17,4 @@ SELECT e.customer AS @key@, e.tracked_table, e.order_key, e.at AS ordered_at, e.
                     WHERE n.customer @eq@ e.customer AND n.tracked_table = e.tracked_table AND n.order_key = e.order_key AND n.revision > e.revision)
    AND NOT EXISTS (SELECT FROM @schema@.journal n
                     WHERE n.customer @eq@ e.customer AND n.tracked_table = e.tracked_table AND n.order_key = e.order_key AND n.revision > e.revision);
-COMMENT ON VIEW @schema@.order_points IS 'one row per order that counts, with the points that it is worth: join it by customer and key of the order';
+COMMENT ON VIEW @schema@.order_points IS 'one row per order that counts, with the points that it is worth: join it by customer, number of the tracked table and key of the order';

@@ -13,6 +13,7 @@ CREATE TABLE @schema@.program (
 	rounding text NOT NULL CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
 	on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
 	terms int NOT NULL,
+	reader uuid NOT NULL DEFAULT gen_random_uuid(),
 	layout int NOT NULL
 );
 COMMENT ON TABLE @schema@.program IS 'settings of the program, one row';

@@ -48,6 +48,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 	Tuplestorestate *store = result_begin(fcinfo, &desc);
 	Oid			schema;
 	Oid			owner;
+	const char *asked;
 	AclResult	acl;
 	OwnerScope	scope;
 	Oid			types[1] = {NAMEOID};
@@ -58,9 +59,11 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("program must not be null")));
 	owner = owner_of_program(NameStr(*PG_GETARG_NAME(0)), &schema);
-	acl = pg_class_aclcheck(get_relname_relid("ledger", schema), GetUserId(), ACL_SELECT);
+	/* without a ledger, that is what there is to tell */
+	asked = OidIsValid(get_relname_relid("ledger", schema)) ? "ledger" : "program";
+	acl = pg_class_aclcheck(get_relname_relid(asked, schema), GetUserId(), ACL_SELECT);
 	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_TABLE, "ledger");
+		aclcheck_error(acl, OBJECT_TABLE, asked);
 	owner_require_call(owner, function);
 
 	owner_enter(&scope, owner, true, NULL);

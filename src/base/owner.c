@@ -289,9 +289,10 @@ Oid
 owner_of_program(const char *program, Oid *schema)
 {
 	*schema = get_namespace_oid(program, true);
+	/* what else was dropped is told by who needs it, and made again by upgrade_program() */
 	if (!OidIsValid(*schema) ||
 		!OidIsValid(get_relname_relid("program", *schema)) ||
-		!OidIsValid(get_relname_relid("ledger", *schema)))
+		!OidIsValid(get_relname_relid("tracked_table", *schema)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("loyalty program \"%s\" does not exist", program),

@@ -138,16 +138,21 @@ terms_value(const char *schema, int row, int column)
 }
 
 /*
- * Tiers tell something of a program: only to who may read one of its views, or
- * owns it.
+ * What is folded, and tiers, tell something of a program: only to its views, whoever is
+ * allowed to read these, or a view of them; to who may read one of these views; and to the
+ * owner.  A view proves itself by what the table "program" has in the column "reader",
+ * which it reads with the rights of its owner.
  */
-static void
-check_reader(Oid schema, Oid owner)
+void
+terms_check_reader(Terms *terms, const pg_uuid_t *reader)
 {
 	static const char *const views[] = {"members", "former_members", "entries", "unposted", "order_points"};
+	Oid			schema;
 
-	if (has_privs_of_role(GetUserId(), owner))
+	if ((reader != NULL && memcmp(reader, &terms->reader, sizeof(pg_uuid_t)) == 0) ||
+		has_privs_of_role(GetUserId(), terms->owner))
 		return;
+	schema = get_rel_namespace(terms->program);
 	for (int i = 0; i < lengthof(views); i++)
 	{
 		Oid			view = get_relname_relid(views[i], schema);
@@ -160,12 +165,6 @@ check_reader(Oid schema, Oid owner)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for loyalty program \"%s\"",
 					get_namespace_name(schema))));
-}
-
-void
-terms_check_reader(Terms *terms)
-{
-	check_reader(get_rel_namespace(terms->program), terms->owner);
 }
 
 /* Run a query on one version of the terms. */
@@ -186,8 +185,9 @@ load_settings(Terms *terms, const char *schema)
 	char	   *zone;
 	bool		isnull;
 
-	read_terms(terms, psprintf("SELECT points_scale, rounding, time_zone, since::pg_catalog.timestamptz"
-							   " FROM %s.terms WHERE version = $1", quote_identifier(schema)));
+	read_terms(terms, psprintf("SELECT t.points_scale, t.rounding, t.time_zone, t.since::pg_catalog.timestamptz,"
+							   " p.reader::pg_catalog.uuid FROM %1$s.terms t CROSS JOIN %1$s.program p"
+							   " WHERE t.version OPERATOR(pg_catalog.=) $1", quote_identifier(schema)));
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -197,6 +197,9 @@ load_settings(Terms *terms, const char *schema)
 	(void) terms_value(schema, 0, 4);
 	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
 													 &isnull));
+	(void) terms_value(schema, 0, 5);
+	terms->reader = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5,
+												 &isnull));
 	zone = terms_value(schema, 0, 3);
 	terms->zone = pg_tzset(zone);
 	terms->time_zone = MemoryContextStrdup(terms->context, zone);
@@ -310,7 +313,6 @@ load_terms(Oid program, int32 id)
 				 errmsg("relation with OID %u is no loyalty program", program)));
 	terms->metrics_relid = program_relation(schema_oid, "metrics");
 	terms->owner = layout_check_owner(schema_oid);
-	check_reader(schema_oid, terms->owner);
 	rel = relation_open(terms->metrics_relid, AccessShareLock);
 	layout_check_metrics(rel);
 	old = MemoryContextSwitchTo(context);
@@ -551,40 +553,53 @@ terms_tier(Terms *terms, const Metrics *metrics)
 	return found;
 }
 
+/*
+ * The name of the highest tier whose condition holds, as text, or NULL; the tenure in the
+ * metrics is filled in, if the customer's joining is known and some tier asks for it.
+ */
+text *
+terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joined)
+{
+	Tier	   *tier;
+
+	metrics->tenure = has_joined && terms->uses_tenure ?
+		tenure_between(joined, metrics->at, terms->zone) : NULL;
+	tier = terms_tier(terms, metrics);
+	return tier == NULL ? NULL : cstring_to_text(tier->name);
+}
+
 PG_FUNCTION_INFO_V1(loyalty_tier_for);
 
 /*
  * tier_for(program regclass, terms int, spend numeric, orders bigint,
  *          points_earned numeric, joined_at timestamptz,
  *          first_order_at timestamptz, last_order_at timestamptz,
- *          at timestamptz) returns text
+ *          at timestamptz, reader uuid) returns text
  */
 Datum
 loyalty_tier_for(PG_FUNCTION_ARGS)
 {
 	Metrics		metrics = {0};
 	Terms	   *terms;
-	Tier	   *tier;
+	text	   *tier;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) ||
 		PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(8))
 		PG_RETURN_NULL();
 	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
-	terms_check_reader(terms);
+	terms_check_reader(terms, PG_ARGISNULL(9) ? NULL : PG_GETARG_UUID_P(9));
 	metrics.spend = PG_GETARG_DATUM(2);
 	metrics.orders = PG_GETARG_INT64(3);
 	metrics.points_earned = PG_GETARG_DATUM(4);
 	metrics.at = PG_GETARG_TIMESTAMPTZ(8);
-	if (!PG_ARGISNULL(5) && terms->uses_tenure)
-		metrics.tenure = tenure_between(PG_GETARG_TIMESTAMPTZ(5), metrics.at, terms->zone);
 	metrics.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
 	if (metrics.has_orders)
 	{
 		metrics.first_order_at = PG_GETARG_TIMESTAMPTZ(6);
 		metrics.last_order_at = PG_GETARG_TIMESTAMPTZ(7);
 	}
-	tier = terms_tier(terms, &metrics);
+	tier = terms_tier_name(terms, &metrics, !PG_ARGISNULL(5), PG_ARGISNULL(5) ? 0 : PG_GETARG_TIMESTAMPTZ(5));
 	if (tier == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(tier->name));
+	PG_RETURN_TEXT_P(tier);
 }

@@ -7,6 +7,7 @@
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "pgtime.h"
+#include "utils/uuid.h"
 
 #include "expression.h"
 
@@ -36,6 +37,7 @@ typedef struct Terms
 	bool		valid;
 	TimestampTz since;			/* when they came into force */
 	Oid			owner;
+	pg_uuid_t	reader;			/* what the views of the program name as who asks */
 	MemoryContext context;
 	MemoryContextCallback end;
 	int32		scale;
@@ -65,8 +67,9 @@ typedef struct Metrics
 
 extern Terms *terms_find(Oid program, int32 id);
 extern Terms *terms_if_possible(Oid program, int32 id);
-extern void terms_check_reader(Terms *terms);
+extern void terms_check_reader(Terms *terms, const pg_uuid_t *reader);
 extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
+extern text *terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joined);
 extern Datum terms_round(Terms *terms, Datum points);
 
 #endif							/* LOYALTY_TERMS_H */

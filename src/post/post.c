@@ -864,7 +864,7 @@ require_poster(const char *program)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("posting runs under READ COMMITTED only"),
-				 errhint("Call it in a transaction of its own, after SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+				 errhint("Let its transaction begin with SET TRANSACTION ISOLATION LEVEL READ COMMITTED, or set default_transaction_isolation to that.")));
 	return schema;
 }
 

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "entries.h"
 #include "program.h"
+#include "terms.h"
 
 /* What is asked of a program. */
 typedef enum Question
@@ -44,12 +45,11 @@ static const char *const questions[QUESTIONS] = {
 	"WITH e AS (SELECT * FROM %1$s.entries x WHERE x.%2$s %3$s %4$s AND x.effective_at OPERATOR(pg_catalog.<=) $2),"
 	" o AS (SELECT DISTINCT ON (tracked_table, order_key) ordered_at, counts FROM e"
 	" ORDER BY tracked_table, order_key, revision DESC)"
-	" SELECT _loyalty.tier_for('%1$s.program'::pg_catalog.regclass, p.terms,"
-	" (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e),"
+	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e),"
 	" (SELECT coalesce(pg_catalog.sum(orders_change), 0) FROM e),"
 	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e), c.joined_at,"
 	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts),"
-	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts), $2)"
+	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)"
 	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s"
 	" UNION ALL SELECT m.joined_at FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s) c CROSS JOIN %1$s.program p"
 };
@@ -93,7 +93,7 @@ find_plans(Oid program, Oid schema)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the view \"members\" of loyalty program \"%s\" does not exist", schema_name),
-				 errhint("Call loyalty.upgrade_program(%s).", quote_literal_cstr(schema_name))));
+				 errhint("SELECT * FROM loyalty.verify(%s) tells what to do.", quote_literal_cstr(schema_name))));
 	if (known_plans == NULL)
 	{
 		HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(Plans)};
@@ -198,6 +198,31 @@ bring_to_type(const Plans *plans, Datum *customer, Oid *type)
 					   format_type_be(plans->customer_type), format_type_be(given))));
 }
 
+/* The tier, of a row of the answer to the question for the tier. */
+static text *
+tier_of_row(Oid program, HeapTuple row, TupleDesc desc, TimestampTz at)
+{
+	enum
+	{
+		TERMS, SPEND, ORDERS, POINTS, JOINED, FIRST, LAST, COLUMNS
+	};
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS];
+	Metrics		metrics = {0};
+
+	for (int i = 0; i < COLUMNS; i++)
+		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	metrics.spend = values[SPEND];
+	metrics.orders = DatumGetInt64(values[ORDERS]);
+	metrics.points_earned = values[POINTS];
+	metrics.has_orders = !nulls[FIRST] && !nulls[LAST];
+	metrics.first_order_at = metrics.has_orders ? DatumGetTimestampTz(values[FIRST]) : 0;
+	metrics.last_order_at = metrics.has_orders ? DatumGetTimestampTz(values[LAST]) : 0;
+	metrics.at = at;
+	return terms_tier_name(terms_find(program, DatumGetInt32(values[TERMS])), &metrics, !nulls[JOINED],
+						   nulls[JOINED] ? 0 : DatumGetTimestampTz(values[JOINED]));
+}
+
 /* Ask; the answer is in the context of the caller.  False: there is no row. */
 static bool
 ask(Plans *plans, Oid schema, Question question, Datum customer, Oid type, Datum at, MemoryContext context,
@@ -215,7 +240,16 @@ ask(Plans *plans, Oid schema, Question question, Datum customer, Oid type, Datum
 	found = SPI_processed > 0;
 	*answer = (Datum) 0;
 	*isnull = true;
-	if (found)
+	if (found && question == TIER_AT)
+	{
+		text	   *tier = tier_of_row(plans->program, SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+									   DatumGetTimestampTz(at));
+
+		*isnull = tier == NULL;
+		if (tier != NULL)
+			*answer = PointerGetDatum(memcpy(MemoryContextAlloc(context, VARSIZE(tier)), tier, VARSIZE(tier)));
+	}
+	else if (found)
 	{
 		*answer = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
 		if (!*isnull)

@@ -29,6 +29,8 @@ typedef struct State
 	RecordedEntry **entries;
 	int			count;
 	int			size;
+	bool		has_reader;
+	pg_uuid_t	reader;			/* see terms_check_reader() */
 } State;
 
 enum StateArgument
@@ -52,7 +54,8 @@ enum StateArgument
 	ARG_AWARDS,
 	ARG_JOINED,
 	ARG_MULTIPLIER,
-	ARG_TIER
+	ARG_TIER,
+	ARG_READER
 };
 
 /* The account of the first row, in the memory of the state. */
@@ -83,6 +86,9 @@ begin_state(FunctionCallInfo fcinfo, MemoryContext context)
 		account->bounds.first = PG_GETARG_TIMESTAMPTZ(ARG_FIRST);
 		account->bounds.last = PG_GETARG_TIMESTAMPTZ(ARG_LAST);
 	}
+	state->has_reader = !PG_ARGISNULL(ARG_READER);
+	if (state->has_reader)
+		state->reader = *PG_GETARG_UUID_P(ARG_READER);
 	MemoryContextSwitchTo(old);
 	return state;
 }
@@ -142,11 +148,12 @@ PG_FUNCTION_INFO_V1(loyalty_state_transition);
  *          first_order_at timestamptz, last_order_at timestamptz,
  *          tracked_table int, order_key text, revision int, at timestamptz,
  *          recorded_at timestamptz, terms int, counts bool, amount numeric, awards numeric,
- *          joined_at timestamptz, multiplier numeric, tier text)
+ *          joined_at timestamptz, multiplier numeric, tier text, reader uuid)
  *
  * program is the table "program" of a program.  The arguments from customer to
- * last_order_at tell of the account as it is posted, and are looked at in the first row
- * only; the others are a row of the journal of that customer.
+ * last_order_at, and the last, tell of the account as it is posted and of who asks, and
+ * are looked at in the first row only; the others are a row of the journal of that
+ * customer.
  */
 Datum
 loyalty_state_transition(PG_FUNCTION_ARGS)
@@ -204,7 +211,8 @@ loyalty_state_final(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "state_of must return a composite type");
 	state = (State *) PG_GETARG_POINTER(0);
-	terms_check_reader(terms_find(state->program, state->entries[0]->terms));
+	terms_check_reader(terms_find(state->program, state->entries[0]->terms),
+					   state->has_reader ? &state->reader : NULL);
 	accrual = fold_begin_read(get_rel_namespace(state->program), &state->account,
 							  state->entries, state->count);
 	metrics = &accrual->metrics;

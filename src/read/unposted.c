@@ -217,7 +217,7 @@ remember(Unposted *unposted, EntryName name, Datum accrual)
 
 /* Fold the entries of a customer, and remember all of them. */
 static void
-fold_customer(Unposted *unposted, const PostedAccount *account)
+fold_customer(Unposted *unposted, const PostedAccount *account, const pg_uuid_t *reader)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "loyalty unposted customer",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -229,7 +229,7 @@ fold_customer(Unposted *unposted, const PostedAccount *account)
 	Accrual    *accrual;
 
 	if (count > 0)
-		terms_check_reader(terms_find(unposted->program, entries[0]->terms));
+		terms_check_reader(terms_find(unposted->program, entries[0]->terms), reader);
 	accrual = fold_begin_read(schema, account, entries, count);
 	for (int i = 0; i < count; i++)
 	{
@@ -292,11 +292,13 @@ PG_FUNCTION_INFO_V1(loyalty_accrual_of);
 /*
  * accrual_of(program regclass, customer anyelement, tracked_table int, order_key text,
  *            revision int, spend numeric, orders bigint, points_earned numeric,
- *            first_order_at timestamptz, last_order_at timestamptz) returns accrual
+ *            first_order_at timestamptz, last_order_at timestamptz, reader uuid)
+ *            returns accrual
  *
  * What posting will make of an entry of the journal; null if it will leave it out.
- * program is the table "program" of a program.  The arguments from spend on are the
- * account of the customer as it is posted, and null without one.
+ * program is the table "program" of a program.  The arguments from spend to last_order_at
+ * are the account of the customer as it is posted, and null without one.  reader: see
+ * terms_check_reader().
  */
 Datum
 loyalty_accrual_of(PG_FUNCTION_ARGS)
@@ -325,7 +327,7 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 	entry = folded_lookup(unposted->entries, name);
 	if (entry == NULL)
 	{
-		fold_customer(unposted, &account);
+		fold_customer(unposted, &account, PG_ARGISNULL(10) ? NULL : PG_GETARG_UUID_P(10));
 		entry = folded_lookup(unposted->entries, name);
 	}
 	if (entry == NULL || entry->accrual == (Datum) 0)
