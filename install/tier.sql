@@ -36,12 +36,12 @@ CREATE TYPE _loyalty.accrual AS (
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 
-CREATE FUNCTION _loyalty.accrual_of(program regclass, customer anyelement, tracked_table int, order_key text, revision int,
+CREATE FUNCTION _loyalty.accrual_of(program regclass, customer anyelement, tracked_table int, order_key text, revision int, terms int,
 	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, reader uuid)
 RETURNS _loyalty.accrual
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100
 AS 'MODULE_PATHNAME', 'loyalty_accrual_of';
-COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, int, text, int, numeric, bigint, numeric, timestamptz, timestamptz, uuid) IS
+COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, int, text, int, int, numeric, bigint, numeric, timestamptz, timestamptz, uuid) IS
 'what posting will make of an entry of the journal, given the account as it is posted; null if it will leave it out';
 
 CREATE TYPE _loyalty.account_state AS (

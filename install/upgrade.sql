@@ -57,7 +57,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	attempts CONSTANT int := 20;
+	attempts CONSTANT int := 200;
 	tables CONSTANT text[] := ARRAY(SELECT format('%s IN ACCESS SHARE MODE', t.relation) FROM _loyalty.tables_in_order(program, NULL) t)
 		|| ARRAY(SELECT format('%s IN ACCESS EXCLUSIVE MODE', c.oid::regclass) FROM pg_class c
 		          WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind IN ('r', 'p')
@@ -69,7 +69,7 @@ BEGIN
 	LOOP
 		BEGIN
 			PERFORM _loyalty.lock_at_once(tables);
-			PERFORM _loyalty.lock_view(v, attempt = attempts) FROM unnest(views) v;
+			PERFORM _loyalty.lock_view(v, false) FROM unnest(views) v;
 			RETURN;
 		EXCEPTION WHEN lock_not_available THEN
 			IF attempt = attempts THEN
@@ -177,6 +177,18 @@ DECLARE
 BEGIN
 	EXECUTE command;
 EXCEPTION WHEN invalid_table_definition OR invalid_function_definition THEN
+	SELECT string_agg(x.what, E'\n') INTO dependents FROM (
+		SELECT format('trigger %s', g.tgname) FROM pg_trigger g WHERE g.tgrelid = to_regclass(format('%I.%I', program, object)) AND NOT g.tgisinternal
+		UNION ALL
+		SELECT format('rule %s', w.rulename) FROM pg_rewrite w WHERE w.ev_class = to_regclass(format('%I.%I', program, object)) AND w.rulename <> '_RETURN'
+		UNION ALL
+		SELECT format('default of column %s', a.attname) FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, object)) AND a.atthasdef) x (what)
+	 WHERE kind = 'view';
+	IF dependents IS NOT NULL THEN
+		RAISE EXCEPTION 'view "%" of loyalty program "%" cannot be replaced, since it has what others added', object, program
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = dependents,
+			      HINT = 'Its columns are others now. Drop what was added, do it again, and add it again.';
+	END IF;
 	BEGIN
 		EXECUTE format('DROP %s %I.%I', upper(kind), program, object);
 	EXCEPTION WHEN dependent_objects_still_exist THEN

@@ -219,10 +219,10 @@ AS $$
 BEGIN
 	RETURN QUERY
 	SELECT 'table of the program is not laid out as it must be'::text, NULL::text, NULL::text, format('%I.%I needs the column %I', program, t.relation, c.name)
-	  FROM (VALUES ('journal'), ('ledger')) t (relation)
+	  FROM (VALUES ('journal'), ('ledger'), ('account')) t (relation)
 	 CROSS JOIN LATERAL _loyalty.template_columns(t.relation) c
 	 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.%I', program, t.relation))
-	                                                AND a.attnum = c.n AND a.attname = c.name AND NOT a.attisdropped);
+	                                                AND (a.attnum = c.n OR t.relation = 'account') AND a.attname = c.name AND NOT a.attisdropped);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_layout(name) IS 'columns that journal and ledger lack in their places';
@@ -251,6 +251,11 @@ BEGIN
 		               UNION ALL
 		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms
 		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
+		UNION ALL
+		SELECT 'earning rule of a version of the terms is lost', NULL, NULL, format('version %%s has none for column %%s of view %%s', t.version, a.attname, a.attrelid::regclass)
+		  FROM %1$I.terms t CROSS JOIN %1$I.tracked_table s
+		  JOIN pg_attribute a ON a.attrelid = _loyalty.view_of($1, 'orders', s.tracked_table, t.version) AND a.attname ~ '^award_[0-9]+$'
+		 WHERE s.kind IN ('orders', 'credits') AND NOT EXISTS (SELECT FROM %1$I.terms_rule r WHERE r.version = t.version AND format('award_%%s', r.award) = a.attname)
 		$sql$, program) USING program;
 END
 $$;
@@ -472,6 +477,9 @@ BEGIN
 	IF NOT missing <@ of_customers THEN
 		RETURN;
 	END IF;
+	RETURN QUERY
+	SELECT 'function of the program is missing'::text, NULL::text, NULL::text, format('%I.%I; SELECT loyalty.upgrade_program(%L) makes it', program, m.name, program)
+	  FROM _loyalty.missing_objects(program) m WHERE m.kind = 'function' ORDER BY m.ordinal;
 	RETURN QUERY SELECT * FROM _loyalty.verify_tables(program);
 	RETURN QUERY SELECT * FROM _loyalty.verify_layout(program);
 	IF FOUND THEN

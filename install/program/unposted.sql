@@ -9,7 +9,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
        f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at
   FROM (SELECT * FROM @schema@.journal ORDER BY customer) j
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
- CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.tracked_table, j.order_key, j.revision,
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, (SELECT p.reader FROM @schema@.program p)) f
  WHERE f.number IS NOT NULL;
 COMMENT ON VIEW @schema@.unposted IS 'journal entries with what posting will make of them';

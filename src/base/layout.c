@@ -27,6 +27,7 @@ typedef struct Column
 {
 	const char *name;
 	Oid			type;			/* InvalidOid: any */
+	bool		nullable;
 } Column;
 
 /* The columns of the journal, and those that the ledger has behind them. */
@@ -35,8 +36,8 @@ static const Column entry_columns[] = {
 	{"revision", INT4OID}, {"at", TIMESTAMPTZOID}, {"recorded_at", TIMESTAMPTZOID},
 	{"terms", INT4OID}, {"counts", BOOLOID}, {"amount", NUMERICOID},
 	{"awards", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
-	{"joined_at", TIMESTAMPTZOID}, {"moved", BOOLOID}, {"tier", TEXTOID},
-	{"multiplier", NUMERICOID},
+	{"joined_at", TIMESTAMPTZOID, true}, {"moved", BOOLOID}, {"tier", TEXTOID, true},
+	{"multiplier", NUMERICOID, true},
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID}
 };
@@ -44,12 +45,31 @@ static const Column entry_columns[] = {
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
 
 static const Column metrics_columns[] = {
-	{"spend", NUMERICOID}, {"orders", INT8OID}, {"points_earned", NUMERICOID},
-	{"tenure", INTERVALOID}, {"first_order_at", TIMESTAMPTZOID},
-	{"last_order_at", TIMESTAMPTZOID}, {"today", DATEOID}, {"at", TIMESTAMPTZOID}
+	{"spend", NUMERICOID, true}, {"orders", INT8OID, true}, {"points_earned", NUMERICOID, true},
+	{"tenure", INTERVALOID, true}, {"first_order_at", TIMESTAMPTZOID, true},
+	{"last_order_at", TIMESTAMPTZOID, true}, {"today", DATEOID, true}, {"at", TIMESTAMPTZOID, true}
 };
 
 StaticAssertDecl(lengthof(metrics_columns) == METRICS_COLUMNS, "fields of the type metrics");
+
+/* What is read without a look for nulls can't be null. */
+static void
+check_not_null(Relation rel, int column)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), column);
+
+	if (!att->attnotnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s.%s\" is not laid out as a loyalty program needs it",
+						get_namespace_name(RelationGetNamespace(rel)),
+						RelationGetRelationName(rel)),
+				 errdetail("Column \"%s\" may be null.", NameStr(att->attname)),
+				 errhint("ALTER TABLE %s.%s ALTER COLUMN %s SET NOT NULL.",
+						 quote_identifier(get_namespace_name(RelationGetNamespace(rel))),
+						 quote_identifier(RelationGetRelationName(rel)),
+						 quote_identifier(NameStr(att->attname)))));
+}
 
 static void
 check_columns(Relation rel, const Column *columns, int count, Oid any_type)
@@ -72,6 +92,8 @@ check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 							RelationGetRelationName(rel)),
 					 errdetail("Column %d must be \"%s\".", i + 1, columns[i].name),
 					 errhint("Restore the columns that loyalty.create_program() made.")));
+		if (!columns[i].nullable)
+			check_not_null(rel, i);
 	}
 }
 
@@ -101,6 +123,8 @@ layout_check_entries(Relation rel, bool ledger, LOCKMODE lock)
 	int			columns = ledger ? LEDGER_COLUMNS : ENTRY_COLUMNS;
 
 	check_columns(rel, entry_columns, columns, InvalidOid);
+	if (ledger)
+		check_not_null(rel, ENTRY_MULTIPLIER);
 	/* Further columns are null, or have their default. */
 	for (int i = columns; i < RelationGetDescr(rel)->natts; i++)
 		if (TupleDescAttr(RelationGetDescr(rel), i)->attnotnull &&
@@ -139,8 +163,8 @@ layout_check_entries(Relation rel, bool ledger, LOCKMODE lock)
 void
 layout_check_purchase(Relation rel, Oid customer_type)
 {
-	const Column columns[] = {{"customer", customer_type}, {"at", TIMESTAMPTZOID},
-	{"amount", NUMERICOID}, {"rate", NUMERICOID}};
+	const Column columns[] = {{"customer", customer_type, true}, {"at", TIMESTAMPTZOID, true},
+	{"amount", NUMERICOID, true}, {"rate", NUMERICOID, true}};
 
 	check_columns(rel, columns, lengthof(columns), InvalidOid);
 }

@@ -155,14 +155,18 @@ Oid
 program_relation(Oid schema, const char *name)
 {
 	Oid			relid = get_relname_relid(name, schema);
+	char	   *program = OidIsValid(relid) ? NULL : get_namespace_name(schema);
 
+	if (!OidIsValid(relid) && program == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema with OID %u does not exist", schema)));
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("loyalty program \"%s\" has no relation \"%s\"",
-						get_namespace_name(schema), name),
+				 errmsg("loyalty program \"%s\" has no relation \"%s\"", program, name),
 				 errhint("Call loyalty.upgrade_program(%s), which makes what is missing.",
-						 quote_literal_cstr(get_namespace_name(schema)))));
+						 quote_literal_cstr(program))));
 	return relid;
 }
 

@@ -144,7 +144,7 @@ terms_value(const char *schema, int row, int column)
  * which it reads with the rights of its owner.
  */
 void
-terms_check_reader(Terms *terms, const pg_uuid_t *reader)
+terms_check_reader(Terms *terms, const pg_uuid_t * reader)
 {
 	static const char *const views[] = {"members", "former_members", "entries", "unposted", "order_points"};
 	Oid			schema;

@@ -67,7 +67,7 @@ typedef struct Metrics
 
 extern Terms *terms_find(Oid program, int32 id);
 extern Terms *terms_if_possible(Oid program, int32 id);
-extern void terms_check_reader(Terms *terms, const pg_uuid_t *reader);
+extern void terms_check_reader(Terms *terms, const pg_uuid_t * reader);
 extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
 extern text *terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joined);
 extern Datum terms_round(Terms *terms, Datum points);

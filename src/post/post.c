@@ -124,7 +124,8 @@ typedef struct Batch
 	Datum	   *customers;		/* in key order */
 	int			count;
 	int			failed;			/* how many of them could not be posted */
-	bool		cut;			/* the last of them has more than were posted */
+	int			cut;			/* the first of them that has more than were posted; or
+								 * their count */
 } Batch;
 
 /* One attempt to post some customers of a batch. */
@@ -143,6 +144,7 @@ typedef struct Poster
 	MemoryContext customer;		/* reset with each customer */
 
 	Account    *accounts;
+	int			current;		/* of these customers, the one whose entries are read */
 	RecordedEntry **entries;	/* of one customer */
 	int			entry_count;
 	int			entry_size;
@@ -239,7 +241,14 @@ read_account(Account *account, HeapTuple row, TupleDesc desc)
 	bool		isnull[7];
 
 	for (int c = 0; c < lengthof(column); c++)
+	{
 		column[c] = SPI_getbinval(row, desc, c + 1, &isnull[c]);
+		if (isnull[c] && c < 5)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("an account of the loyalty program has a null"),
+					 errhint("Columns of the table \"account\" of the program must be NOT NULL.")));
+	}
 	account->entries = DatumGetInt64(column[1]);
 	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[2]));
 	account->orders = DatumGetInt64(column[3]);
@@ -319,6 +328,9 @@ lock_accounts(Poster *poster)
 static void
 cut_entries(Poster *poster)
 {
+	Batch	   *batch = poster->batch;
+	int			customer = (int) (poster->customers - batch->customers) + poster->current;
+
 	fold_sort(poster->entries, poster->entry_count);
 	for (int i = CUSTOMER_BATCH; i < poster->entry_count; i++)
 	{
@@ -327,7 +339,7 @@ cut_entries(Poster *poster)
 		pfree(poster->entries[i]);
 	}
 	poster->entry_count = CUSTOMER_BATCH;
-	poster->batch->cut = true;
+	batch->cut = Min(batch->cut, customer);
 }
 
 /* Keep the entry in the slot; the account's memory is that of the customer. */
@@ -552,7 +564,6 @@ post_entries(Poster *poster)
 {
 	ScanKeyData keys[2];
 	EntryScan	scan;
-	int			current = 0;
 
 	entry_customer_key(&poster->journal, BTGreaterEqualStrategyNumber, poster->customers[0], &keys[0]);
 	entry_customer_key(&poster->journal, BTLessEqualStrategyNumber,
@@ -564,18 +575,18 @@ post_entries(Poster *poster)
 		Datum		customer = slot_getattr(scan.slot, ENTRY_CUSTOMER + 1, &isnull);
 		int			cmp;
 
-		while ((cmp = compare_customers(poster->batch, poster->customers[current], customer)) < 0)
+		while ((cmp = compare_customers(poster->batch, poster->customers[poster->current], customer)) < 0)
 		{
 			if (poster->entry_count > 0)
-				post_customer(poster, &poster->accounts[current]);
-			current++;
+				post_customer(poster, &poster->accounts[poster->current]);
+			poster->current++;
 		}
 		/* A customer that came between after the look is left for later. */
 		if (cmp == 0)
 			keep_entry(poster, scan.slot);
 	}
 	if (poster->entry_count > 0)
-		post_customer(poster, &poster->accounts[current]);
+		post_customer(poster, &poster->accounts[poster->current]);
 	entry_scan_end(&scan);
 	flush_ledger(poster);
 }
@@ -929,12 +940,13 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 				   PG_ARGISNULL(1), PG_GETARG_INT32(2));
 	if (batch.count > 0)
 	{
-		int			last = batch.count - 1;
+		int			last;
 
+		batch.cut = batch.count;
 		posted = post_part(&batch, batch.customers, batch.count, false);
 		/* one with more entries than are posted at once is first in the next batch */
-		if (batch.cut && posted > 0)
-			last--;
+		last = posted > 0 ? batch.cut - 1 : batch.count - 1;
+		last = Min(last, batch.count - 1);
 		nulls[0] = last < 0 && PG_ARGISNULL(1);
 		values[0] = nulls[0] ? (Datum) 0 : last < 0 ? PG_GETARG_DATUM(1) :
 			PointerGetDatum(key_to_text(&batch, batch.customers[last]));

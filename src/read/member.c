@@ -62,6 +62,7 @@ typedef struct Plans
 	NameData	schema;
 	NameData	key;
 	SPIPlanPtr	plans[QUESTIONS];	/* NULL: not made yet */
+	int			running;		/* how many of them */
 } Plans;
 
 static HTAB * known_plans = NULL;
@@ -102,10 +103,20 @@ find_plans(Oid program, Oid schema)
 	}
 	plans = hash_search(known_plans, &program, HASH_ENTER, &found);
 	if (!found)
+	{
 		memset(plans->plans, 0, sizeof(plans->plans));
+		plans->running = 0;
+	}
 	else if (plans->customer_type != type || strcmp(NameStr(plans->schema), schema_name) != 0 ||
 			 strcmp(NameStr(plans->key), key) != 0)
+	{
+		/* a plan that runs is not taken away from whoever runs it */
+		if (plans->running > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("loyalty program \"%s\" is altered while it is read", schema_name)));
 		forget_plans(plans);
+	}
 	plans->customer_type = type;
 	namestrcpy(&plans->schema, schema_name);
 	namestrcpy(&plans->key, key);
@@ -234,7 +245,16 @@ ask(Plans *plans, Oid schema, Question question, Datum customer, Oid type, Datum
 
 	if (plans->plans[question] == NULL)
 		plans->plans[question] = make_plan(plans, schema, question, type);
-	result = SPI_execute_plan(plans->plans[question], values, NULL, true, 1);
+	plans->running++;
+	PG_TRY();
+	{
+		result = SPI_execute_plan(plans->plans[question], values, NULL, true, 1);
+	}
+	PG_FINALLY();
+	{
+		plans->running--;
+	}
+	PG_END_TRY();
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not ask a loyalty program: %s", SPI_result_code_string(result));
 	found = SPI_processed > 0;

@@ -217,7 +217,7 @@ remember(Unposted *unposted, EntryName name, Datum accrual)
 
 /* Fold the entries of a customer, and remember all of them. */
 static void
-fold_customer(Unposted *unposted, const PostedAccount *account, const pg_uuid_t *reader)
+fold_customer(Unposted *unposted, const PostedAccount *account)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "loyalty unposted customer",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -228,8 +228,6 @@ fold_customer(Unposted *unposted, const PostedAccount *account, const pg_uuid_t 
 	RecordedEntry **entries = read_entries(schema, account, &count);
 	Accrual    *accrual;
 
-	if (count > 0)
-		terms_check_reader(terms_find(unposted->program, entries[0]->terms), reader);
 	accrual = fold_begin_read(schema, account, entries, count);
 	for (int i = 0; i < count; i++)
 	{
@@ -248,22 +246,27 @@ fold_customer(Unposted *unposted, const PostedAccount *account, const pg_uuid_t 
 	MemoryContextDelete(work);
 }
 
-/* Forget what is not true any more, or too much. */
+/* Forget all, for what is true of a program now. */
 static void
-make_room(Unposted *unposted, Oid program)
+start_anew(Unposted *unposted, Oid program, View view)
 {
-	View		view = view_of_snapshot(GetActiveSnapshot());
-
-	if (unposted->context != NULL && unposted->program == program &&
-		memcmp(&view, &unposted->view, sizeof(View)) == 0 &&
-		MemoryContextMemAllocated(unposted->context, true) < MEMORY_LIMIT)
-		return;
 	if (unposted->context != NULL)
 		MemoryContextDelete(unposted->context);
 	unposted->context = AllocSetContextCreate(unposted->parent, "loyalty unposted", ALLOCSET_DEFAULT_SIZES);
 	unposted->entries = folded_create(unposted->context, 64, NULL);
 	unposted->view = view;
 	unposted->program = program;
+}
+
+/* Forget what is not true any more. */
+static void
+forget_other_views(Unposted *unposted, Oid program)
+{
+	View		view = view_of_snapshot(GetActiveSnapshot());
+
+	if (unposted->context == NULL || unposted->program != program ||
+		memcmp(&view, &unposted->view, sizeof(View)) != 0)
+		start_anew(unposted, program, view);
 }
 
 /* What this call of the function knows. */
@@ -291,7 +294,7 @@ PG_FUNCTION_INFO_V1(loyalty_accrual_of);
 
 /*
  * accrual_of(program regclass, customer anyelement, tracked_table int, order_key text,
- *            revision int, spend numeric, orders bigint, points_earned numeric,
+ *            revision int, terms int, spend numeric, orders bigint, points_earned numeric,
  *            first_order_at timestamptz, last_order_at timestamptz, reader uuid)
  *            returns accrual
  *
@@ -307,27 +310,34 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 	PostedAccount account = {0};
 	FoldedEntry *entry;
 	EntryName	name;
+	Oid			program;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
 	account.customer = PG_GETARG_DATUM(1);
 	account.customer_type = get_fn_expr_argtype(fcinfo->flinfo, 1);
 	if (get_typlen(account.customer_type) == -1)
 		account.customer = PointerGetDatum(PG_DETOAST_DATUM(account.customer));
-	account.spend = PG_ARGISNULL(5) ? number_zero() : PG_GETARG_DATUM(5);
-	account.orders = PG_ARGISNULL(6) ? 0 : PG_GETARG_INT64(6);
-	account.points_earned = PG_ARGISNULL(7) ? number_zero() : PG_GETARG_DATUM(7);
-	account.bounds.any = !PG_ARGISNULL(8) && !PG_ARGISNULL(9);
-	account.bounds.first = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(8) : 0;
-	account.bounds.last = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(9) : 0;
+	account.spend = PG_ARGISNULL(6) ? number_zero() : PG_GETARG_DATUM(6);
+	account.orders = PG_ARGISNULL(7) ? 0 : PG_GETARG_INT64(7);
+	account.points_earned = PG_ARGISNULL(8) ? number_zero() : PG_GETARG_DATUM(8);
+	account.bounds.any = !PG_ARGISNULL(9) && !PG_ARGISNULL(10);
+	account.bounds.first = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(9) : 0;
+	account.bounds.last = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(10) : 0;
 
-	make_room(unposted, PG_GETARG_OID(0));
+	program = PG_GETARG_OID(0);
+	forget_other_views(unposted, program);
 	name = name_entry(&account, PG_GETARG_INT32(2), PG_GETARG_TEXT_PP(3), PG_GETARG_INT32(4));
 	entry = folded_lookup(unposted->entries, name);
 	if (entry == NULL)
 	{
-		fold_customer(unposted, &account, PG_ARGISNULL(10) ? NULL : PG_GETARG_UUID_P(10));
+		terms_check_reader(terms_find(program, PG_GETARG_INT32(5)),
+						   PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11));
+		/* what is remembered of a customer stays until another one is asked for */
+		if (MemoryContextMemAllocated(unposted->context, true) >= MEMORY_LIMIT)
+			start_anew(unposted, program, unposted->view);
+		fold_customer(unposted, &account);
 		entry = folded_lookup(unposted->entries, name);
 	}
 	if (entry == NULL || entry->accrual == (Datum) 0)

@@ -445,6 +445,13 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 				 errhint("Insert the rate into the table \"exchange_rate\" of the program, then call loyalty.reconcile().")));
 	if (isnull[COUNTS] || !DatumGetBool(values[COUNTS]))
 		return isnull[AT] || !isnull[RATE];
+	for (int c = AT; c < COLUMNS; c++)
+		if (isnull[c])
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("loyalty program \"%s\" knows an order that counts by a null", table->program),
+					 errdetail("It is the order \"%s\".", TextDatumGetCString(order->order_key)),
+					 errhint("Columns of the tables \"archived\" and \"exchange_rate\" of the program must be NOT NULL.")));
 	order->counts = true;
 	order->at = DatumGetTimestampTz(values[AT]);
 	order->amount = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AMOUNT]));
