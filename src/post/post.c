@@ -243,7 +243,7 @@ read_account(Account *account, HeapTuple row, TupleDesc desc)
 	for (int c = 0; c < lengthof(column); c++)
 	{
 		column[c] = SPI_getbinval(row, desc, c + 1, &isnull[c]);
-		if (isnull[c] && c < 5)
+		if (c < 5 && isnull[c])
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("an account of the loyalty program has a null"),

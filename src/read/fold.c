@@ -130,7 +130,7 @@ begin_newest(Newest *newest, int32 tracked_table, const text *order_key)
 {
 	Size		size = VARHDRSZ + VARSIZE_ANY_EXHDR(order_key);
 
-	if (size > newest->size)
+	if (newest->order_key == NULL || size > newest->size)
 	{
 		newest->size = Max(size, 128);
 		newest->order_key = newest->order_key == NULL ? palloc(newest->size) :
