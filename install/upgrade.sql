@@ -41,12 +41,12 @@ $$;
 COMMENT ON FUNCTION _loyalty.retire(regprocedure) IS
 'put an error that tells to upgrade in place of a function that is not used any more, for the views of older programs';
 
-CREATE FUNCTION _loyalty.lock_view(view regclass, wait boolean)
+CREATE FUNCTION _loyalty.lock_view(view regclass)
 RETURNS void
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'loyalty_lock_view';
-COMMENT ON FUNCTION _loyalty.lock_view(regclass, boolean) IS
-'lock a view against everybody, and not what it reads; without wait, an error if it is not to be had at once';
+COMMENT ON FUNCTION _loyalty.lock_view(regclass) IS
+'lock a view against everybody, and not what it reads; an error if it is not to be had at once';
 
 -- Whoever records begins with tables of the host and the journal, and reads views then;
 -- whoever reads begins with views.  So views come last, and if one is not to be had at once,
@@ -69,7 +69,7 @@ BEGIN
 	LOOP
 		BEGIN
 			PERFORM _loyalty.lock_at_once(tables);
-			PERFORM _loyalty.lock_view(v, false) FROM unnest(views) v;
+			PERFORM _loyalty.lock_view(v) FROM unnest(views) v;
 			RETURN;
 		EXCEPTION WHEN lock_not_available THEN
 			IF attempt = attempts THEN
@@ -83,7 +83,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.lock_to_upgrade(name) IS
 'lock all of a program against everybody, and what it tracks against who would alter it';
 
--- Templates of a program that are not there.  A table that is lost is made anew, empty.
+-- Templates of a program that are not there.
 CREATE FUNCTION _loyalty.missing_objects(program name)
 RETURNS TABLE (ordinal int, object name, kind text, name name, body text)
 LANGUAGE sql STABLE

@@ -165,9 +165,9 @@ name_order(int32 tracked_table, const text *order_key)
 
 /*
  * A later revision of an order will be added: how it stands is to be told with
- * accrual_known_order(), unless nothing of it is posted.
+ * accrual_known_order(), unless nothing of it is posted.  False: it was expected before.
  */
-void
+bool
 accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
@@ -191,6 +191,7 @@ accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key)
 		entry->order->key = name;
 	}
 	MemoryContextSwitchTo(old);
+	return !found;
 }
 
 /* What is known of an order, or NULL: no later revision of it is expected. */

@@ -87,7 +87,7 @@ typedef struct Accrual
 extern Accrual *accrual_begin(MemoryContext context);
 extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_earned,
 								const Bounds *bounds);
-extern void accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
+extern bool accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key);
 extern bool accrual_needs_bounds(Accrual *accrual);
 extern void bounds_extend(Bounds *bounds, TimestampTz at);

@@ -196,10 +196,10 @@ loyalty_retired(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_lock_view);
 
 /*
- * lock_view(view regclass, wait boolean) returns void
+ * lock_view(view regclass) returns void
  *
  * Locks a view of the caller's against everybody, as LOCK TABLE cannot without what the
- * view reads.  Without "wait", an error if it is not to be had at once.
+ * view reads; an error if it is not to be had at once.
  */
 Datum
 loyalty_lock_view(PG_FUNCTION_ARGS)
@@ -214,9 +214,7 @@ loyalty_lock_view(PG_FUNCTION_ARGS)
 	ReleaseSysCache(tuple);
 	if (!allowed)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(relid));
-	if (PG_GETARG_BOOL(1))
-		LockRelationOid(relid, AccessExclusiveLock);
-	else if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+	if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("could not obtain lock on view \"%s\"", get_rel_name(relid))));

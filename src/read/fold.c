@@ -185,11 +185,9 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 	{
 		RecordedEntry *entry = entries[i];
 
-		if ((entry->revision == 1 && !all) ||
-			accrual_expects(accrual, entry->tracked_table, entry->order_key))
-			continue;
-		accrual_expect(accrual, entry->tracked_table, entry->order_key);
-		know_order(accrual, entry, ledger, snapshot, customer);
+		if ((entry->revision > 1 || all) &&
+			accrual_expect(accrual, entry->tracked_table, entry->order_key))
+			know_order(accrual, entry, ledger, snapshot, customer);
 	}
 	if (accrual_needs_bounds(accrual))
 		accrual->others = other_bounds(accrual, ledger, snapshot, customer);
