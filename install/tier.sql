@@ -15,7 +15,7 @@ CREATE FUNCTION _loyalty.tier_for(program regclass, terms int, spend numeric, or
                                  first_order_at timestamptz, last_order_at timestamptz,
                                  at timestamptz, reader uuid)
 RETURNS text
-LANGUAGE c STABLE PARALLEL UNSAFE
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_tier_for';
 COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid) IS
 'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
@@ -55,35 +55,14 @@ CREATE TYPE _loyalty.account_state AS (
 COMMENT ON TYPE _loyalty.account_state IS
 'what entries that are not posted make of an account: by how much they change the points, and its sums afterwards; result of _loyalty.state_of';
 
-CREATE FUNCTION _loyalty.state_transition(internal, regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
-	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text, uuid)
-RETURNS internal
-LANGUAGE c STABLE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'loyalty_state_transition';
-COMMENT ON FUNCTION _loyalty.state_transition(internal, regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
-	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text, uuid) IS
-'transition function of _loyalty.state_of';
-
-CREATE FUNCTION _loyalty.state_final(internal)
+-- What it costs is mostly spared: no query should be compiled for it.
+CREATE FUNCTION _loyalty.state_of(program regclass, terms int, customer anyelement,
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, reader uuid)
 RETURNS _loyalty.account_state
-LANGUAGE c STABLE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'loyalty_state_final';
-COMMENT ON FUNCTION _loyalty.state_final(internal) IS 'final function of _loyalty.state_of';
-
--- The arguments from customer to last_order_at tell of the account as it is posted.
-CREATE AGGREGATE _loyalty.state_of(
-	program regclass, customer anyelement,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz,
-	tracked_table int, order_key text, revision int, at timestamptz, recorded_at timestamptz, terms int,
-	counts boolean, amount numeric, awards numeric, joined_at timestamptz, multiplier numeric, tier text, reader uuid) (
-	SFUNC = _loyalty.state_transition,
-	STYPE = internal,
-	FINALFUNC = _loyalty.state_final,
-	PARALLEL = UNSAFE
-);
-COMMENT ON AGGREGATE _loyalty.state_of(regclass, anyelement, numeric, bigint, numeric, timestamptz, timestamptz,
-	int, text, int, timestamptz, timestamptz, int, boolean, numeric, numeric, timestamptz, numeric, text, uuid) IS
-'what the entries of one customer in the journal make of the account, in whatever order they come';
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10
+AS 'MODULE_PATHNAME', 'loyalty_state_of';
+COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, uuid) IS
+'what the entries of one customer in the journal make of the account as it is posted; null without entries';
 
 CREATE FUNCTION _loyalty.balance(program regclass, customer anyelement, at timestamptz)
 RETURNS numeric

@@ -27,6 +27,29 @@
 #include "snapshot.h"
 
 /*
+ * Does the active snapshot show the same rows as that which was active when the name was
+ * filled in?  If not, the name becomes that of the active one.
+ */
+bool
+snapshot_is_active(SnapshotName *name)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	SnapshotName active;
+
+	memset(&active, 0, sizeof(active));
+	active.xmin = snapshot->xmin;
+	active.xmax = snapshot->xmax;
+	active.running = snapshot->xcnt;
+	active.subtransactions_running = snapshot->subxcnt;
+	active.command = snapshot->curcid;
+	active.subtransaction = GetCurrentSubTransactionId();
+	if (memcmp(&active, name, sizeof(active)) == 0)
+		return true;
+	*name = active;
+	return false;
+}
+
+/*
  * Make a snapshot of this moment the active one, for queries that only read; with
  * user_code, they may call functions that are not built in.
  */

@@ -35,6 +35,29 @@ local_day(TimestampTz moment, pg_tz *zone, Timestamp *day)
 }
 
 /*
+ * The same of the moment that is asked, which often is the same for many customers: it is
+ * found out once.
+ */
+static bool
+local_day_asked(TimestampTz moment, pg_tz *zone, Timestamp *day)
+{
+	static TimestampTz last_moment;
+	static pg_tz *last_zone = NULL;
+	static Timestamp last_day;
+
+	if (zone != last_zone || moment != last_moment)
+	{
+		if (!local_day(moment, zone, day))
+			return false;
+		last_moment = moment;
+		last_zone = zone;
+		last_day = *day;
+	}
+	*day = last_day;
+	return true;
+}
+
+/*
  * The local day of a moment, as a date.  False if it has none: it is infinite.
  */
 bool
@@ -42,7 +65,7 @@ tenure_local_date(TimestampTz moment, pg_tz *zone, DateADT *date)
 {
 	Timestamp	day;
 
-	if (!local_day(moment, zone, &day))
+	if (!local_day_asked(moment, zone, &day))
 		return false;
 	Assert(day % USECS_PER_DAY == 0);
 	*date = (DateADT) (day / USECS_PER_DAY);
@@ -59,7 +82,7 @@ tenure_between(TimestampTz joined, TimestampTz at, pg_tz *zone)
 	Timestamp	to;
 	Interval   *age;
 
-	if (!local_day(joined, zone, &from) || !local_day(at, zone, &to))
+	if (!local_day(joined, zone, &from) || !local_day_asked(at, zone, &to))
 		return NULL;
 	age = DatumGetIntervalP(DirectFunctionCall2(timestamp_age,
 												TimestampGetDatum(to),

@@ -362,14 +362,9 @@ keep_entry(Poster *poster, TupleTableSlot *slot)
 	old = MemoryContextSwitchTo(poster->customer);
 	entry = palloc(sizeof(JournalEntry));
 	recorded = &entry->recorded;
-	slot_getsomeattrs(slot, ENTRY_COLUMNS);
 	entry->tid = slot->tts_tid;
 	entry->tuple = ExecCopySlotMinimalTuple(slot);
-	recorded->tracked_table = DatumGetInt32(slot->tts_values[ENTRY_TRACKED_TABLE]);
-	recorded->order_key = DatumGetTextPCopy(slot->tts_values[ENTRY_ORDER_KEY]);
-	recorded->revision = DatumGetInt32(slot->tts_values[ENTRY_REVISION]);
-	recorded->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
-	recorded->recorded_at = DatumGetTimestampTz(slot->tts_values[ENTRY_RECORDED_AT]);
+	fold_read_place(slot, recorded);
 	poster->entries[poster->entry_count++] = recorded;
 	MemoryContextSwitchTo(old);
 }

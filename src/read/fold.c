@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "fold.h"
 #include "layout.h"
+#include "number.h"
 #include "program.h"
 
 /*
@@ -40,6 +41,44 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->held.is_known = !nulls[ENTRY_MULTIPLIER];
 	entry->held.multiplier = entry->held.is_known ? values[ENTRY_MULTIPLIER] : (Datum) 0;
 	entry->held.tier = nulls[ENTRY_TIER] ? (Datum) 0 : values[ENTRY_TIER];
+}
+
+/*
+ * What the journal says of the place of an entry in the order of entries; the key is
+ * copied.
+ */
+void
+fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
+{
+	Datum	   *values = slot->tts_values;
+
+	slot_getsomeattrs(slot, ENTRY_RECORDED_AT + 1);
+	entry->tracked_table = DatumGetInt32(values[ENTRY_TRACKED_TABLE]);
+	entry->order_key = DatumGetTextPCopy(values[ENTRY_ORDER_KEY]);
+	entry->revision = DatumGetInt32(values[ENTRY_REVISION]);
+	entry->at = DatumGetTimestampTz(values[ENTRY_AT]);
+	entry->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
+}
+
+/*
+ * An account out of the arguments of a function: the customer, whose type is that of the
+ * call, and in a row spend, orders, points_earned, first_order_at and last_order_at.
+ */
+void
+fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount *account)
+{
+	account->customer = PG_GETARG_DATUM(customer);
+	account->customer_type = get_fn_expr_argtype(fcinfo->flinfo, customer);
+	if (!OidIsValid(account->customer_type))
+		elog(ERROR, "could not determine the type of a customer");
+	if (get_typlen(account->customer_type) == -1)
+		account->customer = PointerGetDatum(PG_DETOAST_DATUM(account->customer));
+	account->spend = PG_ARGISNULL(sums) ? number_zero() : PG_GETARG_DATUM(sums);
+	account->orders = PG_ARGISNULL(sums + 1) ? 0 : PG_GETARG_INT64(sums + 1);
+	account->points_earned = PG_ARGISNULL(sums + 2) ? number_zero() : PG_GETARG_DATUM(sums + 2);
+	account->bounds.any = !PG_ARGISNULL(sums + 3) && !PG_ARGISNULL(sums + 4);
+	account->bounds.first = account->bounds.any ? PG_GETARG_TIMESTAMPTZ(sums + 3) : 0;
+	account->bounds.last = account->bounds.any ? PG_GETARG_TIMESTAMPTZ(sums + 4) : 0;
 }
 
 static int
@@ -208,6 +247,49 @@ fold_check_customer(EntryTable *table, bool ledger, Oid customer_type)
 						get_namespace_name(RelationGetNamespace(table->heap))),
 				 errdetail("They are of type %s.",
 						   format_type_be(TupleDescAttr(RelationGetDescr(table->heap), ENTRY_CUSTOMER)->atttypid))));
+}
+
+/*
+ * The entries of a customer in the journal, as the snapshot of the query shows them; in
+ * the current memory context.
+ */
+RecordedEntry **
+fold_read_entries(Oid schema, const PostedAccount *account, int *count)
+{
+	EntryTable	journal;
+	EntryScan	scan;
+	RecordedEntry **entries = NULL;
+	int			size = 0;
+	TupleTableSlot *slot = NULL;
+
+	*count = 0;
+	entry_table_open(&journal, program_relation(schema, "journal"), AccessShareLock, NULL);
+	fold_check_customer(&journal, false, account->customer_type);
+	journal.keys[ENTRY_CUSTOMER].sk_argument = account->customer;
+	scan = entry_scan_begin(&journal, GetActiveSnapshot(), journal.keys, 1);
+	while (entry_scan_next(&scan))
+	{
+		RecordedEntry *entry = palloc(sizeof(RecordedEntry));
+
+		if (slot == NULL)
+			slot = MakeSingleTupleTableSlot(RelationGetDescr(journal.heap), &TTSOpsMinimalTuple);
+		/* the values of the entry point into a copy of the row */
+		ExecStoreMinimalTuple(ExecCopySlotMinimalTuple(scan.slot), slot, false);
+		fold_read_place(slot, entry);
+		fold_read_entry(slot, entry);
+		if (*count == size)
+		{
+			size = Max(8, size * 2);
+			entries = entries == NULL ? palloc(size * sizeof(RecordedEntry *)) :
+				repalloc_huge(entries, size * sizeof(RecordedEntry *));
+		}
+		entries[(*count)++] = entry;
+	}
+	entry_scan_end(&scan);
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
+	entry_table_close(&journal);
+	return entries;
 }
 
 /*

@@ -4,6 +4,8 @@
 #ifndef LOYALTY_FOLD_H
 #define LOYALTY_FOLD_H
 
+#include "fmgr.h"
+
 #include "accrual.h"
 #include "entries.h"
 
@@ -19,6 +21,9 @@ typedef struct PostedAccount
 } PostedAccount;
 
 extern void fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry);
+extern void fold_read_place(TupleTableSlot *slot, RecordedEntry *entry);
+extern void fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount *account);
+extern RecordedEntry **fold_read_entries(Oid schema, const PostedAccount *account, int *count);
 extern void fold_sort(RecordedEntry **entries, int count);
 extern bool fold_needs_posted(RecordedEntry **entries, int count);
 extern void fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,

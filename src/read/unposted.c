@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -18,13 +17,12 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "fold.h"
 #include "number.h"
-#include "program.h"
+#include "snapshot.h"
 #include "terms.h"
 
 /* When so much is remembered, it is forgotten. */
@@ -59,43 +57,16 @@ typedef struct FoldedEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* Which rows a snapshot shows. */
-typedef struct View
-{
-	TransactionId xmin;
-	TransactionId xmax;
-	uint32		running;
-	int32		subtransactions_running;
-	CommandId	command;
-	SubTransactionId subtransaction;
-} View;
-
 /* What a query knows of entries. */
 typedef struct Unposted
 {
 	MemoryContext parent;
 	MemoryContext context;		/* of all that is remembered */
 	struct folded_hash *entries;
-	View		view;
+	SnapshotName snapshot;
 	Oid			program;
 	TupleDesc	desc;			/* of the result */
 } Unposted;
-
-/* Snapshots that agree in all of this show the same rows. */
-static View
-view_of_snapshot(Snapshot snapshot)
-{
-	View		view;
-
-	memset(&view, 0, sizeof(view));
-	view.xmin = snapshot->xmin;
-	view.xmax = snapshot->xmax;
-	view.running = snapshot->xcnt;
-	view.subtransactions_running = snapshot->subxcnt;
-	view.command = snapshot->curcid;
-	view.subtransaction = GetCurrentSubTransactionId();
-	return view;
-}
 
 static void
 append_customer(StringInfo name, Datum customer, Oid type)
@@ -133,47 +104,6 @@ name_entry(const PostedAccount *account, int32 tracked_table, const text *order_
 	result.bytes = name.data;
 	result.length = name.len;
 	return result;
-}
-
-/* The entries of a customer in the journal, as the snapshot of the query shows them. */
-static RecordedEntry **
-read_entries(Oid schema, const PostedAccount *account, int *count)
-{
-	EntryTable	journal;
-	EntryScan	scan;
-	RecordedEntry **entries = palloc(8 * sizeof(RecordedEntry *));
-	int			size = 8;
-	TupleTableSlot *slot;
-
-	*count = 0;
-	entry_table_open(&journal, program_relation(schema, "journal"), AccessShareLock, NULL);
-	fold_check_customer(&journal, false, account->customer_type);
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(journal.heap), &TTSOpsMinimalTuple);
-	journal.keys[ENTRY_CUSTOMER].sk_argument = account->customer;
-	scan = entry_scan_begin(&journal, GetActiveSnapshot(), journal.keys, 1);
-	while (entry_scan_next(&scan))
-	{
-		RecordedEntry *entry = palloc(sizeof(RecordedEntry));
-
-		/* the values of the entry point into a copy of the row */
-		ExecStoreMinimalTuple(ExecCopySlotMinimalTuple(scan.slot), slot, false);
-		fold_read_entry(slot, entry);
-		entry->tracked_table = DatumGetInt32(slot->tts_values[ENTRY_TRACKED_TABLE]);
-		entry->order_key = DatumGetTextPP(slot->tts_values[ENTRY_ORDER_KEY]);
-		entry->revision = DatumGetInt32(slot->tts_values[ENTRY_REVISION]);
-		entry->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
-		entry->recorded_at = DatumGetTimestampTz(slot->tts_values[ENTRY_RECORDED_AT]);
-		if (*count == size)
-		{
-			size *= 2;
-			entries = repalloc_huge(entries, size * sizeof(RecordedEntry *));
-		}
-		entries[(*count)++] = entry;
-	}
-	entry_scan_end(&scan);
-	ExecDropSingleTupleTableSlot(slot);
-	entry_table_close(&journal);
-	return entries;
 }
 
 /* The latest entry as a row of the type "accrual". */
@@ -225,7 +155,7 @@ fold_customer(Unposted *unposted, const PostedAccount *account)
 	MemoryContext each = AllocSetContextCreate(work, "loyalty unposted entry", ALLOCSET_SMALL_SIZES);
 	Oid			schema = get_rel_namespace(unposted->program);
 	int			count;
-	RecordedEntry **entries = read_entries(schema, account, &count);
+	RecordedEntry **entries = fold_read_entries(schema, account, &count);
 	Accrual    *accrual;
 
 	accrual = fold_begin_read(schema, account, entries, count);
@@ -246,27 +176,14 @@ fold_customer(Unposted *unposted, const PostedAccount *account)
 	MemoryContextDelete(work);
 }
 
-/* Forget all, for what is true of a program now. */
+/* Forget all. */
 static void
-start_anew(Unposted *unposted, Oid program, View view)
+start_anew(Unposted *unposted)
 {
 	if (unposted->context != NULL)
 		MemoryContextDelete(unposted->context);
 	unposted->context = AllocSetContextCreate(unposted->parent, "loyalty unposted", ALLOCSET_DEFAULT_SIZES);
 	unposted->entries = folded_create(unposted->context, 64, NULL);
-	unposted->view = view;
-	unposted->program = program;
-}
-
-/* Forget what is not true any more. */
-static void
-forget_other_views(Unposted *unposted, Oid program)
-{
-	View		view = view_of_snapshot(GetActiveSnapshot());
-
-	if (unposted->context == NULL || unposted->program != program ||
-		memcmp(&view, &unposted->view, sizeof(View)) != 0)
-		start_anew(unposted, program, view);
 }
 
 /* What this call of the function knows. */
@@ -307,7 +224,7 @@ Datum
 loyalty_accrual_of(PG_FUNCTION_ARGS)
 {
 	Unposted   *unposted = get_unposted(fcinfo);
-	PostedAccount account = {0};
+	PostedAccount account;
 	FoldedEntry *entry;
 	EntryName	name;
 	Oid			program;
@@ -315,19 +232,11 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 6; i++)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
-	account.customer = PG_GETARG_DATUM(1);
-	account.customer_type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	if (get_typlen(account.customer_type) == -1)
-		account.customer = PointerGetDatum(PG_DETOAST_DATUM(account.customer));
-	account.spend = PG_ARGISNULL(6) ? number_zero() : PG_GETARG_DATUM(6);
-	account.orders = PG_ARGISNULL(7) ? 0 : PG_GETARG_INT64(7);
-	account.points_earned = PG_ARGISNULL(8) ? number_zero() : PG_GETARG_DATUM(8);
-	account.bounds.any = !PG_ARGISNULL(9) && !PG_ARGISNULL(10);
-	account.bounds.first = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(9) : 0;
-	account.bounds.last = account.bounds.any ? PG_GETARG_TIMESTAMPTZ(10) : 0;
-
+	fold_read_account(fcinfo, 1, 6, &account);
 	program = PG_GETARG_OID(0);
-	forget_other_views(unposted, program);
+	if (!snapshot_is_active(&unposted->snapshot) || unposted->program != program)
+		start_anew(unposted);
+	unposted->program = program;
 	name = name_entry(&account, PG_GETARG_INT32(2), PG_GETARG_TEXT_PP(3), PG_GETARG_INT32(4));
 	entry = folded_lookup(unposted->entries, name);
 	if (entry == NULL)
@@ -336,7 +245,7 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 						   PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11));
 		/* what is remembered of a customer stays until another one is asked for */
 		if (MemoryContextMemAllocated(unposted->context, true) >= MEMORY_LIMIT)
-			start_anew(unposted, program, unposted->view);
+			start_anew(unposted);
 		fold_customer(unposted, &account);
 		entry = folded_lookup(unposted->entries, name);
 	}
