@@ -232,7 +232,10 @@ loyalty_state_of(PG_FUNCTION_ARGS)
 	if (!may_have_entries(journal, program, &account))
 		PG_RETURN_NULL();
 
-	/* customers may have many entries, and a query many customers before its memory is freed */
+	/*
+	 * customers may have many entries, and a query many customers before its memory is
+	 * freed
+	 */
 	work = AllocSetContextCreate(CurrentMemoryContext, "loyalty state", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	entries = fold_read_entries(get_rel_namespace(program), &account, &count);

@@ -1,0 +1,37 @@
+/*
+ * poster.h: posting the entries of some customers.
+ */
+#ifndef LOYALTY_POSTER_H
+#define LOYALTY_POSTER_H
+
+#include "fmgr.h"
+
+/* What a batch of posting is about: a program, and customers of it. */
+typedef struct Posting
+{
+	const char *program;		/* quoted */
+	Oid			program_relid;
+	Oid			journal;
+	Oid			ledger;
+	Oid			key_type;
+	int16		key_length;
+	bool		key_by_value;
+	char		key_align;
+	FmgrInfo	compare;
+	Oid			collation;
+	char	   *operators[3];	/* =, >= and <= of customers as SQL */
+	Datum	   *customers;		/* in key order */
+	int			count;
+	int			failed;			/* how many of them could not be posted */
+	int			cut;			/* the first of them that has more than were posted; or
+								 * their count */
+} Posting;
+
+extern void posting_begin(Posting *batch, const char *program, Oid schema);
+extern int	posting_compare_customers(Posting *batch, Datum a, Datum b);
+extern Datum posting_copy_customer(Posting *batch, Datum customer);
+extern text *posting_key_to_text(Posting *batch, Datum key);
+extern int64 posting_run(Posting *batch, Datum *customers, int count);
+extern Snapshot posting_snapshot(void);
+
+#endif							/* LOYALTY_POSTER_H */
