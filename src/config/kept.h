@@ -1,0 +1,39 @@
+/*
+ * kept.h: queries about one customer of a program, whose plans a session keeps.
+ */
+#ifndef LOYALTY_KEPT_H
+#define LOYALTY_KEPT_H
+
+#include "executor/spi.h"
+
+typedef enum KeptPlan
+{
+	KEPT_BALANCE,
+	KEPT_FORMER_BALANCE,
+	KEPT_BALANCE_AT,
+	KEPT_TIER_AT,
+	KEPT_LAST_READ = KEPT_TIER_AT,	/* those behind it write, or lock */
+	KEPT_LOCK_ACCOUNT,
+	KEPT_MAKE_ACCOUNT,
+	KEPT_MOVE_ACCOUNT,
+	KEPT_SUM,
+	KEPT_PLANS
+} KeptPlan;
+
+/* The plans of a program, and what they were made for: names change. */
+typedef struct KeptPlans
+{
+	Oid			program;		/* its table "program" */
+	Oid			customer_type;	/* of its journal */
+	NameData	schema;
+	NameData	key;
+	SPIPlanPtr	plans[KEPT_PLANS];	/* NULL: not made yet */
+	int			running;		/* how many of them */
+} KeptPlans;
+
+extern KeptPlans *kept_find(Oid program);
+extern bool kept_bring_to_type(const KeptPlans *plans, Datum *customer, Oid *type);
+extern void kept_execute(KeptPlans *plans, KeptPlan which, const char *format, int count, Oid *types,
+						 Datum *values, int expected);
+
+#endif							/* LOYALTY_KEPT_H */
