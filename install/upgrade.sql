@@ -297,7 +297,7 @@ BEGIN
 	IF 'account' = ANY (tables) THEN
 		EXECUTE format($sql$
 			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at)
-			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), sum(l.points_change), sum(l.points_change),
+			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), coalesce(sum(l.points_change) FILTER (WHERE l.tracked_table <> 0), 0), sum(l.points_change),
 			       min(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.recorded_at)
 			  FROM (SELECT e.*, NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s e.customer AND n.tracked_table = e.tracked_table
 			                                   AND n.order_key = e.order_key AND n.revision > e.revision) AS is_newest

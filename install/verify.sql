@@ -494,9 +494,9 @@ BEGIN
 
 	SELECT coalesce(jsonb_agg(to_jsonb(x)), '[]') INTO surveyed FROM _loyalty.survey(program) x;
 	EXECUTE format('SELECT array_agg(DISTINCT v), coalesce(bool_or(r), false) FROM (SELECT terms, false FROM %I.program
-	                UNION ALL SELECT x.terms, x.repeated FROM jsonb_to_recordset($1) x (terms int, repeated boolean)) y (v, r)', program)
+	                UNION ALL SELECT x.terms, x.repeated FROM jsonb_to_recordset($1) x (tracked_table int, terms int, repeated boolean) WHERE x.tracked_table <> 0) y (v, r)', program)
 	   INTO versions, repeated USING surveyed;
-	RETURN QUERY SELECT * FROM _loyalty.verify_references(program, versions, ARRAY(SELECT DISTINCT (x ->> 'tracked_table')::int FROM jsonb_array_elements(surveyed) x));
+	RETURN QUERY SELECT * FROM _loyalty.verify_references(program, versions, ARRAY(SELECT DISTINCT (x ->> 'tracked_table')::int FROM jsonb_array_elements(surveyed) x WHERE x ->> 'tracked_table' <> '0'));
 	IF EXISTS (SELECT FROM unnest(versions) v WHERE v NOT IN (SELECT t FROM _loyalty.terms_of(program, 0) t)) THEN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
@@ -525,6 +525,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L)', program)]) v WHERE surveyed @> '[{"tracked_table": 0}]';
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_customers(%L)', program)]) v WHERE missing = '{}';
 END
 $$;

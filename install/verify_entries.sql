@@ -205,9 +205,10 @@ AS $$
 	SELECT format($sql$
 		steps AS NOT MATERIALIZED (
 			SELECT e.customer, e.order_key, e.at, e.terms, e.joined_at, e.tier, e.multiplier, e.entry, e.orders_change, e.amount_change, e.points_change, e.posted,
-			       e.revision = 1 %1$s AS begins, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
+			       e.tracked_table <> 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
+			       sum(e.points_change) FILTER (WHERE e.tracked_table <> 0) OVER w AS earned_after,
 			       min(e.at) FILTER (WHERE e.counts %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts %2$s) OVER w AS last_after,
 			       max(e.recorded_at) OVER w AS newest %3$s
 			  FROM e %4$s %5$s
@@ -255,12 +256,12 @@ BEGIN
 		told AS MATERIALIZED (
 			SELECT * FROM (
 				SELECT metrics.customer, metrics.order_key, metrics.terms, metrics.tier, metrics.multiplier, metrics.entry,
-				       metrics.posted, metrics.next_posted, metrics.number, metrics.spend_after, metrics.orders_after, metrics.points_after,
+				       metrics.posted, metrics.next_posted, metrics.number, metrics.spend_after, metrics.orders_after, metrics.points_after, metrics.earned_after,
 				       metrics.first_after, metrics.last_after, metrics.newest, held.tier AS expected, held.failed, held.errors,
 				       metrics.entry <> metrics.number AS wrong_number, metrics.place < metrics.place_before AS wrong_place,
 				       metrics.begins AND %1$s AND ((NOT metrics.brought AND metrics.tier IS DISTINCT FROM held.tier) OR metrics.multiplier <> %2$s) AS wrong_tier
 				  FROM (SELECT s.*, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
-				               s.points_after - s.points_change AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
+				               coalesce(s.earned_after, 0) - CASE WHEN s.tracked_table = 0 THEN 0 ELSE s.points_change END AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
 				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %4$s)::date END AS today
 				          FROM steps s) metrics
 				 %5$s %6$s) x
@@ -305,7 +306,7 @@ BEGIN
 		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
 		                                   OR metrics.orders_change <> metrics.counts::int))
 		        OR (NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0))
-		        OR %2$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong %4$s $sql$,
+		        OR %2$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table <> 0 %4$s $sql$,
 		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
 		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END);
 END
@@ -407,20 +408,20 @@ AS $$
 	SELECT format($sql$
 		SELECT k.violation, coalesce(a.customer, l.customer)::text, NULL::text, k.detail
 		  FROM %1$I.account a
-		  FULL JOIN (SELECT t.customer, t.number AS entries, t.spend_after AS spend, t.orders_after AS orders, t.points_after AS points,
+		  FULL JOIN (SELECT t.customer, t.number AS entries, t.spend_after AS spend, t.orders_after AS orders, t.points_after AS points, coalesce(t.earned_after, 0) AS earned,
 		                    %3$s AS first_order_at, %4$s AS last_order_at, t.newest
 		               FROM told t %5$s WHERE t.posted AND t.next_posted IS NOT TRUE) l ON l.customer %2$s a.customer
 		 CROSS JOIN LATERAL (VALUES
 			((a.entries, a.spend, a.orders, a.points, a.points_earned, a.first_order_at, a.last_order_at)
-			 IS DISTINCT FROM (coalesce(l.entries, 0), coalesce(l.spend, 0), coalesce(l.orders, 0), coalesce(l.points, 0), coalesce(l.points, 0), l.first_order_at, l.last_order_at),
+			 IS DISTINCT FROM (coalesce(l.entries, 0), coalesce(l.spend, 0), coalesce(l.orders, 0), coalesce(l.points, 0), coalesce(l.earned, 0), l.first_order_at, l.last_order_at),
 			 'account is not the fold of its ledger',
-			 format('account: %%s entries, spend %%s, orders %%s, points %%s, points earned %%s, from %%s to %%s; ledger: %%s entries, spend %%s, orders %%s, points %%s, from %%s to %%s',
+			 format('account: %%s entries, spend %%s, orders %%s, points %%s, points earned %%s, from %%s to %%s; ledger: %%s entries, spend %%s, orders %%s, points %%s, points earned %%s, from %%s to %%s',
 			        a.entries, a.spend, a.orders, a.points, a.points_earned, a.first_order_at, a.last_order_at,
-			        coalesce(l.entries, 0), coalesce(l.spend, 0), coalesce(l.orders, 0), coalesce(l.points, 0), l.first_order_at, l.last_order_at)),
+			        coalesce(l.entries, 0), coalesce(l.spend, 0), coalesce(l.orders, 0), coalesce(l.points, 0), coalesce(l.earned, 0), l.first_order_at, l.last_order_at)),
 			(a.last_recorded_at IS DISTINCT FROM l.newest,
 			 'entries were not recorded when the account says', format('the newest at %%s, account %%s', l.newest, a.last_recorded_at))) k (wrong, violation, detail)
 		 WHERE (a.entries, a.spend, a.orders, a.points, a.points_earned, a.first_order_at, a.last_order_at, a.last_recorded_at)
-		       IS DISTINCT FROM (coalesce(l.entries, 0), coalesce(l.spend, 0), coalesce(l.orders, 0), coalesce(l.points, 0), coalesce(l.points, 0),
+		       IS DISTINCT FROM (coalesce(l.entries, 0), coalesce(l.spend, 0), coalesce(l.orders, 0), coalesce(l.points, 0), coalesce(l.earned, 0),
 		                         l.first_order_at, l.last_order_at, l.newest)
 		   AND k.wrong %6$s $sql$,
 		program, _loyalty.customer_equality(program),
@@ -442,8 +443,8 @@ AS $$
 			SELECT * FROM (
 				SELECT metrics.*, held.tier AS expected, held.failed, held.errors,
 				       (metrics.said_points, metrics.said_spend, metrics.said_orders, metrics.said_first, metrics.said_last)
-				       IS DISTINCT FROM (metrics.points_earned, round(metrics.spend, %12$s), metrics.orders, metrics.first_order_at, metrics.last_order_at) AS differs
-				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) AS points_earned,
+				       IS DISTINCT FROM (metrics.points, round(metrics.spend, %12$s), metrics.orders, metrics.first_order_at, metrics.last_order_at) AS differs
+				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) AS points, coalesce(t.earned_after, 0) AS points_earned,
 				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at
 				          FROM (SELECT %2$I AS customer, tier, points AS said_points, lifetime_value AS said_spend, orders AS said_orders, first_order_at AS said_first,
 				                       last_order_at AS said_last, joined_at FROM %1$I.members
@@ -470,7 +471,7 @@ AS $$
 	SELECT format($sql$
 		SELECT CASE WHEN m.differs THEN 'member is not the sum of the entries' ELSE 'member has another tier than the conditions say' END,
 		       m.customer::text, NULL::text,
-		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s, tier %%s of %%s', m.said_points, m.points_earned, m.said_spend, m.spend,
+		       format('points %%s of %%s, spend %%s of %%s, orders %%s of %%s, tier %%s of %%s', m.said_points, m.points, m.said_spend, m.spend,
 		              m.said_orders, m.orders, coalesce(m.tier, 'none'), coalesce(m.expected, 'none'))
 		  FROM members m WHERE m.differs OR (m.failed IS NULL AND m.tier IS DISTINCT FROM m.expected)
 		%s $sql$,

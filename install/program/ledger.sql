@@ -22,9 +22,17 @@ CREATE TABLE @schema@.ledger (
 	orders_change int NOT NULL,
 	amount_change numeric NOT NULL,
 	points_change numeric NOT NULL,
+	kind text COLLATE "C",
+	reverses text COLLATE "C",
+	reason text,
+	actor text,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';
+COMMENT ON COLUMN @schema@.ledger.kind IS 'null: an order; else what was asked for by a call, whose reference is the order_key, with 0 for the tracked table';
+COMMENT ON COLUMN @schema@.ledger.reverses IS 'of a reversal: the reference of what it takes back';
+COMMENT ON COLUMN @schema@.ledger.reason IS 'why, as the caller said';
+COMMENT ON COLUMN @schema@.ledger.actor IS 'the role that called';
 
 CREATE TRIGGER restore_begin BEFORE INSERT ON @schema@.ledger
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();

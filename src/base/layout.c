@@ -39,7 +39,9 @@ static const Column entry_columns[] = {
 	{"joined_at", TIMESTAMPTZOID, true}, {"moved", BOOLOID}, {"tier", TEXTOID, true},
 	{"multiplier", NUMERICOID, true},
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
-	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID}
+	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
+	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
+	{"actor", TEXTOID, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");

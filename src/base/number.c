@@ -74,6 +74,15 @@ text_empty(void)
 }
 
 /*
+ * A numeric as text, for messages.
+ */
+char *
+number_show(Datum value)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, value));
+}
+
+/*
  * Is a numeric finite, and has its integer part at most so many decimal digits?  A multiple
  * of four: both are read out of the header of the stored form, whose weight counts in
  * powers of 10,000 (utils/adt/numeric.c), as this is asked of each order.

@@ -9,6 +9,7 @@
 extern Datum number_zero(void);
 extern Datum number_one(void);
 extern Datum number_account_limit(void);
+extern char *number_show(Datum value);
 extern bool number_is_below(Datum value, int digits);
 extern Datum text_empty(void);
 

@@ -343,8 +343,9 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	memcpy(slot->tts_values, from->tts_values, ENTRY_COLUMNS * sizeof(Datum));
 	memset(slot->tts_isnull, false, LEDGER_COLUMNS * sizeof(bool));
 	memcpy(slot->tts_isnull, from->tts_isnull, ENTRY_COLUMNS * sizeof(bool));
-	for (int i = LEDGER_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
-		slot->tts_isnull[i] = true; /* columns that users added */
+	/* what calls have, and columns that users added */
+	for (int i = LEDGER_KIND; i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true;
 	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(number);
 	slot->tts_isnull[ENTRY_TIER] = accrual->tier == NULL;
 	slot->tts_values[ENTRY_TIER] = accrual->tier == NULL ? (Datum) 0 :

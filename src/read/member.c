@@ -30,7 +30,7 @@ static const char *const questions[] = {
 	" ORDER BY tracked_table, order_key, revision DESC)"
 	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e),"
 	" (SELECT coalesce(pg_catalog.sum(orders_change), 0) FROM e),"
-	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e), c.joined_at,"
+	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e WHERE e.tracked_table OPERATOR(pg_catalog.<>) 0), c.joined_at,"
 	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts),"
 	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)"
 	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s"

@@ -1,0 +1,42 @@
+-- Calls -----------------------------------------------------------------------------
+
+-- What functions of a program are made of that change the points of a customer: they run
+-- with the rights of the owner of the program, and let nobody else call these.
+
+CREATE TYPE loyalty.receipt AS (
+	reference text,
+	entry bigint,
+	points numeric,
+	balance numeric,
+	at timestamptz
+);
+COMMENT ON TYPE loyalty.receipt IS 'what a call for a customer did: result of redeem and the other functions of a program that change points';
+COMMENT ON COLUMN loyalty.receipt.reference IS 'names the call among those for the customer: given, or a new one';
+COMMENT ON COLUMN loyalty.receipt.entry IS 'number of the entry among those of the customer';
+COMMENT ON COLUMN loyalty.receipt.points IS 'by how much the points changed';
+COMMENT ON COLUMN loyalty.receipt.balance IS 'points of the customer just after that';
+COMMENT ON COLUMN loyalty.receipt.at IS 'when that was';
+
+CREATE FUNCTION _loyalty.redeem(program regclass, customer anyelement, points numeric, reason text, reference text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_redeem';
+COMMENT ON FUNCTION _loyalty.redeem(regclass, anyelement, numeric, text, text) IS 'what the function redeem of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.grant_points(program regclass, customer anyelement, points numeric, reason text, reference text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_grant_points';
+COMMENT ON FUNCTION _loyalty.grant_points(regclass, anyelement, numeric, text, text) IS 'what the function grant_points of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.adjust(program regclass, customer anyelement, points numeric, reason text, reference text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_adjust';
+COMMENT ON FUNCTION _loyalty.adjust(regclass, anyelement, numeric, text, text) IS 'what the function adjust of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.reverse(program regclass, customer anyelement, reverses text, points numeric, reason text, reference text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_reverse';
+COMMENT ON FUNCTION _loyalty.reverse(regclass, anyelement, text, numeric, text, text) IS 'what the function reverse of a program does, for its owner';

@@ -1,0 +1,204 @@
+-- Points are spent, given, corrected and taken back by calls, each once for its reference.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+CREATE SCHEMA t_calls;
+SET search_path = t_calls;
+CREATE TABLE customers (id int PRIMARY KEY, joined timestamptz DEFAULT '2015-01-01');
+INSERT INTO customers SELECT i FROM generate_series(1, 9) i;
+CREATE TABLE orders (id int PRIMARY KEY, customer int, at timestamptz DEFAULT '2024-01-01', total numeric(12,2));
+SELECT loyalty.create_program('club', customers => 'customers', joined_at => 'joined');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Gold', 1, 'points_earned >= 1000', 2);
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer', at => 'at', amount => 'total') \gset
+CREATE FUNCTION call(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	r loyalty.receipt;
+	state text; message text; detail text; hint text;
+BEGIN
+	EXECUTE 'SELECT * FROM ' || query INTO r;
+	RETURN format('entry %s: %s, leaves %s', r.entry, r.points, r.balance);
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws(' | ', state, message, nullif(detail, ''), nullif(hint, ''));
+END $$;
+
+-- an order that is not posted yet can be spent at once, in its own transaction too
+BEGIN;
+INSERT INTO orders (id, customer, total) VALUES (1, 1, 1000);
+SELECT reference, entry, points, balance, at = now() AS now FROM club.redeem(1, 400, 'cart-1');
+SELECT points FROM club.members WHERE id = 1;
+COMMIT;
+SELECT count(*) FROM club.journal;
+-- the same call again has the same answer, and no effect; another one with its reference is refused
+SELECT call($$club.redeem(1, 400, 'cart-1')$$), call($$club.redeem(1, 400.0, 'cart-1')$$);
+SELECT call($$club.redeem(1, 401, 'cart-1')$$);
+SELECT call($$club.grant_points(1, 400, 'cart-1')$$);
+SELECT call($$club.reverse(1, 'x', 'cart-1')$$);
+-- each customer has references of his own
+INSERT INTO orders (id, customer, total) VALUES (2, 2, 50);
+SELECT call($$club.redeem(2, 20, 'cart-1')$$);
+-- no more than there is; the tier is that of the points earned, whatever was spent
+SELECT call($$club.redeem(1, 601, 'cart-2')$$);
+SELECT call($$club.redeem(1, 600, 'cart-2')$$);
+SELECT tier, points FROM club.members WHERE id = 1;
+-- an order made at Gold: 10 * 2
+INSERT INTO orders (id, customer, total) VALUES (3, 1, 10);
+SELECT tier, points, lifetime_value, orders FROM club.members WHERE id = 1;
+SELECT club.balance(1), club.tier_at(1);
+-- what is no number of points, no customer, no reference, no reason
+SELECT call('club.redeem(1, 0)');
+SELECT call('club.redeem(1, -1)');
+SELECT call('club.redeem(1, NULL)');
+SELECT call($$club.redeem(1, 'NaN')$$);
+SELECT call('club.redeem(1, 1e20)');
+SELECT call('club.redeem(1, 0.5)');
+SELECT call('club.redeem(NULL, 1)');
+SELECT call('club.redeem(10, 1)');
+SELECT call('club.redeem(1.5, 1)');
+SELECT call('club.redeem(9999999999, 1)');
+SELECT call($$club.redeem(1, 1, '')$$);
+SELECT call($$club.redeem(1, 1, repeat('x', 256))$$);
+SELECT call($$club.adjust(1, 1, ' ')$$);
+SELECT call('club.adjust(1, 1, NULL)');
+SELECT call($$club.adjust(1, 0, 'why')$$);
+SELECT call($$club.reverse(1, NULL)$$);
+-- who has no points yet, and never ordered
+SELECT call('club.redeem(3, 1)');
+SELECT call($$club.grant_points(3, 10, 'welcome')$$);
+SELECT call($$club.adjust(3, -4, 'typed wrong', 'fix')$$);
+SELECT call($$club.adjust(3, -7, 'typed wrong', 'fix-2')$$);
+SELECT call($$club.adjust(4, 99999999999999999999, 'much', 'much')$$);
+SELECT call($$club.grant_points(4, 99999999999999999999, 'more')$$);
+SELECT id, points, tier FROM club.members WHERE id IN (3, 4) ORDER BY id;
+-- a reference is made, if none is given
+SELECT reference ~ '^[0-9a-f]{8}-[0-9a-f-]{27}$' AS is_uuid, entry, points FROM club.redeem(3, 1);
+-- who is not in the customer table, but has orders, before they are posted too; who has neither is no customer
+INSERT INTO orders (id, customer, total) VALUES (4, 77, 30);
+SELECT call('club.redeem(77, 10)');
+SELECT call('club.redeem(78, 10)');
+SELECT id, points FROM club.former_members;
+
+-- taken back in parts, and in full, and no more than once
+SELECT call($$club.reverse(1, 'cart-1', 'back-1', 100)$$);
+SELECT call($$club.reverse(1, 'cart-1', 'back-1', 100)$$);
+SELECT call($$club.reverse(1, 'cart-1', 'back-1', 101)$$);
+SELECT call($$club.reverse(1, 'cart-2', 'back-1')$$);
+SELECT call($$club.reverse(1, 'cart-1', 'back-2', 301)$$);
+SELECT call($$club.reverse(1, 'cart-1', 'back-2')$$);
+SELECT call($$club.reverse(1, 'cart-1', 'back-3')$$);
+SELECT call($$club.reverse(1, 'back-1', 'back-3')$$);
+SELECT call($$club.reverse(1, 'nothing', 'back-3')$$);
+SELECT call($$club.reverse(2, 'cart-2', 'back-3')$$);
+-- a grant that was spent meanwhile
+SELECT call($$club.reverse(3, 'welcome')$$);
+SELECT call($$club.reverse(3, 'welcome', 'part', 5)$$);
+SELECT call($$club.reverse(3, 'fix', 'unfix')$$);
+SELECT call($$club.reverse(3, 'welcome', 'rest')$$);
+SELECT kind, order_key, reverses, points, balance, reason, actor = current_user AS me, posted FROM club.entries WHERE id IN (1, 3) AND order_key !~ '-.*-' ORDER BY id, entry;
+
+-- an order that goes after its points are spent leaves less than nothing; the next ones pay that back
+DELETE FROM orders WHERE id = 2;
+SELECT points FROM club.members WHERE id = 2;
+SELECT call($$club.redeem(2, 1, 'more')$$);
+SELECT call($$club.grant_points(2, 5, 'kind')$$);
+INSERT INTO orders (id, customer, total) VALUES (5, 2, 16);
+SELECT call($$club.redeem(2, 1, 'more')$$);
+
+-- what is rolled back did not happen, and its reference is free
+BEGIN;
+SAVEPOINT s;
+SELECT call($$club.redeem(1, 1, 'undone')$$);
+ROLLBACK TO s;
+SELECT call($$club.redeem(1, 2, 'undone')$$);
+ROLLBACK;
+SELECT call($$club.redeem(1, 3, 'undone')$$);
+-- several calls in one transaction, and one statement
+SELECT (club.redeem(1, 1, 'many-' || i)).balance FROM generate_series(1, 3) i;
+BEGIN READ ONLY;
+SELECT call($$club.redeem(1, 1, 'ro')$$);
+ROLLBACK;
+-- moments: at the end of 2023, with the first order, and now
+SELECT club.balance(1, '2023-12-31'), club.balance(1, '2024-01-01'), club.balance(1) = club.balance(1, now()) AS same;
+SELECT * FROM loyalty.verify('club');
+
+-- rights: of those that operate, not of those that read; the role is told, whoever's rights it has
+CREATE ROLE regress_reader;
+CREATE ROLE regress_cashier;
+GRANT USAGE ON SCHEMA t_calls TO regress_reader, regress_cashier;
+SELECT loyalty.grant_access('club', 'regress_reader', 'read');
+SELECT loyalty.grant_access('club', 'regress_cashier', 'operate');
+SET ROLE regress_reader;
+SELECT call('club.redeem(1, 1)');
+SELECT call($$club.adjust(1, 1, 'me')$$);
+SELECT call($$_loyalty.redeem('club.program', 1, 1, NULL, NULL)$$);
+SET ROLE regress_cashier;
+SELECT call($$club.redeem(1, 1, 'till')$$);
+SELECT actor FROM club.entries WHERE id = 1 AND order_key = 'till';
+SELECT call($$_loyalty.redeem('club.program', 1, 1, NULL, NULL)$$);
+INSERT INTO club.ledger SELECT * FROM club.ledger;
+RESET ROLE;
+-- who may call it by rights on functions is no owner of the program
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA _loyalty TO regress_cashier;
+GRANT USAGE ON SCHEMA _loyalty TO regress_cashier;
+SET ROLE regress_cashier;
+SELECT call($$_loyalty.redeem('club.program', 1, 1, NULL, NULL)$$);
+RESET ROLE;
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA _loyalty FROM regress_cashier;
+REVOKE USAGE ON SCHEMA _loyalty FROM regress_cashier;
+-- in an expression of the program it is out of place
+CREATE FUNCTION sly(n numeric) RETURNS numeric LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM club.redeem(1, 1, 'sly'); RETURN n; END $$;
+UPDATE club.earning_rule SET points = 't_calls.sly(amount)';
+INSERT INTO orders (id, customer, total) VALUES (6, 1, 1);
+UPDATE club.earning_rule SET points = 'amount';
+SELECT * FROM loyalty.verify('club');
+
+-- whatever is wrong with a call is told
+CREATE FUNCTION plant(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		SET LOCAL session_replication_role = replica;
+		EXECUTE statement;
+		RAISE EXCEPTION USING ERRCODE = 'LO001', MESSAGE = (SELECT coalesce(json_agg(concat_ws(': ', v.violation, v.customer, v.order_key, v.detail) ORDER BY v.violation, v.order_key), '[]')
+		                                                      FROM loyalty.verify('club') v WHERE v.violation !~ '^(account|member) ');
+	EXCEPTION WHEN SQLSTATE 'LO001' THEN
+		RETURN QUERY SELECT * FROM json_array_elements_text(sqlerrm::json);
+	END;
+END $$;
+SELECT plant($$UPDATE club.ledger SET kind = 'gift' WHERE customer = 3 AND order_key = 'welcome'$$);
+SELECT plant($$UPDATE club.ledger SET kind = NULL WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET points_change = 4, order_points = 4 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET points_change = -400 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET reason = NULL WHERE customer = 3 AND order_key = 'fix'$$);
+SELECT plant($$UPDATE club.ledger SET counts = true, amount = 1 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET reverses = 'cart-9' WHERE customer = 1 AND order_key = 'back-2'$$);
+SELECT plant($$UPDATE club.ledger SET reverses = 'cart-2' WHERE customer = 1 AND order_key IN ('back-1', 'back-2'); UPDATE club.ledger SET points_change = points_change + 300, order_points = order_points + 300 WHERE order_key = 'back-2'$$);
+SELECT plant($$UPDATE club.ledger SET points_change = -4000, order_points = -4000 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET recorded_at = '2100-01-01' WHERE customer = 1 AND order_key = 'till'$$);
+-- accounts that are lost are made of the ledger again
+DROP TABLE club.account CASCADE;
+SELECT loyalty.upgrade_program('club');
+SELECT * FROM loyalty.verify('club');
+SELECT call($$club.redeem(1, 1, 'till')$$);
+
+-- points with decimals, keys of text, and names to be quoted
+CREATE TABLE "Leute" (k varchar(10) PRIMARY KEY);
+INSERT INTO "Leute" VALUES ('ann'), ('Bob''s "x');
+CREATE TABLE "Buys" (id int PRIMARY KEY, wer varchar(10), wann timestamptz DEFAULT now(), total numeric);
+SELECT loyalty.create_program('Mein "Club''', customers => '"Leute"', points_scale => 2);
+INSERT INTO "Mein ""Club'".earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('Mein "Club''', '"Buys"', customer => 'wer', at => 'wann', amount => 'total') \gset
+INSERT INTO "Buys" VALUES (1, 'ann', now(), 10.257);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'A "quoted'' one')$$);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.001)$$);
+SELECT call($$"Mein ""Club'".grant_points('Bob''s "x', 1.5)$$);
+SELECT k, points FROM "Mein ""Club'".members ORDER BY k;
+SELECT * FROM loyalty.verify('Mein "Club''');
+SELECT loyalty.drop_program('Mein "Club''', force => true);
+
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+REVOKE USAGE ON SCHEMA t_calls FROM regress_reader, regress_cashier;
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM regress_cashier;
+DROP ROLE regress_reader, regress_cashier;
+DROP SCHEMA t_calls CASCADE;

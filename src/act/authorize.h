@@ -1,0 +1,61 @@
+/*
+ * authorize.h: changing the points of a customer under the lock of the account.
+ */
+#ifndef LOYALTY_AUTHORIZE_H
+#define LOYALTY_AUTHORIZE_H
+
+#include "fmgr.h"
+
+#include "entries.h"
+#include "kept.h"
+#include "owner.h"
+#include "poster.h"
+
+/* What is said so that applications can tell it apart. */
+#define ERRCODE_LOYALTY_INSUFFICIENT_POINTS MAKE_SQLSTATE('L', 'Y', '0', '0', '1')
+#define ERRCODE_LOYALTY_REFERENCE_IN_USE MAKE_SQLSTATE('L', 'Y', '0', '0', '2')
+#define ERRCODE_LOYALTY_UNKNOWN_REFERENCE MAKE_SQLSTATE('L', 'Y', '0', '0', '3')
+#define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
+#define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
+
+/* The tracked table of entries that are of no order. */
+#define NO_TRACKED_TABLE 0
+
+/* A call, as it is recorded. */
+typedef struct Call
+{
+	const char *kind;
+	text	   *reference;		/* names it, among the calls for the customer */
+	Datum		points;			/* numeric: by how much the points change */
+	text	   *reverses;		/* of a reversal: the reference of what it takes back; or
+								 * NULL */
+	text	   *reason;			/* or NULL */
+	int64		entry;			/* number of its entry; 0: there is none yet */
+	TimestampTz at;
+} Call;
+
+/* A locked account, all of whose entries are posted that can be. */
+typedef struct Authorization
+{
+	const char *program;		/* its schema */
+	KeptPlans  *plans;
+	OwnerScope	scope;
+	Posting		posting;
+	Datum		asked;			/* the customer, as the plans take it */
+	Oid			asked_type;
+	Datum		customer;		/* the customer, as the account has it */
+	Datum		points;			/* numeric */
+	int32		points_scale;
+	EntryTable	ledger;
+	Snapshot	snapshot;		/* taken after the lock */
+} Authorization;
+
+extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
+extern bool authorize_find(Authorization *auth, text *reference, Call *call);
+extern Datum authorize_reversed(Authorization *auth, text *reference);
+extern void authorize_require_points(Authorization *auth, Datum change);
+extern void authorize_write(Authorization *auth, Call *call);
+extern Datum authorize_balance(Authorization *auth, const Call *call);
+extern void authorize_end(Authorization *auth);
+
+#endif							/* LOYALTY_AUTHORIZE_H */
