@@ -49,6 +49,11 @@ SELECT customer_id, tier, points, lifetime_value, orders FROM club.members WHERE
 SELECT entry, order_key AS "order", effective_at::date, tier, amount_change AS amount, points, balance
   FROM club.entries WHERE customer_id = 42 ORDER BY entry;
 
+\echo '-- a customer spends points: once for each reference, however often it is asked for'
+SELECT points, balance FROM club.redeem(7, 50, reference => 'cart-991');
+SELECT points, balance FROM club.redeem(7, 50, reference => 'cart-991');
+SELECT customer_id, tier, points, lifetime_value, orders FROM club.members WHERE customer_id = 7;
+
 \echo '-- posting moves the entries to the ledger; nothing that is read changes'
 CALL loyalty.post('club');
 SELECT (SELECT count(*) FROM club.journal) AS unposted, (SELECT count(*) FROM club.ledger) AS posted;
