@@ -1,7 +1,7 @@
 -- What users call is in the schema loyalty, and all else in _loyalty.
 SELECT p.prokind AS kind, p.proname AS name, regexp_replace(pg_get_function_arguments(p.oid), '(^|, )IN ', '\1', 'g') AS arguments
   FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace ORDER BY p.proname COLLATE "C";
--- nothing else than functions, and the list of programs, is there
+-- nothing else than functions, types, and the list of programs, is there
 SELECT c.relkind, c.relname FROM pg_class c WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind NOT IN ('i', 't');
 SELECT t.typname FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
  WHERE t.typnamespace = 'loyalty'::regnamespace AND t.typelem = 0 AND c.relkind IS DISTINCT FROM 'v';
