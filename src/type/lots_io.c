@@ -437,7 +437,9 @@ loyalty_lots_recv(PG_FUNCTION_ARGS)
 		fault = lot_fault(&lot);
 		if (fault != NULL)
 			refuse_binary(fault);
-		lots_put(list, list->scale, &lot);
+		/* two with the same moments would be added up */
+		if (lots_find(list, &lot) == NULL)
+			lots_put(list, list->scale, &lot);
 		if (list->sorted != i + 1)
 			refuse_binary(psprintf("Lot %d does not come after the one before it.", i + 1));
 	}
