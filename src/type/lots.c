@@ -97,13 +97,13 @@ lots_settle(LotList *list)
 {
 	int			kept = 0;
 
-	CHECK_FOR_INTERRUPTS();
 	if (list->sorted < list->count)
 		qsort(list->lot, list->count, sizeof(Lot), compare_lots);
 	for (int i = 0; i < list->count;)
 	{
 		Lot			lot = list->lot[i++];
 
+		CHECK_FOR_INTERRUPTS();
 		while (i < list->count && compare_lots(&lot, &list->lot[i]) == 0)
 			lot.points = exact_add(lot.points, list->lot[i++].points);
 		if (lot.points != 0)
@@ -135,7 +135,10 @@ static void
 raise_scale(LotList *list, int scale)
 {
 	for (int i = 0; i < list->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		list->lot[i].points = exact_rescale(list->lot[i].points, list->scale, scale);
+	}
 	list->scale = scale;
 }
 

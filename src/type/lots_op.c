@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "lots.h"
 
 /* The sum of the rows of an aggregate. */
@@ -231,7 +232,8 @@ loyalty_lots_sum(PG_FUNCTION_ARGS)
 }
 
 /*
- * Take away a row that leaves a window.
+ * Take away a row that leaves a window.  The sum keeps the decimals that such a row had, so
+ * that numbers of nearly 38 digits may overflow in a window where they do not alone.
  */
 Datum
 loyalty_lots_sum_inverse(PG_FUNCTION_ARGS)

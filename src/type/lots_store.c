@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "lots.h"
 
 #define FORMAT 1
@@ -202,7 +203,10 @@ needed_scale(const LotList *list)
 	int			needed = 0;
 
 	for (int i = 0; i < list->count && needed < list->scale; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		needed = Max(needed, exact_needed_scale(list->lot[i].points, list->scale));
+	}
 	return needed;
 }
 

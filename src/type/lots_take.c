@@ -13,10 +13,12 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "lots.h"
 
 PG_FUNCTION_INFO_V1(loyalty_lots_take);
@@ -61,10 +63,13 @@ take_wallet(const LotList *lots, int first, LotDemand *demand, LotList *taken)
 	int			end = first;
 
 	for (; end < lots->count && lots->lot[end].wallet == lots->lot[first].wallet; end++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (lot_state(&lots->lot[end], demand->at) == LOT_AVAILABLE)
 			left = exact_add(left, lots->lot[end].points);
+	}
 	left = exact_rescale(Max(left, 0), lots->scale, demand->scale);
-	for (int i = first; i < end && left > 0; i++)
+	for (int i = first; i < end && left > 0 && demand->rest > 0; i++)
 	{
 		const Lot  *lot = &lots->lot[i];
 
@@ -124,6 +129,7 @@ lots_take(const LotList *lots, LotDemand *demand, LotList *taken)
 	{
 		int			first = first_of_wallet(lots, demand->wallet[i]);
 
+		CHECK_FOR_INTERRUPTS();
 		if (first < lots->count && lots->lot[first].wallet == demand->wallet[i] &&
 			!named_before(demand, i))
 			take_wallet(lots, first, demand, taken);
