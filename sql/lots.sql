@@ -139,6 +139,7 @@ SELECT made, output FROM cases WHERE made::text IS DISTINCT FROM output;
 SELECT lots_of(5, 'infinity');
 SELECT lots_of(5, expires_at => '-infinity');
 SELECT lots_of(5, wallet => 0);
+SELECT lots_of(0, wallet => -1);
 SELECT lots_of('NaN');
 SELECT lots_of(0.1234567890123);
 SELECT lots_of(1e38);
@@ -248,6 +249,7 @@ SELECT _loyalty.take('{1}', -1, '2026-01-01');
 SELECT _loyalty.take('{1}', 1, 'infinity');
 SELECT _loyalty.take('{1}', 1, '2026-01-01', '{}');
 SELECT _loyalty.take('{1}', 1, '2026-01-01', '{1,NULL}');
+SELECT _loyalty.take('{1}', 1, '2026-01-01', '{1,0}');
 SELECT _loyalty.take('{1}', 'NaN', '2026-01-01');
 SELECT _loyalty.expire('{1}', '-infinity');
 

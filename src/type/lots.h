@@ -105,6 +105,7 @@ extern LotList *lots_decode(const Lots *lots);
 extern Lots *lots_encode(LotList *list);
 
 /* lots_read.c */
+extern void lots_check_wallet(int32 wallet);
 extern TimestampTz lots_moment_argument(FunctionCallInfo fcinfo, int argument);
 
 /* lots_take.c */

@@ -56,6 +56,7 @@ loyalty_lots_of(PG_FUNCTION_ARGS)
 {
 	LotList    *list = lots_make();
 	Lot			lot;
+	Lot			checked;
 	char	   *fault;
 
 	if (PG_ARGISNULL(0))
@@ -65,7 +66,12 @@ loyalty_lots_of(PG_FUNCTION_ARGS)
 	lot.available_at = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
 	lot.expires_at = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
 	lot.wallet = PG_ARGISNULL(3) ? LOTS_DEFAULT_WALLET : PG_GETARG_INT32(3);
-	fault = lot.points == 0 ? NULL : lot_fault(&lot);
+
+	/* the rest must be right where points are 0, too */
+	checked = lot;
+	if (checked.points == 0)
+		checked.points = 1;
+	fault = lot_fault(&checked);
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

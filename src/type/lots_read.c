@@ -21,19 +21,28 @@ PG_FUNCTION_INFO_V1(loyalty_lots_expiring);
 PG_FUNCTION_INFO_V1(loyalty_lots_next_expiry);
 PG_FUNCTION_INFO_V1(loyalty_lots_unnest);
 
-/* The wallet that an argument names, or 0 for all. */
-static int32
-wallet_argument(FunctionCallInfo fcinfo, int argument)
+/*
+ * Check that a number that somebody names can be that of a wallet.
+ */
+void
+lots_check_wallet(int32 wallet)
 {
-	int32		wallet = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
-
-	if (!PG_ARGISNULL(argument) && wallet < 1)
+	if (wallet < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("there is no such wallet"),
 				 errdetail("The wallet is %d, and wallets have numbers from 1 on.", wallet),
 				 errhint("Leave the argument out to ask for all wallets.")));
-	return wallet;
+}
+
+/* The wallet that an argument names, or 0 for all. */
+static int32
+wallet_argument(FunctionCallInfo fcinfo, int argument)
+{
+	if (PG_ARGISNULL(argument))
+		return 0;
+	lots_check_wallet(PG_GETARG_INT32(argument));
+	return PG_GETARG_INT32(argument);
 }
 
 /*

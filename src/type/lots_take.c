@@ -229,6 +229,8 @@ demand_of(FunctionCallInfo fcinfo, int points, int at, int wallets)
 					 errhint("Leave it out to take from all wallets.")));
 		demand.wallet = (int32 *) ARR_DATA_PTR(array);
 		demand.wallets = ARR_DIMS(array)[0];
+		for (int i = 0; i < demand.wallets; i++)
+			lots_check_wallet(demand.wallet[i]);
 	}
 	return demand;
 }
