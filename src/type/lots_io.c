@@ -264,12 +264,15 @@ read_wallet(Parser *parser, int32 *wallet)
 	return skip(parser, ':') || refuse_text(parser, "a colon");
 }
 
-/* Read one lot and add it to the list. */
+/*
+ * Read one lot and add it to the list.  The sum of lots that come twice is an error that is
+ * raised whatever the context is, if it has more digits than any number may.
+ */
 static bool
 read_lot(Parser *parser)
 {
-	Lot			lot;
-	int			scale;
+	Lot			lot = {0};
+	int			scale = 0;
 
 	lot.wallet = LOTS_DEFAULT_WALLET;
 	lot.available_at = DT_NOBEGIN;
