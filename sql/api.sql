@@ -1,6 +1,6 @@
 -- What users call is in the schema loyalty, and all else in _loyalty.
 SELECT p.prokind AS kind, p.proname AS name, regexp_replace(pg_get_function_arguments(p.oid), '(^|, )IN ', '\1', 'g') AS arguments
-  FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace ORDER BY p.proname COLLATE "C";
+  FROM pg_proc p WHERE p.pronamespace = 'loyalty'::regnamespace ORDER BY p.proname COLLATE "C", 3;
 -- beside functions, the list of programs is there, and types
 SELECT c.relkind, c.relname FROM pg_class c WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind NOT IN ('i', 't') ORDER BY 2;
 SELECT t.typname FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid

@@ -73,6 +73,14 @@
 #define loyalty_numeric_is_finite(n) (!numeric_is_nan(n))
 #endif
 
+/* Input functions can tell of an error without raising it from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define loyalty_ereturn(context, value, ...) ereturn((context), (value), __VA_ARGS__)
+#else
+#define loyalty_ereturn(context, value, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
 /* index_insert() has a hint about unchanged keys from 14 on. */
 #if PG_VERSION_NUM >= 140000
 #define loyalty_index_insert(ind, values, isnull, tid, heap, check, info) \
