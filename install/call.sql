@@ -35,6 +35,24 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_adjust';
 COMMENT ON FUNCTION _loyalty.adjust(regclass, anyelement, numeric, text, text) IS 'what the function adjust of a program does, for its owner';
 
+CREATE FUNCTION _loyalty.hold(program regclass, customer anyelement, points numeric, reason text, reference text, until timestamptz)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_hold';
+COMMENT ON FUNCTION _loyalty.hold(regclass, anyelement, numeric, text, text, timestamptz) IS 'what the function hold of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.capture(program regclass, customer anyelement, reference text, points numeric, reason text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_capture';
+COMMENT ON FUNCTION _loyalty.capture(regclass, anyelement, text, numeric, text) IS 'what the function capture of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.release(program regclass, customer anyelement, reference text, reason text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_release';
+COMMENT ON FUNCTION _loyalty.release(regclass, anyelement, text, text) IS 'what the function release of a program does, for its owner';
+
 CREATE FUNCTION _loyalty.reverse(program regclass, customer anyelement, reverses text, points numeric, reason text, reference text)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -285,7 +285,7 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_definitions(name) IS 'make the views of tracked tables and tiers anew, or say which objects of users stand in the way';
 
--- What tables that were lost had is in others: accounts are the sums of the ledger, and rules and
+-- What tables that were lost had is in others: accounts are the sums of the ledger, open holds are in it, and rules and
 -- tiers are those of the terms in force.
 CREATE FUNCTION _loyalty.fill_again(program name, tables text[])
 RETURNS void
@@ -296,12 +296,21 @@ AS $$
 BEGIN
 	IF 'account' = ANY (tables) THEN
 		EXECUTE format($sql$
-			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at)
+			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at, held, next_release)
 			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), coalesce(sum(l.points_change) FILTER (WHERE l.tracked_table <> 0), 0), sum(l.points_change),
-			       min(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.recorded_at)
+			       min(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.recorded_at),
+			       coalesce(-sum(l.points_change) FILTER (WHERE l.is_newest AND l.kind = 'hold'), 0), min(l.until) FILTER (WHERE l.is_newest AND l.kind = 'hold' AND isfinite(l.until))
 			  FROM (SELECT e.*, NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s e.customer AND n.tracked_table = e.tracked_table
 			                                   AND n.order_key = e.order_key AND n.revision > e.revision) AS is_newest
 			          FROM %1$I.ledger e) l GROUP BY l.customer $sql$, program, _loyalty.customer_equality(program));
+	END IF;
+	IF 'held' = ANY (tables) THEN
+		EXECUTE format($sql$
+			INSERT INTO %1$I.held (customer, reference, points, until)
+			SELECT l.customer, l.order_key, -l.points_change, l.until
+			  FROM %1$I.ledger l
+			 WHERE l.kind = 'hold' AND NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s l.customer AND n.tracked_table = 0
+			                                          AND n.order_key = l.order_key AND n.revision > l.revision) $sql$, program, _loyalty.customer_equality(program));
 	END IF;
 	IF 'earning_rule' = ANY (tables) THEN
 		EXECUTE format('INSERT INTO %1$I.earning_rule (name, points, applies_when, per)
@@ -314,7 +323,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
-'put into tables of a program that were lost, and are made again, what others know of them: accounts, earning rules and tiers';
+'put into tables of a program that were lost, and are made again, what others know of them: accounts, open holds, earning rules and tiers';
 
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)

@@ -525,7 +525,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
-	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L)', program)]) v WHERE surveyed @> '[{"tracked_table": 0}]';
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_customers(%L)', program)]) v WHERE missing = '{}';
 END
 $$;

@@ -1,9 +1,10 @@
 -- verify(): calls -------------------------------------------------------------------
 --
--- Entries of no order: redemptions, grants, adjustments, and what takes them back.  Whether
--- an account and a member are the sum of all entries is verified with the orders; here is what
--- such an entry must be by itself, by what it takes back, and by the points before it.
-CREATE FUNCTION _loyalty.verify_calls(program name)
+-- Entries of no order: redemptions, grants, adjustments and holds, and what ends or takes them
+-- back.  Whether an account and a member are the sum of all entries is verified with the
+-- orders; here is what such an entry must be by itself, by what it ends or takes back, and
+-- by the points before it; and that the open holds are those of the ledger.
+CREATE FUNCTION _loyalty.verify_calls(program name, any_calls boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -11,10 +12,12 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH calls AS MATERIALIZED (
-			SELECT * FROM (
-				SELECT l.*, sum(l.points_change) OVER (PARTITION BY l.customer ORDER BY l.entry) AS balance
-				  FROM %1$I.ledger l WHERE l.customer IN (SELECT c.customer FROM %1$I.ledger c WHERE c.tracked_table = 0)) x
-			 WHERE x.tracked_table = 0),
+			SELECT x.*, lag(x.kind) OVER w AS ended_kind, lag(x.points_change) OVER w AS ended_points, lag(x.until) OVER w AS ended_until,
+			       lag(x.entry) OVER w AS ended_entry, lead(x.entry) OVER w IS NULL AS is_newest
+			  FROM (SELECT l.*, sum(l.points_change) OVER (PARTITION BY l.customer ORDER BY l.entry) AS balance
+				      FROM %1$I.ledger l WHERE %3$s) x
+			 WHERE x.tracked_table = 0
+			WINDOW w AS (PARTITION BY x.customer, x.order_key ORDER BY x.revision)),
 		taken_back AS (
 			SELECT r.customer, r.reverses, sum(r.points_change) AS points, min(r.entry) AS entry
 			  FROM calls r WHERE r.kind = 'reversal' GROUP BY r.customer, r.reverses)
@@ -22,21 +25,40 @@ BEGIN
 		  FROM calls c
 		  LEFT JOIN taken_back b ON b.customer %2$s c.customer AND b.reverses = c.order_key
 		 CROSS JOIN LATERAL (VALUES
-			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal'), 'call of an unknown kind', coalesce(c.kind, 'none')),
-			(c.revision <> 1 OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0 OR c.awards <> 0 OR c.orders_change <> 0 OR c.amount_change <> 0
-			 OR c.order_points <> c.points_change OR c.actor IS NULL OR c.at > c.recorded_at OR c.recorded_at > $1,
+			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release'), 'call of an unknown kind', coalesce(c.kind, 'none')),
+			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 ELSE 1 END OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0 OR c.awards <> 0
+			 OR c.orders_change <> 0 OR c.amount_change <> 0 OR c.order_points <> c.points_change + coalesce(c.ended_points, 0) OR c.actor IS NULL
+			 OR c.at > c.recorded_at OR c.recorded_at > $1 OR (c.kind = 'hold') <> (c.until IS NOT NULL) OR c.until <= c.at,
 			 'call is not recorded as one', format('entry %%s', c.entry)),
-			(CASE c.kind WHEN 'redemption' THEN c.points_change >= 0 WHEN 'grant' THEN c.points_change <= 0 ELSE c.points_change = 0 END,
+			(CASE WHEN c.kind IN ('redemption', 'hold') THEN c.points_change >= 0 WHEN c.kind IN ('grant', 'release') THEN c.points_change <= 0
+			      WHEN c.kind = 'capture' THEN c.points_change < 0 OR c.order_points >= 0 ELSE c.points_change = 0 END,
 			 'call changes the points the wrong way', format('%%s of %%s points', c.kind, c.points_change)),
 			(c.kind = 'adjustment' AND btrim(coalesce(c.reason, '')) = '', 'adjustment has no reason', format('entry %%s', c.entry)),
+			(c.kind IN ('capture', 'release') AND (c.ended_kind IS DISTINCT FROM 'hold' OR c.entry <= c.ended_entry OR (c.kind = 'capture' AND c.at >= c.ended_until)
+			                                       OR (c.kind = 'release' AND c.order_points <> 0)),
+			 'hold was ended as it cannot be', format('%%s of %%s points of a %%s of %%s until %%s', c.kind, c.order_points, c.ended_kind, c.ended_points, c.ended_until)),
 			((c.kind = 'reversal') <> (c.reverses IS NOT NULL), 'reversal says not what it reverses', format('%%s of "%%s"', c.kind, c.reverses)),
-			(c.kind <> 'reversal' AND b.points <> 0 AND (sign(b.points) = sign(c.points_change) OR abs(b.points) > abs(c.points_change) OR b.entry < c.entry),
-			 'reversals are not of what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.points_change, b.points)),
+			(c.kind <> 'reversal' AND c.is_newest AND b.points <> 0 AND (sign(b.points) = sign(c.order_points) OR abs(b.points) > abs(c.order_points) OR b.entry < c.entry),
+			 'reversals are not of what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.order_points, b.points)),
 			(c.kind = 'reversal' AND NOT EXISTS (SELECT FROM calls o WHERE o.customer %2$s c.customer AND o.order_key = c.reverses AND o.kind <> 'reversal'),
 			 'reversal of nothing', format('"%%s" is no call of the customer', c.reverses)),
 			(c.points_change < 0 AND c.balance < 0, 'more points were spent than there were', format('entry %%s leaves %%s', c.entry, c.balance)))
 		       k (wrong, violation, detail)
-		 WHERE k.wrong $sql$, program, _loyalty.customer_equality(program)) USING _loyalty.present_limit();
+		 WHERE k.wrong
+		UNION ALL
+		SELECT 'open holds are not those of the ledger', coalesce(c.customer, h.customer)::text, coalesce(c.order_key, h.reference)::text,
+		       format('%%s points until %%s are held, by the ledger %%s until %%s', h.points, h.until, -c.points_change, c.until)
+		  FROM (SELECT * FROM calls WHERE kind = 'hold' AND is_newest) c
+		  FULL JOIN %1$I.held h ON h.customer %2$s c.customer AND h.reference = c.order_key
+		 WHERE (h.points, h.until) IS DISTINCT FROM (-c.points_change, c.until)
+		UNION ALL
+		SELECT 'account has not what is held', a.customer::text, NULL, format('held %%s of %%s, the first until %%s of %%s', a.held, coalesce(h.points, 0), a.next_release, h.until)
+		  FROM %1$I.account a
+		  LEFT JOIN (SELECT customer, sum(points) AS points, min(until) FILTER (WHERE isfinite(until)) AS until FROM %1$I.held GROUP BY customer) h ON h.customer %2$s a.customer
+		 WHERE (a.held, a.next_release) IS DISTINCT FROM (coalesce(h.points, 0), h.until) $sql$, program, _loyalty.customer_equality(program),
+		CASE WHEN any_calls THEN format('l.customer IN (SELECT c.customer FROM %I.ledger c WHERE c.tracked_table = 0)', program) ELSE 'false' END)
+		USING _loyalty.present_limit();
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_calls(name) IS 'redemptions, grants, adjustments and reversals that cannot have been made';
+COMMENT ON FUNCTION _loyalty.verify_calls(name, boolean) IS
+'calls that cannot have been made, if there are any calls, and open holds that are not those of the ledger';

@@ -444,13 +444,14 @@ AS $$
 				SELECT metrics.*, held.tier AS expected, held.failed, held.errors,
 				       (metrics.said_points, metrics.said_spend, metrics.said_orders, metrics.said_first, metrics.said_last)
 				       IS DISTINCT FROM (metrics.points, round(metrics.spend, %12$s), metrics.orders, metrics.first_order_at, metrics.last_order_at) AS differs
-				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) AS points, coalesce(t.earned_after, 0) AS points_earned,
+				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) + coalesce(r.points, 0) AS points, coalesce(t.earned_after, 0) AS points_earned,
 				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at
 				          FROM (SELECT %2$I AS customer, tier, points AS said_points, lifetime_value AS said_spend, orders AS said_orders, first_order_at AS said_first,
 				                       last_order_at AS said_last, joined_at FROM %1$I.members
 				                UNION ALL
 				                SELECT %2$I, tier, points, lifetime_value, orders, first_order_at, last_order_at, joined_at FROM %1$I.former_members) m
-				          LEFT JOIN told t ON t.customer %3$s m.customer AND t.next_posted IS NULL %10$s %11$s) metrics
+				          LEFT JOIN told t ON t.customer %3$s m.customer AND t.next_posted IS NULL
+				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %10$s %11$s) metrics
 				 %6$s %7$s) m
 			 WHERE differs OR failed IS NOT NULL OR tier IS DISTINCT FROM expected) $sql$,
 		program, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1),

@@ -96,7 +96,7 @@ EXECUTE later(7);
 SELECT club.balance(7);
 SELECT club.balance(7, now()) IS NOT NULL AS known;
 -- of the 10,000 rows, they read no more than some, of customer 7
-SELECT rows_read('club.journal') BETWEEN 5 AND 1000 AS few;
+SELECT CASE WHEN rows_read('club.journal') BETWEEN 5 AND 1000 THEN 'few' ELSE rows_read('club.journal')::text END AS rows;
 COMMIT;
 RESET plan_cache_mode;
 DELETE FROM orders WHERE id BETWEEN 20000 AND 29999;

@@ -9,7 +9,11 @@ CREATE TABLE @schema@.account (
 	points numeric NOT NULL DEFAULT 0,
 	first_order_at timestamptz,
 	last_order_at timestamptz,
-	last_recorded_at timestamptz
+	last_recorded_at timestamptz,
+	held numeric NOT NULL DEFAULT 0,
+	next_release timestamptz
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE @schema@.account IS 'posted totals of each customer: the fold of the ledger';
+COMMENT ON COLUMN @schema@.account.held IS 'points of open holds, those that have timed out included, until a call for the customer says so in the ledger';
+COMMENT ON COLUMN @schema@.account.next_release IS 'when the first of the open holds times out; null: none does';
 COMMENT ON COLUMN @schema@.account.last_recorded_at IS 'when the newest of the posted entries was recorded';

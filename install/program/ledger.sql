@@ -26,6 +26,7 @@ CREATE TABLE @schema@.ledger (
 	reverses text COLLATE "C",
 	reason text,
 	actor text,
+	until timestamptz,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';
@@ -33,6 +34,7 @@ COMMENT ON COLUMN @schema@.ledger.kind IS 'null: an order; else what was asked f
 COMMENT ON COLUMN @schema@.ledger.reverses IS 'of a reversal: the reference of what it takes back';
 COMMENT ON COLUMN @schema@.ledger.reason IS 'why, as the caller said';
 COMMENT ON COLUMN @schema@.ledger.actor IS 'the role that called';
+COMMENT ON COLUMN @schema@.ledger.until IS 'of a hold: when it times out';
 
 CREATE TRIGGER restore_begin BEFORE INSERT ON @schema@.ledger
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();

@@ -6,7 +6,9 @@
  * account says what the points are, and an entry in the ledger says by how much a call
  * changed them.  Such an entry is of no order: its tracked table is 0, and its order key
  * the reference that the caller gave.  So each reference is there once for a customer,
- * and who repeats a call finds what it did.
+ * and who repeats a call finds what it did.  What ends a hold is the second entry of its
+ * reference, so a hold is ended once.  The table "held" has the holds that are open, by the
+ * ledger.
  *
  * Who waits for the lock reads afterwards what the other did.  In a transaction that has
  * one snapshot for all its statements, the lock fails if anybody changed the account
@@ -36,7 +38,8 @@
 
 /* See kept_execute() for the placeholders. */
 static const char lock_account[] =
-"SELECT a.customer AS %2$s, a.points::pg_catalog.numeric, p.points_scale::pg_catalog.int4"
+"SELECT a.customer AS %2$s, a.points::pg_catalog.numeric, p.points_scale::pg_catalog.int4,"
+" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now()"
 " FROM %1$s.account a CROSS JOIN %1$s.program p WHERE a.customer %3$s %4$s FOR NO KEY UPDATE OF a";
 
 static const char make_account[] =
@@ -49,6 +52,23 @@ static const char move_account[] =
 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + 1, points = a.points + $2,"
 " last_recorded_at = greatest(a.last_recorded_at, $3)"
 " WHERE a.customer %3$s %4$s RETURNING a.customer AS %2$s, a.entries::pg_catalog.int8";
+
+static const char move_held[] =
+"UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + 1, points = a.points + $2,"
+" last_recorded_at = greatest(a.last_recorded_at, $3), held = a.held + $4, next_release = (SELECT pg_catalog.min(h.until)"
+" FROM %1$s.held h WHERE h.customer %3$s %4$s AND h.until < 'infinity'::pg_catalog.timestamptz)"
+" WHERE a.customer %3$s %4$s RETURNING a.customer AS %2$s, a.entries::pg_catalog.int8";
+
+static const char new_hold[] =
+"INSERT INTO %1$s.held (customer, reference, points, until) SELECT a.customer AS %2$s, $2, $3, $4"
+" FROM %1$s.account a WHERE a.customer %3$s %4$s";
+
+static const char ended_hold[] =
+"DELETE FROM %1$s.held h WHERE h.customer %3$s %4$s AND h.reference = $2 RETURNING h.customer AS %2$s";
+
+static const char timed_out_holds[] =
+"SELECT h.customer AS %2$s, h.reference, h.points, h.until FROM %1$s.held h"
+" WHERE h.customer %3$s %4$s AND h.until <= pg_catalog.now() ORDER BY h.until, h.reference";
 
 static const char sum_of_points[] =
 "SELECT pg_catalog.sum(l.points_change) AS %2$s FROM %1$s.ledger l"
@@ -84,6 +104,7 @@ lock_and_read(Authorization *auth)
 	auth->customer = posting_copy_customer(&auth->posting, result_value(1));
 	auth->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(2)));
 	auth->points_scale = DatumGetInt32(result_value(3));
+	auth->has_timed_out = DatumGetBool(result_value(4));
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
@@ -138,6 +159,134 @@ post_waiting(Authorization *auth)
 		elog(ERROR, "the account of a customer is gone while it is locked");
 }
 
+/* The entry of a call, into a slot. */
+static void
+fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleTableSlot *slot)
+{
+	Datum	   *values = slot->tts_values;
+	bool	   *nulls = slot->tts_isnull;
+
+	ExecClearTuple(slot);
+	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	memset(nulls, false, LEDGER_KIND * sizeof(bool));
+	values[ENTRY_CUSTOMER] = auth->customer;
+	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(NO_TRACKED_TABLE);
+	values[ENTRY_ORDER_KEY] = PointerGetDatum(call->reference);
+	values[ENTRY_REVISION] = Int32GetDatum(call->revision);
+	values[ENTRY_AT] = TimestampTzGetDatum(call->at);
+	values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
+	values[ENTRY_TERMS] = Int32GetDatum(0);
+	values[ENTRY_COUNTS] = BoolGetDatum(false);
+	values[ENTRY_AMOUNT] = values[ENTRY_AWARDS] = values[LEDGER_AMOUNT_CHANGE] = number_zero();
+	values[ENTRY_CURRENCY] = text_empty();
+	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
+	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = true;
+	values[ENTRY_MOVED] = BoolGetDatum(false);
+	values[LEDGER_ENTRY] = Int64GetDatum(call->entry);
+	values[LEDGER_ORDER_POINTS] = call->net;
+	values[LEDGER_POINTS_CHANGE] = call->points;
+	values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(0);
+	values[LEDGER_KIND] = CStringGetTextDatum(call->kind);
+	values[LEDGER_REVERSES] = PointerGetDatum(call->reverses);
+	values[LEDGER_REASON] = PointerGetDatum(call->reason);
+	values[LEDGER_ACTOR] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	nulls[LEDGER_KIND] = nulls[LEDGER_ACTOR] = false;
+	nulls[LEDGER_REVERSES] = call->reverses == NULL;
+	nulls[LEDGER_REASON] = call->reason == NULL;
+	values[LEDGER_UNTIL] = TimestampTzGetDatum(call->until);
+	nulls[LEDGER_UNTIL] = strcmp(call->kind, HOLD) != 0;
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Move the account on by a call, and give it its number. */
+static void
+move_account_on(Authorization *auth, Call *call, TimestampTz recorded_at)
+{
+	Oid			types[4] = {auth->asked_type, NUMERICOID, TIMESTAMPTZOID, NUMERICOID};
+	Datum		values[4] = {auth->asked, call->points, TimestampTzGetDatum(recorded_at), call->held};
+
+	if (call->held == (Datum) 0)
+		kept_execute(auth->plans, KEPT_MOVE_ACCOUNT, move_account, 3, types, values, SPI_OK_UPDATE_RETURNING);
+	else
+		kept_execute(auth->plans, KEPT_MOVE_HELD, move_held, 4, types, values, SPI_OK_UPDATE_RETURNING);
+	if (SPI_processed != 1)
+		elog(ERROR, "the account of a customer is gone while it is locked");
+	call->entry = DatumGetInt64(result_value(2));
+	SPI_freetuptable(SPI_tuptable);
+	auth->points = DirectFunctionCall2(numeric_add, auth->points, call->points);
+}
+
+/* Note a hold, or that it is one no more. */
+static void
+note_hold(Authorization *auth, const Call *call)
+{
+	Oid			types[4] = {auth->asked_type, TEXTOID, NUMERICOID, TIMESTAMPTZOID};
+	Datum		values[4] = {auth->asked, PointerGetDatum(call->reference), call->held,
+	TimestampTzGetDatum(call->until)};
+
+	if (strcmp(call->kind, HOLD) == 0)
+		kept_execute(auth->plans, KEPT_HOLD, new_hold, 4, types, values, SPI_OK_INSERT);
+	else
+		kept_execute(auth->plans, KEPT_UNHOLD, ended_hold, 2, types, values, SPI_OK_DELETE_RETURNING);
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the table \"held\" of loyalty program \"%s\" is not what its ledger says", auth->program),
+				 errhint("SELECT * FROM loyalty.verify(%s) tells what to do.", quote_literal_cstr(auth->program))));
+}
+
+/* Write the entry of a call that was made at its moment, and move the account on. */
+static void
+write_call(Authorization *auth, Call *call)
+{
+	TimestampTz recorded_at = GetCurrentTimestamp();
+	TupleTableSlot *slot;
+
+	if (call->held != (Datum) 0)
+		note_hold(auth, call);
+	move_account_on(auth, call, recorded_at);
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(auth->ledger.heap), &TTSOpsHeapTuple);
+	fill_slot(auth, call, recorded_at, slot);
+	ExecMaterializeSlot(slot);
+	entry_table_insert(&auth->ledger, &slot, 1, NULL);
+	ExecDropSingleTupleTableSlot(slot);
+	CommandCounterIncrement();
+}
+
+/*
+ * Make a call, whose reference is new.
+ */
+void
+authorize_write(Authorization *auth, Call *call)
+{
+	call->at = GetCurrentTransactionStartTimestamp();
+	write_call(auth, call);
+}
+
+/* What readers see of holds that have timed out, in the ledger. */
+static void
+release_timed_out(Authorization *auth)
+{
+	SPITupleTable *found;
+	uint64		count;
+
+	kept_execute(auth->plans, KEPT_TIME_OUT, timed_out_holds, 1, &auth->asked_type, &auth->asked, SPI_OK_SELECT);
+	found = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Call		call = {.kind = RELEASE,.revision = 2,.net = number_zero()};
+		bool		isnull;
+
+		call.reference = DatumGetTextPCopy(SPI_getbinval(found->vals[i], found->tupdesc, 2, &isnull));
+		call.points = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(found->vals[i], found->tupdesc, 3, &isnull)));
+		call.held = DirectFunctionCall1(numeric_uminus, call.points);
+		call.at = DatumGetTimestampTz(SPI_getbinval(found->vals[i], found->tupdesc, 4, &isnull));
+		write_call(auth, &call);
+	}
+	SPI_freetuptable(found);
+}
+
 /*
  * Begin a call for a customer: the first two arguments of the function are the table
  * "program" of a program, and the customer.  Its function in the program is called with
@@ -183,33 +332,65 @@ authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *functi
 			unknown_customer(auth, PG_GETARG_DATUM(1), given);
 	}
 	post_waiting(auth);
-	auth->snapshot = RegisterSnapshot(posting_snapshot());
 	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
+	if (auth->has_timed_out)
+		release_timed_out(auth);
+	auth->snapshot = RegisterSnapshot(posting_snapshot());
+}
+
+/* What an entry in a slot says of a call. */
+static void
+read_call(TupleTableSlot *slot, Call *call)
+{
+	Datum	   *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	memset(call, 0, sizeof(*call));
+	call->kind = slot->tts_isnull[LEDGER_KIND] ? "" : TextDatumGetCString(values[LEDGER_KIND]);
+	call->reference = DatumGetTextPCopy(values[ENTRY_ORDER_KEY]);
+	call->revision = DatumGetInt32(values[ENTRY_REVISION]);
+	call->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_POINTS_CHANGE]));
+	call->net = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_ORDER_POINTS]));
+	call->reverses = slot->tts_isnull[LEDGER_REVERSES] ? NULL : DatumGetTextPCopy(values[LEDGER_REVERSES]);
+	call->until = slot->tts_isnull[LEDGER_UNTIL] ? 0 : DatumGetTimestampTz(values[LEDGER_UNTIL]);
+	call->entry = DatumGetInt64(values[LEDGER_ENTRY]);
+	call->at = DatumGetTimestampTz(values[ENTRY_AT]);
 }
 
 /*
- * What was recorded of a call; false if there is none of this reference.
+ * What was recorded of a call: the first entry of the reference, or of a hold the second
+ * one, which ended it; false if there is none.
  */
 bool
-authorize_find(Authorization *auth, text *reference, Call *call)
+authorize_find(Authorization *auth, text *reference, int32 revision, Call *call)
 {
-	TupleTableSlot *slot;
-	Datum	   *values;
+	EntryTable *ledger = &auth->ledger;
+	EntryScan	scan;
+	bool		found;
 
-	memset(call, 0, sizeof(*call));
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = auth->customer;
+	ledger->keys[ENTRY_TRACKED_TABLE].sk_argument = Int32GetDatum(NO_TRACKED_TABLE);
+	ledger->keys[ENTRY_ORDER_KEY].sk_argument = PointerGetDatum(reference);
+	ledger->keys[ENTRY_REVISION].sk_argument = Int32GetDatum(revision);
+	scan = entry_scan_begin(ledger, auth->snapshot, ledger->keys, ENTRY_KEYS);
+	found = entry_scan_next(&scan);
+	if (found)
+		read_call(scan.slot, call);
+	entry_scan_end(&scan);
+	return found;
+}
+
+/*
+ * The same of the last entry of a reference.
+ */
+bool
+authorize_find_newest(Authorization *auth, text *reference, Call *call)
+{
 	if (!entry_find_newest(&auth->ledger, auth->snapshot, auth->customer, NO_TRACKED_TABLE,
 						   PointerGetDatum(reference)))
 		return false;
-	slot = auth->ledger.slot;
-	slot_getallattrs(slot);
-	values = slot->tts_values;
-	call->kind = slot->tts_isnull[LEDGER_KIND] ? "" : TextDatumGetCString(values[LEDGER_KIND]);
-	call->reference = DatumGetTextPCopy(values[ENTRY_ORDER_KEY]);
-	call->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_POINTS_CHANGE]));
-	call->reverses = slot->tts_isnull[LEDGER_REVERSES] ? NULL : DatumGetTextPCopy(values[LEDGER_REVERSES]);
-	call->entry = DatumGetInt64(values[LEDGER_ENTRY]);
-	call->at = DatumGetTimestampTz(values[ENTRY_AT]);
-	ExecClearTuple(slot);
+	read_call(auth->ledger.slot, call);
+	ExecClearTuple(auth->ledger.slot);
 	return true;
 }
 
@@ -263,69 +444,6 @@ authorize_require_points(Authorization *auth, Datum change)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("the sum of the points would have more than 26 digits")));
-}
-
-/* The entry of a call, into a slot. */
-static void
-fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleTableSlot *slot)
-{
-	Datum	   *values = slot->tts_values;
-	bool	   *nulls = slot->tts_isnull;
-
-	ExecClearTuple(slot);
-	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	memset(nulls, false, LEDGER_KIND * sizeof(bool));
-	values[ENTRY_CUSTOMER] = auth->customer;
-	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(NO_TRACKED_TABLE);
-	values[ENTRY_ORDER_KEY] = PointerGetDatum(call->reference);
-	values[ENTRY_REVISION] = Int32GetDatum(1);
-	values[ENTRY_AT] = TimestampTzGetDatum(call->at);
-	values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
-	values[ENTRY_TERMS] = Int32GetDatum(0);
-	values[ENTRY_COUNTS] = BoolGetDatum(false);
-	values[ENTRY_AMOUNT] = values[ENTRY_AWARDS] = values[LEDGER_AMOUNT_CHANGE] = number_zero();
-	values[ENTRY_CURRENCY] = text_empty();
-	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
-	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = true;
-	values[ENTRY_MOVED] = BoolGetDatum(false);
-	values[LEDGER_ENTRY] = Int64GetDatum(call->entry);
-	values[LEDGER_ORDER_POINTS] = values[LEDGER_POINTS_CHANGE] = call->points;
-	values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(0);
-	values[LEDGER_KIND] = CStringGetTextDatum(call->kind);
-	values[LEDGER_REVERSES] = PointerGetDatum(call->reverses);
-	values[LEDGER_REASON] = PointerGetDatum(call->reason);
-	values[LEDGER_ACTOR] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
-	nulls[LEDGER_KIND] = nulls[LEDGER_ACTOR] = false;
-	nulls[LEDGER_REVERSES] = call->reverses == NULL;
-	nulls[LEDGER_REASON] = call->reason == NULL;
-	ExecStoreVirtualTuple(slot);
-}
-
-/*
- * Write the entry of a call, whose reference is new, and move the account on.
- */
-void
-authorize_write(Authorization *auth, Call *call)
-{
-	Oid			types[3] = {auth->asked_type, NUMERICOID, TIMESTAMPTZOID};
-	Datum		values[3] = {auth->asked, call->points};
-	TimestampTz recorded_at = GetCurrentTimestamp();
-	TupleTableSlot *slot;
-
-	call->at = GetCurrentTransactionStartTimestamp();
-	values[2] = TimestampTzGetDatum(recorded_at);
-	kept_execute(auth->plans, KEPT_MOVE_ACCOUNT, move_account, 3, types, values, SPI_OK_UPDATE_RETURNING);
-	if (SPI_processed != 1)
-		elog(ERROR, "the account of a customer is gone while it is locked");
-	call->entry = DatumGetInt64(result_value(2));
-	SPI_freetuptable(SPI_tuptable);
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(auth->ledger.heap), &TTSOpsHeapTuple);
-	fill_slot(auth, call, recorded_at, slot);
-	ExecMaterializeSlot(slot);
-	entry_table_insert(&auth->ledger, &slot, 1, NULL);
-	ExecDropSingleTupleTableSlot(slot);
-	CommandCounterIncrement();
-	auth->points = DirectFunctionCall2(numeric_add, auth->points, call->points);
 }
 
 /*

@@ -17,16 +17,30 @@
 #define ERRCODE_LOYALTY_UNKNOWN_REFERENCE MAKE_SQLSTATE('L', 'Y', '0', '0', '3')
 #define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
 #define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
+#define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
 
 /* The tracked table of entries that are of no order. */
 #define NO_TRACKED_TABLE 0
+
+/* What a call can be. */
+#define REDEMPTION "redemption"
+#define GRANT "grant"
+#define ADJUSTMENT "adjustment"
+#define REVERSAL "reversal"
+#define HOLD "hold"
+#define CAPTURE "capture"
+#define RELEASE "release"
 
 /* A call, as it is recorded. */
 typedef struct Call
 {
 	const char *kind;
 	text	   *reference;		/* names it, among the calls for the customer */
+	int32		revision;		/* 1, or 2 for what ends a hold */
 	Datum		points;			/* numeric: by how much the points change */
+	Datum		net;			/* numeric: by how much all calls of the reference did */
+	Datum		held;			/* numeric: by how much what is held changes; or 0 */
+	TimestampTz until;			/* of a hold: when it times out */
 	text	   *reverses;		/* of a reversal: the reference of what it takes back; or
 								 * NULL */
 	text	   *reason;			/* or NULL */
@@ -46,12 +60,14 @@ typedef struct Authorization
 	Datum		customer;		/* the customer, as the account has it */
 	Datum		points;			/* numeric */
 	int32		points_scale;
+	bool		has_timed_out;	/* some hold has */
 	EntryTable	ledger;
 	Snapshot	snapshot;		/* taken after the lock */
 } Authorization;
 
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
-extern bool authorize_find(Authorization *auth, text *reference, Call *call);
+extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
+extern bool authorize_find_newest(Authorization *auth, text *reference, Call *call);
 extern Datum authorize_reversed(Authorization *auth, text *reference);
 extern void authorize_require_points(Authorization *auth, Datum change);
 extern void authorize_write(Authorization *auth, Call *call);

@@ -1,5 +1,6 @@
 /*
- * call.c: what applications ask for a customer: redeem, grant, adjust, reverse.
+ * call.c: what applications ask for a customer: redeem, grant, adjust, reverse, hold, capture,
+ * release.
  *
  * Each call has a reference.  If it was used for this customer already, for the same,
  * nothing is done and the answer is what it was then; if for something else, that is an
@@ -21,11 +22,6 @@
 #include "authorize.h"
 #include "compat.h"
 #include "number.h"
-
-#define REDEMPTION "redemption"
-#define GRANT "grant"
-#define ADJUSTMENT "adjustment"
-#define REVERSAL "reversal"
 
 /* Longer references are no names. */
 #define REFERENCE_LIMIT 255
@@ -113,9 +109,9 @@ is_repeated(Authorization *auth, Call *call)
 {
 	Call		found;
 
-	if (!authorize_find(auth, call->reference, &found))
+	if (!authorize_find(auth, call->reference, 1, &found))
 		return false;
-	if (strcmp(found.kind, call->kind) != 0 ||
+	if (strcmp(found.kind, call->kind) != 0 || found.until != call->until ||
 		(call->points != (Datum) 0 &&
 		 !DatumGetBool(DirectFunctionCall2(numeric_eq, found.points, call->points))) ||
 		(call->reverses != NULL &&
@@ -167,6 +163,11 @@ finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryCont
 		balance = authorize_balance(auth, call);
 	else
 	{
+		if (call->revision == 0)
+		{
+			call->revision = 1;
+			call->net = call->points;
+		}
 		authorize_require_points(auth, call->points);
 		authorize_write(auth, call);
 		balance = auth->points;
@@ -242,7 +243,7 @@ reversible_points(Authorization *auth, text *reference)
 {
 	Call		original;
 
-	if (!authorize_find(auth, reference, &original))
+	if (!authorize_find_newest(auth, reference, &original))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
 				 errmsg("the customer has no call with the reference \"%s\"", text_to_cstring(reference)),
@@ -254,7 +255,14 @@ reversible_points(Authorization *auth, text *reference)
 				 errmsg("a reversal cannot be reversed"),
 				 errdetail("\"%s\" reverses \"%s\".", text_to_cstring(reference), text_to_cstring(original.reverses)),
 				 errhint("Make the call anew, with a new reference.")));
-	return DirectFunctionCall2(numeric_add, original.points, authorize_reversed(auth, reference));
+	if (strcmp(original.kind, HOLD) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hold cannot be reversed while it is open"),
+				 errdetail("\"%s\" holds %s points.", text_to_cstring(reference),
+						   number_show(DirectFunctionCall1(numeric_uminus, original.points))),
+				 errhint("Release it, with the function release.")));
+	return DirectFunctionCall2(numeric_add, original.net, authorize_reversed(auth, reference));
 }
 
 /* By how much a reversal changes the points: all that is left, or as much as was said. */
@@ -315,4 +323,150 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 				 errdetail("It is a reversal of %s points.", number_show(call.points)),
 				 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
 	return finish_call(fcinfo, &auth, &call, context);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_hold);
+
+/*
+ * hold(program regclass, customer anyelement, points numeric, reason text, reference text,
+ * until timestamptz) returns receipt
+ *
+ * Keeps points for a purpose, if there are enough, until they are captured or released, or
+ * that moment comes.
+ */
+Datum
+loyalty_hold(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Authorization auth;
+	Call		call = {.kind = HOLD};
+
+	authorize_begin(&auth, fcinfo, "hold");
+	call.held = points_argument(fcinfo, 2, auth.points_scale, false);
+	call.points = DirectFunctionCall1(numeric_uminus, call.held);
+	call.reason = reason_argument(fcinfo, 3, false);
+	call.reference = reference_argument(fcinfo, 4);
+	call.until = PG_ARGISNULL(5) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(5);
+	if (!is_repeated(&auth, &call) && call.until <= GetCurrentTransactionStartTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hold must end in the future"),
+				 errdetail("It would end at %s.", timestamptz_to_str(call.until))));
+	return finish_call(fcinfo, &auth, &call, context);
+}
+
+/* The hold that a call is to end; an error if there is none. */
+static void
+find_hold(Authorization *auth, text *reference, Call *found)
+{
+	if (authorize_find(auth, reference, 1, found) && strcmp(found->kind, HOLD) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
+			 errmsg("the customer has no hold with the reference \"%s\"", text_to_cstring(reference)),
+			 errhint("The table %s.held has the open holds.", quote_identifier(auth->program))));
+}
+
+/*
+ * Was the hold ended already?  If so, and as it is to be ended now, "call" becomes what
+ * did; as anything else, that is an error.  Points: as many are captured, or NULL.
+ */
+static void
+find_ended(Authorization *auth, Call *call, Datum points)
+{
+	Call		ended;
+
+	if (!authorize_find(auth, call->reference, 2, &ended))
+		return;
+	if (strcmp(ended.kind, call->kind) != 0 ||
+		(points != (Datum) 0 &&
+		 !DatumGetBool(DirectFunctionCall2(numeric_eq, points, DirectFunctionCall1(numeric_uminus, ended.net)))))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_HOLD_CLOSED),
+				 errmsg("the hold \"%s\" is closed", text_to_cstring(call->reference)),
+				 strcmp(ended.kind, CAPTURE) == 0 ?
+				 errdetail("%s points were captured at %s.", number_show(DirectFunctionCall1(numeric_uminus, ended.net)),
+						   timestamptz_to_str(ended.at)) :
+				 errdetail("It was released or timed out at %s.", timestamptz_to_str(ended.at))));
+	*call = ended;
+}
+
+/* End a hold, whose reference is the argument; points: so many of them are captured; NULL: all. */
+static Datum
+end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum points, int reason,
+		 MemoryContext context)
+{
+	bool		captures = strcmp(kind, CAPTURE) == 0;
+	Call		call = {.kind = kind,.revision = 2};
+	Call		found;
+	Datum		held;
+
+	call.reference = PG_GETARG_TEXT_P_COPY(2);
+	call.reason = reason_argument(fcinfo, reason, false);
+	find_hold(auth, call.reference, &found);
+	held = DirectFunctionCall1(numeric_uminus, found.points);
+	if (captures && points == (Datum) 0)
+		points = held;
+	find_ended(auth, &call, points);
+	if (call.entry == 0)
+	{
+		if (captures && DatumGetBool(DirectFunctionCall2(numeric_gt, points, held)))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+					 errmsg("not enough points are held"),
+					 errdetail("The hold \"%s\" has %s, and %s are asked for.", text_to_cstring(call.reference),
+							   number_show(held), number_show(points))));
+		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
+		call.points = DirectFunctionCall2(numeric_add, held, call.net);
+		call.held = found.points;
+	}
+	return finish_call(fcinfo, auth, &call, context);
+}
+
+static void
+require_reference(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the reference of the hold must not be null")));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_capture);
+
+/*
+ * capture(program regclass, customer anyelement, reference text, points numeric, reason text)
+ * returns receipt
+ *
+ * Spends what a hold keeps, all of it or so many points; the rest is released.
+ */
+Datum
+loyalty_capture(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Authorization auth;
+	Datum		points;
+
+	require_reference(fcinfo);
+	authorize_begin(&auth, fcinfo, "capture");
+	points = PG_ARGISNULL(3) ? (Datum) 0 : points_argument(fcinfo, 3, auth.points_scale, false);
+	return end_hold(fcinfo, &auth, CAPTURE, points, 4, context);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_release);
+
+/*
+ * release(program regclass, customer anyelement, reference text, reason text) returns receipt
+ *
+ * Ends a hold without spending it.
+ */
+Datum
+loyalty_release(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Authorization auth;
+
+	require_reference(fcinfo);
+	authorize_begin(&auth, fcinfo, "release");
+	return end_hold(fcinfo, &auth, RELEASE, (Datum) 0, 3, context);
 }

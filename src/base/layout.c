@@ -41,7 +41,7 @@ static const Column entry_columns[] = {
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
-	{"actor", TEXTOID, true}
+	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
@@ -237,7 +237,7 @@ layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
 		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
-	"archived", "kept", "earning_rule", "tier"};
+	"archived", "kept", "earning_rule", "tier", "held"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

@@ -1,0 +1,14 @@
+-- kind: table
+-- read: SELECT
+-- What is in the ledger, too: holds that are neither captured nor released.
+CREATE TABLE @schema@.held (
+	customer @column_type@ NOT NULL,
+	reference text COLLATE "C" NOT NULL,
+	points numeric NOT NULL,
+	until timestamptz NOT NULL,
+	PRIMARY KEY (customer, reference)
+);
+COMMENT ON TABLE @schema@.held IS 'open holds: points that are kept for a purpose, until they are captured, released or time out; written by calls';
+COMMENT ON COLUMN @schema@.held.reference IS 'names the hold among the calls for the customer';
+COMMENT ON COLUMN @schema@.held.points IS 'as many points are held';
+COMMENT ON COLUMN @schema@.held.until IS 'from then on they are not held any more; infinity: for ever';
