@@ -27,16 +27,26 @@
 #define MAX_DAY_BYTES (2 * 10 + EXACT_MAX_BYTES)
 
 /*
- * A new one without any day, in the current memory context, where it stays whatever the
- * current one is when days are added.
+ * Begin without any day, in the current memory context, where the days stay whatever the
+ * current one is when more are added.
+ */
+void
+history_init(History *history, int room)
+{
+	memset(history, 0, sizeof(History));
+	history->room = Max(room, 4);
+	history->days = palloc(history->room * sizeof(HistoryDay));
+}
+
+/*
+ * A new one without any day, in the current memory context.
  */
 History *
 history_new(int room)
 {
-	History    *history = palloc0(sizeof(History));
+	History    *history = palloc(sizeof(History));
 
-	history->room = Max(room, 4);
-	history->days = palloc(history->room * sizeof(HistoryDay));
+	history_init(history, room);
 	return history;
 }
 

@@ -71,6 +71,7 @@ typedef struct HistorySpan
 #define PG_GETARG_HISTORY(n) PG_GETARG_VARLENA_PP(n)
 #define PG_RETURN_HISTORY(value) PG_RETURN_POINTER(value)
 
+extern void history_init(History *history, int room);
 extern History *history_new(int room);
 extern void history_add_day(History *history, DateADT day, int64 times, int128 amount, int scale);
 extern void history_add(History *history, struct varlena *value, int sign);

@@ -186,7 +186,7 @@ loyalty_history_hash_extended(PG_FUNCTION_ARGS)
 typedef struct Aggregated
 {
 	int64		rows;			/* so many were not null; without any, the result is */
-	History    *sum;
+	History		sum;
 } Aggregated;
 
 /* The memory context of an aggregate's state. */
@@ -209,7 +209,7 @@ new_state(MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Aggregated *state = palloc0(sizeof(Aggregated));
 
-	state->sum = history_new(0);
+	history_init(&state->sum, 0);
 	MemoryContextSwitchTo(old);
 	return state;
 }
@@ -231,7 +231,7 @@ take_row(FunctionCallInfo fcinfo, int sign)
 
 	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
 	{
-		add_arguments(state->sum, PG_GETARG_DATEADT(1), 1, PG_GETARG_DATUM(2), sign);
+		add_arguments(&state->sum, PG_GETARG_DATEADT(1), 1, PG_GETARG_DATUM(2), sign);
 		state->rows += sign;
 	}
 	PG_RETURN_POINTER(state);
@@ -259,7 +259,7 @@ take_value(FunctionCallInfo fcinfo, int sign)
 	{
 		struct varlena *value = PG_GETARG_HISTORY(1);
 
-		history_add(state->sum, value, sign);
+		history_add(&state->sum, value, sign);
 		state->rows += sign;
 		PG_FREE_IF_COPY(value, 1);
 	}
@@ -293,7 +293,7 @@ loyalty_history_combine(PG_FUNCTION_ARGS)
 		if (state == NULL)
 			state = new_state(context);
 		state->rows += other->rows;
-		history_add_all(state->sum, other->sum);
+		history_add_all(&state->sum, &other->sum);
 	}
 	if (state == NULL)
 		PG_RETURN_NULL();
@@ -312,7 +312,7 @@ loyalty_history_serialize(PG_FUNCTION_ARGS)
 
 	(void) context_of_aggregate(fcinfo);
 	state = (Aggregated *) PG_GETARG_POINTER(0);
-	value = history_encode(state->sum);
+	value = history_encode(&state->sum);
 	pq_begintypsend(&bytes);
 	pq_sendint64(&bytes, state->rows);
 	appendBinaryStringInfo(&bytes, (char *) value, VARSIZE(value));
@@ -334,7 +334,7 @@ loyalty_history_deserialize(PG_FUNCTION_ARGS)
 	memcpy(value, VARDATA_ANY(bytes) + sizeof(rows), VARSIZE_ANY_EXHDR(bytes) - sizeof(rows));
 	state = new_state(CurrentMemoryContext);
 	state->rows = pg_ntoh64(rows);
-	history_add(state->sum, value, 1);
+	history_add(&state->sum, value, 1);
 	PG_RETURN_POINTER(state);
 }
 
@@ -349,5 +349,5 @@ loyalty_history_final(PG_FUNCTION_ARGS)
 
 	if (state == NULL || state->rows == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_HISTORY(history_encode(state->sum));
+	PG_RETURN_HISTORY(history_encode(&state->sum));
 }
