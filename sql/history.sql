@@ -114,6 +114,11 @@ SELECT n, history('2023-12-31'::date + n, amount) OVER w AS history,
        sum(history_of('2023-12-31'::date + n, amount)) OVER w AS sum
   FROM (VALUES (1, 10), (2, 0.5), (3, NULL), (4, 1), (5, NULL), (6, NULL)) t (n, amount)
 WINDOW w AS (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW);
+-- what has left a window takes no digits from what is in it
+SELECT n, history('2023-12-31'::date + n, amount) OVER w AS history,
+       sum(history_of('2023-12-31'::date + n, amount)) OVER w AS sum
+  FROM (VALUES (1, 0.000000000001), (2, 7), (3, 1e37)) t (n, amount)
+WINDOW w AS (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW);
 
 -- parts: days from the first bound on and before the second, each of which may be missing
 CREATE TABLE parts (since timestamp, until timestamp, total numeric, times bigint, during history);

@@ -162,9 +162,9 @@ make_room(History *history)
 	}
 }
 
-/* Give all amounts more decimals. */
+/* Give all amounts another number of decimals, which is as many as they need at least. */
 static void
-raise_scale(History *history, int scale)
+set_scale(History *history, int scale)
 {
 	for (int i = 0; i < history->count; i++)
 	{
@@ -188,7 +188,7 @@ history_add_day(History *history, DateADT day, int64 times, int128 amount, int s
 	Assert(IS_VALID_DATE(day) && times != PG_INT64_MIN);
 	Assert(scale >= 0 && scale <= EXACT_MAX_SCALE);
 	if (scale > history->scale)
-		raise_scale(history, scale);
+		set_scale(history, scale);
 	added.amount = exact_rescale(amount, scale, history->scale);
 	if (history->count > 0 && history->days[history->count - 1].day == day)
 	{
@@ -245,6 +245,20 @@ needed_scale(const History *history)
 	for (int i = 0; i < history->count && scale < history->scale; i++)
 		scale = Max(scale, exact_needed_scale(history->days[i].amount, history->scale));
 	return scale;
+}
+
+/*
+ * Bring the days into order, with no more decimals than their amounts need.
+ */
+void
+history_trim(History *history)
+{
+	int			scale;
+
+	history_settle(history);
+	scale = needed_scale(history);
+	if (scale < history->scale)
+		set_scale(history, scale);
 }
 
 /*
@@ -328,22 +342,17 @@ struct varlena *
 history_encode(History *history)
 {
 	StringInfoData bytes;
-	int			scale;
 
-	history_settle(history);
+	history_trim(history);
 	history_check_count(history->count);
-	scale = needed_scale(history);
 	initStringInfo(&bytes);
 	bytes.len = VARHDRSZ;
-	appendStringInfoChar(&bytes, (char) (FORM | scale));
+	appendStringInfoChar(&bytes, (char) (FORM | history->scale));
 	for (int i = 0; i < history->count; i++)
 	{
-		HistoryDay	day = history->days[i];
-
 		CHECK_FOR_INTERRUPTS();
-		day.amount = exact_rescale(day.amount, history->scale, scale);
 		enlargeStringInfo(&bytes, MAX_DAY_BYTES);
-		bytes.len = (char *) put_day((uint8 *) bytes.data + bytes.len, &day,
+		bytes.len = (char *) put_day((uint8 *) bytes.data + bytes.len, &history->days[i],
 									 i > 0 ? &history->days[i - 1] : NULL) - bytes.data;
 	}
 	SET_VARSIZE(bytes.data, bytes.len);

@@ -78,6 +78,7 @@ extern void history_add(History *history, struct varlena *value, int sign);
 extern void history_add_all(History *history, const History *other);
 extern void history_check_count(int count);
 extern void history_settle(History *history);
+extern void history_trim(History *history);
 extern const char *history_fault(const History *history);
 extern struct varlena *history_encode(History *history);
 extern History *history_decode(struct varlena *value);

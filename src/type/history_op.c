@@ -243,10 +243,17 @@ loyalty_history_take(PG_FUNCTION_ARGS)
 	return take_row(fcinfo, 1);
 }
 
+/*
+ * Decimals that no amount needs any more are given up, so that what comes has room for as
+ * many digits as it would in a window of its own.
+ */
 Datum
 loyalty_history_take_back(PG_FUNCTION_ARGS)
 {
-	return take_row(fcinfo, -1);
+	Datum		state = take_row(fcinfo, -1);
+
+	history_trim(&((Aggregated *) DatumGetPointer(state))->sum);
+	return state;
 }
 
 /* Add a value, or take it off again.  Null does not count. */
@@ -275,7 +282,10 @@ loyalty_history_sum_take(PG_FUNCTION_ARGS)
 Datum
 loyalty_history_sum_take_back(PG_FUNCTION_ARGS)
 {
-	return take_value(fcinfo, -1);
+	Datum		state = take_value(fcinfo, -1);
+
+	history_trim(&((Aggregated *) DatumGetPointer(state))->sum);
+	return state;
 }
 
 /*
