@@ -239,10 +239,10 @@ take_amount(Parser *parser, int128 *amount, int *scale)
 static bool
 take_day(Parser *parser, History *history)
 {
-	DateADT		day;
-	int64		times;
-	int128		amount;
-	int			scale;
+	DateADT		day = 0;
+	int64		times = 0;
+	int128		amount = 0;
+	int			scale = 0;
 
 	parser->element = parser->place;
 	if (!take_date(parser, &day) || !take_times(parser, &times) ||
