@@ -68,3 +68,14 @@ GRANT EXECUTE ON ROUTINE loyalty.unnest(loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.take(loyalty.lots, numeric, timestamptz, int[]) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.take_from(loyalty.lots, loyalty.lots, numeric, timestamptz, boolean, int[]) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.expire(loyalty.lots, timestamptz) TO PUBLIC;
+-- whoever works with histories: these only compute
+GRANT EXECUTE ON ROUTINE _loyalty.history_in, _loyalty.history_out, _loyalty.history_recv, _loyalty.history_send TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.history_of, _loyalty.history_plus, _loyalty.history_minus, _loyalty.history_negative TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.history_eq, _loyalty.history_ne, _loyalty.history_lt, _loyalty.history_le, _loyalty.history_gt,
+	_loyalty.history_ge, _loyalty.history_cmp, _loyalty.history_hash, _loyalty.history_hash_extended TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.history_take, _loyalty.history_take_back, _loyalty.history_sum_take, _loyalty.history_sum_take_back,
+	_loyalty.history_combine, _loyalty.history_serialize, _loyalty.history_deserialize, _loyalty.history_final TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.history(date, numeric), loyalty.sum(loyalty.history) TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.total(loyalty.history, timestamp, timestamp), loyalty.times(loyalty.history, timestamp, timestamp),
+	loyalty.during(loyalty.history, timestamp, timestamp), loyalty.first_day(loyalty.history), loyalty.last_day(loyalty.history),
+	loyalty.days(loyalty.history), loyalty.gaps(loyalty.history), loyalty.unnest(loyalty.history) TO PUBLIC;

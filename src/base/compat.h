@@ -221,4 +221,11 @@ loyalty_close_result_relation(EState *estate, ResultRelInfo *target)
 #define loyalty_multirange_range(type) InvalidOid
 #endif
 
+/* Input functions can return an error instead of raising it from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+#define ereturn(context, result, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
 #endif							/* LOYALTY_COMPAT_H */

@@ -100,8 +100,8 @@ exact_of_numeric(Datum number, int scale)
 Datum
 exact_to_numeric(int128 value, int scale)
 {
-	char text[	TEXT_SIZE];
-	char	   *place = text +sizeof(text) - 1;
+	char		digits[TEXT_SIZE];
+	char	   *place = digits + sizeof(digits) - 1;
 	uint128		rest = value < 0 ? -(uint128) value : (uint128) value;
 
 	*place = '\0';
@@ -114,7 +114,7 @@ exact_to_numeric(int128 value, int scale)
 	}
 	if (value < 0)
 		*--place = '-';
-	Assert(place >= text);
+	Assert(place >= digits);
 	return DirectFunctionCall3(numeric_in, CStringGetDatum(place), ObjectIdGetDatum(InvalidOid),
 							   Int32GetDatum(-1));
 }
