@@ -31,7 +31,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate
-REGRESS += upgrade reads calls
+REGRESS += upgrade reads calls holds
 REGRESS += lots
 REGRESS += history
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified

@@ -141,10 +141,10 @@ SELECT during('{1999-12-31 1 1, 2000-01-01 1 2}'::history, '1999-12-31 12:00') A
        during('{1999-12-30 1 1, 1999-12-31 1 2}'::history, until => '1999-12-30 12:00') AS until;
 SELECT total(h, since => '2024-02-01'::date - '12 months'::interval),
        total(h, '2024-01-06'::date, '2024-02-01'::date), total(h), times(h, until => '2024-02-01'::date),
-       total(NULL), times(NULL), during(NULL), total('{}'), times('{}')
+       total(NULL::history), times(NULL), during(NULL), total('{}'::history), times('{}')
   FROM (VALUES ('{2023-01-31 1 100, 2023-02-01 1 10, 2024-01-05 2 1}'::history)) t (h);
 SELECT times('{2024-01-05 9223372036854775807 1, 2024-01-06 1 1}');
-SELECT total('{2024-01-05 1 99999999999999999999999999999999999999, 2024-01-06 1 1}');
+SELECT total('{2024-01-05 1 99999999999999999999999999999999999999, 2024-01-06 1 1}'::history);
 SELECT total('{2024-01-05 1 1}', '2024-01-05'::timestamptz);
 
 SELECT h, first_day(h), last_day(h), days(h), gaps(h)

@@ -176,7 +176,7 @@ WITH cases (n, got, expected) AS (SELECT v.* FROM t_lots.one, LATERAL (VALUES
 	(1, total(l), 202.5),
 	(2, total(l, 3), 2),
 	(3, total(l, 2), 0),
-	(4, total('{}'), 0),
+	(4, total('{}'::lots), 0),
 	(5, available(l, '2026-01-01'), 142.5),		-- 40.5 + 100 - 5 + 7
 	(6, pending(l, '2026-01-01'), 60),
 	(7, expired(l, '2026-01-01'), 0),
@@ -195,8 +195,8 @@ WITH cases (n, got, expected) AS (SELECT v.* FROM t_lots.one, LATERAL (VALUES
 	(20, expiring(l, '2026-01-31', '2026-06-01', 3), 7),
 	(21, expiring(l, '-infinity', 'infinity'), 107.5),
 	(22, expiring(l, '2026-06-01', '2026-02-01'), 0),
-	(23, total('{99999999999999999999999999999999999999, -1 until 2026-01-01}'), 99999999999999999999999999999999999998),
-	(24, total(NULL), NULL), (25, available(l, NULL), NULL), (26, expiring(l, NULL, '2026-01-01'), NULL),
+	(23, total('{99999999999999999999999999999999999999, -1 until 2026-01-01}'::lots), 99999999999999999999999999999999999998),
+	(24, total(NULL::lots), NULL), (25, available(l, NULL), NULL), (26, expiring(l, NULL, '2026-01-01'), NULL),
 	(27, expiring(l, '2026-01-01', NULL), NULL)) v)
 SELECT * FROM cases WHERE got IS DISTINCT FROM expected OR scale(got) <> scale(expected);
 SELECT next_expiry(l, '2026-01-01'), next_expiry(l, '2026-02-01'), next_expiry(l, '2026-01-01', 1), next_expiry(l, '2026-06-01') AS none FROM t_lots.one;
@@ -207,7 +207,7 @@ SELECT count(*) FROM unnest(NULL::lots);
 SELECT available('{1}', 'infinity');
 SELECT next_expiry('{1}', '-infinity');
 SELECT total('{1}', 0);
-SELECT total('{99999999999999999999999999999999999999, 1 until 2026-01-01}');
+SELECT total('{99999999999999999999999999999999999999, 1 until 2026-01-01}'::lots);
 
 -- taking
 WITH cases (n, got, taken, rest) AS (SELECT v.n, v.t::text, v.taken, v.rest FROM t_lots.one, LATERAL (VALUES

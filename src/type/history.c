@@ -150,7 +150,7 @@ history_check_count(int count)
 
 /* Make room for more days, at least for half as many as there are. */
 static void
-make_room(History *history)
+make_day_room(History *history)
 {
 	history_settle(history);
 	history_check_count(history->count);
@@ -196,7 +196,7 @@ history_add_day(History *history, DateADT day, int64 times, int128 amount, int s
 		return;
 	}
 	if (history->count == history->room)
-		make_room(history);
+		make_day_room(history);
 	if (history->sorted == history->count &&
 		(history->count == 0 || history->days[history->count - 1].day < day))
 	{
@@ -238,7 +238,7 @@ history_add_all(History *history, const History *other)
 
 /* How many decimals the amounts need. */
 static int
-needed_scale(const History *history)
+needed_day_scale(const History *history)
 {
 	int			scale = 0;
 
@@ -256,7 +256,7 @@ history_trim(History *history)
 	int			scale;
 
 	history_settle(history);
-	scale = needed_scale(history);
+	scale = needed_day_scale(history);
 	if (scale < history->scale)
 		set_scale(history, scale);
 }
@@ -284,7 +284,7 @@ history_fault(const History *history)
 		if (is_nothing(day))
 			return "There is a day on which nothing happened.";
 	}
-	if (needed_scale(history) != history->scale)
+	if (needed_day_scale(history) != history->scale)
 		return "The amounts have more decimals than they need.";
 	return NULL;
 }

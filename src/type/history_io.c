@@ -59,7 +59,7 @@ typedef struct Parser
 
 /* Tell what of the text cannot be read.  Always false, if it returns. */
 static bool
-refuse_text(Parser *parser, const char *reason)
+refuse_history(Parser *parser, const char *reason)
 {
 	int			length = strcspn(parser->element, ",}");
 	bool		long_one = length > SHOWN_BYTES;
@@ -98,7 +98,7 @@ is_digit(char c)
 }
 
 static void
-skip_blanks(Parser *parser)
+skip_history_blanks(Parser *parser)
 {
 	while (is_blank(*parser->place))
 		parser->place++;
@@ -112,7 +112,7 @@ next_word(Parser *parser)
 
 	word.length = strcspn(word.start, " \t\n\v\f\r,{}");
 	parser->place += word.length;
-	skip_blanks(parser);
+	skip_history_blanks(parser);
 	return word;
 }
 
@@ -156,14 +156,14 @@ take_date(Parser *parser, DateADT *day)
 		!take_number(&place, digits, &year) || *place++ != '-' ||
 		!take_number(&place, 2, &month) || *place++ != '-' ||
 		!take_number(&place, 2, &month_day) || place != word.start + word.length)
-		return refuse_text(parser, "No date stands at the beginning of");
+		return refuse_history(parser, "No date stands at the beginning of");
 	if (before && next_word(parser).length != 2)
-		return refuse_text(parser, "No date stands at the beginning of");
+		return refuse_history(parser, "No date stands at the beginning of");
 	if (year == 0 || month < 1 || month > 12 || month_day < 1)
-		return refuse_text(parser, "There is no such date");
+		return refuse_history(parser, "There is no such date");
 	year = before ? 1 - year : year;
 	if (month_day > day_tab[isleap(year)][month - 1])
-		return refuse_text(parser, "There is no such date");
+		return refuse_history(parser, "There is no such date");
 	if (!IS_VALID_JULIAN(year, month, month_day))
 		return out_of_range(parser, "The date is out of range");
 	*day = date2j(year, month, month_day) - POSTGRES_EPOCH_JDATE;
@@ -181,11 +181,11 @@ take_times(Parser *parser, int64 *times)
 	uint64		number = 0;
 
 	if (first >= end || (*first == '0' && (negative || first + 1 < end)))
-		return refuse_text(parser, "No number of times stands behind the date in");
+		return refuse_history(parser, "No number of times stands behind the date in");
 	for (const char *place = first; place < end; place++)
 	{
 		if (!is_digit(*place))
-			return refuse_text(parser, "No number of times stands behind the date in");
+			return refuse_history(parser, "No number of times stands behind the date in");
 		if (number > (uint64) PG_INT64_MAX / 10 ||
 			number * 10 + (*place - '0') > (uint64) PG_INT64_MAX)
 			return out_of_range(parser, "The number of times is out of range");
@@ -213,7 +213,7 @@ take_amount(Parser *parser, int128 *amount, int *scale)
 	if (digits == 0 || (digits > 1 && *first == '0') ||
 		point + has_point + strspn(point + has_point, "0123456789") != end ||
 		(has_point && point + 1 == end))
-		return refuse_text(parser, "No amount stands behind the number of times in");
+		return refuse_history(parser, "No amount stands behind the number of times in");
 	while (has_point && end[-1] == '0')
 		end--;
 	*scale = has_point ? end - point - 1 : 0;
@@ -230,7 +230,7 @@ take_amount(Parser *parser, int128 *amount, int *scale)
 			*amount = *amount * 10 + (*place - '0');
 	}
 	if (negative && *amount == 0)
-		return refuse_text(parser, "No amount stands behind the number of times in");
+		return refuse_history(parser, "No amount stands behind the number of times in");
 	*amount = negative ? -*amount : *amount;
 	return true;
 }
@@ -249,9 +249,9 @@ take_day(Parser *parser, History *history)
 		!take_amount(parser, &amount, &scale))
 		return false;
 	if (*parser->place != ',' && *parser->place != '}')
-		return refuse_text(parser, "A comma or a closing brace must follow the amount in");
+		return refuse_history(parser, "A comma or a closing brace must follow the amount in");
 	if (times == 0 && amount == 0)
-		return refuse_text(parser, "Nothing happened on the day");
+		return refuse_history(parser, "Nothing happened on the day");
 	history_add_day(history, day, times, amount, scale);
 	return true;
 }
@@ -260,11 +260,11 @@ take_day(Parser *parser, History *history)
 static bool
 take_history(Parser *parser, History *history)
 {
-	skip_blanks(parser);
+	skip_history_blanks(parser);
 	parser->element = parser->place;
 	if (*parser->place++ != '{')
-		return refuse_text(parser, "There is no opening brace before");
-	skip_blanks(parser);
+		return refuse_history(parser, "There is no opening brace before");
+	skip_history_blanks(parser);
 	for (bool more = *parser->place != '}'; more;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -274,13 +274,13 @@ take_history(Parser *parser, History *history)
 		if (more)
 		{
 			parser->place++;
-			skip_blanks(parser);
+			skip_history_blanks(parser);
 		}
 	}
 	parser->place++;
-	skip_blanks(parser);
+	skip_history_blanks(parser);
 	parser->element = parser->place;
-	return *parser->place == '\0' || refuse_text(parser, "Something stands behind the closing brace");
+	return *parser->place == '\0' || refuse_history(parser, "Something stands behind the closing brace");
 }
 
 PG_FUNCTION_INFO_V1(loyalty_history_in);

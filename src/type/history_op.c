@@ -102,7 +102,7 @@ loyalty_history_negative(PG_FUNCTION_ARGS)
  * to write each.  Of others the order means nothing, but it is one.
  */
 static int
-compare_arguments(FunctionCallInfo fcinfo)
+compare_histories(FunctionCallInfo fcinfo)
 {
 	struct varlena *a = PG_GETARG_HISTORY(0);
 	struct varlena *b = PG_GETARG_HISTORY(1);
@@ -120,43 +120,43 @@ compare_arguments(FunctionCallInfo fcinfo)
 Datum
 loyalty_history_eq(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) == 0);
+	PG_RETURN_BOOL(compare_histories(fcinfo) == 0);
 }
 
 Datum
 loyalty_history_ne(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) != 0);
+	PG_RETURN_BOOL(compare_histories(fcinfo) != 0);
 }
 
 Datum
 loyalty_history_lt(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) < 0);
+	PG_RETURN_BOOL(compare_histories(fcinfo) < 0);
 }
 
 Datum
 loyalty_history_le(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) <= 0);
+	PG_RETURN_BOOL(compare_histories(fcinfo) <= 0);
 }
 
 Datum
 loyalty_history_gt(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) > 0);
+	PG_RETURN_BOOL(compare_histories(fcinfo) > 0);
 }
 
 Datum
 loyalty_history_ge(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) >= 0);
+	PG_RETURN_BOOL(compare_histories(fcinfo) >= 0);
 }
 
 Datum
 loyalty_history_cmp(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(compare_arguments(fcinfo));
+	PG_RETURN_INT32(compare_histories(fcinfo));
 }
 
 Datum
