@@ -210,6 +210,27 @@ run_read() {
 	note read "$1" "$(calc "1000 / $tps")" ms
 }
 
+# Points are spent by 16 clients, of a customer each time; the baseline is what one would write
+# by hand: an UPDATE of a balance, and an INSERT into a log.
+case_redeem() {
+	db postgres -c "CREATE DATABASE redeem_hand TEMPLATE empty" -c "CREATE DATABASE redeem_loyalty TEMPLATE empty"
+	db redeem_hand -c "CREATE SCHEMA peer" -c "CREATE TABLE peer.balance (customer_id bigint PRIMARY KEY, points numeric NOT NULL) WITH (fillfactor = 80)" \
+		-c "CREATE TABLE peer.log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL, points numeric NOT NULL, at timestamptz NOT NULL DEFAULT now())" \
+		-c "CREATE INDEX ON peer.log (customer_id)" -c "INSERT INTO peer.balance SELECT customer_id, 1000 FROM shop.customers"
+	db redeem_loyalty -f "$HERE/loyalty.sql" \
+		-c "INSERT INTO shop.orders (order_id, customer_id, ordered_at, amount) SELECT customer_id, customer_id, '2022-01-01', 1000 FROM shop.customers"
+	post redeem_loyalty loyalty
+	settle redeem_hand
+	settle redeem_loyalty
+	for COMMIT in off on; do
+		interleaved run_redeem hand loyalty
+	done
+	row redeem_off "redeem, 16 clients, asynchronous commit; UPDATE and INSERT" /s ratio ">=" .50 hand
+	row redeem_on "the same, synchronous commit" /s ratio ">=" .50 hand
+	db postgres -c "DROP DATABASE run" -c "DROP DATABASE redeem_hand" -c "DROP DATABASE redeem_loyalty"
+}
+run_redeem() { clients "redeem_$COMMIT" "$1" 100000 "redeem_$1" "redeem_$1"; }
+
 # Orders of three lines: header and lines by 16 clients, and loaded one after the
 # other, as one does.
 case_lines() {
