@@ -53,13 +53,14 @@ reference_argument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("reference must have between 1 and %d bytes", REFERENCE_LIMIT),
-				 errdetail("It has %d.", length)));
+				 errdetail("It has %d.", length),
+				 errhint("Give the number of a cart or payment, or null for one that is made.")));
 	return reference;
 }
 
-/* The points that are asked for, as the program counts them. */
+/* The points that are asked for, as the program counts them: more than zero, or of either sign. */
 static Datum
-points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool signs)
+points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool either_sign)
 {
 	Datum		points;
 
@@ -73,11 +74,11 @@ points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool signs)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points must be finite, and have at most 20 digits before the point"),
 				 errdetail("They are %s.", number_show(points))));
-	if (signs ? sign_of(points) == 0 : sign_of(points) <= 0)
+	if (either_sign ? sign_of(points) == 0 : sign_of(points) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 signs ? errmsg("points must not be zero") : errmsg("points must be more than zero"),
-				 signs ? 0 : errdetail("They are %s.", number_show(points))));
+				 either_sign ? errmsg("points must not be zero") : errmsg("points must be more than zero"),
+				 either_sign ? 0 : errdetail("They are %s.", number_show(points))));
 	if (DatumGetBool(DirectFunctionCall2(numeric_ne, points,
 										 DirectFunctionCall2(numeric_trunc, points, Int32GetDatum(scale)))))
 		ereport(ERROR,
@@ -104,9 +105,24 @@ reason_argument(FunctionCallInfo fcinfo, int argument, bool is_required)
 	return reason;
 }
 
+/* The reference of a call is that of another one, which is found. */
+static void
+refuse_reference(const Call *found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
+			 errmsg("reference \"%s\" names another call already", text_to_cstring(found->reference)),
+			 found->reverses == NULL ?
+			 errdetail("It is that of entry " INT64_FORMAT ", which is of the kind %s and changed the points by %s.",
+					   found->entry, found->kind, number_show(found->points)) :
+			 errdetail("It is that of entry " INT64_FORMAT ", which reverses \"%s\" and changed the points by %s.",
+					   found->entry, text_to_cstring(found->reverses), number_show(found->points)),
+			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+}
+
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
- * something else, that is an error.  Points that are null are not compared.
+ * something else, that is an error.  Points that are not known yet are not compared.
  */
 static bool
 is_repeated(Authorization *auth, Call *call)
@@ -121,11 +137,7 @@ is_repeated(Authorization *auth, Call *call)
 		(call->reverses != NULL &&
 		 !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(found.reverses),
 											   PointerGetDatum(call->reverses)))))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
-				 errmsg("reference \"%s\" names another call already", text_to_cstring(call->reference)),
-				 errdetail("It is a %s of %s points.", found.kind, number_show(found.points)),
-				 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+		refuse_reference(&found);
 	*call = found;
 	return true;
 }
@@ -176,7 +188,10 @@ finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryCont
 	return result;
 }
 
-/* A call (program, customer, points, reason, reference) that changes the points as it says. */
+/*
+ * A call (program, customer, points, reason, reference) that changes the points as it
+ * says: takes them (sign -1), gives them (1), or does what their own sign says (0).
+ */
 static Datum
 simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int sign, bool needs_reason)
 {
@@ -309,10 +324,6 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 	else if (!PG_ARGISNULL(3) &&
 			 !DatumGetBool(DirectFunctionCall2(numeric_eq, PG_GETARG_DATUM(3),
 											   DirectFunctionCall1(numeric_abs, call.points))))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
-				 errmsg("reference \"%s\" names another call already", text_to_cstring(call.reference)),
-				 errdetail("It is a reversal of %s points.", number_show(call.points)),
-				 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+		refuse_reference(&call);
 	return finish_call(fcinfo, &auth, &call, context);
 }
