@@ -105,6 +105,13 @@ SELECT call($$club.grant_points(2, 5, 'kind')$$);
 INSERT INTO orders (id, customer, total) VALUES (5, 2, 16);
 SELECT call($$club.redeem(2, 1, 'more')$$);
 
+-- entries that cannot be posted cannot be spent, and the error says so
+ALTER TABLE club.ledger ADD CONSTRAINT nobody CHECK (customer <> 5);
+INSERT INTO orders (id, customer, total) VALUES (7, 5, 100);
+SELECT call($$club.redeem(5, 1, 'small')$$);
+ALTER TABLE club.ledger DROP CONSTRAINT nobody;
+SELECT call($$club.redeem(5, 1, 'small')$$);
+
 -- what is rolled back did not happen, and its reference is free
 BEGIN;
 SAVEPOINT s;

@@ -249,9 +249,25 @@ authorize_reversed(Authorization *auth, text *reference)
 	return sum;
 }
 
+static void
+insufficient_points(Authorization *auth, Datum change)
+{
+	bool		waits = has_unposted(auth);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+			 errmsg("not enough points"),
+			 errdetail("Customer %s has %s, and %s are asked for.",
+					   show_customer(auth->asked, auth->asked_type), number_show(auth->points),
+					   number_show(DirectFunctionCall1(numeric_uminus, change))),
+			 waits ?
+			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
+					 quote_literal_cstr(auth->program)) : 0));
+}
+
 /*
- * The points must not fall below zero, or what they fall to already, and neither may they
- * be too many to be shown.
+ * The points must not fall below zero, or further where they are below already, and
+ * neither may they be too many to be shown.
  */
 void
 authorize_require_points(Authorization *auth, Datum change)
@@ -261,12 +277,7 @@ authorize_require_points(Authorization *auth, Datum change)
 
 	if (DatumGetBool(DirectFunctionCall2(numeric_lt, change, zero)) &&
 		DatumGetBool(DirectFunctionCall2(numeric_lt, sum, zero)))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
-				 errmsg("not enough points"),
-				 errdetail("Customer %s has %s, and %s are asked for.",
-						   show_customer(auth->asked, auth->asked_type), number_show(auth->points),
-						   number_show(DirectFunctionCall1(numeric_uminus, change)))));
+		insufficient_points(auth, change);
 	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, sum, number_account_limit())))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
