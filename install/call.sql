@@ -15,7 +15,7 @@ COMMENT ON COLUMN loyalty.receipt.reference IS 'names the call among those for t
 COMMENT ON COLUMN loyalty.receipt.entry IS 'number of the entry among those of the customer';
 COMMENT ON COLUMN loyalty.receipt.points IS 'by how much the points changed';
 COMMENT ON COLUMN loyalty.receipt.balance IS 'points of the customer just after that';
-COMMENT ON COLUMN loyalty.receipt.at IS 'when the transaction that made the call began; before now(), if that was an earlier one';
+COMMENT ON COLUMN loyalty.receipt.at IS 'when the transaction that made the call began: now(), unless another one made it already';
 
 CREATE FUNCTION _loyalty.redeem(program regclass, customer anyelement, points numeric, reason text, reference text)
 RETURNS loyalty.receipt
