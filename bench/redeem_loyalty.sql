@@ -1,3 +1,3 @@
 -- pgbench: the same, as a call
 \set customer random(1, :customers)
-SELECT balance FROM club.redeem(:customer, 1);
+SELECT balance FROM club.redeem(:customer, 1, NULL);

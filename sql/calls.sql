@@ -34,7 +34,7 @@ SELECT count(*) FROM club.journal;
 SELECT call($$club.redeem(1, 400, 'cart-1')$$), call($$club.redeem(1, 400.0, 'cart-1')$$);
 SELECT call($$club.redeem(1, 401, 'cart-1')$$);
 SELECT call($$club.grant_points(1, 400, 'cart-1')$$);
-SELECT call($$club.reverse(1, 'x', 'cart-1')$$);
+SELECT call($$club.reverse(1, 'x', NULL, 'cart-1')$$);
 -- each customer has references of his own
 INSERT INTO orders (id, customer, total) VALUES (2, 2, 50);
 SELECT call($$club.redeem(2, 20, 'cart-1')$$);
@@ -47,54 +47,54 @@ INSERT INTO orders (id, customer, total) VALUES (3, 1, 10);
 SELECT tier, points, lifetime_value, orders FROM club.members WHERE id = 1;
 SELECT club.balance(1), club.tier_at(1);
 -- what is no number of points, no customer, no reference, no reason
-SELECT call('club.redeem(1, 0)');
-SELECT call('club.redeem(1, -1)');
-SELECT call('club.redeem(1, NULL)');
-SELECT call($$club.redeem(1, 'NaN')$$);
-SELECT call('club.redeem(1, 1e20)');
-SELECT call('club.redeem(1, 0.5)');
-SELECT call('club.redeem(NULL, 1)');
-SELECT call('club.redeem(10, 1)');
-SELECT call('club.redeem(1.5, 1)');
-SELECT call('club.redeem(9999999999, 1)');
+SELECT call('club.redeem(1, 0, NULL)');
+SELECT call('club.redeem(1, -1, NULL)');
+SELECT call('club.redeem(1, NULL, NULL)');
+SELECT call($$club.redeem(1, 'NaN', NULL)$$);
+SELECT call('club.redeem(1, 1e20, NULL)');
+SELECT call('club.redeem(1, 0.5, NULL)');
+SELECT call('club.redeem(NULL, 1, NULL)');
+SELECT call('club.redeem(10, 1, NULL)');
+SELECT call('club.redeem(1.5, 1, NULL)');
+SELECT call('club.redeem(9999999999, 1, NULL)');
 SELECT call($$club.redeem(1, 1, '')$$);
 SELECT call($$club.redeem(1, 1, repeat('x', 256))$$);
-SELECT call($$club.adjust(1, 1, ' ')$$);
-SELECT call('club.adjust(1, 1, NULL)');
-SELECT call($$club.adjust(1, 0, 'why')$$);
+SELECT call($$club.adjust(1, 1, NULL, ' ')$$);
+SELECT call('club.adjust(1, 1, NULL, NULL)');
+SELECT call($$club.adjust(1, 0, NULL, 'why')$$);
 SELECT call($$club.reverse(1, NULL)$$);
 -- who has no points yet, and never ordered
-SELECT call('club.redeem(3, 1)');
+SELECT call('club.redeem(3, 1, NULL)');
 SELECT call($$club.grant_points(3, 10, 'welcome')$$);
-SELECT call($$club.adjust(3, -4, 'typed wrong', 'fix')$$);
-SELECT call($$club.adjust(3, -7, 'typed wrong', 'fix-2')$$);
+SELECT call($$club.adjust(3, -4, 'fix', 'typed wrong')$$);
+SELECT call($$club.adjust(3, -7, 'fix-2', 'typed wrong')$$);
 SELECT call($$club.adjust(4, 99999999999999999999, 'much', 'much')$$);
 SELECT call($$club.grant_points(4, 99999999999999999999, 'more')$$);
 SELECT id, points, tier FROM club.members WHERE id IN (3, 4) ORDER BY id;
 -- a reference is made, if none is given
-SELECT reference ~ '^[0-9a-f]{8}-[0-9a-f-]{27}$' AS is_uuid, entry, points FROM club.redeem(3, 1);
+SELECT reference ~ '^[0-9a-f]{8}-[0-9a-f-]{27}$' AS is_uuid, entry, points FROM club.redeem(3, 1, NULL);
 -- who is not in the customer table, but has orders, before they are posted too; who has neither is no customer
 INSERT INTO orders (id, customer, total) VALUES (4, 77, 30);
-SELECT call('club.redeem(77, 10)');
-SELECT call('club.redeem(78, 10)');
+SELECT call('club.redeem(77, 10, NULL)');
+SELECT call('club.redeem(78, 10, NULL)');
 SELECT id, points FROM club.former_members;
 
 -- taken back in parts, and in full, and no more than once
-SELECT call($$club.reverse(1, 'cart-1', 'back-1', 100)$$);
-SELECT call($$club.reverse(1, 'cart-1', 'back-1', 100)$$);
-SELECT call($$club.reverse(1, 'cart-1', 'back-1', 101)$$);
-SELECT call($$club.reverse(1, 'cart-2', 'back-1')$$);
-SELECT call($$club.reverse(1, 'cart-1', 'back-2', 301)$$);
-SELECT call($$club.reverse(1, 'cart-1', 'back-2')$$);
-SELECT call($$club.reverse(1, 'cart-1', 'back-3')$$);
-SELECT call($$club.reverse(1, 'back-1', 'back-3')$$);
-SELECT call($$club.reverse(1, 'nothing', 'back-3')$$);
-SELECT call($$club.reverse(2, 'cart-2', 'back-3')$$);
+SELECT call($$club.reverse(1, 'cart-1', 100, 'back-1')$$);
+SELECT call($$club.reverse(1, 'cart-1', 100, 'back-1')$$);
+SELECT call($$club.reverse(1, 'cart-1', 101, 'back-1')$$);
+SELECT call($$club.reverse(1, 'cart-2', NULL, 'back-1')$$);
+SELECT call($$club.reverse(1, 'cart-1', 301, 'back-2')$$);
+SELECT call($$club.reverse(1, 'cart-1', NULL, 'back-2')$$);
+SELECT call($$club.reverse(1, 'cart-1', NULL, 'back-3')$$);
+SELECT call($$club.reverse(1, 'back-1', NULL, 'back-3')$$);
+SELECT call($$club.reverse(1, 'nothing', NULL, 'back-3')$$);
+SELECT call($$club.reverse(2, 'cart-2', NULL, 'back-3')$$);
 -- a grant that was spent meanwhile
 SELECT call($$club.reverse(3, 'welcome')$$);
-SELECT call($$club.reverse(3, 'welcome', 'part', 5)$$);
-SELECT call($$club.reverse(3, 'fix', 'unfix')$$);
-SELECT call($$club.reverse(3, 'welcome', 'rest')$$);
+SELECT call($$club.reverse(3, 'welcome', 5, 'part')$$);
+SELECT call($$club.reverse(3, 'fix', NULL, 'unfix')$$);
+SELECT call($$club.reverse(3, 'welcome', NULL, 'rest')$$);
 SELECT kind, order_key, reverses, points, balance, reason, actor = current_user AS me, posted FROM club.entries WHERE id IN (1, 3) AND order_key !~ '-.*-' ORDER BY id, entry;
 
 -- an order that goes after its points are spent leaves less than nothing; the next ones pay that back
@@ -104,6 +104,13 @@ SELECT call($$club.redeem(2, 1, 'more')$$);
 SELECT call($$club.grant_points(2, 5, 'kind')$$);
 INSERT INTO orders (id, customer, total) VALUES (5, 2, 16);
 SELECT call($$club.redeem(2, 1, 'more')$$);
+
+-- entries that cannot be posted cannot be spent, and the error says so
+ALTER TABLE club.ledger ADD CONSTRAINT nobody CHECK (customer <> 5);
+INSERT INTO orders (id, customer, total) VALUES (7, 5, 100);
+SELECT call($$club.redeem(5, 1, 'small')$$);
+ALTER TABLE club.ledger DROP CONSTRAINT nobody;
+SELECT call($$club.redeem(5, 1, 'small')$$);
 
 -- what is rolled back did not happen, and its reference is free
 BEGIN;
@@ -129,8 +136,8 @@ GRANT USAGE ON SCHEMA t_calls TO regress_reader, regress_cashier;
 SELECT loyalty.grant_access('club', 'regress_reader', 'read');
 SELECT loyalty.grant_access('club', 'regress_cashier', 'operate');
 SET ROLE regress_reader;
-SELECT call('club.redeem(1, 1)');
-SELECT call($$club.adjust(1, 1, 'me')$$);
+SELECT call('club.redeem(1, 1, NULL)');
+SELECT call($$club.adjust(1, 1, NULL, 'me')$$);
 SELECT call($$_loyalty.redeem('club.program', 1, 1, NULL, NULL)$$);
 SET ROLE regress_cashier;
 SELECT call($$club.redeem(1, 1, 'till')$$);
@@ -190,8 +197,8 @@ INSERT INTO "Mein ""Club'".earning_rule (name, points) VALUES ('one', 'amount');
 SELECT loyalty.track_orders('Mein "Club''', '"Buys"', customer => 'wer', at => 'wann', amount => 'total') \gset
 INSERT INTO "Buys" VALUES (1, 'ann', now(), 10.257);
 SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'A "quoted'' one')$$);
-SELECT call($$"Mein ""Club'".redeem('ann', 0.001)$$);
-SELECT call($$"Mein ""Club'".grant_points('Bob''s "x', 1.5)$$);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.001, NULL)$$);
+SELECT call($$"Mein ""Club'".grant_points('Bob''s "x', 1.5, NULL)$$);
 SELECT k, points FROM "Mein ""Club'".members ORDER BY k;
 SELECT * FROM loyalty.verify('Mein "Club''');
 SELECT loyalty.drop_program('Mein "Club''', force => true);

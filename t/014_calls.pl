@@ -109,8 +109,8 @@ sub random_script
 			: $what < 3 ? "club.hold($c, $n, '$reference', $until)"
 			: $what < 4 && @held ? do { my $h = $held[ int(rand(@held)) ]; rand() < 0.5 ? "club.capture($h->[0], '$h->[1]', " . (1 + int(rand(20))) . ")" : "club.release($h->[0], '$h->[1]')" }
 			: $what < 5 ? "club.grant_points($c, $n, '$reference')"
-			: $what < 6 ? "club.adjust($c, " . ($n - 30 || 1) . ", 'random', '$reference')"
-			: $what < 7 && @made ? do { my $m = $made[ int(rand(@made)) ]; "club.reverse($m->[0], '$m->[1]', '$reference', $n)" }
+			: $what < 6 ? "club.adjust($c, " . ($n - 30 || 1) . ", '$reference', 'random')"
+			: $what < 7 && @made ? do { my $m = $made[ int(rand(@made)) ]; "club.reverse($m->[0], '$m->[1]', $n, '$reference')" }
 			: undef;
 		if (defined $call)
 		{

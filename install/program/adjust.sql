@@ -1,12 +1,12 @@
 -- kind: function
 -- operate: EXECUTE
-CREATE OR REPLACE FUNCTION @schema@.adjust(customer @argument_type@, points numeric, reason text, reference text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.adjust(customer @argument_type@, points numeric, reference text, reason text)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.adjust(@settings@::regclass, customer, points, reason, reference);
+	RETURN _loyalty.adjust(@settings@::regclass, customer, points, reference, reason);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.adjust(@argument_type@, numeric, text, text) FROM PUBLIC;

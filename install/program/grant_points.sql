@@ -1,12 +1,12 @@
 -- kind: function
 -- operate: EXECUTE
-CREATE OR REPLACE FUNCTION @schema@.grant_points(customer @argument_type@, points numeric, reference text DEFAULT NULL, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.grant_points(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.grant_points(@settings@::regclass, customer, points, reason, reference);
+	RETURN _loyalty.grant_points(@settings@::regclass, customer, points, reference, reason);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.grant_points(@argument_type@, numeric, text, text) FROM PUBLIC;

@@ -1,13 +1,13 @@
 -- kind: function
 -- operate: EXECUTE
-CREATE OR REPLACE FUNCTION @schema@.hold(customer @argument_type@, points numeric, reference text DEFAULT NULL, until timestamptz DEFAULT 'infinity',
+CREATE OR REPLACE FUNCTION @schema@.hold(customer @argument_type@, points numeric, reference text, until timestamptz DEFAULT 'infinity',
                                         reason text DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.hold(@settings@::regclass, customer, points, reason, reference, until);
+	RETURN _loyalty.hold(@settings@::regclass, customer, points, reference, until, reason);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.hold(@argument_type@, numeric, text, timestamptz, text) FROM PUBLIC;

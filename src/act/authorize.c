@@ -109,18 +109,25 @@ lock_and_read(Authorization *auth)
 	return true;
 }
 
-static void
-unknown_customer(Authorization *auth, Datum customer, Oid type)
+/* A customer, for a message. */
+static char *
+show_customer(Datum customer, Oid type)
 {
 	Oid			output;
 	bool		is_varlena;
 
 	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, customer);
+}
+
+static void
+unknown_customer(Authorization *auth, Datum customer, Oid type)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_UNKNOWN_CUSTOMER),
-			 errmsg("loyalty program \"%s\" has no customer %s", auth->program,
-					OidOutputFunctionCall(output, customer)),
-			 errhint("It is neither in the table of the customers, nor has it orders.")));
+			 errmsg("loyalty program \"%s\" has no customer %s", auth->program, show_customer(customer, type)),
+			 errdetail("Nobody with this key is in the table of the customers, or has orders."),
+			 errhint("The first argument is the customer; insert who is new into the table of the customers before.")));
 }
 
 /* Has the customer entries in the journal? */
@@ -142,7 +149,7 @@ has_unposted(Authorization *auth)
 	return found;
 }
 
-/* Post what waits of the customer. */
+/* Post what waits of the customer; a run that is cut after many of his entries is followed by another. */
 static void
 post_waiting(Authorization *auth)
 {
@@ -167,6 +174,11 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	bool	   *nulls = slot->tts_isnull;
 
 	ExecClearTuple(slot);
+
+	/*
+	 * columns before "kind" have values, but for two; those from it on are null unless
+	 * they are set
+	 */
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(nulls, false, LEDGER_KIND * sizeof(bool));
 	values[ENTRY_CUSTOMER] = auth->customer;
@@ -189,6 +201,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[LEDGER_KIND] = CStringGetTextDatum(call->kind);
 	values[LEDGER_REVERSES] = PointerGetDatum(call->reverses);
 	values[LEDGER_REASON] = PointerGetDatum(call->reason);
+	/* not the owner, whose rights the function of the program has, but who called that */
 	values[LEDGER_ACTOR] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
 	nulls[LEDGER_KIND] = nulls[LEDGER_ACTOR] = false;
 	nulls[LEDGER_REVERSES] = call->reverses == NULL;
@@ -423,9 +436,25 @@ authorize_reversed(Authorization *auth, text *reference)
 	return sum;
 }
 
+static void
+insufficient_points(Authorization *auth, Datum change)
+{
+	bool		waits = has_unposted(auth);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+			 errmsg("not enough points"),
+			 errdetail("Customer %s has %s, and %s are asked for.",
+					   show_customer(auth->asked, auth->asked_type), number_show(auth->points),
+					   number_show(DirectFunctionCall1(numeric_uminus, change))),
+			 waits ?
+			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
+					 quote_literal_cstr(auth->program)) : 0));
+}
+
 /*
- * The points must not fall below zero, or what they fall to already, and neither may they
- * be too many to be shown.
+ * The points must not fall below zero, or further where they are below already, and
+ * neither may they be too many to be shown.
  */
 void
 authorize_require_points(Authorization *auth, Datum change)
@@ -435,11 +464,7 @@ authorize_require_points(Authorization *auth, Datum change)
 
 	if (DatumGetBool(DirectFunctionCall2(numeric_lt, change, zero)) &&
 		DatumGetBool(DirectFunctionCall2(numeric_lt, sum, zero)))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
-				 errmsg("not enough points"),
-				 errdetail("The customer has %s, and %s are asked for.", number_show(auth->points),
-						   number_show(DirectFunctionCall1(numeric_uminus, change)))));
+		insufficient_points(auth, change);
 	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, sum, number_account_limit())))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -49,13 +49,14 @@ reference_argument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("reference must have between 1 and %d bytes", REFERENCE_LIMIT),
-				 errdetail("It has %d.", length)));
+				 errdetail("It has %d.", length),
+				 errhint("Give the number of a cart or payment, or null for one that is made.")));
 	return reference;
 }
 
-/* The points that are asked for, as the program counts them. */
+/* The points that are asked for, as the program counts them: more than zero, or of either sign. */
 static Datum
-points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool signs)
+points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool either_sign)
 {
 	Datum		points;
 
@@ -69,11 +70,11 @@ points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool signs)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points must be finite, and have at most 20 digits before the point"),
 				 errdetail("They are %s.", number_show(points))));
-	if (signs ? sign_of(points) == 0 : sign_of(points) <= 0)
+	if (either_sign ? sign_of(points) == 0 : sign_of(points) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 signs ? errmsg("points must not be zero") : errmsg("points must be more than zero"),
-				 signs ? 0 : errdetail("They are %s.", number_show(points))));
+				 either_sign ? errmsg("points must not be zero") : errmsg("points must be more than zero"),
+				 either_sign ? 0 : errdetail("They are %s.", number_show(points))));
 	if (DatumGetBool(DirectFunctionCall2(numeric_ne, points,
 										 DirectFunctionCall2(numeric_trunc, points, Int32GetDatum(scale)))))
 		ereport(ERROR,
@@ -100,9 +101,24 @@ reason_argument(FunctionCallInfo fcinfo, int argument, bool is_required)
 	return reason;
 }
 
+/* The reference of a call is that of another one, which is found. */
+static void
+refuse_reference(const Call *found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
+			 errmsg("reference \"%s\" names another call already", text_to_cstring(found->reference)),
+			 found->reverses == NULL ?
+			 errdetail("It is that of entry " INT64_FORMAT ", which is of the kind %s and changed the points by %s.",
+					   found->entry, found->kind, number_show(found->points)) :
+			 errdetail("It is that of entry " INT64_FORMAT ", which reverses \"%s\" and changed the points by %s.",
+					   found->entry, text_to_cstring(found->reverses), number_show(found->points)),
+			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+}
+
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
- * something else, that is an error.  Points that are null are not compared.
+ * something else, that is an error.  Points that are not known yet are not compared.
  */
 static bool
 is_repeated(Authorization *auth, Call *call)
@@ -117,11 +133,7 @@ is_repeated(Authorization *auth, Call *call)
 		(call->reverses != NULL &&
 		 !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(found.reverses),
 											   PointerGetDatum(call->reverses)))))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
-				 errmsg("reference \"%s\" names another call already", text_to_cstring(call->reference)),
-				 errdetail("It is a %s of %s points.", found.kind, number_show(found.points)),
-				 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+		refuse_reference(&found);
 	*call = found;
 	return true;
 }
@@ -177,7 +189,10 @@ finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryCont
 	return result;
 }
 
-/* A call (program, customer, points, reason, reference) that changes the points as it says. */
+/*
+ * A call (program, customer, points, reference, reason) that changes the points as it
+ * says: takes them (sign -1), gives them (1), or does what their own sign says (0).
+ */
 static Datum
 simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int sign, bool needs_reason)
 {
@@ -189,8 +204,8 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	call.points = points_argument(fcinfo, 2, auth.points_scale, sign == 0);
 	if (sign < 0)
 		call.points = DirectFunctionCall1(numeric_uminus, call.points);
-	call.reason = reason_argument(fcinfo, 3, needs_reason);
-	call.reference = reference_argument(fcinfo, 4);
+	call.reference = reference_argument(fcinfo, 3);
+	call.reason = reason_argument(fcinfo, 4, needs_reason);
 	(void) is_repeated(&auth, &call);
 	return finish_call(fcinfo, &auth, &call, context);
 }
@@ -198,7 +213,7 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 PG_FUNCTION_INFO_V1(loyalty_redeem);
 
 /*
- * redeem(program regclass, customer anyelement, points numeric, reason text, reference text)
+ * redeem(program regclass, customer anyelement, points numeric, reference text, reason text)
  * returns receipt
  *
  * Takes points off the account, if there are enough.
@@ -212,7 +227,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_grant_points);
 
 /*
- * grant_points(program regclass, customer anyelement, points numeric, reason text, reference text)
+ * grant_points(program regclass, customer anyelement, points numeric, reference text, reason text)
  * returns receipt
  *
  * Gives points that no order earns.
@@ -226,7 +241,7 @@ loyalty_grant_points(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_adjust);
 
 /*
- * adjust(program regclass, customer anyelement, points numeric, reason text, reference text)
+ * adjust(program regclass, customer anyelement, points numeric, reference text, reason text)
  * returns receipt
  *
  * Changes the points by a number of either sign, for a reason.
@@ -291,8 +306,8 @@ points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
 PG_FUNCTION_INFO_V1(loyalty_reverse);
 
 /*
- * reverse(program regclass, customer anyelement, reverses text, points numeric, reason text,
- * reference text) returns receipt
+ * reverse(program regclass, customer anyelement, reverses text, points numeric, reference text,
+ * reason text) returns receipt
  *
  * Takes back a redemption, grant or adjustment, named by its reference: all that is left
  * of it, or so many points of it.
@@ -310,26 +325,22 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 				 errmsg("the reference of what is to be reversed must not be null")));
 	authorize_begin(&auth, fcinfo, "reverse");
 	call.reverses = PG_GETARG_TEXT_P_COPY(2);
-	call.reason = reason_argument(fcinfo, 4, false);
-	call.reference = reference_argument(fcinfo, 5);
+	call.reference = reference_argument(fcinfo, 4);
+	call.reason = reason_argument(fcinfo, 5, false);
 	if (!is_repeated(&auth, &call))
 		call.points = points_to_reverse(fcinfo, &auth, call.reverses);
 	else if (!PG_ARGISNULL(3) &&
 			 !DatumGetBool(DirectFunctionCall2(numeric_eq, PG_GETARG_DATUM(3),
 											   DirectFunctionCall1(numeric_abs, call.points))))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
-				 errmsg("reference \"%s\" names another call already", text_to_cstring(call.reference)),
-				 errdetail("It is a reversal of %s points.", number_show(call.points)),
-				 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+		refuse_reference(&call);
 	return finish_call(fcinfo, &auth, &call, context);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_hold);
 
 /*
- * hold(program regclass, customer anyelement, points numeric, reason text, reference text,
- * until timestamptz) returns receipt
+ * hold(program regclass, customer anyelement, points numeric, reference text,
+ * until timestamptz, reason text) returns receipt
  *
  * Keeps points for a purpose, if there are enough, until they are captured or released, or
  * that moment comes.
@@ -344,9 +355,9 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	authorize_begin(&auth, fcinfo, "hold");
 	call.held = points_argument(fcinfo, 2, auth.points_scale, false);
 	call.points = DirectFunctionCall1(numeric_uminus, call.held);
-	call.reason = reason_argument(fcinfo, 3, false);
-	call.reference = reference_argument(fcinfo, 4);
-	call.until = PG_ARGISNULL(5) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(5);
+	call.reference = reference_argument(fcinfo, 3);
+	call.until = PG_ARGISNULL(4) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(4);
+	call.reason = reason_argument(fcinfo, 5, false);
 	if (!is_repeated(&auth, &call) && call.until <= GetCurrentTransactionStartTimestamp())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -26,6 +26,6 @@ loyalty_append_only(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("entries of \"%s\" cannot be changed or deleted",
 					RelationGetRelationName(trigdata->tg_relation)),
-			 errhint("Change the order: the difference is recorded as a new entry.")));
+			 errhint("Change the order, or call reverse or adjust of the program: the difference is recorded as a new entry.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }
