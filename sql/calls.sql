@@ -193,6 +193,11 @@ SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'A "quoted'' one')$$);
 SELECT call($$"Mein ""Club'".redeem('ann', 0.001)$$);
 SELECT call($$"Mein ""Club'".grant_points('Bob''s "x', 1.5)$$);
 SELECT k, points FROM "Mein ""Club'".members ORDER BY k;
+-- a call is repeated although the program has fewer decimals by now; a new one is not made
+UPDATE "Mein ""Club'".program SET points_scale = 0;
+SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'A "quoted'' one')$$);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.25, 'A "quoted'' one')$$);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'new')$$);
 SELECT * FROM loyalty.verify('Mein "Club''');
 SELECT loyalty.drop_program('Mein "Club''', force => true);
 

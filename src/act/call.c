@@ -57,9 +57,9 @@ reference_argument(FunctionCallInfo fcinfo, int argument)
 	return reference;
 }
 
-/* The points that are asked for, as the program counts them. */
+/* The points that are asked for. */
 static Datum
-points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool signs)
+points_argument(FunctionCallInfo fcinfo, int argument, bool signs)
 {
 	Datum		points;
 
@@ -78,6 +78,16 @@ points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool signs)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 signs ? errmsg("points must not be zero") : errmsg("points must be more than zero"),
 				 signs ? 0 : errdetail("They are %s.", number_show(points))));
+	return points;
+}
+
+/*
+ * The points of a new call as the program counts them.  A call that is repeated may be of
+ * a time when it had more decimals.
+ */
+static Datum
+points_as_counted(Datum points, int scale)
+{
 	if (DatumGetBool(DirectFunctionCall2(numeric_ne, points,
 										 DirectFunctionCall2(numeric_trunc, points, Int32GetDatum(scale)))))
 		ereport(ERROR,
@@ -183,14 +193,19 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	MemoryContext context = CurrentMemoryContext;
 	Authorization auth;
 	Call		call = {.kind = kind};
+	Datum		asked;
 
 	authorize_begin(&auth, fcinfo, function);
-	call.points = points_argument(fcinfo, 2, auth.points_scale, sign == 0);
-	if (sign < 0)
-		call.points = DirectFunctionCall1(numeric_uminus, call.points);
+	asked = points_argument(fcinfo, 2, sign == 0);
+	call.points = sign < 0 ? DirectFunctionCall1(numeric_uminus, asked) : asked;
 	call.reason = reason_argument(fcinfo, 3, needs_reason);
 	call.reference = reference_argument(fcinfo, 4);
-	(void) is_repeated(&auth, &call);
+	if (!is_repeated(&auth, &call))
+	{
+		call.points = points_as_counted(asked, auth.points_scale);
+		if (sign < 0)
+			call.points = DirectFunctionCall1(numeric_uminus, call.points);
+	}
 	return finish_call(fcinfo, &auth, &call, context);
 }
 
@@ -270,7 +285,7 @@ points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
 				 errmsg("\"%s\" is reversed already", text_to_cstring(reference))));
 	if (PG_ARGISNULL(3))
 		return DirectFunctionCall1(numeric_uminus, left);
-	points = points_argument(fcinfo, 3, auth->points_scale, false);
+	points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
 	if (DatumGetBool(DirectFunctionCall2(numeric_gt, points, DirectFunctionCall1(numeric_abs, left))))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
