@@ -24,7 +24,9 @@ BEGIN
 		 CROSS JOIN LATERAL (VALUES
 			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal'), 'call of an unknown kind', coalesce(c.kind, 'none')),
 			(c.revision <> 1 OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0 OR c.awards <> 0 OR c.orders_change <> 0 OR c.amount_change <> 0
-			 OR c.order_points <> c.points_change OR c.actor IS NULL OR c.at > c.recorded_at OR c.recorded_at > $1,
+			 OR c.currency <> '' OR c.rate <> 1 OR c.joined_at IS NOT NULL OR c.tier IS NOT NULL OR c.multiplier <> 1
+			 OR c.order_points <> c.points_change OR NOT abs(c.points_change) < 1e20 OR octet_length(c.order_key) NOT BETWEEN 1 AND 255
+			 OR c.actor IS NULL OR c.at > c.recorded_at OR c.recorded_at > $1,
 			 'call is not recorded as one', format('entry %%s', c.entry)),
 			(CASE c.kind WHEN 'redemption' THEN c.points_change >= 0 WHEN 'grant' THEN c.points_change <= 0 ELSE c.points_change = 0 END,
 			 'call changes the points the wrong way', format('%%s of %%s points', c.kind, c.points_change)),

@@ -175,6 +175,15 @@ SELECT plant($$UPDATE club.ledger SET reverses = 'cart-9' WHERE customer = 1 AND
 SELECT plant($$UPDATE club.ledger SET reverses = 'cart-2' WHERE customer = 1 AND order_key IN ('back-1', 'back-2'); UPDATE club.ledger SET points_change = points_change + 300, order_points = order_points + 300 WHERE order_key = 'back-2'$$);
 SELECT plant($$UPDATE club.ledger SET points_change = -4000, order_points = -4000 WHERE customer = 1 AND order_key = 'till'$$);
 SELECT plant($$UPDATE club.ledger SET recorded_at = '2100-01-01' WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET multiplier = 2 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET tier = 'Gold' WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET rate = 3 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET order_key = '' WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET points_change = 'NaN', order_points = 'NaN' WHERE customer = 1 AND order_key = 'till'; UPDATE club.account SET points = 'NaN' WHERE customer = 1$$);
+SELECT plant($$UPDATE club.ledger SET kind = 'grant' WHERE customer = 1 AND tracked_table = 1 AND order_key = '3'$$);
+SELECT plant($$UPDATE club.ledger SET actor = 'me' WHERE customer = 1 AND tracked_table = 1 AND order_key = '3'$$);
+SELECT plant($$INSERT INTO club.journal (customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, moved)
+               SELECT 3, 0, 'gift', 1, now(), now(), terms, true, 5, 5, '', 1, false FROM club.program$$);
 -- accounts that are lost are made of the ledger again
 DROP TABLE club.account CASCADE;
 SELECT loyalty.upgrade_program('club');
