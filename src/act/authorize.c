@@ -309,10 +309,12 @@ authorize_write(Authorization *auth, Call *call)
 {
 	Oid			types[3] = {auth->asked_type, NUMERICOID, TIMESTAMPTZOID};
 	Datum		values[3] = {auth->asked, call->points};
-	TimestampTz recorded_at = GetCurrentTimestamp();
+	TimestampTz recorded_at;
 	TupleTableSlot *slot;
 
 	call->at = GetCurrentTransactionStartTimestamp();
+	/* the clock may have been set back since */
+	recorded_at = Max(GetCurrentTimestamp(), call->at);
 	values[2] = TimestampTzGetDatum(recorded_at);
 	kept_execute(auth->plans, KEPT_MOVE_ACCOUNT, move_account, 3, types, values, SPI_OK_UPDATE_RETURNING);
 	if (SPI_processed != 1)
