@@ -210,6 +210,20 @@ SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'new')$$);
 SELECT * FROM loyalty.verify('Mein "Club''');
 SELECT loyalty.drop_program('Mein "Club''', force => true);
 
+-- views show the decimals that calls had, when the program has fewer, and no terms that had them
+SELECT loyalty.create_program('cents', customers => 'customers', points_scale => 2);
+SELECT call('cents.grant_points(1, 10.57)') ~ 'leaves 10.57$';
+UPDATE cents.program SET points_scale = 0;
+INSERT INTO cents.tier (name, rank, qualifies) VALUES ('Gold', 1, 'orders > 1');
+SELECT max(points_scale) FROM cents.terms;
+UPDATE cents.program SET amount_scale = 3;
+SELECT points, cents.balance(1) FROM cents.members WHERE id = 1;
+SELECT call($$cents.redeem(1, 11, 'all')$$);
+SELECT call($$cents.redeem(1, 10, 'all')$$);
+SELECT points, cents.balance(1) FROM cents.members WHERE id = 1;
+SELECT * FROM loyalty.verify('cents');
+SELECT loyalty.drop_program('cents', force => true);
+
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
 REVOKE USAGE ON SCHEMA t_calls FROM regress_reader, regress_cashier;
