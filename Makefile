@@ -11,7 +11,7 @@ SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sq
 
 # What a program is made of, in the order of creation.
 TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier \
-	terms terms_rule terms_tier purchase metrics journal ledger account held set_aside program \
+	terms terms_rule terms_tier posted_terms purchase metrics journal ledger account held set_aside program \
 	unposted entries recorded_orders order_points members former_members balance tier_at redeem grant_points adjust reverse hold capture release)
 # What brings programs of older layouts to each one since.
 UPGRADES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/install/program/upgrade/*.sql))

@@ -890,20 +890,17 @@ $$;
 COMMENT ON FUNCTION _loyalty.foreign_code(name) IS
 'what the expressions of a program would run that must not run with the rights of the current user';
 
--- Note that entries under some versions of the terms are posted.  Runs as the owner.
+-- Note that entries under some versions of the terms are posted.  Nobody waits for who notes
+-- it at the same time, so a version may be noted more than once.  Runs as the owner.
 CREATE FUNCTION _loyalty.note_posted(program name, versions int[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
-DECLARE
-	is_new boolean;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms WHERE version = ANY ($1) AND NOT posted)', program) INTO is_new USING versions;
-	IF is_new THEN
-		EXECUTE format('UPDATE %I.terms SET posted = true WHERE version = ANY ($1) AND NOT posted', program) USING versions;
-	END IF;
+	EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT v FROM unnest($1) v
+	                 WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = v)', program) USING versions;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.note_posted(name, int[]) IS 'note that entries under some versions of the terms are posted';
@@ -933,7 +930,7 @@ BEGIN
 		RETURN;
 	END IF;
 	FOR unused IN EXECUTE format('SELECT t.version FROM %1$I.terms t
-	                               WHERE NOT t.posted
+	                               WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = t.version)
 	                                 AND EXISTS (SELECT FROM %1$I.terms w WHERE w.version > t.version AND w.xact <> pg_current_xact_id())
 	                                 AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.version)
 	                               ORDER BY 1', program)

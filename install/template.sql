@@ -26,7 +26,9 @@ COMMENT ON FUNCTION _loyalty.template_values(name, oid, oid, name, int, int) IS
 'what the templates name between two "@", for a program whose customer key is of a type and a collation, and is called like this by its views, and whose points and amounts have so many decimals';
 
 -- What was chosen when the program was made stays, whatever the customer table is by now.
--- Under any version of the terms, points have no more decimals than the views show.
+-- Under any version of the terms, points have no more decimals than the views show, and
+-- neither have those of calls, which are of no version: an account has as many as any
+-- entry of its customer had.
 CREATE FUNCTION _loyalty.template_values(program name)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -50,6 +52,9 @@ BEGIN
 	 ORDER BY r.n LIMIT 1;
 	EXECUTE format('SELECT coalesce((to_jsonb(p) ->> ''amount_scale'')::int, 2), greatest(p.points_scale, (SELECT max(t.points_scale) FROM %1$I.terms t)) FROM %1$I.program p', program)
 	   INTO amount_scale, points_scale;
+	IF to_regclass(format('%I.account', program)) IS NOT NULL THEN
+		EXECUTE format('SELECT greatest($1, max(scale(a.points))) FROM %I.account a', program) INTO points_scale USING points_scale;
+	END IF;
 	RETURN _loyalty.template_values(program, customer.type, customer.collation, key, points_scale, amount_scale);
 END
 $$;

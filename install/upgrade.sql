@@ -304,6 +304,9 @@ BEGIN
 			                                   AND n.order_key = e.order_key AND n.revision > e.revision) AS is_newest
 			          FROM %1$I.ledger e) l GROUP BY l.customer $sql$, program, _loyalty.customer_equality(program));
 	END IF;
+	IF 'posted_terms' = ANY (tables) THEN
+		EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT DISTINCT l.terms FROM %1$I.ledger l WHERE l.tracked_table <> 0', program);
+	END IF;
 	IF 'held' = ANY (tables) THEN
 		EXECUTE format($sql$
 			INSERT INTO %1$I.held (customer, reference, points, until)

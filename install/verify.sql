@@ -418,7 +418,8 @@ $$;
 COMMENT ON FUNCTION _loyalty.verify_tracked_table(name, int, int[], boolean, boolean) IS
 'what is wrong with a table of orders, and with what is recorded of it: by the terms of its entries, and whether orders have several, and other tables some';
 
--- What entries are of must be there, or nothing of the rest can be computed.
+-- What entries are of must be there, or nothing of the rest can be computed.  Calls are of no
+-- tracked table, and never wait in the journal.
 CREATE FUNCTION _loyalty.verify_references(program name, terms int[], tables int[])
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -440,7 +441,7 @@ BEGIN
 	IF no_tables <> '{}' THEN
 		RETURN QUERY EXECUTE format($sql$
 			SELECT 'entries have a tracked table that does not exist'::text, NULL::text, NULL::text, format('tracked table %%s: %%s entries', e.tracked_table, count(*))
-			  FROM (SELECT tracked_table FROM %1$I.ledger UNION ALL SELECT tracked_table FROM %1$I.journal) e
+			  FROM (SELECT tracked_table FROM %1$I.ledger WHERE tracked_table <> 0 UNION ALL SELECT tracked_table FROM %1$I.journal) e
 			 WHERE e.tracked_table = ANY ($1) GROUP BY e.tracked_table $sql$, program) USING no_tables;
 	END IF;
 END
@@ -496,10 +497,15 @@ BEGIN
 	EXECUTE format('SELECT array_agg(DISTINCT v), coalesce(bool_or(r), false) FROM (SELECT terms, false FROM %I.program
 	                UNION ALL SELECT x.terms, x.repeated FROM jsonb_to_recordset($1) x (tracked_table int, terms int, repeated boolean) WHERE x.tracked_table <> 0) y (v, r)', program)
 	   INTO versions, repeated USING surveyed;
-	RETURN QUERY SELECT * FROM _loyalty.verify_references(program, versions, ARRAY(SELECT DISTINCT (x ->> 'tracked_table')::int FROM jsonb_array_elements(surveyed) x WHERE x ->> 'tracked_table' <> '0'));
+	RETURN QUERY SELECT * FROM _loyalty.verify_references(program, versions, ARRAY(SELECT DISTINCT (x ->> 'tracked_table')::int FROM jsonb_array_elements(surveyed) x
+	                                                                            WHERE x ->> 'tracked_table' <> '0' OR x ->> 'relation' = 'journal'));
 	IF EXISTS (SELECT FROM unnest(versions) v WHERE v NOT IN (SELECT t FROM _loyalty.terms_of(program, 0) t)) THEN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'terms of posted entries are not noted'::text, NULL::text, NULL::text, format('terms %%s; INSERT INTO %%I.posted_terms VALUES (%%s)', x.terms, $2, x.terms)
+		  FROM (SELECT DISTINCT y.terms FROM jsonb_to_recordset($1) y (relation text, tracked_table int, terms int) WHERE y.relation = 'ledger' AND y.tracked_table <> 0) x
+		 WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = x.terms) $sql$, program) USING surveyed, program;
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE _loyalty.view_of($1, ''tiers'', version) IS NULL', program)
 	   INTO lost USING program;
 	RETURN QUERY

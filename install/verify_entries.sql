@@ -504,6 +504,9 @@ BEGIN
 	RETURN QUERY EXECUTE _loyalty.wrong_alone_sql(program, versions,
 		CASE WHEN without_large THEN format($s$(SELECT * FROM %I.ledger WHERE abs(awards) < '1e100000')$s$, program) ELSE format('%I.ledger', program) END, false)
 		USING _loyalty.present_limit();
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
+		  FROM %I.ledger l WHERE l.tracked_table <> 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until) > 0 $sql$, program);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves';

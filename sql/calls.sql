@@ -182,6 +182,15 @@ SELECT plant($$UPDATE club.ledger SET reverses = 'cart-9' WHERE customer = 1 AND
 SELECT plant($$UPDATE club.ledger SET reverses = 'cart-2' WHERE customer = 1 AND order_key IN ('back-1', 'back-2'); UPDATE club.ledger SET points_change = points_change + 300, order_points = order_points + 300 WHERE order_key = 'back-2'$$);
 SELECT plant($$UPDATE club.ledger SET points_change = -4000, order_points = -4000 WHERE customer = 1 AND order_key = 'till'$$);
 SELECT plant($$UPDATE club.ledger SET recorded_at = '2100-01-01' WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET multiplier = 2 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET tier = 'Gold' WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET rate = 3 WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET order_key = '' WHERE customer = 1 AND order_key = 'till'$$);
+SELECT plant($$UPDATE club.ledger SET points_change = 'NaN', order_points = 'NaN' WHERE customer = 1 AND order_key = 'till'; UPDATE club.account SET points = 'NaN' WHERE customer = 1$$);
+SELECT plant($$UPDATE club.ledger SET kind = 'grant' WHERE customer = 1 AND tracked_table = 1 AND order_key = '3'$$);
+SELECT plant($$UPDATE club.ledger SET actor = 'me' WHERE customer = 1 AND tracked_table = 1 AND order_key = '3'$$);
+SELECT plant($$INSERT INTO club.journal (customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, moved)
+               SELECT 3, 0, 'gift', 1, now(), now(), terms, true, 5, 5, '', 1, false FROM club.program$$);
 -- accounts that are lost are made of the ledger again
 DROP TABLE club.account CASCADE;
 SELECT loyalty.upgrade_program('club');
@@ -200,8 +209,27 @@ SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'A "quoted'' one')$$);
 SELECT call($$"Mein ""Club'".redeem('ann', 0.001, NULL)$$);
 SELECT call($$"Mein ""Club'".grant_points('Bob''s "x', 1.5, NULL)$$);
 SELECT k, points FROM "Mein ""Club'".members ORDER BY k;
+-- a call is repeated although the program has fewer decimals by now; a new one is not made
+UPDATE "Mein ""Club'".program SET points_scale = 0;
+SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'A "quoted'' one')$$);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.25, 'A "quoted'' one')$$);
+SELECT call($$"Mein ""Club'".redeem('ann', 0.26, 'new')$$);
 SELECT * FROM loyalty.verify('Mein "Club''');
 SELECT loyalty.drop_program('Mein "Club''', force => true);
+
+-- views show the decimals that calls had, when the program has fewer, and no terms that had them
+SELECT loyalty.create_program('cents', customers => 'customers', points_scale => 2);
+SELECT call('cents.grant_points(1, 10.57, NULL)') ~ 'leaves 10.57$';
+UPDATE cents.program SET points_scale = 0;
+INSERT INTO cents.tier (name, rank, qualifies) VALUES ('Gold', 1, 'orders > 1');
+SELECT max(points_scale) FROM cents.terms;
+UPDATE cents.program SET amount_scale = 3;
+SELECT points, cents.balance(1) FROM cents.members WHERE id = 1;
+SELECT call($$cents.redeem(1, 11, 'all')$$);
+SELECT call($$cents.redeem(1, 10, 'all')$$);
+SELECT points, cents.balance(1) FROM cents.members WHERE id = 1;
+SELECT * FROM loyalty.verify('cents');
+SELECT loyalty.drop_program('cents', force => true);
 
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);

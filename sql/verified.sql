@@ -90,6 +90,7 @@ SELECT violation, detail FROM t_verified.plant($$UPDATE club.program SET joined_
 SELECT violation, detail FROM t_verified.plant('ALTER TABLE t_verified.parts_2 DISABLE TRIGGER ALL') ORDER BY 2;
 SELECT violation, detail FROM t_verified.plant('ALTER TABLE t_verified.orders DISABLE TRIGGER loyalty_insert_club_1');
 SELECT violation, detail FROM t_verified.plant($$DROP TRIGGER loyalty_insert_club_1 ON t_verified.orders; CREATE TRIGGER loyalty_insert_club_1 AFTER INSERT ON t_verified.orders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION _loyalty.record('club', '1')$$);
+SELECT violation, detail FROM t_verified.plant('DELETE FROM club.posted_terms');
 SELECT violation, detail FROM t_verified.plant('ALTER TABLE club.ledger DISABLE TRIGGER append_only');
 -- an index that lacks rows of its table
 SET allow_system_table_mods = on;

@@ -6,12 +6,10 @@ CREATE TABLE @schema@.terms (
 	points_scale int NOT NULL,
 	rounding text NOT NULL,
 	time_zone text NOT NULL,
-	posted boolean NOT NULL DEFAULT false,
 	xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
 );
 COMMENT ON TABLE @schema@.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 COMMENT ON COLUMN @schema@.terms.xact IS 'the transaction that made it';
-COMMENT ON COLUMN @schema@.terms.posted IS 'are there entries under it in the ledger? Written by posting';
 
 CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON @schema@.terms
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration_changed();

@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -74,6 +75,11 @@ static const char sum_of_points[] =
 "SELECT pg_catalog.sum(l.points_change) AS %2$s FROM %1$s.ledger l"
 " WHERE l.customer %3$s %4$s AND l.entry <= $2";
 
+static const char present_points[] =
+"SELECT x.points::pg_catalog.numeric AS %2$s FROM"
+" (SELECT m.points FROM %1$s.members m WHERE m.%2$s %3$s %4$s"
+" UNION ALL SELECT m.points FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s) x";
+
 /* A value of the first row; the row must have it. */
 static Datum
 result_value(int column)
@@ -103,6 +109,7 @@ lock_and_read(Authorization *auth)
 				 errmsg("a customer of loyalty program \"%s\" has more than one account", auth->program)));
 	auth->customer = posting_copy_customer(&auth->posting, result_value(1));
 	auth->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(2)));
+	auth->present = auth->points;
 	auth->points_scale = DatumGetInt32(result_value(3));
 	auth->has_timed_out = DatumGetBool(result_value(4));
 	SPI_freetuptable(SPI_tuptable);
@@ -149,6 +156,24 @@ has_unposted(Authorization *auth)
 	return found;
 }
 
+/*
+ * What could not be posted cannot be spent, but what it takes is not there either: readers
+ * see it.
+ */
+static void
+count_unposted(Authorization *auth)
+{
+	Datum		points;
+
+	kept_execute(auth->plans, KEPT_PRESENT, present_points, 1, &auth->asked_type, &auth->asked, SPI_OK_SELECT);
+	if (SPI_processed != 1)
+		return;
+	points = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(1)));
+	SPI_freetuptable(SPI_tuptable);
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, points, auth->present)))
+		auth->present = points;
+}
+
 /* Post what waits of the customer; a run that is cut after many of his entries is followed by another. */
 static void
 post_waiting(Authorization *auth)
@@ -164,6 +189,8 @@ post_waiting(Authorization *auth)
 	while (posting_run(posting, posting->customers, 1) > 0 && posting->cut == 0);
 	if (!lock_and_read(auth))
 		elog(ERROR, "the account of a customer is gone while it is locked");
+	if (has_unposted(auth))
+		count_unposted(auth);
 }
 
 /* The entry of a call, into a slot. */
@@ -223,7 +250,10 @@ move_account_on(Authorization *auth, Call *call, TimestampTz recorded_at)
 	else
 		kept_execute(auth->plans, KEPT_MOVE_HELD, move_held, 4, types, values, SPI_OK_UPDATE_RETURNING);
 	if (SPI_processed != 1)
-		elog(ERROR, "the account of a customer is gone while it is locked");
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the account of a customer of loyalty program \"%s\" was not updated", auth->program),
+				 errhint("Look for a trigger or rule on the table \"account\" of the program that keeps it from that.")));
 	call->entry = DatumGetInt64(result_value(2));
 	SPI_freetuptable(SPI_tuptable);
 	auth->points = DirectFunctionCall2(numeric_add, auth->points, call->points);
@@ -252,7 +282,8 @@ note_hold(Authorization *auth, const Call *call)
 static void
 write_call(Authorization *auth, Call *call)
 {
-	TimestampTz recorded_at = GetCurrentTimestamp();
+	/* the clock may have been set back since the transaction began */
+	TimestampTz recorded_at = Max(GetCurrentTimestamp(), call->at);
 	TupleTableSlot *slot;
 
 	if (call->held != (Datum) 0)
@@ -318,6 +349,8 @@ authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *functi
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("customer must not be null")));
+	/* against whoever drops the program meanwhile */
+	LockRelationOid(PG_GETARG_OID(0), AccessShareLock);
 	auth->plans = kept_find(PG_GETARG_OID(0));
 	auth->program = NameStr(auth->plans->schema);
 	schema = get_rel_namespace(PG_GETARG_OID(0));
@@ -445,7 +478,7 @@ insufficient_points(Authorization *auth, Datum change)
 			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
 			 errmsg("not enough points"),
 			 errdetail("Customer %s has %s, and %s are asked for.",
-					   show_customer(auth->asked, auth->asked_type), number_show(auth->points),
+					   show_customer(auth->asked, auth->asked_type), number_show(auth->present),
 					   number_show(DirectFunctionCall1(numeric_uminus, change))),
 			 waits ?
 			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
@@ -463,7 +496,7 @@ authorize_require_points(Authorization *auth, Datum change)
 	Datum		zero = number_zero();
 
 	if (DatumGetBool(DirectFunctionCall2(numeric_lt, change, zero)) &&
-		DatumGetBool(DirectFunctionCall2(numeric_lt, sum, zero)))
+		DatumGetBool(DirectFunctionCall2(numeric_lt, DirectFunctionCall2(numeric_add, auth->present, change), zero)))
 		insufficient_points(auth, change);
 	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, sum, number_account_limit())))
 		ereport(ERROR,

@@ -59,6 +59,8 @@ typedef struct Authorization
 	Oid			asked_type;
 	Datum		customer;		/* the customer, as the account has it */
 	Datum		points;			/* numeric */
+	Datum		present;		/* numeric: less than that, if entries that take points could not
+								 * be posted */
 	int32		points_scale;
 	bool		has_timed_out;	/* some hold has */
 	EntryTable	ledger;

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -54,9 +55,9 @@ reference_argument(FunctionCallInfo fcinfo, int argument)
 	return reference;
 }
 
-/* The points that are asked for, as the program counts them: more than zero, or of either sign. */
+/* The points that are asked for: more than zero, or of either sign. */
 static Datum
-points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool either_sign)
+points_argument(FunctionCallInfo fcinfo, int argument, bool either_sign)
 {
 	Datum		points;
 
@@ -75,6 +76,16 @@ points_argument(FunctionCallInfo fcinfo, int argument, int scale, bool either_si
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 either_sign ? errmsg("points must not be zero") : errmsg("points must be more than zero"),
 				 either_sign ? 0 : errdetail("They are %s.", number_show(points))));
+	return points;
+}
+
+/*
+ * The points of a new call as the program counts them.  A call that is repeated may be of
+ * a time when it had more decimals.
+ */
+static Datum
+points_as_counted(Datum points, int scale)
+{
 	if (DatumGetBool(DirectFunctionCall2(numeric_ne, points,
 										 DirectFunctionCall2(numeric_trunc, points, Int32GetDatum(scale)))))
 		ereport(ERROR,
@@ -199,14 +210,19 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	MemoryContext context = CurrentMemoryContext;
 	Authorization auth;
 	Call		call = {.kind = kind};
+	Datum		asked;
 
 	authorize_begin(&auth, fcinfo, function);
-	call.points = points_argument(fcinfo, 2, auth.points_scale, sign == 0);
-	if (sign < 0)
-		call.points = DirectFunctionCall1(numeric_uminus, call.points);
+	asked = points_argument(fcinfo, 2, sign == 0);
+	call.points = sign < 0 ? DirectFunctionCall1(numeric_uminus, asked) : asked;
 	call.reference = reference_argument(fcinfo, 3);
 	call.reason = reason_argument(fcinfo, 4, needs_reason);
-	(void) is_repeated(&auth, &call);
+	if (!is_repeated(&auth, &call))
+	{
+		call.points = points_as_counted(asked, auth.points_scale);
+		if (sign < 0)
+			call.points = DirectFunctionCall1(numeric_uminus, call.points);
+	}
 	return finish_call(fcinfo, &auth, &call, context);
 }
 
@@ -293,7 +309,7 @@ points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
 				 errmsg("\"%s\" is reversed already", text_to_cstring(reference))));
 	if (PG_ARGISNULL(3))
 		return DirectFunctionCall1(numeric_uminus, left);
-	points = points_argument(fcinfo, 3, auth->points_scale, false);
+	points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
 	if (DatumGetBool(DirectFunctionCall2(numeric_gt, points, DirectFunctionCall1(numeric_abs, left))))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
@@ -324,7 +340,7 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the reference of what is to be reversed must not be null")));
 	authorize_begin(&auth, fcinfo, "reverse");
-	call.reverses = PG_GETARG_TEXT_P_COPY(2);
+	call.reverses = reference_argument(fcinfo, 2);
 	call.reference = reference_argument(fcinfo, 4);
 	call.reason = reason_argument(fcinfo, 5, false);
 	if (!is_repeated(&auth, &call))
@@ -351,18 +367,24 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	MemoryContext context = CurrentMemoryContext;
 	Authorization auth;
 	Call		call = {.kind = HOLD};
+	Datum		asked;
 
 	authorize_begin(&auth, fcinfo, "hold");
-	call.held = points_argument(fcinfo, 2, auth.points_scale, false);
-	call.points = DirectFunctionCall1(numeric_uminus, call.held);
+	asked = points_argument(fcinfo, 2, false);
+	call.points = DirectFunctionCall1(numeric_uminus, asked);
 	call.reference = reference_argument(fcinfo, 3);
 	call.until = PG_ARGISNULL(4) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(4);
 	call.reason = reason_argument(fcinfo, 5, false);
-	if (!is_repeated(&auth, &call) && call.until <= GetCurrentTransactionStartTimestamp())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a hold must end in the future"),
-				 errdetail("It would end at %s.", timestamptz_to_str(call.until))));
+	if (!is_repeated(&auth, &call))
+	{
+		call.held = points_as_counted(asked, auth.points_scale);
+		call.points = DirectFunctionCall1(numeric_uminus, call.held);
+		if (call.until <= GetCurrentTransactionStartTimestamp())
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a hold must end in the future"),
+					 errdetail("It would end at %s.", timestamptz_to_str(call.until))));
+	}
 	return finish_call(fcinfo, &auth, &call, context);
 }
 
@@ -412,7 +434,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 	Call		found;
 	Datum		held;
 
-	call.reference = PG_GETARG_TEXT_P_COPY(2);
+	call.reference = reference_argument(fcinfo, 2);
 	call.reason = reason_argument(fcinfo, reason, false);
 	find_hold(auth, call.reference, &found);
 	held = DirectFunctionCall1(numeric_uminus, found.points);
@@ -427,6 +449,8 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 					 errmsg("not enough points are held"),
 					 errdetail("The hold \"%s\" has %s, and %s are asked for.", text_to_cstring(call.reference),
 							   number_show(held), number_show(points))));
+		if (captures && DatumGetBool(DirectFunctionCall2(numeric_ne, points, held)))
+			points = points_as_counted(points, auth->points_scale);
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
@@ -460,7 +484,7 @@ loyalty_capture(PG_FUNCTION_ARGS)
 
 	require_reference(fcinfo);
 	authorize_begin(&auth, fcinfo, "capture");
-	points = PG_ARGISNULL(3) ? (Datum) 0 : points_argument(fcinfo, 3, auth.points_scale, false);
+	points = PG_ARGISNULL(3) ? (Datum) 0 : points_argument(fcinfo, 3, false);
 	return end_hold(fcinfo, &auth, CAPTURE, points, 4, context);
 }
 

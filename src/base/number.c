@@ -73,13 +73,20 @@ text_empty(void)
 	return empty;
 }
 
+/* Messages show no more of a number. */
+#define SHOWN_DIGITS 100
+
 /*
  * A numeric as text, for messages.
  */
 char *
 number_show(Datum value)
 {
-	return DatumGetCString(DirectFunctionCall1(numeric_out, value));
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+
+	if (strlen(text) > SHOWN_DIGITS)
+		strcpy(text + SHOWN_DIGITS - 3, "...");
+	return text;
 }
 
 /*

@@ -21,6 +21,7 @@ typedef enum KeptPlan
 	KEPT_UNHOLD,
 	KEPT_TIME_OUT,
 	KEPT_SUM,
+	KEPT_PRESENT,
 	KEPT_PLANS
 } KeptPlan;
 
