@@ -111,6 +111,17 @@ INSERT INTO orders (id, customer, total) VALUES (7, 5, 100);
 SELECT call($$club.redeem(5, 1, 'small')$$);
 ALTER TABLE club.ledger DROP CONSTRAINT nobody;
 SELECT call($$club.redeem(5, 1, 'small')$$);
+-- nor what a refund that cannot be posted has taken: 100 - 1, less 60
+ALTER TABLE club.ledger ADD CONSTRAINT no_refund CHECK (amount_change >= 0) NOT VALID;
+UPDATE orders SET total = 40 WHERE id = 7;
+SELECT points FROM club.members WHERE id = 5;
+SELECT call($$club.redeem(5, 40, 'over')$$);
+SELECT call($$club.redeem(5, 39, 'just')$$);
+SELECT points FROM club.members WHERE id = 5;
+ALTER TABLE club.ledger DROP CONSTRAINT no_refund;
+SELECT call($$club.redeem(5, 1, 'over')$$);
+-- messages do not repeat what is endless
+SELECT length(call($$club.redeem(5, 1e1000, 'x')$$)) < 300 AS short, length(call($$club.reverse(5, repeat('x', 100000), 1)$$)) < 300 AS short;
 
 -- what is rolled back did not happen, and its reference is free
 BEGIN;

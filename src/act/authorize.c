@@ -257,6 +257,7 @@ move_account_on(Authorization *auth, Call *call, TimestampTz recorded_at)
 	call->entry = DatumGetInt64(result_value(2));
 	SPI_freetuptable(SPI_tuptable);
 	auth->points = DirectFunctionCall2(numeric_add, auth->points, call->points);
+	auth->present = DirectFunctionCall2(numeric_add, auth->present, call->points);
 }
 
 /* Note a hold, or that it is one no more. */
