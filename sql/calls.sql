@@ -119,6 +119,7 @@ SELECT call($$club.redeem(5, 40, 'over')$$);
 SELECT call($$club.redeem(5, 39, 'just')$$);
 SELECT points FROM club.members WHERE id = 5;
 ALTER TABLE club.ledger DROP CONSTRAINT no_refund;
+CALL loyalty.post('club');
 SELECT call($$club.redeem(5, 1, 'over')$$);
 -- messages do not repeat what is endless
 SELECT length(call($$club.redeem(5, 1e1000, 'x')$$)) < 300 AS short, length(call($$club.reverse(5, repeat('x', 100000), 1)$$)) < 300 AS short;
