@@ -35,13 +35,13 @@ BEGIN
 			(CASE WHEN c.kind IN ('redemption', 'hold') THEN c.points_change >= 0 WHEN c.kind IN ('grant', 'release') THEN c.points_change <= 0
 			      WHEN c.kind = 'capture' THEN c.points_change < 0 OR c.order_points >= 0 ELSE c.points_change = 0 END,
 			 'call changes the points the wrong way', format('%%s of %%s points', c.kind, c.points_change)),
-			(c.kind = 'adjustment' AND btrim(coalesce(c.reason, '')) = '', 'adjustment has no reason', format('entry %%s', c.entry)),
+			(c.kind = 'adjustment' AND btrim(coalesce(c.reason, ''), E' \t\r\n') = '', 'adjustment has no reason', format('entry %%s', c.entry)),
 			(c.kind IN ('capture', 'release') AND (c.ended_kind IS DISTINCT FROM 'hold' OR c.entry <= c.ended_entry OR (c.kind = 'capture' AND c.at >= c.ended_until)
 			                                       OR (c.kind = 'release' AND c.order_points <> 0)),
 			 'hold was ended as it cannot be', format('%%s of %%s points of a %%s of %%s until %%s', c.kind, c.order_points, c.ended_kind, c.ended_points, c.ended_until)),
-			((c.kind = 'reversal') <> (c.reverses IS NOT NULL), 'reversal says not what it reverses', format('%%s of "%%s"', c.kind, c.reverses)),
+			((c.kind = 'reversal') <> (c.reverses IS NOT NULL), 'only a reversal says what it reverses', format('%%s of "%%s"', c.kind, coalesce(c.reverses, ''))),
 			(c.kind <> 'reversal' AND c.is_newest AND b.points <> 0 AND (sign(b.points) = sign(c.order_points) OR abs(b.points) > abs(c.order_points) OR b.entry < c.entry),
-			 'reversals are not of what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.order_points, b.points)),
+			 'reversals exceed or precede what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.order_points, b.points)),
 			(c.kind = 'reversal' AND NOT EXISTS (SELECT FROM calls o WHERE o.customer %2$s c.customer AND o.order_key = c.reverses AND o.kind <> 'reversal'),
 			 'reversal of nothing', format('"%%s" is no call of the customer', c.reverses)),
 			(c.points_change < 0 AND c.balance < 0, 'more points were spent than there were', format('entry %%s leaves %%s', c.entry, c.balance)))

@@ -90,9 +90,10 @@ points_as_counted(Datum points, int scale)
 										 DirectFunctionCall2(numeric_trunc, points, Int32GetDatum(scale)))))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 scale == 0 ? errmsg("points of this program have no decimals") :
 				 errmsg("points of this program have at most %d decimals", scale),
 				 errdetail("They are %s.", number_show(points)),
-				 errhint("Round them, or set points_scale in the table \"program\".")));
+				 errhint("Round them, or let the owner of the program set points_scale in its table \"program\".")));
 	/* shown with as many decimals as the program has */
 	return DirectFunctionCall2(numeric_round, points, Int32GetDatum(scale));
 }
