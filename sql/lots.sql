@@ -167,9 +167,6 @@ SELECT sum(l) FROM (VALUES ('{1}'::lots), ('{-1}')) v(l);
 -- in a window that moves, of two rows each: of 1, null, null, 2 and -2
 SELECT n, sum(l) OVER (ORDER BY n ROWS 1 PRECEDING)
   FROM (VALUES (1, '{1}'::lots), (2, NULL), (3, NULL), (4, '{2}'), (5, '{-2}')) v(n, l) ORDER BY n;
--- a transition function cannot be called by hand
-SELECT _loyalty.lots_sum(NULL, '{1}');
-
 -- what is read: 40.5 until March, 100 for ever, 60 from February to June, and in wallet 3 a debt of 5 and 7 until February
 CREATE TABLE t_lots.one AS SELECT '{40.5 until 2026-03-01, 100, 60 from 2026-02-01 until 2026-06-01, wallet 3: -5, wallet 3: 7 until 2026-02-01}'::lots AS l;
 WITH cases (n, got, expected) AS (SELECT v.* FROM t_lots.one, LATERAL (VALUES
