@@ -568,6 +568,31 @@ terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joi
 	return tier == NULL ? NULL : cstring_to_text(tier->name);
 }
 
+/*
+ * Tell a program which versions (int) of the terms have entries in the ledger, so that
+ * they are kept; as its owner, with SPI connected.
+ */
+void
+terms_note_posted(Oid schema, List *versions)
+{
+	Oid			types[2] = {NAMEOID, INT4ARRAYOID};
+	Datum	   *numbers = palloc(list_length(versions) * sizeof(Datum));
+	Datum		values[2];
+	NameData	name;
+	int			count = 0;
+	ListCell   *lc;
+
+	if (versions == NIL)
+		return;
+	foreach(lc, versions)
+		numbers[count++] = Int32GetDatum(lfirst_int(lc));
+	namestrcpy(&name, get_namespace_name(schema));
+	values[0] = NameGetDatum(&name);
+	values[1] = PointerGetDatum(construct_array(numbers, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	if (SPI_execute_with_args("SELECT _loyalty.note_posted($1, $2)", 2, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not note terms of posted entries");
+}
+
 PG_FUNCTION_INFO_V1(loyalty_tier_for);
 
 /*

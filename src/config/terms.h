@@ -72,4 +72,6 @@ extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
 extern text *terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joined);
 extern Datum terms_round(Terms *terms, Datum points);
 
+extern void terms_note_posted(Oid schema, List *versions);
+
 #endif							/* LOYALTY_TERMS_H */

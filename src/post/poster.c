@@ -399,27 +399,6 @@ note_terms(Poster *poster, int32 terms)
 	MemoryContextSwitchTo(old);
 }
 
-/* Tell the program which versions of the terms have posted entries. */
-static void
-tell_terms(Poster *poster)
-{
-	Oid			types[2] = {NAMEOID, INT4ARRAYOID};
-	Datum	   *versions = palloc(list_length(poster->terms) * sizeof(Datum));
-	Datum		values[2];
-	NameData	name;
-	int			count = 0;
-	ListCell   *lc;
-
-	if (poster->terms == NIL)
-		return;
-	foreach(lc, poster->terms)
-		versions[count++] = Int32GetDatum(lfirst_int(lc));
-	namestrcpy(&name, get_namespace_name(get_rel_namespace(poster->batch->program_relid)));
-	values[0] = NameGetDatum(&name);
-	values[1] = PointerGetDatum(construct_array(versions, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	run_query("SELECT _loyalty.note_posted($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
-}
-
 /* Fold one entry, and put it where it belongs. */
 static void
 post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *entry,
@@ -695,7 +674,7 @@ post_customers(void *arg)
 	post_entries(poster);
 	UnregisterSnapshot(poster->snapshot);
 	poster->posted = update_accounts(poster);
-	tell_terms(poster);
+	terms_note_posted(get_rel_namespace(poster->batch->program_relid), poster->terms);
 	update_set_aside(poster);
 	SPI_finish();
 	for (int i = 0; i < LEDGER_BATCH && poster->out[i] != NULL; i++)

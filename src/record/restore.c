@@ -23,20 +23,25 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "gate.h"
 #include "journal.h"
 #include "layout.h"
 #include "owner.h"
 #include "program.h"
+#include "terms.h"
 
 /* An entry that is restored. */
 typedef struct Restored
@@ -165,6 +170,37 @@ is_posted(Oid relid, Datum *key, int32 revision)
 	return found;
 }
 
+/*
+ * The terms of an entry of the ledger are kept, although the table that says so may not
+ * be restored: once in a (sub)transaction for each version.
+ */
+static void
+keep_terms(Oid schema, int32 terms)
+{
+	static List *kept = NIL;
+	static Oid	kept_schema = InvalidOid;
+	static LocalTransactionId kept_in = InvalidLocalTransactionId;
+	static SubTransactionId kept_in_part = InvalidSubTransactionId;
+	MemoryContext old;
+
+	/* the memory of the list goes with the transaction */
+	if (kept_schema != schema || kept_in != loyalty_local_transaction() ||
+		kept_in_part != GetCurrentSubTransactionId())
+		kept = NIL;
+	kept_in_part = GetCurrentSubTransactionId();
+	kept_schema = schema;
+	kept_in = loyalty_local_transaction();
+	if (list_member_int(kept, terms))
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	terms_note_posted(schema, list_make1_int(terms));
+	SPI_finish();
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	kept = lappend_int(kept, terms);
+	MemoryContextSwitchTo(old);
+}
+
 PG_FUNCTION_INFO_V1(loyalty_restore_entry);
 
 /*
@@ -206,6 +242,8 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 	layout_check_entries(journal.heap, false, RowExclusiveLock);
 	delete_void(&journal, values, &restored);
 	entry_table_close(&journal);
+	if (restored.ledger && DatumGetInt32(values[ENTRY_TRACKED_TABLE]) != 0)
+		keep_terms(schema, restored.terms);
 	posted = !restored.ledger && is_posted(program_relation(schema, "ledger"), values, restored.revision);
 	owner_leave(&scope);
 	return posted ? PointerGetDatum(NULL) : PointerGetDatum(trigdata->tg_trigtuple);
