@@ -80,55 +80,55 @@ COMMENT ON OPERATOR loyalty.- (NONE, loyalty.history) IS 'a history that takes a
 CREATE FUNCTION _loyalty.history_eq(a loyalty.history, b loyalty.history)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_eq';
+AS 'MODULE_PATHNAME', 'loyalty_value_eq';
 COMMENT ON FUNCTION _loyalty.history_eq(loyalty.history, loyalty.history) IS 'are two histories the same';
 
 CREATE FUNCTION _loyalty.history_ne(a loyalty.history, b loyalty.history)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_ne';
+AS 'MODULE_PATHNAME', 'loyalty_value_ne';
 COMMENT ON FUNCTION _loyalty.history_ne(loyalty.history, loyalty.history) IS 'do two histories differ';
 
 CREATE FUNCTION _loyalty.history_lt(a loyalty.history, b loyalty.history)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_lt';
+AS 'MODULE_PATHNAME', 'loyalty_value_lt';
 COMMENT ON FUNCTION _loyalty.history_lt(loyalty.history, loyalty.history) IS 'does a history come before another in indexes';
 
 CREATE FUNCTION _loyalty.history_le(a loyalty.history, b loyalty.history)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_le';
+AS 'MODULE_PATHNAME', 'loyalty_value_le';
 COMMENT ON FUNCTION _loyalty.history_le(loyalty.history, loyalty.history) IS 'does a history not come behind another in indexes';
 
 CREATE FUNCTION _loyalty.history_gt(a loyalty.history, b loyalty.history)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_gt';
+AS 'MODULE_PATHNAME', 'loyalty_value_gt';
 COMMENT ON FUNCTION _loyalty.history_gt(loyalty.history, loyalty.history) IS 'does a history come behind another in indexes';
 
 CREATE FUNCTION _loyalty.history_ge(a loyalty.history, b loyalty.history)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_ge';
+AS 'MODULE_PATHNAME', 'loyalty_value_ge';
 COMMENT ON FUNCTION _loyalty.history_ge(loyalty.history, loyalty.history) IS 'does a history not come before another in indexes';
 
 CREATE FUNCTION _loyalty.history_cmp(a loyalty.history, b loyalty.history)
 RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_cmp';
+AS 'MODULE_PATHNAME', 'loyalty_value_cmp';
 COMMENT ON FUNCTION _loyalty.history_cmp(loyalty.history, loyalty.history) IS 'how two histories are ordered in indexes: -1, 0 or 1';
 
 CREATE FUNCTION _loyalty.history_hash(history loyalty.history)
 RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_hash';
+AS 'MODULE_PATHNAME', 'loyalty_value_hash';
 COMMENT ON FUNCTION _loyalty.history_hash(loyalty.history) IS 'a hash of a history';
 
 CREATE FUNCTION _loyalty.history_hash_extended(history loyalty.history, seed bigint)
 RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_history_hash_extended';
+AS 'MODULE_PATHNAME', 'loyalty_value_hash_extended';
 COMMENT ON FUNCTION _loyalty.history_hash_extended(loyalty.history, bigint) IS 'a hash of a history of 64 bits';
 
 CREATE OPERATOR loyalty.= (FUNCTION = _loyalty.history_eq, LEFTARG = loyalty.history, RIGHTARG = loyalty.history,

@@ -87,63 +87,63 @@ COMMENT ON OPERATOR loyalty.- (NONE, loyalty.lots) IS 'what takes away what a va
 CREATE FUNCTION _loyalty.lots_cmp("left" loyalty.lots, "right" loyalty.lots)
 RETURNS int
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_cmp';
+AS 'MODULE_PATHNAME', 'loyalty_value_cmp';
 COMMENT ON FUNCTION _loyalty.lots_cmp(loyalty.lots, loyalty.lots) IS
 '-1, 0 or 1: is a value before, equal to or behind another one?  The order says nothing';
 
 CREATE FUNCTION _loyalty.lots_lt("left" loyalty.lots, "right" loyalty.lots)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_lt';
+AS 'MODULE_PATHNAME', 'loyalty_value_lt';
 COMMENT ON FUNCTION _loyalty.lots_lt(loyalty.lots, loyalty.lots) IS
 'is a value before another one?';
 
 CREATE FUNCTION _loyalty.lots_le("left" loyalty.lots, "right" loyalty.lots)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_le';
+AS 'MODULE_PATHNAME', 'loyalty_value_le';
 COMMENT ON FUNCTION _loyalty.lots_le(loyalty.lots, loyalty.lots) IS
 'is a value before another one, or equal to it?';
 
 CREATE FUNCTION _loyalty.lots_eq("left" loyalty.lots, "right" loyalty.lots)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_eq';
+AS 'MODULE_PATHNAME', 'loyalty_value_eq';
 COMMENT ON FUNCTION _loyalty.lots_eq(loyalty.lots, loyalty.lots) IS
 'are two values equal?';
 
 CREATE FUNCTION _loyalty.lots_ne("left" loyalty.lots, "right" loyalty.lots)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_ne';
+AS 'MODULE_PATHNAME', 'loyalty_value_ne';
 COMMENT ON FUNCTION _loyalty.lots_ne(loyalty.lots, loyalty.lots) IS
 'are two values different?';
 
 CREATE FUNCTION _loyalty.lots_ge("left" loyalty.lots, "right" loyalty.lots)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_ge';
+AS 'MODULE_PATHNAME', 'loyalty_value_ge';
 COMMENT ON FUNCTION _loyalty.lots_ge(loyalty.lots, loyalty.lots) IS
 'is a value behind another one, or equal to it?';
 
 CREATE FUNCTION _loyalty.lots_gt("left" loyalty.lots, "right" loyalty.lots)
 RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_gt';
+AS 'MODULE_PATHNAME', 'loyalty_value_gt';
 COMMENT ON FUNCTION _loyalty.lots_gt(loyalty.lots, loyalty.lots) IS
 'is a value behind another one?';
 
 CREATE FUNCTION _loyalty.lots_hash(lots loyalty.lots)
 RETURNS int
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_hash';
+AS 'MODULE_PATHNAME', 'loyalty_value_hash';
 COMMENT ON FUNCTION _loyalty.lots_hash(loyalty.lots) IS
 'hash of a value';
 
 CREATE FUNCTION _loyalty.lots_hash_extended(lots loyalty.lots, seed bigint)
 RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'loyalty_lots_hash_extended';
+AS 'MODULE_PATHNAME', 'loyalty_value_hash_extended';
 COMMENT ON FUNCTION _loyalty.lots_hash_extended(loyalty.lots, bigint) IS
 'hash of a value, with a seed';
 

@@ -12,7 +12,8 @@
  *
  * Who waits for the lock reads afterwards what the other did.  In a transaction that has
  * one snapshot for all its statements, the lock fails if anybody changed the account
- * since that snapshot, as an UPDATE would; so what is read is never older than the lock.
+ * since that snapshot, as an UPDATE would; so what is posted is never older than the lock.
+ * Of what waits in the journal, such a transaction knows what its snapshot shows.
  * Recording locks no account, so no order waits for a call, and no call for an order.
  */
 #include "postgres.h"

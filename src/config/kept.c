@@ -112,8 +112,8 @@ make_plan(KeptPlans *plans, const char *format, int count, Oid *types)
 }
 
 /*
- * Run a query, which is always the same for a plan, and gives one row at most that is
- * looked at; SPI must be connected.
+ * Run a query, which is always the same for a plan; SPI must be connected.  Of one that only
+ * reads, the first row is looked for.
  *
  * In the format, %1$s is the schema, %2$s the key as the views call it, %3$s its
  * equality and %4$s the customer, which is the first argument, as kept_bring_to_type()

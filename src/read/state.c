@@ -240,12 +240,10 @@ loyalty_state_of(PG_FUNCTION_ARGS)
 	old = MemoryContextSwitchTo(work);
 	entries = fold_read_entries(get_rel_namespace(program), &account, &count);
 	if (count > 0)
-	{
 		result = fold_state(program, &account, entries, count, journal->desc);
-		MemoryContextSwitchTo(old);
-		result = datumCopy(result, false, -1);
-	}
 	MemoryContextSwitchTo(old);
+	if (count > 0)
+		result = datumCopy(result, false, -1);
 	MemoryContextDelete(work);
 	if (count == 0)
 		PG_RETURN_NULL();

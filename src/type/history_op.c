@@ -1,5 +1,5 @@
 /*
- * history_op.c: loyalty.history added, compared and aggregated.
+ * history_op.c: loyalty.history added and aggregated; value.c compares it.
  *
  * Adding two values reads both and writes the sum: it costs as much as they are long, and so
  * a loop that adds one day after the other to a variable costs the square of how many there
@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
@@ -20,15 +19,6 @@ PG_FUNCTION_INFO_V1(loyalty_history_of);
 PG_FUNCTION_INFO_V1(loyalty_history_plus);
 PG_FUNCTION_INFO_V1(loyalty_history_minus);
 PG_FUNCTION_INFO_V1(loyalty_history_negative);
-PG_FUNCTION_INFO_V1(loyalty_history_eq);
-PG_FUNCTION_INFO_V1(loyalty_history_ne);
-PG_FUNCTION_INFO_V1(loyalty_history_lt);
-PG_FUNCTION_INFO_V1(loyalty_history_le);
-PG_FUNCTION_INFO_V1(loyalty_history_gt);
-PG_FUNCTION_INFO_V1(loyalty_history_ge);
-PG_FUNCTION_INFO_V1(loyalty_history_cmp);
-PG_FUNCTION_INFO_V1(loyalty_history_hash);
-PG_FUNCTION_INFO_V1(loyalty_history_hash_extended);
 PG_FUNCTION_INFO_V1(loyalty_history_take);
 PG_FUNCTION_INFO_V1(loyalty_history_take_back);
 PG_FUNCTION_INFO_V1(loyalty_history_sum_take);
@@ -95,89 +85,6 @@ loyalty_history_negative(PG_FUNCTION_ARGS)
 
 	history_add(negative, PG_GETARG_HISTORY(0), -1);
 	PG_RETURN_HISTORY(history_encode(negative));
-}
-
-/*
- * Compare two arguments byte by byte: equal bytes are equal values, since there is one way
- * to write each.  Of others the order means nothing, but it is one.
- */
-static int
-compare_histories(FunctionCallInfo fcinfo)
-{
-	struct varlena *a = PG_GETARG_HISTORY(0);
-	struct varlena *b = PG_GETARG_HISTORY(1);
-	Size		a_size = VARSIZE_ANY_EXHDR(a);
-	Size		b_size = VARSIZE_ANY_EXHDR(b);
-	int			result = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_size, b_size));
-
-	if (result == 0 && a_size != b_size)
-		result = a_size < b_size ? -1 : 1;
-	PG_FREE_IF_COPY(a, 0);
-	PG_FREE_IF_COPY(b, 1);
-	return result < 0 ? -1 : result > 0;
-}
-
-Datum
-loyalty_history_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_histories(fcinfo) == 0);
-}
-
-Datum
-loyalty_history_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_histories(fcinfo) != 0);
-}
-
-Datum
-loyalty_history_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_histories(fcinfo) < 0);
-}
-
-Datum
-loyalty_history_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_histories(fcinfo) <= 0);
-}
-
-Datum
-loyalty_history_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_histories(fcinfo) > 0);
-}
-
-Datum
-loyalty_history_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_histories(fcinfo) >= 0);
-}
-
-Datum
-loyalty_history_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(compare_histories(fcinfo));
-}
-
-Datum
-loyalty_history_hash(PG_FUNCTION_ARGS)
-{
-	struct varlena *value = PG_GETARG_HISTORY(0);
-	Datum		hash = hash_any((unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-
-	PG_FREE_IF_COPY(value, 0);
-	return hash;
-}
-
-Datum
-loyalty_history_hash_extended(PG_FUNCTION_ARGS)
-{
-	struct varlena *value = PG_GETARG_HISTORY(0);
-	Datum		hash = hash_any_extended((unsigned char *) VARDATA_ANY(value),
-										 VARSIZE_ANY_EXHDR(value), PG_GETARG_INT64(1));
-
-	PG_FREE_IF_COPY(value, 0);
-	return hash;
 }
 
 /*

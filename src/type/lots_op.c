@@ -1,8 +1,5 @@
 /*
- * lots_op.c: lots are made, added, compared and summed up.
- *
- * Values are equal if and only if their bytes are, and they are ordered by their bytes:
- * an order that says nothing, for DISTINCT, indexes and joins.
+ * lots_op.c: lots are made, added and summed up; value.c compares them.
  *
  * An addition reads both values and writes the sum, about 0.1 microseconds for each lot
  * of both; sum() only reads, and writes once.  There is no expanded form: an account has
@@ -11,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "port/pg_bswap.h"
@@ -32,15 +28,6 @@ PG_FUNCTION_INFO_V1(loyalty_lots_of);
 PG_FUNCTION_INFO_V1(loyalty_lots_add);
 PG_FUNCTION_INFO_V1(loyalty_lots_subtract);
 PG_FUNCTION_INFO_V1(loyalty_lots_negate);
-PG_FUNCTION_INFO_V1(loyalty_lots_cmp);
-PG_FUNCTION_INFO_V1(loyalty_lots_lt);
-PG_FUNCTION_INFO_V1(loyalty_lots_le);
-PG_FUNCTION_INFO_V1(loyalty_lots_eq);
-PG_FUNCTION_INFO_V1(loyalty_lots_ne);
-PG_FUNCTION_INFO_V1(loyalty_lots_ge);
-PG_FUNCTION_INFO_V1(loyalty_lots_gt);
-PG_FUNCTION_INFO_V1(loyalty_lots_hash);
-PG_FUNCTION_INFO_V1(loyalty_lots_hash_extended);
 PG_FUNCTION_INFO_V1(loyalty_lots_sum);
 PG_FUNCTION_INFO_V1(loyalty_lots_sum_inverse);
 PG_FUNCTION_INFO_V1(loyalty_lots_sum_combine);
@@ -116,86 +103,6 @@ loyalty_lots_negate(PG_FUNCTION_ARGS)
 
 	lots_negate(list);
 	PG_RETURN_LOTS(lots_encode(list));
-}
-
-/* Compare the two arguments of a function. */
-static int
-compare_arguments(FunctionCallInfo fcinfo)
-{
-	Lots	   *a = PG_GETARG_LOTS(0);
-	Lots	   *b = PG_GETARG_LOTS(1);
-	Size		a_size = VARSIZE_ANY_EXHDR(a);
-	Size		b_size = VARSIZE_ANY_EXHDR(b);
-	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_size, b_size));
-
-	if (order == 0)
-		order = (a_size > b_size) - (a_size < b_size);
-	PG_FREE_IF_COPY(a, 0);
-	PG_FREE_IF_COPY(b, 1);
-	return order;
-}
-
-Datum
-loyalty_lots_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(compare_arguments(fcinfo));
-}
-
-Datum
-loyalty_lots_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) < 0);
-}
-
-Datum
-loyalty_lots_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) <= 0);
-}
-
-Datum
-loyalty_lots_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) == 0);
-}
-
-Datum
-loyalty_lots_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) != 0);
-}
-
-Datum
-loyalty_lots_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) >= 0);
-}
-
-Datum
-loyalty_lots_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) > 0);
-}
-
-Datum
-loyalty_lots_hash(PG_FUNCTION_ARGS)
-{
-	Lots	   *lots = PG_GETARG_LOTS(0);
-	uint32		hash = hash_bytes((unsigned char *) VARDATA_ANY(lots), VARSIZE_ANY_EXHDR(lots));
-
-	PG_FREE_IF_COPY(lots, 0);
-	PG_RETURN_UINT32(hash);
-}
-
-Datum
-loyalty_lots_hash_extended(PG_FUNCTION_ARGS)
-{
-	Lots	   *lots = PG_GETARG_LOTS(0);
-	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(lots),
-										   VARSIZE_ANY_EXHDR(lots), PG_GETARG_INT64(1));
-
-	PG_FREE_IF_COPY(lots, 0);
-	PG_RETURN_INT64((int64) hash);
 }
 
 /*
