@@ -16,7 +16,7 @@ SELECT s.customer AS @key@,
                coalesce((j.state).orders, a.orders, 0) AS orders,
                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END AS first_order_at,
                CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at
-          FROM (SELECT terms, reader, time_zone FROM @schema@.program LIMIT 1) p
+          FROM (SELECT terms, reader, time_zone FROM @schema@.program WHERE true OR EXISTS (SELECT FROM @schema@.journal, @schema@.ledger) LIMIT 1) p
          CROSS JOIN (SELECT customer FROM @schema@.account UNION SELECT customer FROM @schema@.journal) c
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, p.terms, c.customer,

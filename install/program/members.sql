@@ -2,6 +2,8 @@
 -- read: SELECT
 -- What members are, from the view "customer".  It calls the key what the view "entries" does.  The entries
 -- of its customer that are not posted are added to each row.  OFFSET 0 keeps that one call, whoever reads how many columns.
+-- What that call opens is named with the program, where it costs nothing: so it is locked before the snapshot
+-- is taken, and whoever waited for a table that was rewritten sees its rows.
 CREATE OR REPLACE VIEW @schema@.members AS
 SELECT s.customer AS @key@,
        _loyalty.tier_for(@settings@::regclass, s.terms, s.spend, s.orders, s.points_earned,
@@ -17,7 +19,7 @@ SELECT s.customer AS @key@,
                coalesce((j.state).orders, a.orders, 0) AS orders,
                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END AS first_order_at,
                CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at
-          FROM (SELECT terms, reader, time_zone FROM @schema@.program LIMIT 1) p
+          FROM (SELECT terms, reader, time_zone FROM @schema@.program WHERE true OR EXISTS (SELECT FROM @schema@.journal, @schema@.ledger) LIMIT 1) p
          CROSS JOIN @schema@.customer c
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, p.terms, c.customer,

@@ -1,7 +1,7 @@
 -- kind: view
 -- read: SELECT
 -- Reads: posted state and what is not yet posted, always together.  Whoever reads all of it gets the entries of one
--- customer after the other, which are folded together.
+-- customer after the other, which are folded together.  What folding opens is named here, so that it is locked before the snapshot is taken.
 CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
@@ -10,6 +10,6 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
   FROM (SELECT * FROM @schema@.journal ORDER BY customer) j
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
-                                        a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, (SELECT p.reader FROM @schema@.program p)) f
+                                        a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger))) f
  WHERE f.number IS NOT NULL;
 COMMENT ON VIEW @schema@.unposted IS 'journal entries with what posting will make of them';

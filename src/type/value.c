@@ -9,6 +9,8 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 
+#include "compat.h"
+
 PG_FUNCTION_INFO_V1(loyalty_value_eq);
 PG_FUNCTION_INFO_V1(loyalty_value_ne);
 PG_FUNCTION_INFO_V1(loyalty_value_lt);
