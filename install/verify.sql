@@ -472,7 +472,7 @@ BEGIN
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text,
 	       format('%I.%I; ', program, r)
-	       || CASE WHEN r = ANY (of_customers) THEN format('UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program)
+	       || CASE WHEN r = ANY (of_customers) AND 'customer' = ANY (missing) THEN format('UPDATE %I.program SET customers = ''...'', customer_key = ''...'', joined_at = ''...'', which makes it', program)
 	          ELSE format('nothing else can be verified without it; SELECT loyalty.upgrade_program(%L) makes it', program) END
 	  FROM unnest(missing) r;
 	IF NOT missing <@ of_customers THEN
