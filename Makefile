@@ -6,12 +6,12 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sql install/tier.sql install/configuration.sql \
-	install/views.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
-	install/alter.sql install/post.sql install/call.sql install/verify_orders.sql install/verify_entries.sql install/verify_calls.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
+	install/views.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
+	install/alter.sql install/post.sql install/call.sql install/verify_orders.sql install/verify_entries.sql install/verify_calls.sql install/verify_lots.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
 # What a program is made of, in the order of creation.
-TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier \
-	terms terms_rule terms_tier posted_terms purchase metrics journal ledger account held set_aside program \
+TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier wallet \
+	terms terms_rule terms_tier terms_wallet posted_terms purchase metrics journal ledger account held set_aside program \
 	unposted entries recorded_orders order_points members former_members balance tier_at redeem grant_points adjust reverse hold capture release)
 # What brings programs of older layouts to each one since.
 UPGRADES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/install/program/upgrade/*.sql))

@@ -239,7 +239,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	corrigible text[] := '{points,applies_when,qualifies}';
+	corrigible text[] := CASE WHEN tg_table_name <> 'terms_wallet' THEN '{points,applies_when,qualifies}'::text[] ELSE '{}' END;
 BEGIN
 	IF pg_trigger_depth() > 1 OR NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
@@ -247,13 +247,13 @@ BEGIN
 	IF tg_op = 'INSERT' THEN
 		RAISE EXCEPTION 'rows of table "%" cannot be inserted directly', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = 'Change the tables earning_rule and tier, or points_scale and rounding in program: that makes new terms.';
+			      HINT = 'Change the tables earning_rule, tier and wallet, or points_scale and rounding in program: that makes new terms.';
 	END IF;
 	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible THEN
 		RAISE EXCEPTION 'a version of the terms cannot be changed'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'The orders that were recorded under it keep it.',
-			      HINT = 'Only expressions can be corrected in it. Change the tables earning_rule and tier, or points_scale and rounding in program, for orders to come.';
+			      HINT = 'Only expressions of rules and tiers can be corrected in it. Change the tables earning_rule, tier and wallet, or points_scale and rounding in program, for orders to come.';
 	END IF;
 	RETURN NEW;
 END
@@ -789,6 +789,13 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'What is recorded refers to them.',
 			      HINT = format('To stop tracking a table, call loyalty.untrack(%L, ...).', tg_table_schema);
+	ELSIF tg_table_name = 'wallet' AND NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
+		RETURN NULL;
+	ELSIF tg_table_name = 'wallet' THEN
+		RAISE EXCEPTION 'wallets cannot be deleted'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      DETAIL = 'Points may be in them.',
+			      HINT = format('For points that neither wait nor expire: UPDATE %I.wallet SET available_after = NULL, expires = NULL, extended = NULL.', tg_table_schema);
 	ELSIF tg_table_name LIKE 'terms%' AND current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NULL;		-- see _loyalty.remove_unused_terms()
 	ELSIF tg_table_name LIKE 'terms%' THEN
@@ -944,6 +951,7 @@ BEGIN
 			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_rule WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_tier WHERE version = $1', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms_wallet WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms WHERE version = $1', program) USING unused;
 		EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
 			NULL;		-- somebody reads it, or built on it
@@ -1000,6 +1008,43 @@ $$;
 COMMENT ON FUNCTION _loyalty.make_next_view(name, int, int, int) IS
 'make the view of a table of orders under new terms, or a warning if that of the terms before is lost, and the rules do not hold';
 
+-- What terms are made of, and where each version of it is kept.
+CREATE FUNCTION _loyalty.terms_parts()
+RETURNS TABLE (configured name, pinned name, columns text)
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, applies_when, per'),
+	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
+	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended')
+$$;
+COMMENT ON FUNCTION _loyalty.terms_parts() IS 'the tables of settings that terms are made of, with the table that has each version of them, and the columns that both have';
+
+-- Is what is configured other than what a version of the terms has?  As an SQL condition.
+CREATE FUNCTION _loyalty.terms_differ_sql(program name, version text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('EXISTS ((SELECT %2$s FROM %1$I.%3$I EXCEPT SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s)
+		                          UNION ALL (SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s EXCEPT SELECT %2$s FROM %1$I.%3$I))',
+	                         program, p.columns, p.configured, p.pinned, version), ' OR ')
+	  FROM _loyalty.terms_parts() p
+$$;
+COMMENT ON FUNCTION _loyalty.terms_differ_sql(name, text) IS 'the condition that rules, tiers or wallets are not those of a version of the terms, as SQL';
+
+CREATE FUNCTION _loyalty.pin_wallets(program name, version int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('INSERT INTO %1$I.terms_wallet (version, wallet, name, available_after, expires, extended)
+	                SELECT $1, wallet, name, available_after, expires, extended FROM %1$I.wallet', program) USING version;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.pin_wallets(name, int) IS 'put the wallets as they are into a version of the terms';
+
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is
 -- written once and never changes.  What its rules say is in the views of the
@@ -1027,18 +1072,8 @@ BEGIN
 	END IF;
 	EXECUTE format($sql$
 		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone)
-		                WHERE t.version = $1)
-		   AND NOT EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
-		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE version = $1)
-		                   UNION ALL
-		                   (SELECT name, points, applies_when, per FROM %1$I.terms_rule WHERE version = $1
-		                    EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
-		   AND NOT EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
-		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE version = $1)
-		                   UNION ALL
-		                   (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier WHERE version = $1
-		                    EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
-		$sql$, tg_table_schema) INTO same USING before;
+		                WHERE t.version = $1) AND NOT (%2$s)
+		$sql$, tg_table_schema, _loyalty.terms_differ_sql(tg_table_schema, '$1')) INTO same USING before;
 	IF same THEN
 		RETURN NULL;
 	END IF;
@@ -1055,6 +1090,7 @@ BEGIN
 		INSERT INTO %1$I.terms_tier (version, name, rank, qualifies, multiplier)
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
 		$sql$, tg_table_schema) USING version;
+	PERFORM _loyalty.pin_wallets(tg_table_schema, version);
 
 	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
 	LOOP

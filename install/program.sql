@@ -309,6 +309,7 @@ BEGIN
 
 	EXECUTE format('INSERT INTO %I.terms (version, points_scale, rounding, time_zone) VALUES (1, $1, $2, $3)', name)
 		USING points_scale, rounding, time_zone;
+	PERFORM _loyalty.pin_wallets(name, 1);
 	EXECUTE format('INSERT INTO %I.program (customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid, terms, layout)
 	                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, _loyalty.layout())', name)
 		USING customers, customer_key, joined_at, time_zone, points_scale, amount_scale, rounding, on_invalid;

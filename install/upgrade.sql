@@ -293,40 +293,41 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
+DECLARE
+	part record;
 BEGIN
 	IF 'account' = ANY (tables) THEN
 		EXECUTE format($sql$
-			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at, held, next_release)
-			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), coalesce(sum(l.points_change) FILTER (WHERE l.tracked_table <> 0), 0), sum(l.points_change),
+			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at, held, next_release, lots)
+			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), coalesce(sum(l.points_change) FILTER (WHERE l.tracked_table > 0), 0), sum(l.points_change),
 			       min(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.recorded_at),
-			       coalesce(-sum(l.points_change) FILTER (WHERE l.is_newest AND l.kind = 'hold'), 0), min(l.until) FILTER (WHERE l.is_newest AND l.kind = 'hold' AND isfinite(l.until))
+			       coalesce(-sum(l.points_change) FILTER (WHERE l.is_newest AND l.kind = 'hold'), 0), min(l.until) FILTER (WHERE l.is_newest AND l.kind = 'hold' AND isfinite(l.until)),
+			       loyalty.sum(l.lots)
 			  FROM (SELECT e.*, NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s e.customer AND n.tracked_table = e.tracked_table
 			                                   AND n.order_key = e.order_key AND n.revision > e.revision) AS is_newest
 			          FROM %1$I.ledger e) l GROUP BY l.customer $sql$, program, _loyalty.customer_equality(program));
 	END IF;
 	IF 'posted_terms' = ANY (tables) THEN
-		EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT DISTINCT l.terms FROM %1$I.ledger l WHERE l.tracked_table <> 0', program);
+		EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT DISTINCT l.terms FROM %1$I.ledger l WHERE l.tracked_table > 0', program);
 	END IF;
 	IF 'held' = ANY (tables) THEN
 		EXECUTE format($sql$
-			INSERT INTO %1$I.held (customer, reference, points, until)
-			SELECT l.customer, l.order_key, -l.points_change, l.until
+			INSERT INTO %1$I.held (customer, reference, points, until, lots)
+			SELECT l.customer, l.order_key, -l.points_change, l.until, loyalty.lots '{}' OPERATOR(loyalty.-) l.lots
 			  FROM %1$I.ledger l
 			 WHERE l.kind = 'hold' AND NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s l.customer AND n.tracked_table = 0
 			                                          AND n.order_key = l.order_key AND n.revision > l.revision) $sql$, program, _loyalty.customer_equality(program));
 	END IF;
-	IF 'earning_rule' = ANY (tables) THEN
-		EXECUTE format('INSERT INTO %1$I.earning_rule (name, points, applies_when, per)
-		                SELECT r.name, r.points, r.applies_when, r.per FROM %1$I.terms_rule r JOIN %1$I.program p ON r.version = p.terms', program);
-	END IF;
-	IF 'tier' = ANY (tables) THEN
-		EXECUTE format('INSERT INTO %1$I.tier (name, rank, qualifies, multiplier)
-		                SELECT t.name, t.rank, t.qualifies, t.multiplier FROM %1$I.terms_tier t JOIN %1$I.program p ON t.version = p.terms', program);
-	END IF;
+	FOR part IN SELECT x.* FROM _loyalty.terms_parts() x WHERE x.configured = ANY (tables)
+	LOOP
+		EXECUTE format('DELETE FROM %I.%I', program, part.configured);	-- a template may bring rows
+		EXECUTE format('INSERT INTO %1$I.%2$I (%4$s) SELECT %4$s FROM %1$I.%3$I r WHERE r.version = (SELECT p.terms FROM %1$I.program p)',
+		               program, part.configured, part.pinned, part.columns);
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
-'put into tables of a program that were lost, and are made again, what others know of them: accounts, open holds, earning rules and tiers';
+'put into tables of a program that were lost, and are made again, what others know of them: accounts, open holds, earning rules, tiers and wallets';
 
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)

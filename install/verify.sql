@@ -241,40 +241,33 @@ BEGIN
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(version) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = p.terms AND t.points_scale = p.points_scale
 		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
-		    OR EXISTS ((SELECT name, points, applies_when, per FROM %1$I.earning_rule
-		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.version = p.terms)
-		               UNION ALL
-		               (SELECT name, points, applies_when, per FROM %1$I.terms_rule r WHERE r.version = p.terms
-		                EXCEPT SELECT name, points, applies_when, per FROM %1$I.earning_rule))
-		    OR EXISTS ((SELECT name, rank, qualifies, multiplier FROM %1$I.tier
-		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms)
-		               UNION ALL
-		               (SELECT name, rank, qualifies, multiplier FROM %1$I.terms_tier r WHERE r.version = p.terms
-		                EXCEPT SELECT name, rank, qualifies, multiplier FROM %1$I.tier))
+		    OR %2$s
 		UNION ALL
 		SELECT 'earning rule of a version of the terms is lost', NULL, NULL, format('version %%s has none for column %%s of view %%s', t.version, a.attname, a.attrelid::regclass)
 		  FROM %1$I.terms t CROSS JOIN %1$I.tracked_table s
 		  JOIN pg_attribute a ON a.attrelid = _loyalty.view_of($1, 'orders', s.tracked_table, t.version) AND a.attname ~ '^award_[0-9]+$'
 		 WHERE s.kind IN ('orders', 'credits') AND NOT EXISTS (SELECT FROM %1$I.terms_rule r WHERE r.version = t.version AND format('award_%%s', r.award) = a.attname)
-		$sql$, program) USING program;
+		$sql$, program, _loyalty.terms_differ_sql(program, 'p.terms')) USING program;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_terms(name) IS 'terms in force that are not those configured';
 
 -- What entries are of, and whether some orders have more than one, in one look at each table.
 CREATE FUNCTION _loyalty.survey(program name)
-RETURNS TABLE (relation text, tracked_table int, terms int, repeated boolean, entries bigint)
+RETURNS TABLE (relation text, tracked_table int, terms int, repeated boolean, entries bigint, dated boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'ledger'::text, l.tracked_table, l.terms, bool_or(l.revision > 1), count(*) FROM %1$I.ledger l GROUP BY l.tracked_table, l.terms
+		SELECT 'ledger'::text, l.tracked_table, l.terms, bool_or(l.revision > 1), count(*), bool_or(l.lots IS NOT NULL) FROM %1$I.ledger l GROUP BY l.tracked_table, l.terms
 		UNION ALL
-		SELECT 'journal', j.tracked_table, j.terms, bool_or(j.revision > 1), count(*) FROM %1$I.journal j GROUP BY j.tracked_table, j.terms $sql$, program);
+		SELECT 'journal', j.tracked_table, j.terms, bool_or(j.revision > 1), count(*),
+		       EXISTS (SELECT FROM %1$I.terms_wallet w WHERE w.version = j.terms AND num_nonnulls(w.available_after, w.expires, w.extended) > 0)
+		  FROM %1$I.journal j GROUP BY j.tracked_table, j.terms $sql$, program);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.survey(name) IS 'tracked tables and terms of the entries of a program, in journal and ledger, with their number';
+COMMENT ON FUNCTION _loyalty.survey(name) IS 'tracked tables and terms of the entries of a program, in journal and ledger, with their number, and whether they have dated points';
 
 -- The rows that an index of a table finds in the order of its key, and how many of them are not
 -- in order: what a change of a collation below a database makes of an index.  If two indexes
@@ -441,7 +434,7 @@ BEGIN
 	IF no_tables <> '{}' THEN
 		RETURN QUERY EXECUTE format($sql$
 			SELECT 'entries have a tracked table that does not exist'::text, NULL::text, NULL::text, format('tracked table %%s: %%s entries', e.tracked_table, count(*))
-			  FROM (SELECT tracked_table FROM %1$I.ledger WHERE tracked_table <> 0 UNION ALL SELECT tracked_table FROM %1$I.journal) e
+			  FROM (SELECT tracked_table FROM %1$I.ledger WHERE tracked_table > 0 UNION ALL SELECT tracked_table FROM %1$I.journal) e
 			 WHERE e.tracked_table = ANY ($1) GROUP BY e.tracked_table $sql$, program) USING no_tables;
 	END IF;
 END
@@ -457,6 +450,7 @@ DECLARE
 	missing text[];
 	of_customers CONSTANT text[] := '{customer, members, former_members}';
 	surveyed jsonb;
+	dated boolean;
 	versions int[];
 	lost int[];
 	repeated boolean;
@@ -495,16 +489,16 @@ BEGIN
 
 	SELECT coalesce(jsonb_agg(to_jsonb(x)), '[]') INTO surveyed FROM _loyalty.survey(program) x;
 	EXECUTE format('SELECT array_agg(DISTINCT v), coalesce(bool_or(r), false) FROM (SELECT terms, false FROM %I.program
-	                UNION ALL SELECT x.terms, x.repeated FROM jsonb_to_recordset($1) x (tracked_table int, terms int, repeated boolean) WHERE x.tracked_table <> 0) y (v, r)', program)
+	                UNION ALL SELECT x.terms, x.repeated FROM jsonb_to_recordset($1) x (tracked_table int, terms int, repeated boolean) WHERE x.tracked_table > 0) y (v, r)', program)
 	   INTO versions, repeated USING surveyed;
 	RETURN QUERY SELECT * FROM _loyalty.verify_references(program, versions, ARRAY(SELECT DISTINCT (x ->> 'tracked_table')::int FROM jsonb_array_elements(surveyed) x
-	                                                                            WHERE x ->> 'tracked_table' <> '0' OR x ->> 'relation' = 'journal'));
+	                                                                            WHERE (x ->> 'tracked_table')::int > 0 OR x ->> 'relation' = 'journal'));
 	IF EXISTS (SELECT FROM unnest(versions) v WHERE v NOT IN (SELECT t FROM _loyalty.terms_of(program, 0) t)) THEN
 		RETURN;		-- nothing of the rest can be computed
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'terms of posted entries are not noted'::text, NULL::text, NULL::text, format('terms %%s; INSERT INTO %%I.posted_terms VALUES (%%s)', x.terms, $2, x.terms)
-		  FROM (SELECT DISTINCT y.terms FROM jsonb_to_recordset($1) y (relation text, tracked_table int, terms int) WHERE y.relation = 'ledger' AND y.tracked_table <> 0) x
+		  FROM (SELECT DISTINCT y.terms FROM jsonb_to_recordset($1) y (relation text, tracked_table int, terms int) WHERE y.relation = 'ledger' AND y.tracked_table > 0) x
 		 WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = x.terms) $sql$, program) USING surveyed, program;
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE _loyalty.view_of($1, ''tiers'', version) IS NULL', program)
 	   INTO lost USING program;
@@ -527,11 +521,16 @@ BEGIN
 
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(ARRAY[format('verify_ledger(%L, %L, false)', program, versions), format('verify_ledger(%L, %L, true)', program, versions)]);
 	-- conditions of tiers may fail, and sums overflow; without members, if these cannot be read
-	arguments := format('%L, %L, %L, %L, %L', program, versions, surveyed @> '[{"relation": "journal"}]', repeated, lost);
+	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.account WHERE lots IS NOT NULL) OR EXISTS (SELECT FROM %1$I.held WHERE lots IS NOT NULL)', program) INTO dated;
+	dated := dated OR surveyed @> '[{"dated": true}]';
+	arguments := format('%L, %L, %L, %L, %L, %L', program, versions, surveyed @> '[{"relation": "journal"}]', repeated, lost, dated);
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
+	IF dated THEN
+		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_lots(%L, %L)', program, lost = '{}')]) v;
+	END IF;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_customers(%L)', program)]) v WHERE missing = '{}';
 END
 $$;

@@ -205,10 +205,10 @@ AS $$
 	SELECT format($sql$
 		steps AS NOT MATERIALIZED (
 			SELECT e.customer, e.order_key, e.at, e.terms, e.joined_at, e.tier, e.multiplier, e.entry, e.orders_change, e.amount_change, e.points_change, e.posted,
-			       e.tracked_table <> 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
+			       e.tracked_table > 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
-			       sum(e.points_change) FILTER (WHERE e.tracked_table <> 0) OVER w AS earned_after,
+			       sum(e.points_change) FILTER (WHERE e.tracked_table > 0) OVER w AS earned_after,
 			       min(e.at) FILTER (WHERE e.counts %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts %2$s) OVER w AS last_after,
 			       max(e.recorded_at) OVER w AS newest %3$s
 			  FROM e %4$s %5$s
@@ -261,7 +261,7 @@ BEGIN
 				       metrics.entry <> metrics.number AS wrong_number, metrics.place < metrics.place_before AS wrong_place,
 				       metrics.begins AND %1$s AND ((NOT metrics.brought AND metrics.tier IS DISTINCT FROM held.tier) OR metrics.multiplier <> %2$s) AS wrong_tier
 				  FROM (SELECT s.*, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
-				               coalesce(s.earned_after, 0) - CASE WHEN s.tracked_table = 0 THEN 0 ELSE s.points_change END AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
+				               coalesce(s.earned_after, 0) - CASE WHEN s.tracked_table <= 0 THEN 0 ELSE s.points_change END AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
 				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %4$s)::date END AS today
 				          FROM steps s) metrics
 				 %5$s %6$s) x
@@ -306,7 +306,7 @@ BEGIN
 		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
 		                                   OR metrics.orders_change <> metrics.counts::int))
 		        OR (NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0))
-		        OR %2$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table <> 0 %4$s $sql$,
+		        OR %2$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table > 0 %4$s $sql$,
 		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
 		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END);
 END
@@ -433,7 +433,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.wrong_accounts_sql(name, boolean, boolean) IS 'accounts that are not the fold of their ledger, as SQL for verify()';
 
 -- What readers see is the sum of the entries, and the tier is that of the sum.
-CREATE FUNCTION _loyalty.members_sql(program name, terms int, time_zone text, amount_scale int, repeated boolean, guarded boolean, without_large boolean)
+CREATE FUNCTION _loyalty.members_sql(program name, terms int, time_zone text, amount_scale int, repeated boolean, dated boolean, guarded boolean, without_large boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -444,14 +444,14 @@ AS $$
 				SELECT metrics.*, held.tier AS expected, held.failed, held.errors,
 				       (metrics.said_points, metrics.said_spend, metrics.said_orders, metrics.said_first, metrics.said_last)
 				       IS DISTINCT FROM (metrics.points, round(metrics.spend, %12$s), metrics.orders, metrics.first_order_at, metrics.last_order_at) AS differs
-				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) + coalesce(r.points, 0) AS points, coalesce(t.earned_after, 0) AS points_earned,
+				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) + coalesce(r.points, 0) %13$s AS points, coalesce(t.earned_after, 0) AS points_earned,
 				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at
 				          FROM (SELECT %2$I AS customer, tier, points AS said_points, lifetime_value AS said_spend, orders AS said_orders, first_order_at AS said_first,
 				                       last_order_at AS said_last, joined_at FROM %1$I.members
 				                UNION ALL
 				                SELECT %2$I, tier, points, lifetime_value, orders, first_order_at, last_order_at, joined_at FROM %1$I.former_members) m
 				          LEFT JOIN told t ON t.customer %3$s m.customer AND t.next_posted IS NULL
-				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %10$s %11$s) metrics
+				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %14$s %10$s %11$s) metrics
 				 %6$s %7$s) m
 			 WHERE differs OR failed IS NOT NULL OR tier IS DISTINCT FROM expected) $sql$,
 		program, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1),
@@ -460,9 +460,15 @@ AS $$
 		CASE WHEN repeated THEN 'least(t.first_after, x.first)' ELSE 't.first_after' END,
 		CASE WHEN repeated THEN 'greatest(t.last_after, x.last)' ELSE 't.last_after' END,
 		CASE WHEN repeated THEN format('LEFT JOIN ends x ON x.customer %s m.customer', _loyalty.customer_equality(program)) END,
-		CASE WHEN without_large THEN 'WHERE ' || _loyalty.not_large_sql(program, 'm') END, amount_scale)
+		CASE WHEN without_large THEN 'WHERE ' || _loyalty.not_large_sql(program, 'm') END, amount_scale,
+		-- points that wait, and those that have expired, are not shown
+		CASE WHEN dated THEN '- coalesce(loyalty.pending(d.lots, now()) + loyalty.expired(d.lots, now()), 0)' END,
+		CASE WHEN dated THEN format('LEFT JOIN (SELECT x.customer, loyalty.sum(x.lots) AS lots
+		                                          FROM (SELECT customer, lots FROM %1$I.ledger WHERE lots IS NOT NULL UNION ALL SELECT customer, lots FROM %1$I.unposted WHERE lots IS NOT NULL
+		                                                UNION ALL SELECT customer, lots FROM %1$I.held WHERE lots IS NOT NULL AND until <= now()) x
+		                                         GROUP BY x.customer) d ON d.customer %2$s m.customer', program, _loyalty.customer_equality(program)) END)
 $$;
-COMMENT ON FUNCTION _loyalty.members_sql(name, int, text, int, boolean, boolean, boolean) IS 'members that are not what their entries make of them, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.members_sql(name, int, text, int, boolean, boolean, boolean, boolean) IS 'members that are not what their entries make of them, as SQL for verify()';
 
 CREATE FUNCTION _loyalty.wrong_members_sql(guarded boolean)
 RETURNS text
@@ -506,15 +512,15 @@ BEGIN
 		USING _loyalty.present_limit();
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
-		  FROM %I.ledger l WHERE l.tracked_table <> 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until) > 0 $sql$, program);
+		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until) > 0 $sql$, program);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves';
 
 -- All of that in one query.  Versions are those of the terms that entries have; "unposted":
--- are there entries in the journal; "repeated": do orders come more than once; "lost": versions whose tiers have no view; "guarded": against
+-- are there entries in the journal; "repeated": do orders come more than once; "lost": versions whose tiers have no view; "dated": do any points wait or expire; "guarded": against
 -- conditions of tiers that fail.
-CREATE FUNCTION _loyalty.verify_entries(program name, versions int[], unposted boolean, repeated boolean, lost int[], guarded boolean,
+CREATE FUNCTION _loyalty.verify_entries(program name, versions int[], unposted boolean, repeated boolean, lost int[], dated boolean, guarded boolean,
                                        without_large boolean DEFAULT false, with_members boolean DEFAULT true)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -532,12 +538,12 @@ BEGIN
 	RETURN QUERY EXECUTE format('WITH %s %s, %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
 		_loyalty.entries_sql(program, readable, without_large), CASE WHEN repeated THEN _loyalty.chain_sql(program) END,
 		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), _loyalty.told_sql(program, versions, lost, guarded),
-		CASE WHEN with_members THEN ', ' || _loyalty.members_sql(program, p.terms, p.time_zone, p.amount_scale, repeated, guarded, without_large) END,
+		CASE WHEN with_members THEN ', ' || _loyalty.members_sql(program, p.terms, p.time_zone, p.amount_scale, repeated, dated, guarded, without_large) END,
 		_loyalty.wrong_alone_sql(program, versions, 'u', without_large), _loyalty.wrong_entries_sql(guarded, without_large), CASE WHEN repeated THEN _loyalty.wrong_chain_sql() END,
 		_loyalty.wrong_accounts_sql(program, repeated, without_large), CASE WHEN readable THEN ' UNION ALL ' || _loyalty.left_out_sql(program) END,
 		CASE WHEN with_members THEN ' UNION ALL ' || _loyalty.wrong_members_sql(guarded) END)
 		USING _loyalty.present_limit();
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_entries(name, int[], boolean, boolean, int[], boolean, boolean, boolean) IS
+COMMENT ON FUNCTION _loyalty.verify_entries(name, int[], boolean, boolean, int[], boolean, boolean, boolean, boolean) IS
 'entries, accounts and members that are not what the entries before them make of them';

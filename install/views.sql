@@ -18,11 +18,11 @@
 -- computed once for each order, whoever asks for it how often.
 
 CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
-                                         what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false,
+                                         what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false, built_in boolean DEFAULT false,
                                          OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean)
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
-COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean) IS
+COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean) IS
 'check an SQL expression over a table row, a line and a composite type, and return it with every name qualified and local times in the time zone';
 
 CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,

@@ -11,9 +11,12 @@ CREATE TABLE @schema@.account (
 	last_order_at timestamptz,
 	last_recorded_at timestamptz,
 	held numeric NOT NULL DEFAULT 0,
-	next_release timestamptz
+	next_release timestamptz,
+	lots loyalty.lots
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE @schema@.account IS 'posted totals of each customer: the fold of the ledger';
 COMMENT ON COLUMN @schema@.account.held IS 'points of open holds, those that have timed out included, until a call for the customer says so in the ledger';
 COMMENT ON COLUMN @schema@.account.next_release IS 'when the first of the open holds times out; null: none does';
+COMMENT ON COLUMN @schema@.account.points IS 'all points, those that wait and those that have expired since included';
+COMMENT ON COLUMN @schema@.account.lots IS 'those of the points that wait or expire; null: there never were any';
 COMMENT ON COLUMN @schema@.account.last_recorded_at IS 'when the newest of the posted entries was recorded';

@@ -33,6 +33,7 @@
 #include "accrual.h"
 #include "number.h"
 #include "tenure.h"
+#include "wallet.h"
 
 typedef struct StandingEntry
 {
@@ -127,6 +128,7 @@ accrual_begin(MemoryContext context)
 	accrual->context = context;
 	accrual->metrics.spend = number_zero();
 	accrual->metrics.points_earned = number_zero();
+	accrual->points = number_zero();
 	return accrual;
 }
 
@@ -148,6 +150,40 @@ accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_ea
 	metrics->last_order_at = bounds->last;
 	accrual->others = *bounds;
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The points of the account, and its lots or (Datum) 0.
+ */
+void
+accrual_set_points(Accrual *accrual, Datum points, Datum lots)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+
+	accrual->points = copy_numeric(points);
+	accrual->posted_lots = lots == (Datum) 0 ? lots : PointerGetDatum(PG_DETOAST_DATUM_COPY(lots));
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * May points of an order have expired that is taken back?  Then what entries took off
+ * expired lots is to be found out, and put into "expired".
+ */
+bool
+accrual_needs_expired(const Accrual *accrual)
+{
+	return accrual->orders != NULL && accrual->posted_lots != (Datum) 0;
+}
+
+/*
+ * All lots after the latest entry, or NULL if there never were any.
+ */
+Lots *
+accrual_lots(const Accrual *accrual)
+{
+	if (accrual->purse != NULL)
+		return purse_lots(accrual->purse);
+	return accrual->posted_lots == (Datum) 0 ? NULL : DatumGetLots(accrual->posted_lots);
 }
 
 /* The name of an order: in the current memory context. */
@@ -310,6 +346,7 @@ typedef struct Step
 	Datum		amount_change;
 	Datum		spend;
 	Datum		points_earned;
+	Datum		points;
 } Step;
 
 /* Is a sum one that the views can show? */
@@ -342,7 +379,8 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
 		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
 												  step->points_change);
-		fits = fits_account(step->spend) && fits_account(step->points_earned);
+		step->points = DirectFunctionCall2(numeric_add, accrual->points, step->points_change);
+		fits = fits_account(step->spend) && fits_account(step->points_earned) && fits_account(step->points);
 	}
 	PG_CATCH();
 	{
@@ -431,6 +469,72 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 	MemoryContextSwitchTo(old);
 }
 
+/* Points below zero as what is taken back. */
+static Points
+magnitude(Points points)
+{
+	points.value = Abs(points.value);
+	return points;
+}
+
+/*
+ * What an entry does to dated points.  Its order gave points to the lot of its time, by the
+ * terms that it was of; where it is of another time or other terms now, what is left of
+ * them goes along.  A first entry is effective at the time of its order, unless that is
+ * still to come, and all others when they are recorded.
+ */
+static void
+move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Terms *terms_before,
+		  const Step *step)
+{
+	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
+	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
+	Lot			lot = wallet_lot(terms, entry->at);
+	Points		change = purse_points(step->points_change);
+	TimestampTz until;
+
+	if (order->revision > 0)
+	{
+		Lot			before = wallet_lot(terms_before, order->at);
+		Points		earned = purse_points(order->order_points);
+
+		if (earned.value > 0 && (before.available_at != lot.available_at || before.expires_at != lot.expires_at))
+			purse_move(accrual->purse, &before, &lot, earned, at);
+	}
+	if (change.value > 0)
+		purse_credit(accrual->purse, &lot, change);
+	else if (change.value < 0)
+		purse_refund(accrual->purse, &lot, magnitude(change), at);
+	if (entry->counts && !order->counts && wallet_extends(terms, entry->at, &until))
+		purse_extend(accrual->purse, lot.wallet, until, at);
+}
+
+/*
+ * The same, if any points of the customer are dated, or will be by these terms; puts what
+ * is done into the fields of the latest entry.
+ */
+static void
+step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
+		  const Step *step)
+{
+	MemoryContext old;
+
+	accrual->lots = NULL;
+	if (accrual->purse == NULL)
+	{
+		if (terms->wallet == NULL && accrual->posted_lots == (Datum) 0)
+			return;
+		old = MemoryContextSwitchTo(accrual->context);
+		accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
+		accrual->purse->expired = accrual->expired;
+		MemoryContextSwitchTo(old);
+	}
+	/* what the purse itself holds stays where it is */
+	move_lots(accrual, terms, entry, order,
+			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);
+	accrual->lots = purse_end_entry(accrual->purse);
+}
+
 /*
  * Add an entry: if it counts, fills the fields of the latest entry, which stay until the
  * next one is added, and moves the metrics on; else leaves everything as it was.
@@ -443,6 +547,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	StandingOrder *expected = find_order(accrual, entry->tracked_table, entry->order_key);
 	StandingOrder *order = expected ? expected : &once;
 	bool		begins = order->revision == 0 || order->terms != terms->id;
+	int32		terms_before = order->terms;
 	Step		step;
 	MemoryContext old;
 
@@ -461,7 +566,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		return VERDICT_FAILS;
 	}
 
+	step_lots(accrual, terms, entry, order, terms_before, &step);
 	accrual->number++;
+	accrual->points = step.points;
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
 	accrual->order_points = step.order_points;

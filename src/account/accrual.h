@@ -7,6 +7,7 @@
 #include "lib/pairingheap.h"
 
 #include "journal.h"
+#include "purse.h"
 #include "terms.h"
 
 /* How an order stands after the latest entry of it. */
@@ -67,6 +68,10 @@ typedef struct Accrual
 	MemoryContext steps[2];		/* what this entry and the one before it made */
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
 	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
+	Datum		points;			/* numeric: all points after the latest entry */
+	Datum		posted_lots;	/* of the account before all entries, or (Datum) 0 */
+	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not known */
+	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;
@@ -82,11 +87,15 @@ typedef struct Accrual
 	int32		orders_change;
 	Datum		amount_change;
 	Datum		points_change;
+	Lots	   *lots;			/* what it did to them; NULL: nothing */
 } Accrual;
 
 extern Accrual *accrual_begin(MemoryContext context);
 extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_earned,
 								const Bounds *bounds);
+extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
+extern bool accrual_needs_expired(const Accrual *accrual);
+extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key);
 extern bool accrual_needs_bounds(Accrual *accrual);

@@ -37,11 +37,12 @@
 #include "nested.h"
 #include "number.h"
 #include "program.h"
+#include "wallet.h"
 
 /* See kept_execute() for the placeholders. */
 static const char lock_account[] =
 "SELECT a.customer AS %2$s, a.points::pg_catalog.numeric, p.points_scale::pg_catalog.int4,"
-" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now()"
+" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), p.terms::pg_catalog.int4, a.lots::loyalty.lots"
 " FROM %1$s.account a CROSS JOIN %1$s.program p WHERE a.customer %3$s %4$s FOR NO KEY UPDATE OF a";
 
 static const char make_account[] =
@@ -52,28 +53,28 @@ static const char make_account[] =
 
 static const char move_account[] =
 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + 1, points = a.points + $2,"
-" last_recorded_at = greatest(a.last_recorded_at, $3)"
+" last_recorded_at = greatest(a.last_recorded_at, $3), lots = coalesce($4, a.lots)"
 " WHERE a.customer %3$s %4$s RETURNING a.customer AS %2$s, a.entries::pg_catalog.int8";
 
 static const char move_held[] =
 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + 1, points = a.points + $2,"
-" last_recorded_at = greatest(a.last_recorded_at, $3), held = a.held + $4, next_release = (SELECT pg_catalog.min(h.until)"
+" last_recorded_at = greatest(a.last_recorded_at, $3), lots = coalesce($4, a.lots), held = a.held + $5, next_release = (SELECT pg_catalog.min(h.until)"
 " FROM %1$s.held h WHERE h.customer %3$s %4$s AND h.until < 'infinity'::pg_catalog.timestamptz)"
 " WHERE a.customer %3$s %4$s RETURNING a.customer AS %2$s, a.entries::pg_catalog.int8";
 
 static const char new_hold[] =
-"INSERT INTO %1$s.held (customer, reference, points, until) SELECT a.customer AS %2$s, $2, $3, $4"
+"INSERT INTO %1$s.held (customer, reference, points, until, lots) SELECT a.customer AS %2$s, $2, $3, $4, $5"
 " FROM %1$s.account a WHERE a.customer %3$s %4$s";
 
 static const char ended_hold[] =
 "DELETE FROM %1$s.held h WHERE h.customer %3$s %4$s AND h.reference = $2 RETURNING h.customer AS %2$s";
 
 static const char timed_out_holds[] =
-"SELECT h.customer AS %2$s, h.reference, h.points, h.until FROM %1$s.held h"
+"SELECT h.customer AS %2$s, h.reference, h.points, h.until, h.lots FROM %1$s.held h"
 " WHERE h.customer %3$s %4$s AND h.until <= pg_catalog.now() ORDER BY h.until, h.reference";
 
 static const char sum_of_points[] =
-"SELECT pg_catalog.sum(l.points_change) AS %2$s FROM %1$s.ledger l"
+"SELECT pg_catalog.sum(l.points_change) AS %2$s, loyalty.sum(l.lots) FROM %1$s.ledger l"
 " WHERE l.customer %3$s %4$s AND l.entry <= $2";
 
 static const char present_points[] =
@@ -96,6 +97,16 @@ result_value(int column)
 	return value;
 }
 
+/* A value of the first row; none: (Datum) 0. */
+static Datum
+value_or_none(int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
 /* Lock and read the account; false: there is none. */
 static bool
 lock_and_read(Authorization *auth)
@@ -110,9 +121,12 @@ lock_and_read(Authorization *auth)
 				 errmsg("a customer of loyalty program \"%s\" has more than one account", auth->program)));
 	auth->customer = posting_copy_customer(&auth->posting, result_value(1));
 	auth->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(2)));
-	auth->present = auth->points;
 	auth->points_scale = DatumGetInt32(result_value(3));
 	auth->has_timed_out = DatumGetBool(result_value(4));
+	auth->terms = DatumGetInt32(result_value(5));
+	auth->at = GetCurrentTransactionStartTimestamp();
+	auth->purse = purse_begin(auth->points, value_or_none(6));
+	auth->present = purse_available(auth->purse, auth->at);
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
@@ -236,6 +250,8 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	nulls[LEDGER_REASON] = call->reason == NULL;
 	values[LEDGER_UNTIL] = TimestampTzGetDatum(call->until);
 	nulls[LEDGER_UNTIL] = strcmp(call->kind, HOLD) != 0;
+	values[LEDGER_LOTS] = call->lots;
+	nulls[LEDGER_LOTS] = call->lots == (Datum) 0;
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -243,13 +259,15 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 static void
 move_account_on(Authorization *auth, Call *call, TimestampTz recorded_at)
 {
-	Oid			types[4] = {auth->asked_type, NUMERICOID, TIMESTAMPTZOID, NUMERICOID};
-	Datum		values[4] = {auth->asked, call->points, TimestampTzGetDatum(recorded_at), call->held};
+	Oid			types[5] = {auth->asked_type, NUMERICOID, TIMESTAMPTZOID, layout_lots_type(), NUMERICOID};
+	Datum		values[5] = {auth->asked, call->points, TimestampTzGetDatum(recorded_at), (Datum) 0, call->held};
 
+	if (call->lots != (Datum) 0)
+		values[3] = LotsGetDatum(purse_lots(auth->purse));
 	if (call->held == (Datum) 0)
-		kept_execute(auth->plans, KEPT_MOVE_ACCOUNT, move_account, 3, types, values, SPI_OK_UPDATE_RETURNING);
+		kept_execute(auth->plans, KEPT_MOVE_ACCOUNT, move_account, 4, types, values, SPI_OK_UPDATE_RETURNING);
 	else
-		kept_execute(auth->plans, KEPT_MOVE_HELD, move_held, 4, types, values, SPI_OK_UPDATE_RETURNING);
+		kept_execute(auth->plans, KEPT_MOVE_HELD, move_held, 5, types, values, SPI_OK_UPDATE_RETURNING);
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -258,19 +276,27 @@ move_account_on(Authorization *auth, Call *call, TimestampTz recorded_at)
 	call->entry = DatumGetInt64(result_value(2));
 	SPI_freetuptable(SPI_tuptable);
 	auth->points = DirectFunctionCall2(numeric_add, auth->points, call->points);
-	auth->present = DirectFunctionCall2(numeric_add, auth->present, call->points);
 }
 
 /* Note a hold, or that it is one no more. */
 static void
 note_hold(Authorization *auth, const Call *call)
 {
-	Oid			types[4] = {auth->asked_type, TEXTOID, NUMERICOID, TIMESTAMPTZOID};
-	Datum		values[4] = {auth->asked, PointerGetDatum(call->reference), call->held,
-	TimestampTzGetDatum(call->until)};
+	Oid			types[5] = {auth->asked_type, TEXTOID, NUMERICOID, TIMESTAMPTZOID, layout_lots_type()};
+	Datum		values[5] = {auth->asked, PointerGetDatum(call->reference), call->held,
+	TimestampTzGetDatum(call->until), (Datum) 0};
 
 	if (strcmp(call->kind, HOLD) == 0)
-		kept_execute(auth->plans, KEPT_HOLD, new_hold, 4, types, values, SPI_OK_INSERT);
+	{
+		if (call->lots != (Datum) 0)
+		{
+			LotList    *kept = lots_decode(DatumGetLots(call->lots));
+
+			lots_negate(kept);
+			values[4] = LotsGetDatum(lots_encode(kept));
+		}
+		kept_execute(auth->plans, KEPT_HOLD, new_hold, 5, types, values, SPI_OK_INSERT);
+	}
 	else
 		kept_execute(auth->plans, KEPT_UNHOLD, ended_hold, 2, types, values, SPI_OK_DELETE_RETURNING);
 	if (SPI_processed != 1)
@@ -280,7 +306,7 @@ note_hold(Authorization *auth, const Call *call)
 				 errhint("SELECT * FROM loyalty.verify(%s) tells what to do.", quote_literal_cstr(auth->program))));
 }
 
-/* Write the entry of a call that was made at its moment, and move the account on. */
+/* Write the entry of a call that was made at its moment, and what it did to the purse, and move the account on. */
 static void
 write_call(Authorization *auth, Call *call)
 {
@@ -288,6 +314,7 @@ write_call(Authorization *auth, Call *call)
 	TimestampTz recorded_at = Max(GetCurrentTimestamp(), call->at);
 	TupleTableSlot *slot;
 
+	call->lots = LotsGetDatum(purse_end_entry(auth->purse));
 	if (call->held != (Datum) 0)
 		note_hold(auth, call);
 	move_account_on(auth, call, recorded_at);
@@ -305,7 +332,7 @@ write_call(Authorization *auth, Call *call)
 void
 authorize_write(Authorization *auth, Call *call)
 {
-	call->at = GetCurrentTransactionStartTimestamp();
+	call->at = auth->at;
 	write_call(auth, call);
 }
 
@@ -315,6 +342,7 @@ release_timed_out(Authorization *auth)
 {
 	SPITupleTable *found;
 	uint64		count;
+	Datum		before = purse_available(auth->purse, auth->at);
 
 	kept_execute(auth->plans, KEPT_TIME_OUT, timed_out_holds, 1, &auth->asked_type, &auth->asked, SPI_OK_SELECT);
 	found = SPI_tuptable;
@@ -322,15 +350,21 @@ release_timed_out(Authorization *auth)
 	for (uint64 i = 0; i < count; i++)
 	{
 		Call		call = {.kind = RELEASE,.revision = 2,.net = number_zero()};
+		Datum		lots;
 		bool		isnull;
 
 		call.reference = DatumGetTextPCopy(SPI_getbinval(found->vals[i], found->tupdesc, 2, &isnull));
 		call.points = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(found->vals[i], found->tupdesc, 3, &isnull)));
 		call.held = DirectFunctionCall1(numeric_uminus, call.points);
 		call.at = DatumGetTimestampTz(SPI_getbinval(found->vals[i], found->tupdesc, 4, &isnull));
+		lots = SPI_getbinval(found->vals[i], found->tupdesc, 5, &isnull);
+		purse_give(auth->purse, purse_change(call.points, isnull ? (Datum) 0 : lots));
 		write_call(auth, &call);
 	}
 	SPI_freetuptable(found);
+	/* what entries that could not be posted take is taken off as before */
+	before = DirectFunctionCall2(numeric_sub, auth->present, before);
+	auth->present = DirectFunctionCall2(numeric_add, purse_available(auth->purse, auth->at), before);
 }
 
 /*
@@ -403,6 +437,7 @@ read_call(TupleTableSlot *slot, Call *call)
 	call->until = slot->tts_isnull[LEDGER_UNTIL] ? 0 : DatumGetTimestampTz(values[LEDGER_UNTIL]);
 	call->entry = DatumGetInt64(values[LEDGER_ENTRY]);
 	call->at = DatumGetTimestampTz(values[ENTRY_AT]);
+	call->lots = slot->tts_isnull[LEDGER_LOTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LOTS]));
 }
 
 /*
@@ -442,14 +477,28 @@ authorize_find_newest(Authorization *auth, text *reference, Call *call)
 	return true;
 }
 
+/* Does an entry reverse a call? */
+static bool
+reverses(TupleTableSlot *slot, text *reference)
+{
+	text	   *reversed;
+
+	if (slot->tts_isnull[LEDGER_REVERSES])
+		return false;
+	reversed = DatumGetTextPP(slot->tts_values[LEDGER_REVERSES]);
+	return VARSIZE_ANY_EXHDR(reversed) == VARSIZE_ANY_EXHDR(reference) &&
+		memcmp(VARDATA_ANY(reversed), VARDATA_ANY(reference), VARSIZE_ANY_EXHDR(reference)) == 0;
+}
+
 /*
- * By how much the points were changed to take back a call.
+ * What is left of a call: all that its entries did to the lots of the customer, and those
+ * that reverse it.
  */
-Datum
-authorize_reversed(Authorization *auth, text *reference)
+LotList *
+authorize_left(Authorization *auth, text *reference)
 {
 	EntryTable *ledger = &auth->ledger;
-	Datum		sum = number_zero();
+	LotList    *left = lots_make();
 	EntryScan	scan;
 
 	ledger->keys[ENTRY_CUSTOMER].sk_argument = auth->customer;
@@ -457,22 +506,27 @@ authorize_reversed(Authorization *auth, text *reference)
 	scan = entry_scan_begin(ledger, auth->snapshot, ledger->keys, ENTRY_TRACKED_TABLE + 1);
 	while (entry_scan_next(&scan))
 	{
-		text	   *reverses;
+		Datum	   *values = scan.slot->tts_values;
+		text	   *key;
 
 		slot_getallattrs(scan.slot);
-		if (scan.slot->tts_isnull[LEDGER_REVERSES])
-			continue;
-		reverses = DatumGetTextPP(scan.slot->tts_values[LEDGER_REVERSES]);
-		if (VARSIZE_ANY_EXHDR(reverses) == VARSIZE_ANY_EXHDR(reference) &&
-			memcmp(VARDATA_ANY(reverses), VARDATA_ANY(reference), VARSIZE_ANY_EXHDR(reference)) == 0)
-			sum = DirectFunctionCall2(numeric_add, sum, scan.slot->tts_values[LEDGER_POINTS_CHANGE]);
+		key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
+		if (reverses(scan.slot, reference) ||
+			(VARSIZE_ANY_EXHDR(key) == VARSIZE_ANY_EXHDR(reference) &&
+			 memcmp(VARDATA_ANY(key), VARDATA_ANY(reference), VARSIZE_ANY_EXHDR(reference)) == 0))
+			lots_add(left, purse_change(values[LEDGER_POINTS_CHANGE],
+										scan.slot->tts_isnull[LEDGER_LOTS] ? (Datum) 0 : values[LEDGER_LOTS]));
 	}
 	entry_scan_end(&scan);
-	return sum;
+	lots_settle(left);
+	return left;
 }
 
-static void
-insufficient_points(Authorization *auth, Datum change)
+/*
+ * There are not as many points as are asked for.
+ */
+void
+authorize_insufficient(Authorization *auth, Datum points)
 {
 	bool		waits = has_unposted(auth);
 
@@ -480,46 +534,94 @@ insufficient_points(Authorization *auth, Datum change)
 			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
 			 errmsg("not enough points"),
 			 errdetail("Customer %s has %s, and %s are asked for.",
-					   show_customer(auth->asked, auth->asked_type), number_show(auth->present),
-					   number_show(DirectFunctionCall1(numeric_uminus, change))),
+					   show_customer(auth->asked, auth->asked_type),
+					   number_show(auth->present), number_show(points)),
 			 waits ?
 			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
 					 quote_literal_cstr(auth->program)) : 0));
 }
 
 /*
- * The points must not fall below zero, or further where they are below already, and
- * neither may they be too many to be shown.
+ * The points may not be too many to be shown.
  */
 void
-authorize_require_points(Authorization *auth, Datum change)
+authorize_require_room(Authorization *auth, Datum change)
 {
-	Datum		sum = DirectFunctionCall2(numeric_add, auth->points, change);
-	Datum		zero = number_zero();
-
-	if (DatumGetBool(DirectFunctionCall2(numeric_lt, change, zero)) &&
-		DatumGetBool(DirectFunctionCall2(numeric_lt, DirectFunctionCall2(numeric_add, auth->present, change), zero)))
-		insufficient_points(auth, change);
-	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, sum, number_account_limit())))
+	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, DirectFunctionCall2(numeric_add, auth->points, change),
+										  number_account_limit())))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("the sum of the points would have more than 26 digits")));
 }
 
 /*
- * The points of the customer just after a call.
+ * Take points that can be spent, or an error.
+ */
+void
+authorize_take(Authorization *auth, Datum points)
+{
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points)) ||
+		!purse_take(auth->purse, purse_points(points), auth->at))
+		authorize_insufficient(auth, points);
+}
+
+/*
+ * Take points back that were given by a call, from the lots that it gave them to first, or
+ * an error.
+ */
+void
+authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
+{
+	bool		lacks_unposted = DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present,
+																  purse_available(auth->purse, auth->at)));
+
+	if ((lacks_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points))) ||
+		!purse_reclaim(auth->purse, given, purse_points(points), auth->at))
+		authorize_insufficient(auth, points);
+}
+
+/*
+ * Give points that nobody had before, as the wallet says that is in force.
+ */
+void
+authorize_credit(Authorization *auth, Datum points)
+{
+	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at);
+
+	purse_credit(auth->purse, &lot, purse_points(points));
+}
+
+/* Points with as many decimals as the program has, or more if they need them. */
+static Datum
+as_shown(Authorization *auth, Datum points)
+{
+	return exact_scale(points) < auth->points_scale ?
+		DirectFunctionCall2(numeric_round, points, Int32GetDatum(auth->points_scale)) : points;
+}
+
+/*
+ * What the customer can spend after the call that was just made.
+ */
+Datum
+authorize_available(Authorization *auth)
+{
+	return as_shown(auth, purse_available(auth->purse, auth->at));
+}
+
+/*
+ * What the customer could spend just after a call.
  */
 Datum
 authorize_balance(Authorization *auth, const Call *call)
 {
 	Oid			types[2] = {auth->asked_type, INT8OID};
 	Datum		values[2] = {auth->asked, Int64GetDatum(call->entry)};
-	Datum		result;
+	Purse	   *purse;
 
 	kept_execute(auth->plans, KEPT_SUM, sum_of_points, 2, types, values, SPI_OK_SELECT);
-	result = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(1)));
+	purse = purse_begin(result_value(1), value_or_none(2));
 	SPI_freetuptable(SPI_tuptable);
-	return result;
+	return as_shown(auth, purse_available(purse, call->at));
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "kept.h"
 #include "owner.h"
 #include "poster.h"
+#include "purse.h"
 
 /* What is said so that applications can tell it apart. */
 #define ERRCODE_LOYALTY_INSUFFICIENT_POINTS MAKE_SQLSTATE('L', 'Y', '0', '0', '1')
@@ -18,9 +19,6 @@
 #define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
 #define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
 #define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
-
-/* The tracked table of entries that are of no order. */
-#define NO_TRACKED_TABLE 0
 
 /* What a call can be. */
 #define REDEMPTION "redemption"
@@ -44,6 +42,7 @@ typedef struct Call
 	text	   *reverses;		/* of a reversal: the reference of what it takes back; or
 								 * NULL */
 	text	   *reason;			/* or NULL */
+	Datum		lots;			/* what it did to dated points, or (Datum) 0 */
 	int64		entry;			/* number of its entry; 0: there is none yet */
 	TimestampTz at;
 } Call;
@@ -58,10 +57,13 @@ typedef struct Authorization
 	Datum		asked;			/* the customer, as the plans take it */
 	Oid			asked_type;
 	Datum		customer;		/* the customer, as the account has it */
-	Datum		points;			/* numeric */
-	Datum		present;		/* numeric: less than that, if entries that take points could not
-								 * be posted */
+	Datum		points;			/* numeric: all, those that wait or have expired included */
+	Purse	   *purse;			/* their lots */
+	TimestampTz at;				/* the moment of the call */
+	Datum		present;		/* numeric: what can be spent, less than is available if entries
+								 * that take points could not be posted */
 	int32		points_scale;
+	int32		terms;			/* those in force */
 	bool		has_timed_out;	/* some hold has */
 	EntryTable	ledger;
 	Snapshot	snapshot;		/* taken after the lock */
@@ -70,8 +72,13 @@ typedef struct Authorization
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
 extern bool authorize_find_newest(Authorization *auth, text *reference, Call *call);
-extern Datum authorize_reversed(Authorization *auth, text *reference);
-extern void authorize_require_points(Authorization *auth, Datum change);
+extern LotList *authorize_left(Authorization *auth, text *reference);
+extern void authorize_take(Authorization *auth, Datum points);
+extern void authorize_reclaim(Authorization *auth, const LotList *given, Datum points);
+extern Datum authorize_available(Authorization *auth);
+extern void authorize_credit(Authorization *auth, Datum points);
+extern void authorize_insufficient(Authorization *auth, Datum points);
+extern void authorize_require_room(Authorization *auth, Datum change);
 extern void authorize_write(Authorization *auth, Call *call);
 extern Datum authorize_balance(Authorization *auth, const Call *call);
 extern void authorize_end(Authorization *auth);

@@ -174,8 +174,8 @@ make_receipt(FunctionCallInfo fcinfo, Authorization *auth, const Call *call, Dat
 }
 
 /*
- * Make a call, unless it was made already, and answer; its points are known, and whether
- * there are enough of them is looked at here.
+ * Make a call, unless it was made already, and answer; its points are known, and the purse
+ * has them already.
  */
 static Datum
 finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryContext context)
@@ -192,9 +192,9 @@ finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryCont
 			call->revision = 1;
 			call->net = call->points;
 		}
-		authorize_require_points(auth, call->points);
+		authorize_require_room(auth, call->points);
 		authorize_write(auth, call);
-		balance = auth->points;
+		balance = authorize_available(auth);
 	}
 	result = make_receipt(fcinfo, auth, call, balance, context);
 	authorize_end(auth);
@@ -223,6 +223,10 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 		call.points = points_as_counted(asked, auth.points_scale);
 		if (sign < 0)
 			call.points = DirectFunctionCall1(numeric_uminus, call.points);
+		if (sign_of(call.points) < 0)
+			authorize_take(&auth, DirectFunctionCall1(numeric_abs, call.points));
+		else
+			authorize_credit(&auth, call.points);
 	}
 	return finish_call(fcinfo, &auth, &call, context);
 }
@@ -269,9 +273,9 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	return simple_call(fcinfo, "adjust", ADJUSTMENT, 0, true);
 }
 
-/* What is left of a call, which may be taken back: its points without those taken back. */
-static Datum
-reversible_points(Authorization *auth, text *reference)
+/* What is left of a call, which may be taken back. */
+static LotList *
+reversible_lots(Authorization *auth, text *reference)
 {
 	Call		original;
 
@@ -294,14 +298,18 @@ reversible_points(Authorization *auth, text *reference)
 				 errdetail("\"%s\" holds %s points.", text_to_cstring(reference),
 						   number_show(DirectFunctionCall1(numeric_uminus, original.points))),
 				 errhint("Release it, with the function release.")));
-	return DirectFunctionCall2(numeric_add, original.net, authorize_reversed(auth, reference));
+	return authorize_left(auth, reference);
 }
 
-/* By how much a reversal changes the points: all that is left, or as much as was said. */
+/*
+ * Take back what is left of a call, or as many points of it as were said; returns by how
+ * much that changes the points.
+ */
 static Datum
-points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
+take_back(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
 {
-	Datum		left = reversible_points(auth, reference);
+	LotList    *lots = reversible_lots(auth, reference);
+	Datum		left = lots_total(lots);
 	Datum		points;
 
 	if (sign_of(left) == 0)
@@ -309,15 +317,22 @@ points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
 				 errmsg("\"%s\" is reversed already", text_to_cstring(reference))));
 	if (PG_ARGISNULL(3))
-		return DirectFunctionCall1(numeric_uminus, left);
-	points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
+		points = DirectFunctionCall1(numeric_abs, left);
+	else
+		points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
 	if (DatumGetBool(DirectFunctionCall2(numeric_gt, points, DirectFunctionCall1(numeric_abs, left))))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
 				 errmsg("\"%s\" has fewer points left to reverse", text_to_cstring(reference)),
 				 errdetail("%s are left, and %s are asked for.",
 						   number_show(DirectFunctionCall1(numeric_abs, left)), number_show(points))));
-	return sign_of(left) > 0 ? DirectFunctionCall1(numeric_uminus, points) : points;
+	if (sign_of(left) > 0)
+	{
+		authorize_reclaim(auth, lots, points);
+		return DirectFunctionCall1(numeric_uminus, points);
+	}
+	purse_give_back(auth->purse, lots, purse_points(points));
+	return points;
 }
 
 PG_FUNCTION_INFO_V1(loyalty_reverse);
@@ -345,7 +360,7 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 	call.reference = reference_argument(fcinfo, 4);
 	call.reason = reason_argument(fcinfo, 5, false);
 	if (!is_repeated(&auth, &call))
-		call.points = points_to_reverse(fcinfo, &auth, call.reverses);
+		call.points = take_back(fcinfo, &auth, call.reverses);
 	else if (!PG_ARGISNULL(3) &&
 			 !DatumGetBool(DirectFunctionCall2(numeric_eq, PG_GETARG_DATUM(3),
 											   DirectFunctionCall1(numeric_abs, call.points))))
@@ -385,6 +400,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a hold must end in the future"),
 					 errdetail("It would end at %s.", timestamptz_to_str(call.until))));
+		authorize_take(&auth, call.held);
 	}
 	return finish_call(fcinfo, &auth, &call, context);
 }
@@ -455,6 +471,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
+		purse_give_back(auth->purse, purse_change(found.points, found.lots), purse_points(call.points));
 	}
 	return finish_call(fcinfo, auth, &call, context);
 }

@@ -30,6 +30,9 @@ typedef struct Column
 	bool		nullable;
 } Column;
 
+/* Stands for the type loyalty.lots, whose OID is not known before. */
+#define LOTS_TYPE ((Oid) 1)
+
 /* The columns of the journal, and those that the ledger has behind them. */
 static const Column entry_columns[] = {
 	{"customer", InvalidOid}, {"tracked_table", INT4OID}, {"order_key", TEXTOID},
@@ -41,7 +44,7 @@ static const Column entry_columns[] = {
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
-	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}
+	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
@@ -73,6 +76,21 @@ check_not_null(Relation rel, int column)
 						 quote_identifier(NameStr(att->attname)))));
 }
 
+/*
+ * The type loyalty.lots.
+ */
+Oid
+layout_lots_type(void)
+{
+	Oid			schema = get_namespace_oid("loyalty", false);
+	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("lots"),
+									   ObjectIdGetDatum(schema));
+
+	if (!OidIsValid(type))
+		elog(ERROR, "type loyalty.lots does not exist");
+	return type;
+}
+
 static void
 check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 {
@@ -82,7 +100,8 @@ check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 	Assert(CheckRelationLockedByMe(rel, AccessShareLock, true));
 	for (int i = 0; i < count; i++)
 	{
-		Oid			type = OidIsValid(columns[i].type) ? columns[i].type : any_type;
+		Oid			type = columns[i].type == LOTS_TYPE ? layout_lots_type() :
+			OidIsValid(columns[i].type) ? columns[i].type : any_type;
 
 		if (i >= desc->natts || TupleDescAttr(desc, i)->attisdropped ||
 			strcmp(NameStr(TupleDescAttr(desc, i)->attname), columns[i].name) != 0 ||
@@ -237,7 +256,7 @@ layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
 		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
-	"archived", "kept", "earning_rule", "tier", "held", "posted_terms"};
+	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

@@ -43,6 +43,7 @@ enum
 	LEDGER_REASON,
 	LEDGER_ACTOR,
 	LEDGER_UNTIL,
+	LEDGER_LOTS,
 	LEDGER_COLUMNS
 };
 
@@ -63,6 +64,7 @@ enum
 /* The primary key of both tables is their first columns, in order. */
 #define ENTRY_KEYS (ENTRY_REVISION + 1)
 
+extern Oid	layout_lots_type(void);
 extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);

@@ -117,21 +117,26 @@ make_plan(KeptPlans *plans, const char *format, int count, Oid *types)
  *
  * In the format, %1$s is the schema, %2$s the key as the views call it, %3$s its
  * equality and %4$s the customer, which is the first argument, as kept_bring_to_type()
- * gave it.  What only reads sees what the query of the caller sees.
+ * gave it.  A value of (Datum) 0 is null, if its type is passed by reference.  What only reads sees what the query of the caller sees.
  */
 void
 kept_execute(KeptPlans *plans, KeptPlan which, const char *format, int count, Oid *types,
 			 Datum *values, int expected)
 {
 	bool		writes = which > KEPT_LAST_READ;
+	char		nulls[KEPT_ARGUMENTS];
 	int			result;
+
+	Assert(count <= KEPT_ARGUMENTS);
 
 	if (plans->plans[which] == NULL)
 		plans->plans[which] = make_plan(plans, format, count, types);
+	for (int i = 0; i < count; i++)
+		nulls[i] = values[i] == (Datum) 0 && !get_typbyval(types[i]) ? 'n' : ' ';
 	plans->running++;
 	PG_TRY();
 	{
-		result = SPI_execute_plan(plans->plans[which], values, NULL, !writes, writes ? 0 : 1);
+		result = SPI_execute_plan(plans->plans[which], values, nulls, !writes, writes ? 0 : 1);
 	}
 	PG_FINALLY();
 	{

@@ -25,6 +25,9 @@ typedef enum KeptPlan
 	KEPT_PLANS
 } KeptPlan;
 
+/* No query has more. */
+#define KEPT_ARGUMENTS 8
+
 /* The plans of a program, and what they were made for: names change. */
 typedef struct KeptPlans
 {

@@ -41,6 +41,7 @@
 #include "snapshot.h"
 #include "tenure.h"
 #include "terms.h"
+#include "wallet.h"
 #include "watch.h"
 
 static List *known_terms = NIL; /* of Terms * */
@@ -339,6 +340,7 @@ load_terms(Oid program, int32 id)
 	load_settings(terms, schema);
 	settings_time_zone(terms->time_zone);
 	load_tiers(terms, schema_oid, schema);
+	wallet_load(terms, schema);
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);

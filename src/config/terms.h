@@ -27,6 +27,9 @@ typedef struct Tier
 	bool		told;			/* that it failed for somebody */
 } Tier;
 
+/* See wallet.c. */
+typedef struct Wallet Wallet;
+
 /* One version of a program's terms, as far as posting goes. */
 typedef struct Terms
 {
@@ -45,6 +48,7 @@ typedef struct Terms
 	pg_tz	   *zone;
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */
+	Wallet	   *wallet;			/* NULL: points neither wait nor expire */
 	bool		uses_tenure;	/* some tier does */
 	bool		user_functions;
 	bool		needs_settings;

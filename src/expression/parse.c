@@ -63,6 +63,7 @@ typedef struct Scope
 	const char *time_zone;		/* of dates and local times, or NULL */
 	bool		warn;			/* of what is allowed, but hardly meant */
 	bool		any_settings;	/* it must give the same under whatever settings */
+	bool		built_in;		/* it must call nothing but what is built in */
 } Scope;
 
 /* What came of it. */
@@ -551,6 +552,12 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	}
 	if (scope->any_settings)
 		refuse_settings(pstate, is_local_time(scope, expr) ? expr : coerced, scope->time_zone, scope->what);
+	if (scope->built_in && trust_runs_user_code(coerced))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("%s can call nothing but what is built in", scope->what),
+				 errhint("Write it with functions, operators and types of PostgreSQL itself, whose meaning never changes."),
+				 parser_errposition(pstate, exprLocation(expr))));
 	if (contain_volatile_functions(coerced))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -639,7 +646,7 @@ PG_FUNCTION_INFO_V1(loyalty_parse_expression);
 /*
  * parse_expression(expression text, row regclass, line regclass, facts regclass,
  *                  type regtype, what text, row_name text, alias text, time_zone text,
- *                  search_path text, warn boolean, any_settings boolean,
+ *                  search_path text, warn boolean, any_settings boolean, built_in boolean,
  *                  OUT expression text, OUT type regtype, OUT uses_row boolean,
  *                  OUT uses_line boolean, OUT uses_facts boolean)
  *
@@ -650,7 +657,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 {
 	enum
 	{
-		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS
+		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN
 	};
 	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
 	Parsed		parsed;
@@ -680,6 +687,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.time_zone = text_argument(fcinfo, TIME_ZONE);
 		scope.warn = !PG_ARGISNULL(WARN) && PG_GETARG_BOOL(WARN);
 		scope.any_settings = !PG_ARGISNULL(ANY_SETTINGS) && PG_GETARG_BOOL(ANY_SETTINGS);
+		scope.built_in = !PG_ARGISNULL(BUILT_IN) && PG_GETARG_BOOL(BUILT_IN);
 		parsed = parse(&scope, text_argument(fcinfo, SEARCH_PATH));
 		values[0] = CStringGetTextDatum(parsed.text);
 		values[1] = ObjectIdGetDatum(scope.type);

@@ -94,10 +94,11 @@ typedef struct Account
 	int64		orders;
 	Datum		points_earned;
 	Bounds		bounds;			/* of its orders */
+	Datum		points;
+	Datum		lots;			/* or (Datum) 0: there are none */
 
 	/* to be added */
 	int64		posted;
-	Datum		points;
 	TimestampTz last_recorded_at;
 	SetAside	set_aside;
 } Account;
@@ -175,13 +176,13 @@ customer_array(Posting *batch, Datum *customers, int count)
 static void
 read_account(Account *account, HeapTuple row, TupleDesc desc)
 {
-	Datum		column[7];
-	bool		isnull[7];
+	Datum		column[9];
+	bool		isnull[9];
 
 	for (int c = 0; c < lengthof(column); c++)
 	{
 		column[c] = SPI_getbinval(row, desc, c + 1, &isnull[c]);
-		if (c < 5 && isnull[c])
+		if (c < 6 && isnull[c])
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("an account of the loyalty program has a null"),
@@ -191,9 +192,11 @@ read_account(Account *account, HeapTuple row, TupleDesc desc)
 	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[2]));
 	account->orders = DatumGetInt64(column[3]);
 	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[4]));
-	account->bounds.any = !isnull[5] && !isnull[6];
-	account->bounds.first = isnull[5] ? 0 : DatumGetTimestampTz(column[5]);
-	account->bounds.last = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
+	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(column[5]));
+	account->bounds.any = !isnull[6] && !isnull[7];
+	account->bounds.first = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
+	account->bounds.last = isnull[7] ? 0 : DatumGetTimestampTz(column[7]);
+	account->lots = isnull[8] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(column[8]));
 }
 
 /*
@@ -228,8 +231,8 @@ lock_accounts(Poster *poster)
 	resetStringInfo(&query);
 	appendStringInfo(&query,
 					 "SELECT a.customer, a.entries::pg_catalog.int8, a.spend::pg_catalog.numeric,"
-					 " a.orders::pg_catalog.int8, a.points_earned::pg_catalog.numeric,"
-					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz"
+					 " a.orders::pg_catalog.int8, a.points_earned::pg_catalog.numeric, a.points::pg_catalog.numeric,"
+					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz, a.lots::loyalty.lots"
 					 " FROM %1$s.account a"
 					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
@@ -356,6 +359,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	slot->tts_values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(accrual->orders_change);
 	slot->tts_values[LEDGER_AMOUNT_CHANGE] = accrual->amount_change;
 	slot->tts_values[LEDGER_POINTS_CHANGE] = accrual->points_change;
+	slot->tts_values[LEDGER_LOTS] = LotsGetDatum(accrual->lots);
+	slot->tts_isnull[LEDGER_LOTS] = accrual->lots == NULL;
 	ExecStoreVirtualTuple(slot);
 
 	/* A copy of its own: what it is made of goes with the customer. */
@@ -420,7 +425,6 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 	if (verdict == VERDICT_COUNTS)
 	{
 		note_terms(poster, entry->terms);
-		account->points = DirectFunctionCall2(numeric_add, account->points, accrual->points_change);
 		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
 		put_ledger(poster, slot, account->entries + accrual->number, accrual);
 	}
@@ -442,10 +446,10 @@ post_customer(Poster *poster, Account *account)
 		fold_sort(poster->entries, poster->entry_count);
 	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
 						&account->bounds);
+	accrual_set_points(accrual, account->points, account->lots);
 	if (poster->closely || fold_needs_posted(poster->entries, poster->entry_count))
 		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
 						 &poster->ledger, poster->snapshot, account->customer);
-	account->points = number_zero();
 	account->last_recorded_at = DT_NOBEGIN;
 	poster->removed = palloc(poster->entry_count * sizeof(ItemPointerData));
 	poster->removed_count = 0;
@@ -461,7 +465,9 @@ post_customer(Poster *poster, Account *account)
 	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.spend));
 	account->orders = accrual->metrics.orders;
 	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.points_earned));
-	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(account->points));
+	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->points));
+	if (accrual->purse != NULL)
+		account->lots = LotsGetDatum(accrual_lots(accrual));
 	account->bounds.any = accrual->metrics.has_orders;
 	account->bounds.first = accrual->metrics.first_order_at;
 	account->bounds.last = accrual->metrics.last_order_at;
@@ -525,15 +531,16 @@ update_accounts(Poster *poster)
 {
 	enum
 	{
-		CUSTOMERS, POSTED, SPEND, ORDERS, EARNED, POINTS, RECORDED, FIRST, LAST, ARRAYS,
+		CUSTOMERS, POSTED, SPEND, ORDERS, EARNED, POINTS, RECORDED, FIRST, LAST, LOTS, ARRAYS,
 		FROM_CUSTOMER = ARRAYS, TO_CUSTOMER, ARGUMENTS
 	};
 	Posting    *batch = poster->batch;
 	Oid			elements[ARRAYS] = {batch->key_type, INT8OID, NUMERICOID, INT8OID,
-	NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, layout_lots_type()};
 	Oid			types[ARGUMENTS];
 	Datum	   *columns[ARRAYS];
-	bool	   *nulls = palloc0(poster->count * sizeof(bool));
+	bool	   *no_orders = palloc0(poster->count * sizeof(bool));
+	bool	   *no_lots = palloc0(poster->count * sizeof(bool));
 	Datum		values[ARGUMENTS];
 	int			count = 0;
 	int64		posted = 0;
@@ -548,7 +555,8 @@ update_accounts(Poster *poster)
 		if (account->posted == 0)
 			continue;
 		posted += account->posted;
-		nulls[count] = !account->bounds.any;
+		no_orders[count] = !account->bounds.any;
+		no_lots[count] = account->lots == (Datum) 0;
 		columns[CUSTOMERS][count] = account->customer;
 		columns[POSTED][count] = Int64GetDatum(account->posted);
 		columns[SPEND][count] = account->spend;
@@ -558,6 +566,7 @@ update_accounts(Poster *poster)
 		columns[RECORDED][count] = TimestampTzGetDatum(account->last_recorded_at);
 		columns[FIRST][count] = TimestampTzGetDatum(account->bounds.first);
 		columns[LAST][count] = TimestampTzGetDatum(account->bounds.last);
+		columns[LOTS][count] = account->lots;
 		count++;
 	}
 	if (count == 0)
@@ -565,7 +574,7 @@ update_accounts(Poster *poster)
 	for (int c = 0; c < ARRAYS; c++)
 	{
 		types[c] = get_array_type(elements[c]);
-		values[c] = column_array(elements[c], columns[c], c >= FIRST ? nulls : NULL, count);
+		values[c] = column_array(elements[c], columns[c], c == LOTS ? no_lots : c >= FIRST ? no_orders : NULL, count);
 	}
 	types[FROM_CUSTOMER] = types[TO_CUSTOMER] = batch->key_type;
 	values[FROM_CUSTOMER] = poster->customers[0];
@@ -574,13 +583,13 @@ update_accounts(Poster *poster)
 	appendStringInfo(&query,
 					 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + t.posted,"
 					 " spend = t.spend, orders = t.orders, points_earned = t.earned,"
-					 " points = a.points + t.points, first_order_at = t.first, last_order_at = t.last,"
+					 " points = t.points, lots = t.lots, first_order_at = t.first, last_order_at = t.last,"
 					 " last_recorded_at = greatest(a.last_recorded_at, t.recorded)"
 					 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 					 " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
-					 " pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9))"
-					 " AS t (customer, posted, spend, orders, earned, points, recorded, first, last)"
-					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $10 AND a.customer %4$s $11",
+					 " pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10))"
+					 " AS t (customer, posted, spend, orders, earned, points, recorded, first, last, lots)"
+					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $11 AND a.customer %4$s $12",
 					 batch->program, batch->operators[0], batch->operators[1],
 					 batch->operators[2]);
 	run_query(query.data, ARGUMENTS, types, values, NULL, SPI_OK_UPDATE);

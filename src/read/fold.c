@@ -62,7 +62,8 @@ fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
 
 /*
  * An account out of the arguments of a function: the customer, whose type is that of the
- * call, and in a row spend, orders, points_earned, first_order_at and last_order_at.
+ * call, and in a row spend, orders, points_earned, first_order_at, last_order_at, points and
+ * lots.
  */
 void
 fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount *account)
@@ -79,6 +80,8 @@ fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount
 	account->bounds.any = !PG_ARGISNULL(sums + 3) && !PG_ARGISNULL(sums + 4);
 	account->bounds.first = account->bounds.any ? PG_GETARG_TIMESTAMPTZ(sums + 3) : 0;
 	account->bounds.last = account->bounds.any ? PG_GETARG_TIMESTAMPTZ(sums + 4) : 0;
+	account->points = PG_ARGISNULL(sums + 5) ? number_zero() : PG_GETARG_DATUM(sums + 5);
+	account->lots = PG_ARGISNULL(sums + 6) ? (Datum) 0 : PG_GETARG_DATUM(sums + 6);
 }
 
 static int
@@ -212,6 +215,33 @@ other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum cust
 	return bounds;
 }
 
+/* What entries of the kind "expiry" took off the lots of a customer. */
+static LotList *
+expired_lots(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum customer)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+	LotList    *expired = lots_make();
+	EntryScan	scan;
+
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
+	ledger->keys[ENTRY_TRACKED_TABLE].sk_argument = Int32GetDatum(TIME_TABLE);
+	scan = entry_scan_begin(ledger, snapshot, ledger->keys, ENTRY_TRACKED_TABLE + 1);
+	while (entry_scan_next(&scan))
+	{
+		Datum	   *values = scan.slot->tts_values;
+		bool	   *nulls = scan.slot->tts_isnull;
+
+		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
+		if (!nulls[LEDGER_KIND] && !nulls[LEDGER_LOTS] &&
+			strcmp(TextDatumGetCString(values[LEDGER_KIND]), EXPIRY) == 0)
+			lots_put_stored(expired, DatumGetLots(values[LEDGER_LOTS]), true);
+	}
+	entry_scan_end(&scan);
+	lots_settle(expired);
+	MemoryContextSwitchTo(old);
+	return expired;
+}
+
 /*
  * Tell the fold of a customer, which begins with the account as it is posted, how orders
  * are posted of which later revisions come, or of all that come.
@@ -230,6 +260,8 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 	}
 	if (accrual_needs_bounds(accrual))
 		accrual->others = other_bounds(accrual, ledger, snapshot, customer);
+	if (accrual_needs_expired(accrual))
+		accrual->expired = expired_lots(accrual, ledger, snapshot, customer);
 }
 
 /*
@@ -305,6 +337,7 @@ fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entrie
 	accrual->is_read = true;
 	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
 						&account->bounds);
+	accrual_set_points(accrual, account->points, account->lots);
 	fold_sort(entries, count);
 	if (fold_needs_posted(entries, count))
 	{

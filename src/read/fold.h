@@ -18,6 +18,8 @@ typedef struct PostedAccount
 	int64		orders;
 	Datum		points_earned;
 	Bounds		bounds;			/* of its orders */
+	Datum		points;			/* numeric */
+	Datum		lots;			/* or (Datum) 0 */
 } PostedAccount;
 
 extern void fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry);

@@ -23,14 +23,15 @@ static const char *const questions[] = {
 	[KEPT_FORMER_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s",
 	[KEPT_BALANCE_AT] = "SELECT CASE WHEN EXISTS (SELECT FROM %1$s.members m WHERE m.%2$s %3$s %4$s)"
 	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)"
-	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM %1$s.entries e"
+	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))"
+	" OPERATOR(pg_catalog.-) loyalty.available(loyalty.sum(e.lots), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e"
 	" WHERE e.%2$s %3$s %4$s AND e.effective_at OPERATOR(pg_catalog.<=) $2) END",
 	[KEPT_TIER_AT] = "WITH e AS (SELECT * FROM %1$s.entries x WHERE x.%2$s %3$s %4$s AND x.effective_at OPERATOR(pg_catalog.<=) $2),"
 	" o AS (SELECT DISTINCT ON (tracked_table, order_key) ordered_at, counts FROM e"
 	" ORDER BY tracked_table, order_key, revision DESC)"
 	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e),"
 	" (SELECT coalesce(pg_catalog.sum(orders_change), 0) FROM e),"
-	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e WHERE e.tracked_table OPERATOR(pg_catalog.<>) 0), c.joined_at,"
+	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e WHERE e.tracked_table OPERATOR(pg_catalog.>) 0), c.joined_at,"
 	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts),"
 	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)"
 	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s"

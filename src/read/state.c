@@ -180,8 +180,9 @@ fold_state(Oid program, const PostedAccount *account, RecordedEntry **entries, i
 {
 	Accrual    *accrual = fold_begin_read(get_rel_namespace(program), account, entries, count);
 	Metrics    *metrics = &accrual->metrics;
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	Datum		values[7];
+	bool		nulls[7] = {false};
+	Lots	   *lots;
 
 	Assert(desc->natts == lengthof(values));
 	for (int i = 0; i < count; i++)
@@ -189,13 +190,16 @@ fold_state(Oid program, const PostedAccount *account, RecordedEntry **entries, i
 		CHECK_FOR_INTERRUPTS();
 		(void) accrual_add(accrual, terms_find(program, entries[i]->terms), entries[i]);
 	}
-	values[0] = DirectFunctionCall2(numeric_sub, metrics->points_earned, account->points_earned);
+	lots = accrual_lots(accrual);
+	values[0] = accrual->points;
 	values[1] = metrics->spend;
 	values[2] = Int64GetDatum(metrics->orders);
 	values[3] = metrics->points_earned;
 	values[4] = TimestampTzGetDatum(metrics->first_order_at);
 	values[5] = TimestampTzGetDatum(metrics->last_order_at);
 	nulls[4] = nulls[5] = !metrics->has_orders;
+	values[6] = LotsGetDatum(lots);
+	nulls[6] = lots == NULL;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -204,12 +208,12 @@ PG_FUNCTION_INFO_V1(loyalty_state_of);
 /*
  * state_of(program regclass, terms int, customer anyelement,
  *          spend numeric, orders bigint, points_earned numeric,
- *          first_order_at timestamptz, last_order_at timestamptz,
- *          reader uuid) returns account_state
+ *          first_order_at timestamptz, last_order_at timestamptz, points numeric,
+ *          lots loyalty.lots, reader uuid) returns account_state
  *
- * By how much the entries of a customer in the journal change the points, and the sums of
- * the account afterwards; null without entries.  program is the table "program" of a
- * program, and terms are any of it.  The arguments from spend to last_order_at are the
+ * The points, the sums and the lots of the account after the entries of a customer in the
+ * journal; null without entries.  program is the table "program" of a
+ * program, and terms are any of it.  The arguments from spend to lots are the
  * account as it is posted, and null without one.  reader: see terms_check_reader().
  */
 Datum
@@ -227,7 +231,7 @@ loyalty_state_of(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
 	program = PG_GETARG_OID(0);
-	terms_check_reader(terms_find(program, PG_GETARG_INT32(1)), PG_ARGISNULL(8) ? NULL : PG_GETARG_UUID_P(8));
+	terms_check_reader(terms_find(program, PG_GETARG_INT32(1)), PG_ARGISNULL(10) ? NULL : PG_GETARG_UUID_P(10));
 	fold_read_account(fcinfo, 2, 3, &account);
 	if (!may_have_entries(journal, program, &account))
 		PG_RETURN_NULL();

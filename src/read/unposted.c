@@ -111,8 +111,8 @@ static Datum
 make_accrual(TupleDesc desc, const Accrual *accrual)
 {
 	const Metrics *metrics = &accrual->metrics;
-	Datum		values[12];
-	bool		nulls[12] = {false};
+	Datum		values[13];
+	bool		nulls[13] = {false};
 
 	nulls[0] = accrual->tier == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
@@ -128,6 +128,8 @@ make_accrual(TupleDesc desc, const Accrual *accrual)
 	values[10] = TimestampTzGetDatum(metrics->last_order_at);
 	nulls[9] = nulls[10] = !metrics->has_orders;
 	values[11] = Int64GetDatum(accrual->number);
+	values[12] = LotsGetDatum(accrual->lots);
+	nulls[12] = accrual->lots == NULL;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -212,11 +214,11 @@ PG_FUNCTION_INFO_V1(loyalty_accrual_of);
 /*
  * accrual_of(program regclass, customer anyelement, tracked_table int, order_key text,
  *            revision int, terms int, spend numeric, orders bigint, points_earned numeric,
- *            first_order_at timestamptz, last_order_at timestamptz, reader uuid)
- *            returns accrual
+ *            first_order_at timestamptz, last_order_at timestamptz, points numeric,
+ *            lots loyalty.lots, reader uuid) returns accrual
  *
  * What posting will make of an entry of the journal; null if it will leave it out.
- * program is the table "program" of a program.  The arguments from spend to last_order_at
+ * program is the table "program" of a program.  The arguments from spend to lots
  * are the account of the customer as it is posted, and null without one.  reader: see
  * terms_check_reader().
  */
@@ -242,7 +244,7 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 	if (entry == NULL)
 	{
 		terms_check_reader(terms_find(program, PG_GETARG_INT32(5)),
-						   PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11));
+						   PG_ARGISNULL(13) ? NULL : PG_GETARG_UUID_P(13));
 		/* what is remembered of a customer stays until another one is asked for */
 		if (MemoryContextMemAllocated(unposted->context, true) >= MEMORY_LIMIT)
 			start_anew(unposted);

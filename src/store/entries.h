@@ -12,6 +12,14 @@
 #include "layout.h"
 #include "writer.h"
 
+/* The tracked table of entries that are of no order: those of calls, and those that time makes. */
+#define NO_TRACKED_TABLE 0
+#define TIME_TABLE (-1)
+
+/* What time does to points, as the column "kind" calls it. */
+#define EXPIRY "expiry"
+#define VESTING "vesting"
+
 /* Ways into one of the two tables. */
 typedef struct EntryTable
 {

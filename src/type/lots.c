@@ -272,3 +272,16 @@ lots_points(int128 points, int scale)
 
 	return exact_to_numeric(exact_rescale(points, scale, needed), needed);
 }
+
+/*
+ * The points of all lots as numeric.
+ */
+Datum
+lots_total(const LotList *list)
+{
+	int128		points = 0;
+
+	for (int i = 0; i < list->count; i++)
+		points = exact_add(points, list->lot[i].points);
+	return lots_points(points, list->scale);
+}

@@ -96,6 +96,7 @@ extern LotState lot_state(const Lot *lot, TimestampTz at);
 extern char *lot_fault(const Lot *lot);
 extern char *lots_fault(const LotList *list);
 extern Datum lots_points(int128 points, int scale);
+extern Datum lots_total(const LotList *list);
 
 /* lots_store.c */
 extern LotReader lots_reader(const Lots *lots);

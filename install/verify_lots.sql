@@ -1,0 +1,134 @@
+-- verify(): dated points --------------------------------------------------------------
+--
+-- What each entry did to the lots of a customer is in the entry, and the account has the sum.
+-- Points that are in no lot are what the points are more than the lots; below zero, the customer
+-- owes them.  What is taken from where is decided one entry after the other, so what must hold
+-- after each entry is checked: by running sums, and by what the entry itself says.  The dates
+-- are those that the wallets say under the terms of the order, evaluated here by SQL.
+
+-- All entries with lots: posted, and with what posting will make of them; with the sums up
+-- to each of points and lots, and what of the points is in none.
+CREATE FUNCTION _loyalty.lots_sql(program name, readable boolean)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		moves AS MATERIALIZED (
+			SELECT x.*, x.points_after - loyalty.total(x.lots_after) AS undated_after,
+			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
+			  FROM (SELECT e.*, sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
+			          FROM (SELECT %2$s, kind, reverses FROM %1$I.ledger
+			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s) e
+			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE d.lots IS NOT NULL UNION ALL SELECT d.customer FROM %3$s d WHERE d.lots IS NOT NULL)
+			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
+		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots',
+		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END)
+$$;
+COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
+
+-- The dates that the wallet has under some terms for orders of a moment "at", as SQL for FROM:
+-- a row "wallet".  The TimeZone must be that of the terms.
+CREATE FUNCTION _loyalty.wallet_sql(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	w record;
+	moment CONSTANT text := 'CASE WHEN isfinite(%1$s) THEN (%1$s)::timestamp AT TIME ZONE current_setting(''TimeZone'') ELSE (%1$s)::timestamptz END';
+BEGIN
+	EXECUTE format('SELECT available_after, expires, extended FROM %I.terms_wallet WHERE version = $1 AND wallet = 1', program) INTO w USING terms;
+	RETURN format('CROSS JOIN LATERAL (SELECT %s AS available_at, %s AS expires_at, %s AS extended FROM (SELECT m.at::date AS earned_on) AS earning, (SELECT m.at::date AS active_on) AS activity) wallet',
+	              CASE WHEN w.available_after IS NULL THEN '''-infinity''::timestamptz'
+	                   ELSE format('(m.at::timestamp + interval %L) AT TIME ZONE current_setting(''TimeZone'')', w.available_after) END,
+	              CASE WHEN w.expires IS NULL THEN '''infinity''::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.expires) END,
+	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.extended) END);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.wallet_sql(name, int) IS 'when points become available, and expire, by the wallet of some terms, as SQL for verify()';
+
+-- Points of orders are in lots of other dates than the wallet of their terms says.
+CREATE FUNCTION _loyalty.verify_dates(program name, terms int, time_zone text, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC'
+AS $$
+BEGIN
+	PERFORM set_config('TimeZone', time_zone, true);
+	RETURN QUERY EXECUTE format($sql$
+		WITH m AS MATERIALIZED (
+			SELECT customer, order_key, entry, revision, at, points_change, lots FROM %1$I.ledger WHERE tracked_table > 0 AND terms = $1 AND isfinite(at)
+			UNION ALL SELECT customer, order_key, entry, revision, at, points_change, lots FROM %2$s WHERE terms = $1 AND isfinite(at))
+		SELECT 'points of an order have other dates than their wallet says'::text, m.customer::text, m.order_key::text,
+		       format('entry %%s: %%s, should be available at %%s and expire at %%s', m.entry, m.lots, wallet.available_at, wallet.expires_at)
+		  FROM m %3$s
+		 WHERE m.points_change > 0 AND m.revision = 1 AND (wallet.available_at <> '-infinity' OR wallet.expires_at <> 'infinity') AND m.lots IS NULL
+		    OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
+		                WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (wallet.available_at, wallet.expires_at) AND l.expires_at IS DISTINCT FROM wallet.extended) $sql$,
+		program, CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT *, 0 AS entry FROM %I.journal WHERE false) x', program) END,
+		_loyalty.wallet_sql(program, terms)) USING terms;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_dates(name, int, text, boolean) IS 'points of orders under some terms that have other dates than their wallet says';
+
+CREATE FUNCTION _loyalty.verify_lots(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+	eq text := _loyalty.customer_equality(program);
+BEGIN
+	FOR t IN EXECUTE format('SELECT t.version, t.time_zone FROM %1$I.terms t ORDER BY 1', program)
+	LOOP
+		RETURN QUERY SELECT * FROM _loyalty.verify_dates(program, t.version, t.time_zone, readable);
+	END LOOP;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'account has other lots than its ledger'::text, a.customer::text, NULL::text, format('account %%s, ledger %%s', a.lots, l.lots)
+		  FROM %1$I.account a
+		  LEFT JOIN (SELECT customer, loyalty.sum(lots) AS lots FROM %1$I.ledger GROUP BY customer) l ON l.customer %2$s a.customer
+		 WHERE a.lots::text IS DISTINCT FROM l.lots::text
+		UNION ALL
+		SELECT 'open hold has other lots than its entry', h.customer::text, h.reference::text, format('%%s, by the ledger %%s', h.lots, l.lots)
+		  FROM %1$I.held h
+		  JOIN %1$I.ledger l ON l.customer %2$s h.customer AND l.tracked_table = 0 AND l.order_key = h.reference AND l.revision = 1
+		 WHERE h.lots::text IS DISTINCT FROM (loyalty.lots '{}' OPERATOR(loyalty.-) l.lots)::text $sql$, program, eq);
+	RETURN QUERY EXECUTE format($sql$
+		WITH %1$s
+		SELECT k.violation, m.customer::text, m.order_key::text, k.detail
+		  FROM moves m
+		 CROSS JOIN LATERAL (VALUES
+			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at),
+			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
+			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND coalesce(loyalty.total(m.lots), 0) > 0,
+			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),
+			(m.undated_after < 0 AND m.undated_after < m.undated_before AND m.tracked_table > 0
+			 AND loyalty.available(m.lots_after, m.recorded_at) + loyalty.pending(m.lots_after, m.recorded_at) > 0,
+			 'points are owed though there were some', format('entry %%s of %%s points leaves %%s owed and %%s', m.entry, m.points_change, -m.undated_after, m.lots_after)),
+			(m.kind IN ('redemption', 'hold') AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 OR l.available_at > m.at OR l.expires_at <= m.at),
+			 'points were spent that were not available', format('entry %%s: %%s', m.entry, m.lots)),
+			(m.kind IN ('redemption', 'hold') AND loyalty.expiring(m.lots_after, m.at, CASE WHEN m.undated_after < m.undated_before THEN '294276-12-31 UTC'
+			     ELSE (SELECT max(l.expires_at) - interval '1 microsecond' FROM loyalty.unnest(m.lots) l WHERE isfinite(l.expires_at)) END) > loyalty.pending(m.lots_after, m.at),
+			 'points that expire later were spent before others', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
+			(m.kind IN ('redemption', 'hold') AND m.undated_after < least(0, m.undated_before), 'more points were spent than there were', format('entry %%s owes %%s', m.entry, -m.undated_after)))
+		       k (wrong, violation, detail)
+		 WHERE k.wrong
+		UNION ALL
+		SELECT 'a call was ended or reversed with lots that it did not have', r.customer::text, r.reference::text, format('%%s, of which %%s were given back', r.own, r.back)
+		  FROM (SELECT m.customer, coalesce(m.reverses, m.order_key) AS reference,
+		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release')) AS own,
+		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NOT NULL OR m.kind IN ('capture', 'release')) AS back
+		          FROM moves m WHERE m.tracked_table = 0 GROUP BY 1, 2) r
+		 WHERE EXISTS (SELECT FROM loyalty.unnest(coalesce(r.own, '{}')) o FULL JOIN loyalty.unnest(coalesce(r.back, '{}')) b USING (wallet, available_at, expires_at)
+		                WHERE coalesce(o.points, 0) <= 0 AND coalesce(b.points, 0) > 0 AND coalesce(b.points, 0) > -coalesce(o.points, 0)) $sql$,
+		_loyalty.lots_sql(program, readable));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_lots(name, boolean) IS
+'lots of accounts and entries that cannot be, in a program with points that wait or expire';

@@ -1,0 +1,338 @@
+/*
+ * purse.c: the dated points of one customer, and what happens to them.
+ *
+ * A purse holds the lots of an account.  Points that neither wait nor expire are in none of
+ * those that are stored: they are what the points of the account are more than its lots.
+ * Here they are one lot more, so that all are treated alike.  It is below zero if a refund
+ * took back points that were spent: that is the debt, which the next credit repays.
+ *
+ * An entry does one of these things to a purse: it credits a lot, takes points back that an
+ * order had earned, takes what is available, or gives back what was taken.  What it did
+ * to the lots is stored with it; the account has the sum.  Nothing here reads or writes
+ * tables, or asks what time it is: a lot expires by being asked later.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "purse.h"
+
+static const Lot undated = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = LOTS_DEFAULT_WALLET};
+
+/* Do points of a lot wait or expire, or are they in another wallet than others? */
+bool
+purse_is_dated(const Lot *lot)
+{
+	return lot->wallet != LOTS_DEFAULT_WALLET || !TIMESTAMP_IS_NOBEGIN(lot->available_at) ||
+		!TIMESTAMP_IS_NOEND(lot->expires_at);
+}
+
+/* A number with as many decimals as it needs. */
+Points
+purse_points(Datum number)
+{
+	Points		points;
+
+	points.scale = exact_scale(number);
+	points.value = exact_of_numeric(number, points.scale);
+	return points;
+}
+
+/* The points of a lot in the purse, with the decimals of its list; none: 0. */
+static int128
+points_of(const LotList *lots, const Lot *kind)
+{
+	const Lot  *lot = lots == NULL ? NULL : lots_find(lots, kind);
+
+	return lot == NULL ? 0 : lot->points;
+}
+
+/* Give points to a lot, or with less than none take them off. */
+static void
+put(Purse *purse, const Lot *kind, int128 points, int scale)
+{
+	Lot			lot = *kind;
+
+	if (points == 0)
+		return;
+	lot.points = points;
+	lots_put(purse->lots, scale, &lot);
+	lots_settle(purse->lots);
+	if (!purse_is_dated(&lot))
+		return;
+	lots_put(purse->change, scale, &lot);
+}
+
+/*
+ * All that an entry did to a purse, as a settled list: by how much it changed the points,
+ * and what of it it did to dated lots, or (Datum) 0.
+ */
+LotList *
+purse_change(Datum points, Datum lots)
+{
+	LotList    *change = lots_make();
+	Points		all = purse_points(points);
+	Lot			rest = undated;
+	LotList    *stored;
+
+	rest.points = all.value;
+	lots_put(change, all.scale, &rest);
+	if (lots != (Datum) 0)
+	{
+		stored = lots_decode(DatumGetLots(lots));
+		for (int i = 0; i < stored->count; i++)
+		{
+			lots_put(change, stored->scale, &stored->lot[i]);
+			rest.points = -stored->lot[i].points;
+			lots_put(change, stored->scale, &rest);
+		}
+	}
+	lots_settle(change);
+	return change;
+}
+
+/*
+ * The purse of an account, in the current memory context: all its points, and its lots,
+ * which are (Datum) 0 if it has none.
+ */
+Purse *
+purse_begin(Datum points, Datum lots)
+{
+	Purse	   *purse = palloc0(sizeof(Purse));
+
+	purse->lots = purse_change(points, lots);
+	purse->change = lots_make();
+	return purse;
+}
+
+/*
+ * Credit points to a lot.  What the customer owes is repaid first.
+ */
+void
+purse_credit(Purse *purse, const Lot *kind, Points points)
+{
+	int128		debt;
+
+	put(purse, kind, points.value, points.scale);
+	if (!purse_is_dated(kind) || kind->wallet != LOTS_DEFAULT_WALLET)
+		return;
+	debt = -points_of(purse->lots, &undated);
+	if (debt <= 0)
+		return;
+	debt = Min(debt, exact_rescale(points.value, points.scale, purse->lots->scale));
+	put(purse, kind, -debt, purse->lots->scale);
+	put(purse, &undated, debt, purse->lots->scale);
+}
+
+/* Take points off a lot for a demand, at most so many; all have the same decimals. */
+static void
+take_off(Purse *purse, const Lot *kind, int128 most, LotDemand *demand)
+{
+	int128		taken = Min(Max(most, 0), demand->rest);
+
+	Assert(demand->scale == purse->lots->scale);
+	put(purse, kind, -taken, demand->scale);
+	demand->rest -= taken;
+}
+
+/*
+ * So many points can be taken back from the lot that an order gave them to: what it has.
+ * If it is expired, that is what expired, too, as far as an entry took it off: these
+ * points are gone, and to take them back costs nothing.
+ */
+static int128
+own_points(const Purse *purse, const Lot *own, TimestampTz at)
+{
+	int			scale = purse->lots->scale;
+	int128		points = points_of(purse->lots, own);
+
+	if (lot_state(own, at) == LOT_EXPIRED && purse->expired != NULL)
+		points = exact_add(points, exact_rescale(points_of(purse->expired, own), purse->expired->scale, scale));
+	return points;
+}
+
+/*
+ * Take points back that an order earned: from the lot that it gave them to, then from
+ * those that wait, then from what is available; what is not there is owed.
+ */
+void
+purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
+{
+	LotDemand	demand = {.at = at,.wallet = &own->wallet,.wallets = 1};
+	LotList    *taken = lots_make();
+	LotList    *before = lots_make();
+
+	/* all with as many decimals as any */
+	lots_put(purse->lots, Max(points.scale, purse->expired == NULL ? 0 : purse->expired->scale), &undated);
+	lots_settle(purse->lots);
+	demand.scale = purse->lots->scale;
+	demand.rest = exact_rescale(points.value, points.scale, demand.scale);
+	take_off(purse, own, own_points(purse, own, at), &demand);
+	lots_add(before, purse->lots);
+	lots_settle(before);
+	for (int i = 0; i < before->count; i++)
+		if (before->lot[i].wallet == own->wallet && lot_state(&before->lot[i], at) == LOT_PENDING)
+			take_off(purse, &before->lot[i], before->lot[i].points, &demand);
+	lots_take(purse->lots, &demand, taken);
+	for (int i = 0; i < taken->count; i++)
+		put(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
+	put(purse, &undated, -demand.rest, demand.scale);
+}
+
+/*
+ * An order is of another time now: what is left of its points goes with it.
+ */
+void
+purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, TimestampTz at)
+{
+	int			scale = Max(purse->lots->scale, most.scale);
+	int128		points = exact_rescale(points_of(purse->lots, from), purse->lots->scale, scale);
+
+	if (lot_state(from, at) == LOT_EXPIRED)
+		return;
+	points = Min(Max(points, 0), exact_rescale(most.value, most.scale, scale));
+	put(purse, from, -points, scale);
+	put(purse, to, points, scale);
+}
+
+/*
+ * All points of a wallet that expire, and are not expired at a moment, are kept until
+ * another one at least.
+ */
+void
+purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at)
+{
+	LotList    *before = lots_make();
+
+	lots_add(before, purse->lots);
+	lots_settle(before);
+	for (int i = 0; i < before->count; i++)
+	{
+		Lot			lot = before->lot[i];
+
+		if (lot.wallet != wallet || lot.points <= 0 || lot.expires_at >= until || lot_state(&lot, at) == LOT_EXPIRED)
+			continue;
+		put(purse, &lot, -lot.points, before->scale);
+		lot.expires_at = until;
+		put(purse, &lot, lot.points, before->scale);
+	}
+}
+
+/*
+ * Add lots, as those that were taken off before.
+ */
+void
+purse_give(Purse *purse, const LotList *lots)
+{
+	for (int i = 0; i < lots->count; i++)
+	{
+		Points		points = {.value = lots->lot[i].points,.scale = lots->scale};
+
+		if (points.value > 0)
+			purse_credit(purse, &lots->lot[i], points);
+		else
+			put(purse, &lots->lot[i], points.value, points.scale);
+	}
+}
+
+/*
+ * Take points of what is available at a moment, what expires first before all else; false,
+ * with nothing done, if there are not as many.
+ */
+bool
+purse_take(Purse *purse, Points points, TimestampTz at)
+{
+	LotDemand	demand = {.rest = points.value,.scale = points.scale,.at = at};
+	LotList    *taken = lots_make();
+
+	lots_take(purse->lots, &demand, taken);
+	if (demand.rest > 0)
+		return false;
+	purse_give(purse, taken);
+	return true;
+}
+
+/*
+ * Give back so many of the points that were taken, with the dates that they had: what
+ * was taken last, which expires last, first.
+ */
+void
+purse_give_back(Purse *purse, const LotList *taken, Points points)
+{
+	int			scale = Max(taken->scale, points.scale);
+	int128		rest = exact_rescale(points.value, points.scale, scale);
+
+	for (int i = taken->count - 1; i >= 0 && rest > 0; i--)
+	{
+		Points		part = {.value = exact_rescale(-taken->lot[i].points, taken->scale, scale),.scale = scale};
+
+		part.value = Min(part.value, rest);
+		if (part.value <= 0)
+			continue;
+		purse_credit(purse, &taken->lot[i], part);
+		rest -= part.value;
+	}
+}
+
+/*
+ * Take back points that were given: from the lots that they were given to, even if they
+ * wait, and then of what is available; false, with nothing done, if there are not as many.
+ */
+bool
+purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
+{
+	LotDemand	demand = {.rest = points.value,.scale = points.scale,.at = at};
+	LotList    *taken = lots_make();
+
+	lots_take_from(purse->lots, given, PENDING_FIRST, &demand, taken);
+	if (demand.rest > 0)
+		return false;
+	purse_give(purse, taken);
+	return true;
+}
+
+/*
+ * What can be spent at a moment; below zero: that is owed.
+ */
+Datum
+purse_available(const Purse *purse, TimestampTz at)
+{
+	int128		points = 0;
+
+	for (int i = 0; i < purse->lots->count; i++)
+		if (lot_state(&purse->lots->lot[i], at) == LOT_AVAILABLE)
+			points = exact_add(points, purse->lots->lot[i].points);
+	return lots_points(points, purse->lots->scale);
+}
+
+/*
+ * An entry is through: returns what it did to the lots, or NULL if nothing.
+ */
+Lots *
+purse_end_entry(Purse *purse)
+{
+	Lots	   *change;
+
+	lots_settle(purse->change);
+	if (purse->change->count == 0)
+		return NULL;
+	change = lots_encode(purse->change);
+	purse->change->count = purse->change->sorted = purse->change->scale = 0;
+	return change;
+}
+
+/*
+ * The lots of the purse as they are stored.
+ */
+Lots *
+purse_lots(const Purse *purse)
+{
+	LotList    *dated = lots_make();
+
+	for (int i = 0; i < purse->lots->count; i++)
+		if (purse_is_dated(&purse->lots->lot[i]))
+			lots_put(dated, purse->lots->scale, &purse->lots->lot[i]);
+	lots_settle(dated);
+	return lots_encode(dated);
+}

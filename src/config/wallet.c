@@ -1,0 +1,248 @@
+/*
+ * wallet.c: when the points of a wallet become available, and when they expire.
+ *
+ * A version of the terms says both for each wallet: available_after is an interval after
+ * the moment of the order, and the expressions "expires" and "extended" are over its day,
+ * in the time zone of the program.  These call nothing but what is built in.  They are
+ * kept as text, checked once more when a session first needs them, and evaluated once for
+ * each day, by a query: days come again and again.
+ *
+ * An expression that fails on some day, as one that leaves the range of dates, gives
+ * points that never expire, and the log tells of it: posting and reading go on.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "owner.h"
+#include "protect.h"
+#include "snapshot.h"
+#include "tenure.h"
+#include "wallet.h"
+
+/* What an expression gives for a day. */
+typedef struct DatedMoment
+{
+	DateADT		day;
+	TimestampTz moment;
+	char		status;
+} DatedMoment;
+
+#define SH_PREFIX moments
+#define SH_ELEMENT_TYPE DatedMoment
+#define SH_KEY_TYPE DateADT
+#define SH_KEY day
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "common/hashfn.h"
+#include "lib/simplehash.h"
+
+/* An expression over a day. */
+typedef struct DayExpression
+{
+	const char *query;
+	struct moments_hash *known;
+	bool		told;			/* that it failed on some day */
+} DayExpression;
+
+/* The wallet of a version of the terms. */
+struct Wallet
+{
+	const char *name;
+	Interval   *available_after;	/* or NULL */
+	DayExpression *expires;		/* or NULL */
+	DayExpression *extended;	/* or NULL */
+};
+
+/* Check an expression as it was checked when it was written, and keep it; NULL: there is none. */
+static DayExpression *
+load_day_expression(Terms *terms, const char *wallet, const char *text, const char *column, const char *type,
+					const char *day)
+{
+	Oid			types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[4];
+	DayExpression *expression;
+	char	   *checked;
+
+	if (text == NULL)
+		return NULL;
+	values[0] = CStringGetTextDatum(text);
+	values[1] = CStringGetTextDatum(wallet);
+	values[2] = CStringGetTextDatum(column);
+	values[3] = CStringGetTextDatum(terms->time_zone);
+	if (SPI_execute_with_args(psprintf("SELECT _loyalty.parse_wallet($1, '_loyalty.%s', $2, $3, $4, false)", type),
+							  4, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not check an expression of a wallet");
+	checked = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	expression = MemoryContextAllocZero(terms->context, sizeof(DayExpression));
+	expression->query = MemoryContextStrdup(terms->context,
+											psprintf("SELECT %s FROM (SELECT $1 AS %s) AS %s", checked, day, type));
+	expression->known = moments_create(terms->context, 32, NULL);
+	return expression;
+}
+
+/*
+ * Read what a version of the terms says of the wallet that points of orders are in; as the
+ * owner of the program, with SPI connected.
+ */
+void
+wallet_load(Terms *terms, const char *schema)
+{
+	Oid			types[2] = {INT4OID, INT4OID};
+	Datum		values[2] = {Int32GetDatum(terms->id), Int32GetDatum(LOTS_DEFAULT_WALLET)};
+	SPITupleTable *result;
+	Wallet	   *wallet;
+	Datum		after;
+	bool		isnull;
+
+	if (SPI_execute_with_args(psprintf("SELECT w.name, w.available_after::pg_catalog.interval, w.expires, w.extended FROM %s.terms_wallet w"
+									   " WHERE w.version OPERATOR(pg_catalog.=) $1 AND w.wallet OPERATOR(pg_catalog.=) $2"
+									   " AND pg_catalog.num_nonnulls(w.available_after, w.expires, w.extended) OPERATOR(pg_catalog.>) 0",
+									   quote_identifier(schema)), 2, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the wallets of a loyalty program");
+	if (SPI_processed == 0)
+		return;
+	result = SPI_tuptable;
+	wallet = MemoryContextAllocZero(terms->context, sizeof(Wallet));
+	wallet->name = MemoryContextStrdup(terms->context, SPI_getvalue(result->vals[0], result->tupdesc, 1));
+	after = SPI_getbinval(result->vals[0], result->tupdesc, 2, &isnull);
+	if (!isnull)
+	{
+		wallet->available_after = MemoryContextAlloc(terms->context, sizeof(Interval));
+		*wallet->available_after = *DatumGetIntervalP(after);
+	}
+	wallet->expires = load_day_expression(terms, wallet->name, SPI_getvalue(result->vals[0], result->tupdesc, 3),
+										  "expires", "earning", "earned_on");
+	wallet->extended = load_day_expression(terms, wallet->name, SPI_getvalue(result->vals[0], result->tupdesc, 4),
+										   "extended", "activity", "active_on");
+	terms->wallet = wallet;
+}
+
+/* A day for which an expression is evaluated, for protect(). */
+typedef struct Evaluation
+{
+	Terms	   *terms;
+	DayExpression *expression;
+	DateADT		day;
+	TimestampTz result;
+} Evaluation;
+
+/* A local time in the zone of the program; what is too early or too late for one is never. */
+static TimestampTz
+moment_of(Terms *terms, Timestamp local)
+{
+	if (TIMESTAMP_NOT_FINITE(local))
+		return TIMESTAMP_IS_NOBEGIN(local) ? DT_NOBEGIN + 1 : DT_NOEND;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, CStringGetTextDatum(terms->time_zone),
+												   TimestampGetDatum(local)));
+}
+
+static void
+evaluate_day(void *arg)
+{
+	Evaluation *evaluation = (Evaluation *) arg;
+	Terms	   *terms = evaluation->terms;
+	Oid			types[1] = {DATEOID};
+	Datum		values[1] = {DateADTGetDatum(evaluation->day)};
+	OwnerScope	scope;
+	Datum		local;
+	bool		isnull;
+
+	owner_enter(&scope, terms->owner, true, terms->time_zone);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(evaluation->expression->query, 1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not evaluate an expression of a wallet");
+	local = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	evaluation->result = isnull ? DT_NOEND : moment_of(terms, DatumGetTimestamp(local));
+	SPI_finish();
+	owner_leave(&scope);
+}
+
+/* What an expression gives for the local day of a moment. */
+static TimestampTz
+day_moment(Terms *terms, DayExpression *expression, TimestampTz at)
+{
+	Evaluation	evaluation = {.terms = terms,.expression = expression,.result = DT_NOEND};
+	DatedMoment *known;
+	ErrorData  *error;
+	bool		found;
+
+	if (!tenure_local_date(at, terms->zone, &evaluation.day))
+		return DT_NOEND;
+	known = moments_lookup(expression->known, evaluation.day);
+	if (known != NULL)
+		return known->moment;
+	error = protect(evaluate_day, &evaluation);
+	if (error != NULL)
+	{
+		if (!expression->told)
+			ereport(LOG_SERVER_ONLY,
+					(errcode(error->sqlerrcode),
+					 errmsg("an expression of the wallet \"%s\" of loyalty program \"%s\" failed, and points do not expire: %s",
+							terms->wallet->name, get_namespace_name(get_rel_namespace(terms->program)),
+							error->message)));
+		expression->told = true;
+		FreeErrorData(error);
+		evaluation.result = DT_NOEND;
+	}
+	known = moments_insert(expression->known, evaluation.day, &found);
+	known->moment = evaluation.result;
+	return known->moment;
+}
+
+/* A moment and an interval after it, counted in the zone of the program. */
+static TimestampTz
+moment_after(Terms *terms, TimestampTz at, Interval *interval)
+{
+	Datum		zone = CStringGetTextDatum(terms->time_zone);
+	Datum		local = DirectFunctionCall2(timestamptz_zone, zone, TimestampTzGetDatum(at));
+
+	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(interval));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local));
+}
+
+/*
+ * The lot that points go to which are earned at a moment, without points.  Of an order
+ * whose time is infinite they are available at once, for ever.
+ */
+Lot
+wallet_lot(Terms *terms, TimestampTz earned_at)
+{
+	Wallet	   *wallet = terms->wallet;
+	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = LOTS_DEFAULT_WALLET};
+
+	if (wallet == NULL || TIMESTAMP_NOT_FINITE(earned_at))
+		return lot;
+	/* times near the end of the range, which come from the host, must not fail */
+	if (wallet->available_after != NULL && earned_at < END_TIMESTAMP - INT64CONST(1100) * 366 * USECS_PER_DAY)
+		lot.available_at = moment_after(terms, earned_at, wallet->available_after);
+	if (wallet->expires != NULL)
+		lot.expires_at = day_moment(terms, wallet->expires, earned_at);
+	return lot;
+}
+
+/*
+ * Until when an order that counts, of a moment, keeps points from expiring; false: it does
+ * not.
+ */
+bool
+wallet_extends(Terms *terms, TimestampTz active_at, TimestampTz *until)
+{
+	if (terms->wallet == NULL || terms->wallet->extended == NULL || TIMESTAMP_NOT_FINITE(active_at))
+		return false;
+	*until = day_moment(terms, terms->wallet->extended, active_at);
+	return true;
+}
