@@ -7,7 +7,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sql install/tier.sql install/configuration.sql \
 	install/views.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
-	install/alter.sql install/post.sql install/call.sql install/verify_orders.sql install/verify_entries.sql install/verify_calls.sql install/verify_lots.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
+	install/alter.sql install/post.sql install/call.sql install/maintain.sql install/verify_orders.sql install/verify_entries.sql install/verify_calls.sql install/verify_lots.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
 # What a program is made of, in the order of creation.
 TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier wallet \
@@ -33,7 +33,7 @@ REGRESS += names parsing order_keys lines_refunds session_settings index_use rep
 REGRESS += rerate
 REGRESS += upgrade reads calls holds
 REGRESS += lots
-REGRESS += history
+REGRESS += history wallets
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
 ISOLATION += rules migration locks calling rewritten
 

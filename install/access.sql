@@ -62,7 +62,7 @@ BEGIN
 		EXECUTE command;
 	END LOOP;
 	IF level IN ('operate', 'admin') THEN
-		FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND proname IN ('post', 'post_batch') ORDER BY proname
+		FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND proname IN ('post', 'post_batch', 'maintain', 'maintain_batch') ORDER BY proname
 		LOOP
 			PERFORM _loyalty.grant_routine(routine, role);
 		END LOOP;
@@ -70,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.grant_access(name, regrole, text) IS
-'grant a role what it needs to read a program (read), to post it and call redeem, grant_points, adjust and reverse, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';
+'grant a role what it needs to read a program (read), to post and maintain it and call redeem, grant_points, adjust and reverse, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';
 
 CREATE FUNCTION _loyalty.require_caller_of_all(role regrole)
 RETURNS void

@@ -7,8 +7,9 @@
 -- are those that the wallets say under the terms of the order, evaluated here by SQL.
 
 -- All entries with lots: posted, and with what posting will make of them; with the sums up
--- to each of points and lots, and what of the points is in none.
-CREATE FUNCTION _loyalty.lots_sql(program name, readable boolean)
+-- to each of points and lots, and what of the points is in none.  Of which customers: those of
+-- entries for which "wanted" holds.
+CREATE FUNCTION _loyalty.lots_sql(program name, readable boolean, wanted text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -19,13 +20,13 @@ AS $$
 			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
 			  FROM (SELECT e.*, sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM (SELECT %2$s, kind, reverses FROM %1$I.ledger
-			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s) e
-			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE d.lots IS NOT NULL UNION ALL SELECT d.customer FROM %3$s d WHERE d.lots IS NOT NULL)
+			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s u) e
+			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT d.customer FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
 		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots',
-		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END)
+		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted)
 $$;
-COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
 
 -- The dates that the wallet has under some terms for orders of a moment "at", as SQL for FROM:
 -- a row "wallet".  The TimeZone must be that of the terms.
@@ -41,7 +42,7 @@ BEGIN
 	EXECUTE format('SELECT available_after, expires, extended FROM %I.terms_wallet WHERE version = $1 AND wallet = 1', program) INTO w USING terms;
 	RETURN format('CROSS JOIN LATERAL (SELECT %s AS available_at, %s AS expires_at, %s AS extended FROM (SELECT m.at::date AS earned_on) AS earning, (SELECT m.at::date AS active_on) AS activity) wallet',
 	              CASE WHEN w.available_after IS NULL THEN '''-infinity''::timestamptz'
-	                   ELSE format('(m.at::timestamp + interval %L) AT TIME ZONE current_setting(''TimeZone'')', w.available_after) END,
+	                   ELSE format('m.at + interval %L', w.available_after) END,
 	              CASE WHEN w.expires IS NULL THEN '''infinity''::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.expires) END,
 	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.extended) END);
 END
@@ -58,17 +59,17 @@ AS $$
 BEGIN
 	PERFORM set_config('TimeZone', time_zone, true);
 	RETURN QUERY EXECUTE format($sql$
-		WITH m AS MATERIALIZED (
-			SELECT customer, order_key, entry, revision, at, points_change, lots FROM %1$I.ledger WHERE tracked_table > 0 AND terms = $1 AND isfinite(at)
-			UNION ALL SELECT customer, order_key, entry, revision, at, points_change, lots FROM %2$s WHERE terms = $1 AND isfinite(at))
+		WITH %1$s
 		SELECT 'points of an order have other dates than their wallet says'::text, m.customer::text, m.order_key::text,
-		       format('entry %%s: %%s, should be available at %%s and expire at %%s', m.entry, m.lots, wallet.available_at, wallet.expires_at)
-		  FROM m %3$s
-		 WHERE m.points_change > 0 AND m.revision = 1 AND (wallet.available_at <> '-infinity' OR wallet.expires_at <> 'infinity') AND m.lots IS NULL
-		    OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
-		                WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (wallet.available_at, wallet.expires_at) AND l.expires_at IS DISTINCT FROM wallet.extended) $sql$,
-		program, CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT *, 0 AS entry FROM %I.journal WHERE false) x', program) END,
-		_loyalty.wallet_sql(program, terms)) USING terms;
+		       format('entry %%s of %%s points, of which %%s were owed: %%s, should be available at %%s and expire at %%s',
+		              m.entry, m.points_change, greatest(-m.undated_before, 0), m.lots, wallet.available_at, wallet.expires_at)
+		  FROM moves m %2$s
+		 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
+		   AND (m.revision = 1 AND m.points_change > 0 AND (wallet.available_at <> '-infinity' OR wallet.expires_at <> 'infinity')
+		        AND coalesce(loyalty.total(m.lots), 0) <> m.points_change - least(m.points_change, greatest(-m.undated_before, 0))
+		        OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
+		                    WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (wallet.available_at, wallet.expires_at) AND l.expires_at IS DISTINCT FROM wallet.extended)) $sql$,
+		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms)) USING terms;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);
@@ -85,7 +86,9 @@ DECLARE
 	t record;
 	eq text := _loyalty.customer_equality(program);
 BEGIN
-	FOR t IN EXECUTE format('SELECT t.version, t.time_zone FROM %1$I.terms t ORDER BY 1', program)
+	FOR t IN EXECUTE format('SELECT t.version, t.time_zone FROM %1$I.terms t
+	                          WHERE EXISTS (SELECT FROM %1$I.terms_wallet w WHERE w.version = t.version AND num_nonnulls(w.available_after, w.expires, w.extended) > 0)
+	                             OR EXISTS (SELECT FROM %1$I.ledger l WHERE l.terms = t.version AND l.tracked_table > 0 AND l.lots IS NOT NULL) ORDER BY 1', program)
 	LOOP
 		RETURN QUERY SELECT * FROM _loyalty.verify_dates(program, t.version, t.time_zone, readable);
 	END LOOP;
@@ -116,6 +119,15 @@ BEGIN
 			(m.kind IN ('redemption', 'hold') AND loyalty.expiring(m.lots_after, m.at, CASE WHEN m.undated_after < m.undated_before THEN '294276-12-31 UTC'
 			     ELSE (SELECT max(l.expires_at) - interval '1 microsecond' FROM loyalty.unnest(m.lots) l WHERE isfinite(l.expires_at)) END) > loyalty.pending(m.lots_after, m.at),
 			 'points that expire later were spent before others', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
+			(m.tracked_table < 0 AND (m.kind IS NULL OR m.kind NOT IN ('expiry', 'vesting') OR m.order_key <> _loyalty.moment_key(m.at) OR m.at > m.recorded_at
+			                          OR m.terms <> 0 OR m.counts OR m.lots IS NULL),
+			 'entry of time is not recorded as one', format('entry %%s at %%s, recorded at %%s', m.entry, m.at, m.recorded_at)),
+			(m.kind = 'expiry' AND (m.points_change <> loyalty.total(m.lots) OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.expires_at <> m.at)
+			                        OR EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.expires_at = m.at)),
+			 'points did not expire as their lots say', format('entry %%s at %%s: %%s points of %%s leave %%s', m.entry, m.at, m.points_change, m.lots, m.lots_after)),
+			(m.kind = 'vesting' AND (m.points_change <> 0 OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 AND l.available_at <> '-infinity' OR l.points < 0 AND l.available_at > m.at)
+			                         OR loyalty.expiring(m.lots, '4713-01-02 BC', '294276-12-30') <> 0),
+			 'points became available as they cannot', format('entry %%s at %%s: %%s', m.entry, m.at, m.lots)),
 			(m.kind IN ('redemption', 'hold') AND m.undated_after < least(0, m.undated_before), 'more points were spent than there were', format('entry %%s owes %%s', m.entry, -m.undated_after)))
 		       k (wrong, violation, detail)
 		 WHERE k.wrong
@@ -127,7 +139,7 @@ BEGIN
 		          FROM moves m WHERE m.tracked_table = 0 GROUP BY 1, 2) r
 		 WHERE EXISTS (SELECT FROM loyalty.unnest(coalesce(r.own, '{}')) o FULL JOIN loyalty.unnest(coalesce(r.back, '{}')) b USING (wallet, available_at, expires_at)
 		                WHERE coalesce(o.points, 0) <= 0 AND coalesce(b.points, 0) > 0 AND coalesce(b.points, 0) > -coalesce(o.points, 0)) $sql$,
-		_loyalty.lots_sql(program, readable));
+		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_lots(name, boolean) IS

@@ -152,6 +152,23 @@ own_points(const Purse *purse, const Lot *own, TimestampTz at)
 	return points;
 }
 
+/* Do the points of a lot that waited wait no more at a moment?  An entry may have said so. */
+static bool
+is_vested(const Lot *lot, TimestampTz at)
+{
+	return !TIMESTAMP_IS_NOBEGIN(lot->available_at) && lot->available_at <= at;
+}
+
+/* The lot of points that have waited, after an entry said so. */
+static Lot
+without_wait(const Lot *lot)
+{
+	Lot			vested = *lot;
+
+	vested.available_at = DT_NOBEGIN;
+	return vested;
+}
+
 /*
  * Take points back that an order earned: from the lot that it gave them to, then from
  * those that wait, then from what is available; what is not there is owed.
@@ -169,6 +186,12 @@ purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
 	demand.scale = purse->lots->scale;
 	demand.rest = exact_rescale(points.value, points.scale, demand.scale);
 	take_off(purse, own, own_points(purse, own, at), &demand);
+	if (is_vested(own, at))
+	{
+		Lot			vested = without_wait(own);
+
+		take_off(purse, &vested, own_points(purse, &vested, at), &demand);
+	}
 	lots_add(before, purse->lots);
 	lots_settle(before);
 	for (int i = 0; i < before->count; i++)
@@ -180,20 +203,36 @@ purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
 	put(purse, &undated, -demand.rest, demand.scale);
 }
 
+/* Move points from a lot to another one, at most so many; returns how many are left to be moved. */
+static Points
+move_points(Purse *purse, const Lot *from, const Lot *to, Points most)
+{
+	int			scale = Max(purse->lots->scale, most.scale);
+	Points		rest = {.value = exact_rescale(most.value, most.scale, scale),.scale = scale};
+	int128		points = exact_rescale(points_of(purse->lots, from), purse->lots->scale, scale);
+
+	points = Min(Max(points, 0), rest.value);
+	put(purse, from, -points, scale);
+	put(purse, to, points, scale);
+	rest.value -= points;
+	return rest;
+}
+
 /*
  * An order is of another time now: what is left of its points goes with it.
  */
 void
 purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, TimestampTz at)
 {
-	int			scale = Max(purse->lots->scale, most.scale);
-	int128		points = exact_rescale(points_of(purse->lots, from), purse->lots->scale, scale);
-
 	if (lot_state(from, at) == LOT_EXPIRED)
 		return;
-	points = Min(Max(points, 0), exact_rescale(most.value, most.scale, scale));
-	put(purse, from, -points, scale);
-	put(purse, to, points, scale);
+	most = move_points(purse, from, to, most);
+	if (is_vested(from, at))
+	{
+		Lot			vested = without_wait(from);
+
+		(void) move_points(purse, &vested, to, most);
+	}
 }
 
 /*
@@ -290,6 +329,75 @@ purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
 		return false;
 	purse_give(purse, taken);
 	return true;
+}
+
+/*
+ * When was the first moment, up to one, at which lots expired that are still there?
+ */
+bool
+purse_next_expiry(const Purse *purse, TimestampTz at, TimestampTz *moment)
+{
+	bool		found = false;
+
+	for (int i = 0; i < purse->lots->count; i++)
+	{
+		const Lot  *lot = &purse->lots->lot[i];
+
+		if (lot_state(lot, at) != LOT_EXPIRED || (found && lot->expires_at >= *moment))
+			continue;
+		*moment = lot->expires_at;
+		found = true;
+	}
+	return found;
+}
+
+/*
+ * Take off all lots that expire at a moment; returns by how much that changes the points.
+ */
+Datum
+purse_expire(Purse *purse, TimestampTz moment)
+{
+	LotList    *gone = lots_make();
+
+	for (int i = 0; i < purse->lots->count; i++)
+	{
+		Lot			lot = purse->lots->lot[i];
+
+		if (lot.expires_at != moment)
+			continue;
+		lot.points = -lot.points;
+		lots_put(gone, purse->lots->scale, &lot);
+	}
+	for (int i = 0; i < gone->count; i++)
+		put(purse, &gone->lot[i], gone->lot[i].points, gone->scale);
+	return lots_total(gone);
+}
+
+/*
+ * Points of a purse that waited, and are available at a moment, wait no more.  False: there
+ * are none; else since when the last of them are available.
+ */
+bool
+purse_vest(Purse *purse, TimestampTz at, TimestampTz *moment)
+{
+	LotList    *before = lots_make();
+	bool		found = false;
+
+	lots_add(before, purse->lots);
+	lots_settle(before);
+	for (int i = 0; i < before->count; i++)
+	{
+		Lot			lot = before->lot[i];
+
+		if (lot_state(&lot, at) != LOT_AVAILABLE || TIMESTAMP_IS_NOBEGIN(lot.available_at))
+			continue;
+		*moment = found ? Max(*moment, lot.available_at) : lot.available_at;
+		found = true;
+		put(purse, &lot, -lot.points, before->scale);
+		lot.available_at = DT_NOBEGIN;
+		put(purse, &lot, lot.points, before->scale);
+	}
+	return found;
 }
 
 /*

@@ -224,7 +224,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(nulls, false, LEDGER_KIND * sizeof(bool));
 	values[ENTRY_CUSTOMER] = auth->customer;
-	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(NO_TRACKED_TABLE);
+	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(call->tracked_table);
 	values[ENTRY_ORDER_KEY] = PointerGetDatum(call->reference);
 	values[ENTRY_REVISION] = Int32GetDatum(call->revision);
 	values[ENTRY_AT] = TimestampTzGetDatum(call->at);
@@ -306,9 +306,12 @@ note_hold(Authorization *auth, const Call *call)
 				 errhint("SELECT * FROM loyalty.verify(%s) tells what to do.", quote_literal_cstr(auth->program))));
 }
 
-/* Write the entry of a call that was made at its moment, and what it did to the purse, and move the account on. */
-static void
-write_call(Authorization *auth, Call *call)
+/*
+ * Write the entry of a call that was made at its moment, and what it did to the purse, and
+ * move the account on.
+ */
+void
+authorize_write_at(Authorization *auth, Call *call)
 {
 	/* the clock may have been set back since the transaction began */
 	TimestampTz recorded_at = Max(GetCurrentTimestamp(), call->at);
@@ -333,7 +336,7 @@ void
 authorize_write(Authorization *auth, Call *call)
 {
 	call->at = auth->at;
-	write_call(auth, call);
+	authorize_write_at(auth, call);
 }
 
 /* What readers see of holds that have timed out, in the ledger. */
@@ -359,12 +362,48 @@ release_timed_out(Authorization *auth)
 		call.at = DatumGetTimestampTz(SPI_getbinval(found->vals[i], found->tupdesc, 4, &isnull));
 		lots = SPI_getbinval(found->vals[i], found->tupdesc, 5, &isnull);
 		purse_give(auth->purse, purse_change(call.points, isnull ? (Datum) 0 : lots));
-		write_call(auth, &call);
+		authorize_write_at(auth, &call);
 	}
 	SPI_freetuptable(found);
 	/* what entries that could not be posted take is taken off as before */
 	before = DirectFunctionCall2(numeric_sub, auth->present, before);
 	auth->present = DirectFunctionCall2(numeric_add, purse_available(auth->purse, auth->at), before);
+}
+
+/*
+ * Lock the account of a customer of a program, given by its table "program", with the rights
+ * of its owner, and bring it up to now.
+ */
+void
+authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
+{
+	Oid			schema = get_rel_namespace(program);
+
+	memset(auth, 0, sizeof(*auth));
+	auth->plans = kept_find(program);
+	auth->program = NameStr(auth->plans->schema);
+	writer_require_writable();
+	owner_enter(&auth->scope, layout_check_owner(schema), true, NULL);
+	version_require(schema);
+	posting_begin(&auth->posting, auth->program, schema);
+	auth->asked = customer;
+	auth->asked_type = type;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (!kept_bring_to_type(auth->plans, &auth->asked, &auth->asked_type))
+		unknown_customer(auth, customer, type);
+	if (!lock_and_read(auth))
+	{
+		kept_execute(auth->plans, KEPT_MAKE_ACCOUNT, make_account, 1, &auth->asked_type, &auth->asked,
+					 SPI_OK_INSERT);
+		if (!lock_and_read(auth))
+			unknown_customer(auth, customer, type);
+	}
+	post_waiting(auth);
+	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
+	if (auth->has_timed_out)
+		release_timed_out(auth);
+	auth->snapshot = RegisterSnapshot(posting_snapshot());
 }
 
 /*
@@ -375,49 +414,26 @@ release_timed_out(Authorization *auth)
 void
 authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function)
 {
-	Oid			given = get_fn_expr_argtype(fcinfo->flinfo, 1);
 	Oid			schema;
-	Oid			owner;
 
 	nested_refuse_call(function);
-	memset(auth, 0, sizeof(*auth));
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("customer must not be null")));
 	/* against whoever drops the program meanwhile */
 	LockRelationOid(PG_GETARG_OID(0), AccessShareLock);
-	auth->plans = kept_find(PG_GETARG_OID(0));
-	auth->program = NameStr(auth->plans->schema);
 	schema = get_rel_namespace(PG_GETARG_OID(0));
-	owner = layout_check_owner(schema);
-	if (!has_privs_of_role(GetUserId(), owner))
+	if (!has_privs_of_role(GetUserId(), layout_check_owner(schema)))
+	{
+		char	   *program = get_namespace_name(schema);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for loyalty program \"%s\"", auth->program),
-				 errhint("Call the function %s.%s of the program.", quote_identifier(auth->program), function)));
-	writer_require_writable();
-	owner_enter(&auth->scope, owner, true, NULL);
-	version_require(schema);
-	posting_begin(&auth->posting, auth->program, schema);
-	auth->asked = PG_GETARG_DATUM(1);
-	auth->asked_type = given;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (!kept_bring_to_type(auth->plans, &auth->asked, &auth->asked_type))
-		unknown_customer(auth, PG_GETARG_DATUM(1), given);
-	if (!lock_and_read(auth))
-	{
-		kept_execute(auth->plans, KEPT_MAKE_ACCOUNT, make_account, 1, &auth->asked_type, &auth->asked,
-					 SPI_OK_INSERT);
-		if (!lock_and_read(auth))
-			unknown_customer(auth, PG_GETARG_DATUM(1), given);
+				 errmsg("permission denied for loyalty program \"%s\"", program),
+				 errhint("Call the function %s.%s of the program.", quote_identifier(program), function)));
 	}
-	post_waiting(auth);
-	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
-	if (auth->has_timed_out)
-		release_timed_out(auth);
-	auth->snapshot = RegisterSnapshot(posting_snapshot());
+	authorize_open(auth, PG_GETARG_OID(0), PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
 }
 
 /* What an entry in a slot says of a call. */
@@ -467,9 +483,9 @@ authorize_find(Authorization *auth, text *reference, int32 revision, Call *call)
  * The same of the last entry of a reference.
  */
 bool
-authorize_find_newest(Authorization *auth, text *reference, Call *call)
+authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call)
 {
-	if (!entry_find_newest(&auth->ledger, auth->snapshot, auth->customer, NO_TRACKED_TABLE,
+	if (!entry_find_newest(&auth->ledger, auth->snapshot, auth->customer, tracked_table,
 						   PointerGetDatum(reference)))
 		return false;
 	read_call(auth->ledger.slot, call);

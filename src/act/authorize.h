@@ -32,6 +32,7 @@
 /* A call, as it is recorded. */
 typedef struct Call
 {
+	int32		tracked_table;	/* NO_TRACKED_TABLE, or TIME_TABLE for what time did */
 	const char *kind;
 	text	   *reference;		/* names it, among the calls for the customer */
 	int32		revision;		/* 1, or 2 for what ends a hold */
@@ -70,8 +71,9 @@ typedef struct Authorization
 } Authorization;
 
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
+extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);
 extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
-extern bool authorize_find_newest(Authorization *auth, text *reference, Call *call);
+extern bool authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call);
 extern LotList *authorize_left(Authorization *auth, text *reference);
 extern void authorize_take(Authorization *auth, Datum points);
 extern void authorize_reclaim(Authorization *auth, const LotList *given, Datum points);
@@ -80,6 +82,7 @@ extern void authorize_credit(Authorization *auth, Datum points);
 extern void authorize_insufficient(Authorization *auth, Datum points);
 extern void authorize_require_room(Authorization *auth, Datum change);
 extern void authorize_write(Authorization *auth, Call *call);
+extern void authorize_write_at(Authorization *auth, Call *call);
 extern Datum authorize_balance(Authorization *auth, const Call *call);
 extern void authorize_end(Authorization *auth);
 

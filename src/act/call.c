@@ -279,7 +279,7 @@ reversible_lots(Authorization *auth, text *reference)
 {
 	Call		original;
 
-	if (!authorize_find_newest(auth, reference, &original))
+	if (!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
 				 errmsg("the customer has no call with the reference \"%s\"", text_to_cstring(reference)),

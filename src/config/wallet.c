@@ -203,15 +203,20 @@ day_moment(Terms *terms, DayExpression *expression, TimestampTz at)
 	return known->moment;
 }
 
-/* A moment and an interval after it, counted in the zone of the program. */
+/*
+ * A moment and an interval after it: months and days are those of the zone of the program,
+ * hours pass as they do, as in timestamptz + interval.
+ */
 static TimestampTz
 moment_after(Terms *terms, TimestampTz at, Interval *interval)
 {
 	Datum		zone = CStringGetTextDatum(terms->time_zone);
 	Datum		local = DirectFunctionCall2(timestamptz_zone, zone, TimestampTzGetDatum(at));
+	Interval	days = *interval;
 
-	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(interval));
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local));
+	days.time = 0;
+	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(&days));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local)) + interval->time;
 }
 
 /*

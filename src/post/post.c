@@ -26,6 +26,7 @@
 #include "layout.h"
 #include "nested.h"
 #include "owner.h"
+#include "post.h"
 #include "poster.h"
 #include "program.h"
 
@@ -73,8 +74,8 @@ find_customers(Posting *batch, Datum after, bool from_start, int limit)
 /*
  * The schema of a program that the current user may post, or an error.
  */
-static Oid
-require_poster(const char *program)
+Oid
+post_require(const char *program)
 {
 	Oid			schema = get_namespace_oid(program, true);
 	Oid			journal = OidIsValid(schema) ? get_relname_relid("journal", schema) : InvalidOid;
@@ -96,17 +97,6 @@ require_poster(const char *program)
 				 errmsg("posting runs under READ COMMITTED only"),
 				 errhint("Let its transaction begin with SET TRANSACTION ISOLATION LEVEL READ COMMITTED, or set default_transaction_isolation to that.")));
 	return schema;
-}
-
-/* A customer key from text. */
-static Datum
-key_from_text(Posting *batch, text *key)
-{
-	Oid			input;
-	Oid			io_param;
-
-	getTypeInputInfo(batch->key_type, &input, &io_param);
-	return OidInputFunctionCall(input, text_to_cstring(key), io_param, -1);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_post_batch);
@@ -137,7 +127,7 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "post_batch must return a composite type");
 	program = NameStr(*PG_GETARG_NAME(0));
-	schema = require_poster(program);
+	schema = post_require(program);
 	writer_require_writable();
 
 	/* Keys are read, compared and written by code of the owner's choice. */
@@ -145,7 +135,7 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 	version_require(schema);
 	posting_begin(&batch, program, schema);
 	find_customers(&batch,
-				   PG_ARGISNULL(1) ? (Datum) 0 : key_from_text(&batch, PG_GETARG_TEXT_PP(1)),
+				   PG_ARGISNULL(1) ? (Datum) 0 : posting_key_from_text(&batch, PG_GETARG_TEXT_PP(1)),
 				   PG_ARGISNULL(1), PG_GETARG_INT32(2));
 	if (batch.count > 0)
 	{
@@ -166,20 +156,19 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
-/* Post the next batch by SQL; returns false at the end. */
+/* Do the next batch by SQL; returns false at the end. */
 static bool
-post_next(Datum *arguments, char *nulls, MemoryContext context, int64 *posted)
+next_batch(const char *query, Datum *arguments, char *nulls, MemoryContext context, int64 *done)
 {
 	Oid			types[3] = {NAMEOID, TEXTOID, INT4OID};
 	Datum		row[3];
 	bool		isnull[3];
 
-	if (SPI_execute_with_args("SELECT p.last, p.posted, p.more FROM _loyalty.post_batch($1, $2, $3) p",
-							  3, types, arguments, nulls, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not post a batch");
+	if (SPI_execute_with_args(query, 3, types, arguments, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not do a batch");
 	for (int c = 0; c < lengthof(row); c++)
 		row[c] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, c + 1, &isnull[c]);
-	*posted += DatumGetInt64(row[1]);
+	*done += DatumGetInt64(row[1]);
 	nulls[1] = isnull[0] ? 'n' : ' ';
 	if (!isnull[0])
 	{
@@ -190,6 +179,32 @@ post_next(Datum *arguments, char *nulls, MemoryContext context, int64 *posted)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return DatumGetBool(row[2]);
+}
+
+/*
+ * Run a query over all customers of a program, a batch of them after the other, with SPI
+ * connected: its parameters are the program, the key to go on behind, which is null at
+ * first, and the size of a batch; and it gives a row of the key to go on with, how much
+ * was done, and whether there may be more.  Commits after each batch, unless that cannot
+ * be.  Returns how much was done in all.
+ */
+int64
+post_batches(const char *query, Datum program, int batch, bool atomic)
+{
+	/* the memory of the procedure lives on when a transaction ends */
+	MemoryContext context = CurrentMemoryContext;
+	Datum		arguments[3] = {program, (Datum) 0, Int32GetDatum(batch)};
+	char		nulls[4] = " n ";
+	int64		done = 0;
+
+	while (next_batch(query, arguments, nulls, context, &done))
+	{
+		if (atomic)
+			continue;
+		SPI_commit();
+		SPI_start_transaction();
+	}
+	return done;
 }
 
 /* Remove what the program does not need any more, as its owner. */
@@ -207,6 +222,48 @@ remove_unused_terms(Datum program)
 	owner_leave(&scope);
 }
 
+/*
+ * Begin a procedure (program name, batch int) that works through all customers: connects
+ * SPI, returns the program in memory that lives on, and says whether it runs in a
+ * transaction of somebody else, so that it cannot commit.
+ */
+Datum
+post_begin_procedure(FunctionCallInfo fcinfo, const char *function, bool *atomic)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+
+	*atomic = call == NULL || !IsA(call, CallContext) || call->atomic;
+	nested_refuse_call(function);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("program must not be null"),
+				 errhint("The view loyalty.programs lists the programs of this database.")));
+	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("batch must be at least 1"),
+				 PG_ARGISNULL(1) ? errdetail("It is null.") :
+				 errdetail("It is %d.", PG_GETARG_INT32(1))));
+	(void) post_require(NameStr(*PG_GETARG_NAME(0)));
+	if (SPI_connect_ext(*atomic ? 0 : SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	return datumCopy(PG_GETARG_DATUM(0), false, NAMEDATALEN);
+}
+
+/*
+ * Post all entries of a program; returns how many.
+ */
+int64
+post_all(Datum program, int batch, bool atomic)
+{
+	int64		posted = post_batches("SELECT p.last, p.posted, p.more FROM _loyalty.post_batch($1, $2, $3) p",
+									  program, batch, atomic);
+
+	remove_unused_terms(program);
+	return posted;
+}
+
 PG_FUNCTION_INFO_V1(loyalty_post);
 
 /*
@@ -219,40 +276,10 @@ PG_FUNCTION_INFO_V1(loyalty_post);
 Datum
 loyalty_post(PG_FUNCTION_ARGS)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
-	bool		atomic = call == NULL || !IsA(call, CallContext) || call->atomic;
-	MemoryContext context;
-	Datum		arguments[3];
-	char		nulls[4] = " n ";
-	int64		posted = 0;
+	bool		atomic;
+	Datum		program = post_begin_procedure(fcinfo, "post", &atomic);
+	int64		posted = post_all(program, PG_GETARG_INT32(1), atomic);
 
-	nested_refuse_call("post");
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("program must not be null"),
-				 errhint("The view loyalty.programs lists the programs of this database.")));
-	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("batch must be at least 1"),
-				 PG_ARGISNULL(1) ? errdetail("It is null.") :
-				 errdetail("It is %d.", PG_GETARG_INT32(1))));
-	(void) require_poster(NameStr(*PG_GETARG_NAME(0)));
-	if (SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	/* the memory of the procedure lives on when a transaction ends */
-	context = CurrentMemoryContext;
-	arguments[0] = datumCopy(PG_GETARG_DATUM(0), false, NAMEDATALEN);
-	arguments[2] = PG_GETARG_DATUM(1);
-	while (post_next(arguments, nulls, context, &posted))
-	{
-		if (atomic)
-			continue;
-		SPI_commit();
-		SPI_start_transaction();
-	}
-	remove_unused_terms(arguments[0]);
 	SPI_finish();
 	ereport(NOTICE,
 			(errmsg("posted " INT64_FORMAT " entries", posted)));

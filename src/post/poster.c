@@ -707,6 +707,19 @@ posting_key_to_text(Posting *batch, Datum key)
 	return cstring_to_text(OidOutputFunctionCall(output, key));
 }
 
+/*
+ * A customer key from text.
+ */
+Datum
+posting_key_from_text(Posting *batch, text *key)
+{
+	Oid			input;
+	Oid			io_param;
+
+	getTypeInputInfo(batch->key_type, &input, &io_param);
+	return OidInputFunctionCall(input, text_to_cstring(key), io_param, -1);
+}
+
 /* Set all entries of one customer aside. */
 static void
 set_customer_aside(Posting *batch, Datum customer, ErrorData *error)

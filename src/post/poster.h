@@ -31,6 +31,7 @@ extern void posting_begin(Posting *batch, const char *program, Oid schema);
 extern int	posting_compare_customers(Posting *batch, Datum a, Datum b);
 extern Datum posting_copy_customer(Posting *batch, Datum customer);
 extern text *posting_key_to_text(Posting *batch, Datum key);
+extern Datum posting_key_from_text(Posting *batch, text *key);
 extern int64 posting_run(Posting *batch, Datum *customers, int count);
 extern Snapshot posting_snapshot(void);
 

@@ -14,6 +14,7 @@
 #include "lots.h"
 
 PG_FUNCTION_INFO_V1(loyalty_lots_total);
+PG_FUNCTION_INFO_V1(loyalty_lots_is_due);
 PG_FUNCTION_INFO_V1(loyalty_lots_available);
 PG_FUNCTION_INFO_V1(loyalty_lots_pending);
 PG_FUNCTION_INFO_V1(loyalty_lots_expired);
@@ -209,4 +210,28 @@ loyalty_lots_unnest(PG_FUNCTION_ARGS)
 	values[2] = TimestampTzGetDatum(lot.expires_at);
 	values[3] = lots_points(lot.points, reader->scale);
 	SRF_RETURN_NEXT(call, HeapTupleGetDatum(heap_form_tuple(call->tuple_desc, values, nulls)));
+}
+
+/*
+ * _loyalty.is_due(lots, at): have some expired, or become available that waited?
+ */
+Datum
+loyalty_lots_is_due(PG_FUNCTION_ARGS)
+{
+	LotReader	reader;
+	TimestampTz at;
+	Lot			lot;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	reader = lots_reader(PG_GETARG_LOTS(0));
+	at = lots_moment_argument(fcinfo, 1);
+	while (lots_next(&reader, &lot))
+	{
+		LotState	state = lot_state(&lot, at);
+
+		if (state == LOT_EXPIRED || (state == LOT_AVAILABLE && !TIMESTAMP_IS_NOBEGIN(lot.available_at)))
+			PG_RETURN_BOOL(true);
+	}
+	PG_RETURN_BOOL(false);
 }

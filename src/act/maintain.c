@@ -1,0 +1,222 @@
+/*
+ * maintain.c: what time has done, in the ledger.
+ *
+ * The views show at any moment what is available then, whether anybody wrote it or not.
+ * maintain() writes it: points that have expired are taken off, each with an entry that is
+ * dated when they did; points that waited and are available wait no more; holds that have
+ * timed out are released.  So accounts stay short, and reports that read entries have what
+ * expired when.  It is done under the lock of the account, after what waits was posted, by
+ * rules that ask nothing but the lots and the time: whoever runs it daily, monthly or once
+ * at the end gets the same accounts.
+ *
+ * Such an entry is of no order and no call: its tracked table is -1, and its key the moment.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "authorize.h"
+#include "compat.h"
+#include "layout.h"
+#include "nested.h"
+#include "number.h"
+#include "post.h"
+#include "program.h"
+#include "protect.h"
+#include "version.h"
+
+/* A moment as the key of an entry, by the function that the views use. */
+static text *
+moment_key(TimestampTz at)
+{
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1] = {TimestampTzGetDatum(at)};
+	text	   *key;
+	bool		isnull;
+
+	if (SPI_execute_with_args("SELECT _loyalty.moment_key($1)", 1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not write a moment");
+	key = DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return key;
+}
+
+/* Write what time did at a moment, which the purse has already. */
+static void
+write_passing(Authorization *auth, const char *kind, TimestampTz at, Datum points)
+{
+	Call		call = {.tracked_table = TIME_TABLE,.kind = kind,.at = at,.points = points,.revision = 1,.net = points};
+	Call		before;
+
+	call.reference = moment_key(at);
+	/* points may have come since, which had expired then already */
+	if (authorize_find_newest(auth, TIME_TABLE, call.reference, &before))
+	{
+		call.revision = before.revision + 1;
+		call.net = DirectFunctionCall2(numeric_add, before.net, points);
+	}
+	authorize_write_at(auth, &call);
+}
+
+/* A customer for whom time passes, for protect(). */
+typedef struct Passing
+{
+	Oid			program;
+	Datum		customer;
+	Oid			type;
+} Passing;
+
+static void
+pass_time(void *arg)
+{
+	Passing    *passing = (Passing *) arg;
+	Authorization auth;
+	TimestampTz moment;
+
+	authorize_open(&auth, passing->program, passing->customer, passing->type);
+	while (purse_next_expiry(auth.purse, auth.at, &moment))
+		write_passing(&auth, EXPIRY, moment, purse_expire(auth.purse, moment));
+	if (purse_vest(auth.purse, auth.at, &moment))
+		write_passing(&auth, VESTING, moment, number_zero());
+	authorize_end(&auth);
+}
+
+/* The next customers behind a key, or from the start, for whom there is something to write. */
+static void
+find_due(Posting *batch, text *after, int limit)
+{
+	EntryTable	journal;
+	StringInfoData query;
+	Oid			types[2] = {INT4OID, batch->key_type};
+	Datum		values[2] = {Int32GetDatum(limit), (Datum) 0};
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT a.customer FROM %s.account a WHERE (a.next_release <= pg_catalog.now()"
+					 " OR (a.lots IS NOT NULL AND _loyalty.is_due(a.lots, pg_catalog.now())))", batch->program);
+	if (after != NULL)
+	{
+		values[1] = posting_key_from_text(batch, after);
+		entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
+		appendStringInfo(&query, " AND a.customer %s $2", program_key_operator(journal.index, BTGreaterStrategyNumber));
+		entry_table_close(&journal);
+	}
+	appendStringInfoString(&query, " ORDER BY a.customer LIMIT $1");
+	if (SPI_execute_with_args(query.data, after == NULL ? 1 : 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for customers of a loyalty program");
+	batch->count = SPI_processed;
+	batch->customers = palloc(Max(batch->count, 1) * sizeof(Datum));
+	for (int i = 0; i < batch->count; i++)
+	{
+		bool		isnull;
+
+		batch->customers[i] = posting_copy_customer(batch, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+}
+
+/* Write what time has done to the points of a customer; false, with a warning, if that fails. */
+static bool
+pass_time_of(Posting *batch, Datum customer)
+{
+	Passing		passing = {.program = batch->program_relid,.customer = customer,.type = batch->key_type};
+	ErrorData  *error = protect(pass_time, &passing);
+
+	if (error == NULL)
+		return true;
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("what time did to the points of the customer %s of loyalty program %s cannot be written: %s",
+					text_to_cstring(posting_key_to_text(batch, customer)), batch->program, error->message)));
+	FreeErrorData(error);
+	return false;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_maintain_batch);
+
+/*
+ * maintain_batch(program name, after text, batch int, OUT last text, OUT done bigint, OUT more bool)
+ *
+ * Writes what time has done to the points of the next customers behind the key "after", or
+ * from the start if that is null.  If there may be more, last is the key to go on with.
+ */
+Datum
+loyalty_maintain_batch(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Posting		batch = {0};
+	OwnerScope	scope;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3] = {true, false, false};
+	const char *program;
+	Oid			schema;
+	int64		done = 0;
+
+	nested_refuse_call("maintain_batch");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("program must be given, and batch must be at least 1")));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "maintain_batch must return a composite type");
+	program = NameStr(*PG_GETARG_NAME(0));
+	schema = post_require(program);
+	writer_require_writable();
+	owner_enter(&scope, layout_check_owner(schema), true, NULL);
+	version_require(schema);
+	posting_begin(&batch, program, schema);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	find_due(&batch, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), PG_GETARG_INT32(2));
+	for (int i = 0; i < batch.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		done += pass_time_of(&batch, batch.customers[i]) ? 1 : 0;
+	}
+	MemoryContextSwitchTo(context);
+	if (batch.count > 0)
+	{
+		nulls[0] = false;
+		values[0] = PointerGetDatum(posting_key_to_text(&batch, batch.customers[batch.count - 1]));
+	}
+	SPI_finish();
+	owner_leave(&scope);
+	values[1] = Int64GetDatum(done);
+	values[2] = BoolGetDatum(batch.count > 0);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_maintain);
+
+/*
+ * maintain(program name, batch int): procedure.
+ *
+ * Posts all entries, and then writes what time has done to the points of all customers,
+ * about "batch" of them at once.  Commits as post() does.
+ */
+Datum
+loyalty_maintain(PG_FUNCTION_ARGS)
+{
+	bool		atomic;
+	Datum		program = post_begin_procedure(fcinfo, "maintain", &atomic);
+	int64		posted = post_all(program, PG_GETARG_INT32(1), atomic);
+	int64		done = post_batches("SELECT p.last, p.done, p.more FROM _loyalty.maintain_batch($1, $2, $3) p",
+									program, PG_GETARG_INT32(1), atomic);
+
+	SPI_finish();
+	ereport(NOTICE,
+			(errmsg("posted " INT64_FORMAT " entries, and wrote what time did to the points of " INT64_FORMAT " customers",
+					posted, done)));
+	PG_RETURN_VOID();
+}
