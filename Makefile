@@ -12,7 +12,7 @@ SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sq
 # What a program is made of, in the order of creation.
 TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier wallet \
 	terms terms_rule terms_tier terms_wallet posted_terms purchase metrics journal ledger account held set_aside program \
-	unposted entries recorded_orders order_points members former_members balance tier_at redeem grant_points adjust reverse hold capture release)
+	unposted entries recorded_orders order_points members former_members lots balance balances tier_at redeem grant_points adjust reverse hold capture release transfer)
 # What brings programs of older layouts to each one since.
 UPGRADES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/install/program/upgrade/*.sql))
 

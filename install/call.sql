@@ -35,6 +35,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_adjust';
 COMMENT ON FUNCTION _loyalty.adjust(regclass, anyelement, numeric, text, text) IS 'what the function adjust of a program does, for its owner';
 
+CREATE FUNCTION _loyalty.transfer(program regclass, customer anyelement, recipient anyelement, points numeric, reference text, reason text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_transfer';
+COMMENT ON FUNCTION _loyalty.transfer(regclass, anyelement, anyelement, numeric, text, text) IS 'what the function transfer of a program does, for its owner';
+
 CREATE FUNCTION _loyalty.hold(program regclass, customer anyelement, points numeric, reference text, until timestamptz, reason text)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE

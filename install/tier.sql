@@ -76,6 +76,29 @@ AS 'MODULE_PATHNAME', 'loyalty_balance';
 COMMENT ON FUNCTION _loyalty.balance(regclass, anyelement, timestamptz) IS
 'what the function balance of a program does, by the views that its caller may read';
 
+CREATE TYPE loyalty.balances AS (
+	available numeric,
+	pending numeric,
+	held numeric,
+	debt numeric,
+	next_expiry timestamptz,
+	expiring numeric
+);
+COMMENT ON TYPE loyalty.balances IS 'the points of a customer: result of the function balances of a program';
+COMMENT ON COLUMN loyalty.balances.available IS 'points that can be spent now';
+COMMENT ON COLUMN loyalty.balances.pending IS 'points that are not available yet';
+COMMENT ON COLUMN loyalty.balances.held IS 'points of open holds';
+COMMENT ON COLUMN loyalty.balances.debt IS 'points that were spent and taken back by a refund since: what is earned next repays them';
+COMMENT ON COLUMN loyalty.balances.next_expiry IS 'when the next points expire; null: none do';
+COMMENT ON COLUMN loyalty.balances.expiring IS 'how many points expire then';
+
+CREATE FUNCTION _loyalty.balances(program regclass, customer anyelement)
+RETURNS loyalty.balances
+LANGUAGE c STABLE PARALLEL UNSAFE COST 100
+AS 'MODULE_PATHNAME', 'loyalty_balances';
+COMMENT ON FUNCTION _loyalty.balances(regclass, anyelement) IS
+'what the function balances of a program does, by the views that its caller may read';
+
 CREATE FUNCTION _loyalty.tier_at(program regclass, customer anyelement, at timestamptz)
 RETURNS text
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100

@@ -25,7 +25,7 @@ BEGIN
 		  FROM calls c
 		  LEFT JOIN taken_back b ON b.customer %2$s c.customer AND b.reverses = c.order_key
 		 CROSS JOIN LATERAL (VALUES
-			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release'), 'call of an unknown kind', coalesce(c.kind, 'none')),
+			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release', 'transfer'), 'call of an unknown kind', coalesce(c.kind, 'none')),
 			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 ELSE 1 END OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0 OR c.awards <> 0
 			 OR c.orders_change <> 0 OR c.amount_change <> 0 OR c.order_points <> c.points_change + coalesce(c.ended_points, 0) OR c.actor IS NULL
 			 OR c.currency <> '' OR c.rate <> 1 OR c.joined_at IS NOT NULL OR c.tier IS NOT NULL OR c.multiplier <> 1
@@ -39,6 +39,10 @@ BEGIN
 			(c.kind IN ('capture', 'release') AND (c.ended_kind IS DISTINCT FROM 'hold' OR c.entry <= c.ended_entry OR (c.kind = 'capture' AND c.at >= c.ended_until)
 			                                       OR (c.kind = 'release' AND c.order_points <> 0)),
 			 'hold was ended as it cannot be', format('%%s of %%s points of a %%s of %%s until %%s', c.kind, c.order_points, c.ended_kind, c.ended_points, c.ended_until)),
+			(c.kind = 'transfer' AND c.counterpart IS NULL OR c.kind NOT IN ('transfer', 'reversal') AND c.counterpart IS NOT NULL
+			 OR c.counterpart IS NOT NULL AND NOT EXISTS (SELECT FROM calls o WHERE o.customer %2$s c.counterpart AND o.order_key = c.order_key AND o.kind = c.kind
+			                                                 AND o.points_change = -c.points_change AND o.counterpart %2$s c.customer AND o.reverses IS NOT DISTINCT FROM c.reverses),
+			 'what one customer gives is not what the other gets', format('entry %%s: %%s of %%s points, with %%s', c.entry, c.kind, c.points_change, c.counterpart)),
 			((c.kind = 'reversal') <> (c.reverses IS NOT NULL), 'only a reversal says what it reverses', format('%%s of "%%s"', c.kind, coalesce(c.reverses, ''))),
 			(c.kind <> 'reversal' AND c.is_newest AND b.points <> 0 AND (sign(b.points) = sign(c.order_points) OR abs(b.points) > abs(c.order_points) OR b.entry < c.entry),
 			 'reversals exceed or precede what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.order_points, b.points)),

@@ -18,7 +18,8 @@ AS $$
 		moves AS MATERIALIZED (
 			SELECT x.*, x.points_after - loyalty.total(x.lots_after) AS undated_after,
 			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
-			  FROM (SELECT e.*, sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
+			  FROM (SELECT e.*, e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0 AS spends,
+			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM (SELECT %2$s, kind, reverses FROM %1$I.ledger
 			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s u) e
 			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT d.customer FROM %3$s d WHERE %4$s)
@@ -114,9 +115,9 @@ BEGIN
 			(m.undated_after < 0 AND m.undated_after < m.undated_before AND m.tracked_table > 0
 			 AND loyalty.available(m.lots_after, m.recorded_at) + loyalty.pending(m.lots_after, m.recorded_at) > 0,
 			 'points are owed though there were some', format('entry %%s of %%s points leaves %%s owed and %%s', m.entry, m.points_change, -m.undated_after, m.lots_after)),
-			(m.kind IN ('redemption', 'hold') AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 OR l.available_at > m.at OR l.expires_at <= m.at),
+			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 OR l.available_at > m.at OR l.expires_at <= m.at),
 			 'points were spent that were not available', format('entry %%s: %%s', m.entry, m.lots)),
-			(m.kind IN ('redemption', 'hold') AND loyalty.expiring(m.lots_after, m.at, CASE WHEN m.undated_after < m.undated_before THEN '294276-12-31 UTC'
+			(m.spends AND loyalty.expiring(m.lots_after, m.at, CASE WHEN m.undated_after < m.undated_before THEN '294276-12-31 UTC'
 			     ELSE (SELECT max(l.expires_at) - interval '1 microsecond' FROM loyalty.unnest(m.lots) l WHERE isfinite(l.expires_at)) END) > loyalty.pending(m.lots_after, m.at),
 			 'points that expire later were spent before others', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
 			(m.tracked_table < 0 AND (m.kind IS NULL OR m.kind NOT IN ('expiry', 'vesting') OR m.order_key <> _loyalty.moment_key(m.at) OR m.at > m.recorded_at
@@ -128,7 +129,7 @@ BEGIN
 			(m.kind = 'vesting' AND (m.points_change <> 0 OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 AND l.available_at <> '-infinity' OR l.points < 0 AND l.available_at > m.at)
 			                         OR loyalty.expiring(m.lots, '4713-01-02 BC', '294276-12-30') <> 0),
 			 'points became available as they cannot', format('entry %%s at %%s: %%s', m.entry, m.at, m.lots)),
-			(m.kind IN ('redemption', 'hold') AND m.undated_after < least(0, m.undated_before), 'more points were spent than there were', format('entry %%s owes %%s', m.entry, -m.undated_after)))
+			(m.spends AND m.undated_after < least(0, m.undated_before), 'more points were spent than there were', format('entry %%s owes %%s', m.entry, -m.undated_after)))
 		       k (wrong, violation, detail)
 		 WHERE k.wrong
 		UNION ALL

@@ -14,7 +14,8 @@ SELECT s.customer AS @key@,
        _loyalty.tenure(s.joined_at, now(), s.time_zone) AS tenure,
        (s.spend / nullif(s.orders, 0))::numeric(38, @amount_scale@) AS average_order, s.held::numeric(38, @points_scale@) AS held,
        (CASE WHEN s.lots IS NULL THEN 0 ELSE loyalty.pending(s.lots, now()) END)::numeric(38, @points_scale@) AS pending,
-       CASE WHEN s.lots IS NOT NULL THEN loyalty.next_expiry(s.lots, now()) END AS next_expiry
+       CASE WHEN s.lots IS NOT NULL THEN loyalty.next_expiry(s.lots, now()) END AS next_expiry,
+       (CASE WHEN s.lots IS NOT NULL THEN loyalty.expiring(s.lots, now(), loyalty.next_expiry(s.lots, now())) END)::numeric(38, @points_scale@) AS expiring
   FROM (SELECT p.terms, p.reader, p.time_zone, c.customer, c.joined_at AS joined_at,
                coalesce((j.state).points, a.points, 0) + coalesce((j.released).points, 0) AS points, coalesce(a.held, 0) - coalesce((j.released).points, 0) AS held,
                CASE WHEN (j.released).lots IS NULL THEN coalesce((j.state).lots, a.lots) ELSE coalesce((j.state).lots OPERATOR(loyalty.+) (j.released).lots, a.lots OPERATOR(loyalty.+) (j.released).lots, (j.released).lots) END AS lots,

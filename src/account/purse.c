@@ -276,10 +276,10 @@ purse_give(Purse *purse, const LotList *lots)
 }
 
 /*
- * Take points of what is available at a moment, what expires first before all else; false,
- * with nothing done, if there are not as many.
+ * Take points of what is available at a moment, what expires first before all else; returns
+ * what was taken, as less than nothing, or NULL, with nothing done, if there are not as many.
  */
-bool
+LotList *
 purse_take(Purse *purse, Points points, TimestampTz at)
 {
 	LotDemand	demand = {.rest = points.value,.scale = points.scale,.at = at};
@@ -287,9 +287,9 @@ purse_take(Purse *purse, Points points, TimestampTz at)
 
 	lots_take(purse->lots, &demand, taken);
 	if (demand.rest > 0)
-		return false;
+		return NULL;
 	purse_give(purse, taken);
-	return true;
+	return taken;
 }
 
 /*

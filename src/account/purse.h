@@ -29,7 +29,7 @@ extern void purse_credit(Purse *purse, const Lot *kind, Points points);
 extern void purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at);
 extern void purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, TimestampTz at);
 extern void purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at);
-extern bool purse_take(Purse *purse, Points points, TimestampTz at);
+extern LotList *purse_take(Purse *purse, Points points, TimestampTz at);
 extern void purse_give(Purse *purse, const LotList *lots);
 extern LotList *purse_change(Datum points, Datum lots);
 extern void purse_give_back(Purse *purse, const LotList *taken, Points points);

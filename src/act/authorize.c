@@ -77,6 +77,20 @@ static const char sum_of_points[] =
 "SELECT pg_catalog.sum(l.points_change) AS %2$s, loyalty.sum(l.lots) FROM %1$s.ledger l"
 " WHERE l.customer %3$s %4$s AND l.entry <= $2";
 
+static const char counterpart_of[] =
+"SELECT l.counterpart AS %2$s FROM %1$s.ledger l WHERE l.customer %3$s %4$s AND l.tracked_table = 0 AND l.order_key = $2"
+" AND l.revision = 1 AND l.kind = 'transfer' AND l.counterpart IS NOT NULL";
+
+static const char make_two[] =
+"INSERT INTO %1$s.account (customer) SELECT k.%2$s FROM"
+" (SELECT c.customer AS %2$s FROM %1$s.customer c WHERE c.customer %3$s %4$s OR c.customer %3$s %5$s"
+" UNION SELECT j.customer FROM %1$s.journal j WHERE j.customer %3$s %4$s OR j.customer %3$s %5$s) k"
+" ORDER BY 1 ON CONFLICT DO NOTHING";
+
+static const char lock_two[] =
+"SELECT a.customer AS %2$s FROM %1$s.account a WHERE a.customer %3$s %4$s OR a.customer %3$s %5$s"
+" ORDER BY a.customer FOR NO KEY UPDATE";
+
 static const char present_points[] =
 "SELECT x.points::pg_catalog.numeric AS %2$s FROM"
 " (SELECT m.points FROM %1$s.members m WHERE m.%2$s %3$s %4$s"
@@ -252,6 +266,8 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	nulls[LEDGER_UNTIL] = strcmp(call->kind, HOLD) != 0;
 	values[LEDGER_LOTS] = call->lots;
 	nulls[LEDGER_LOTS] = call->lots == (Datum) 0;
+	values[LEDGER_COUNTERPART] = call->counterpart;
+	nulls[LEDGER_COUNTERPART] = !call->has_counterpart;
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -370,12 +386,9 @@ release_timed_out(Authorization *auth)
 	auth->present = DirectFunctionCall2(numeric_add, purse_available(auth->purse, auth->at), before);
 }
 
-/*
- * Lock the account of a customer of a program, given by its table "program", with the rights
- * of its owner, and bring it up to now.
- */
-void
-authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
+/* Begin to work on a program, given by its table "program", with the rights of its owner. */
+static void
+enter(Authorization *auth, Oid program)
 {
 	Oid			schema = get_rel_namespace(program);
 
@@ -386,33 +399,17 @@ authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 	owner_enter(&auth->scope, layout_check_owner(schema), true, NULL);
 	version_require(schema);
 	posting_begin(&auth->posting, auth->program, schema);
-	auth->asked = customer;
-	auth->asked_type = type;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (!kept_bring_to_type(auth->plans, &auth->asked, &auth->asked_type))
-		unknown_customer(auth, customer, type);
-	if (!lock_and_read(auth))
-	{
-		kept_execute(auth->plans, KEPT_MAKE_ACCOUNT, make_account, 1, &auth->asked_type, &auth->asked,
-					 SPI_OK_INSERT);
-		if (!lock_and_read(auth))
-			unknown_customer(auth, customer, type);
-	}
-	post_waiting(auth);
-	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
-	if (auth->has_timed_out)
-		release_timed_out(auth);
-	auth->snapshot = RegisterSnapshot(posting_snapshot());
 }
 
 /*
- * Begin a call for a customer: the first two arguments of the function are the table
- * "program" of a program, and the customer.  Its function in the program is called with
- * the rights of the owner of the program, who granted them; nobody else may.
+ * Begin a call: the first two arguments of the function are the table "program" of a
+ * program, and the customer.  Its function in the program is called with the rights of the
+ * owner of the program, who granted them; nobody else may.
  */
 void
-authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function)
+authorize_enter(Authorization *auth, FunctionCallInfo fcinfo, const char *function)
 {
 	Oid			schema;
 
@@ -433,12 +430,97 @@ authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *functi
 				 errmsg("permission denied for loyalty program \"%s\"", program),
 				 errhint("Call the function %s.%s of the program.", quote_identifier(program), function)));
 	}
-	authorize_open(auth, PG_GETARG_OID(0), PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
+	enter(auth, PG_GETARG_OID(0));
+}
+
+/*
+ * Of a customer, is this reference that of a transfer?  Then who is the other one?  Nothing
+ * is locked yet, and of a reference that never changes.
+ */
+bool
+authorize_counterpart(Authorization *auth, Datum customer, Oid type, text *reference, Datum *counterpart)
+{
+	Oid			types[2] = {type, TEXTOID};
+	Datum		values[2] = {customer, PointerGetDatum(reference)};
+	bool		found = false;
+
+	if (kept_bring_to_type(auth->plans, &values[0], &types[0]))
+	{
+		kept_execute(auth->plans, KEPT_COUNTERPART, counterpart_of, 2, types, values, SPI_OK_SELECT);
+		found = SPI_processed > 0;
+		if (found)
+			*counterpart = posting_copy_customer(&auth->posting, result_value(1));
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return found;
+}
+
+/*
+ * Make and lock the accounts of two customers, in the order of their keys, as posting does.
+ * Who is no customer is left for authorize_settle() to tell.
+ */
+void
+authorize_lock_two(Authorization *auth, Datum customer, Datum other, Oid type, Oid other_type)
+{
+	Oid			types[2] = {type, other_type};
+	Datum		values[2] = {customer, other};
+
+	for (int i = 0; i < 2; i++)
+		if (!kept_bring_to_type(auth->plans, &values[i], &types[i]))
+			return;
+	kept_execute(auth->plans, KEPT_MAKE_TWO, make_two, 2, types, values, SPI_OK_INSERT);
+	kept_execute(auth->plans, KEPT_LOCK_TWO, lock_two, 2, types, values, SPI_OK_SELECT);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Lock the account of a customer, and bring it up to now.
+ */
+void
+authorize_settle(Authorization *auth, Datum customer, Oid type)
+{
+	auth->asked = customer;
+	auth->asked_type = type;
+	if (!kept_bring_to_type(auth->plans, &auth->asked, &auth->asked_type))
+		unknown_customer(auth, customer, type);
+	if (!lock_and_read(auth))
+	{
+		kept_execute(auth->plans, KEPT_MAKE_ACCOUNT, make_account, 1, &auth->asked_type, &auth->asked,
+					 SPI_OK_INSERT);
+		if (!lock_and_read(auth))
+			unknown_customer(auth, customer, type);
+	}
+	post_waiting(auth);
+	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
+	if (auth->has_timed_out)
+		release_timed_out(auth);
+	auth->snapshot = RegisterSnapshot(posting_snapshot());
+}
+
+/*
+ * The same for a customer of a program, given by its table "program", with the rights of its
+ * owner.
+ */
+void
+authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
+{
+	enter(auth, program);
+	authorize_settle(auth, customer, type);
+}
+
+/*
+ * Begin a call for the customer that its second argument names.
+ */
+void
+authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function)
+{
+	authorize_enter(auth, fcinfo, function);
+	authorize_settle(auth, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
 }
 
 /* What an entry in a slot says of a call. */
 static void
-read_call(TupleTableSlot *slot, Call *call)
+read_call(Authorization *auth, TupleTableSlot *slot, Call *call)
 {
 	Datum	   *values = slot->tts_values;
 
@@ -453,6 +535,9 @@ read_call(TupleTableSlot *slot, Call *call)
 	call->until = slot->tts_isnull[LEDGER_UNTIL] ? 0 : DatumGetTimestampTz(values[LEDGER_UNTIL]);
 	call->entry = DatumGetInt64(values[LEDGER_ENTRY]);
 	call->at = DatumGetTimestampTz(values[ENTRY_AT]);
+	call->has_counterpart = !slot->tts_isnull[LEDGER_COUNTERPART];
+	if (call->has_counterpart)
+		call->counterpart = posting_copy_customer(&auth->posting, values[LEDGER_COUNTERPART]);
 	call->lots = slot->tts_isnull[LEDGER_LOTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LOTS]));
 }
 
@@ -474,7 +559,7 @@ authorize_find(Authorization *auth, text *reference, int32 revision, Call *call)
 	scan = entry_scan_begin(ledger, auth->snapshot, ledger->keys, ENTRY_KEYS);
 	found = entry_scan_next(&scan);
 	if (found)
-		read_call(scan.slot, call);
+		read_call(auth, scan.slot, call);
 	entry_scan_end(&scan);
 	return found;
 }
@@ -488,7 +573,7 @@ authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference,
 	if (!entry_find_newest(&auth->ledger, auth->snapshot, auth->customer, tracked_table,
 						   PointerGetDatum(reference)))
 		return false;
-	read_call(auth->ledger.slot, call);
+	read_call(auth, auth->ledger.slot, call);
 	ExecClearTuple(auth->ledger.slot);
 	return true;
 }
@@ -571,14 +656,18 @@ authorize_require_room(Authorization *auth, Datum change)
 }
 
 /*
- * Take points that can be spent, or an error.
+ * Take points that can be spent, or an error; returns what was taken.
  */
-void
+LotList *
 authorize_take(Authorization *auth, Datum points)
 {
-	if (DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points)) ||
-		!purse_take(auth->purse, purse_points(points), auth->at))
+	LotList    *taken = NULL;
+
+	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points)))
+		taken = purse_take(auth->purse, purse_points(points), auth->at);
+	if (taken == NULL)
 		authorize_insufficient(auth, points);
+	return taken;
 }
 
 /*

@@ -28,6 +28,7 @@
 #define HOLD "hold"
 #define CAPTURE "capture"
 #define RELEASE "release"
+#define TRANSFER "transfer"
 
 /* A call, as it is recorded. */
 typedef struct Call
@@ -44,6 +45,8 @@ typedef struct Call
 								 * NULL */
 	text	   *reason;			/* or NULL */
 	Datum		lots;			/* what it did to dated points, or (Datum) 0 */
+	bool		has_counterpart;
+	Datum		counterpart;	/* of a transfer: the other customer */
 	int64		entry;			/* number of its entry; 0: there is none yet */
 	TimestampTz at;
 } Call;
@@ -70,12 +73,17 @@ typedef struct Authorization
 	Snapshot	snapshot;		/* taken after the lock */
 } Authorization;
 
+extern void authorize_enter(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
+extern bool authorize_counterpart(Authorization *auth, Datum customer, Oid type, text *reference,
+								  Datum *counterpart);
+extern void authorize_lock_two(Authorization *auth, Datum customer, Datum other, Oid type, Oid other_type);
+extern void authorize_settle(Authorization *auth, Datum customer, Oid type);
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);
 extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
 extern bool authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call);
 extern LotList *authorize_left(Authorization *auth, text *reference);
-extern void authorize_take(Authorization *auth, Datum points);
+extern LotList *authorize_take(Authorization *auth, Datum points);
 extern void authorize_reclaim(Authorization *auth, const LotList *given, Datum points);
 extern Datum authorize_available(Authorization *auth);
 extern void authorize_credit(Authorization *auth, Datum points);

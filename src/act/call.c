@@ -140,6 +140,8 @@ is_repeated(Authorization *auth, Call *call)
 	if (!authorize_find(auth, call->reference, 1, &found))
 		return false;
 	if (strcmp(found.kind, call->kind) != 0 || found.until != call->until ||
+		(call->has_counterpart &&
+		 (!found.has_counterpart || posting_compare_customers(&auth->posting, found.counterpart, call->counterpart) != 0)) ||
 		(call->points != (Datum) 0 &&
 		 !DatumGetBool(DirectFunctionCall2(numeric_eq, found.points, call->points))) ||
 		(call->reverses != NULL &&
@@ -302,14 +304,13 @@ reversible_lots(Authorization *auth, text *reference)
 }
 
 /*
- * Take back what is left of a call, or as many points of it as were said; returns by how
- * much that changes the points.
+ * As many points of a call are taken back as were said, or all that is left: the lots; more
+ * than zero in any case.
  */
 static Datum
-take_back(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
+points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference, LotList *lots)
 {
-	LotList    *lots = reversible_lots(auth, reference);
-	Datum		left = lots_total(lots);
+	Datum		left = DirectFunctionCall1(numeric_abs, lots_total(lots));
 	Datum		points;
 
 	if (sign_of(left) == 0)
@@ -317,22 +318,57 @@ take_back(FunctionCallInfo fcinfo, Authorization *auth, text *reference)
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
 				 errmsg("\"%s\" is reversed already", text_to_cstring(reference))));
 	if (PG_ARGISNULL(3))
-		points = DirectFunctionCall1(numeric_abs, left);
-	else
-		points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
-	if (DatumGetBool(DirectFunctionCall2(numeric_gt, points, DirectFunctionCall1(numeric_abs, left))))
+		return left;
+	points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, points, left)))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
 				 errmsg("\"%s\" has fewer points left to reverse", text_to_cstring(reference)),
-				 errdetail("%s are left, and %s are asked for.",
-						   number_show(DirectFunctionCall1(numeric_abs, left)), number_show(points))));
-	if (sign_of(left) > 0)
-	{
-		authorize_reclaim(auth, lots, points);
-		return DirectFunctionCall1(numeric_uminus, points);
-	}
-	purse_give_back(auth->purse, lots, purse_points(points));
+				 errdetail("%s are left, and %s are asked for.", number_show(left), number_show(points))));
 	return points;
+}
+
+/* What was transferred comes back from the other customer, who must have it. */
+static void
+take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, Datum points)
+{
+	Authorization recipient;
+	Call		mirrored = *call;
+	Call		found;
+
+	authorize_open(&recipient, PG_GETARG_OID(0), call->counterpart, auth->posting.key_type);
+	if (authorize_find(&recipient, call->reference, 1, &found))
+		refuse_reference(&found);
+	authorize_reclaim(&recipient, authorize_left(&recipient, call->reverses), points);
+	mirrored.counterpart = auth->customer;
+	mirrored.points = mirrored.net = DirectFunctionCall1(numeric_uminus, points);
+	mirrored.revision = 1;
+	authorize_write(&recipient, &mirrored);
+	authorize_end(&recipient);
+}
+
+/*
+ * Take back what is left of a call, or as many points of it as were said, in the purse.
+ */
+static void
+take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
+{
+	LotList    *lots = reversible_lots(auth, call->reverses);
+	bool		was_given = sign_of(lots_total(lots)) > 0;
+	Datum		points = points_to_reverse(fcinfo, auth, call->reverses, lots);
+
+	if (was_given && call->has_counterpart)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a transfer is reversed for the customer who gave the points"),
+				 errdetail("\"%s\" gave %s points to this customer.", text_to_cstring(call->reverses), number_show(points))));
+	if (was_given)
+		authorize_reclaim(auth, lots, points);
+	else
+		purse_give_back(auth->purse, lots, purse_points(points));
+	if (call->has_counterpart)
+		take_from_recipient(fcinfo, auth, call, points);
+	call->points = was_given ? DirectFunctionCall1(numeric_uminus, points) : points;
 }
 
 PG_FUNCTION_INFO_V1(loyalty_reverse);
@@ -341,13 +377,14 @@ PG_FUNCTION_INFO_V1(loyalty_reverse);
  * reverse(program regclass, customer anyelement, reverses text, points numeric, reference text,
  * reason text) returns receipt
  *
- * Takes back a redemption, grant or adjustment, named by its reference: all that is left
- * of it, or so many points of it.
+ * Takes back a redemption, grant, adjustment or transfer, named by its reference: all that is
+ * left of it, or so many points of it.
  */
 Datum
 loyalty_reverse(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
 	Authorization auth;
 	Call		call = {.kind = REVERSAL};
 
@@ -355,16 +392,82 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the reference of what is to be reversed must not be null")));
-	authorize_begin(&auth, fcinfo, "reverse");
+	authorize_enter(&auth, fcinfo, "reverse");
 	call.reverses = reference_argument(fcinfo, 2);
 	call.reference = reference_argument(fcinfo, 4);
 	call.reason = reason_argument(fcinfo, 5, false);
+	call.has_counterpart = authorize_counterpart(&auth, PG_GETARG_DATUM(1), type, call.reverses, &call.counterpart);
+	if (call.has_counterpart)
+		authorize_lock_two(&auth, PG_GETARG_DATUM(1), call.counterpart, type, auth.posting.key_type);
+	authorize_settle(&auth, PG_GETARG_DATUM(1), type);
 	if (!is_repeated(&auth, &call))
-		call.points = take_back(fcinfo, &auth, call.reverses);
+		take_back(fcinfo, &auth, &call);
 	else if (!PG_ARGISNULL(3) &&
 			 !DatumGetBool(DirectFunctionCall2(numeric_eq, PG_GETARG_DATUM(3),
 											   DirectFunctionCall1(numeric_abs, call.points))))
 		refuse_reference(&call);
+	return finish_call(fcinfo, &auth, &call, context);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_transfer);
+
+/*
+ * transfer(program regclass, customer anyelement, recipient anyelement, points numeric,
+ * reference text, reason text) returns receipt
+ *
+ * Gives points of a customer to another one, if there are enough, with the dates that they
+ * have.  Both have an entry of this reference.
+ */
+Datum
+loyalty_transfer(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext own;
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	Authorization auth;
+	Authorization recipient;
+	Call		call = {.kind = TRANSFER,.has_counterpart = true};
+	Call		mirrored;
+	Call		found;
+	LotList    *taken;
+	Datum		asked;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the recipient must not be null")));
+	authorize_enter(&auth, fcinfo, "transfer");
+	asked = points_argument(fcinfo, 3, false);
+	call.reference = reference_argument(fcinfo, 4);
+	call.reason = reason_argument(fcinfo, 5, false);
+	authorize_lock_two(&auth, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), type, type);
+	authorize_settle(&auth, PG_GETARG_DATUM(1), type);
+	/* what is made from here on outlives the work on the account of the recipient */
+	own = CurrentMemoryContext;
+	authorize_open(&recipient, PG_GETARG_OID(0), PG_GETARG_DATUM(2), type);
+	MemoryContextSwitchTo(own);
+	if (posting_compare_customers(&auth.posting, auth.customer, recipient.customer) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a customer cannot transfer points to himself")));
+	call.counterpart = posting_copy_customer(&auth.posting, recipient.customer);
+	call.points = DirectFunctionCall1(numeric_uminus, asked);
+	if (!is_repeated(&auth, &call))
+	{
+		if (authorize_find(&recipient, call.reference, 1, &found))
+			refuse_reference(&found);
+		asked = points_as_counted(asked, auth.points_scale);
+		call.points = DirectFunctionCall1(numeric_uminus, asked);
+		taken = authorize_take(&auth, asked);
+		mirrored = call;
+		mirrored.counterpart = auth.customer;
+		mirrored.points = mirrored.net = asked;
+		mirrored.revision = 1;
+		authorize_require_room(&recipient, asked);
+		purse_give_back(recipient.purse, taken, purse_points(asked));
+		authorize_write(&recipient, &mirrored);
+	}
+	authorize_end(&recipient);
 	return finish_call(fcinfo, &auth, &call, context);
 }
 

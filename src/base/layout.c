@@ -33,6 +33,9 @@ typedef struct Column
 /* Stands for the type loyalty.lots, whose OID is not known before. */
 #define LOTS_TYPE ((Oid) 1)
 
+/* Stands for the type of the column "customer", which comes first. */
+#define CUSTOMER_TYPE ((Oid) 2)
+
 /* The columns of the journal, and those that the ledger has behind them. */
 static const Column entry_columns[] = {
 	{"customer", InvalidOid}, {"tracked_table", INT4OID}, {"order_key", TEXTOID},
@@ -44,7 +47,7 @@ static const Column entry_columns[] = {
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
-	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}
+	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}, {"counterpart", CUSTOMER_TYPE, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
@@ -101,6 +104,7 @@ check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 	for (int i = 0; i < count; i++)
 	{
 		Oid			type = columns[i].type == LOTS_TYPE ? layout_lots_type() :
+			columns[i].type == CUSTOMER_TYPE ? TupleDescAttr(desc, 0)->atttypid :
 			OidIsValid(columns[i].type) ? columns[i].type : any_type;
 
 		if (i >= desc->natts || TupleDescAttr(desc, i)->attisdropped ||

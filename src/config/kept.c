@@ -97,10 +97,11 @@ make_plan(KeptPlans *plans, const char *format, int count, Oid *types)
 	Relation	index = index_open(layout_primary_key(journal), AccessShareLock);
 	const char *customer = types[0] == plans->customer_type || types[0] == INT8OID ? "$1" :
 	plans->customer_type == BPCHAROID ? "$1::pg_catalog.bpchar" : "$1::pg_catalog.varchar";
+	const char *other = psprintf("$2%s", customer + strlen("$1"));
 	const char *equality = types[0] == INT8OID ? "OPERATOR(pg_catalog.=)" :
 	program_key_operator(index, BTEqualStrategyNumber);
 	char	   *query = psprintf(format, quote_identifier(NameStr(plans->schema)),
-								 quote_identifier(NameStr(plans->key)), equality, customer);
+								 quote_identifier(NameStr(plans->key)), equality, customer, other);
 	SPIPlanPtr	plan;
 
 	index_close(index, NoLock);
@@ -117,7 +118,7 @@ make_plan(KeptPlans *plans, const char *format, int count, Oid *types)
  *
  * In the format, %1$s is the schema, %2$s the key as the views call it, %3$s its
  * equality and %4$s the customer, which is the first argument, as kept_bring_to_type()
- * gave it.  A value of (Datum) 0 is null, if its type is passed by reference.  What only reads sees what the query of the caller sees.
+ * gave it; %5$s is another one, if that is the second argument.  A value of (Datum) 0 is null, if its type is passed by reference.  What only reads sees what the query of the caller sees.
  */
 void
 kept_execute(KeptPlans *plans, KeptPlan which, const char *format, int count, Oid *types,

@@ -9,7 +9,9 @@
 typedef enum KeptPlan
 {
 	KEPT_BALANCE,
-	KEPT_FORMER_BALANCE,
+	KEPT_FORMER_BALANCE,		/* of each question, of former members, too, the next one */
+	KEPT_BALANCES,
+	KEPT_FORMER_BALANCES,
 	KEPT_BALANCE_AT,
 	KEPT_TIER_AT,
 	KEPT_LAST_READ = KEPT_TIER_AT,	/* those behind it write, or lock */
@@ -22,6 +24,9 @@ typedef enum KeptPlan
 	KEPT_TIME_OUT,
 	KEPT_SUM,
 	KEPT_PRESENT,
+	KEPT_COUNTERPART,
+	KEPT_MAKE_TWO,
+	KEPT_LOCK_TWO,
 	KEPT_PLANS
 } KeptPlan;
 

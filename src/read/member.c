@@ -17,10 +17,17 @@
 #include "kept.h"
 #include "terms.h"
 
+/* The row of the type "balances", of a view. */
+#define BALANCES(view) \
+	"SELECT ROW(GREATEST(m.points, 0), m.pending, m.held, GREATEST(OPERATOR(pg_catalog.-) m.points, 0), m.next_expiry, m.expiring)" \
+	"::loyalty.balances FROM %1$s." view " m WHERE m.%2$s %3$s %4$s"
+
 /* What is asked of a program; placeholders are those of kept_execute(). */
 static const char *const questions[] = {
 	[KEPT_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.members m WHERE m.%2$s %3$s %4$s",
 	[KEPT_FORMER_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s",
+	[KEPT_BALANCES] = BALANCES("members"),
+	[KEPT_FORMER_BALANCES] = BALANCES("former_members"),
 	[KEPT_BALANCE_AT] = "SELECT CASE WHEN EXISTS (SELECT FROM %1$s.members m WHERE m.%2$s %3$s %4$s)"
 	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)"
 	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))"
@@ -70,7 +77,7 @@ ask(KeptPlans *plans, KeptPlan question, Datum customer, Oid type, Datum at, Mem
 {
 	Oid			types[2] = {type, TIMESTAMPTZOID};
 	Datum		values[2] = {customer, at};
-	int			arguments = question == KEPT_BALANCE || question == KEPT_FORMER_BALANCE ? 1 : 2;
+	int			arguments = question <= KEPT_FORMER_BALANCES ? 1 : 2;
 	bool		found;
 
 	kept_execute(plans, question, questions[question], arguments, types, values, SPI_OK_SELECT);
@@ -101,14 +108,13 @@ ask(KeptPlans *plans, KeptPlan question, Datum customer, Oid type, Datum at, Mem
 	return found;
 }
 
-/* The answer to a question, for a function (program regclass, customer anyelement, at timestamptz). */
+/* The answer to a question about a moment, for a function (program regclass, customer anyelement ...). */
 static Datum
-answer(FunctionCallInfo fcinfo, KeptPlan question)
+answer(FunctionCallInfo fcinfo, KeptPlan question, Datum at)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Datum		customer = PG_GETARG_DATUM(1);
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	Datum		at = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
 	KeptPlans  *plans = kept_find(PG_GETARG_OID(0));
 	Datum		result = (Datum) 0;
 	bool		isnull = true;
@@ -117,8 +123,9 @@ answer(FunctionCallInfo fcinfo, KeptPlan question)
 		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (!ask(plans, question, customer, type, at, context, &result, &isnull) && question == KEPT_BALANCE)
-		(void) ask(plans, KEPT_FORMER_BALANCE, customer, type, at, context, &result, &isnull);
+	if (!ask(plans, question, customer, type, at, context, &result, &isnull) &&
+		(question == KEPT_BALANCE || question == KEPT_BALANCES))
+		(void) ask(plans, question + 1, customer, type, at, context, &result, &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
@@ -138,7 +145,25 @@ loyalty_balance(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	return answer(fcinfo, PG_ARGISNULL(2) ? KEPT_BALANCE : KEPT_BALANCE_AT);
+	if (PG_ARGISNULL(2))
+		return answer(fcinfo, KEPT_BALANCE, (Datum) 0);
+	return answer(fcinfo, KEPT_BALANCE_AT, PG_GETARG_DATUM(2));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_balances);
+
+/*
+ * balances(program regclass, customer anyelement) returns balances
+ *
+ * The points of a customer, by what can be done with them.  Null for who is neither in the
+ * customer table nor has entries.
+ */
+Datum
+loyalty_balances(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	return answer(fcinfo, KEPT_BALANCES, (Datum) 0);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_tier_at);
@@ -153,5 +178,5 @@ loyalty_tier_at(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
-	return answer(fcinfo, KEPT_TIER_AT);
+	return answer(fcinfo, KEPT_TIER_AT, PG_GETARG_DATUM(2));
 }

@@ -1,0 +1,27 @@
+-- kind: view
+-- read: SELECT
+-- Points that neither wait nor expire are what the points are more than the lots; below zero, they are owed.
+CREATE OR REPLACE VIEW @schema@.lots AS
+SELECT x.customer AS @key@, w.name AS wallet, nullif(x.available_at, '-infinity') AS available_at, nullif(x.expires_at, 'infinity') AS expires_at,
+       sum(x.points)::numeric(38, @points_scale@) AS points, CASE WHEN sum(x.points) < 0 THEN 'owed' WHEN x.available_at > now() THEN 'pending' ELSE 'available' END AS state
+  FROM (SELECT a.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.account a CROSS JOIN LATERAL loyalty.unnest(a.lots) l WHERE a.lots IS NOT NULL
+        UNION ALL
+        SELECT a.customer, 1, '-infinity', 'infinity', a.points - coalesce(loyalty.total(a.lots), 0) FROM @schema@.account a
+        UNION ALL
+        SELECT u.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.unposted u CROSS JOIN LATERAL loyalty.unnest(u.lots) l WHERE u.lots IS NOT NULL
+        UNION ALL
+        SELECT u.customer, 1, '-infinity', 'infinity', u.points_change - coalesce(loyalty.total(u.lots), 0) FROM @schema@.unposted u
+        UNION ALL
+        SELECT h.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.held h CROSS JOIN LATERAL loyalty.unnest(h.lots) l WHERE h.lots IS NOT NULL AND h.until <= now()
+        UNION ALL
+        SELECT h.customer, 1, '-infinity', 'infinity', h.points - coalesce(loyalty.total(h.lots), 0) FROM @schema@.held h WHERE h.until <= now()) x
+  LEFT JOIN @schema@.wallet w ON w.wallet = x.wallet
+ WHERE x.expires_at > now()
+ GROUP BY x.customer, w.name, x.available_at, x.expires_at
+HAVING sum(x.points) <> 0;
+COMMENT ON VIEW @schema@.lots IS 'the points of each customer by when they are available and when they expire, at this moment';
+COMMENT ON COLUMN @schema@.lots.wallet IS 'the wallet that they are in';
+COMMENT ON COLUMN @schema@.lots.available_at IS 'from when on they can be spent; null: at once';
+COMMENT ON COLUMN @schema@.lots.expires_at IS 'the first moment at which they are gone; null: never';
+COMMENT ON COLUMN @schema@.lots.points IS 'so many points';
+COMMENT ON COLUMN @schema@.lots.state IS 'available, pending, or owed: then they are less than nothing';
