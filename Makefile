@@ -35,7 +35,7 @@ REGRESS += upgrade reads calls holds try cards
 REGRESS += lots
 REGRESS += history
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
-ISOLATION += rules migration locks calling trying rewritten
+ISOLATION += rules migration locks calling trying issuing rewritten
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.
