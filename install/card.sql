@@ -270,7 +270,7 @@ COMMENT ON FUNCTION _loyalty.set_card_status(name, text, text, text, text) IS 'w
 
 -- Seven digits by chance are what a number of 16 digits has behind a prefix of eight, as the standard gives them to
 -- issuers.  Without such a prefix, numbers begin with 99: behind the 9, the standard has the number of a country, and
--- those from 900 on are of none, by ISO 3166-1.  So no bank has cards with these numbers.
+-- those from 900 on are of none, by ISO 3166-1.  So the standards give such numbers to no bank.
 CREATE FUNCTION _loyalty.require_card_form(card_prefix text, card_length int)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE
