@@ -24,6 +24,8 @@ BEGIN
 			('program', 'terms', 'version of the terms in force; written when rules, tiers or settings change'),
 			(NULL, 'time_zone', 'where days, and times without zone, are counted'),
 			('program', 'reader', 'by this, which they read with the rights of the owner, the views of the program prove themselves to the functions that they call'),
+			('program', 'card_prefix', 'digits that the numbers of new cards begin with'),
+			('program', 'card_length', 'how many digits the numbers of new cards have, the check digit included'),
 			(NULL, 'points_scale', 'decimals of points'),
 			(NULL, 'amount_scale', 'decimals of amounts of money as the views for readers show them, which are exact in the ledger and the account'),
 			(NULL, 'rounding', 'how points are rounded to them: floor, half_even, half_up or ceil, of the magnitude'),

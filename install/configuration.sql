@@ -582,6 +582,7 @@ BEGIN
 		RAISE EXCEPTION 'amount_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.amount_scale::text, 'null'));
 	END IF;
+	PERFORM _loyalty.require_card_form(NEW.card_prefix, NEW.card_length);
 	IF tg_op = 'UPDATE' THEN
 		-- the newest version is in force, and no other
 		IF NEW.terms IS DISTINCT FROM OLD.terms THEN

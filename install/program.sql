@@ -362,7 +362,10 @@ BEGIN
 	  FROM _loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
 	                                           FROM (SELECT customer, terms FROM %1$I.ledger
 	                                                 UNION ALL SELECT customer, terms FROM %1$I.journal
-	                                                 UNION ALL SELECT customer, NULL FROM %1$I.account) e', program)) r;
+	                                                 UNION ALL SELECT customer, NULL FROM %1$I.account %2$s) e', program,
+	                                         -- a program of an older version has none
+	                                         CASE WHEN EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = program AND c.relname = 'member_card')
+	                                         THEN format('UNION ALL SELECT customer, NULL FROM %I.member_card', program) END)) r;
 	IF customers > 0 THEN
 		RAISE EXCEPTION 'loyalty program "%" holds % entries of % customers', program, entries, customers
 			USING ERRCODE = 'dependent_objects_still_exist',
@@ -370,7 +373,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries or accounts';
+COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries, accounts or cards';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void

@@ -14,7 +14,7 @@ GRANT EXECUTE ON ROUTINE _loyalty.balances TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_at TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tenure TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.moment_key TO PUBLIC;
-GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.account_state, _loyalty.released, loyalty.receipt, loyalty.balances, loyalty.lots, loyalty.history TO PUBLIC;
+GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.account_state, _loyalty.released, loyalty.receipt, loyalty.outcome, loyalty.balances, loyalty.lots, loyalty.history TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_program TO PUBLIC;

@@ -45,6 +45,12 @@ UPDATE shop.orders SET status = 'refunded' WHERE order_id % 7 = 0;
 CALL loyalty.post('club');
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2022-01-01' + i * interval '1 day', i % 47 FROM generate_series(501, 900) i;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
+-- cards: of chance and given, one that is blocked, and one that is replaced by one that is
+UPDATE club.program SET card_prefix = '12', card_length = 18;
+SELECT club.issue_card(i) FROM generate_series(1, 30) i;
+SELECT club.issue_card(1, '79927398713'), club.issue_card(2, '79927398721'), club.issue_card(3, '79927398739');
+SELECT club.block_card('79927398721', 'lost'), club.replace_card('79927398713', '79927398747', 'worn');
+SELECT club.block_card('79927398747', 'lost');
 SQL
 
 my %state = (
@@ -54,6 +60,7 @@ my %state = (
 	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1',
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
+	cards => 'SELECT c.*, p.card_prefix, p.card_length FROM club.member_card c, club.program p ORDER BY card',
 	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{members}, qr/Gold/, 'there is something to compare');
@@ -64,6 +71,9 @@ sub check
 	my ($db, $what) = @_;
 	is($node->safe_psql($db, $state{$_}), $before{$_}, "$what: $_") for sort keys %state;
 	is($node->safe_psql($db, "SELECT * FROM loyalty.verify('club')"), '', "$what: verify() is empty");
+	is($node->safe_psql($db, "SELECT club.customer_of('79927398739'), club.customer_of('79927398713', replaced => true), club.balance_by_card('79927398739') = club.balance(3)"),
+		'3|1|t', "$what: cards tell of their customers");
+	like($node->safe_psql($db, "SELECT club.issue_card(30)"), qr/^12\d{16}$/, "$what: new cards look as before");
 	my $points = $node->safe_psql($db, 'SELECT points FROM club.members WHERE customer_id = 30');
 	$node->safe_psql($db, "INSERT INTO shop.orders VALUES (10000, 30, '2023-01-01', 0.5)");
 	$node->safe_psql($db, "UPDATE shop.orders SET total = 5 WHERE order_id = 10000");
@@ -114,7 +124,7 @@ check('disabled', 'data-only, triggers disabled');
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
 for my $table (qw(club.terms_tier club.terms_rule club.tier club.earning_rule club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
-	club.account club.ledger club.journal shop.customers shop.orders
+	club.member_card club.account club.ledger club.journal shop.customers shop.orders
 	shop.former shop.returns shop.basket_lines shop.baskets))
 {
 	run_ok("dump of $table", 'pg_dump', '-d', $conn, '-a', '-t', $table, '-f', "$dir/table.sql");

@@ -14,7 +14,9 @@ CREATE TABLE @schema@.program (
 	on_invalid text NOT NULL CHECK (on_invalid IN ('error', 'skip')),
 	terms int NOT NULL,
 	reader uuid NOT NULL DEFAULT gen_random_uuid(),
-	layout int NOT NULL
+	layout int NOT NULL,
+	card_prefix text COLLATE "C" NOT NULL DEFAULT '99' CHECK (card_prefix ~ '^[0-9]*$'),
+	card_length int NOT NULL DEFAULT 16 CHECK (card_length BETWEEN 8 AND 19)
 );
 COMMENT ON TABLE @schema@.program IS 'settings of the program, one row';
 COMMENT ON COLUMN @schema@.program.layout IS 'which version of its tables, views and functions the program has; written by loyalty.upgrade_program';

@@ -4,4 +4,6 @@ ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS layout int NOT NULL DEFAUL
 ALTER TABLE @schema@.program ALTER COLUMN layout DROP DEFAULT;
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS amount_scale int NOT NULL DEFAULT 2 CHECK (amount_scale BETWEEN 0 AND 12);
 ALTER TABLE @schema@.program ALTER COLUMN amount_scale DROP DEFAULT;
+ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS card_prefix text COLLATE "C" NOT NULL DEFAULT '99' CHECK (card_prefix ~ '^[0-9]*$');
+ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS card_length int NOT NULL DEFAULT 16 CHECK (card_length BETWEEN 8 AND 19);
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS reader uuid NOT NULL DEFAULT gen_random_uuid();
