@@ -35,7 +35,7 @@ REGRESS += names parsing order_keys lines_refunds session_settings index_use rep
 REGRESS += rerate
 REGRESS += upgrade reads calls holds try cards
 REGRESS += lots
-REGRESS += history wallets
+REGRESS += history wallets transfers
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
 ISOLATION += rules migration locks calling trying issuing rewritten
 

@@ -157,7 +157,8 @@ SELECT loyalty.upgrade_program('club');
 CREATE OR REPLACE VIEW club.members AS SELECT s.*, 1 AS more FROM (SELECT NULL::int AS customer_id, NULL::text AS tier, NULL::numeric(38,0) AS points,
 	NULL::numeric(38,2) AS lifetime_value, NULL::bigint AS orders, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at,
 	NULL::timestamptz AS joined_at, NULL::interval AS tenure, NULL::numeric(38,2) AS average_order, NULL::numeric(38,0) AS held,
-	NULL::numeric(38,0) AS pending, NULL::timestamptz AS next_expiry) s;
+	NULL::numeric(38,0) AS pending, NULL::timestamptz AS next_expiry,
+	NULL::numeric(38,0) AS expiring) s;
 ALTER TABLE club.program DROP COLUMN layout;
 SELECT loyalty.upgrade_program('club');
 DROP VIEW t_upgrade.gold;

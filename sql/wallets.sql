@@ -147,3 +147,5 @@ SELECT * FROM loyalty.rerate('club', dry_run => false);
 CALL loyalty.post('club');
 SELECT points, lots FROM club.account WHERE customer = 6;
 SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true), loyalty.drop_program('brazil', force => true), loyalty.drop_program('cuba', force => true);
+DROP SCHEMA t_wallets CASCADE;

@@ -388,7 +388,7 @@ release_timed_out(Authorization *auth)
 
 /* Begin to work on a program, given by its table "program", with the rights of its owner. */
 static void
-enter(Authorization *auth, Oid program)
+enter_program(Authorization *auth, Oid program)
 {
 	Oid			schema = get_rel_namespace(program);
 
@@ -430,7 +430,7 @@ authorize_enter(Authorization *auth, FunctionCallInfo fcinfo, const char *functi
 				 errmsg("permission denied for loyalty program \"%s\"", program),
 				 errhint("Call the function %s.%s of the program.", quote_identifier(program), function)));
 	}
-	enter(auth, PG_GETARG_OID(0));
+	enter_program(auth, PG_GETARG_OID(0));
 }
 
 /*
@@ -504,7 +504,7 @@ authorize_settle(Authorization *auth, Datum customer, Oid type)
 void
 authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 {
-	enter(auth, program);
+	enter_program(auth, program);
 	authorize_settle(auth, customer, type);
 }
 
@@ -623,6 +623,14 @@ authorize_left(Authorization *auth, text *reference)
 	return left;
 }
 
+/* Points with as many decimals as the program has, or more if they need them. */
+static Datum
+as_shown(Authorization *auth, Datum points)
+{
+	return exact_scale(points) < auth->points_scale ?
+		DirectFunctionCall2(numeric_round, points, Int32GetDatum(auth->points_scale)) : points;
+}
+
 /*
  * There are not as many points as are asked for.
  */
@@ -636,7 +644,7 @@ authorize_insufficient(Authorization *auth, Datum points)
 			 errmsg("not enough points"),
 			 errdetail("Customer %s has %s, and %s are asked for.",
 					   show_customer(auth->asked, auth->asked_type),
-					   number_show(auth->present), number_show(points)),
+					   number_show(as_shown(auth, auth->present)), number_show(points)),
 			 waits ?
 			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
 					 quote_literal_cstr(auth->program)) : 0));
@@ -694,14 +702,6 @@ authorize_credit(Authorization *auth, Datum points)
 	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at);
 
 	purse_credit(auth->purse, &lot, purse_points(points));
-}
-
-/* Points with as many decimals as the program has, or more if they need them. */
-static Datum
-as_shown(Authorization *auth, Datum points)
-{
-	return exact_scale(points) < auth->points_scale ?
-		DirectFunctionCall2(numeric_round, points, Int32GetDatum(auth->points_scale)) : points;
 }
 
 /*

@@ -19,7 +19,8 @@
 
 /* The row of the type "balances", of a view. */
 #define BALANCES(view) \
-	"SELECT ROW(GREATEST(m.points, 0), m.pending, m.held, GREATEST(OPERATOR(pg_catalog.-) m.points, 0), m.next_expiry, m.expiring)" \
+	"SELECT ROW(CASE WHEN m.points OPERATOR(pg_catalog.>) 0 THEN m.points ELSE m.points OPERATOR(pg_catalog.-) m.points END, m.pending, m.held," \
+	" CASE WHEN m.points OPERATOR(pg_catalog.<) 0 THEN OPERATOR(pg_catalog.-) m.points ELSE m.points OPERATOR(pg_catalog.-) m.points END, m.next_expiry, m.expiring)" \
 	"::loyalty.balances FROM %1$s." view " m WHERE m.%2$s %3$s %4$s"
 
 /* What is asked of a program; placeholders are those of kept_execute(). */
