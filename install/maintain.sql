@@ -8,10 +8,10 @@ AS 'MODULE_PATHNAME', 'loyalty_lots_is_due';
 COMMENT ON FUNCTION _loyalty.is_due(loyalty.lots, timestamptz) IS
 'have lots expired at a moment, or become available that waited?';
 
-CREATE FUNCTION _loyalty.maintain_batch(program name, after text, batch int, OUT last text, OUT done bigint, OUT more boolean)
+CREATE FUNCTION _loyalty.maintain_batch(program name, after text, batch int, unposted boolean, OUT last text, OUT done bigint, OUT more boolean)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_maintain_batch';
-COMMENT ON FUNCTION _loyalty.maintain_batch(name, text, int) IS
+COMMENT ON FUNCTION _loyalty.maintain_batch(name, text, int, boolean) IS
 'write what time has done to the points of the next customers behind a key; takes the right to delete from the journal';
 
 CREATE PROCEDURE loyalty.maintain(program name, batch int DEFAULT 1000)

@@ -1,7 +1,7 @@
 # Calls from many sessions at once: of 32 that spend all the points one succeeds, and of 32 with
 # one reference all have the same answer, under each isolation level.  Then sessions call,
-# order and refund at random while others post, and the server is killed now and then: what
-# was acknowledged is in the ledger, and verify() is empty.
+# order, refund and transfer at random while others post and maintain, points wait and expire from the third
+# round on, and the server is killed now and then: what was acknowledged is in the ledger, and verify() is empty.
 use strict;
 use warnings;
 use FindBin;
@@ -102,7 +102,7 @@ sub random_script
 	{
 		my $c = 4 + int(rand(8));
 		my $reference = "r$round-$worker-$_";
-		my $what = int(rand(10));
+		my $what = int(rand(11));
 		my $n = 1 + int(rand(60));
 		my $until = rand() < 0.5 ? "'infinity'" : 'now() + ' . sprintf('%.2f', rand(0.6)) . " * interval '1 second' + interval '10 milliseconds'";
 		my $call = $what < 2 ? "club.redeem($c, $n, '$reference')"
@@ -110,6 +110,7 @@ sub random_script
 			: $what < 4 && @held ? do { my $h = $held[ int(rand(@held)) ]; rand() < 0.5 ? "club.capture($h->[0], '$h->[1]', " . (1 + int(rand(20))) . ")" : "club.release($h->[0], '$h->[1]')" }
 			: $what < 5 ? "club.grant_points($c, $n, '$reference')"
 			: $what < 6 ? "club.adjust($c, " . ($n - 30 || 1) . ", '$reference', 'random')"
+			: $what == 10 ? do { my $to = 4 + ($c - 3) % 8; "club.transfer($c, $to, $n, '$reference')" }
 			: $what < 7 && @made ? do { my $m = $made[ int(rand(@made)) ]; "club.reverse($m->[0], '$m->[1]', $n, '$reference')" }
 			: undef;
 		if (defined $call)
@@ -118,15 +119,24 @@ sub random_script
 			push @held, [ $c, $reference ] if $call =~ /hold/;
 			$script .= "SELECT 'ok', reference, entry, points FROM $call;\n";
 		}
-		elsif ($what < 9) { $script .= "INSERT INTO orders (customer, total) VALUES ($c, $n);\n"; }
+		elsif ($what < 9)
+		{
+			my $days = rand() < 0.5 ? 0 : int(rand(40));
+			$script .= "INSERT INTO orders (customer, total, at) VALUES ($c, $n, now() - interval '$days days');\n";
+		}
 		else { $script .= "UPDATE orders SET total = total / 2 WHERE id = (SELECT max(id) FROM orders WHERE customer = $c);\n"; }
 	}
 	return $script;
 }
 my %acknowledged;
-for my $round (1 .. 4)
+for my $round (1 .. 6)
 {
-	my @scripts = ((map { random_script($round, $_) } 1 .. 8), "SELECT pg_sleep(0.01) \\; CALL loyalty.post('club', 50);\n" x 60);
+	# some of what is earned waits then, some has expired already, and what is granted has dates
+	$node->safe_psql('postgres', q{UPDATE club.wallet SET available_after = '3 days', expires = 'earned_on + 20'}) if $round == 3;
+	$node->safe_psql('postgres', q{UPDATE club.wallet SET available_after = NULL, expires = 'earned_on + 30', extended = 'active_on + 25'}) if $round == 5;
+	my @scripts = ((map { random_script($round, $_) } 1 .. 8), "SELECT pg_sleep(0.01) \\; CALL loyalty.post('club', 50);\n" x 60,
+		"SELECT pg_sleep(0.02) \\; CALL loyalty.maintain('club', 3);\n" x 30,		# in a transaction of somebody else, and by itself
+		"CALL loyalty.maintain('club', 2);\nSELECT pg_sleep(0.03);\n" x 30);
 	my $killed = $round % 2 == 0;
 	for my $answer (at_once($killed ? 0.5 + rand(1) : 0, @scripts))
 	{
@@ -134,7 +144,8 @@ for my $round (1 .. 4)
 		unlike($answer, qr/XX\d\d\d|22003|40P01/, "round $round: no error but those that calls explain");
 	}
 	my %ledger = map { /^(.*)\|(-?\d+)$/ } split /\n/,
-		$node->safe_psql('postgres', "SELECT order_key, entry, points_change FROM club.ledger WHERE tracked_table = 0 AND order_key LIKE 'r%'");
+		$node->safe_psql('postgres', "SELECT order_key, entry, points_change FROM club.ledger WHERE tracked_table = 0 AND order_key LIKE 'r%'
+			AND NOT (counterpart IS NOT NULL AND (kind = 'transfer') = (points_change > 0))");		# the other side of a transfer
 	my @lost = grep { ($ledger{$_} // '') ne $acknowledged{$_} } sort keys %acknowledged;
 	is("@lost", '', "round $round: every acknowledged call is in the ledger, as it was answered");
 	is($node->safe_psql('postgres', "SELECT * FROM loyalty.verify('club')"), '', "round $round: verify() is empty");
@@ -143,8 +154,10 @@ for my $round (1 .. 4)
 	cmp_ok(scalar(keys %ledger) - $timed_out - scalar(keys %acknowledged), '<=', 8 * int($round / 2), "round $round: and no others, but those whose answer was lost");
 }
 cmp_ok(scalar(keys %acknowledged), '>', 100, 'calls were made');
-$node->safe_psql('postgres', "CALL loyalty.post('club')");
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM club.ledger WHERE kind = 'transfer'"), '>', 20, 'transfers, too');
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM club.ledger WHERE kind = 'expiry'"), '>', 5, 'and points expired');
+$node->safe_psql('postgres', "CALL loyalty.maintain('club')");
 is($node->safe_psql('postgres', "SELECT * FROM loyalty.verify('club')"), '', 'verify() is empty in the end');
-is($node->safe_psql('postgres', "SELECT sum(points) + sum(held) FROM club.members"), $node->safe_psql('postgres', "SELECT sum(points_change) + (SELECT coalesce(sum(points), 0) FROM club.held) FROM club.ledger"), 'and members have what the ledger adds up to');
+is($node->safe_psql('postgres', "SELECT sum(points) + sum(pending) + sum(held) FROM club.members"), $node->safe_psql('postgres', "SELECT sum(points_change) + (SELECT coalesce(sum(points), 0) FROM club.held) FROM club.ledger"), 'and members have what the ledger adds up to');
 $node->stop;
 done_testing();

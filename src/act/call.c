@@ -275,10 +275,14 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	return simple_call(fcinfo, "adjust", ADJUSTMENT, 0, true);
 }
 
-/* What is left of a call, which may be taken back. */
+/*
+ * What is left of a call, which may be taken back.  If it is a transfer that was made since
+ * its other customer was looked for, this one is known now.
+ */
 static LotList *
-reversible_lots(Authorization *auth, text *reference)
+reversible_lots(Authorization *auth, Call *call)
 {
+	text	   *reference = call->reverses;
 	Call		original;
 
 	if (!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
@@ -300,6 +304,8 @@ reversible_lots(Authorization *auth, text *reference)
 				 errdetail("\"%s\" holds %s points.", text_to_cstring(reference),
 						   number_show(DirectFunctionCall1(numeric_uminus, original.points))),
 				 errhint("Release it, with the function release.")));
+	call->has_counterpart = original.has_counterpart;
+	call->counterpart = original.counterpart;
 	return authorize_left(auth, reference);
 }
 
@@ -353,7 +359,7 @@ take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, Da
 static void
 take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
 {
-	LotList    *lots = reversible_lots(auth, call->reverses);
+	LotList    *lots = reversible_lots(auth, call);
 	bool		was_given = sign_of(lots_total(lots)) > 0;
 	Datum		points = points_to_reverse(fcinfo, auth, call->reverses, lots);
 

@@ -93,9 +93,12 @@ pass_time(void *arg)
 	authorize_end(&auth);
 }
 
-/* The next customers behind a key, or from the start, for whom there is something to write. */
+/*
+ * The next customers behind a key, or from the start, for whom there is something to write;
+ * with those that have entries to be posted, if these are not posted already.
+ */
 static void
-find_due(Posting *batch, text *after, int limit)
+find_due(Posting *batch, text *after, int limit, bool unposted)
 {
 	EntryTable	journal;
 	StringInfoData query;
@@ -103,8 +106,10 @@ find_due(Posting *batch, text *after, int limit)
 	Datum		values[2] = {Int32GetDatum(limit), (Datum) 0};
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT a.customer FROM %s.account a WHERE (a.next_release <= pg_catalog.now()"
-					 " OR (a.lots IS NOT NULL AND _loyalty.is_due(a.lots, pg_catalog.now())))", batch->program);
+	appendStringInfo(&query, "SELECT a.customer FROM (SELECT a.customer FROM %1$s.account a WHERE a.next_release <= pg_catalog.now()"
+					 " OR (a.lots IS NOT NULL AND _loyalty.is_due(a.lots, pg_catalog.now()))%2$s%3$s) a WHERE true",
+					 batch->program, unposted ? " UNION SELECT j.customer FROM " : "",
+					 unposted ? psprintf("%s.journal j", batch->program) : "");
 	if (after != NULL)
 	{
 		values[1] = posting_key_from_text(batch, after);
@@ -145,10 +150,12 @@ pass_time_of(Posting *batch, Datum customer)
 PG_FUNCTION_INFO_V1(loyalty_maintain_batch);
 
 /*
- * maintain_batch(program name, after text, batch int, OUT last text, OUT done bigint, OUT more bool)
+ * maintain_batch(program name, after text, batch int, unposted bool, OUT last text, OUT done bigint,
+ * OUT more bool)
  *
  * Writes what time has done to the points of the next customers behind the key "after", or
- * from the start if that is null.  If there may be more, last is the key to go on with.
+ * from the start if that is null, and with "unposted" posts all their entries, too.  If there
+ * may be more, last is the key to go on with.
  */
 Datum
 loyalty_maintain_batch(PG_FUNCTION_ARGS)
@@ -164,10 +171,10 @@ loyalty_maintain_batch(PG_FUNCTION_ARGS)
 	int64		done = 0;
 
 	nested_refuse_call("maintain_batch");
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_GETARG_INT32(2) < 1)
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_GETARG_INT32(2) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("program must be given, and batch must be at least 1")));
+				 errmsg("program and unposted must be given, and batch must be at least 1")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "maintain_batch must return a composite type");
 	program = NameStr(*PG_GETARG_NAME(0));
@@ -178,7 +185,7 @@ loyalty_maintain_batch(PG_FUNCTION_ARGS)
 	posting_begin(&batch, program, schema);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	find_due(&batch, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), PG_GETARG_INT32(2));
+	find_due(&batch, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), PG_GETARG_INT32(2), PG_GETARG_BOOL(3));
 	for (int i = 0; i < batch.count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -203,20 +210,24 @@ PG_FUNCTION_INFO_V1(loyalty_maintain);
  * maintain(program name, batch int): procedure.
  *
  * Posts all entries, and then writes what time has done to the points of all customers,
- * about "batch" of them at once.  Commits as post() does.
+ * about "batch" of them at once.  Commits as post() does.  Where it cannot commit, it goes
+ * through the customers once and does both for each, since it keeps their accounts locked:
+ * in the order of their keys, as all do who lock more than one.
  */
 Datum
 loyalty_maintain(PG_FUNCTION_ARGS)
 {
 	bool		atomic;
 	Datum		program = post_begin_procedure(fcinfo, "maintain", &atomic);
-	int64		posted = post_all(program, PG_GETARG_INT32(1), atomic);
-	int64		done = post_batches("SELECT p.last, p.done, p.more FROM _loyalty.maintain_batch($1, $2, $3) p",
-									program, PG_GETARG_INT32(1), atomic);
+	int64		done;
 
+	if (!atomic)
+		(void) post_all(program, PG_GETARG_INT32(1), atomic);
+	done = post_batches(atomic ? "SELECT p.last, p.done, p.more FROM _loyalty.maintain_batch($1, $2, $3, true) p" :
+						"SELECT p.last, p.done, p.more FROM _loyalty.maintain_batch($1, $2, $3, false) p",
+						program, PG_GETARG_INT32(1), atomic);
 	SPI_finish();
 	ereport(NOTICE,
-			(errmsg("posted " INT64_FORMAT " entries, and wrote what time did to the points of " INT64_FORMAT " customers",
-					posted, done)));
+			(errmsg("maintained the points of " INT64_FORMAT " customers", done)));
 	PG_RETURN_VOID();
 }
