@@ -37,7 +37,7 @@ REGRESS += upgrade reads calls holds try cards
 REGRESS += lots
 REGRESS += history wallets transfers
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
-ISOLATION += rules migration locks calling trying issuing rewritten
+ISOLATION += rules migration locks calling passing trying issuing rewritten
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.
