@@ -41,10 +41,15 @@ INSERT INTO shop.returns SELECT i, CASE WHEN i % 2 = 0 THEN i END, 1 + i % 30, t
 INSERT INTO shop.former SELECT i, 1 + i % 30, '2021-01-01', 3, 4 FROM generate_series(1, 10) i;
 SELECT loyalty.untrack('club', 'shop.former');
 UPDATE club.earning_rule SET points = 'amount * 2' WHERE name = 'one';
+-- points that waited, and expire; some that were spent, are held, or another customer's
+UPDATE club.wallet SET available_after = '36 hours', expires = $$date_trunc('year', earned_on) + interval '101 years'$$;
 UPDATE shop.orders SET status = 'refunded' WHERE order_id % 7 = 0;
 CALL loyalty.post('club');
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2022-01-01' + i * interval '1 day', i % 47 FROM generate_series(501, 900) i;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
+SELECT club.redeem(i, 20 + i, 'cart'), club.hold(i, 5, 'held'), club.transfer(i, i + 10, 3, 'gift') FROM generate_series(1, 5) i;
+CALL loyalty.maintain('club');
+INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2024-01-01' + i * interval '1 hour', i % 47 FROM generate_series(901, 950) i;
 -- cards: of chance and given, one that is blocked, and one that is replaced by one that is
 UPDATE club.program SET card_prefix = '12', card_length = 18;
 SELECT club.issue_card(i) FROM generate_series(1, 30) i;
@@ -59,6 +64,9 @@ my %state = (
 	entries => 'SELECT * FROM club.entries WHERE tracked_table = 1 ORDER BY 1, 2',
 	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1',
+	lots => 'SELECT * FROM club.lots ORDER BY 1, 2, 3, 4',
+	held => 'SELECT * FROM club.held ORDER BY 1',
+	wallets => 'SELECT t.*, w.* FROM club.terms_wallet t, club.wallet w ORDER BY 1, 2',
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
 	cards => 'SELECT c.*, p.card_prefix, p.card_length FROM club.member_card c, club.program p ORDER BY card',
 	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
@@ -123,7 +131,7 @@ check('disabled', 'data-only, triggers disabled');
 
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
-for my $table (qw(club.terms_tier club.terms_rule club.tier club.earning_rule club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
+for my $table (qw(club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.member_card club.account club.ledger club.journal shop.customers shop.orders
 	shop.former shop.returns shop.basket_lines shop.baskets))
 {
