@@ -54,6 +54,14 @@ SELECT points, balance FROM club.redeem(7, 50, reference => 'cart-991');
 SELECT points, balance FROM club.redeem(7, 50, reference => 'cart-991');
 SELECT customer_id, tier, points, lifetime_value, orders FROM club.members WHERE customer_id = 7;
 
+\echo '-- what is earned from now on waits for two weeks, and expires with the next year; no job has to run for that'
+UPDATE club.wallet SET available_after = '14 days', expires = $$date_trunc('year', earned_on) + interval '2 years'$$;
+INSERT INTO shop.orders (customer_id, ordered_on, cds, amount) VALUES (7, current_date, 2, 40.00);
+SELECT available, pending, held, debt FROM club.balances(7);
+SELECT points, state, expires_at IS NOT NULL AS expires FROM club.lots WHERE customer_id = 7 ORDER BY state;
+\echo '-- ... and points can be given to somebody else'
+SELECT points, balance FROM club.transfer(7, 42, 10, reference => 'gift-1');
+
 \echo '-- posting moves the entries to the ledger; nothing that is read changes'
 CALL loyalty.post('club');
 SELECT (SELECT count(*) FROM club.journal) AS unposted, (SELECT count(*) FROM club.ledger) AS posted;
