@@ -339,6 +339,50 @@ $$;
 COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text, text) IS
 'change what is known of a tracked table of refunds, and record how the orders stand by that; what is null stays; returns the number of entries';
 
+-- Let go of a tracked table: its views go, and what they said is kept as text until it is
+-- tracked again.
+CREATE FUNCTION _loyalty.let_go(program name, tracked_table int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	s record;
+	v record;
+	newest int;
+	kept jsonb;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	IF s.definition IS NOT NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	IF s.kind IN ('lines', 'refunds') THEN
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, NULL));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name(s.kind, tracked_table));
+	ELSE
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
+		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
+		LOOP
+			CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
+			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
+				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
+		END LOOP;
+		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1', program) USING s.terms
+		LOOP
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table, v.version));
+		END LOOP;
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('archived', tracked_table));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table));
+	END IF;
+	EXECUTE format('UPDATE %I.tracked_table SET definition = $2 WHERE tracked_table = $1', program) USING tracked_table, kept;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.let_go(name, int) IS
+'drop the views of a tracked table, which holds on to nothing any more, and keep what they said';
+
 -- Let go of the columns of a table, with its lines and refunds, for a migration.  Runs as
 -- the owner.
 CREATE FUNCTION _loyalty.note_paused(program name, tracked_table int)
