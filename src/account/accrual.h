@@ -39,7 +39,7 @@ typedef struct RecordedEntry
 	bool		counts;
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric */
-	JoinedAt	joined;			/* its customer */
+	Moment		joined;			/* since when its customer is one */
 	HeldTier	held;			/* what it brought along */
 } RecordedEntry;
 
@@ -70,7 +70,8 @@ typedef struct Accrual
 	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 	Datum		points;			/* numeric: all points after the latest entry */
 	Datum		posted_lots;	/* of the account before all entries, or (Datum) 0 */
-	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not known */
+	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not
+								 * known */
 	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */

@@ -63,7 +63,7 @@ batch_begin(TrackedTable *table, RecorderMode mode, int size)
 	batch->entry_items = palloc(size * sizeof(Lookup *));
 	batch->conflict = palloc(size * sizeof(bool));
 	batch->customers = palloc(size * sizeof(Datum));
-	batch->joined = palloc(size * sizeof(JoinedAt));
+	batch->joined = palloc(size * sizeof(Moment));
 	return batch;
 }
 
@@ -469,7 +469,7 @@ read_joined(Batch *batch, int count)
 {
 	TrackedTable *root = program_root_table(batch->table);
 
-	memset(batch->joined, 0, count * sizeof(JoinedAt));
+	memset(batch->joined, 0, count * sizeof(Moment));
 	if (root != NULL && count > 0)
 		joined_read(root, batch->customers, count, batch->joined);
 }

@@ -51,7 +51,7 @@ typedef struct Restored
 	int32		terms;
 	Datum		currency;
 	Datum		rate;
-	JoinedAt	joined;
+	Moment		joined;
 	bool		moved;
 } Restored;
 

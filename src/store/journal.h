@@ -8,12 +8,12 @@
 
 #include "entries.h"
 
-/* Since when somebody is a customer. */
-typedef struct JoinedAt
+/* A moment that may be null. */
+typedef struct Moment
 {
 	bool		is_known;
 	TimestampTz at;
-} JoinedAt;
+} Moment;
 
 /* The tier that was held just before an order. */
 typedef struct HeldTier
@@ -35,7 +35,7 @@ typedef struct OrderState
 	Datum		awards;			/* numeric: points before the multiplier */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
-	JoinedAt	joined;			/* its customer, if the tenure matters */
+	Moment		joined;			/* since when its customer is one, if the tenure matters */
 	bool		moved;			/* it came from another customer or key */
 	HeldTier	held;			/* of posted and moved orders */
 	bool		is_own;			/* this transaction wrote it to the journal: */
