@@ -95,6 +95,7 @@ order_gone(Order *order)
 	order->awards = number_zero();
 	order->currency = text_empty();
 	order->rate = number_one();
+	order->available.is_known = false;
 }
 
 /*
@@ -223,6 +224,22 @@ typedef struct Evaluation
 	const char *what;			/* or something else */
 } Evaluation;
 
+/* When are the points of the order available, if it says so itself? */
+static Moment
+evaluate_available(Evaluation *evaluation)
+{
+	Moment		available = {.is_known = false};
+	Expression *expression = &evaluation->reader->table->available_at;
+	bool		isnull;
+
+	if (expression->cached == NULL)
+		return available;
+	evaluation->what = "available_at";
+	available.at = DatumGetTimestampTz(evaluate(evaluation->reader, expression, evaluation->row, &isnull));
+	available.is_known = !isnull;
+	return available;
+}
+
 /* Does the order count, when was it made, and what is its amount? */
 static void
 evaluate_columns(void *arg)
@@ -243,6 +260,8 @@ evaluate_columns(void *arg)
 	evaluation->what = "the time";
 	order->at = DatumGetTimestampTz(evaluate(reader, &table->at, evaluation->row, &isnull));
 	order->counts = !isnull;
+	if (order->counts)
+		order->available = evaluate_available(evaluation);
 }
 
 /*

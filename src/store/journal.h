@@ -38,6 +38,7 @@ typedef struct OrderState
 	Moment		joined;			/* since when its customer is one, if the tenure matters */
 	bool		moved;			/* it came from another customer or key */
 	HeldTier	held;			/* of posted and moved orders */
+	Moment		available;		/* when its points are, if it says so itself */
 	bool		is_own;			/* this transaction wrote it to the journal: */
 	ItemPointerData place;		/* there */
 } OrderState;
@@ -62,6 +63,7 @@ extern Journal *journal_open(Oid journal, Oid ledger, int32 tracked_table,
 							 const ScanKeyData *keys);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);
+extern Moment journal_read_moment(TupleTableSlot *slot, EntryColumn column);
 extern void journal_read_state(TupleTableSlot *slot, OrderState *state);
 extern bool journal_find_posted_tier(Journal *journal, Datum customer,
 									 Datum order_key, int32 terms, HeldTier *held);
