@@ -699,7 +699,7 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 void
 authorize_credit(Authorization *auth, Datum points)
 {
-	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at);
+	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at, NULL);
 
 	purse_credit(auth->purse, &lot, purse_points(points));
 }
