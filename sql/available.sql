@@ -44,11 +44,13 @@ END $$;
 INSERT INTO orders VALUES (1, 1, '2020-01-01 12:00+01', 100);
 SELECT * FROM said;
 SELECT * FROM member WHERE id = 1;
+SELECT wallet, available_at, expires_at, points, state FROM club.lots WHERE id = 1;
 SELECT points, balance FROM club.redeem(1, 1, 'too-early');
 -- shipped later: 14 days later it is summer in Vienna, and noon is at 10:00 UTC
 UPDATE orders SET shipped_at = '2126-03-20 12:00+01' WHERE id = 1;
 SELECT * FROM said ORDER BY rev;
 SELECT * FROM member WHERE id = 1;
+SELECT wallet, available_at, expires_at, points, state FROM club.lots WHERE id = 1;
 SELECT at, club.balance(1, at) FROM (VALUES
 	('2020-01-02'::timestamptz), ('2126-04-03 09:59:59Z'), ('2126-04-03 10:00Z')) x (at);
 CALL loyalty.post('club');
