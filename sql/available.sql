@@ -127,6 +127,13 @@ CALL loyalty.post('club');
 SELECT customer, points, lots FROM club.account WHERE customer BETWEEN 3 AND 6 ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
 
+-- two at once, one of which is cancelled
+INSERT INTO orders VALUES (14, 11, '2020-01-01 12:00+01', 10, '2126-01-01 00:00+01'),
+	(15, 11, '2020-01-01 12:00+01', 20, '2126-02-01 00:00+01');
+UPDATE orders SET customer = 12, status = CASE id WHEN 14 THEN 'cancelled' ELSE status END,
+	shipped_at = CASE id WHEN 15 THEN timestamptz '2126-03-01 00:00+01' END WHERE id IN (14, 15);
+SELECT * FROM said WHERE "order" IN ('14', '15') ORDER BY 1, 2, 3;
+
 -- many at once, and each again: 1 + 2 + ... + 10 wait until 15 January; those of the orders with
 -- an even number are twice as many then and available, and 1 + 3 + 5 + 7 + 9 still wait
 INSERT INTO orders SELECT 200 + i, 7, '2020-01-01 12:00+01', i, '2126-01-01 00:00+01'

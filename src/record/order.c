@@ -5,7 +5,8 @@
  * counts_when is true and its amount and time are known; both, and its points,
  * must be finite: else an error, or by option of the program a line in the
  * server's log and an order that does not count.  The same holds for an
- * expression that raises an error: the message names it, and the order.
+ * expression that raises an error: the message names it, and the order.  When its points
+ * are available may be at infinity, which is not known yet.
  */
 #include "postgres.h"
 
