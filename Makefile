@@ -35,7 +35,7 @@ REGRESS += names parsing order_keys lines_refunds session_settings index_use rep
 REGRESS += rerate
 REGRESS += upgrade reads calls holds try cards
 REGRESS += lots
-REGRESS += history wallets transfers
+REGRESS += history wallets transfers available
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
 ISOLATION += rules migration locks calling passing trying issuing rewritten
 

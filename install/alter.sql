@@ -29,14 +29,14 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	-- a refund is nothing but its amount
-	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
+	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency', 'available_at') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
 	IF needed IS NOT NULL THEN
 		RAISE EXCEPTION '% must not be empty', _loyalty.argument_name(s.kind, needed)
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = CASE WHEN needed = 'counts' THEN 'What always counts is counts_when => ''true''.'
 			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
 			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
-			                  ELSE 'What is left out stays. Only an amount or a currency can be taken away with an empty text.' END;
+			                  ELSE 'What is left out stays. Only an amount, a currency or available_at can be taken away with an empty text.' END;
 	END IF;
 	parsed := _loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
 	PERFORM _loyalty.require_views(program, tracked_table, NULL);
@@ -203,6 +203,7 @@ CREATE FUNCTION loyalty.alter_orders(
 	counts_when text DEFAULT NULL,
 	order_key text DEFAULT NULL,
 	currency text DEFAULT NULL,
+	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
 	key_is_unique boolean DEFAULT false,
@@ -228,7 +229,7 @@ BEGIN
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency))::text,
+		                                     'key', order_key, 'currency', currency, 'available_at', available_at))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text,
 		search_path, key_is_unique::text);
 	IF identifies THEN
@@ -242,8 +243,8 @@ BEGIN
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, boolean, text) IS
-'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program; returns the number of entries';
+COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, text, boolean, text) IS
+'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program, and without available_at the wallet says when points are available; returns the number of entries';
 
 -- Whoever names the table of the orders, or of their lines, is told which one has the refunds.
 CREATE FUNCTION _loyalty.require_no_orders(program name, "table" regclass)
@@ -339,6 +340,50 @@ $$;
 COMMENT ON FUNCTION loyalty.alter_refunds(name, regclass, text, text, text, text, text) IS
 'change what is known of a tracked table of refunds, and record how the orders stand by that; what is null stays; returns the number of entries';
 
+-- Let go of a tracked table: its views go, and what they said is kept as text until it is
+-- tracked again.
+CREATE FUNCTION _loyalty.let_go(program name, tracked_table int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
+AS $$
+DECLARE
+	s record;
+	v record;
+	newest int;
+	kept jsonb;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	IF s.definition IS NOT NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	IF s.kind IN ('lines', 'refunds') THEN
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, NULL));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name(s.kind, tracked_table));
+	ELSE
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
+		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
+		LOOP
+			CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
+			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
+				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
+		END LOOP;
+		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1', program) USING s.terms
+		LOOP
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table, v.version));
+		END LOOP;
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('archived', tracked_table));
+		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table));
+	END IF;
+	EXECUTE format('UPDATE %I.tracked_table SET definition = $2 WHERE tracked_table = $1', program) USING tracked_table, kept;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.let_go(name, int) IS
+'drop the views of a tracked table, which holds on to nothing any more, and keep what they said';
+
 -- Let go of the columns of a table, with its lines and refunds, for a migration.  Runs as
 -- the owner.
 CREATE FUNCTION _loyalty.note_paused(program name, tracked_table int)
@@ -425,6 +470,7 @@ CREATE FUNCTION loyalty.resume(
 	counts_when text DEFAULT NULL,
 	order_key text DEFAULT NULL,
 	currency text DEFAULT NULL,
+	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
 	search_path text DEFAULT current_setting('search_path'))
@@ -441,7 +487,7 @@ BEGIN
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency))::text,
+		                                     'key', order_key, 'currency', currency, 'available_at', available_at))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
 	IF customer IS NOT NULL THEN
 		moved := _loyalty.record_moved(program, src, false);
@@ -449,7 +495,7 @@ BEGIN
 	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.reversed), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text) IS
 'track a table again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';
 
 -- Rerating ----------------------------------------------------------------------------

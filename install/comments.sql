@@ -89,6 +89,7 @@ BEGIN
 			(NULL, 'currency', 'currency of the order; empty if it is that of the program'),
 			(NULL, 'rate', 'what one unit of the currency is worth in that of the program'),
 			(NULL, 'counterpart', 'of a transfer: the other customer'),
+			(NULL, 'available_at', 'when the points of the order are available, as the order says itself; infinity: not known yet; null: as the wallet says'),
 			(NULL, 'lots', 'what the entry does to dated points: those that wait or expire; null: nothing'),
 			(NULL, 'pending', 'points that are not available yet'),
 			(NULL, 'next_expiry', 'when the next points expire; null: none do'),

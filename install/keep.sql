@@ -18,8 +18,8 @@ BEGIN
 		SELECT * INTO k FROM _loyalty.view_expression(view, NULL, 'key', false);
 		SELECT * INTO r FROM _loyalty.refunds_join(program, tracked_table, _loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
 		EXECUTE format($sql$
-			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded)
-			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s
+			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded, available_at)
+			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s, o.available_at
 			  FROM (SELECT DISTINCT ON (r.order_key) r.* FROM %1$I.recorded_orders r
 			         WHERE r.tracked_table = $1 AND r.counts
 			           AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)

@@ -598,6 +598,7 @@ CREATE FUNCTION loyalty.track_orders(
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
 	currency text DEFAULT NULL,
+	available_at text DEFAULT NULL,
 	key_is_unique boolean DEFAULT false,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
@@ -628,7 +629,8 @@ BEGIN
 	-- without refunds that they had, the orders would be worth more than they are
 	backfill := _loyalty.track_refunds_again(program, src) AND backfill;
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
-		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency)::text,
+		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency,
+		                   'available_at', available_at)::text,
 		search_path, key_is_unique::text);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.warn_of_known_orders($1::name, $2::int)', program::text, src::text);
 
@@ -638,7 +640,7 @@ BEGIN
 	RETURN loyalty.backfill(program, "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, text, boolean, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
 CREATE FUNCTION loyalty.track_refunds(
@@ -654,6 +656,7 @@ CREATE FUNCTION loyalty.track_refunds(
 	at text DEFAULT NULL,
 	refund_key text DEFAULT NULL,
 	currency text DEFAULT NULL,
+	available_at text DEFAULT NULL,
 	key_is_unique boolean DEFAULT false,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
@@ -679,6 +682,10 @@ BEGIN
 	IF currency IS NOT NULL AND customer IS NULL THEN
 		RAISE EXCEPTION 'currency is of refunds without an order, whose customer must be named'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'A refund of an order is in the currency of the order.';
+	END IF;
+	IF available_at IS NOT NULL AND customer IS NULL THEN
+		RAISE EXCEPTION 'available_at is of refunds without an order, whose customer must be named'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A refund of an order takes the points that the order gave, whenever they are available.';
 	END IF;
 	IF orders IS NULL THEN
 		SELECT r[1]::int, r[2]::int INTO src, tracked_tables
@@ -724,7 +731,7 @@ BEGIN
 		PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, own::text,
 			jsonb_build_object('customer', customer, 'at', at, 'amount', format('-(%s)', amount),
 			                   'counts', format('(%s) AND (%s) IS NULL', counts_when, order_key),
-			                   'key', coalesce(refund_key, _loyalty.default_key("table", 'refund_key')), 'currency', currency)::text,
+			                   'key', coalesce(refund_key, _loyalty.default_key("table", 'refund_key')), 'currency', currency, 'available_at', available_at)::text,
 			search_path, key_is_unique::text);
 		IF backfill THEN
 			recorded := recorded + _loyalty.record_table(program, own, false);
@@ -733,7 +740,7 @@ BEGIN
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, text, text, boolean, text, text, text, text, text, boolean, text) IS
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 -- Note that a table is not tracked any more, and let go of it.  Runs as the owner.

@@ -260,10 +260,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'ledger'::text, l.tracked_table, l.terms, bool_or(l.revision > 1), count(*), bool_or(l.lots IS NOT NULL) FROM %1$I.ledger l GROUP BY l.tracked_table, l.terms
+		SELECT 'ledger'::text, l.tracked_table, l.terms, bool_or(l.revision > 1), count(*), bool_or(l.lots IS NOT NULL OR l.available_at IS NOT NULL) FROM %1$I.ledger l GROUP BY l.tracked_table, l.terms
 		UNION ALL
 		SELECT 'journal', j.tracked_table, j.terms, bool_or(j.revision > 1), count(*),
-		       EXISTS (SELECT FROM %1$I.terms_wallet w WHERE w.version = j.terms AND num_nonnulls(w.available_after, w.expires, w.extended) > 0)
+		       bool_or(j.available_at IS NOT NULL) OR EXISTS (SELECT FROM %1$I.terms_wallet w WHERE w.version = j.terms AND num_nonnulls(w.available_after, w.expires, w.extended) > 0)
 		  FROM %1$I.journal j GROUP BY j.tracked_table, j.terms $sql$, program);
 END
 $$;

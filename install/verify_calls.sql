@@ -28,7 +28,7 @@ BEGIN
 			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release', 'transfer'), 'call of an unknown kind', coalesce(c.kind, 'none')),
 			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 ELSE 1 END OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0 OR c.awards <> 0
 			 OR c.orders_change <> 0 OR c.amount_change <> 0 OR c.order_points <> c.points_change + coalesce(c.ended_points, 0) OR c.actor IS NULL
-			 OR c.currency <> '' OR c.rate <> 1 OR c.joined_at IS NOT NULL OR c.tier IS NOT NULL OR c.multiplier <> 1
+			 OR c.currency <> '' OR c.rate <> 1 OR c.joined_at IS NOT NULL OR c.available_at IS NOT NULL OR c.tier IS NOT NULL OR c.multiplier <> 1
 			 OR NOT abs(c.points_change) < 1e20 OR octet_length(c.order_key) NOT BETWEEN 1 AND 255
 			 OR c.at > c.recorded_at OR c.recorded_at > $1 OR (c.kind = 'hold') <> (c.until IS NOT NULL) OR c.until <= c.at,
 			 'call is not recorded as one', format('entry %%s', c.entry)),

@@ -4,7 +4,8 @@
 -- Points that are in no lot are what the points are more than the lots; below zero, the customer
 -- owes them.  What is taken from where is decided one entry after the other, so what must hold
 -- after each entry is checked: by running sums, and by what the entry itself says.  The dates
--- are those that the wallets say under the terms of the order, evaluated here by SQL.
+-- are those that the order says itself, or else the wallets under its terms, evaluated here by
+-- SQL.
 
 -- All entries with lots: posted, and with what posting will make of them; with the sums up
 -- to each of points and lots, and what of the points is in none.  Of which customers: those of
@@ -24,13 +25,14 @@ AS $$
 			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s u) e
 			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT d.customer FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
-		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots',
+		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted)
 $$;
 COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
 
--- The dates that the wallet has under some terms for orders of a moment "at", as SQL for FROM:
--- a row "wallet".  The TimeZone must be that of the terms.
+-- The dates that points have under some terms of orders of a moment "at", which may say itself when
+-- they are available, as SQL for FROM: a row "wallet".  What is not known yet is at the end of
+-- time.  The TimeZone must be that of the terms.
 CREATE FUNCTION _loyalty.wallet_sql(program name, terms int)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -41,16 +43,34 @@ DECLARE
 	moment CONSTANT text := 'CASE WHEN isfinite(%1$s) THEN (%1$s)::timestamp AT TIME ZONE current_setting(''TimeZone'') ELSE (%1$s)::timestamptz END';
 BEGIN
 	EXECUTE format('SELECT available_after, expires, extended FROM %I.terms_wallet WHERE version = $1 AND wallet = 1', program) INTO w USING terms;
-	RETURN format('CROSS JOIN LATERAL (SELECT %s AS available_at, %s AS expires_at, %s AS extended FROM (SELECT m.at::date AS earned_on) AS earning, (SELECT m.at::date AS active_on) AS activity) wallet',
+	RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN m.available_at IS NULL THEN %s ELSE least(m.available_at, ''294276-12-31 23:59:59.999999 UTC'') END AS available_at, %s AS expires_at, %s AS extended FROM (SELECT m.at::date AS earned_on) AS earning, (SELECT m.at::date AS active_on) AS activity) wallet',
 	              CASE WHEN w.available_after IS NULL THEN '''-infinity''::timestamptz'
 	                   ELSE format('m.at + interval %L', w.available_after) END,
 	              CASE WHEN w.expires IS NULL THEN '''infinity''::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.expires) END,
 	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.extended) END);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.wallet_sql(name, int) IS 'when points become available, and expire, by the wallet of some terms, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.wallet_sql(name, int) IS 'when points become available, and expire, by their orders and the wallet of some terms, as SQL for verify()';
 
--- Points of orders are in lots of other dates than the wallet of their terms says.
+-- How many points, of what is above zero, are in the lots of an order that has these dates: with
+-- the dates themselves, or without the wait if it is over.  With "kept": in those that wait as long,
+-- and that orders have kept longer since.
+CREATE FUNCTION _loyalty.points_by_dates(lots loyalty.lots, undated numeric, since timestamptz, until timestamptz, at timestamptz, kept boolean)
+RETURNS numeric
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(sum(l.points), 0) + CASE WHEN since <= at AND until = 'infinity' AND NOT kept THEN greatest(undated, 0) ELSE 0 END
+	  FROM loyalty.unnest(lots) l
+	 WHERE l.wallet = 1 AND l.points > 0 AND l.expires_at > at
+	   AND CASE WHEN kept THEN l.available_at = since AND since > at AND l.expires_at > until
+	            ELSE l.expires_at = until AND (l.available_at = since OR (since <= at AND l.available_at = '-infinity')) END
+$$;
+COMMENT ON FUNCTION _loyalty.points_by_dates(loyalty.lots, numeric, timestamptz, timestamptz, timestamptz, boolean) IS
+'points of a customer that have the dates of an order at a moment, or wait as long and were kept longer since';
+
+-- Points of orders are in lots of other dates than they should be, or were left there when their
+-- order got other dates.
 CREATE FUNCTION _loyalty.verify_dates(program name, terms int, time_zone text, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -60,23 +80,47 @@ AS $$
 BEGIN
 	PERFORM set_config('TimeZone', time_zone, true);
 	RETURN QUERY EXECUTE format($sql$
-		WITH %1$s
-		SELECT 'points of an order have other dates than their wallet says'::text, m.customer::text, m.order_key::text,
+		WITH %1$s,
+		dates AS (
+			SELECT m.*, wallet.available_at AS available, wallet.expires_at AS expires, wallet.extended,
+			       lag(m.revision) OVER o AS revision_before, lag(m.order_points) OVER o AS points_before,
+			       lag(wallet.available_at) OVER o AS available_before, lag(wallet.expires_at) OVER o AS expires_before
+			  FROM moves m %2$s
+			 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
+			WINDOW o AS (PARTITION BY m.customer, m.tracked_table, m.order_key ORDER BY m.revision))
+		SELECT 'points of an order have other dates than they should'::text, m.customer::text, m.order_key::text,
 		       format('entry %%s of %%s points, of which %%s were owed: %%s, should be available at %%s and expire at %%s',
-		              m.entry, m.points_change, greatest(-m.undated_before, 0), m.lots, wallet.available_at, wallet.expires_at)
-		  FROM moves m %2$s
-		 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
-		   AND (m.revision = 1 AND m.points_change > 0 AND (wallet.available_at <> '-infinity' OR wallet.expires_at <> 'infinity')
-		        AND coalesce(loyalty.total(m.lots), 0) <> m.points_change - least(m.points_change, greatest(-m.undated_before, 0))
-		        OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
-		                    WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (wallet.available_at, wallet.expires_at) AND l.expires_at IS DISTINCT FROM wallet.extended)) $sql$,
+		              m.entry, m.points_change, greatest(-m.undated_before, 0), coalesce(m.lots, '{}'), m.available, m.expires)
+		  FROM dates m
+		 WHERE m.revision = 1 AND m.points_change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity')
+		       AND coalesce(loyalty.total(m.lots), 0) <> m.points_change - least(m.points_change, greatest(-m.undated_before, 0))
+		    OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
+		                WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (m.available, m.expires) AND l.expires_at IS DISTINCT FROM m.extended
+		                      -- what other orders have kept longer stays kept
+		                  AND NOT (l.available_at = m.available AND l.expires_at > m.expires
+		                           AND EXISTS (SELECT FROM loyalty.unnest(m.lots) f WHERE f.points <= -l.points AND f.expires_at = l.expires_at AND f.available_at = m.available_before)))
+		UNION ALL
+		SELECT 'points of an order did not get its new dates', m.customer::text, m.order_key::text,
+		       format('entry %%s of an order that had made %%s points: of %%s that were to be available at %%s and to expire at %%s, %%s still are',
+		              m.entry, m.points_before, b.points, m.available_before, m.expires_before, a.points)
+		  FROM dates m
+		 CROSS JOIN LATERAL (SELECT m.lots_after OPERATOR(loyalty.-) coalesce(m.lots, '{}') AS lots_before) x
+		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(x.lots_before, m.undated_before, m.available_before, m.expires_before, m.recorded_at, false) AS points) o
+		 CROSS JOIN LATERAL (SELECT m.available <> m.available_before AND (o.points = 0 OR m.extended IS NOT NULL) AS too) kept
+		 CROSS JOIN LATERAL (SELECT o.points + CASE WHEN kept.too THEN _loyalty.points_by_dates(x.lots_before, m.undated_before, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) b
+		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, false)
+		                            + CASE WHEN kept.too THEN _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) a
+		 WHERE m.revision = m.revision_before + 1 AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
+		       -- the wait is over, and there is none now: they are where they were
+		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available = '-infinity')
+		   AND a.points > b.points - least(b.points, m.points_before) $sql$,
 		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms)) USING terms;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_dates(name, int, text, boolean) IS 'points of orders under some terms that have other dates than their wallet says';
+COMMENT ON FUNCTION _loyalty.verify_dates(name, int, text, boolean) IS 'points of orders under some terms that have other dates than these, or the orders themselves, say';
 
 CREATE FUNCTION _loyalty.verify_lots(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
@@ -89,7 +133,8 @@ DECLARE
 BEGIN
 	FOR t IN EXECUTE format('SELECT t.version, t.time_zone FROM %1$I.terms t
 	                          WHERE EXISTS (SELECT FROM %1$I.terms_wallet w WHERE w.version = t.version AND num_nonnulls(w.available_after, w.expires, w.extended) > 0)
-	                             OR EXISTS (SELECT FROM %1$I.ledger l WHERE l.terms = t.version AND l.tracked_table > 0 AND l.lots IS NOT NULL) ORDER BY 1', program)
+	                             OR EXISTS (SELECT FROM %1$I.ledger l WHERE l.terms = t.version AND l.tracked_table > 0 AND (l.lots IS NOT NULL OR l.available_at IS NOT NULL))
+	                             OR EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.version AND j.available_at IS NOT NULL) ORDER BY 1', program)
 	LOOP
 		RETURN QUERY SELECT * FROM _loyalty.verify_dates(program, t.version, t.time_zone, readable);
 	END LOOP;

@@ -6,12 +6,12 @@
 --
 --   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
 --   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
---                           program's currency), currency, rate, gross, refunded, row_table, row_id, awards (the sum of
---                           awards), award_1 ... (one for each earning rule of that version of the terms)
+--                           program's currency), currency, rate, available_at, gross, refunded, row_table, row_id, awards (the
+--                           sum of awards), award_1 ... (one for each earning rule of that version of the terms)
 --   lines_<table>           key, order_key, amount
 --   refunds_<table>         key, order_key, counts, amount
---   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, awards, row_table, row_id: of orders that
---                           left a table with refunds, and have no row; less what was refunded since
+--   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id: of
+--                           orders that left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
 --
 -- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
@@ -206,7 +206,8 @@ BEGIN
 		SELECT x.name, given ->> x.name AS written, x.type,
 		       _loyalty.argument_name(kind, x.name) AS what
 		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN _loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
-		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text')) x (n, name, type)
+		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text'),
+		               (7, 'available_at', 'timestamptz')) x (n, name, type)
 		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
 	LOOP
 		SELECT p.expression INTO parsed
@@ -241,7 +242,7 @@ BEGIN
 	RETURN (SELECT coalesce(jsonb_object_agg(e.key, p.expression), '{}')
 	          FROM jsonb_each_text(d) e
 	         CROSS JOIN LATERAL _loyalty.parse_expression(e.value, s.relation, NULL, NULL,
-	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
+	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'available_at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
 	                                       WHEN 'counts' THEN 'boolean' ELSE 'text' END::regtype,
 	                            format('%s of table "%s"', e.key, s.relation), alias, alias, NULL, 'pg_catalog, pg_temp', false) p);
 END
@@ -300,17 +301,18 @@ BEGIN
 	view := _loyalty.view_of(program, s.kind, tracked_table, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
-	                                                    'currency', m.expression))
+	                                                    'currency', m.expression, 'available_at', v.expression))
 	          FROM _loyalty.view_expression(view, NULL, 'key', false) k
 	         CROSS JOIN _loyalty.view_expression(view, 'said', 'customer', false) c
 	         CROSS JOIN _loyalty.view_expression(view, 'said', 'counts', false) w
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'at', true) t
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'gross', true) a
-	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'paid_in', true) m);
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'paid_in', true) m
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'available_at', true) v);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.definition_of(name, int, int, text[]) IS
-'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency; of what was let go of, without some of them';
+'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency, available_at; of what was let go of, without some of them';
 
 -- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
 -- not for this table.
@@ -527,6 +529,7 @@ BEGIN
 		               ('at', 'when the order was made'), ('counts', 'does it count?'),
 		               ('amount', CASE WHEN view ~ '^(orders|archived)' THEN 'amount in the currency of the program, less what was refunded' ELSE 'amount of the row' END),
 		               ('currency', 'currency of the order; empty for that of the program'), ('rate', 'by which amounts are multiplied'),
+		               ('available_at', 'when its points are available, as it says itself; infinity: not known yet; null: as the wallet says'),
 		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
 		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
 		               ('awards', 'points by all rules, before the multiplier of a tier'),
@@ -724,7 +727,7 @@ BEGIN
 	END IF;
 	PERFORM _loyalty.make_view(program, _loyalty.view_name('archived', tracked_table), format($sql$
 		SELECT tracked.customer, %1$s AS key, tracked.order_key, tracked.at,
-		       (worth.refunded <= 0 OR worth.amount > 0 OR worth.refunded - worth.refunded <> 0) AS counts, worth.amount, tracked.currency, tracked.rate,
+		       (worth.refunded <= 0 OR worth.amount > 0 OR worth.refunded - worth.refunded <> 0) AS counts, worth.amount, tracked.currency, tracked.rate, tracked.available_at,
 		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.awards
 		            ELSE tracked.awards * worth.amount / tracked.amount END AS awards,
 		       tracked.tableoid AS row_table, tracked.ctid AS row_id
@@ -855,7 +858,7 @@ BEGIN
 
 	RETURN _loyalty.make_view(program, view, format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
-		       %2$s AS currency, purchase.rate, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
+		       %2$s AS currency, purchase.rate, %18$s AS available_at, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
 		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards %4$s
 		  FROM %5$s AS tracked %6$s
 		 CROSS JOIN LATERAL (SELECT (%7$s) AS customer, (%8$s) AS counts OFFSET 0) AS said
@@ -868,7 +871,8 @@ BEGIN
 		CASE WHEN in_currency THEN 'money.currency' ELSE '''''::text COLLATE "C"' END,
 		coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0'),
 		columns, s.relation, joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
-		CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
+		concat(CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
+		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END),
 		CASE WHEN in_currency THEN
 			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
 			|| _loyalty.exchange_sql(program, tracked_table, key) END,
@@ -877,7 +881,7 @@ BEGIN
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
 		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded OR worth.refunded - worth.refunded <> 0)' ELSE '' END
 			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
-		line_join),
+		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END),
 		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));
 END
 $$;
@@ -1054,47 +1058,3 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_views(name, boolean) IS
 'make all views of tracked tables and tiers anew, from expressions that are checked once more';
-
--- Let go of a tracked table: its views go, and what they said is kept as text until it is
--- tracked again.
-CREATE FUNCTION _loyalty.let_go(program name, tracked_table int)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning
-SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
-AS $$
-DECLARE
-	s record;
-	v record;
-	newest int;
-	kept jsonb;
-BEGIN
-	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	IF s.definition IS NOT NULL THEN
-		RETURN;
-	END IF;
-	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
-	IF s.kind IN ('lines', 'refunds') THEN
-		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, NULL));
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name(s.kind, tracked_table));
-	ELSE
-		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
-		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
-		LOOP
-			CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
-			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
-				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
-		END LOOP;
-		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1', program) USING s.terms
-		LOOP
-			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table, v.version));
-		END LOOP;
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('archived', tracked_table));
-		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', tracked_table));
-	END IF;
-	EXECUTE format('UPDATE %I.tracked_table SET definition = $2 WHERE tracked_table = $1', program) USING tracked_table, kept;
-END
-$$;
-COMMENT ON FUNCTION _loyalty.let_go(name, int) IS
-'drop the views of a tracked table, which holds on to nothing any more, and keep what they said';

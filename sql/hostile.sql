@@ -189,7 +189,7 @@ ROLLBACK;
 BEGIN;
 SET LOCAL loyalty.tracking = 'on';	-- as the extension itself makes views
 ALTER VIEW :orders RENAME TO real;
-CREATE VIEW :orders AS SELECT customer, key, order_key, at, counts, amount, currency, rate, awards::float8 AS awards, award_1 FROM club.real;
+CREATE VIEW :orders AS SELECT customer, key, order_key, at, counts, amount, currency, rate, available_at, awards::float8 AS awards, award_1 FROM club.real;
 \set VERBOSITY terse
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;

@@ -22,7 +22,8 @@ CREATE TABLE shop.orders (order_id bigint PRIMARY KEY, customer_id bigint REFERE
 SELECT loyalty.create_program('club', customers => 'shop.customers', joined_at => 'created_at');
 INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
 INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Silver', 1, 'spend >= 100', 1.5), ('Gold', 2, $$spend >= 200 AND tenure >= '5 years'$$, 2);
-SELECT loyalty.track_orders('club', 'shop.orders', customer => 'customer_id', at => 'at', amount => 'total', counts_when => $$status = 'paid'$$);
+SELECT loyalty.track_orders('club', 'shop.orders', customer => 'customer_id', at => 'at', amount => 'total', counts_when => $$status = 'paid'$$,
+                            available_at => $$CASE order_id % 7 WHEN 1 THEN 'infinity' WHEN 2 THEN '2126-01-01' WHEN 3 THEN at + interval '14 days' WHEN 5 THEN at + total * interval '100 years' END$$);
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2020-01-01' + i * interval '1 day', i % 47 FROM generate_series(1, 500) i;
 -- what is more than a row: lines, refunds of orders and of nobody's, rates; and what was let go of
 CREATE TABLE shop.baskets (basket_id bigint PRIMARY KEY, customer_id bigint, at timestamptz, money text);
@@ -31,7 +32,8 @@ CREATE TABLE shop.returns (return_id bigint PRIMARY KEY, basket_id bigint, custo
 CREATE TABLE shop.former (order_id bigint PRIMARY KEY, customer_id bigint, at timestamptz, total numeric, "Wert ""u""" int);
 INSERT INTO club.exchange_rate VALUES ('CHF', '-infinity', 1.1);
 SELECT loyalty.track_orders('club', 'shop.baskets', customer => 'customer_id', at => 'at', currency => 'money',
-                            lines => 'shop.basket_lines', line_order => '"line"', line_amount => 'price');
+                            lines => 'shop.basket_lines', line_order => '"line"', line_amount => 'price',
+                            available_at => $$CASE WHEN money IS NULL THEN at + interval '200 years' END$$);
 SELECT loyalty.track_refunds('club', 'shop.returns', order_key => 'basket_id', amount => 'amount', orders => 'shop.baskets', customer => 'customer_id', at => 'at');
 INSERT INTO club.earning_rule (name, points, applies_when, per) VALUES ('per "line"', 'price * rate', 'price > 1', 'line');
 SELECT loyalty.track_orders('club', 'shop.former', customer => 'customer_id', at => 'at', amount => 'total + "Wert ""u"""');
@@ -59,10 +61,10 @@ SELECT club.block_card('79927398747', 'lost');
 SQL
 
 my %state = (
-	members => 'SELECT customer_id, tier, points, lifetime_value, orders, first_order_at, last_order_at FROM club.members ORDER BY 1',
+	members => 'SELECT customer_id, tier, points, pending, lifetime_value, orders, first_order_at, last_order_at FROM club.members ORDER BY 1',
 	# orders that lack their refunds for a moment, while triggers fire, are recorded once more
 	entries => 'SELECT * FROM club.entries WHERE tracked_table = 1 ORDER BY 1, 2',
-	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
+	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, available_at, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1',
 	lots => 'SELECT * FROM club.lots ORDER BY 1, 2, 3, 4',
 	held => 'SELECT * FROM club.held ORDER BY 1',

@@ -147,6 +147,47 @@ test_time(void)
 	check(available(purse, DAY(200)) == -55, "and the expired lot is none that counts");
 }
 
+/* An order says that its points are available at another moment. */
+static void
+test_move(void)
+{
+	TimestampTz unknown = DAY(90000);
+	Lot			waiting = lot(unknown, DAY(100));
+	Lot			kept = lot(unknown, DAY(500));
+	Lot			other = lot(unknown, DAY(200));
+	Lot			shipped = lot(DAY(20), DAY(100));
+	Lot			shipped_kept = lot(DAY(20), DAY(500));
+	Lot			vested = lot(DT_NOBEGIN, DAY(100));
+	Purse	   *purse = empty();
+	TimestampTz moment;
+
+	purse_credit(purse, &undated, whole(-30));
+	purse_credit(purse, &waiting, whole(100));
+	purse_credit(purse, &other, whole(50));
+	purse_move(purse, &waiting, &shipped, whole(100), false, DAY(1));
+	check(has(purse, &waiting, 0) && has(purse, &shipped, 70) && has(purse, &other, 50), "what is left of an order gets its new date, and nothing of another one");
+	(void) purse_take(purse, whole(30), DAY(21));
+	check(purse_vest(purse, DAY(21), &moment) && has(purse, &vested, 40), "they are available then");
+	purse_move(purse, &shipped, &waiting, whole(100), true, DAY(22));
+	check(has(purse, &vested, 0) && has(purse, &waiting, 40) && has(purse, &other, 50), "and wait again, if the order says so");
+	purse_move(purse, &waiting, &shipped, whole(100), false, DAY(100));
+	check(has(purse, &waiting, 40) && has(purse, &shipped, 0), "but not when they have expired");
+
+	purse = empty();
+	purse_credit(purse, &waiting, whole(100));
+	purse_extend(purse, LOTS_DEFAULT_WALLET, DAY(500), DAY(1));
+	check(has(purse, &kept, 100), "points that wait are kept, too");
+	purse_move(purse, &waiting, &shipped, whole(100), false, DAY(150));
+	check(has(purse, &kept, 0) && has(purse, &shipped_kept, 100), "and stay kept when their order gets a date");
+
+	purse = empty();
+	purse_credit(purse, &waiting, whole(90));
+	purse_extend(purse, LOTS_DEFAULT_WALLET, DAY(500), DAY(1));
+	purse_credit(purse, &waiting, whole(10));
+	purse_move(purse, &waiting, &shipped, whole(100), true, DAY(2));
+	check(has(purse, &shipped, 10) && has(purse, &shipped_kept, 90) && has(purse, &kept, 0), "those that came later go with them");
+}
+
 static unsigned random_state = 12345;
 
 static int
@@ -260,6 +301,7 @@ main(void)
 {
 	test_examples();
 	test_time();
+	test_move();
 	test_laws();
 	if (!failed)
 		printf("done\n");

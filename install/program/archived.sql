@@ -9,6 +9,7 @@ CREATE TABLE @schema@.archived (
 	currency text COLLATE "C" NOT NULL,
 	rate numeric NOT NULL,
 	refunded numeric NOT NULL,
+	available_at timestamptz,
 	PRIMARY KEY (tracked_table, order_key)
 );
 COMMENT ON TABLE @schema@.archived IS 'orders that have left their table and keep their points, as they were then; written by loyalty.reconcile';

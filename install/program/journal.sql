@@ -19,6 +19,7 @@ CREATE TABLE @schema@.journal (
 	moved boolean NOT NULL,
 	tier text,
 	multiplier numeric,
+	available_at timestamptz,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE @schema@.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';

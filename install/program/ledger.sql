@@ -17,6 +17,7 @@ CREATE TABLE @schema@.ledger (
 	moved boolean NOT NULL,
 	tier text,
 	multiplier numeric NOT NULL,
+	available_at timestamptz,
 	entry bigint NOT NULL,
 	order_points numeric NOT NULL,
 	orders_change int NOT NULL,

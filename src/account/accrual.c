@@ -181,7 +181,7 @@ accrual_needs_expired(const Accrual *accrual)
 Lots *
 accrual_lots(const Accrual *accrual)
 {
-	if (accrual->purse != NULL)
+	if (accrual->moved_lots)
 		return purse_lots(accrual->purse);
 	return accrual->posted_lots == (Datum) 0 ? NULL : DatumGetLots(accrual->posted_lots);
 }
@@ -277,7 +277,7 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at
 void
 accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
-					Datum amount, Datum order_points, Datum multiplier, const char *tier)
+					Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingOrder *order = find_order(accrual, tracked_table, order_key);
@@ -286,6 +286,7 @@ accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key
 	order->revision = revision;
 	order->terms = terms;
 	set_standing(accrual, order, counts, at);
+	order->available = available;
 	order->amount = copy_numeric(amount);
 	order->order_points = copy_numeric(order_points);
 	order->multiplier = copy_numeric(multiplier);
@@ -466,6 +467,7 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 		order->tier = order->tier ? pstrdup(order->tier) : NULL;
 	}
 	set_standing(accrual, order, entry->counts, entry->at);
+	order->available = entry->available;
 	MemoryContextSwitchTo(old);
 }
 
@@ -478,8 +480,8 @@ magnitude(Points points)
 }
 
 /*
- * What an entry does to dated points.  Its order gave points to the lot of its time, by the
- * terms that it was of; where it is of another time or other terms now, what is left of
+ * What an entry does to dated points.  Its order gave points to the lot of its times, by the
+ * terms that it was of; where it is of other times or other terms now, what is left of
  * them goes along.  A first entry is effective at the time of its order, unless that is
  * still to come, and all others when they are recorded.
  */
@@ -489,17 +491,17 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 {
 	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
 	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
-	Lot			lot = wallet_lot(terms, entry->at);
+	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
 	Points		change = purse_points(step->points_change);
 	TimestampTz until;
 
 	if (order->revision > 0)
 	{
-		Lot			before = wallet_lot(terms_before, order->at);
+		Lot			before = wallet_lot(terms_before, order->at, &order->available);
 		Points		earned = purse_points(order->order_points);
 
 		if (earned.value > 0 && (before.available_at != lot.available_at || before.expires_at != lot.expires_at))
-			purse_move(accrual->purse, &before, &lot, earned, at);
+			purse_move(accrual->purse, &before, &lot, earned, wallet_may_extend(terms), at);
 	}
 	if (change.value > 0)
 		purse_credit(accrual->purse, &lot, change);
@@ -510,8 +512,8 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 }
 
 /*
- * The same, if any points of the customer are dated, or will be by these terms; puts what
- * is done into the fields of the latest entry.
+ * The same, if any points of the customer are dated, or may be by this entry; puts what is
+ * done into the fields of the latest entry.
  */
 static void
 step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
@@ -522,7 +524,9 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	accrual->lots = NULL;
 	if (accrual->purse == NULL)
 	{
-		if (terms->wallet == NULL && accrual->posted_lots == (Datum) 0)
+		Lot			lot = wallet_lot(terms, entry->at, &entry->available);
+
+		if (terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0)
 			return;
 		old = MemoryContextSwitchTo(accrual->context);
 		accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
@@ -533,6 +537,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	move_lots(accrual, terms, entry, order,
 			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);
 	accrual->lots = purse_end_entry(accrual->purse);
+	accrual->moved_lots = accrual->moved_lots || accrual->lots != NULL;
 }
 
 /*

@@ -19,6 +19,7 @@ typedef struct StandingOrder
 	bool		failed;			/* an entry of it was left out: all later ones wait */
 	bool		counts;
 	TimestampTz at;
+	Moment		available;		/* when its points are, if it says so itself */
 	Datum		amount;
 	Datum		order_points;
 	Datum		multiplier;
@@ -39,7 +40,8 @@ typedef struct RecordedEntry
 	bool		counts;
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric */
-	JoinedAt	joined;			/* its customer */
+	Moment		joined;			/* since when its customer is one */
+	Moment		available;		/* when its points are, if it says so itself */
 	HeldTier	held;			/* what it brought along */
 } RecordedEntry;
 
@@ -70,8 +72,10 @@ typedef struct Accrual
 	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 	Datum		points;			/* numeric: all points after the latest entry */
 	Datum		posted_lots;	/* of the account before all entries, or (Datum) 0 */
-	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not known */
+	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not
+								 * known */
 	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
+	bool		moved_lots;		/* some entry did something to lots */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;
@@ -103,7 +107,7 @@ extern void bounds_extend(Bounds *bounds, TimestampTz at);
 extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);
 extern void accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
-								Datum amount, Datum order_points, Datum multiplier, const char *tier);
+								Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

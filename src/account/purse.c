@@ -39,6 +39,14 @@ purse_points(Datum number)
 	return points;
 }
 
+static bool
+same_points(Points a, Points b)
+{
+	int			scale = Max(a.scale, b.scale);
+
+	return exact_rescale(a.value, a.scale, scale) == exact_rescale(b.value, b.scale, scale);
+}
+
 /* The points of a lot in the purse, with the decimals of its list; none: 0. */
 static int128
 points_of(const LotList *lots, const Lot *kind)
@@ -219,20 +227,51 @@ move_points(Purse *purse, const Lot *from, const Lot *to, Points most)
 }
 
 /*
- * An order is of another time now: what is left of its points goes with it.
+ * Points of a lot may have been kept longer since, with all others that waited as long:
+ * these are in a lot that expires later.  They stay kept.
+ */
+static void
+move_extended(Purse *purse, const Lot *from, const Lot *to, Points most, TimestampTz at)
+{
+	LotList    *before = lots_make();
+
+	lots_add(before, purse->lots);
+	lots_settle(before);
+	for (int i = 0; i < before->count; i++)
+	{
+		Lot			lot = before->lot[i];
+		Lot			kept = *to;
+
+		if (lot.wallet != from->wallet || lot.available_at != from->available_at ||
+			lot.expires_at <= from->expires_at || lot_state(&lot, at) == LOT_EXPIRED)
+			continue;
+		kept.expires_at = Max(to->expires_at, lot.expires_at);
+		most = move_points(purse, &lot, &kept, most);
+	}
+}
+
+/*
+ * An order is of other times now: what is left of its points goes with it.  Those that
+ * wait are looked for among those that were kept longer, too, if the lot had none of them or
+ * orders keep points by these terms.
  */
 void
-purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, TimestampTz at)
+purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, bool may_extend, TimestampTz at)
 {
-	if (lot_state(from, at) == LOT_EXPIRED)
-		return;
-	most = move_points(purse, from, to, most);
-	if (is_vested(from, at))
-	{
-		Lot			vested = without_wait(from);
+	Points		rest = most;
 
-		(void) move_points(purse, &vested, to, most);
+	if (lot_state(from, at) != LOT_EXPIRED)
+	{
+		rest = move_points(purse, from, to, most);
+		if (is_vested(from, at))
+		{
+			Lot			vested = without_wait(from);
+
+			rest = move_points(purse, &vested, to, rest);
+		}
 	}
+	if (from->available_at > at && (may_extend || same_points(rest, most)))
+		move_extended(purse, from, to, rest, at);
 }
 
 /*

@@ -16,10 +16,11 @@ typedef struct Points
 /* All points of a customer. */
 typedef struct Purse
 {
-	LotList    *lots;			/* settled; those that never wait nor expire are a lot, too, which is
-								 * below zero if the customer owes points */
+	LotList    *lots;			/* settled; those that never wait nor expire are a lot,
+								 * too, which is below zero if the customer owes points */
 	LotList    *change;			/* what the present entry did to lots but that one */
-	const LotList *expired;		/* what was taken off expired lots by entries before; or NULL */
+	const LotList *expired;		/* what was taken off expired lots by entries before; or
+								 * NULL */
 } Purse;
 
 extern Purse *purse_begin(Datum points, Datum lots);
@@ -27,7 +28,8 @@ extern Points purse_points(Datum number);
 extern bool purse_is_dated(const Lot *lot);
 extern void purse_credit(Purse *purse, const Lot *kind, Points points);
 extern void purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at);
-extern void purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, TimestampTz at);
+extern void purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, bool may_extend,
+					   TimestampTz at);
 extern void purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at);
 extern LotList *purse_take(Purse *purse, Points points, TimestampTz at);
 extern void purse_give(Purse *purse, const LotList *lots);

@@ -232,7 +232,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	ExecClearTuple(slot);
 
 	/*
-	 * columns before "kind" have values, but for two; those from it on are null unless
+	 * columns before "kind" have values, but for three; those from it on are null unless
 	 * they are set
 	 */
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
@@ -248,7 +248,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[ENTRY_AMOUNT] = values[ENTRY_AWARDS] = values[LEDGER_AMOUNT_CHANGE] = number_zero();
 	values[ENTRY_CURRENCY] = text_empty();
 	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
-	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = true;
+	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = true;
 	values[ENTRY_MOVED] = BoolGetDatum(false);
 	values[LEDGER_ENTRY] = Int64GetDatum(call->entry);
 	values[LEDGER_ORDER_POINTS] = call->net;
@@ -699,7 +699,7 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 void
 authorize_credit(Authorization *auth, Datum points)
 {
-	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at);
+	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at, NULL);
 
 	purse_credit(auth->purse, &lot, purse_points(points));
 }

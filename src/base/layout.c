@@ -43,7 +43,7 @@ static const Column entry_columns[] = {
 	{"terms", INT4OID}, {"counts", BOOLOID}, {"amount", NUMERICOID},
 	{"awards", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
 	{"joined_at", TIMESTAMPTZOID, true}, {"moved", BOOLOID}, {"tier", TEXTOID, true},
-	{"multiplier", NUMERICOID, true},
+	{"multiplier", NUMERICOID, true}, {"available_at", TIMESTAMPTZOID, true},
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},

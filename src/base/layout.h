@@ -27,6 +27,7 @@ typedef enum EntryColumn
 	ENTRY_MOVED,
 	ENTRY_TIER,					/* may be null; */
 	ENTRY_MULTIPLIER,			/* so may this, in the journal */
+	ENTRY_AVAILABLE_AT,			/* may be null */
 	ENTRY_COLUMNS
 } EntryColumn;
 

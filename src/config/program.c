@@ -84,7 +84,7 @@ expressions_are_valid(TrackedTable *table)
 		return false;
 	if (!expression_is_valid(&table->customer) || !expression_is_valid(&table->at) ||
 		!expression_is_valid(&table->amount) || !expression_is_valid(&table->counts_when) ||
-		!expression_is_valid(&table->order_key))
+		!expression_is_valid(&table->order_key) || !expression_is_valid(&table->available_at))
 		return false;
 	foreach(sets, table->rule_sets)
 	{
@@ -335,7 +335,8 @@ check_orders(TrackedTable *table, const Definition *definition)
 		!definition_has_column(definition, "amount", NUMERICOID) ||
 		!definition_has_column(definition, "awards", NUMERICOID) ||
 		!definition_has_column(definition, "rate", NUMERICOID) ||
-		!definition_has_column(definition, "currency", TEXTOID))
+		!definition_has_column(definition, "currency", TEXTOID) ||
+		!definition_has_column(definition, "available_at", TIMESTAMPTZOID))
 		view_is_wrong(table, definition);
 }
 
@@ -696,6 +697,16 @@ load_part_table(TrackedTable *table)
 		table->counts_when = compile(table, &definition, definition_expression(&definition, "said", "counts"), BOOLOID);
 }
 
+/* Compile when the points of an order are available, if the orders say so themselves. */
+static void
+load_available(TrackedTable *table, Definition *definition)
+{
+	Node	   *expr = definition_expression(definition, "worth", "available_at");
+
+	if (expr != NULL)
+		table->available_at = compile(table, definition, definition_guarded(expr), TIMESTAMPTZOID);
+}
+
 /* Compile what identifies an order, and how it stands by its row alone. */
 static void
 load_orders_table(TrackedTable *table)
@@ -742,9 +753,10 @@ load_orders_table(TrackedTable *table)
 							definition_guarded(definition_expression(&definition, "worth", "at")), TIMESTAMPTZOID);
 		table->amount = compile(table, &definition,
 								definition_guarded(definition_expression(&definition, "worth", "gross")), NUMERICOID);
+		load_available(table, &definition);
 	}
 	table->may_raise = table->counts_when.may_raise || table->at.may_raise ||
-		table->amount.may_raise;
+		table->amount.may_raise || table->available_at.may_raise;
 	load_rules(table, table->terms);
 }
 
@@ -778,6 +790,7 @@ free_plans(void *arg)
 	expression_free(&table->counts_when);
 	expression_free(&table->at);
 	expression_free(&table->amount);
+	expression_free(&table->available_at);
 }
 
 /* What the program says of the tracked table, or false if it says nothing. */

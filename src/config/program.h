@@ -98,7 +98,8 @@ typedef struct TrackedTable
 	bool		needs_settings; /* some expression does */
 	bool		user_code;		/* some expression calls what is not built in */
 	uint64		function_changes;	/* expression_function_changes() when it was loaded */
-	bool		may_raise;		/* counts_when, time or amount may raise an error */
+	bool		may_raise;		/* counts_when, time, amount or available_at may raise an
+								 * error */
 	bool		rows_hidden;	/* row security hides rows of the orders from the owner,
 								 * or he may not read them at all */
 	bool		unique_key;		/* no two rows ever have one order key */
@@ -131,6 +132,7 @@ typedef struct TrackedTable
 	Expression	customer;
 	Expression	at;
 	Expression	amount;
+	Expression	available_at;	/* nothing, if orders don't say it themselves */
 	Expression	counts_when;
 	Expression	order_key;
 	List	   *rule_sets;		/* of RuleSet * */

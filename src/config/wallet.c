@@ -5,7 +5,8 @@
  * the moment of the order, and the expressions "expires" and "extended" are over its day,
  * in the time zone of the program.  These call nothing but what is built in.  They are
  * kept as text, checked once more when a session first needs them, and evaluated once for
- * each day, by a query: days come again and again.
+ * each day, by a query: days come again and again.  An order that says itself when its
+ * points are available takes the place of available_after, with a wallet or without one.
  *
  * An expression that fails on some day, as one that leaves the range of dates, gives
  * points that never expire, and the log tells of it: posting and reading go on.
@@ -220,23 +221,42 @@ moment_after(Terms *terms, TimestampTz at, Interval *interval)
 }
 
 /*
- * The lot that points go to which are earned at a moment, without points.  Of an order
- * whose time is infinite they are available at once, for ever.
+ * Points that are available at infinity wait until somebody says when they are: no lot can
+ * say that, so theirs is available at the latest moment that there is.
+ */
+#define LAST_MOMENT (END_TIMESTAMP - 1)
+
+/*
+ * The lot that points go to which are earned at a moment, without points.  An order may
+ * say itself when they are available, or NULL.  Of one whose time is infinite they never
+ * expire, and are available at once if it does not say.
  */
 Lot
-wallet_lot(Terms *terms, TimestampTz earned_at)
+wallet_lot(Terms *terms, TimestampTz earned_at, const Moment *said)
 {
 	Wallet	   *wallet = terms->wallet;
 	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = LOTS_DEFAULT_WALLET};
+	bool		is_said = said != NULL && said->is_known;
 
+	if (is_said)
+		lot.available_at = Min(said->at, LAST_MOMENT);
 	if (wallet == NULL || TIMESTAMP_NOT_FINITE(earned_at))
 		return lot;
 	/* times near the end of the range, which come from the host, must not fail */
-	if (wallet->available_after != NULL && earned_at < END_TIMESTAMP - INT64CONST(1100) * 366 * USECS_PER_DAY)
+	if (!is_said && wallet->available_after != NULL && earned_at < END_TIMESTAMP - INT64CONST(1100) * 366 * USECS_PER_DAY)
 		lot.available_at = moment_after(terms, earned_at, wallet->available_after);
 	if (wallet->expires != NULL)
 		lot.expires_at = day_moment(terms, wallet->expires, earned_at);
 	return lot;
+}
+
+/*
+ * Do orders keep points from expiring?
+ */
+bool
+wallet_may_extend(const Terms *terms)
+{
+	return terms->wallet != NULL && terms->wallet->extended != NULL;
 }
 
 /*
@@ -246,7 +266,7 @@ wallet_lot(Terms *terms, TimestampTz earned_at)
 bool
 wallet_extends(Terms *terms, TimestampTz active_at, TimestampTz *until)
 {
-	if (terms->wallet == NULL || terms->wallet->extended == NULL || TIMESTAMP_NOT_FINITE(active_at))
+	if (!wallet_may_extend(terms) || TIMESTAMP_NOT_FINITE(active_at))
 		return false;
 	*until = day_moment(terms, terms->wallet->extended, active_at);
 	return true;

@@ -36,8 +36,8 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	entry->amount = values[ENTRY_AMOUNT];
 	entry->awards = values[ENTRY_AWARDS];
-	entry->joined.is_known = !nulls[ENTRY_JOINED_AT];
-	entry->joined.at = entry->joined.is_known ? DatumGetTimestampTz(values[ENTRY_JOINED_AT]) : 0;
+	entry->joined = journal_read_moment(slot, ENTRY_JOINED_AT);
+	entry->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 	entry->held.is_known = !nulls[ENTRY_MULTIPLIER];
 	entry->held.multiplier = entry->held.is_known ? values[ENTRY_MULTIPLIER] : (Datum) 0;
 	entry->held.tier = nulls[ENTRY_TIER] ? (Datum) 0 : values[ENTRY_TIER];
@@ -130,6 +130,7 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 						DatumGetInt32(values[ENTRY_TERMS]),
 						DatumGetBool(values[ENTRY_COUNTS]),
 						DatumGetTimestampTz(values[ENTRY_AT]),
+						journal_read_moment(slot, ENTRY_AVAILABLE_AT),
 						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS], values[ENTRY_MULTIPLIER],
 						slot->tts_isnull[ENTRY_TIER] ? NULL :
 						TextDatumGetCString(values[ENTRY_TIER]));

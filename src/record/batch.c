@@ -63,7 +63,7 @@ batch_begin(TrackedTable *table, RecorderMode mode, int size)
 	batch->entry_items = palloc(size * sizeof(Lookup *));
 	batch->conflict = palloc(size * sizeof(bool));
 	batch->customers = palloc(size * sizeof(Datum));
-	batch->joined = palloc(size * sizeof(JoinedAt));
+	batch->joined = palloc(size * sizeof(Moment));
 	return batch;
 }
 
@@ -96,6 +96,9 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	slot->tts_isnull[ENTRY_JOINED_AT] = kept == NULL || !kept->joined.is_known;
 	if (!slot->tts_isnull[ENTRY_JOINED_AT])
 		slot->tts_values[ENTRY_JOINED_AT] = TimestampTzGetDatum(kept->joined.at);
+	slot->tts_isnull[ENTRY_AVAILABLE_AT] = !order->available.is_known;
+	if (order->available.is_known)
+		slot->tts_values[ENTRY_AVAILABLE_AT] = TimestampTzGetDatum(order->available.at);
 
 	/* The fold finds the tier of all others. */
 	slot->tts_isnull[ENTRY_MULTIPLIER] = kept == NULL || !kept->moved || !kept->held.is_known;
@@ -123,6 +126,7 @@ batch_read_entry(TupleTableSlot *slot, Order *order)
 	order->awards = slot->tts_values[ENTRY_AWARDS];
 	order->currency = slot->tts_values[ENTRY_CURRENCY];
 	order->rate = slot->tts_values[ENTRY_RATE];
+	order->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 }
 
 /* The i-th of some slots for entries that are written. */
@@ -232,6 +236,7 @@ refresh_item(void *arg, Order *order, int asked)
 	known->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->awards));
 	known->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->currency));
 	known->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->rate));
+	known->available = order->available;
 	MemoryContextSwitchTo(old);
 }
 
@@ -382,6 +387,12 @@ apply_known_terms(Batch *batch)
 	}
 }
 
+static bool
+same_moment(Moment a, Moment b)
+{
+	return a.is_known == b.is_known && (!a.is_known || a.at == b.at);
+}
+
 /* Does an order stand as it is recorded? */
 static bool
 is_recorded(const Order *order, const OrderState *known)
@@ -390,7 +401,8 @@ is_recorded(const Order *order, const OrderState *known)
 		order->at == known->at && same_text(order->currency, known->currency) &&
 		same_numeric(order->amount, known->amount) &&
 		same_numeric(order->awards, known->awards) &&
-		same_numeric(order->rate, known->rate);
+		same_numeric(order->rate, known->rate) &&
+		same_moment(order->available, known->available);
 }
 
 /* Fill a slot with the next revision of an order; false if there is none to write. */
@@ -406,12 +418,13 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	/* What is brought along is kept, even by an order that does not count by now. */
 	if (item->unknown || (kept->revision == 0 && !order.counts))
 		return false;
-	/* An order that is gone keeps its time, and its rate. */
+	/* An order that is gone keeps its times, and its rate. */
 	if (!order.counts)
 	{
 		order.at = kept->at;
 		order.currency = kept->currency;
 		order.rate = kept->rate;
+		order.available = kept->available;
 	}
 	if (batch->mode == RECORD_ANEW ? known->terms == batch->table->terms : is_recorded(&order, known))
 		return false;
@@ -469,7 +482,7 @@ read_joined(Batch *batch, int count)
 {
 	TrackedTable *root = program_root_table(batch->table);
 
-	memset(batch->joined, 0, count * sizeof(JoinedAt));
+	memset(batch->joined, 0, count * sizeof(Moment));
 	if (root != NULL && count > 0)
 		joined_read(root, batch->customers, count, batch->joined);
 }

@@ -47,7 +47,7 @@ typedef struct Batch
 	Lookup	  **entry_items;
 	bool	   *conflict;
 	Datum	   *customers;		/* of new orders, and since when they are customers */
-	JoinedAt   *joined;
+	Moment	   *joined;
 
 	OrderReader reader;
 	TupleTableSlot *row_slot;

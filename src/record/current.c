@@ -116,9 +116,8 @@ prepare_orders(TrackedTable *table, Oid view)
 
 	initStringInfo(&query);
 	appendStringInfoString(&query,
-						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, asked.number");
-	append_look_up(&query, table, view, table->archived,
-				   "v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency", SAME_TEXT);
+						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, o.available_at, asked.number");
+	append_look_up(&query, table, view, table->archived, CURRENT_COLUMNS, SAME_TEXT);
 	return prepare_query(table, &query);
 }
 
@@ -425,7 +424,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 {
 	enum
 	{
-		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, COLUMNS
+		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, AVAILABLE_AT, COLUMNS
 	};
 	Datum		values[COLUMNS];
 	bool		isnull[COLUMNS];
@@ -445,7 +444,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 				 errhint("Insert the rate into the table \"exchange_rate\" of the program, then call loyalty.reconcile().")));
 	if (isnull[COUNTS] || !DatumGetBool(values[COUNTS]))
 		return isnull[AT] || !isnull[RATE];
-	for (int c = AT; c < COLUMNS; c++)
+	for (int c = AT; c < AVAILABLE_AT; c++)
 		if (isnull[c])
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
@@ -458,6 +457,9 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 	order->awards = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[AWARDS]));
 	order->rate = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[RATE]));
 	order->currency = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[CURRENCY]));
+	order->available.is_known = !isnull[AVAILABLE_AT];
+	if (order->available.is_known)
+		order->available.at = DatumGetTimestampTz(values[AVAILABLE_AT]);
 	order_check_finite(table, order);
 	return true;
 }
@@ -565,7 +567,7 @@ give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
 	{
 		Order		order;
 		bool		isnull;
-		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 9, &isnull);
+		Datum		asked = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, CURRENT_END, &isnull);
 
 		if (!current_identify(table, i, 1, &order))
 			continue;

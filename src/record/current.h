@@ -20,6 +20,14 @@ typedef struct OrderPin
 	Datum		rate;			/* numeric */
 } OrderPin;
 
+/*
+ * The columns of a view of orders, called v, that current_read() wants, and the number of
+ * the column behind them.
+ */
+#define CURRENT_COLUMNS \
+	"v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency, v.available_at"
+#define CURRENT_END 10
+
 extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
 extern bool current_read(TrackedTable *table, uint64 i, Order *order);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,

@@ -44,7 +44,7 @@ typedef struct JoinedLookUp
 	TrackedTable *table;
 	const Datum *customers;		/* different ones */
 	int			count;
-	JoinedAt   *joined;			/* the result */
+	Moment	   *joined;			/* the result */
 	int			next;			/* whose row is most likely found next */
 } JoinedLookUp;
 
@@ -135,7 +135,7 @@ note_joined(JoinedLookUp *lookup, HeapTuple row, TupleDesc desc)
 	for (int n = 0; !isnull && n < lookup->count; n++)
 	{
 		int			i = (lookup->next + n) % lookup->count;
-		JoinedAt   *joined = &lookup->joined[i];
+		Moment	   *joined = &lookup->joined[i];
 
 		if (!equals_customer(lookup->table, lookup->customers[i], customer))
 			continue;
@@ -184,7 +184,7 @@ look_up_joined(void *arg)
  * again whether it can.  Nothing of a user runs then.
  */
 static bool
-probe_joined(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
+probe_joined(TrackedTable *table, const Datum *customers, int count, Moment *joined)
 {
 	ProbeScan	scan;
 
@@ -210,16 +210,16 @@ probe_joined(TrackedTable *table, const Datum *customers, int count, JoinedAt *j
 
 /* Look up customers; if that fails, one by one. */
 static void
-look_up_guarded(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
+look_up_guarded(TrackedTable *table, const Datum *customers, int count, Moment *joined)
 {
 	JoinedLookUp lookup = {.table = table,.customers = customers,.count = count,.joined = joined};
 	ErrorData  *error;
 
-	memset(joined, 0, count * sizeof(JoinedAt));
+	memset(joined, 0, count * sizeof(Moment));
 	error = protect(look_up_joined, &lookup);
 	if (error == NULL)
 		return;
-	memset(joined, 0, count * sizeof(JoinedAt));
+	memset(joined, 0, count * sizeof(Moment));
 	if (count > 1)
 	{
 		for (int i = 0; i < count; i++)
@@ -245,11 +245,11 @@ look_up_guarded(TrackedTable *table, const Datum *customers, int count, JoinedAt
  * follow each other.  For the table that was tracked, as the owner.
  */
 void
-joined_read(TrackedTable *table, const Datum *customers, int count, JoinedAt *joined)
+joined_read(TrackedTable *table, const Datum *customers, int count, Moment *joined)
 {
 	Datum	   *different = palloc(count * sizeof(Datum));
 	int		   *which = palloc(count * sizeof(int));
-	JoinedAt   *found = palloc(count * sizeof(JoinedAt));
+	Moment	   *found = palloc(count * sizeof(Moment));
 	int			n = 0;
 
 	for (int i = 0; i < count; i++)

@@ -7,6 +7,6 @@
 #include "program.h"
 
 extern void joined_read(TrackedTable *table, const Datum *customers, int count,
-						JoinedAt *joined);
+						Moment *joined);
 
 #endif							/* LOYALTY_JOINED_H */

@@ -5,7 +5,8 @@
  * counts_when is true and its amount and time are known; both, and its points,
  * must be finite: else an error, or by option of the program a line in the
  * server's log and an order that does not count.  The same holds for an
- * expression that raises an error: the message names it, and the order.
+ * expression that raises an error: the message names it, and the order.  When its points
+ * are available may be at infinity, which is not known yet.
  */
 #include "postgres.h"
 
@@ -95,6 +96,7 @@ order_gone(Order *order)
 	order->awards = number_zero();
 	order->currency = text_empty();
 	order->rate = number_one();
+	order->available.is_known = false;
 }
 
 /*
@@ -223,6 +225,22 @@ typedef struct Evaluation
 	const char *what;			/* or something else */
 } Evaluation;
 
+/* When are the points of the order available, if it says so itself? */
+static Moment
+evaluate_available(Evaluation *evaluation)
+{
+	Moment		available = {.is_known = false};
+	Expression *expression = &evaluation->reader->table->available_at;
+	bool		isnull;
+
+	if (expression->cached == NULL)
+		return available;
+	evaluation->what = "available_at";
+	available.at = DatumGetTimestampTz(evaluate(evaluation->reader, expression, evaluation->row, &isnull));
+	available.is_known = !isnull;
+	return available;
+}
+
 /* Does the order count, when was it made, and what is its amount? */
 static void
 evaluate_columns(void *arg)
@@ -243,6 +261,8 @@ evaluate_columns(void *arg)
 	evaluation->what = "the time";
 	order->at = DatumGetTimestampTz(evaluate(reader, &table->at, evaluation->row, &isnull));
 	order->counts = !isnull;
+	if (order->counts)
+		order->available = evaluate_available(evaluation);
 }
 
 /*

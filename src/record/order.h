@@ -13,7 +13,8 @@ typedef struct Order
 {
 	Datum		customer;
 	Datum		order_key;		/* text, neither compressed nor out of line */
-	bool		counts;			/* else at, amount and awards are zero */
+	bool		counts;			/* else at, amount and awards are zero, and nothing is
+								 * said of when the points are available */
 	bool		no_points;		/* awards are not known yet: it takes the terms of the
 								 * order */
 	bool		must_read;		/* only its key is known: its row says how it stands */
@@ -22,6 +23,7 @@ typedef struct Order
 	Datum		awards;			/* numeric: points before the multiplier */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
+	Moment		available;		/* when its points are, if it says so itself */
 } Order;
 
 /*

@@ -189,8 +189,7 @@ record_view(TrackedTable *root)
 	ErrorData  *error;
 
 	bulk.mode = root->terms == root->first_terms ? RECORD_NEW : RECORD_ROWS;
-	bulk.query = with_archived(root, "v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency",
-							   root->view);
+	bulk.query = with_archived(root, CURRENT_COLUMNS, root->view);
 	error = protect(record_query, &bulk);
 	if (error != NULL)
 	{

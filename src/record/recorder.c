@@ -210,6 +210,7 @@ recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 		begins.at = brought->at;
 		begins.currency = brought->currency;
 		begins.rate = brought->rate;
+		begins.available = brought->available;
 		batch_fill_entry(batch, slot, &begins, REVISION_BROUGHT, brought->terms, batch->now, brought);
 	}
 	else

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "current.h"
 #include "moment.h"
 #include "owner.h"
 #include "program.h"
@@ -65,7 +66,7 @@ begin_anew(TrackedTable *root, TimestampTz moment)
 	if (!root->in_currency)
 	{
 		bulk.read = true;
-		bulk.query = psprintf("SELECT v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency"
+		bulk.query = psprintf("SELECT " CURRENT_COLUMNS
 							  " FROM %s.recorded_orders r JOIN %s v ON v.order_key = r.order_key AND v.customer %s r.customer"
 							  " WHERE %s",
 							  quote_identifier(root->program),

@@ -51,7 +51,7 @@ typedef struct Restored
 	int32		terms;
 	Datum		currency;
 	Datum		rate;
-	JoinedAt	joined;
+	Moment		joined;
 	bool		moved;
 } Restored;
 
@@ -226,7 +226,7 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 		values[i] = heap_getattr(trigdata->tg_trigtuple, i + 1, desc, &isnull);
 		if (i == ENTRY_JOINED_AT)
 			restored.joined.is_known = !isnull;
-		else if (isnull && i != ENTRY_TIER && i != ENTRY_MULTIPLIER)
+		else if (isnull && i != ENTRY_TIER && i != ENTRY_MULTIPLIER && i != ENTRY_AVAILABLE_AT)
 			/* PostgreSQL is about to refuse the row */
 			return PointerGetDatum(trigdata->tg_trigtuple);
 	}

@@ -58,6 +58,19 @@ journal_open(Oid journal_relid, Oid ledger_relid, int32 tracked_table,
 	return journal;
 }
 
+/*
+ * A column of an entry that is a moment or null.
+ */
+Moment
+journal_read_moment(TupleTableSlot *slot, EntryColumn column)
+{
+	Moment		moment = {.is_known = !slot->tts_isnull[column]};
+
+	if (moment.is_known)
+		moment.at = DatumGetTimestampTz(slot->tts_values[column]);
+	return moment;
+}
+
 /* The newest visible entry of an order in one of the tables, in the slot of the table. */
 static bool
 find_in(Journal *journal, EntryTable *table, Datum customer, Datum order_key)
@@ -98,8 +111,8 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AWARDS]));
 	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
-	state->joined.is_known = !slot->tts_isnull[ENTRY_JOINED_AT];
-	state->joined.at = state->joined.is_known ? DatumGetTimestampTz(values[ENTRY_JOINED_AT]) : 0;
+	state->joined = journal_read_moment(slot, ENTRY_JOINED_AT);
+	state->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 	state->moved = DatumGetBool(values[ENTRY_MOVED]);
 	state->held = read_held(slot);
 	state->is_own = false;

@@ -8,12 +8,12 @@
 
 #include "entries.h"
 
-/* Since when somebody is a customer. */
-typedef struct JoinedAt
+/* A moment that may be null. */
+typedef struct Moment
 {
 	bool		is_known;
 	TimestampTz at;
-} JoinedAt;
+} Moment;
 
 /* The tier that was held just before an order. */
 typedef struct HeldTier
@@ -35,9 +35,10 @@ typedef struct OrderState
 	Datum		awards;			/* numeric: points before the multiplier */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
-	JoinedAt	joined;			/* its customer, if the tenure matters */
+	Moment		joined;			/* since when its customer is one, if the tenure matters */
 	bool		moved;			/* it came from another customer or key */
 	HeldTier	held;			/* of posted and moved orders */
+	Moment		available;		/* when its points are, if it says so itself */
 	bool		is_own;			/* this transaction wrote it to the journal: */
 	ItemPointerData place;		/* there */
 } OrderState;
@@ -62,6 +63,7 @@ extern Journal *journal_open(Oid journal, Oid ledger, int32 tracked_table,
 							 const ScanKeyData *keys);
 extern void journal_find(Journal *journal, Datum customer, Datum order_key,
 						 OrderState *state);
+extern Moment journal_read_moment(TupleTableSlot *slot, EntryColumn column);
 extern void journal_read_state(TupleTableSlot *slot, OrderState *state);
 extern bool journal_find_posted_tier(Journal *journal, Datum customer,
 									 Datum order_key, int32 terms, HeldTier *held);
