@@ -34,18 +34,18 @@ BEGIN
 	PERFORM _loyalty.require_given('{card}', ARRAY[card IS NULL]);
 	IF number !~ '^[0-9]{8,19}$' THEN
 		RAISE EXCEPTION 'a card number must have between 8 and 19 digits'
-			USING ERRCODE = 'LY020', DETAIL = format('It is "%s".', left(card, 40)),
+			USING ERRCODE = 'LY010', DETAIL = format('It is "%s".', left(card, 40)),
 			      HINT = 'Spaces and hyphens may stand between the digits, and nothing else.';
 	ELSIF right(number, 1) <> _loyalty.check_digit(left(number, -1)) THEN
 		RAISE EXCEPTION 'card number % has a wrong check digit', number
-			USING ERRCODE = 'LY020', DETAIL = 'No card has this number: a digit is wrong, or two of them are swapped.',
+			USING ERRCODE = 'LY010', DETAIL = 'No card has this number: a digit is wrong, or two of them are swapped.',
 			      HINT = 'Type it again, or scan it.';
 	END IF;
 	RETURN number;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.card_number(text) IS
-'the digits of the number of a card as somebody typed it, or an error (LY020) if no card can have it';
+'the digits of the number of a card as somebody typed it, or an error (LY010) if no card can have it';
 
 -- gen_random_uuid() has its bits from the source of random numbers that the server uses for secrets.  Bytes 6 and 8,
 -- counted from 0, say which kind of UUID it is; of the others, those from 250 on would make some digits more likely.
@@ -132,21 +132,21 @@ BEGIN
 		RETURN;
 	ELSIF status IS NULL THEN
 		RAISE EXCEPTION 'loyalty program "%" has no card %', program, number
-			USING ERRCODE = 'LY021', DETAIL = 'No card with this number was issued.',
+			USING ERRCODE = 'LY011', DETAIL = 'No card with this number was issued.',
 			      HINT = format('To issue it to a customer, call %I.issue_card(customer, %L).', program, number);
 	ELSIF status = 'blocked' THEN
 		RAISE EXCEPTION 'card % is blocked', number
-			USING ERRCODE = 'LY022', DETAIL = format('It was blocked at %s.', moment),
+			USING ERRCODE = 'LY012', DETAIL = format('It was blocked at %s.', moment),
 			      HINT = format('The table %I.member_card says why; %I.unblock_card(%L) lets it be used again.', program, program, number);
 	ELSE
 		RAISE EXCEPTION 'card % is replaced', number
-			USING ERRCODE = 'LY023', DETAIL = format('Another one took its place at %s.', moment),
+			USING ERRCODE = 'LY013', DETAIL = format('Another one took its place at %s.', moment),
 			      HINT = format('Take the card that the customer has now. %I.customer_of(%L, replaced => true) tells who that is.', program, number);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.require_card(name, text, text, timestamptz, text[]) IS
-'an error unless the status of a card is one of some: it is unknown (LY021), blocked (LY022) or replaced (LY023)';
+'an error unless the status of a card is one of some: it is unknown (LY011), blocked (LY012) or replaced (LY013)';
 
 -- The new card is that of a customer, or of the customer of the card that it replaces.  A number that was given, and
 -- is that of an active card of the same customer, is not issued again: who repeats a call has the same answer.
@@ -180,12 +180,12 @@ BEGIN
 			RETURN number;
 		END IF;
 		RAISE EXCEPTION 'card % is issued already', number
-			USING ERRCODE = 'LY024',
+			USING ERRCODE = 'LY014',
 			      DETAIL = CASE WHEN present.is_his THEN format('The customer has it, and it is %s.', present.status) ELSE 'Another customer has it.' END,
 			      HINT = 'Issue a card with another number, or give none for a new one.';
 	END LOOP;
 	RAISE EXCEPTION 'no number was found that no card has'
-		USING ERRCODE = 'LY024', DETAIL = format('The last one of 1000 that were tried is %s.', number),
+		USING ERRCODE = 'LY014', DETAIL = format('The last one of 1000 that were tried is %s.', number),
 		      HINT = 'Let the owner of the program make card_length longer, or card_prefix shorter, in its table "program".';
 END
 $$;

@@ -16,7 +16,7 @@ END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.customer_of(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.customer_of(text, boolean) IS
-'the customer whose card it is, or an error if it is unknown (LY021), blocked (LY022), or replaced (LY023) unless such a card is to answer, too';
+'the customer whose card it is, or an error if it is unknown (LY011), blocked (LY012), or replaced (LY013) unless such a card is to answer, too';
 
 -- operate: EXECUTE
 CREATE OR REPLACE FUNCTION @schema@.issue_card(customer @argument_type@, card text DEFAULT NULL)
