@@ -360,6 +360,7 @@ AS $$
 DECLARE
 	entries bigint;
 	customers bigint;
+	vouchers bigint;
 BEGIN
 	SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
 	  FROM _loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
@@ -371,9 +372,18 @@ BEGIN
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
 	END IF;
+	-- a program that is not upgraded may have no such table
+	IF to_regclass(format('%I.voucher_batch', program)) IS NOT NULL THEN
+		SELECT r[1]::bigint INTO vouchers FROM _loyalty.as_owner(program, format('SELECT coalesce(sum(b.vouchers), 0) FROM %I.voucher_batch b', program)) r;
+	END IF;
+	IF vouchers > 0 THEN
+		RAISE EXCEPTION 'loyalty program "%" has issued % vouchers', program, vouchers
+			USING ERRCODE = 'dependent_objects_still_exist',
+			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
+	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries or accounts';
+COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries, accounts or vouchers';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void
