@@ -3,7 +3,7 @@
 -- verify() recomputes a program from its tracked tables and its entries, in plain SQL that
 -- shares no code with recording and posting.  What is recomputed, and of what only what must
 -- hold is checked, is told where it is done: of orders in verify_orders.sql, of entries,
--- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of
+-- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of rewards and
 -- vouchers in verify_rewards.sql.  Here are the parts of the program themselves.
 --
 -- The settings it takes to be right and fast in every session are made by src/act/verify.c.
@@ -533,7 +533,7 @@ BEGIN
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
-	RETURN QUERY SELECT v.* FROM unnest('{verify_vouchers}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L)', f, program)]) v;
+	RETURN QUERY SELECT v.* FROM unnest('{verify_redemptions, verify_vouchers}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L)', f, program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_customers(%L)', program)]) v WHERE missing = '{}';
 END
 $$;

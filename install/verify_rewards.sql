@@ -1,7 +1,82 @@
--- verify(): vouchers ------------------------------------------------------------------
+-- verify(): rewards and vouchers ------------------------------------------------------
 --
--- Vouchers are the sums of their entries.  No row shows a code, for whoever reads a program
--- may verify it.
+-- Redemptions of rewards are those of the ledger, no stock or limit is exceeded, and vouchers
+-- are the sums of their entries.  No row shows a code, for whoever reads a program may
+-- verify it.
+
+-- What a redemption of a reward must be by itself, by its entry in the ledger, and by its
+-- vouchers.  One whose points were all taken back is given back.  As calls for a customer
+-- have numbers, it is known which redemptions there were just after each: the limit that
+-- it was made under counts those.
+CREATE FUNCTION _loyalty.verify_redemptions(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	any_redemptions boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.reward_redemption)', program) INTO any_redemptions;
+	IF any_redemptions THEN
+		RETURN QUERY EXECUTE format($sql$
+			WITH redemption AS MATERIALIZED (
+				SELECT r.*, l.entry, l.kind, l.points_change, l.at AS called_at, l.actor, coalesce(b.points, 0) AS taken_back, b.last_entry,
+				       (r.at AT TIME ZONE p.time_zone - r.limit_period) AT TIME ZONE p.time_zone AS since
+				  FROM %1$I.reward_redemption r CROSS JOIN %1$I.program p
+				  LEFT JOIN %1$I.ledger l ON l.customer %2$s r.customer AND l.tracked_table = 0 AND l.order_key = r.reference AND l.revision = 1
+				  LEFT JOIN (SELECT y.customer, y.reverses, sum(y.points_change) AS points, max(y.entry) AS last_entry FROM %1$I.ledger y WHERE y.kind = 'reversal' GROUP BY y.customer, y.reverses) b
+				    ON b.customer %2$s r.customer AND b.reverses = r.reference),
+			had AS (
+				SELECT r.customer, r.reference, sum(o.quantity) AS quantity
+				  FROM redemption r JOIN redemption o ON o.customer %2$s r.customer AND o.reward = r.reward
+				 WHERE r.member_limit IS NOT NULL AND o.entry <= r.entry AND (o.at > r.since OR r.since IS NULL) AND (o.reversed_at IS NULL OR o.last_entry > r.entry)
+				 GROUP BY r.customer, r.reference),
+			returned AS (
+				SELECT v.batch, count(*) FILTER (WHERE e.kind = 'redemption') AS used, count(*) FILTER (WHERE e.kind = 'void') AS void
+				  FROM %1$I.voucher v JOIN %1$I.voucher_entry e ON e.code = v.code
+				 WHERE EXISTS (SELECT FROM redemption r WHERE r.vouchers = v.batch AND r.reversed_at IS NOT NULL) GROUP BY v.batch)
+			SELECT k.violation, r.customer::text, r.reference::text, k.detail
+			  FROM redemption r
+			  LEFT JOIN had h ON h.customer %2$s r.customer AND h.reference = r.reference
+			  LEFT JOIN returned t ON t.batch = r.vouchers
+			  LEFT JOIN %1$I.voucher_batch b ON b.reference = r.vouchers
+			 CROSS JOIN LATERAL (VALUES
+				(r.kind IS DISTINCT FROM 'redemption' OR r.points_change <> - r.price * r.quantity OR r.called_at <> r.at,
+				 'redemption of a reward is not in the ledger', format('%%s of the reward "%%s" for %%s points; the ledger has %%s of %%s', r.quantity, r.reward, r.price * r.quantity, coalesce(r.kind, 'nothing'), r.points_change)),
+				(NOT r.quantity > 0 OR NOT (r.price > 0 AND r.price < 1e20) OR NOT abs(coalesce(r.value, 0)) < 1e20 OR r.value < 0,
+				 'redemption of a reward is not recorded as one', format('%%s of the reward "%%s"', r.quantity, r.reward)),
+				((r.taken_back >= r.price * r.quantity) <> (r.reversed_at IS NOT NULL),
+				 'reward is not given back as its points are', format('%%s of %%s points were taken back, the reward "%%s" %%s', r.taken_back, r.price * r.quantity, r.reward, CASE WHEN r.reversed_at IS NULL THEN 'was not' ELSE 'was' END)),
+				(h.quantity > r.member_limit, 'limit of a reward is exceeded', format('%%s of the reward "%%s", and the limit is %%s', h.quantity, r.reward, r.member_limit)),
+				(r.vouchers IS NOT NULL AND (b.vouchers, b.amount * b.vouchers, b.issued_at, b.actor) IS DISTINCT FROM (r.quantity, r.value, r.at, r.actor),
+				 'vouchers of a reward are not those of its redemption', format('%%s vouchers of %%s; %%s of the reward "%%s" are worth %%s', b.vouchers, b.amount, r.quantity, r.reward, r.value)),
+				(t.used > 0 OR t.void <> r.quantity, 'vouchers of a reward that was given back are not void', format('%%s of the reward "%%s", %%s vouchers are void, %%s were used', r.quantity, r.reward, t.void, t.used)))
+			       k (wrong, violation, detail)
+			 WHERE k.wrong $sql$, program, _loyalty.customer_equality(program));
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		SELECT k.violation, NULL::text, NULL::text, k.detail
+		  FROM (SELECT coalesce(w.name, t.reward, s.reward) AS reward, w.name IS NOT NULL AS is_there, w.stock, coalesce(t.redemptions, 0) AS redemptions, coalesce(t.quantity, 0) AS quantity, s.taken
+		          FROM %1$I.reward w
+		          FULL JOIN (SELECT r.reward, count(*) AS redemptions, sum(r.quantity) FILTER (WHERE r.reversed_at IS NULL) AS quantity FROM %1$I.reward_redemption r GROUP BY r.reward) t ON t.reward = w.name
+		          FULL JOIN %1$I.reward_stock s ON s.reward = coalesce(w.name, t.reward)) x
+		 CROSS JOIN LATERAL (VALUES
+			(NOT x.is_there AND x.redemptions > 0, 'redeemed reward does not exist', format('"%%s" was redeemed %%s times; insert it again, with ends_at in the past', x.reward, x.redemptions)),
+			(CASE WHEN x.stock IS NULL THEN x.taken IS NOT NULL ELSE x.taken IS DISTINCT FROM x.quantity END, 'what is taken of a stock is not what was redeemed',
+			 format('%%s of the reward "%%s", and %%s were redeemed; ', coalesce(x.taken::text, 'nothing'), x.reward, x.quantity)
+			 || CASE WHEN x.stock IS NULL THEN format('DELETE FROM %%I.reward_stock WHERE reward = %%L', $1, x.reward)
+			         WHEN x.taken IS NULL THEN format('INSERT INTO %%I.reward_stock VALUES (%%L, %%s)', $1, x.reward, x.quantity)
+			         ELSE format('UPDATE %%I.reward_stock SET taken = %%s WHERE reward = %%L', $1, x.quantity, x.reward) END),
+			(x.quantity > x.stock, 'stock of a reward is exceeded', format('%%s of the reward "%%s" are taken, and there were %%s', x.quantity, x.reward, x.stock)))
+		       k (wrong, violation, detail)
+		 WHERE k.wrong
+		UNION ALL
+		SELECT 'price is of a reward or tier that does not exist', NULL, NULL, format('reward "%%s", tier "%%s"', q.reward, q.tier)
+		  FROM %1$I.reward_price q
+		 WHERE NOT EXISTS (SELECT FROM %1$I.reward w WHERE w.name = q.reward) OR NOT EXISTS (SELECT FROM %1$I.tier t WHERE t.name = q.tier) $sql$, program) USING program;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_redemptions(name) IS 'redemptions of rewards that are not what the ledger and their vouchers say, and stocks and limits that are exceeded';
 
 -- The sum that checks a code, as plain SQL: see src/type/code.c.
 CREATE FUNCTION _loyalty.code_check_sql(code text)
