@@ -22,7 +22,8 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege', HINT = format('Call the function %I.%I of the program.', program, function);
 	END IF;
 	PERFORM _loyalty.require_layout(program);
-	customer_type := format_type(_loyalty.customer_type(program), -1);	-- not the name of bpchar that means one character
+	-- not a domain, which may refuse nulls, and not the name of bpchar that means one character
+	customer_type := format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1);
 	is_customer := format('%s $1::%s', _loyalty.customer_equality(program), customer_type);
 	EXECUTE format('SELECT p.time_zone, p.points_scale, p.amount_scale FROM %I.program p', program) INTO STRICT time_zone, points_scale, amount_scale;
 END
@@ -30,15 +31,24 @@ $$;
 COMMENT ON FUNCTION _loyalty.begin_call(regclass, text) IS
 'an error unless the owner of a program calls for it, as functions of the program do; returns what their queries are made of';
 
--- After this, the customer can be brought to the type of the key.
+-- After this, the customer can be brought to the type of the key, or to what is below it if
+-- that is a domain.
 CREATE FUNCTION _loyalty.require_customer(settings regclass, program name, customer anyelement)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	key_type CONSTANT regtype := _loyalty.customer_type(program);
+	balance numeric;
 BEGIN
 	PERFORM _loyalty.require_given('{customer}', ARRAY[customer IS NULL]);
-	IF _loyalty.balance(settings, customer, NULL) IS NULL THEN
+	IF (SELECT t.typtype = 'd' FROM pg_type t WHERE t.oid = key_type) THEN
+		EXECUTE format('SELECT _loyalty.balance($1, $2::%s, NULL)', key_type) INTO balance USING settings, customer;
+	ELSE
+		balance := _loyalty.balance(settings, customer, NULL);
+	END IF;
+	IF balance IS NULL THEN
 		RAISE EXCEPTION 'loyalty program "%" has no customer %', program, customer
 			USING ERRCODE = 'LY005', DETAIL = 'Nobody with this key is in the table of the customers, or has orders.',
 			      HINT = 'Name the customer by the key that the table of the customers has; insert who is new there before.';

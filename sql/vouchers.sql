@@ -230,8 +230,9 @@ SELECT void('till', 'done'), status('till');
 SELECT * FROM loyalty.verify('club');
 SELECT told($$SELECT loyalty.drop_program('club')$$);
 
--- keys of text, and names to be quoted
-CREATE TABLE "Leute" (k char(8) PRIMARY KEY);
+-- keys of a domain that refuses nulls, and names to be quoted
+CREATE DOMAIN "Key" AS varchar(8) NOT NULL CHECK (VALUE <> '');
+CREATE TABLE "Leute" (k "Key" PRIMARY KEY);
 INSERT INTO "Leute" VALUES ('ann'), ('Bob''s "x');
 SELECT loyalty.create_program('Mein "Club''', customers => '"Leute"', amount_scale => 0);
 DO $$
@@ -241,6 +242,11 @@ DECLARE
 BEGIN
 	RAISE WARNING '%', (SELECT status FROM "Mein ""Club'".voucher_status(code, 'ann'));
 	SELECT * INTO r FROM "Mein ""Club'".redeem_voucher(code, 'x', 2, customer => 'Bob''s "x');
+	RAISE WARNING '% %', r.amount, r.balance;
+	code := "Mein ""Club'".issue_voucher(5, 'for all');
+	RAISE WARNING '%', (SELECT status FROM "Mein ""Club'".voucher_status(code));
+	SELECT * INTO r FROM "Mein ""Club'".redeem_voucher(code, 'x', 1);
+	SELECT * INTO r FROM "Mein ""Club'".void_voucher(code, 'enough');
 	RAISE WARNING '% %', r.amount, r.balance;
 END $$;
 SELECT * FROM "Mein ""Club'".voucher_campaigns;

@@ -4,7 +4,7 @@ CREATE TABLE @schema@.voucher_batch (
 	reference text COLLATE "C" PRIMARY KEY,
 	vouchers int NOT NULL,
 	amount numeric NOT NULL,
-	customer @column_type@,
+	customer @optional_type@,
 	expires_at timestamptz NOT NULL,
 	campaign text,
 	reason text,

@@ -1,6 +1,6 @@
 -- kind: function
 -- read: EXECUTE
-CREATE OR REPLACE FUNCTION @schema@.voucher_status(code text, customer @argument_type@ DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.voucher_status(code text, customer @optional_argument_type@ DEFAULT NULL)
 RETURNS loyalty.voucher_state
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -9,6 +9,6 @@ BEGIN
 	RETURN _loyalty.voucher_status(@settings@::regclass, code, customer);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.voucher_status(text, @argument_type@) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.voucher_status(text, @argument_type@) IS
+REVOKE ALL ON FUNCTION @schema@.voucher_status(text, @optional_argument_type@) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.voucher_status(text, @optional_argument_type@) IS
 'is a code valid, for a customer if he is named, and what can be redeemed of it?';
