@@ -70,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.grant_access(name, regrole, text) IS
-'grant a role what it needs to read a program (read), to post and maintain it and make calls such as redeem, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';
+'grant a role what it needs to read a program (read), to post and maintain it and call what changes points, redeems rewards and issues and redeems vouchers, too (operate), or to change its rules, tiers and settings, too (admin), acting with the rights of the owner';
 
 CREATE FUNCTION _loyalty.require_caller_of_all(role regrole)
 RETURNS void

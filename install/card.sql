@@ -102,23 +102,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.calling_role() IS 'the role of the session, or that of its last SET ROLE';
 
-CREATE FUNCTION _loyalty.require_customer(settings regclass, program name, customer anyelement)
-RETURNS void
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM _loyalty.require_given('{customer}', ARRAY[customer IS NULL]);
-	-- this takes the customer as drivers send it, as all functions of the program do
-	IF _loyalty.balance(settings, customer, NULL) IS NULL THEN
-		RAISE EXCEPTION 'loyalty program "%" has no customer %', program, customer
-			USING ERRCODE = 'LY005', DETAIL = 'Nobody with this key is in the table of the customers, or has orders.',
-			      HINT = 'The first argument is the customer; insert who is new into the table of the customers before.';
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION _loyalty.require_customer(regclass, name, anyelement) IS 'an error (LY005) unless a program has a customer';
-
 -- A null status is that of a card that is not there.  Who holds an old card is not told the number of the new one.
 CREATE FUNCTION _loyalty.require_card(program name, number text, status text, since timestamptz, VARIADIC accepted text[])
 RETURNS void

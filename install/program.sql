@@ -114,12 +114,13 @@ COMMENT ON FUNCTION _loyalty.base_type(regtype) IS 'the type below all domains, 
 -- the search_path is.
 CREATE FUNCTION _loyalty.equality_operator(type regtype)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE		-- which keeps its plan, as calls ask this
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	-- a domain is compared like its base type; without a row: a polymorphic or
 	-- binary-coercible operator class
-	WITH RECURSIVE base (oid) AS (
+	RETURN (WITH RECURSIVE base (oid) AS (
 		SELECT type::oid
 		UNION
 		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
@@ -133,18 +134,21 @@ AS $$
 		   JOIN pg_namespace n ON n.oid = o.oprnamespace
 		  WHERE c.opcdefault
 		    AND c.opcintype IN (SELECT oid FROM base)
-		  LIMIT 1), 'OPERATOR(pg_catalog.=)')
+		  LIMIT 1), 'OPERATOR(pg_catalog.=)'));
+END
 $$;
 COMMENT ON FUNCTION _loyalty.equality_operator(regtype) IS
 'equality of a type by its default btree operator class, as SQL that means it under every search_path';
 
 CREATE FUNCTION _loyalty.customer_equality(program name)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT _loyalty.equality_operator(a.atttypid) FROM pg_attribute a
-	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer'
+BEGIN
+	RETURN (SELECT _loyalty.equality_operator(a.atttypid) FROM pg_attribute a
+	         WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer');
+END
 $$;
 COMMENT ON FUNCTION _loyalty.customer_equality(name) IS 'equality of the customers of a program, as SQL';
 
@@ -357,6 +361,7 @@ AS $$
 DECLARE
 	entries bigint;
 	customers bigint;
+	vouchers bigint;
 BEGIN
 	SELECT r[1]::bigint, r[2]::bigint INTO entries, customers
 	  FROM _loyalty.as_owner(program, format('SELECT count(e.terms), count(DISTINCT customer)
@@ -371,9 +376,18 @@ BEGIN
 			USING ERRCODE = 'dependent_objects_still_exist',
 			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
 	END IF;
+	-- a program that is not upgraded may have no such table
+	IF to_regclass(format('%I.voucher_batch', program)) IS NOT NULL THEN
+		SELECT r[1]::bigint INTO vouchers FROM _loyalty.as_owner(program, format('SELECT coalesce(sum(b.vouchers), 0) FROM %I.voucher_batch b', program)) r;
+	END IF;
+	IF vouchers > 0 THEN
+		RAISE EXCEPTION 'loyalty program "%" has issued % vouchers', program, vouchers
+			USING ERRCODE = 'dependent_objects_still_exist',
+			      HINT = format('To delete all of it, call loyalty.drop_program(%L, force => true).', program);
+	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries, accounts or cards';
+COMMENT ON FUNCTION _loyalty.require_nothing_recorded(name) IS 'an error if a program has entries, accounts, cards or vouchers';
 
 CREATE FUNCTION loyalty.drop_program(program name, force boolean DEFAULT false)
 RETURNS void

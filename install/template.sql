@@ -19,9 +19,13 @@ AS $$
 		-- what drivers send: integers as any of their types, or as numeric, and strings as text
 		'argument_type', CASE WHEN key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'numeric'
 		                      WHEN key_type IN ('varchar'::regtype, 'bpchar'::regtype) THEN 'text' ELSE t.name END,
+		-- where no customer may be named, too: a domain may refuse nulls
+		'optional_type', b.name || c.clause,
+		'optional_argument_type', CASE WHEN key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'numeric'
+		                               WHEN key_type IN ('varchar'::regtype, 'bpchar'::regtype) THEN 'text' ELSE b.name END,
 		'points_scale', points_scale,
 		'amount_scale', amount_scale)
-	  FROM format_type(key_type, -1) t (name) CROSS JOIN _loyalty.collation_clause(key_collation) c (clause)
+	  FROM format_type(key_type, -1) t (name) CROSS JOIN format_type(_loyalty.base_type(key_type), -1) b (name) CROSS JOIN _loyalty.collation_clause(key_collation) c (clause)
 $$;
 COMMENT ON FUNCTION _loyalty.template_values(name, oid, oid, name, int, int) IS
 'what the templates name between two "@", for a program whose customer key is of a type and a collation, and is called like this by its views, and whose points and amounts have so many decimals';

@@ -363,6 +363,7 @@ BEGIN
 		lost := lost || t.object::text;
 	END LOOP;
 	PERFORM _loyalty.fill_again(program, lost);
+	PERFORM _loyalty.fill_rewards_again(program, lost);
 	IF is_older THEN
 		PERFORM _loyalty.renew_definitions(program);
 	END IF;

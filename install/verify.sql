@@ -3,7 +3,9 @@
 -- verify() recomputes a program from its tracked tables and its entries, in plain SQL that
 -- shares no code with recording and posting.  What is recomputed, and of what only what must
 -- hold is checked, is told where it is done: of orders in verify_orders.sql, of entries,
--- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of cards in verify_cards.sql.  Here are the parts of the program themselves.
+-- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of dated points in
+-- verify_lots.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
+-- Here are the parts of the program themselves.
 --
 -- The settings it takes to be right and fast in every session are made by src/act/verify.c.
 -- It writes nothing, so that it works on a standby and in transactions that are read only.
@@ -532,6 +534,7 @@ BEGIN
 		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_lots(%L, %L)', program, lost = '{}')]) v;
 	END IF;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_cards(%L)', program)]) v WHERE missing = '{}';
+	RETURN QUERY SELECT v.* FROM unnest('{verify_redemptions, verify_vouchers}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L)', f, program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_customers(%L)', program)]) v WHERE missing = '{}';
 END
 $$;

@@ -47,6 +47,16 @@ UPDATE club.earning_rule SET points = 'amount * 2' WHERE name = 'one';
 UPDATE club.wallet SET available_after = '36 hours', expires = $$date_trunc('year', earned_on) + interval '101 years'$$;
 UPDATE shop.orders SET status = 'refunded' WHERE order_id % 7 = 0;
 CALL loyalty.post('club');
+-- what was had for points, and vouchers
+INSERT INTO club.conversion (points, amount) VALUES (10, 1);
+INSERT INTO club.reward (name, points, stock, member_limit) VALUES ('mug', 2, 30, 2);
+INSERT INTO club.reward (name, points, kind, value, valid_for) VALUES ('gift', 5, 'voucher', 7, '10 years');
+INSERT INTO club.reward_price VALUES ('mug', 'Gold', 1);
+SELECT club.redeem_reward(i, 'mug', 'mug'), club.redeem_reward(i, 'gift', 'gift', 2) FROM generate_series(1, 20) i;
+SELECT club.reverse(i, 'mug'), club.reverse(i, 'gift') FROM generate_series(1, 5) i;
+SELECT count(*) FROM club.issue_vouchers(50, 10, 'batch', campaign => 'May');
+SELECT club.redeem_voucher(code, 'cart', 3) FROM club.voucher WHERE balance = 10 AND number % 3 = 0;
+SELECT club.void_voucher(code, 'lost') FROM club.voucher WHERE balance = 10 AND number % 5 = 0;
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2022-01-01' + i * interval '1 day', i % 47 FROM generate_series(501, 900) i;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
 SELECT club.redeem(i, 20 + i, 'cart'), club.hold(i, 5, 'held'), club.transfer(i, i + 10, 3, 'gift') FROM generate_series(1, 5) i;
@@ -71,6 +81,9 @@ my %state = (
 	wallets => 'SELECT t.*, w.* FROM club.terms_wallet t, club.wallet w ORDER BY 1, 2',
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
 	cards => 'SELECT c.*, p.card_prefix, p.card_length FROM club.member_card c, club.program p ORDER BY card',
+	rewards => 'SELECT * FROM club.reward w LEFT JOIN club.reward_price p ON p.reward = w.name LEFT JOIN club.reward_stock s ON s.reward = w.name ORDER BY 1',
+	redemptions => 'SELECT * FROM club.reward_redemption ORDER BY 1, 2',
+	vouchers => 'SELECT * FROM club.voucher v JOIN club.voucher_batch b ON b.reference = v.batch JOIN club.voucher_entry e ON e.code = v.code ORDER BY v.code, e.entry',
 	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{members}, qr/Gold/, 'there is something to compare');
@@ -84,6 +97,10 @@ sub check
 	is($node->safe_psql($db, "SELECT club.customer_of('79927398739'), club.customer_of('79927398713', replaced => true), club.balance_by_card('79927398739') = club.balance(3)"),
 		'3|1|t', "$what: cards tell of their customers");
 	like($node->safe_psql($db, "SELECT club.issue_card(30)"), qr/^12\d{16}$/, "$what: new cards look as before");
+	# calls are repeated, and made
+	is($node->safe_psql($db, "SELECT count(*), min((club.redeem_voucher(v.code, 'cart', 3)).balance) FROM club.voucher v JOIN club.voucher_entry e USING (code) WHERE e.reference = 'cart'"), '16|7.00', "$what: vouchers know what was redeemed");
+	is($node->safe_psql($db, "SELECT (club.redeem_reward(7, 'gift', 'gift', 2)).value, (club.redeem_reward(7, 'mug', 'another')).quantity, (SELECT rest FROM club.quote(7, 5))"), '14.00|1|0.00', "$what: rewards are had");
+	is($node->safe_psql($db, 'SELECT taken FROM club.reward_stock'), '16', "$what: and taken from the stock");
 	my $points = $node->safe_psql($db, 'SELECT points FROM club.members WHERE customer_id = 30');
 	$node->safe_psql($db, "INSERT INTO shop.orders VALUES (10000, 30, '2023-01-01', 0.5)");
 	$node->safe_psql($db, "UPDATE shop.orders SET total = 5 WHERE order_id = 10000");
@@ -133,7 +150,8 @@ check('disabled', 'data-only, triggers disabled');
 
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
-for my $table (qw(club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
+for my $table (qw(club.voucher_entry club.voucher club.voucher_batch club.reward_redemption club.reward_stock club.reward_price club.reward club.conversion
+	club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.member_card club.account club.ledger club.journal shop.customers shop.orders
 	shop.former shop.returns shop.basket_lines shop.baskets))
 {

@@ -6,10 +6,15 @@ RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
+DECLARE
+	result loyalty.receipt;
 BEGIN
-	RETURN _loyalty.reverse(@settings@::regclass, customer, reverses, points, reference, reason);
+	result := _loyalty.reverse(@settings@::regclass, customer, reverses, points, reference, reason);
+	-- if that was a reward, and nothing is left of it
+	PERFORM _loyalty.return_reward(@settings@::regclass, customer, reverses);
+	RETURN result;
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.reverse(@argument_type@, text, numeric, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.reverse(@argument_type@, text, numeric, text, text) IS
-'take back what a call with a reference did: a redemption, grant or adjustment, all that is left of it or so many points; with the reference of an earlier call, the answer is what that did';
+'take back what a call with a reference did: a redemption, grant or adjustment, all that is left of it or so many points; a reward whose points are all taken back is given back; with the reference of an earlier call, the answer is what that did';

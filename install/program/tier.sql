@@ -16,3 +16,6 @@ CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.tier
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_tier');
 CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @schema@.tier
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
+CREATE TRIGGER new_prices AFTER UPDATE OR DELETE ON @schema@.tier
+	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('follow_tier');
+COMMENT ON TRIGGER new_prices ON @schema@.tier IS 'lets prices of rewards follow the tier that they are for';
