@@ -186,7 +186,9 @@ CREATE FUNCTION t_rights.to_numeric(t_rights.money) RETURNS numeric LANGUAGE plp
 	'BEGIN PERFORM t_rights.note(''cast''); RETURN $1::text::numeric; END';
 CREATE CAST (t_rights.money AS numeric) WITH FUNCTION t_rights.to_numeric(t_rights.money) AS IMPLICIT;
 -- the views of the program hold the column; as the table is its own, it can drop them with it
+\set VERBOSITY terse
 ALTER TABLE t_rights.orders ALTER total TYPE t_rights.money USING '10'::t_rights.money;
+\set VERBOSITY default
 BEGIN;
 DELETE FROM t_rights.orders;
 ALTER TABLE t_rights.orders DROP total CASCADE, DROP currency CASCADE;

@@ -623,9 +623,11 @@ authorize_left(Authorization *auth, text *reference)
 	return left;
 }
 
-/* Points with as many decimals as the program has, or more if they need them. */
-static Datum
-as_shown(Authorization *auth, Datum points)
+/*
+ * Points with as many decimals as the program has, or more if they need them.
+ */
+Datum
+authorize_as_shown(Authorization *auth, Datum points)
 {
 	return exact_scale(points) < auth->points_scale ?
 		DirectFunctionCall2(numeric_round, points, Int32GetDatum(auth->points_scale)) : points;
@@ -644,7 +646,7 @@ authorize_insufficient(Authorization *auth, Datum points)
 			 errmsg("not enough points"),
 			 errdetail("Customer %s has %s, and %s are asked for.",
 					   show_customer(auth->asked, auth->asked_type),
-					   number_show(as_shown(auth, auth->present)), number_show(points)),
+					   number_show(authorize_as_shown(auth, auth->present)), number_show(points)),
 			 waits ?
 			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
 					 quote_literal_cstr(auth->program)) : 0));
@@ -710,7 +712,7 @@ authorize_credit(Authorization *auth, Datum points)
 Datum
 authorize_available(Authorization *auth)
 {
-	return as_shown(auth, purse_available(auth->purse, auth->at));
+	return authorize_as_shown(auth, purse_available(auth->purse, auth->at));
 }
 
 /*
@@ -726,7 +728,7 @@ authorize_balance(Authorization *auth, const Call *call)
 	kept_execute(auth->plans, KEPT_SUM, sum_of_points, 2, types, values, SPI_OK_SELECT);
 	purse = purse_begin(result_value(1), value_or_none(2));
 	SPI_freetuptable(SPI_tuptable);
-	return as_shown(auth, purse_available(purse, call->at));
+	return authorize_as_shown(auth, purse_available(purse, call->at));
 }
 
 /*

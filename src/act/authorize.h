@@ -85,6 +85,7 @@ extern bool authorize_find_newest(Authorization *auth, int32 tracked_table, text
 extern LotList *authorize_left(Authorization *auth, text *reference);
 extern LotList *authorize_take(Authorization *auth, Datum points);
 extern void authorize_reclaim(Authorization *auth, const LotList *given, Datum points);
+extern Datum authorize_as_shown(Authorization *auth, Datum points);
 extern Datum authorize_available(Authorization *auth);
 extern void authorize_credit(Authorization *auth, Datum points);
 extern void authorize_insufficient(Authorization *auth, Datum points);

@@ -316,7 +316,7 @@ reversible_lots(Authorization *auth, Call *call)
 static Datum
 points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference, LotList *lots)
 {
-	Datum		left = DirectFunctionCall1(numeric_abs, lots_total(lots));
+	Datum		left = authorize_as_shown(auth, DirectFunctionCall1(numeric_abs, lots_total(lots)));
 	Datum		points;
 
 	if (sign_of(left) == 0)
