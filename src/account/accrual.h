@@ -72,6 +72,7 @@ typedef struct Accrual
 	Datum		posted_lots;	/* of the account before all entries, or (Datum) 0 */
 	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not known */
 	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
+	bool		has_lots;		/* there are lots, or were */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;
