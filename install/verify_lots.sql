@@ -19,7 +19,7 @@ AS $$
 		moves AS MATERIALIZED (
 			SELECT x.*, x.points_after - loyalty.total(x.lots_after) AS undated_after,
 			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
-			  FROM (SELECT e.*, e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0 AS spends,
+			  FROM (SELECT e.*, coalesce(e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0, false) AS spends,
 			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM (SELECT %2$s, kind, reverses FROM %1$I.ledger
 			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s u) e
@@ -32,7 +32,9 @@ COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of custom
 
 -- The dates that points have under some terms of orders of a moment "at", which may say itself when
 -- they are available, as SQL for FROM: a row "wallet".  What is not known yet is at the end of
--- time.  The TimeZone must be that of the terms.
+-- time.  The TimeZone must be that of the terms.  Expressions are checked once more,
+-- since somebody may have written what calls code of his own.  Of moments so near to an end of
+-- the range that a wait would leave it, the ends are meant; '-infinity' is the first moment.
 CREATE FUNCTION _loyalty.wallet_sql(program name, terms int)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -40,12 +42,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	w record;
-	moment CONSTANT text := 'CASE WHEN isfinite(%1$s) THEN (%1$s)::timestamp AT TIME ZONE current_setting(''TimeZone'') ELSE (%1$s)::timestamptz END';
+	moment CONSTANT text := 'CASE WHEN isfinite(%1$s) THEN (%1$s)::timestamp AT TIME ZONE current_setting(''TimeZone'')'
+	                     || ' WHEN (%1$s) = ''-infinity'' THEN ''4714-11-24 00:00:00 UTC BC'' ELSE (%1$s)::timestamptz END';
 BEGIN
-	EXECUTE format('SELECT available_after, expires, extended FROM %I.terms_wallet WHERE version = $1 AND wallet = 1', program) INTO w USING terms;
+	EXECUTE format($sql$
+		SELECT w.available_after, _loyalty.parse_wallet(w.expires, '_loyalty.earning', w.name, 'expires', t.time_zone, false) AS expires,
+		       _loyalty.parse_wallet(w.extended, '_loyalty.activity', w.name, 'extended', t.time_zone, false) AS extended
+		  FROM %1$I.terms_wallet w JOIN %1$I.terms t ON t.version = w.version WHERE w.version = $1 AND w.wallet = 1 $sql$, program) INTO w USING terms;
 	RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN m.available_at IS NULL THEN %s ELSE least(m.available_at, ''294276-12-31 23:59:59.999999 UTC'') END AS available_at, %s AS expires_at, %s AS extended FROM (SELECT m.at::date AS earned_on) AS earning, (SELECT m.at::date AS active_on) AS activity) wallet',
 	              CASE WHEN w.available_after IS NULL THEN '''-infinity''::timestamptz'
-	                   ELSE format('m.at + interval %L', w.available_after) END,
+	                   ELSE format($sql$CASE WHEN m.at < '4714-11-26 00:00:00 UTC BC' THEN '-infinity'::timestamptz
+	                                         WHEN m.at >= '294276-12-31 00:00:00 UTC'::timestamptz - interval '9662376 hours' THEN '294276-12-31 23:59:59.999999 UTC'
+	                                         ELSE m.at + interval %L END$sql$, w.available_after) END,
 	              CASE WHEN w.expires IS NULL THEN '''infinity''::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.expires) END,
 	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.extended) END);
 END

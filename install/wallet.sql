@@ -45,6 +45,13 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', NEW.available_after),
 			      HINT = 'Set it to null for points that are available at once.';
 	END IF;
+	-- parts below zero could lead out of the range although their sum does not
+	IF least(extract(year FROM NEW.available_after), extract(month FROM NEW.available_after), extract(day FROM NEW.available_after),
+	         extract(hour FROM NEW.available_after), extract(minute FROM NEW.available_after), extract(second FROM NEW.available_after)) < 0 THEN
+		RAISE EXCEPTION 'available_after of the wallet "%" must have no part that is less than nothing', NEW.name
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', NEW.available_after),
+			      HINT = 'Write how long points wait with months, days and hours that are added up.';
+	END IF;
 	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
 	IF NEW.expires IS DISTINCT FROM OLD.expires THEN
 		NEW.expires := _loyalty.parse_wallet(NEW.expires, '_loyalty.earning', NEW.name, 'expires', zone, true);

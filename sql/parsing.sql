@@ -294,5 +294,10 @@ INSERT INTO t_parsing.orders (id, customer_id) VALUES (2, 2);
 INSERT INTO t_parsing.parted (id, customer_id, total) VALUES (1, 3, 10);
 :now
 :verify
+-- a subquery is refused, whatever facts it names
+INSERT INTO club.earning_rule (name, points) VALUES ('sub', '(SELECT (SELECT amount))');
+INSERT INTO club.earning_rule (name, points) VALUES ('sub', '(SELECT x.a FROM (VALUES (amount)) x (a))');
+INSERT INTO club.tier (name, rank, qualifies) VALUES ('Sub', 9, '(SELECT spend) > 5');
+UPDATE club.wallet SET expires = '(SELECT earned_on)';
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_parsing CASCADE;

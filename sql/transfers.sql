@@ -78,6 +78,21 @@ SELECT points, balance FROM club.transfer('ann', 'dan', 15, 't4');
 SELECT * FROM club.balances('dan');
 SELECT * FROM loyalty.verify('club');
 
+-- what comes back in parts has its dates with both: the giver gets what expires last, and the other has the rest
+BEGIN;
+INSERT INTO t_transfers.customers VALUES ('eve'), ('fay');
+UPDATE club.wallet SET available_after = NULL, extended = NULL, expires = $$'2126-01-01'$$;
+SELECT points FROM club.grant_points('eve', 10, 'early');
+UPDATE club.wallet SET expires = $$'2127-01-01'$$;
+SELECT points FROM club.grant_points('eve', 10, 'late');
+SELECT points, balance FROM club.transfer('eve', 'fay', 20, 'both');
+SELECT points, balance FROM club.reverse('eve', 'both', 10, 'half');
+SELECT customer, lots FROM club.account WHERE customer IN ('eve', 'fay') ORDER BY 1;
+SELECT points, balance FROM club.reverse('eve', 'both');
+SELECT customer, lots FROM club.account WHERE customer IN ('eve', 'fay') ORDER BY 1;
+SELECT * FROM loyalty.verify('club');
+ROLLBACK;
+
 -- verify() tells of what one side lacks
 BEGIN;
 SET LOCAL session_replication_role = replica;

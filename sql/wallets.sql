@@ -64,7 +64,25 @@ UPDATE club.wallet SET available_after = '14 days';
 SELECT x.available_at, x.expires_at FROM t_wallets.expiry(NULL, '2026-03-20 12:00+01') x;
 UPDATE club.wallet SET available_after = '36 hours';
 SELECT x.available_at, x.expires_at FROM t_wallets.expiry('earned_on + 30', '2026-03-28 12:00+01') x;
+-- in Vienna, 2026-10-25 had 02:30 twice, and an hour after the first is the second; 2026-03-29 had none, and the clock goes on from 03:30
+UPDATE club.wallet SET available_after = '1 hour';
+SELECT x.available_at, x.expires_at FROM t_wallets.expiry(NULL, '2026-10-25 02:30+02') x;
+UPDATE club.wallet SET available_after = '2 months 1 day';
+SELECT x.available_at, x.expires_at FROM t_wallets.expiry(NULL, '2026-01-29 02:30+01') x;
+-- at the ends of what there is, nothing fails: so long ago nothing waits, and so late it waits to the last moment
+UPDATE club.wallet SET available_after = '1000 years';
+SELECT x.available_at, x.expires_at FROM t_wallets.expiry(NULL, '4714-11-24 00:00 UTC BC') x;
+SELECT x.available_at, x.expires_at FROM t_wallets.expiry(NULL, '294276-12-31 UTC') x;
+UPDATE club.wallet SET available_after = '71000000 months -2129999999 days';	-- refused: it is one day, by way of the year 5,900,000
 UPDATE club.wallet SET available_after = NULL;
+SELECT x.available_at, x.expires_at FROM t_wallets.expiry($$'-infinity'$$, '2026-01-07 12:00+01') x;
+SELECT * FROM loyalty.verify('club');
+-- who never had points with dates has an account without lots, whatever the wallet says
+UPDATE club.wallet SET expires = $$CASE WHEN earned_on < '2020-01-01' THEN date '2030-01-01' END$$;
+INSERT INTO t_wallets.orders VALUES (501, 18, '2026-01-07 12:00+01', 10), (502, 19, '2019-01-07 12:00+01', 0);
+CALL loyalty.post('club');
+SELECT customer, points, lots FROM club.account WHERE customer IN (18, 19) ORDER BY 1;
+UPDATE club.wallet SET expires = NULL;
 SELECT * FROM loyalty.verify('club');
 
 -- WE-065, WE-067: what is there at any moment
@@ -147,5 +165,46 @@ SELECT * FROM loyalty.rerate('club', dry_run => false);
 CALL loyalty.post('club');
 SELECT points, lots FROM club.account WHERE customer = 6;
 SELECT * FROM loyalty.verify('club');
+-- a refund after the expiry was written leaves a lot below zero, which is expired as well: what is spent then was there
+UPDATE club.wallet SET expires = $$'2026-03-01'$$;
+INSERT INTO t_wallets.orders VALUES (21, 8, '2026-01-10 12:00+01', 10);
+UPDATE club.wallet SET expires = NULL;
+CALL loyalty.maintain('club');
+DELETE FROM t_wallets.orders WHERE id = 21;
+SELECT points, balance FROM club.grant_points(8, 5, 'g2');
+SELECT points, balance FROM club.redeem(8, 5, 'r3');
+SELECT points, lots FROM club.account WHERE customer = 8;
+SELECT * FROM loyalty.verify('club');
+
+-- an ordinary role can own a program whose points expire; what it writes into the terms is run by nobody, verify() included
+CREATE ROLE regress_wallets_owner;
+CREATE ROLE regress_wallets_next;
+GRANT CREATE ON DATABASE :DBNAME TO regress_wallets_owner, regress_wallets_next;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_wallets_owner, regress_wallets_next;
+GRANT USAGE ON SCHEMA t_wallets TO regress_wallets_owner, regress_wallets_next;
+GRANT SELECT ON t_wallets.customers TO regress_wallets_owner, regress_wallets_next;
+GRANT SELECT, UPDATE, TRIGGER ON t_wallets.orders TO regress_wallets_owner, regress_wallets_next;
+SET ROLE regress_wallets_owner;
+SELECT loyalty.create_program('owned', customers => 't_wallets.customers', time_zone => 'Europe/Vienna');
+INSERT INTO owned.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('owned', 't_wallets.orders', customer => 'customer', at => 'at', amount => 'total', backfill => false);
+UPDATE owned.wallet SET expires = 'earned_on + 90', extended = 'active_on + 90';
+RESET ROLE;
+INSERT INTO t_wallets.orders VALUES (601, 20, '2126-01-10 12:00+01', 10);
+SET ROLE regress_wallets_owner;
+CALL loyalty.post('owned');
+SELECT customer, points, lots FROM owned.account;
+CREATE SCHEMA t_wallets_code;
+CREATE FUNCTION t_wallets_code.run(date) RETURNS timestamp LANGUAGE plpgsql AS $$BEGIN RAISE 'runs as %', current_user; END$$;
+GRANT USAGE ON SCHEMA t_wallets_code TO regress_wallets_next;
+ALTER TABLE owned.terms_wallet DISABLE TRIGGER check_change;
+UPDATE owned.terms_wallet SET expires = 't_wallets_code.run(earned_on)' WHERE expires IS NOT NULL;
+ALTER TABLE owned.terms_wallet ENABLE TRIGGER check_change;
+RESET ROLE;
+SELECT loyalty.change_owner('owned', 'regress_wallets_next');
+SELECT violation, detail FROM loyalty.verify('owned') WHERE violation LIKE '%wallet%';
+SELECT loyalty.drop_program('owned', force => true);
+DROP OWNED BY regress_wallets_owner, regress_wallets_next;
+DROP ROLE regress_wallets_owner, regress_wallets_next;
 SELECT loyalty.drop_program('club', force => true), loyalty.drop_program('brazil', force => true), loyalty.drop_program('cuba', force => true);
 DROP SCHEMA t_wallets CASCADE;

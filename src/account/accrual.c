@@ -162,6 +162,7 @@ accrual_set_points(Accrual *accrual, Datum points, Datum lots)
 
 	accrual->points = copy_numeric(points);
 	accrual->posted_lots = lots == (Datum) 0 ? lots : PointerGetDatum(PG_DETOAST_DATUM_COPY(lots));
+	accrual->has_lots = lots != (Datum) 0;
 	MemoryContextSwitchTo(old);
 }
 
@@ -181,9 +182,9 @@ accrual_needs_expired(const Accrual *accrual)
 Lots *
 accrual_lots(const Accrual *accrual)
 {
-	if (accrual->moved_lots)
-		return purse_lots(accrual->purse);
-	return accrual->posted_lots == (Datum) 0 ? NULL : DatumGetLots(accrual->posted_lots);
+	if (!accrual->has_lots)
+		return NULL;
+	return accrual->purse != NULL ? purse_lots(accrual->purse) : DatumGetLots(accrual->posted_lots);
 }
 
 /* The name of an order: in the current memory context. */
@@ -537,7 +538,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	move_lots(accrual, terms, entry, order,
 			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);
 	accrual->lots = purse_end_entry(accrual->purse);
-	accrual->moved_lots = accrual->moved_lots || accrual->lots != NULL;
+	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
 }
 
 /*

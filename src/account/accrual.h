@@ -75,7 +75,7 @@ typedef struct Accrual
 	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not
 								 * known */
 	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
-	bool		moved_lots;		/* some entry did something to lots */
+	bool		has_lots;		/* there are lots, or were */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;

@@ -333,24 +333,29 @@ purse_take(Purse *purse, Points points, TimestampTz at)
 
 /*
  * Give back so many of the points that were taken, with the dates that they had: what
- * was taken last, which expires last, first.
+ * was taken last, which expires last, first.  Returns what is given.
  */
-void
+LotList *
 purse_give_back(Purse *purse, const LotList *taken, Points points)
 {
 	int			scale = Max(taken->scale, points.scale);
 	int128		rest = exact_rescale(points.value, points.scale, scale);
+	LotList    *given = lots_make();
 
 	for (int i = taken->count - 1; i >= 0 && rest > 0; i--)
 	{
 		Points		part = {.value = exact_rescale(-taken->lot[i].points, taken->scale, scale),.scale = scale};
+		Lot			lot = taken->lot[i];
 
-		part.value = Min(part.value, rest);
+		part.value = lot.points = Min(part.value, rest);
 		if (part.value <= 0)
 			continue;
-		purse_credit(purse, &taken->lot[i], part);
+		purse_credit(purse, &lot, part);
+		lots_put(given, scale, &lot);
 		rest -= part.value;
 	}
+	lots_settle(given);
+	return given;
 }
 
 /*

@@ -34,7 +34,7 @@ extern void purse_extend(Purse *purse, int32 wallet, TimestampTz until, Timestam
 extern LotList *purse_take(Purse *purse, Points points, TimestampTz at);
 extern void purse_give(Purse *purse, const LotList *lots);
 extern LotList *purse_change(Datum points, Datum lots);
-extern void purse_give_back(Purse *purse, const LotList *taken, Points points);
+extern LotList *purse_give_back(Purse *purse, const LotList *taken, Points points);
 extern bool purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at);
 extern bool purse_next_expiry(const Purse *purse, TimestampTz at, TimestampTz *moment);
 extern Datum purse_expire(Purse *purse, TimestampTz moment);

@@ -334,9 +334,9 @@ points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference,
 	return points;
 }
 
-/* What was transferred comes back from the other customer, who must have it. */
+/* What was transferred comes back from the other customer, who must have it: these lots, if they are there. */
 static void
-take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, Datum points)
+take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, const LotList *lots, Datum points)
 {
 	Authorization recipient;
 	Call		mirrored = *call;
@@ -345,7 +345,7 @@ take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, Da
 	authorize_open(&recipient, PG_GETARG_OID(0), call->counterpart, auth->posting.key_type);
 	if (authorize_find(&recipient, call->reference, 1, &found))
 		refuse_reference(&found);
-	authorize_reclaim(&recipient, authorize_left(&recipient, call->reverses), points);
+	authorize_reclaim(&recipient, lots, points);
 	mirrored.counterpart = auth->customer;
 	mirrored.points = mirrored.net = DirectFunctionCall1(numeric_uminus, points);
 	mirrored.revision = 1;
@@ -371,9 +371,9 @@ take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
 	if (was_given)
 		authorize_reclaim(auth, lots, points);
 	else
-		purse_give_back(auth->purse, lots, purse_points(points));
+		lots = purse_give_back(auth->purse, lots, purse_points(points));
 	if (call->has_counterpart)
-		take_from_recipient(fcinfo, auth, call, points);
+		take_from_recipient(fcinfo, auth, call, lots, points);
 	call->points = was_given ? DirectFunctionCall1(numeric_uminus, points) : points;
 }
 
@@ -470,7 +470,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 		mirrored.points = mirrored.net = asked;
 		mirrored.revision = 1;
 		authorize_require_room(&recipient, asked);
-		purse_give_back(recipient.purse, taken, purse_points(asked));
+		(void) purse_give_back(recipient.purse, taken, purse_points(asked));
 		authorize_write(&recipient, &mirrored);
 	}
 	authorize_end(&recipient);
@@ -580,7 +580,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
-		purse_give_back(auth->purse, purse_change(found.points, found.lots), purse_points(call.points));
+		(void) purse_give_back(auth->purse, purse_change(found.points, found.lots), purse_points(call.points));
 	}
 	return finish_call(fcinfo, auth, &call, context);
 }

@@ -140,12 +140,12 @@ typedef struct Evaluation
 	TimestampTz result;
 } Evaluation;
 
-/* A local time in the zone of the program; what is too early or too late for one is never. */
+/* A local time in the zone of the program; -infinity is the first moment that there is. */
 static TimestampTz
 moment_of(Terms *terms, Timestamp local)
 {
 	if (TIMESTAMP_NOT_FINITE(local))
-		return TIMESTAMP_IS_NOBEGIN(local) ? DT_NOBEGIN + 1 : DT_NOEND;
+		return TIMESTAMP_IS_NOBEGIN(local) ? MIN_TIMESTAMP : DT_NOEND;
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, CStringGetTextDatum(terms->time_zone),
 												   TimestampGetDatum(local)));
 }
@@ -204,20 +204,33 @@ day_moment(Terms *terms, DayExpression *expression, TimestampTz at)
 	return known->moment;
 }
 
-/*
- * A moment and an interval after it: months and days are those of the zone of the program,
- * hours pass as they do, as in timestamptz + interval.
- */
+/* A moment and months or days after it, by the clocks of the program. */
 static TimestampTz
-moment_after(Terms *terms, TimestampTz at, Interval *interval)
+local_after(Terms *terms, TimestampTz at, Interval *part)
 {
 	Datum		zone = CStringGetTextDatum(terms->time_zone);
 	Datum		local = DirectFunctionCall2(timestamptz_zone, zone, TimestampTzGetDatum(at));
-	Interval	days = *interval;
 
-	days.time = 0;
-	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(&days));
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local)) + interval->time;
+	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(part));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local));
+}
+
+/*
+ * A moment and an interval after it: months and days are those of the zone of the program,
+ * hours pass as they do, as in timestamptz + interval.  So each part is added to a moment,
+ * for clocks that are set back show a time twice, and hours may be all that is added.
+ */
+static TimestampTz
+moment_after(Terms *terms, TimestampTz at, const Interval *interval)
+{
+	Interval	months = {.month = interval->month};
+	Interval	days = {.day = interval->day};
+
+	if (months.month != 0)
+		at = local_after(terms, at, &months);
+	if (days.day != 0)
+		at = local_after(terms, at, &days);
+	return at + interval->time;
 }
 
 /*
@@ -225,6 +238,21 @@ moment_after(Terms *terms, TimestampTz at, Interval *interval)
  * say that, so theirs is available at the latest moment that there is.
  */
 #define LAST_MOMENT (END_TIMESTAMP - 1)
+
+/*
+ * From when on points are available that are earned at a moment.  Moments near both ends of
+ * the range, which come from the host, must not fail: so early, that is long ago in any case,
+ * and so late it is the last moment that there is.
+ */
+static TimestampTz
+available_from(Terms *terms, TimestampTz earned_at)
+{
+	if (earned_at < MIN_TIMESTAMP + 2 * USECS_PER_DAY)
+		return DT_NOBEGIN;
+	if (earned_at >= END_TIMESTAMP - INT64CONST(1100) * 366 * USECS_PER_DAY)
+		return LAST_MOMENT;
+	return moment_after(terms, earned_at, terms->wallet->available_after);
+}
 
 /*
  * The lot that points go to which are earned at a moment, without points.  An order may
@@ -242,9 +270,8 @@ wallet_lot(Terms *terms, TimestampTz earned_at, const Moment *said)
 		lot.available_at = Min(said->at, LAST_MOMENT);
 	if (wallet == NULL || TIMESTAMP_NOT_FINITE(earned_at))
 		return lot;
-	/* times near the end of the range, which come from the host, must not fail */
-	if (!is_said && wallet->available_after != NULL && earned_at < END_TIMESTAMP - INT64CONST(1100) * 366 * USECS_PER_DAY)
-		lot.available_at = moment_after(terms, earned_at, wallet->available_after);
+	if (!is_said && wallet->available_after != NULL)
+		lot.available_at = available_from(terms, earned_at);
 	if (wallet->expires != NULL)
 		lot.expires_at = day_moment(terms, wallet->expires, earned_at);
 	return lot;

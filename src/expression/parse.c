@@ -122,7 +122,11 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 {
 	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
 	TupleDesc	desc;
+	Index		levels = 0;
 
+	/* in a subquery, which is refused later, the field is one of the query around it */
+	for (ParseState *inner = pstate; inner != pc->pstate; inner = inner->parentParseState)
+		levels++;
 	if (pc->facts == NULL || list_length(cref->fields) != 1 ||
 		!IsA(linitial(cref->fields), String))
 		return NULL;
@@ -135,7 +139,7 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 			strcmp(NameStr(att->attname), strVal(linitial(cref->fields))) == 0)
 		{
 			Var		   *var = makeVar(pc->facts_varno, att->attnum, att->atttypid,
-									  att->atttypmod, att->attcollation, 0);
+									  att->atttypmod, att->attcollation, levels);
 
 			var->location = cref->location;
 			return (Node *) var;
@@ -630,7 +634,8 @@ relation_argument(FunctionCallInfo fcinfo, int argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
-	if (OidIsValid(relid))
+	/* a type has no rows to be read */
+	if (OidIsValid(relid) && get_rel_relkind(relid) != RELKIND_COMPOSITE_TYPE)
 		trust_check_read(relid);
 	return relid;
 }

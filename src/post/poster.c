@@ -466,7 +466,7 @@ post_customer(Poster *poster, Account *account)
 	account->orders = accrual->metrics.orders;
 	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.points_earned));
 	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->points));
-	if (accrual->moved_lots)
+	if (accrual->has_lots)
 		account->lots = LotsGetDatum(accrual_lots(accrual));
 	account->bounds.any = accrual->metrics.has_orders;
 	account->bounds.first = accrual->metrics.first_order_at;
