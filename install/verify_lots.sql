@@ -21,8 +21,8 @@ AS $$
 			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
 			  FROM (SELECT e.*, coalesce(e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0, false) AS spends,
 			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
-			          FROM (SELECT %2$s, kind, reverses FROM %1$I.ledger
-			                UNION ALL SELECT %2$s, NULL, NULL FROM %3$s u) e
+			          FROM (SELECT %2$s, kind, reverses, counterpart FROM %1$I.ledger
+			                UNION ALL SELECT %2$s, NULL, NULL, NULL FROM %3$s u) e
 			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT d.customer FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
 		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
@@ -72,7 +72,7 @@ AS $$
 	  FROM loyalty.unnest(lots) l
 	 WHERE l.wallet = 1 AND l.points > 0 AND l.expires_at > at
 	   AND CASE WHEN kept THEN l.available_at = since AND since > at AND l.expires_at > until
-	            ELSE l.expires_at = until AND (l.available_at = since OR (since <= at AND l.available_at = '-infinity')) END
+	            ELSE l.expires_at = until AND (l.available_at = since OR (since <= at AND l.available_at <= at)) END
 $$;
 COMMENT ON FUNCTION _loyalty.points_by_dates(loyalty.lots, numeric, timestamptz, timestamptz, timestamptz, boolean) IS
 'points of a customer that have the dates of an order at a moment, or wait as long and were kept longer since';
@@ -101,7 +101,9 @@ BEGIN
 		              m.entry, m.points_change, greatest(-m.undated_before, 0), coalesce(m.lots, '{}'), m.available, m.expires)
 		  FROM dates m
 		 WHERE m.revision = 1 AND m.points_change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity')
-		       AND coalesce(loyalty.total(m.lots), 0) <> m.points_change - least(m.points_change, greatest(-m.undated_before, 0))
+		       -- what is owed is repaid by points that have not expired, and by those that the order keeps from expiring
+		       AND CASE WHEN m.extended IS NULL THEN coalesce(loyalty.total(m.lots), 0) <> m.points_change - CASE WHEN m.expires > m.recorded_at THEN least(m.points_change, greatest(-m.undated_before, 0)) ELSE 0 END
+		                ELSE coalesce(loyalty.total(m.lots), 0) NOT BETWEEN m.points_change - greatest(-m.undated_before, 0) AND m.points_change END
 		    OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
 		                WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (m.available, m.expires) AND l.expires_at IS DISTINCT FROM m.extended
 		                      -- what other orders have kept longer stays kept
@@ -119,8 +121,8 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, false)
 		                            + CASE WHEN kept.too THEN _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) a
 		 WHERE m.revision = m.revision_before + 1 AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
-		       -- the wait is over, and there is none now: they are where they were
-		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available = '-infinity')
+		       -- the wait is over by both: they are where they were
+		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available <= m.recorded_at)
 		   AND a.points > b.points - least(b.points, m.points_before) $sql$,
 		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms)) USING terms;
 EXCEPTION WHEN OTHERS THEN
@@ -163,7 +165,7 @@ BEGIN
 		 CROSS JOIN LATERAL (VALUES
 			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at),
 			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
-			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND coalesce(loyalty.total(m.lots), 0) > 0,
+			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at) + loyalty.pending(m.lots, m.recorded_at) > 0,
 			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),
 			(m.undated_after < 0 AND m.undated_after < m.undated_before AND m.tracked_table > 0
 			 AND loyalty.available(m.lots_after, m.recorded_at) + loyalty.pending(m.lots_after, m.recorded_at) > 0,
@@ -186,6 +188,13 @@ BEGIN
 		       k (wrong, violation, detail)
 		 WHERE k.wrong
 		UNION ALL
+		SELECT 'points of a transfer got other dates', m.customer::text, m.order_key::text, format('entry %%s: %%s of %%s', m.entry, m.lots, g.lots)
+		  FROM moves m
+		  JOIN %2$I.ledger g ON g.customer %3$s m.counterpart AND g.tracked_table = 0 AND g.order_key = m.order_key AND g.revision = 1
+		 WHERE m.kind = 'transfer' AND m.points_change > 0
+		   AND (EXISTS (SELECT FROM loyalty.unnest(m.lots) l LEFT JOIN loyalty.unnest(g.lots) o USING (wallet, available_at, expires_at) WHERE l.points > coalesce(-o.points, 0))
+		        OR m.undated_before >= 0 AND coalesce(loyalty.total(m.lots), 0) <> -coalesce(loyalty.total(g.lots), 0))
+		UNION ALL
 		SELECT 'a call was ended or reversed with lots that it did not have', r.customer::text, r.reference::text, format('%%s, of which %%s were given back', r.own, r.back)
 		  FROM (SELECT m.customer, coalesce(m.reverses, m.order_key) AS reference,
 		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release')) AS own,
@@ -193,7 +202,7 @@ BEGIN
 		          FROM moves m WHERE m.tracked_table = 0 GROUP BY 1, 2) r
 		 WHERE EXISTS (SELECT FROM loyalty.unnest(coalesce(r.own, '{}')) o FULL JOIN loyalty.unnest(coalesce(r.back, '{}')) b USING (wallet, available_at, expires_at)
 		                WHERE coalesce(o.points, 0) <= 0 AND coalesce(b.points, 0) > 0 AND coalesce(b.points, 0) > -coalesce(o.points, 0)) $sql$,
-		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'));
+		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'), program, eq);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_lots(name, boolean) IS

@@ -167,13 +167,13 @@ accrual_set_points(Accrual *accrual, Datum points, Datum lots)
 }
 
 /*
- * May points of an order have expired that is taken back?  Then what entries took off
- * expired lots is to be found out, and put into "expired".
+ * May points have expired that an order is about?  Then what entries took off expired lots
+ * is to be found out, and put into "expired".
  */
 bool
 accrual_needs_expired(const Accrual *accrual)
 {
-	return accrual->orders != NULL && accrual->posted_lots != (Datum) 0;
+	return accrual->posted_lots != (Datum) 0;
 }
 
 /*
@@ -534,6 +534,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 		accrual->purse->expired = accrual->expired;
 		MemoryContextSwitchTo(old);
 	}
+	accrual->purse->now = entry->recorded_at;
 	/* what the purse itself holds stays where it is */
 	move_lots(accrual, terms, entry, order,
 			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);

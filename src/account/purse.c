@@ -58,18 +58,24 @@ points_of(const LotList *lots, const Lot *kind)
 
 /* Give points to a lot, or with less than none take them off. */
 static void
-put(Purse *purse, const Lot *kind, int128 points, int scale)
+add(Purse *purse, const Lot *kind, int128 points, int scale)
 {
 	Lot			lot = *kind;
 
-	if (points == 0)
-		return;
 	lot.points = points;
 	lots_put(purse->lots, scale, &lot);
-	lots_settle(purse->lots);
-	if (!purse_is_dated(&lot))
+	if (purse_is_dated(&lot))
+		lots_put(purse->change, scale, &lot);
+}
+
+/* The same, after which lots can be looked for. */
+static void
+put(Purse *purse, const Lot *kind, int128 points, int scale)
+{
+	if (points == 0)
 		return;
-	lots_put(purse->change, scale, &lot);
+	add(purse, kind, points, scale);
+	lots_settle(purse->lots);
 }
 
 /*
@@ -114,23 +120,29 @@ purse_begin(Datum points, Datum lots)
 	return purse;
 }
 
+/* The debt is repaid out of a lot, with at most so many of its points. */
+static void
+repay(Purse *purse, const Lot *kind, int128 most, int scale)
+{
+	int128		debt = -points_of(purse->lots, &undated);
+
+	if (debt <= 0 || !purse_is_dated(kind) || kind->wallet != LOTS_DEFAULT_WALLET ||
+		lot_state(kind, purse->now) == LOT_EXPIRED)
+		return;
+	debt = Min(debt, exact_rescale(most, scale, purse->lots->scale));
+	put(purse, kind, -debt, purse->lots->scale);
+	put(purse, &undated, debt, purse->lots->scale);
+}
+
 /*
- * Credit points to a lot.  What the customer owes is repaid first.
+ * Credit points to a lot.  What the customer owes is repaid first, unless they have expired
+ * by now.
  */
 void
 purse_credit(Purse *purse, const Lot *kind, Points points)
 {
-	int128		debt;
-
 	put(purse, kind, points.value, points.scale);
-	if (!purse_is_dated(kind) || kind->wallet != LOTS_DEFAULT_WALLET)
-		return;
-	debt = -points_of(purse->lots, &undated);
-	if (debt <= 0)
-		return;
-	debt = Min(debt, exact_rescale(points.value, points.scale, purse->lots->scale));
-	put(purse, kind, -debt, purse->lots->scale);
-	put(purse, &undated, debt, purse->lots->scale);
+	repay(purse, kind, points.value, points.scale);
 }
 
 /* Take points off a lot for a demand, at most so many; all have the same decimals. */
@@ -160,21 +172,58 @@ own_points(const Purse *purse, const Lot *own, TimestampTz at)
 	return points;
 }
 
-/* Do the points of a lot that waited wait no more at a moment?  An entry may have said so. */
+/*
+ * Is a lot one with another at a moment?  Those of a wallet that expire together are, once
+ * they wait no more: an entry may have said so of one, and not of the other.
+ */
 static bool
-is_vested(const Lot *lot, TimestampTz at)
+is_one_with(const Lot *lot, const Lot *own, TimestampTz at)
 {
-	return !TIMESTAMP_IS_NOBEGIN(lot->available_at) && lot->available_at <= at;
+	return lot->wallet == own->wallet && lot->expires_at == own->expires_at &&
+		(lot->available_at == own->available_at || (lot->available_at <= at && own->available_at <= at));
 }
 
-/* The lot of points that have waited, after an entry said so. */
-static Lot
-without_wait(const Lot *lot)
+/*
+ * All lots that are one with that of an order, this one first, each with the points that
+ * can be taken back from it.
+ */
+static LotList *
+own_lots(const Purse *purse, const Lot *own, TimestampTz at)
 {
-	Lot			vested = *lot;
+	const LotList *lists[2] = {purse->lots, lot_state(own, at) == LOT_EXPIRED ? purse->expired : NULL};
+	LotList    *owned = lots_make();
 
-	vested.available_at = DT_NOBEGIN;
-	return vested;
+	for (int n = 0; n < 2; n++)
+		for (int i = 0; lists[n] != NULL && i < lists[n]->count; i++)
+		{
+			Lot			kind = lists[n]->lot[i];
+
+			kind.points = 1;
+			if (is_one_with(&kind, own, at))
+				lots_put(owned, 0, &kind);
+		}
+	lots_settle(owned);
+	for (int i = 0; i < owned->count; i++)
+	{
+		Lot			lot = owned->lot[i];
+
+		lot.points = own_points(purse, &lot, at);
+		owned->lot[i] = lot;
+		if (lot.available_at != own->available_at)
+			continue;
+		/* the first to be taken from; the list is not looked into by order any more */
+		memmove(&owned->lot[1], &owned->lot[0], i * sizeof(Lot));
+		owned->lot[0] = lot;
+	}
+	return owned;
+}
+
+/* All with as many decimals as any. */
+static void
+share_scale(Purse *purse, int scale)
+{
+	lots_put(purse->lots, Max(scale, purse->expired == NULL ? 0 : purse->expired->scale), &undated);
+	lots_settle(purse->lots);
 }
 
 /*
@@ -187,19 +236,14 @@ purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
 	LotDemand	demand = {.at = at,.wallet = &own->wallet,.wallets = 1};
 	LotList    *taken = lots_make();
 	LotList    *before = lots_make();
+	LotList    *owned;
 
-	/* all with as many decimals as any */
-	lots_put(purse->lots, Max(points.scale, purse->expired == NULL ? 0 : purse->expired->scale), &undated);
-	lots_settle(purse->lots);
+	share_scale(purse, points.scale);
 	demand.scale = purse->lots->scale;
 	demand.rest = exact_rescale(points.value, points.scale, demand.scale);
-	take_off(purse, own, own_points(purse, own, at), &demand);
-	if (is_vested(own, at))
-	{
-		Lot			vested = without_wait(own);
-
-		take_off(purse, &vested, own_points(purse, &vested, at), &demand);
-	}
+	owned = own_lots(purse, own, at);
+	for (int i = 0; i < owned->count; i++)
+		take_off(purse, &owned->lot[i], owned->lot[i].points, &demand);
 	lots_add(before, purse->lots);
 	lots_settle(before);
 	for (int i = 0; i < before->count; i++)
@@ -207,8 +251,9 @@ purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
 			take_off(purse, &before->lot[i], before->lot[i].points, &demand);
 	lots_take(purse->lots, &demand, taken);
 	for (int i = 0; i < taken->count; i++)
-		put(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
-	put(purse, &undated, -demand.rest, demand.scale);
+		add(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
+	add(purse, &undated, -demand.rest, demand.scale);
+	lots_settle(purse->lots);
 }
 
 /* Move points from a lot to another one, at most so many; returns how many are left to be moved. */
@@ -262,13 +307,10 @@ purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, bool may_e
 
 	if (lot_state(from, at) != LOT_EXPIRED)
 	{
-		rest = move_points(purse, from, to, most);
-		if (is_vested(from, at))
-		{
-			Lot			vested = without_wait(from);
+		LotList    *owned = own_lots(purse, from, at);
 
-			rest = move_points(purse, &vested, to, rest);
-		}
+		for (int i = 0; i < owned->count; i++)
+			rest = move_points(purse, &owned->lot[i], to, rest);
 	}
 	if (from->available_at > at && (may_extend || same_points(rest, most)))
 		move_extended(purse, from, to, rest, at);
@@ -276,14 +318,18 @@ purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, bool may_e
 
 /*
  * All points of a wallet that expire, and are not expired at a moment, are kept until
- * another one at least.
+ * another one at least.  The moment may be past, and an entry may have taken off since what
+ * expired after it: that comes back.
  */
 void
 purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at)
 {
 	LotList    *before = lots_make();
 
+	share_scale(purse, 0);
 	lots_add(before, purse->lots);
+	if (purse->expired != NULL)
+		lots_add(before, purse->expired);
 	lots_settle(before);
 	for (int i = 0; i < before->count; i++)
 	{
@@ -294,24 +340,23 @@ purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at)
 		put(purse, &lot, -lot.points, before->scale);
 		lot.expires_at = until;
 		put(purse, &lot, lot.points, before->scale);
+		repay(purse, &lot, lot.points, before->scale);
 	}
 }
 
 /*
- * Add lots, as those that were taken off before.
+ * Add lots, as those that were taken off before, or less than nothing of them.  What the
+ * customer owes is repaid out of what is given.
  */
 void
 purse_give(Purse *purse, const LotList *lots)
 {
 	for (int i = 0; i < lots->count; i++)
-	{
-		Points		points = {.value = lots->lot[i].points,.scale = lots->scale};
-
-		if (points.value > 0)
-			purse_credit(purse, &lots->lot[i], points);
-		else
-			put(purse, &lots->lot[i], points.value, points.scale);
-	}
+		add(purse, &lots->lot[i], lots->lot[i].points, lots->scale);
+	lots_settle(purse->lots);
+	for (int i = 0; i < lots->count; i++)
+		if (lots->lot[i].points > 0)
+			repay(purse, &lots->lot[i], lots->lot[i].points, lots->scale);
 }
 
 /*
@@ -350,27 +395,45 @@ purse_give_back(Purse *purse, const LotList *taken, Points points)
 		part.value = lot.points = Min(part.value, rest);
 		if (part.value <= 0)
 			continue;
-		purse_credit(purse, &lot, part);
 		lots_put(given, scale, &lot);
 		rest -= part.value;
 	}
 	lots_settle(given);
+	purse_give(purse, given);
 	return given;
 }
 
 /*
  * Take back points that were given: from the lots that they were given to, even if they
- * wait, and then of what is available; false, with nothing done, if there are not as many.
+ * wait, or have expired, and then of what is available; false, with nothing done, if there
+ * are not as many.
  */
 bool
 purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
 {
-	LotDemand	demand = {.rest = points.value,.scale = points.scale,.at = at};
+	LotDemand	demand = {.at = at};
+	LotList    *gone = lots_make();
 	LotList    *taken = lots_make();
 
+	share_scale(purse, Max(points.scale, given->scale));
+	demand.scale = purse->lots->scale;
+	demand.rest = exact_rescale(points.value, points.scale, demand.scale);
+	for (int i = 0; i < given->count; i++)
+	{
+		Lot			lot = given->lot[i];
+		int128		most = exact_rescale(Max(lot.points, 0), given->scale, demand.scale);
+
+		if (lot_state(&lot, at) != LOT_EXPIRED)
+			continue;
+		lot.points = -Min(Min(most, demand.rest), Max(own_points(purse, &lot, at), 0));
+		lots_put(gone, demand.scale, &lot);
+		demand.rest += lot.points;
+	}
+	lots_settle(gone);
 	lots_take_from(purse->lots, given, PENDING_FIRST, &demand, taken);
 	if (demand.rest > 0)
 		return false;
+	purse_give(purse, gone);
 	purse_give(purse, taken);
 	return true;
 }

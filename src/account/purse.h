@@ -18,6 +18,8 @@ typedef struct Purse
 {
 	LotList    *lots;			/* settled; those that never wait nor expire are a lot,
 								 * too, which is below zero if the customer owes points */
+	TimestampTz now;			/* the moment of the present entry: what has expired by then repays
+								 * no debt */
 	LotList    *change;			/* what the present entry did to lots but that one */
 	const LotList *expired;		/* what was taken off expired lots by entries before; or
 								 * NULL */

@@ -33,6 +33,7 @@
 
 #include "authorize.h"
 #include "compat.h"
+#include "fold.h"
 #include "layout.h"
 #include "nested.h"
 #include "number.h"
@@ -140,6 +141,7 @@ lock_and_read(Authorization *auth)
 	auth->terms = DatumGetInt32(result_value(5));
 	auth->at = GetCurrentTransactionStartTimestamp();
 	auth->purse = purse_begin(auth->points, value_or_none(6));
+	auth->purse->now = auth->at;
 	auth->present = purse_available(auth->purse, auth->at);
 	SPI_freetuptable(SPI_tuptable);
 	return true;
@@ -690,6 +692,7 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 	bool		lacks_unposted = DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present,
 																  purse_available(auth->purse, auth->at)));
 
+	auth->purse->expired = fold_expired_lots(&auth->ledger, auth->snapshot, auth->customer);
 	if ((lacks_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points))) ||
 		!purse_reclaim(auth->purse, given, purse_points(points), auth->at))
 		authorize_insufficient(auth, points);

@@ -562,6 +562,8 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 				 errmsg("%s can call nothing but what is built in", scope->what),
 				 errhint("Write it with functions, operators and types of PostgreSQL itself, whose meaning never changes."),
 				 parser_errposition(pstate, exprLocation(expr))));
+	if (scope->built_in)
+		refuse_session(pstate, coerced, scope->what);
 	if (contain_volatile_functions(coerced))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),

@@ -289,3 +289,50 @@ refuse_settings(ParseState *pstate, Node *expr, const char *time_zone, const cha
 
 	(void) refuse_settings_walker(expr, &refused);
 }
+
+/* Does a function depend on more than its arguments, and is it none of dates and times? */
+static bool
+asks_session(Oid function, void *context)
+{
+	Oid		   *types;
+	int			count;
+
+	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
+		return false;
+	(void) get_func_signature(function, &types, &count);
+	for (int i = 0; i < count; i++)
+		if (types[i] == DATEOID || types[i] == TIMESTAMPOID || types[i] == TIMESTAMPTZOID || types[i] == INTERVALOID)
+			return false;
+	return true;
+}
+
+static bool
+session_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, asks_session, NULL))
+	{
+		*(Node **) context = node;
+		return true;
+	}
+	return expression_tree_walker(node, session_walker, context);
+}
+
+/*
+ * What asks the session, or reads tables, is not allowed in an expression over days: it may
+ * call what is immutable, and functions of dates and times, which go by the time zone alone.
+ */
+void
+refuse_session(ParseState *pstate, Node *expr, const char *what)
+{
+	Node	   *found = NULL;
+
+	if (session_walker(expr, &found))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("%s must depend on nothing but the day", what),
+				 errdetail("It calls what asks the session or reads tables."),
+				 errhint("Use functions of dates and times, and others that are immutable."),
+				 parser_errposition(pstate, exprLocation(found))));
+}

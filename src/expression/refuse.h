@@ -8,6 +8,7 @@
 #include "utils/relcache.h"
 
 extern void refuse_unevaluable(ParseState *pstate, Node *expr);
+extern void refuse_session(ParseState *pstate, Node *expr, const char *what);
 extern void refuse_moment(ParseState *pstate, Node *expr, Relation facts);
 extern bool refuse_is_mutable(Node *expr);
 extern void refuse_settings(ParseState *pstate, Node *expr, const char *time_zone,

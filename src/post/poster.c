@@ -447,7 +447,7 @@ post_customer(Poster *poster, Account *account)
 	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
-	if (poster->closely || fold_needs_posted(poster->entries, poster->entry_count))
+	if (poster->closely || fold_needs_posted(poster->entries, poster->entry_count) || accrual_needs_expired(accrual))
 		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
 						 &poster->ledger, poster->snapshot, account->customer);
 	account->last_recorded_at = DT_NOBEGIN;

@@ -216,11 +216,13 @@ other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum cust
 	return bounds;
 }
 
-/* What entries of the kind "expiry" took off the lots of a customer. */
-static LotList *
-expired_lots(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum customer)
+/*
+ * What entries of the kind "expiry" took off the lots of a customer; in the current memory
+ * context.
+ */
+LotList *
+fold_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer)
 {
-	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	LotList    *expired = lots_make();
 	EntryScan	scan;
 
@@ -239,7 +241,6 @@ expired_lots(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum cust
 	}
 	entry_scan_end(&scan);
 	lots_settle(expired);
-	MemoryContextSwitchTo(old);
 	return expired;
 }
 
@@ -262,7 +263,12 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 	if (accrual_needs_bounds(accrual))
 		accrual->others = other_bounds(accrual, ledger, snapshot, customer);
 	if (accrual_needs_expired(accrual))
-		accrual->expired = expired_lots(accrual, ledger, snapshot, customer);
+	{
+		MemoryContext old = MemoryContextSwitchTo(accrual->context);
+
+		accrual->expired = fold_expired_lots(ledger, snapshot, customer);
+		MemoryContextSwitchTo(old);
+	}
 }
 
 /*
@@ -340,7 +346,7 @@ fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entrie
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
 	fold_sort(entries, count);
-	if (fold_needs_posted(entries, count))
+	if (fold_needs_posted(entries, count) || accrual_needs_expired(accrual))
 	{
 		entry_table_open(&ledger, program_relation(schema, "ledger"), AccessShareLock, NULL);
 		fold_check_customer(&ledger, true, account->customer_type);
