@@ -220,7 +220,7 @@ own_lots(const Purse *purse, const Lot *own, TimestampTz at)
 
 /* All with as many decimals as any. */
 static void
-share_scale(Purse *purse, int scale)
+raise_scales(Purse *purse, int scale)
 {
 	lots_put(purse->lots, Max(scale, purse->expired == NULL ? 0 : purse->expired->scale), &undated);
 	lots_settle(purse->lots);
@@ -238,7 +238,7 @@ purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
 	LotList    *before = lots_make();
 	LotList    *owned;
 
-	share_scale(purse, points.scale);
+	raise_scales(purse, points.scale);
 	demand.scale = purse->lots->scale;
 	demand.rest = exact_rescale(points.value, points.scale, demand.scale);
 	owned = own_lots(purse, own, at);
@@ -326,7 +326,7 @@ purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at)
 {
 	LotList    *before = lots_make();
 
-	share_scale(purse, 0);
+	raise_scales(purse, 0);
 	lots_add(before, purse->lots);
 	if (purse->expired != NULL)
 		lots_add(before, purse->expired);
@@ -415,7 +415,7 @@ purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
 	LotList    *gone = lots_make();
 	LotList    *taken = lots_make();
 
-	share_scale(purse, Max(points.scale, given->scale));
+	raise_scales(purse, Max(points.scale, given->scale));
 	demand.scale = purse->lots->scale;
 	demand.rest = exact_rescale(points.value, points.scale, demand.scale);
 	for (int i = 0; i < given->count; i++)
