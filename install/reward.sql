@@ -450,6 +450,23 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.return_reward(regclass, anyelement, text) IS 'give back the pieces of a redemption whose points were taken back in full';
 
+-- Whoever reverses a call does it here: by the customer, by a card, or trying.
+CREATE FUNCTION _loyalty.reverse_call(settings regclass, customer anyelement, reverses text, points numeric, reference text, reason text)
+RETURNS loyalty.receipt
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result loyalty.receipt;
+BEGIN
+	result := _loyalty.reverse(settings, customer, reverses, points, reference, reason);
+	PERFORM _loyalty.return_reward(settings, customer, reverses);
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.reverse_call(regclass, anyelement, text, numeric, text, text) IS
+'take back points of a call, and give back what it was a reward for, if all of them are';
+
 CREATE FUNCTION _loyalty.rewards_for(settings regclass, customer anyelement)
 RETURNS SETOF loyalty.reward_offer
 LANGUAGE plpgsql STABLE

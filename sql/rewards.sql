@@ -142,6 +142,18 @@ SELECT take_back($$3, 'v3'$$);
 SELECT (club.voucher_status(:'third')).status, (club.voucher_status(:'fourth')).status;
 SELECT told(format('SELECT club.redeem_voucher(%L, %L)', :'fourth', 'order-10'));
 SELECT kind, amount, reason FROM club.voucher_entry WHERE code IN (replace(:'third', '-', ''), replace(:'fourth', '-', '')) ORDER BY kind, reason COLLATE "C";
+-- the same whoever reverses: by a card, or trying
+INSERT INTO club.reward (name, points, stock, kind, value) VALUES ('last', 1, 1, 'voucher', 1);
+SELECT (club.issue_card(1, '79927398713')) IS NOT NULL AS issued;
+SELECT redeem($$1, 'last', 'by-card'$$), redeem($$2, 'last', 'by-card'$$);
+SELECT points FROM club.reverse_by_card('79927398713', 'by-card');
+SELECT * FROM club.reward_stock WHERE reward = 'last';
+SELECT redeem($$2, 'last', 'tried'$$);
+SELECT status, points FROM club.try_reverse(2, 'tried');
+SELECT redeem($$2, 'last', 'tried-2'$$);
+SELECT amount FROM club.redeem_voucher((SELECT vouchers[1] FROM club.redeem_reward(2, 'last', 'tried-2')), 'order-11');
+SELECT status, points, message, detail FROM club.try_reverse(2, 'tried-2');
+SELECT * FROM club.reward_stock WHERE reward = 'last';
 SELECT redeem($$3, 'ten', 'v4', 1000001$$);
 -- where a program has fewer decimals by now, values are rounded down, but not to nothing
 INSERT INTO club.reward (name, points, kind, value) VALUES ('one and a half', 1, 'voucher', 1.5), ('half', 1, 'voucher', 0.5), ('half off', 1, 'amount', 0.5);

@@ -101,7 +101,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.reverse(@settings@::regclass, @schema@.customer_of(card, true), reverses, points, reference, reason);
+	RETURN _loyalty.reverse_call(@settings@::regclass, @schema@.customer_of(card, true), reverses, points, reference, reason);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.reverse_by_card(text, text, numeric, text, text) FROM PUBLIC;

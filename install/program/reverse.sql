@@ -6,13 +6,8 @@ RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
-DECLARE
-	result loyalty.receipt;
 BEGIN
-	result := _loyalty.reverse(@settings@::regclass, customer, reverses, points, reference, reason);
-	-- if that was a reward, and nothing is left of it
-	PERFORM _loyalty.return_reward(@settings@::regclass, customer, reverses);
-	RETURN result;
+	RETURN _loyalty.reverse_call(@settings@::regclass, customer, reverses, points, reference, reason);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.reverse(@argument_type@, text, numeric, text, text) FROM PUBLIC;
