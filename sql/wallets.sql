@@ -147,5 +147,15 @@ SELECT * FROM loyalty.rerate('club', dry_run => false);
 CALL loyalty.post('club');
 SELECT points, lots FROM club.account WHERE customer = 6;
 SELECT * FROM loyalty.verify('club');
+-- all that is earned repays what is owed: no dated points come of it
+UPDATE club.wallet SET expires = NULL;
+INSERT INTO t_wallets.orders VALUES (16, 7, '2026-01-10 12:00+01', 100);
+SELECT points, balance FROM club.redeem(7, 100, 'r3');
+DELETE FROM t_wallets.orders WHERE id = 16;
+UPDATE club.wallet SET expires = $$'2200-01-01'$$;
+INSERT INTO t_wallets.orders VALUES (17, 7, '2026-01-10 12:00+01', 40);
+CALL loyalty.post('club');
+SELECT points, lots FROM club.account WHERE customer = 7;
+SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true), loyalty.drop_program('brazil', force => true), loyalty.drop_program('cuba', force => true);
 DROP SCHEMA t_wallets CASCADE;
