@@ -59,6 +59,7 @@ my %state = (
 	entries => 'SELECT * FROM club.entries WHERE tracked_table = 1 ORDER BY 1, 2',
 	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1',
+	as_of => q(SELECT i, m.*, l.* FROM generate_series(1, 30) i CROSS JOIN LATERAL club.member_at(i, '2021-06-15') m CROSS JOIN club.liability_at('2021-06-15', 'infinity', 0.01) l ORDER BY 1),
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
 	cards => 'SELECT c.*, p.card_prefix, p.card_length FROM club.member_card c, club.program p ORDER BY card',
 	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
