@@ -14,8 +14,8 @@ BEGIN
 		WITH calls AS MATERIALIZED (
 			SELECT x.*, lag(x.kind) OVER w AS ended_kind, lag(x.points_change) OVER w AS ended_points, lag(x.until) OVER w AS ended_until,
 			       lag(x.entry) OVER w AS ended_entry, lead(x.entry) OVER w IS NULL AS is_newest
-			  FROM (SELECT l.*, sum(l.points_change) OVER (PARTITION BY l.customer ORDER BY l.entry) AS balance
-				      FROM %1$I.ledger l WHERE %3$s) x
+			  FROM (SELECT l.*, sum(l.points_change) OVER c - coalesce(loyalty.expired(loyalty.sum(l.lots) OVER c, l.at), 0) AS balance
+				      FROM %1$I.ledger l WHERE %3$s WINDOW c AS (PARTITION BY l.customer ORDER BY l.entry)) x
 			 WHERE x.tracked_table = 0
 			WINDOW w AS (PARTITION BY x.customer, x.order_key ORDER BY x.revision)),
 		taken_back AS (

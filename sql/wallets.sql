@@ -157,5 +157,16 @@ INSERT INTO t_wallets.orders VALUES (17, 7, '2026-01-10 12:00+01', 40);
 CALL loyalty.post('club');
 SELECT points, lots FROM club.account WHERE customer = 7;
 SELECT * FROM loyalty.verify('club');
+-- what was refunded of points that had expired takes nothing off the others
+UPDATE club.wallet SET expires = $$'2026-02-01'$$;
+INSERT INTO t_wallets.orders VALUES (18, 8, '2026-01-10 12:00+01', 100);
+CALL loyalty.maintain('club');
+DELETE FROM t_wallets.orders WHERE id = 18;
+UPDATE club.wallet SET expires = NULL;
+INSERT INTO t_wallets.orders VALUES (19, 8, '2026-01-11 12:00+01', 50);
+SELECT points, balance FROM club.redeem(8, 30, 'r4');
+SELECT points, lots FROM club.account WHERE customer = 8;
+SELECT points FROM club.members WHERE id = 8;
+SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true), loyalty.drop_program('brazil', force => true), loyalty.drop_program('cuba', force => true);
 DROP SCHEMA t_wallets CASCADE;
