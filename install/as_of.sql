@@ -64,6 +64,7 @@ CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at
 RETURNS SETOF _loyalty.state_as_of
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
