@@ -12,12 +12,18 @@ GRANT EXECUTE ON ROUTINE _loyalty.state_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.balance TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.balances TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_at TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.state_at TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.states_as_of TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.customer_equality TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.equality_operator TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tenure TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.moment_key TO PUBLIC;
-GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.account_state, _loyalty.released, loyalty.receipt, loyalty.outcome, loyalty.balances, loyalty.lots, loyalty.history TO PUBLIC;
+GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.account_state, _loyalty.released, loyalty.receipt, loyalty.outcome, loyalty.balances, _loyalty.state_as_of, loyalty.member, loyalty.lots, loyalty.history TO PUBLIC;
 GRANT USAGE ON TYPE loyalty.quote, loyalty.reward_receipt, loyalty.reward_offer, loyalty.voucher_receipt, loyalty.voucher_state TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
+GRANT EXECUTE ON ROUTINE loyalty.deferred_revenue TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.revenue_by_month_sql TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_program TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_existing TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_layout TO PUBLIC;
@@ -71,6 +77,8 @@ GRANT EXECUTE ON ROUTINE loyalty.unnest(loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.take(loyalty.lots, numeric, timestamptz, int[]) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.take_from(loyalty.lots, loyalty.lots, numeric, timestamptz, boolean, int[]) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.expire(loyalty.lots, timestamptz) TO PUBLIC;
+-- prices of points: these only compute
+GRANT EXECUTE ON ROUTINE loyalty.allocate_price, loyalty.revenue_recognized, _loyalty.price_of_points_sql, _loyalty.require_between TO PUBLIC;
 -- whoever works with histories: these only compute
 GRANT EXECUTE ON ROUTINE _loyalty.history_in, _loyalty.history_out, _loyalty.history_recv, _loyalty.history_send TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.history_of, _loyalty.history_plus, _loyalty.history_minus, _loyalty.history_negative TO PUBLIC;

@@ -456,7 +456,7 @@ $$;
 COMMENT ON FUNCTION loyalty.upgrade_program(name) IS
 'bring a program to the layout of the installed extension, with all that is recorded, and make what it lacks of its own tables, views and functions';
 
--- Views declare how many decimals points and amounts have.  After the trigger "new_terms",
+-- Views declare how many decimals points and amounts have, and functions round to them.  After the trigger "new_terms",
 -- as its name is behind that.
 CREATE FUNCTION _loyalty.show_scales()
 RETURNS trigger
@@ -476,10 +476,11 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	SELECT coalesce(jsonb_agg(to_jsonb(g)), '[]') INTO given FROM _loyalty.given_by_others(tg_table_schema) g;
-	FOR t IN SELECT x.object, x.body FROM _loyalty.templates() x WHERE x.kind = 'view' AND x.body ~ '@(points|amount)_scale@' ORDER BY x.ordinal
+	FOR t IN SELECT x.object, x.kind, x.body FROM _loyalty.templates() x
+	          WHERE x.kind IN ('view', 'function') AND x.body ~ '@(points|amount)_scale@' ORDER BY x.ordinal
 	LOOP
-		CONTINUE WHEN to_regclass(format('%I.%I', tg_table_schema, t.object)) IS NULL;
-		PERFORM _loyalty.replace_object(tg_table_schema, t.object, 'view', _loyalty.rendered(t.body, template_values));
+		CONTINUE WHEN t.kind = 'view' AND to_regclass(format('%I.%I', tg_table_schema, t.object)) IS NULL;
+		PERFORM _loyalty.replace_object(tg_table_schema, t.object, t.kind, _loyalty.rendered(t.body, template_values));
 	END LOOP;
 	PERFORM _loyalty.give_again(tg_table_schema, given);
 	PERFORM _loyalty.comment_program(tg_table_schema);

@@ -152,7 +152,7 @@ BEGIN
 		SELECT 'account has other lots than its ledger'::text, a.customer::text, NULL::text, format('account %%s, ledger %%s', a.lots, l.lots)
 		  FROM %1$I.account a
 		  LEFT JOIN (SELECT customer, loyalty.sum(lots) AS lots FROM %1$I.ledger GROUP BY customer) l ON l.customer %2$s a.customer
-		 WHERE a.lots::text IS DISTINCT FROM l.lots::text
+		 WHERE coalesce(a.lots, '{}')::text <> coalesce(l.lots, '{}')::text
 		UNION ALL
 		SELECT 'open hold has other lots than its entry', h.customer::text, h.reference::text, format('%%s, by the ledger %%s', h.lots, l.lots)
 		  FROM %1$I.held h

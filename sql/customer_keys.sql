@@ -40,7 +40,9 @@ BEGIN
 	END IF;
 	-- by a value, by a column of either table, under a collation that somebody names
 	IF (SELECT sum(club.balance(id)) FROM t_ckeys.customers) <> (SELECT sum(points) FROM club.entries)
-	   OR (SELECT sum(points) FROM club.members m JOIN t_ckeys.customers c USING (id)) <> (SELECT sum(points) FROM club.entries) THEN
+	   OR (SELECT sum(points) FROM club.members m JOIN t_ckeys.customers c USING (id)) <> (SELECT sum(points) FROM club.entries)
+	   OR (SELECT sum(m.points) FROM t_ckeys.customers c CROSS JOIN LATERAL club.member_at(c.id, 'infinity') m) <> (SELECT sum(points) FROM club.entries)
+	   OR (SELECT available FROM club.liability_at('infinity')) <> (SELECT sum(points) FROM club.entries) THEN
 		RAISE 'balances differ';
 	END IF;
 	EXECUTE format($x$SELECT string_agg(format('%%s %%s %%s', who::text, club.balance(who::%1$s, 'infinity'), club.tier_at(who::%1$s, '2020-01-01')), ', ' ORDER BY id)

@@ -268,5 +268,90 @@ CALL loyalty.post('left');
 SELECT * FROM loyalty.verify('kept');
 SELECT * FROM loyalty.verify('left');
 SELECT loyalty.drop_program('kept', force => true), loyalty.drop_program('left', force => true);
+INSERT INTO t_wallets.customers VALUES (31), (32);
+-- expressions over days ask nobody else
+UPDATE club.wallet SET expires = $$CASE WHEN current_setting('a.b', true) = '1' THEN date '2040-01-01' ELSE '2050-01-01' END$$;
+UPDATE club.wallet SET expires = $$CASE WHEN table_to_xml('t_wallets.orders'::regclass, true, true, '') IS NULL THEN date '2040-01-01' END$$;
+UPDATE club.wallet SET expires = $$CASE WHEN to_char(earned_on, 'TMMon') = 'Jan' THEN date '2040-01-01' ELSE date_trunc('year', earned_on::timestamptz) END$$;
+UPDATE club.wallet SET expires = NULL, extended = NULL, available_after = NULL;
+SELECT * FROM loyalty.verify('club');
+
+-- It makes no difference to a refund whether somebody maintained before: points that wait no more are one with others that
+-- expire together.  Two programs of the same orders, of which one is maintained.
+SELECT loyalty.create_program('kept', customers => 't_wallets.customers'), loyalty.create_program('left', customers => 't_wallets.customers');
+CREATE TABLE t_wallets.both (id int PRIMARY KEY, customer int, at timestamptz, total numeric);
+INSERT INTO kept.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO "left".earning_rule (name, points) VALUES ('one', 'amount');
+UPDATE kept.wallet SET available_after = '1 day', expires = $$'2200-01-01'$$;
+UPDATE "left".wallet SET available_after = '1 day', expires = $$'2200-01-01'$$;
+SELECT loyalty.track_orders('kept', 't_wallets.both', customer => 'customer', at => 'at', amount => 'total'),
+       loyalty.track_orders('left', 't_wallets.both', customer => 'customer', at => 'at', amount => 'total');
+INSERT INTO t_wallets.both VALUES (1, 1, now() - interval '3 days', 100), (2, 1, now() - interval '2 days', 100);
+CALL loyalty.maintain('kept');
+SELECT k.points, l.points FROM kept.redeem(1, 100, 'cart') k, "left".redeem(1, 100, 'cart') l;
+INSERT INTO t_wallets.both VALUES (3, 1, now(), 100);
+DELETE FROM t_wallets.both WHERE id = 1;		-- of 100 that are left, none of those that wait
+SELECT k.available, k.pending, l.available, l.pending FROM kept.balances(1) k, "left".balances(1) l;
+-- the same of an order that comes late, and would have kept what an entry has taken off since
+UPDATE kept.wallet SET available_after = NULL, expires = 'earned_on + 100', extended = 'active_on + 36500';
+UPDATE "left".wallet SET available_after = NULL, expires = 'earned_on + 100', extended = 'active_on + 36500';
+INSERT INTO t_wallets.both VALUES (4, 2, now() - interval '200 days', 50);
+UPDATE kept.wallet SET extended = NULL;
+UPDATE "left".wallet SET extended = NULL;
+INSERT INTO t_wallets.both VALUES (5, 3, now() - interval '200 days', 100);
+CALL loyalty.maintain('kept');
+UPDATE kept.wallet SET extended = 'active_on + 36500';
+UPDATE "left".wallet SET extended = 'active_on + 36500';
+SELECT k.available, l.available FROM kept.balances(3) k, "left".balances(3) l;		-- all has expired
+INSERT INTO t_wallets.both VALUES (6, 3, now() - interval '150 days', 1);			-- but not for who bought then
+SELECT k.available, l.available FROM kept.balances(3) k, "left".balances(3) l;
+CALL loyalty.maintain('kept');
+SELECT kind, points, k.balance FROM kept.entries k WHERE id = 3 ORDER BY entry;
+-- points that have expired repay nothing, and those that are kept after all do
+UPDATE kept.wallet SET extended = NULL;
+INSERT INTO t_wallets.both VALUES (7, 4, now(), 30);
+SELECT points FROM kept.redeem(4, 30, 'cart');
+DELETE FROM t_wallets.both WHERE id = 7;
+INSERT INTO t_wallets.both VALUES (8, 4, now() - interval '200 days', 100);
+SELECT available, debt FROM kept.balances(4);
+UPDATE kept.wallet SET extended = 'active_on + 36500';
+INSERT INTO t_wallets.both VALUES (9, 4, now() - interval '150 days', 1);
+SELECT available, debt FROM kept.balances(4);
+-- a grant that has expired unspent is reversed at the cost of nothing else
+UPDATE kept.wallet SET expires = $$'2021-01-01'$$, extended = NULL;
+SELECT points, balance FROM kept.grant_points(5, 10, 'late');
+UPDATE kept.wallet SET expires = NULL;
+SELECT points, balance FROM kept.grant_points(5, 10, 'now');
+SELECT points, balance FROM kept.reverse(5, 'late', 4);
+CALL loyalty.maintain('kept');
+SELECT points, balance FROM kept.reverse(5, 'late');
+CALL loyalty.maintain('kept');
+SELECT entry, kind, points, lots FROM kept.entries WHERE id = 5 ORDER BY entry;
+CALL loyalty.post('left');
+SELECT * FROM loyalty.verify('kept');
+SELECT * FROM loyalty.verify('left');
+SELECT loyalty.drop_program('kept', force => true), loyalty.drop_program('left', force => true);
+INSERT INTO t_wallets.customers VALUES (31), (32);
+-- all that is earned repays what is owed: no dated points come of it
+UPDATE club.wallet SET expires = NULL;
+INSERT INTO t_wallets.orders VALUES (716, 31, '2026-01-10 12:00+01', 100);
+SELECT points, balance FROM club.redeem(31, 100, 'r3');
+DELETE FROM t_wallets.orders WHERE id = 716;
+UPDATE club.wallet SET expires = $$'2200-01-01'$$;
+INSERT INTO t_wallets.orders VALUES (717, 31, '2026-01-10 12:00+01', 40);
+CALL loyalty.post('club');
+SELECT points, lots FROM club.account WHERE customer = 31;
+SELECT * FROM loyalty.verify('club');
+-- what was refunded of points that had expired takes nothing off the others
+UPDATE club.wallet SET expires = $$'2026-02-01'$$;
+INSERT INTO t_wallets.orders VALUES (718, 32, '2026-01-10 12:00+01', 100);
+CALL loyalty.maintain('club');
+DELETE FROM t_wallets.orders WHERE id = 718;
+UPDATE club.wallet SET expires = NULL;
+INSERT INTO t_wallets.orders VALUES (719, 32, '2026-01-11 12:00+01', 50);
+SELECT points, balance FROM club.redeem(32, 30, 'r4');
+SELECT points, lots FROM club.account WHERE customer = 32;
+SELECT points FROM club.members WHERE id = 32;
+SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true), loyalty.drop_program('brazil', force => true), loyalty.drop_program('cuba', force => true);
 DROP SCHEMA t_wallets CASCADE;

@@ -79,6 +79,7 @@ my %state = (
 	lots => 'SELECT * FROM club.lots ORDER BY 1, 2, 3, 4',
 	held => 'SELECT * FROM club.held ORDER BY 1',
 	wallets => 'SELECT t.*, w.* FROM club.terms_wallet t, club.wallet w ORDER BY 1, 2',
+	as_of => q(SELECT i, m.*, l.* FROM generate_series(1, 30) i CROSS JOIN LATERAL club.member_at(i, '2021-06-15') m CROSS JOIN club.liability_at('2021-06-15', 'infinity', 0.01) l ORDER BY 1),
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
 	cards => 'SELECT c.*, p.card_prefix, p.card_length FROM club.member_card c, club.program p ORDER BY card',
 	rewards => 'SELECT * FROM club.reward w LEFT JOIN club.reward_price p ON p.reward = w.name LEFT JOIN club.reward_stock s ON s.reward = w.name ORDER BY 1',

@@ -44,8 +44,8 @@ my $caught_up = sub { $primary->poll_query_until('postgres', "SELECT '" . $prima
 $caught_up->();
 is($standby->safe_psql('postgres', $members), $primary->safe_psql('postgres', $members), 'members on the standby');
 is($standby->safe_psql('postgres', $entries), $primary->safe_psql('postgres', $entries), 'entries on the standby');
-is($standby->safe_psql('postgres', "SELECT club.balance(1), club.tier_at(1, '2021-06-01')"),
-	$primary->safe_psql('postgres', "SELECT club.balance(1), club.tier_at(1, '2021-06-01')"), 'functions on the standby');
+is($standby->safe_psql('postgres', "SELECT club.balance(1), club.tier_at(1, '2021-06-01'), club.member_at(1, '2021-06-01'), club.liability_at('2021-06-01')"),
+	$primary->safe_psql('postgres', "SELECT club.balance(1), club.tier_at(1, '2021-06-01'), club.member_at(1, '2021-06-01'), club.liability_at('2021-06-01')"), 'functions on the standby');
 is($standby->safe_psql('postgres', $verify), '', 'verify() on the standby');
 my ($code, $out, $err) = $standby->psql('postgres', "CALL loyalty.post('club')");
 isnt($code, 0, 'posting on a standby is refused');

@@ -151,7 +151,7 @@ my %state = (
 	entries => 'SELECT customer_id, entry, order_key, revision, tier, multiplier, points, balance, posted FROM club.entries ORDER BY 1, 2',
 	golden => 'SELECT * FROM shop.golden ORDER BY 1',
 	now => 'SELECT i, club.balance(i), club.tier_at(i) FROM generate_series(1, 20) i ORDER BY 1',
-	then => q{SELECT i, club.balance(i, '2020-06-01'), club.tier_at(i, '2020-06-01') FROM generate_series(1, 20) i ORDER BY 1});
+	then => q{SELECT i, club.balance(i, '2020-06-01'), club.tier_at(i, '2020-06-01'), (club.member_at(i, '2020-06-01')).* FROM generate_series(1, 20) i ORDER BY 1});
 my %before = map { $_ => $node->safe_psql('older', $state{$_}) } keys %state;
 like($before{golden}, qr/\d\|\d/, 'there is something to compare');
 is($node->safe_psql('older', "SELECT * FROM loyalty.verify('club')"), '', 'verify() is empty before');

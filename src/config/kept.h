@@ -14,7 +14,8 @@ typedef enum KeptPlan
 	KEPT_FORMER_BALANCES,
 	KEPT_BALANCE_AT,
 	KEPT_TIER_AT,
-	KEPT_LAST_READ = KEPT_TIER_AT,	/* those behind it write, or lock */
+	KEPT_STATE_AT,
+	KEPT_LAST_READ = KEPT_STATE_AT, /* those behind it write, or lock */
 	KEPT_LOCK_ACCOUNT,
 	KEPT_MAKE_ACCOUNT,
 	KEPT_MOVE_ACCOUNT,

@@ -2,7 +2,8 @@
  * member.c: the functions of a program that tell of one customer.
  *
  * They ask the views of the program with the rights of their caller, by plans that a
- * session keeps (see kept.c).
+ * session keeps (see kept.c).  What a customer had at a moment, as it was known at another
+ * one, is found by SQL (install/as_of.sql); here the key is brought to its type for it.
  */
 #include "postgres.h"
 
@@ -23,14 +24,18 @@
 	" CASE WHEN m.points OPERATOR(pg_catalog.<) 0 THEN OPERATOR(pg_catalog.-) m.points ELSE m.points OPERATOR(pg_catalog.-) m.points END, m.next_expiry, m.expiring)" \
 	"::loyalty.balances FROM %1$s." view " m WHERE m.%2$s %3$s %4$s"
 
+/* Is there such a customer, or one who had entries? */
+#define IS_SOMEBODY \
+	"EXISTS (SELECT FROM %1$s.members m WHERE m.%2$s %3$s %4$s)" \
+	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)"
+
 /* What is asked of a program; placeholders are those of kept_execute(). */
 static const char *const questions[] = {
 	[KEPT_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.members m WHERE m.%2$s %3$s %4$s",
 	[KEPT_FORMER_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s",
 	[KEPT_BALANCES] = BALANCES("members"),
 	[KEPT_FORMER_BALANCES] = BALANCES("former_members"),
-	[KEPT_BALANCE_AT] = "SELECT CASE WHEN EXISTS (SELECT FROM %1$s.members m WHERE m.%2$s %3$s %4$s)"
-	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)"
+	[KEPT_BALANCE_AT] = "SELECT CASE WHEN " IS_SOMEBODY
 	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))"
 	" OPERATOR(pg_catalog.-) loyalty.available(loyalty.sum(e.lots), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e"
 	" WHERE e.%2$s %3$s %4$s AND e.effective_at OPERATOR(pg_catalog.<=) $2) END",
@@ -43,8 +48,22 @@ static const char *const questions[] = {
 	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts),"
 	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)"
 	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s"
-	" UNION ALL SELECT m.joined_at FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s) c CROSS JOIN %1$s.program p"
+	" UNION ALL SELECT m.joined_at FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s) c CROSS JOIN %1$s.program p",
+	[KEPT_STATE_AT] = "SELECT s FROM _loyalty.states_as_of($4, %4$s, $2, $3) s"
+	" WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY
 };
+
+/* The arguments of all questions: the customer, moments, and the program. */
+#define ARGUMENTS 4
+
+/* How many of them a question has. */
+static int
+arguments_of(KeptPlan question)
+{
+	if (question == KEPT_STATE_AT)
+		return ARGUMENTS;
+	return question <= KEPT_FORMER_BALANCES ? 1 : 2;
+}
 
 /* The tier, of a row of the answer to the question for the tier. */
 static text *
@@ -73,22 +92,19 @@ tier_of_row(Oid program, HeapTuple row, TupleDesc desc, TimestampTz at)
 
 /* Ask; the answer is in the context of the caller.  False: there is no row. */
 static bool
-ask(KeptPlans *plans, KeptPlan question, Datum customer, Oid type, Datum at, MemoryContext context,
+ask(KeptPlans *plans, KeptPlan question, Oid *types, Datum *values, MemoryContext context,
 	Datum *answer, bool *isnull)
 {
-	Oid			types[2] = {type, TIMESTAMPTZOID};
-	Datum		values[2] = {customer, at};
-	int			arguments = question <= KEPT_FORMER_BALANCES ? 1 : 2;
 	bool		found;
 
-	kept_execute(plans, question, questions[question], arguments, types, values, SPI_OK_SELECT);
+	kept_execute(plans, question, questions[question], arguments_of(question), types, values, SPI_OK_SELECT);
 	found = SPI_processed > 0;
 	*answer = (Datum) 0;
 	*isnull = true;
 	if (found && question == KEPT_TIER_AT)
 	{
 		text	   *tier = tier_of_row(plans->program, SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-									   DatumGetTimestampTz(at));
+									   DatumGetTimestampTz(values[1]));
 
 		*isnull = tier == NULL;
 		if (tier != NULL)
@@ -109,24 +125,29 @@ ask(KeptPlans *plans, KeptPlan question, Datum customer, Oid type, Datum at, Mem
 	return found;
 }
 
-/* The answer to a question about a moment, for a function (program regclass, customer anyelement ...). */
+/*
+ * The answer to a question about moments, for a function (program regclass,
+ * customer anyelement ...), whose further arguments are the moments.
+ */
 static Datum
-answer(FunctionCallInfo fcinfo, KeptPlan question, Datum at)
+answer(FunctionCallInfo fcinfo, KeptPlan question, int moments)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum		customer = PG_GETARG_DATUM(1);
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	Oid			types[ARGUMENTS] = {get_fn_expr_argtype(fcinfo->flinfo, 1), TIMESTAMPTZOID, TIMESTAMPTZOID, REGCLASSOID};
+	Datum		values[ARGUMENTS] = {PG_GETARG_DATUM(1), (Datum) 0, (Datum) 0, ObjectIdGetDatum(PG_GETARG_OID(0))};
 	KeptPlans  *plans = kept_find(PG_GETARG_OID(0));
 	Datum		result = (Datum) 0;
 	bool		isnull = true;
 
-	if (!kept_bring_to_type(plans, &customer, &type))
+	for (int i = 0; i < moments; i++)
+		values[1 + i] = PG_GETARG_DATUM(2 + i);
+	if (!kept_bring_to_type(plans, &values[0], &types[0]))
 		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (!ask(plans, question, customer, type, at, context, &result, &isnull) &&
+	if (!ask(plans, question, types, values, context, &result, &isnull) &&
 		(question == KEPT_BALANCE || question == KEPT_BALANCES))
-		(void) ask(plans, question + 1, customer, type, at, context, &result, &isnull);
+		(void) ask(plans, question + 1, types, values, context, &result, &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
@@ -147,8 +168,8 @@ loyalty_balance(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	if (PG_ARGISNULL(2))
-		return answer(fcinfo, KEPT_BALANCE, (Datum) 0);
-	return answer(fcinfo, KEPT_BALANCE_AT, PG_GETARG_DATUM(2));
+		return answer(fcinfo, KEPT_BALANCE, 0);
+	return answer(fcinfo, KEPT_BALANCE_AT, 1);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_balances);
@@ -164,7 +185,7 @@ loyalty_balances(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	return answer(fcinfo, KEPT_BALANCES, (Datum) 0);
+	return answer(fcinfo, KEPT_BALANCES, 0);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_tier_at);
@@ -179,5 +200,23 @@ loyalty_tier_at(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
-	return answer(fcinfo, KEPT_TIER_AT, PG_GETARG_DATUM(2));
+	return answer(fcinfo, KEPT_TIER_AT, 1);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_state_at);
+
+/*
+ * state_at(program regclass, customer anyelement, at timestamptz, known_at timestamptz)
+ * returns state_as_of
+ *
+ * What a customer had at a moment, by what was known at another one.  Null for who is
+ * neither in the customer table nor had entries.
+ */
+Datum
+loyalty_state_at(PG_FUNCTION_ARGS)
+{
+	for (int i = 0; i < ARGUMENTS; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	return answer(fcinfo, KEPT_STATE_AT, 2);
 }

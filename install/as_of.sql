@@ -1,0 +1,111 @@
+-- As of a moment -----------------------------------------------------------------------
+--
+-- What was there at a moment "at", by what was known at another one, "known_at".  With both
+-- the same, it is what was shown then; with known_at "infinity", it is what should have been shown, by all that is known now.
+--
+-- An entry is known from when it was recorded.  It counts from then on, too, as all views
+-- show whatever is recorded; or from an earlier moment, if its order was made before it was
+-- recorded.  The time of an order is what its newest entry says that is known.  A hold that
+-- is open, and has timed out by then, is given back.
+--
+-- Lots need no more than that: what an entry did to them is in the entry, and entries of
+-- time (tracked table -1) take off only what had expired already.
+
+CREATE TYPE _loyalty.state_as_of AS (
+	at timestamptz,
+	entries bigint,
+	points numeric,
+	held numeric,
+	lots loyalty.lots,
+	spend numeric,
+	orders bigint,
+	points_earned numeric,
+	first_order_at timestamptz,
+	last_order_at timestamptz,
+	joined_at timestamptz,
+	terms int
+);
+COMMENT ON TYPE _loyalty.state_as_of IS
+'what a customer had at a moment: all points, expired ones included, open holds, lots and metrics; how many entries are known; and the terms in force. Result of _loyalty.states_as_of';
+
+CREATE TYPE loyalty.member AS (
+	tier text,
+	points numeric,
+	lifetime_value numeric,
+	orders bigint,
+	first_order_at timestamptz,
+	last_order_at timestamptz,
+	joined_at timestamptz,
+	tenure interval,
+	average_order numeric,
+	held numeric,
+	pending numeric,
+	next_expiry timestamptz,
+	expiring numeric
+);
+COMMENT ON TYPE loyalty.member IS 'a member at a moment: result of the function member_at of a program';
+COMMENT ON COLUMN loyalty.member.tier IS 'the tier held then, by the tiers that were in force; null: none';
+COMMENT ON COLUMN loyalty.member.points IS 'points that could be spent then; below zero, they were owed';
+COMMENT ON COLUMN loyalty.member.lifetime_value IS 'amounts of the orders that counted';
+COMMENT ON COLUMN loyalty.member.orders IS 'how many orders counted';
+COMMENT ON COLUMN loyalty.member.first_order_at IS 'time of the first order that counted';
+COMMENT ON COLUMN loyalty.member.last_order_at IS 'time of the last order that counted';
+COMMENT ON COLUMN loyalty.member.joined_at IS 'since when the customer is one, as the customer table says now';
+COMMENT ON COLUMN loyalty.member.tenure IS 'years, months and days since joining';
+COMMENT ON COLUMN loyalty.member.average_order IS 'lifetime value by orders';
+COMMENT ON COLUMN loyalty.member.held IS 'points of open holds, which are not among the others';
+COMMENT ON COLUMN loyalty.member.pending IS 'points that were not available yet';
+COMMENT ON COLUMN loyalty.member.next_expiry IS 'when the next points were to expire; null: none';
+COMMENT ON COLUMN loyalty.member.expiring IS 'how many points were to expire then';
+
+-- The same entries count as in the view "movements" of a program.  The moment "at" of a
+-- state is one that lots can be asked about, if it is infinite.
+CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at timestamptz, known_at timestamptz)
+RETURNS SETOF _loyalty.state_as_of
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+DECLARE
+	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
+	eq CONSTANT text := _loyalty.customer_equality(program);
+	is_of_one CONSTANT boolean := customer IS NOT NULL;
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH known AS (
+			SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
+			  FROM (SELECT %2$s, kind, until FROM %1$I.ledger UNION ALL SELECT %2$s, NULL, NULL FROM %1$I.unposted) e
+			 WHERE e.recorded_at <= $3 AND %3$s),
+		counted AS (
+			SELECT k.*, max(k.revision) FILTER (WHERE k.is_counted) OVER (PARTITION BY k.customer, k.tracked_table, k.order_key) = k.revision AS is_newest
+			  FROM (SELECT k.*, CASE WHEN k.tracked_table <= 0 THEN k.at WHEN k.revision = 1 AND NOT k.moved THEN least(k.ordered_at, k.recorded_at)
+			                         ELSE k.recorded_at END <= $2 AS is_counted
+			          FROM known k) k)
+		SELECT $4, count(*), coalesce(sum(c.points_change) FILTER (WHERE c.is_counted AND NOT c.is_given_back), 0),
+		       coalesce(-sum(c.points_change) FILTER (WHERE c.is_open AND NOT c.is_given_back), 0),
+		       loyalty.sum(c.lots) FILTER (WHERE c.is_counted AND NOT c.is_given_back),
+		       coalesce(sum(c.amount_change) FILTER (WHERE c.is_counted), 0),
+		       coalesce(sum(c.orders_change) FILTER (WHERE c.is_counted), 0),
+		       coalesce(sum(c.points_change) FILTER (WHERE c.is_counted AND c.tracked_table > 0), 0),
+		       min(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts), max(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts),
+		       %4$s, (SELECT max(t.version) FROM %1$I.terms t WHERE t.since <= $3)
+		  FROM (SELECT c.*, coalesce(c.is_newest AND c.kind = 'hold', false) AS is_open,
+		               coalesce(c.is_newest AND c.kind = 'hold' AND c.until <= $4, false) AS is_given_back
+		          FROM counted c) c
+		 %5$s $sql$,
+		program, 'customer, tracked_table, order_key, revision, moved, at, recorded_at, counts, amount_change, orders_change, points_change, lots',
+		CASE WHEN is_of_one THEN format('e.customer %s $1', eq) ELSE 'true' END,
+		CASE WHEN is_of_one THEN format('(SELECT c.joined_at FROM %I.customer c WHERE c.customer %s $1)', program, eq) ELSE 'NULL::timestamptz' END,
+		CASE WHEN is_of_one THEN '' ELSE 'GROUP BY c.customer' END)
+		USING customer, at, known_at, least(greatest(at, '4713-01-02 BC'), '294276-12-30');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.states_as_of(regclass, anyelement, timestamptz, timestamptz) IS
+'what customers had at a moment, by what was known at another one: one, who may have no entries, or for null all that have some; by the tables that the caller may read';
+
+CREATE FUNCTION _loyalty.state_at(program regclass, customer anyelement, at timestamptz, known_at timestamptz)
+RETURNS _loyalty.state_as_of
+LANGUAGE c STABLE PARALLEL UNSAFE COST 1000
+AS 'MODULE_PATHNAME', 'loyalty_state_at';
+COMMENT ON FUNCTION _loyalty.state_at(regclass, anyelement, timestamptz, timestamptz) IS
+'what _loyalty.states_as_of tells of one customer, whose key may be of any type that functions of a program take; null for who is neither in the customer table nor had entries';

@@ -1,0 +1,40 @@
+-- kind: view
+-- read: SELECT
+-- What accounting is made of.  Holds move no points, as these are owed to the member until they are captured; and
+-- what has expired is gone by the lots alone, whether an entry of time says so or not.
+CREATE OR REPLACE VIEW @schema@.movements AS
+SELECT e.customer AS @key@,
+       -- as in _loyalty.states_as_of()
+       CASE WHEN e.tracked_table = 0 THEN e.at WHEN e.revision = 1 AND NOT e.moved THEN least(e.ordered_at, e.recorded_at) ELSE e.recorded_at END AS counts_from,
+       CASE WHEN e.tracked_table > 0 THEN CASE WHEN e.points_change < 0 THEN 'refunded' ELSE 'earned' END
+            WHEN e.is_transfer THEN 'transferred'
+            WHEN e.kind IN ('redemption', 'capture') THEN 'redeemed'
+            WHEN e.kind IN ('hold', 'release') THEN 'held'
+            WHEN e.kind = 'grant' THEN 'granted'
+            WHEN e.kind = 'reversal' THEN 'reversed'
+            ELSE 'adjusted' END AS movement,
+       CASE e.kind WHEN 'hold' THEN 0 WHEN 'release' THEN 0 WHEN 'capture' THEN e.order_points ELSE e.points_change END AS points,
+       e.tracked_table = 0 AND coalesce(o.kind, e.kind) NOT IN ('grant', 'adjustment') AS spends,
+       e.lots, e.tracked_table, e.order_key, e.revision, e.amount_change,
+       CASE WHEN e.tracked_table > 0 THEN e.amount ELSE 0 END AS amount, CASE WHEN e.tracked_table > 0 THEN e.order_points ELSE 0 END AS order_points
+  FROM (SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
+          FROM (SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
+                       kind, reverses, counterpart IS NOT NULL AS is_transfer FROM @schema@.ledger WHERE tracked_table >= 0
+                UNION ALL
+                SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
+                       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer FROM @schema@.unposted) e) e
+  LEFT JOIN @schema@.ledger o ON o.customer @eq@ e.customer AND o.tracked_table = 0 AND o.order_key = e.reverses AND o.revision = 1
+UNION ALL
+-- a hold that has timed out is released, whether a call has said so in the ledger or not
+SELECT h.customer, h.until AS counts_from, 'held'::text AS movement, 0::numeric AS points, true AS spends, h.lots, 0 AS tracked_table, h.reference AS order_key, 2 AS revision,
+       0::numeric AS amount_change, 0::numeric AS amount, 0::numeric AS order_points FROM @schema@.held h WHERE h.until <= now();
+COMMENT ON VIEW @schema@.movements IS
+'by how much each entry changed the points that are owed to members, with the moment from which on it counts: what the views points_flow and breakage add up. What expires is in the lots';
+COMMENT ON COLUMN @schema@.movements.counts_from IS 'from when on it counts: when it was recorded, or the time of the order or call, if that is earlier';
+COMMENT ON COLUMN @schema@.movements.movement IS 'earned, refunded, granted, redeemed, reversed, adjusted, transferred or held';
+COMMENT ON COLUMN @schema@.movements.points IS 'by how much it changes the points that are owed: those of a hold are, until it is captured';
+COMMENT ON COLUMN @schema@.movements.spends IS 'is it of a call that spends points, or takes back one that did?';
+COMMENT ON COLUMN @schema@.movements.lots IS 'what it does to the dated points of the customer that are not held; null: nothing';
+COMMENT ON COLUMN @schema@.movements.order_key IS 'key of the order, as text; of a call, its reference';
+COMMENT ON COLUMN @schema@.movements.amount IS 'what the order is worth from this revision on; of a call, 0';
+COMMENT ON COLUMN @schema@.movements.order_points IS 'what the order earns from this revision on; of a call, 0';
