@@ -52,8 +52,8 @@ INSERT INTO club.conversion (points, amount) VALUES (10, 1);
 INSERT INTO club.reward (name, points, stock, member_limit) VALUES ('mug', 2, 30, 2);
 INSERT INTO club.reward (name, points, kind, value, valid_for) VALUES ('gift', 5, 'voucher', 7, '10 years');
 INSERT INTO club.reward_price VALUES ('mug', 'Gold', 1);
-SELECT club.redeem_reward(i, 'mug', 'mug'), club.redeem_reward(i, 'gift', 'gift', 2) FROM generate_series(1, 20) i;
-SELECT club.reverse(i, 'mug'), club.reverse(i, 'gift') FROM generate_series(1, 5) i;
+SELECT club.redeem_reward(i, 'mug', 'mug'), club.redeem_reward(i, 'gift', 'vouchers', 2) FROM generate_series(1, 20) i;
+SELECT club.reverse(i, 'mug'), club.reverse(i, 'vouchers') FROM generate_series(1, 5) i;
 SELECT count(*) FROM club.issue_vouchers(50, 10, 'batch', campaign => 'May');
 SELECT club.redeem_voucher(code, 'cart', 3) FROM club.voucher WHERE balance = 10 AND number % 3 = 0;
 SELECT club.void_voucher(code, 'lost') FROM club.voucher WHERE balance = 10 AND number % 5 = 0;
@@ -100,7 +100,7 @@ sub check
 	like($node->safe_psql($db, "SELECT club.issue_card(30)"), qr/^12\d{16}$/, "$what: new cards look as before");
 	# calls are repeated, and made
 	is($node->safe_psql($db, "SELECT count(*), min((club.redeem_voucher(v.code, 'cart', 3)).balance) FROM club.voucher v JOIN club.voucher_entry e USING (code) WHERE e.reference = 'cart'"), '16|7.00', "$what: vouchers know what was redeemed");
-	is($node->safe_psql($db, "SELECT (club.redeem_reward(7, 'gift', 'gift', 2)).value, (club.redeem_reward(7, 'mug', 'another')).quantity, (SELECT rest FROM club.quote(7, 5))"), '14.00|1|0.00', "$what: rewards are had");
+	is($node->safe_psql($db, "SELECT (club.redeem_reward(7, 'gift', 'vouchers', 2)).value, (club.redeem_reward(7, 'mug', 'another')).quantity, (SELECT rest FROM club.quote(7, 5))"), '14.00|1|0.00', "$what: rewards are had");
 	is($node->safe_psql($db, 'SELECT taken FROM club.reward_stock'), '16', "$what: and taken from the stock");
 	my $points = $node->safe_psql($db, 'SELECT points FROM club.members WHERE customer_id = 30');
 	$node->safe_psql($db, "INSERT INTO shop.orders VALUES (10000, 30, '2023-01-01', 0.5)");
