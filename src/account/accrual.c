@@ -476,7 +476,7 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 static Points
 magnitude(Points points)
 {
-	points.value = Abs(points.value);
+	points.value = points.value < 0 ? -points.value : points.value;
 	return points;
 }
 
