@@ -149,7 +149,9 @@ SELECT * FROM loyalty.deferred_revenue('club', 0.01, 0.8, 80);
 CREATE ROLE regress_loyalty_auditor;
 GRANT USAGE ON SCHEMA club TO regress_loyalty_auditor;
 SET ROLE regress_loyalty_auditor;
+\set VERBOSITY sqlstate
 SELECT * FROM loyalty.deferred_revenue('club', 0.01);
+\set VERBOSITY default
 SELECT * FROM club.liability;
 SELECT * FROM club.holdings;
 SELECT * FROM club.movements;

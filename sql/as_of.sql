@@ -155,8 +155,12 @@ GRANT USAGE ON SCHEMA club TO regress_loyalty_auditor;
 SET ROLE regress_loyalty_auditor;
 SELECT club.member_at(1, now());
 SELECT * FROM club.lots_at(1, now());
+\set VERBOSITY sqlstate
 SELECT * FROM club.liability_at(now());
+\set VERBOSITY default
+\set VERBOSITY sqlstate
 SELECT _loyalty.states_as_of('club.program', 1, now(), now());
+\set VERBOSITY default
 RESET ROLE;
 SELECT loyalty.grant_access('club', 'regress_loyalty_auditor', 'read');
 SET ROLE regress_loyalty_auditor;

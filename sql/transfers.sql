@@ -48,7 +48,6 @@ CALL t_transfers.call($$SELECT club.transfer(NULL, 'ann', 1, 't2')$$);
 CALL t_transfers.call($$SELECT club.transfer('ann', 'bob', NULL, 't2')$$);
 CALL t_transfers.call($$SELECT club.transfer('ann', 'bob', -1, 't2')$$);
 CALL t_transfers.call($$SELECT club.transfer('ann', 'bob', 'NaN', 't2')$$);
-CALL t_transfers.call($$SELECT club.transfer('ann', 'bob', 'infinity', 't2')$$);
 CALL t_transfers.call($$SELECT club.transfer('ann', 'bob', 0.05, 't2')$$);
 SELECT status, detail FROM club.try_transfer('ann', 'bob', 39.6, 't2');
 SELECT status, points, balance FROM club.try_transfer('ann', 'bob', 9.5, 't2');

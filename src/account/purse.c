@@ -183,6 +183,20 @@ is_one_with(const Lot *lot, const Lot *own, TimestampTz at)
 		(lot->available_at == own->available_at || (lot->available_at <= at && own->available_at <= at));
 }
 
+/* Of which lots of a list are those that are one with another: their dates, with any points. */
+static void
+put_dates(LotList *found, const LotList *list, const Lot *own, TimestampTz at)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		Lot			kind = list->lot[i];
+
+		kind.points = 1;
+		if (is_one_with(&kind, own, at))
+			lots_put(found, 0, &kind);
+	}
+}
+
 /*
  * All lots that are one with that of an order, this one first, each with the points that
  * can be taken back from it.
@@ -190,18 +204,11 @@ is_one_with(const Lot *lot, const Lot *own, TimestampTz at)
 static LotList *
 own_lots(const Purse *purse, const Lot *own, TimestampTz at)
 {
-	const LotList *lists[2] = {purse->lots, lot_state(own, at) == LOT_EXPIRED ? purse->expired : NULL};
 	LotList    *owned = lots_make();
 
-	for (int n = 0; n < 2; n++)
-		for (int i = 0; lists[n] != NULL && i < lists[n]->count; i++)
-		{
-			Lot			kind = lists[n]->lot[i];
-
-			kind.points = 1;
-			if (is_one_with(&kind, own, at))
-				lots_put(owned, 0, &kind);
-		}
+	put_dates(owned, purse->lots, own, at);
+	if (purse->expired != NULL && lot_state(own, at) == LOT_EXPIRED)
+		put_dates(owned, purse->expired, own, at);
 	lots_settle(owned);
 	for (int i = 0; i < owned->count; i++)
 	{
