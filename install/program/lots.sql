@@ -6,15 +6,15 @@ SELECT x.customer AS @key@, w.name AS wallet, nullif(x.available_at, '-infinity'
        sum(x.points)::numeric(38, @points_scale@) AS points, CASE WHEN sum(x.points) < 0 THEN 'owed' WHEN x.available_at > now() THEN 'pending' ELSE 'available' END AS state
   FROM (SELECT a.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.account a CROSS JOIN LATERAL loyalty.unnest(a.lots) l WHERE a.lots IS NOT NULL
         UNION ALL
-        SELECT a.customer, 1, '-infinity', 'infinity', a.points - coalesce(loyalty.total(a.lots), 0) FROM @schema@.account a
+        SELECT a.customer, 1 AS wallet, '-infinity'::timestamptz AS available_at, 'infinity'::timestamptz AS expires_at, a.points - coalesce(loyalty.total(a.lots), 0) AS points FROM @schema@.account a
         UNION ALL
         SELECT u.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.unposted u CROSS JOIN LATERAL loyalty.unnest(u.lots) l WHERE u.lots IS NOT NULL
         UNION ALL
-        SELECT u.customer, 1, '-infinity', 'infinity', u.points_change - coalesce(loyalty.total(u.lots), 0) FROM @schema@.unposted u
+        SELECT u.customer, 1 AS wallet, '-infinity'::timestamptz AS available_at, 'infinity'::timestamptz AS expires_at, u.points_change - coalesce(loyalty.total(u.lots), 0) AS points FROM @schema@.unposted u
         UNION ALL
         SELECT h.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.held h CROSS JOIN LATERAL loyalty.unnest(h.lots) l WHERE h.lots IS NOT NULL AND h.until <= now()
         UNION ALL
-        SELECT h.customer, 1, '-infinity', 'infinity', h.points - coalesce(loyalty.total(h.lots), 0) FROM @schema@.held h WHERE h.until <= now()) x
+        SELECT h.customer, 1 AS wallet, '-infinity'::timestamptz AS available_at, 'infinity'::timestamptz AS expires_at, h.points - coalesce(loyalty.total(h.lots), 0) AS points FROM @schema@.held h WHERE h.until <= now()) x
   LEFT JOIN @schema@.wallet w ON w.wallet = x.wallet
  WHERE x.expires_at > now()
  GROUP BY x.customer, w.name, x.available_at, x.expires_at
