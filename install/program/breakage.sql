@@ -8,9 +8,9 @@ SELECT b.month, b.issued::numeric(38, @points_scale@) AS issued, b.redeemed::num
   FROM (SELECT date_trunc('month', x.expires_at AT TIME ZONE p.time_zone)::date AS month, coalesce(sum(x.points) FILTER (WHERE NOT x.spends), 0) AS issued,
                -coalesce(sum(x.points) FILTER (WHERE x.spends), 0) - sum(x.held) AS redeemed, sum(x.held) AS held, sum(x.points) AS expired
           FROM @schema@.program p
-         CROSS JOIN (SELECT l.expires_at, m.spends, l.points, 0 AS held FROM @schema@.movements m CROSS JOIN LATERAL loyalty.unnest(m.lots) l
+         CROSS JOIN (SELECT l.expires_at, m.spends, l.points, 0::numeric AS held FROM @schema@.movements m CROSS JOIN LATERAL loyalty.unnest(m.lots) l
                      UNION ALL
-                     SELECT l.expires_at, true, 0, l.points FROM @schema@.holdings h CROSS JOIN LATERAL loyalty.unnest(h.held_lots) l) x
+                     SELECT l.expires_at, true AS spends, 0::numeric AS points, l.points AS held FROM @schema@.holdings h CROSS JOIN LATERAL loyalty.unnest(h.held_lots) l) x
          WHERE x.expires_at <= now() GROUP BY 1) b
 WINDOW w AS (ORDER BY b.month);
 COMMENT ON VIEW @schema@.breakage IS 'by the month of expiry: what became of points whose time is over';

@@ -5,11 +5,11 @@ CREATE OR REPLACE VIEW @schema@.holdings AS
 SELECT x.customer AS @key@, sum(x.points) AS points, loyalty.sum(x.lots) AS lots, sum(x.held) AS held, loyalty.sum(x.held_lots) AS held_lots
   FROM (SELECT a.customer, a.points, a.lots, a.held, NULL::loyalty.lots AS held_lots FROM @schema@.account a
         UNION ALL
-        SELECT u.customer, u.points_change, u.lots, 0, NULL FROM @schema@.unposted u
+        SELECT u.customer, u.points_change AS points, u.lots, 0::numeric AS held, NULL::loyalty.lots AS held_lots FROM @schema@.unposted u
         UNION ALL
-        SELECT h.customer, h.points, h.lots, -h.points, NULL FROM @schema@.held h WHERE h.until <= now()
+        SELECT h.customer, h.points, h.lots, -h.points AS held, NULL::loyalty.lots AS held_lots FROM @schema@.held h WHERE h.until <= now()
         UNION ALL
-        SELECT h.customer, 0, NULL, 0, h.lots FROM @schema@.held h WHERE h.until > now()) x
+        SELECT h.customer, 0::numeric AS points, NULL::loyalty.lots AS lots, 0::numeric AS held, h.lots AS held_lots FROM @schema@.held h WHERE h.until > now()) x
  GROUP BY x.customer;
 COMMENT ON VIEW @schema@.holdings IS 'what each customer has at this moment, posted or not: all points, and those that wait or expire';
 COMMENT ON COLUMN @schema@.holdings.points IS 'all points but those of open holds, expired ones included';

@@ -22,11 +22,12 @@ SELECT e.customer AS @key@,
                        kind, reverses, counterpart IS NOT NULL AS is_transfer FROM @schema@.ledger WHERE tracked_table >= 0
                 UNION ALL
                 SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
-                       NULL, NULL, false FROM @schema@.unposted) e) e
+                       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer FROM @schema@.unposted) e) e
   LEFT JOIN @schema@.ledger o ON o.customer @eq@ e.customer AND o.tracked_table = 0 AND o.order_key = e.reverses AND o.revision = 1
 UNION ALL
 -- a hold that has timed out is released, whether a call has said so in the ledger or not
-SELECT h.customer, h.until, 'held', 0, true, h.lots, 0, h.reference, 2, 0, 0, 0 FROM @schema@.held h WHERE h.until <= now();
+SELECT h.customer AS @key@, h.until AS counts_from, 'held'::text AS movement, 0::numeric AS points, true AS spends, h.lots, 0 AS tracked_table, h.reference AS order_key, 2 AS revision,
+       0::numeric AS amount_change, 0::numeric AS amount, 0::numeric AS order_points FROM @schema@.held h WHERE h.until <= now();
 COMMENT ON VIEW @schema@.movements IS
 'by how much each entry changed the points that are owed to members, with the moment from which on it counts: what the views points_flow and breakage add up. What expires is in the lots';
 COMMENT ON COLUMN @schema@.movements.counts_from IS 'from when on it counts: when it was recorded, or the time of the order or call, if that is earlier';

@@ -15,7 +15,7 @@ SELECT f.month, (sum(f.total) OVER w - f.total)::numeric(38, @points_scale@) AS 
           FROM @schema@.movements m CROSS JOIN @schema@.program p
          CROSS JOIN LATERAL (SELECT m.counts_from AS moment, m.movement, m.points
                              UNION ALL
-                             SELECT greatest(m.counts_from, l.expires_at), 'expired', -l.points FROM loyalty.unnest(m.lots) l WHERE l.expires_at <= now()) x
+                             SELECT greatest(m.counts_from, l.expires_at) AS moment, 'expired'::text AS movement, -l.points AS points FROM loyalty.unnest(m.lots) l WHERE l.expires_at <= now()) x
          WHERE x.points <> 0 GROUP BY 1) f
 WINDOW w AS (ORDER BY f.month);
 COMMENT ON VIEW @schema@.points_flow IS
