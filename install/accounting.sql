@@ -88,17 +88,16 @@ $$;
 COMMENT ON FUNCTION _loyalty.revenue_by_month_sql(name) IS
 'by month: revenue of the orders of a program, what of it is allocated to points at a price of $1, points issued and redeemed, and by how much those outstanding changed, as SQL';
 
-CREATE FUNCTION loyalty.deferred_revenue(program name, point_value numeric, redemption_rate numeric DEFAULT NULL, expected_rate numeric DEFAULT NULL)
+-- Runs as the owner.
+CREATE FUNCTION _loyalty.deferred_revenue_of(program name, point_value numeric, redemption_rate numeric, expected_rate numeric)
 RETURNS TABLE (month date, revenue numeric, allocated numeric, issued numeric, redeemed numeric, outstanding numeric, expected numeric, recognized numeric, deferred numeric)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-SET jit = off
 AS $$
 DECLARE
 	decimals int;
 	rate numeric;
 BEGIN
-	PERFORM _loyalty.require_program(program);
 	IF point_value IS NULL THEN
 		RAISE EXCEPTION 'point_value must not be null'
 			USING ERRCODE = 'null_value_not_allowed', HINT = 'Say what a point is worth when it is redeemed, such as 0.01.';
@@ -122,5 +121,11 @@ BEGIN
 		USING point_value * rate, coalesce(expected_rate, rate), decimals;
 END
 $$;
+COMMENT ON FUNCTION _loyalty.deferred_revenue_of(name, numeric, numeric, numeric) IS 'what loyalty.deferred_revenue does, with the rights of the caller';
+
+CREATE FUNCTION loyalty.deferred_revenue(program name, point_value numeric, redemption_rate numeric DEFAULT NULL, expected_rate numeric DEFAULT NULL)
+RETURNS TABLE (month date, revenue numeric, allocated numeric, issued numeric, redeemed numeric, outstanding numeric, expected numeric, recognized numeric, deferred numeric)
+LANGUAGE c STABLE
+AS 'MODULE_PATHNAME', 'loyalty_deferred_revenue';
 COMMENT ON FUNCTION loyalty.deferred_revenue(name, numeric, numeric, numeric) IS
 'by month: what customers paid, what of it is allocated to points (see allocate_price, for each order), points issued, redeemed, and outstanding, the points expected to be redeemed in total, revenue recognized (see revenue_recognized), and what is deferred at the end. redemption_rate is the share of points that was expected to be redeemed when they were issued, null for what the view breakage says; expected_rate the share expected now, null for the same';

@@ -1,7 +1,8 @@
 -- As of a moment -----------------------------------------------------------------------
 --
 -- What was there at a moment "at", by what was known at another one, "known_at".  With both
--- the same, it is what was shown then; with known_at "infinity", it is what should have been shown, by all that is known now.
+-- the same, it is what was shown then; with known_at "infinity", it is what should have been
+-- shown, by all that is known now.
 --
 -- An entry is known from when it was recorded.  It counts from then on, too, as all views
 -- show whatever is recorded; or from an earlier moment, if its order was made before it was

@@ -23,7 +23,6 @@ GRANT USAGE ON TYPE loyalty.quote, loyalty.reward_receipt, loyalty.reward_offer,
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.deferred_revenue TO PUBLIC;
-GRANT EXECUTE ON ROUTINE _loyalty.revenue_by_month_sql TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_program TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_existing TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.require_layout TO PUBLIC;

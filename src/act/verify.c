@@ -3,7 +3,8 @@
  *
  * verify() recomputes everything in plain SQL (install/verify.sql) that evaluates
  * the program's expressions and compares its keys, so it must not run with the
- * rights of whoever asks; neither must backlog(), since the journal is the owner's.
+ * rights of whoever asks; neither must backlog(), since the journal is the owner's, nor
+ * deferred_revenue(), which reads views that he made.
  */
 #include "postgres.h"
 
@@ -36,10 +37,14 @@ enter_time_zone(const char *program)
 		settings_time_zone(zone);
 }
 
+/* No question has more arguments. */
+#define ARGUMENTS 4
+
 /*
  * Answer a question about a program, its first argument, with the rows of the
- * first query over its name that has any, for everybody who may read its ledger.  The
- * queries call a function that not everybody may call.
+ * first query that has any, for everybody who may read its ledger.  The arguments of the
+ * queries are its name and the numbers that are asked with.  They call a function that not
+ * everybody may call.
  */
 static void
 answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *queries, int count)
@@ -51,9 +56,11 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 	const char *asked;
 	AclResult	acl;
 	OwnerScope	scope;
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
+	Oid			types[ARGUMENTS] = {NAMEOID, NUMERICOID, NUMERICOID, NUMERICOID};
+	Datum		values[ARGUMENTS];
+	char		nulls[ARGUMENTS];
 
+	Assert(PG_NARGS() <= ARGUMENTS);
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -73,10 +80,14 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 		elog(ERROR, "SPI_connect failed");
 	version_require(schema);
 	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
-	values[0] = PG_GETARG_DATUM(0);
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
 	for (int q = 0; q < count && tuplestore_tuple_count(store) == 0; q++)
 	{
-		if (SPI_execute_with_args(queries[q], 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		if (SPI_execute_with_args(queries[q], PG_NARGS(), types, values, nulls, true, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not look into a loyalty program");
 		Assert(SPI_tuptable->tupdesc->natts == desc->natts);
 		for (uint64 i = 0; i < SPI_processed; i++)
@@ -118,5 +129,22 @@ loyalty_backlog(PG_FUNCTION_ARGS)
 	};
 
 	answer_reader(fcinfo, "backlog_of", queries, lengthof(queries));
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_deferred_revenue);
+
+/*
+ * deferred_revenue(program name, point_value numeric, redemption_rate numeric,
+ * expected_rate numeric) returns table (month, revenue ...)
+ */
+Datum
+loyalty_deferred_revenue(PG_FUNCTION_ARGS)
+{
+	static const char *const queries[] = {
+		"SELECT d.* FROM _loyalty.deferred_revenue_of($1, $2, $3, $4) d"
+	};
+
+	answer_reader(fcinfo, "deferred_revenue_of", queries, lengthof(queries));
 	return (Datum) 0;
 }
