@@ -53,7 +53,7 @@ CREATE TABLE t_wallets.abroad (id int PRIMARY KEY, customer int, at timestamptz,
 SELECT loyalty.track_orders('brazil', 't_wallets.abroad', customer => 'customer', at => 'at', amount => 'total');
 SELECT loyalty.track_orders('cuba', 't_wallets.abroad', customer => 'customer', at => 'at', amount => 'total');
 INSERT INTO t_wallets.abroad VALUES (1, 1, '2018-11-03 15:00+00', 10),	-- in Brazil, 4 November began at 01:00: 03:00 UTC
-                                    (2, 2, '2026-10-31 15:00+00', 10);	-- in Cuba, 1 November has 00:00 twice, of which PostgreSQL takes the second, 05:00 UTC; the next 11:00 comes 25 hours later
+                                    (2, 2, '2024-11-02 15:00+00', 10);	-- in Cuba, 3 November had 00:00 twice, of which PostgreSQL takes the second, 05:00 UTC; the next 11:00 comes 25 hours later
 SELECT order_key, lots FROM brazil.unposted WHERE customer = 1;
 SELECT order_key, lots FROM cuba.unposted WHERE customer = 2;
 SELECT * FROM loyalty.verify('brazil');
