@@ -94,11 +94,13 @@ PREPARE later (int) AS SELECT count(*), sum(points) FROM club.entries WHERE id =
 EXECUTE later(7);
 INSERT INTO orders SELECT i, 1 + i % 2000, timestamptz '2024-03-01', 1 FROM generate_series(20000, 29999) i;
 BEGIN;
+-- what earlier transactions read may not have been reported yet, and counts as read by this one
+SELECT rows_read('club.journal') AS before \gset
 EXECUTE later(7);
 SELECT club.balance(7);
 SELECT club.balance(7, now()) IS NOT NULL AS known;
 -- of the 10,000 rows, they read no more than some, of customer 7
-SELECT CASE WHEN rows_read('club.journal') BETWEEN 5 AND 1000 THEN 'few' ELSE rows_read('club.journal')::text END AS rows;
+SELECT CASE WHEN rows_read('club.journal') - :before BETWEEN 5 AND 1000 THEN 'few' ELSE (rows_read('club.journal') - :before)::text END AS rows;
 COMMIT;
 RESET plan_cache_mode;
 ALTER TABLE club.journal RESET (autovacuum_enabled);
