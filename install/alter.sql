@@ -537,10 +537,11 @@ BEGIN
 		SELECT coalesce(sum(c.orders), 0)::bigint, count(*),
 		       coalesce(sum(coalesce(a.points, 0) + coalesce(u.before, 0)), 0),
 		       coalesce(sum(coalesce(a.points, 0) + coalesce(u.after, 0)), 0)
-		  FROM (SELECT j.customer, count(*) AS orders FROM %1$I.journal j WHERE j.recorded_at = $1 GROUP BY j.customer) c
+		  FROM (SELECT coalesce(m.survivor, j.customer) AS customer, count(*) AS orders FROM %1$I.journal j LEFT JOIN %1$I.merged m ON m.customer %2$s j.customer
+		         WHERE j.recorded_at = $1 GROUP BY 1) c
 		  LEFT JOIN %1$I.account a ON a.customer %2$s c.customer
-		  LEFT JOIN (SELECT x.customer, sum(x.points_change) FILTER (WHERE x.recorded_at < $1) AS before, sum(x.points_change) AS after
-		               FROM %1$I.unposted x GROUP BY x.customer) u ON u.customer %2$s c.customer
+		  LEFT JOIN (SELECT x.account AS customer, sum(x.points_change) FILTER (WHERE x.recorded_at < $1) AS before, sum(x.points_change) AS after
+		               FROM %1$I.unposted x GROUP BY x.account) u ON u.customer %2$s c.customer
 		$sql$, program, _loyalty.customer_equality(program)) USING moment;
 END
 $$;

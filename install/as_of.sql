@@ -9,6 +9,9 @@
 -- recorded.  The time of an order is what its newest entry says that is known.  A hold that
 -- is open, and has timed out by then, is given back.
 --
+-- Whoever was merged into another customer by then has no account of his own any more: what he
+-- had, and what is recorded for him, is that of the other one.  Before, both had their own.
+--
 -- Lots need no more than that: what an entry did to them is in the entry, and entries of
 -- time (tracked table -1) take off only what had expired already.
 
@@ -59,6 +62,40 @@ COMMENT ON COLUMN loyalty.member.pending IS 'points that were not available yet'
 COMMENT ON COLUMN loyalty.member.next_expiry IS 'when the next points were to expire; null: none';
 COMMENT ON COLUMN loyalty.member.expiring IS 'how many points were to expire then';
 
+-- The customer "customer" is who he was merged into by "at", whose key is the first.
+CREATE FUNCTION _loyalty.keys_as_of(settings regclass, customer anyelement, at timestamptz)
+RETURNS anyarray
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
+	eq CONSTANT text := _loyalty.customer_equality(program);
+	any_merged boolean;
+	survivor customer%TYPE := customer;
+	keys ALIAS FOR $0;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.merged)', program) INTO any_merged;
+	IF NOT any_merged THEN
+		RETURN NULL;
+	END IF;
+	WHILE survivor IS NOT NULL
+	LOOP
+		customer := survivor;
+		EXECUTE format('SELECT m.merged_into FROM %I.merged m WHERE m.customer %s $1 AND m.at <= $2', program, eq) INTO survivor USING customer, at;
+	END LOOP;
+	EXECUTE format($sql$
+		WITH RECURSIVE k (customer) AS (
+			SELECT m.customer FROM %1$I.merged m WHERE m.merged_into %2$s $1 AND m.at <= $2
+			UNION ALL
+			SELECT m.customer FROM k JOIN %1$I.merged m ON m.merged_into %2$s k.customer WHERE m.at <= $2)
+		SELECT array_agg(k.customer) FROM k $sql$, program, eq) INTO keys USING customer, at;
+	RETURN customer || coalesce(keys, '{}');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.keys_as_of(regclass, anyelement, timestamptz) IS
+'keys of all customers who are one with a customer at a moment, since they were merged by then, his own account first; null if no customer of the program was merged ever';
+
 -- The same entries count as in the view "movements" of a program.  The moment "at" of a
 -- state is one that lots can be asked about, if it is infinite.
 CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at timestamptz, known_at timestamptz)
@@ -71,9 +108,12 @@ DECLARE
 	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
 	eq CONSTANT text := _loyalty.customer_equality(program);
 	is_of_one CONSTANT boolean := customer IS NOT NULL;
+	keys CONSTANT text := '_loyalty.keys_as_of($5, $1, least($2, $3))';
+	any_merged boolean;
 BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.merged)', program) INTO any_merged;
 	RETURN QUERY EXECUTE format($sql$
-		WITH known AS (
+		WITH %6$s known AS (
 			SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
 			  FROM (SELECT %2$s, kind, until FROM %1$I.ledger UNION ALL SELECT %2$s, NULL, NULL FROM %1$I.unposted) e
 			 WHERE e.recorded_at <= $3 AND %3$s),
@@ -95,10 +135,19 @@ BEGIN
 		          FROM counted c) c
 		 %5$s $sql$,
 		program, 'customer, tracked_table, order_key, revision, moved, at, recorded_at, counts, amount_change, orders_change, points_change, lots',
-		CASE WHEN is_of_one THEN format('e.customer %s $1', eq) ELSE 'true' END,
-		CASE WHEN is_of_one THEN format('(SELECT c.joined_at FROM %I.customer c WHERE c.customer %s $1)', program, eq) ELSE 'NULL::timestamptz' END,
-		CASE WHEN is_of_one THEN '' ELSE 'GROUP BY c.customer' END)
-		USING customer, at, known_at, least(greatest(at, '4713-01-02 BC'), '294276-12-30');
+		CASE WHEN any_merged AND is_of_one THEN format('e.customer %s ANY (ARRAY(SELECT unnest(%s)))', eq, keys) WHEN is_of_one THEN format('e.customer %s $1', eq) ELSE 'true' END,
+		CASE WHEN is_of_one THEN format('(SELECT c.joined_at FROM %I.customer c WHERE c.customer %s %s)', program, eq, CASE WHEN any_merged THEN format('(%s)[1]', keys) ELSE '$1' END) ELSE 'NULL::timestamptz' END,
+		CASE WHEN is_of_one THEN '' WHEN any_merged THEN format('LEFT JOIN survivor s ON s.customer %s c.customer GROUP BY coalesce(s.survivor, c.customer)', eq)
+		     ELSE 'GROUP BY c.customer' END,
+		-- whose account was that of whom, then
+		CASE WHEN any_merged AND NOT is_of_one THEN format($sql$
+			RECURSIVE merge AS MATERIALIZED (SELECT m.customer, m.merged_into FROM %1$I.merged m WHERE m.at <= least($2, $3)),
+			step (customer, survivor) AS (
+				SELECT m.customer, m.merged_into FROM merge m
+				UNION ALL
+				SELECT s.customer, m.merged_into FROM step s JOIN merge m ON m.customer %2$s s.survivor),
+			survivor AS MATERIALIZED (SELECT s.* FROM step s WHERE NOT EXISTS (SELECT FROM merge m WHERE m.customer %2$s s.survivor)), $sql$, program, eq) END)
+		USING customer, at, known_at, least(greatest(at, '4713-01-02 BC'), '294276-12-30'), settings;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.states_as_of(regclass, anyelement, timestamptz, timestamptz) IS

@@ -64,3 +64,9 @@ RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_reverse';
 COMMENT ON FUNCTION _loyalty.reverse(regclass, anyelement, text, numeric, text, text) IS 'what the function reverse of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.merge(program regclass, customer anyelement, survivor anyelement, reference text, reason text)
+RETURNS loyalty.receipt
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_merge';
+COMMENT ON FUNCTION _loyalty.merge(regclass, anyelement, anyelement, text, text) IS 'what the function merge of a program does, for its owner';

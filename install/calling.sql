@@ -5,14 +5,16 @@
 -- here: it is out of place where a program evaluates its expressions, and lets nobody in but
 -- the function of the program.  Returned is what the queries that follow are made of:
 -- "is_customer" compares the column before it with $1, a customer who is known, by the
--- index on the column.
+-- index on the column; and "is_same" does so with all keys of the same account, if there are
+-- several since customers were merged.
 CREATE FUNCTION _loyalty.begin_call(settings regclass, function text,
-	OUT program name, OUT customer_type text, OUT is_customer text, OUT time_zone text, OUT points_scale int, OUT amount_scale int)
+	OUT program name, OUT customer_type text, OUT is_customer text, OUT is_same text, OUT time_zone text, OUT points_scale int, OUT amount_scale int)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	owner name;
+	any_merged boolean;
 BEGIN
 	PERFORM _loyalty.refuse_nested(function);
 	SELECT n.nspname, pg_get_userbyid(n.nspowner) INTO program, owner
@@ -25,7 +27,14 @@ BEGIN
 	-- not a domain, which may refuse nulls, and not the name of bpchar that means one character
 	customer_type := format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1);
 	is_customer := format('%s $1::%s', _loyalty.customer_equality(program), customer_type);
-	EXECUTE format('SELECT p.time_zone, p.points_scale, p.amount_scale FROM %I.program p', program) INTO STRICT time_zone, points_scale, amount_scale;
+	EXECUTE format('SELECT p.time_zone, p.points_scale, p.amount_scale, EXISTS (SELECT FROM %1$I.merged) FROM %1$I.program p', program)
+	   INTO STRICT time_zone, points_scale, amount_scale, any_merged;
+	is_same := is_customer;
+	IF any_merged THEN
+		is_same := format('%1$s ANY (SELECT x.customer FROM (SELECT coalesce((SELECT m.survivor FROM %2$I.merged m WHERE m.customer %3$s), $1::%4$s) AS customer) x
+		                   UNION ALL SELECT m.customer FROM %2$I.merged m WHERE m.survivor %1$s coalesce((SELECT m.survivor FROM %2$I.merged m WHERE m.customer %3$s), $1::%4$s))',
+		                  _loyalty.customer_equality(program), program, is_customer, customer_type);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.begin_call(regclass, text) IS

@@ -307,7 +307,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.reward_value(text, numeric, int, numeric, int) IS 'what pieces of a reward are worth in money, for an order of an amount; null: they are products';
 
 -- A call that was made already: the answer is what it did.
-CREATE FUNCTION _loyalty.repeat_reward(program name, is_customer text, customer anyelement, reward text, reference text, quantity int, amount numeric)
+CREATE FUNCTION _loyalty.repeat_reward(program name, is_customer text, is_same text, customer anyelement, reward text, reference text, quantity int, amount numeric)
 RETURNS loyalty.reward_receipt
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -317,8 +317,9 @@ DECLARE
 	result loyalty.reward_receipt;
 BEGIN
 	EXECUTE format('SELECT l.kind, l.entry, l.points_change, r.reward, r.quantity, r.price, r.amount, r.value, r.vouchers
-	                  FROM %1$I.ledger l LEFT JOIN %1$I.reward_redemption r ON r.customer %2$s AND r.reference = l.order_key
-	                 WHERE l.customer %2$s AND l.tracked_table = 0 AND l.order_key = $2 AND l.revision = 1', program, is_customer)
+	                  FROM %1$I.ledger l LEFT JOIN %1$I.reward_redemption r ON r.customer %4$s l.customer AND r.reference = l.order_key
+	                 WHERE l.customer %3$s AND l.tracked_table = 0 AND l.order_key = $2 AND l.revision = 1 ORDER BY l.customer %2$s DESC LIMIT 1',
+	               program, is_customer, is_same, _loyalty.customer_equality(program))
 	   INTO made USING customer, reference;
 	IF (made.reward, made.quantity, made.amount) IS DISTINCT FROM (reward, quantity, amount) THEN
 		PERFORM _loyalty.refuse_reference(reference,
@@ -334,11 +335,11 @@ BEGIN
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.repeat_reward(name, text, anyelement, text, text, int, numeric) IS 'what a redemption of a reward that was made already did; an error (LY002) if its reference names something else';
+COMMENT ON FUNCTION _loyalty.repeat_reward(name, text, text, anyelement, text, text, int, numeric) IS 'what a redemption of a reward that was made already did; an error (LY002) if its reference names something else';
 
 -- Pieces of a reward are had by one customer at a time, who holds the lock of his account,
 -- and taken from the stock by one transaction after the other.
-CREATE FUNCTION _loyalty.take_pieces(program name, is_customer text, time_zone text, customer anyelement, reward text, quantity int, member_limit int, limit_period interval, stock bigint)
+CREATE FUNCTION _loyalty.take_pieces(program name, is_same text, time_zone text, customer anyelement, reward text, quantity int, member_limit int, limit_period interval, stock bigint)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -348,7 +349,7 @@ DECLARE
 	taken bigint;
 BEGIN
 	EXECUTE format('SELECT coalesce(sum(r.quantity), 0) FROM %I.reward_redemption r
-	                 WHERE r.customer %s AND r.reward = $2 AND r.reversed_at IS NULL AND (r.at > $3 OR $3 IS NULL)', program, is_customer)
+	                 WHERE r.customer %s AND r.reward = $2 AND r.reversed_at IS NULL AND (r.at > $3 OR $3 IS NULL)', program, is_same)
 	   INTO had USING customer, reward, _loyalty.moved_by(now(), - limit_period, time_zone);
 	IF had + quantity > member_limit THEN
 		RAISE EXCEPTION 'the customer may not have so many of the reward "%"', reward
@@ -389,8 +390,8 @@ BEGIN
 	PERFORM _loyalty.require_customer(settings, p.program, customer);
 	reference := _loyalty.given_reference(reference);
 	-- as every call does; who waits for the lock finds what the other one did
-	EXECUTE format('SELECT FROM %I.account a WHERE a.customer %s FOR NO KEY UPDATE', p.program, p.is_customer) USING customer;
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.ledger l WHERE l.customer %s AND l.tracked_table = 0 AND l.order_key = $2)', p.program, p.is_customer)
+	EXECUTE format('SELECT FROM %I.account a WHERE a.customer %s AND a.merged_into IS NULL FOR NO KEY UPDATE', p.program, p.is_same) USING customer;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.ledger l WHERE l.customer %s AND l.tracked_table = 0 AND l.order_key = $2)', p.program, p.is_same)
 	   INTO known USING customer, reference;
 	IF NOT known THEN
 		SELECT * INTO r FROM _loyalty.find_reward(settings, p.program, customer, reward);
@@ -402,9 +403,9 @@ BEGIN
 		known := result.at <> now();
 	END IF;
 	IF known THEN
-		RETURN _loyalty.repeat_reward(p.program, p.is_customer, customer, reward, reference, quantity, amount);
+		RETURN _loyalty.repeat_reward(p.program, p.is_customer, p.is_same, customer, reward, reference, quantity, amount);
 	END IF;
-	PERFORM _loyalty.take_pieces(p.program, p.is_customer, p.time_zone, customer, reward, quantity, r.member_limit, r.limit_period, r.stock);
+	PERFORM _loyalty.take_pieces(p.program, p.is_same, p.time_zone, customer, reward, quantity, r.member_limit, r.limit_period, r.stock);
 	result.reward := reward;
 	result.quantity := quantity;
 	IF r.kind = 'voucher' THEN
@@ -432,10 +433,10 @@ DECLARE
 	r record;
 BEGIN
 	SELECT * INTO p FROM _loyalty.begin_call(settings, 'reverse');
-	EXECUTE format('SELECT r.reward, r.quantity, r.vouchers FROM %1$I.reward_redemption r
+	EXECUTE format('SELECT r.customer, r.reward, r.quantity, r.vouchers FROM %1$I.reward_redemption r
 	                 WHERE r.customer %2$s AND r.reference = $2 AND r.reversed_at IS NULL
-	                   AND r.price * r.quantity <= (SELECT sum(l.points_change) FROM %1$I.ledger l WHERE l.customer %2$s AND l.tracked_table = 0 AND l.reverses = $2)',
-	               p.program, p.is_customer) INTO r USING customer, reverses;
+	                   AND r.price * r.quantity <= (SELECT sum(l.points_change) FROM %1$I.ledger l WHERE l.customer %3$s r.customer AND l.tracked_table = 0 AND l.reverses = $2)',
+	               p.program, p.is_same, _loyalty.customer_equality(p.program)) INTO r USING customer, reverses;
 	IF r.reward IS NULL THEN
 		RETURN;
 	END IF;
@@ -445,7 +446,7 @@ BEGIN
 		PERFORM _loyalty.void_unused(p.program, r.vouchers, reverses);
 	END IF;
 	EXECUTE format('UPDATE %I.reward_stock s SET taken = s.taken - $2 WHERE s.reward = $1', p.program) USING r.reward, r.quantity;
-	EXECUTE format('UPDATE %I.reward_redemption r SET reversed_at = now() WHERE r.customer %s AND r.reference = $2', p.program, p.is_customer) USING customer, reverses;
+	EXECUTE format('UPDATE %I.reward_redemption r SET reversed_at = now() WHERE r.customer %s $1 AND r.reference = $2', p.program, _loyalty.customer_equality(p.program)) USING r.customer, reverses;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.return_reward(regclass, anyelement, text) IS 'give back the pieces of a redemption whose points were taken back in full';
@@ -489,7 +490,7 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT greatest(l.pieces, 0), l.name
 		                       FROM (VALUES (1, 'points', div(greatest($4, 0), r.price)), (2, 'stock', r.stock - r.taken), (3, 'member_limit', r.member_limit - r.had)) l (n, name, pieces)
 		                      WHERE l.pieces IS NOT NULL ORDER BY greatest(l.pieces, 0), l.n LIMIT 1) q (quantity, limited_by)
-		 ORDER BY r.price, r.name $sql$, p.program, p.is_customer)
+		 ORDER BY r.price, r.name $sql$, p.program, p.is_same)
 		USING customer, p.time_zone, _loyalty.tier_at(settings, customer, now()), _loyalty.balance(settings, customer, NULL);
 END
 $$;

@@ -14,6 +14,7 @@ GRANT EXECUTE ON ROUTINE _loyalty.balances TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_at TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.state_at TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.states_as_of TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.keys_as_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.customer_equality TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.equality_operator TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tenure TO PUBLIC;

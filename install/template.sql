@@ -13,6 +13,7 @@ AS $$
 		'schema_literal', quote_literal(program),
 		'settings', quote_literal(format('%I.program', program)),	-- the table, to be cast to regclass
 		'column_type', t.name || c.clause,		-- for whatever holds a customer
+		'keys_type', t.name || '[]' || c.clause,	-- for what holds several
 		'key_type', t.name,						-- what returns one
 		'key', quote_ident(key_column),			-- what views call the customer
 		'eq', _loyalty.equality_operator(key_type::regtype),

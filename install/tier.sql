@@ -37,13 +37,13 @@ CREATE TYPE _loyalty.accrual AS (
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 
-CREATE FUNCTION _loyalty.accrual_of(program regclass, customer anyelement, tracked_table int, order_key text, revision int, terms int,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid)
+CREATE FUNCTION _loyalty.accrual_of(program regclass, account anyelement, customer anyelement, tracked_table int, order_key text, revision int, terms int,
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray)
 RETURNS _loyalty.accrual
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100
 AS 'MODULE_PATHNAME', 'loyalty_accrual_of';
-COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, int, text, int, int, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid) IS
-'what posting will make of an entry of the journal, given the account as it is posted; null if it will leave it out';
+COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, anyelement, int, text, int, int, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
+'what posting will make of an entry of the journal that is recorded for a customer, given the account as it is posted and who was merged into it; null if it will leave it out';
 
 CREATE TYPE _loyalty.account_state AS (
 	points numeric,
@@ -62,12 +62,12 @@ COMMENT ON TYPE _loyalty.released IS 'what holds of a customer give back that ha
 
 -- What it costs is mostly spared: no query should be compiled for it.
 CREATE FUNCTION _loyalty.state_of(program regclass, terms int, customer anyelement,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid)
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray)
 RETURNS _loyalty.account_state
 LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_state_of';
-COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid) IS
-'what the entries of one customer in the journal make of the account as it is posted; null without entries';
+COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
+'what the entries of one customer, and of who was merged into this one, in the journal make of the account as it is posted; null without entries';
 
 CREATE FUNCTION _loyalty.balance(program regclass, customer anyelement, at timestamptz)
 RETURNS numeric

@@ -16,7 +16,7 @@ CREATE TYPE loyalty.outcome AS (
 );
 COMMENT ON TYPE loyalty.outcome IS 'what became of a call for a customer: result of try_redeem and the other functions of a program that try a call';
 COMMENT ON COLUMN loyalty.outcome.status IS
-'done, or why not: insufficient_points, reference_in_use, unknown_reference, already_reversed, unknown_customer, hold_closed or voucher_used';
+'done, or why not: insufficient_points, reference_in_use, unknown_reference, already_reversed, unknown_customer, hold_closed, already_merged or voucher_used';
 COMMENT ON COLUMN loyalty.outcome.reference IS 'names the call among those for the customer: given, or a new one; null unless it is done';
 COMMENT ON COLUMN loyalty.outcome.entry IS 'number of the entry among those of the customer; null unless it is done';
 COMMENT ON COLUMN loyalty.outcome.points IS 'by how much the points changed; null unless it is done';
@@ -48,6 +48,7 @@ BEGIN
 		WHEN 'redeem' THEN receipt := _loyalty.redeem(program, customer, points, reference, reason);
 		WHEN 'grant_points' THEN receipt := _loyalty.grant_points(program, customer, points, reference, reason);
 		WHEN 'transfer' THEN receipt := _loyalty.transfer(program, customer, recipient, points, reference, reason);
+		WHEN 'merge' THEN receipt := _loyalty.merge(program, customer, recipient, reference, reason);
 		WHEN 'adjust' THEN receipt := _loyalty.adjust(program, customer, points, reference, reason);
 		WHEN 'reverse' THEN receipt := _loyalty.reverse_call(program, customer, reverses, points, reference, reason);
 		WHEN 'hold' THEN receipt := _loyalty.hold(program, customer, points, reference, until, reason);
@@ -62,7 +63,7 @@ BEGIN
 	outcome.at := receipt.at;
 	RETURN outcome;
 EXCEPTION WHEN SQLSTATE 'LY001' OR SQLSTATE 'LY002' OR SQLSTATE 'LY003' OR SQLSTATE 'LY004' OR SQLSTATE 'LY005' OR SQLSTATE 'LY006'
-	OR SQLSTATE 'LY034' THEN
+	OR SQLSTATE 'LY008' OR SQLSTATE 'LY034' THEN
 	GET STACKED DIAGNOSTICS outcome.message = MESSAGE_TEXT, outcome.detail = PG_EXCEPTION_DETAIL, outcome.hint = PG_EXCEPTION_HINT;
 	outcome.status := CASE SQLSTATE
 		WHEN 'LY001' THEN 'insufficient_points'
@@ -71,6 +72,7 @@ EXCEPTION WHEN SQLSTATE 'LY001' OR SQLSTATE 'LY002' OR SQLSTATE 'LY003' OR SQLST
 		WHEN 'LY004' THEN 'already_reversed'
 		WHEN 'LY005' THEN 'unknown_customer'
 		WHEN 'LY006' THEN 'hold_closed'
+		WHEN 'LY008' THEN 'already_merged'
 		WHEN 'LY034' THEN 'voucher_used' END;
 	outcome.detail := nullif(outcome.detail, '');
 	outcome.hint := nullif(outcome.hint, '');

@@ -285,7 +285,7 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_definitions(name) IS 'make the views of tracked tables and tiers anew, or say which objects of users stand in the way';
 
--- What tables that were lost had is in others: accounts are the sums of the ledger, open holds are in it, and rules and
+-- What tables that were lost had is in others: accounts are the sums of the ledger, open holds and merges are in it, and rules and
 -- tiers are those of the terms in force.
 CREATE FUNCTION _loyalty.fill_again(program name, tables text[])
 RETURNS void
@@ -296,25 +296,50 @@ AS $$
 DECLARE
 	part record;
 BEGIN
+	IF 'merged' = ANY (tables) THEN
+		EXECUTE format($sql$
+			WITH RECURSIVE merge AS (
+				SELECT coalesce(l.account, l.customer) AS customer, coalesce(s.account, s.customer) AS merged_into, l.order_key, l.at
+				  FROM %1$I.ledger l JOIN %1$I.ledger s ON s.customer %2$s l.counterpart AND s.tracked_table = 0 AND s.order_key = l.order_key AND s.kind = 'merge'
+				 WHERE l.kind = 'merged'),
+			step (customer, survivor, n) AS (
+				SELECT m.customer, m.merged_into, 1 FROM merge m
+				UNION ALL
+				SELECT s.customer, m.merged_into, s.n + 1 FROM step s JOIN merge m ON m.customer %2$s s.survivor)
+			INSERT INTO %1$I.merged (customer, survivor, merged_into, reference, at)
+			SELECT DISTINCT ON (m.customer) m.customer, s.survivor, m.merged_into, m.order_key, m.at
+			  FROM merge m JOIN step s ON s.customer %2$s m.customer ORDER BY m.customer, s.n DESC $sql$, program, _loyalty.customer_equality(program));
+	END IF;
 	IF 'account' = ANY (tables) THEN
 		EXECUTE format($sql$
-			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at, held, next_release, lots)
-			SELECT l.customer, 1, count(*), sum(l.amount_change), sum(l.orders_change), coalesce(sum(l.points_change) FILTER (WHERE l.tracked_table > 0), 0), sum(l.points_change),
-			       min(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.at) FILTER (WHERE l.is_newest AND l.counts), max(l.recorded_at),
-			       coalesce(-sum(l.points_change) FILTER (WHERE l.is_newest AND l.kind = 'hold'), 0), min(l.until) FILTER (WHERE l.is_newest AND l.kind = 'hold' AND isfinite(l.until)),
-			       loyalty.sum(l.lots)
-			  FROM (SELECT e.*, NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s e.customer AND n.tracked_table = e.tracked_table
-			                                   AND n.order_key = e.order_key AND n.revision > e.revision) AS is_newest
-			          FROM %1$I.ledger e) l GROUP BY l.customer $sql$, program, _loyalty.customer_equality(program));
+			WITH RECURSIVE reach (customer, survivor) AS (
+				SELECT m.customer, m.merged_into FROM %1$I.merged m
+				UNION ALL
+				SELECT r.customer, m.merged_into FROM reach r JOIN %1$I.merged m ON m.customer %2$s r.survivor)
+			INSERT INTO %1$I.account (customer, version, entries, spend, orders, points_earned, points, first_order_at, last_order_at, last_recorded_at, held, next_release, lots, merged_into, merged)
+			SELECT a.customer, 1, a.entries, a.spend, a.orders, a.earned, a.points, b.first, b.last, a.newest, coalesce(b.held, 0), b.until, a.lots, m.merged_into,
+			       (SELECT array_agg(x.customer ORDER BY x.customer) FROM reach x WHERE x.survivor %2$s a.customer)
+			  FROM (SELECT coalesce(l.account, l.customer) AS customer, count(*) AS entries, sum(l.amount_change) AS spend, sum(l.orders_change) AS orders,
+			               sum(CASE WHEN l.tracked_table > 0 THEN l.points_change ELSE l.awards END) AS earned, sum(l.points_change) AS points,
+			               max(l.recorded_at) AS newest, loyalty.sum(l.lots) AS lots
+			          FROM %1$I.ledger l GROUP BY 1) a
+			  LEFT JOIN %1$I.merged m ON m.customer %2$s a.customer
+			  -- of orders and holds, what is newest says how they are, and whose they are by now
+			  LEFT JOIN (SELECT coalesce(k.survivor, l.customer) AS customer, min(l.at) FILTER (WHERE l.counts) AS first, max(l.at) FILTER (WHERE l.counts) AS last,
+			                    -sum(l.points_change) FILTER (WHERE l.kind = 'hold') AS held, min(l.until) FILTER (WHERE l.kind = 'hold' AND isfinite(l.until)) AS until
+			               FROM %1$I.ledger l LEFT JOIN %1$I.merged k ON k.customer %2$s l.customer
+			              WHERE NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s l.customer AND n.tracked_table = l.tracked_table
+			                                   AND n.order_key = l.order_key AND n.revision > l.revision) GROUP BY 1) b ON b.customer %2$s a.customer $sql$,
+			program, _loyalty.customer_equality(program));
 	END IF;
 	IF 'posted_terms' = ANY (tables) THEN
 		EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT DISTINCT l.terms FROM %1$I.ledger l WHERE l.tracked_table > 0', program);
 	END IF;
 	IF 'held' = ANY (tables) THEN
 		EXECUTE format($sql$
-			INSERT INTO %1$I.held (customer, reference, points, until, lots)
-			SELECT l.customer, l.order_key, -l.points_change, l.until, loyalty.lots '{}' OPERATOR(loyalty.-) l.lots
-			  FROM %1$I.ledger l
+			INSERT INTO %1$I.held (customer, reference, points, until, lots, recorded_for)
+			SELECT coalesce(m.survivor, l.customer), l.order_key, -l.points_change, l.until, loyalty.lots '{}' OPERATOR(loyalty.-) l.lots, l.customer
+			  FROM %1$I.ledger l LEFT JOIN %1$I.merged m ON m.customer %2$s l.customer
 			 WHERE l.kind = 'hold' AND NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s l.customer AND n.tracked_table = 0
 			                                          AND n.order_key = l.order_key AND n.revision > l.revision) $sql$, program, _loyalty.customer_equality(program));
 	END IF;
@@ -327,7 +352,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
-'put into tables of a program that were lost, and are made again, what others know of them: accounts, open holds, earning rules, tiers and wallets';
+'put into tables of a program that were lost, and are made again, what others know of them: merges, accounts, open holds, earning rules, tiers and wallets';
 
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)

@@ -3,7 +3,7 @@
 -- verify() recomputes a program from its tracked tables and its entries, in plain SQL that
 -- shares no code with recording and posting.  What is recomputed, and of what only what must
 -- hold is checked, is told where it is done: of orders in verify_orders.sql, of entries,
--- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of dated points in
+-- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of merges in verify_merges.sql, of dated points in
 -- verify_lots.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
 -- Here are the parts of the program themselves.
 --
@@ -530,6 +530,7 @@ BEGIN
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_merges(%L)', program)]) v;
 	IF dated THEN
 		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_lots(%L, %L)', program, lost = '{}')]) v;
 	END IF;

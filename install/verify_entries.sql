@@ -135,6 +135,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.not_large_sql(name, text) IS 'the condition that the sums of a customer cannot overflow, as SQL for verify()';
 
+-- Entries of who was merged into another customer are those of the account that has them.
+CREATE FUNCTION _loyalty.has_merged(program name)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.merged) OR EXISTS (SELECT FROM %1$I.ledger WHERE account IS NOT NULL)', program) INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.has_merged(name) IS 'was a customer of a program merged into another one?';
+
 -- The entries: those of the ledger, and of the journal with what posting makes of them, as
 -- WITH clauses.
 CREATE FUNCTION _loyalty.entries_sql(program name, readable boolean, without_large boolean)
@@ -142,18 +157,22 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format($sql$ u AS MATERIALIZED (SELECT %2$s FROM %3$s)%4$s,
-		e AS NOT MATERIALIZED (SELECT %2$s, true AS posted FROM %1$I.ledger e %5$s UNION ALL SELECT %2$s, false FROM u e %5$s) $sql$,
+	SELECT format($sql$ u AS MATERIALIZED (SELECT %6$s%2$s FROM %3$s)%4$s,
+		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
-		'customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
+		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
 		 entry, order_points, orders_change, amount_change, points_change',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (
-			SELECT DISTINCT customer FROM (SELECT customer, amount, awards FROM %1$I.ledger UNION ALL SELECT customer, amount_change, points_change FROM %1$I.ledger
+			SELECT DISTINCT customer FROM (SELECT %2$s AS customer, amount, awards FROM %1$I.ledger UNION ALL SELECT %2$s, amount_change, points_change FROM %1$I.ledger
 			                               UNION ALL SELECT customer, amount, awards FROM u UNION ALL SELECT customer, amount_change, points_change FROM u) x
-			 WHERE abs(amount) > '1e100000' OR abs(awards) > '1e100000') $sql$, program) END,
-		CASE WHEN without_large THEN 'WHERE ' || _loyalty.not_large_sql(program, 'e') END)
+			 WHERE abs(amount) > '1e100000' OR abs(awards) > '1e100000') $sql$, program, CASE WHEN merged THEN 'coalesce(account, customer)' ELSE 'customer' END) END,
+		CASE WHEN without_large THEN 'WHERE ' || _loyalty.not_large_sql(program, 'e') END,
+		CASE WHEN merged THEN CASE WHEN readable THEN 'account AS customer, ' ELSE 'customer, ' END || 'customer AS recorded_for, ' ELSE 'customer, ' END,
+		CASE WHEN merged THEN 'coalesce(account, customer) AS customer, customer AS recorded_for, ' ELSE 'customer, ' END,
+		CASE WHEN merged THEN 'customer, recorded_for, ' ELSE 'customer, ' END)
+	  FROM _loyalty.has_merged(program) merged
 $$;
 COMMENT ON FUNCTION _loyalty.entries_sql(name, boolean, boolean) IS
 'the entries of a program, and the customers whose sums may overflow, as SQL for verify()';
@@ -170,7 +189,7 @@ AS $$
 			SELECT DISTINCT customer, tracked_table, order_key
 			  FROM (SELECT customer, tracked_table, order_key FROM %1$I.ledger WHERE revision > 1
 			        UNION ALL
-			        SELECT customer, tracked_table, order_key FROM u WHERE revision > 1) x),
+			        SELECT %3$s, tracked_table, order_key FROM u WHERE revision > 1) x),
 		chain AS MATERIALIZED (
 			SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
 			       lag(x.order_points, 1, 0::numeric) OVER w AS points_before, lag(x.counts::int, 1, 0) OVER w AS counts_before,
@@ -179,21 +198,44 @@ AS $$
 			       lead(x.entry) OVER w AS until, lead(x.posted) OVER w AS next_posted,
 			       first_value(x.terms) OVER s AS first_terms, first_value(x.tier) OVER s AS first_tier,
 			       first_value(x.multiplier) OVER s AS first_multiplier, first_value(x.joined_at) OVER s AS first_joined_at,
-			       first_value(x.moved) OVER s AS first_moved
-			  FROM (SELECT b.*, count(*) FILTER (WHERE b.begins_anew) OVER (PARTITION BY b.customer, b.tracked_table, b.order_key ORDER BY b.revision) AS stretch
+			       first_value(x.moved) OVER s AS first_moved, %4$s AS same_account
+			  FROM (SELECT b.*, count(*) FILTER (WHERE b.begins_anew) OVER (PARTITION BY b.%3$s, b.tracked_table, b.order_key ORDER BY b.revision) AS stretch
 			          FROM (SELECT y.*, y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counts) OVER o AS begins_anew,
 			                       y.moved AND y.terms <> lag(y.terms) OVER o AS of_other_terms
-			                  FROM (SELECT e.* FROM e JOIN again a ON a.customer %2$s e.customer AND a.tracked_table = e.tracked_table AND a.order_key = e.order_key) y
-			                WINDOW o AS (PARTITION BY y.customer, y.tracked_table, y.order_key ORDER BY y.revision)) b) x
-			WINDOW w AS (PARTITION BY x.customer, x.tracked_table, x.order_key ORDER BY x.revision),
-			       s AS (PARTITION BY x.customer, x.tracked_table, x.order_key, x.stretch ORDER BY x.revision)),
+			                  FROM (SELECT e.* FROM e JOIN again a ON a.customer %2$s e.%3$s AND a.tracked_table = e.tracked_table AND a.order_key = e.order_key) y
+			                WINDOW o AS (PARTITION BY y.%3$s, y.tracked_table, y.order_key ORDER BY y.revision)) b) x
+			WINDOW w AS (PARTITION BY x.%3$s, x.tracked_table, x.order_key ORDER BY x.revision),
+			       s AS (PARTITION BY x.%3$s, x.tracked_table, x.order_key, x.stretch ORDER BY x.revision)),
 		ends AS MATERIALIZED (
 			SELECT customer, min(at) FILTER (WHERE posted AND next_posted IS NOT TRUE) AS posted_first, max(at) FILTER (WHERE posted AND next_posted IS NOT TRUE) AS posted_last,
 			       min(at) FILTER (WHERE until IS NULL) AS first, max(at) FILTER (WHERE until IS NULL) AS last
-			  FROM chain WHERE counts GROUP BY customer) $sql$, program, _loyalty.customer_equality(program))
+			  FROM chain WHERE counts GROUP BY customer) $sql$, program, eq, CASE WHEN merged THEN 'recorded_for' ELSE 'customer' END,
+		CASE WHEN merged THEN format('x.customer %s lag(x.customer) OVER w', eq) ELSE 'true' END)
+	  FROM _loyalty.has_merged(program) merged, _loyalty.customer_equality(program) eq
 $$;
 COMMENT ON FUNCTION _loyalty.chain_sql(name) IS
 'the entries of orders that come more than once, with the ones before them, as SQL for verify()';
+
+-- The first and last order of accounts that customers were merged into, posted and of all, as
+-- SQL: these are of all keys of the account, and who was merged has none.
+CREATE FUNCTION _loyalty.merged_bounds_sql(program name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$,
+		merged_bounds AS MATERIALIZED (
+			SELECT k.survivor AS customer, min(o.at) FILTER (WHERE o.posted AND o.next_posted IS NOT TRUE) AS posted_first, max(o.at) FILTER (WHERE o.posted AND o.next_posted IS NOT TRUE) AS posted_last,
+			       min(o.at) FILTER (WHERE o.next_posted IS NULL) AS first, max(o.at) FILTER (WHERE o.next_posted IS NULL) AS last
+			  FROM (SELECT m.customer, m.survivor FROM %1$I.merged m UNION SELECT m.survivor, m.survivor FROM %1$I.merged m) k
+			  LEFT JOIN (SELECT e.*, lead(e.posted) OVER (PARTITION BY e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision) AS next_posted
+			               FROM e WHERE e.tracked_table > 0 AND e.recorded_for IN (SELECT m.customer FROM %1$I.merged m UNION SELECT m.survivor FROM %1$I.merged m)) o
+			    ON o.recorded_for %2$s k.customer AND o.counts
+			 GROUP BY k.survivor
+			UNION ALL
+			SELECT m.customer, NULL, NULL, NULL, NULL FROM %1$I.merged m) $sql$, program, _loyalty.customer_equality(program))
+$$;
+COMMENT ON FUNCTION _loyalty.merged_bounds_sql(name) IS 'the times of the first and last order of accounts that customers were merged into, and of these customers, as SQL for verify()';
 
 -- Each entry with the sums up to it, as SQL.  Times of the first and last order come from
 -- orders that come once, here, and from the others in "bounds" and "ends".
@@ -208,7 +250,7 @@ AS $$
 			       e.tracked_table > 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
-			       sum(e.points_change) FILTER (WHERE e.tracked_table > 0) OVER w AS earned_after,
+			       %9$s AS earned_after,
 			       min(e.at) FILTER (WHERE e.counts %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts %2$s) OVER w AS last_after,
 			       max(e.recorded_at) OVER w AS newest %3$s
 			  FROM e %4$s %5$s
@@ -220,21 +262,24 @@ AS $$
 		     WHEN repeated THEN format(', least(%s, b.first_before) AS first_before, greatest(%s, b.last_before) AS last_before',
 		                               'min(e.at) FILTER (WHERE e.counts AND c.n IS NULL) OVER before', 'max(e.at) FILTER (WHERE e.counts AND c.n IS NULL) OVER before')
 		     ELSE ', min(e.at) FILTER (WHERE e.counts) OVER before AS first_before, max(e.at) FILTER (WHERE e.counts) OVER before AS last_before' END,
-		CASE WHEN repeated THEN format('LEFT JOIN chain c ON c.customer %s e.customer AND c.tracked_table = e.tracked_table AND c.order_key = e.order_key AND c.revision = e.revision', eq) END,
+		CASE WHEN repeated THEN format('LEFT JOIN chain c ON c.customer %s e.customer AND c.tracked_table = e.tracked_table AND c.order_key = e.order_key AND c.revision = e.revision', eq)
+		     || CASE WHEN merged THEN format(' AND c.recorded_for %s e.recorded_for', eq) ELSE '' END END,
 		CASE WHEN repeated AND exact_bounds THEN format($sql$
 			  LEFT JOIN (SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
 			               FROM e n JOIN chain o ON o.customer %s n.customer AND o.counts AND o.entry < n.entry AND (o.until IS NULL OR o.until >= n.entry)
 			              GROUP BY n.customer, n.entry) b ON b.customer %1$s e.customer AND b.entry = e.entry $sql$, eq) END,
 		CASE WHEN exact_bounds THEN ', before AS (PARTITION BY e.customer ORDER BY e.entry ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)' END,
-		CASE WHEN unposted THEN place ELSE 'NULL::record' END, CASE WHEN unposted THEN format('lag(%s) OVER w', place) ELSE 'NULL::record' END)
-	  FROM _loyalty.customer_equality(program) eq,
+		CASE WHEN unposted THEN place ELSE 'NULL::record' END, CASE WHEN unposted THEN format('lag(%s) OVER w', place) ELSE 'NULL::record' END,
+		-- a merge says how much of what it passes on was earned
+		CASE WHEN merged THEN 'sum(CASE WHEN e.tracked_table > 0 THEN e.points_change ELSE e.awards END) OVER w' ELSE 'sum(e.points_change) FILTER (WHERE e.tracked_table > 0) OVER w' END)
+	  FROM _loyalty.customer_equality(program) eq, _loyalty.has_merged(program) merged,
 	       (VALUES ('CASE WHEN NOT e.posted THEN ROW(e.recorded_at, e.at, e.tracked_table, e.order_key, e.revision) END')) p (place)
 $$;
 COMMENT ON FUNCTION _loyalty.steps_sql(name, boolean, boolean, boolean) IS 'each entry with the sums of those up to it, as SQL for verify()';
 
 -- The entries that are wrong by those before them, by columns that say in what, and the last
 -- posted and the last of all of each customer, as SQL.
-CREATE FUNCTION _loyalty.told_sql(program name, versions int[], lost int[], guarded boolean)
+CREATE FUNCTION _loyalty.told_sql(program name, versions int[], lost int[], guarded boolean, exact_bounds boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -266,12 +311,14 @@ BEGIN
 				          FROM steps s) metrics
 				 %5$s %6$s) x
 			 WHERE wrong_number OR wrong_place OR wrong_tier OR failed IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
-		CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END, _loyalty.by_terms(versions, multipliers),
+		concat_ws(' AND ', CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END,
+		          -- when which order was the first is not known of who was merged
+		          CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN 'metrics.customer NOT IN (SELECT b.customer FROM merged_bounds b)' END), _loyalty.by_terms(versions, multipliers),
 		_loyalty.tenure_sql('s.joined_at', 's.at', zone), zone,
 		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT metrics.brought'), CASE WHEN guarded THEN 'OFFSET 0' END);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.told_sql(name, int[], int[], boolean) IS
+COMMENT ON FUNCTION _loyalty.told_sql(name, int[], int[], boolean, boolean) IS
 'the entries that are wrong by those before them, and the last ones of each customer, as SQL for verify()';
 
 -- What is wrong with an entry by itself: of a first revision the changes, of all that they are
@@ -366,7 +413,7 @@ AS $$
 		        OR c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before)
-		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR c.entry <= c.entry_before) $sql$
+		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR (c.entry <= c.entry_before AND c.same_account)) $sql$
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_chain_sql() IS 'entries that do not follow from those of the same order before them, as SQL for verify()';
 
@@ -387,17 +434,27 @@ AS $$
 		 WHERE (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM %1$I.journal)
 		       IS DISTINCT FROM (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM u)
 		   AND NOT EXISTS (SELECT FROM u
-		                    WHERE u.customer %2$s j.customer AND u.tracked_table = j.tracked_table AND u.order_key = j.order_key AND u.revision = j.revision
+		                    WHERE u.%3$s %2$s j.customer AND u.tracked_table = j.tracked_table AND u.order_key = j.order_key AND u.revision = j.revision
 		                      AND (u.at, u.recorded_at, u.terms, u.counts, u.amount, u.awards) = (j.at, j.recorded_at, j.terms, j.counts, j.amount, j.awards))
 		UNION ALL
 		SELECT 'entry waits to be posted, but is posted', u.customer::text, u.order_key::text, format('revision %%s', u.revision)
-		  FROM u JOIN %1$I.ledger l ON l.customer %2$s u.customer AND l.tracked_table = u.tracked_table AND l.order_key = u.order_key AND l.revision = u.revision
+		  FROM u JOIN %1$I.ledger l ON l.customer %2$s u.%3$s AND l.tracked_table = u.tracked_table AND l.order_key = u.order_key AND l.revision = u.revision
 		UNION ALL
 		SELECT 'entries of a customer cannot be posted', customer::text, NULL, error FROM %1$I.set_aside WHERE order_key IS NULL $sql$,
-		program, _loyalty.customer_equality(program))
+		program, _loyalty.customer_equality(program), CASE WHEN _loyalty.has_merged(program) THEN 'recorded_for' ELSE 'customer' END)
 $$;
 COMMENT ON FUNCTION _loyalty.left_out_sql(name) IS
 'entries that do not count, and customers whose entries cannot be posted, as SQL for verify()';
+
+-- A time of the first or last order, of who was merged or is the survivor out of "merged_bounds" b.
+CREATE FUNCTION _loyalty.bound_sql(program name, bound text, of_merged text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN _loyalty.has_merged(program) THEN format('CASE WHEN b.customer IS NULL THEN %s ELSE b.%s END', bound, of_merged) ELSE bound END
+$$;
+COMMENT ON FUNCTION _loyalty.bound_sql(name, text, text) IS 'the time of the first or last order of an account, as SQL for verify()';
 
 -- Posted totals against the posted entries.
 CREATE FUNCTION _loyalty.wrong_accounts_sql(program name, repeated boolean, without_large boolean)
@@ -425,9 +482,10 @@ AS $$
 		                         l.first_order_at, l.last_order_at, l.newest)
 		   AND k.wrong %6$s $sql$,
 		program, _loyalty.customer_equality(program),
-		CASE WHEN repeated THEN 'least(t.first_after, x.posted_first)' ELSE 't.first_after' END,
-		CASE WHEN repeated THEN 'greatest(t.last_after, x.posted_last)' ELSE 't.last_after' END,
-		CASE WHEN repeated THEN format('LEFT JOIN ends x ON x.customer %s t.customer', _loyalty.customer_equality(program)) END,
+		_loyalty.bound_sql(program, CASE WHEN repeated THEN 'least(t.first_after, x.posted_first)' ELSE 't.first_after' END, 'posted_first'),
+		_loyalty.bound_sql(program, CASE WHEN repeated THEN 'greatest(t.last_after, x.posted_last)' ELSE 't.last_after' END, 'posted_last'),
+		concat_ws(' ', CASE WHEN repeated THEN format('LEFT JOIN ends x ON x.customer %s t.customer', _loyalty.customer_equality(program)) END,
+		          CASE WHEN _loyalty.has_merged(program) THEN format('LEFT JOIN merged_bounds b ON b.customer %s t.customer', _loyalty.customer_equality(program)) END),
 		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'a') END)
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_accounts_sql(name, boolean, boolean) IS 'accounts that are not the fold of their ledger, as SQL for verify()';
@@ -457,14 +515,15 @@ AS $$
 		program, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1),
 		_loyalty.customer_equality(program), time_zone, _loyalty.tenure_sql('m.joined_at', 'now()', quote_literal(time_zone)),
 		_loyalty.tier_sql(program, ARRAY[terms], guarded, 'true'), CASE WHEN guarded THEN 'OFFSET 0' END,
-		CASE WHEN repeated THEN 'least(t.first_after, x.first)' ELSE 't.first_after' END,
-		CASE WHEN repeated THEN 'greatest(t.last_after, x.last)' ELSE 't.last_after' END,
-		CASE WHEN repeated THEN format('LEFT JOIN ends x ON x.customer %s m.customer', _loyalty.customer_equality(program)) END,
+		_loyalty.bound_sql(program, CASE WHEN repeated THEN 'least(t.first_after, x.first)' ELSE 't.first_after' END, 'first'),
+		_loyalty.bound_sql(program, CASE WHEN repeated THEN 'greatest(t.last_after, x.last)' ELSE 't.last_after' END, 'last'),
+		concat_ws(' ', CASE WHEN repeated THEN format('LEFT JOIN ends x ON x.customer %s m.customer', _loyalty.customer_equality(program)) END,
+		          CASE WHEN _loyalty.has_merged(program) THEN format('LEFT JOIN merged_bounds b ON b.customer %s m.customer', _loyalty.customer_equality(program)) END),
 		CASE WHEN without_large THEN 'WHERE ' || _loyalty.not_large_sql(program, 'm') END, amount_scale,
 		-- points that wait, and those that have expired, are not shown
 		CASE WHEN dated THEN '- coalesce(loyalty.pending(d.lots, now()) + loyalty.expired(d.lots, now()), 0)' END,
 		CASE WHEN dated THEN format('LEFT JOIN (SELECT x.customer, loyalty.sum(x.lots) AS lots
-		                                          FROM (SELECT customer, lots FROM %1$I.ledger WHERE lots IS NOT NULL UNION ALL SELECT customer, lots FROM %1$I.unposted WHERE lots IS NOT NULL
+		                                          FROM (SELECT coalesce(account, customer) AS customer, lots FROM %1$I.ledger WHERE lots IS NOT NULL UNION ALL SELECT account, lots FROM %1$I.unposted WHERE lots IS NOT NULL
 		                                                UNION ALL SELECT customer, lots FROM %1$I.held WHERE lots IS NOT NULL AND until <= now()) x
 		                                         GROUP BY x.customer) d ON d.customer %2$s m.customer', program, _loyalty.customer_equality(program)) END)
 $$;
@@ -535,9 +594,10 @@ BEGIN
 	with_members := with_members AND readable AND NOT _loyalty.lacks_customers(program);
 	exact_bounds := EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL _loyalty.tier_conditions(program, v) c
 	                         WHERE v <> ALL (lost) AND c.columns && '{metrics.first_order_at,metrics.last_order_at}'::text[]);
-	RETURN QUERY EXECUTE format('WITH %s %s, %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
+	RETURN QUERY EXECUTE format('WITH %s %s, %s %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
 		_loyalty.entries_sql(program, readable, without_large), CASE WHEN repeated THEN _loyalty.chain_sql(program) END,
-		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), _loyalty.told_sql(program, versions, lost, guarded),
+		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), CASE WHEN _loyalty.has_merged(program) THEN _loyalty.merged_bounds_sql(program) END,
+		_loyalty.told_sql(program, versions, lost, guarded, exact_bounds),
 		CASE WHEN with_members THEN ', ' || _loyalty.members_sql(program, p.terms, p.time_zone, p.amount_scale, repeated, dated, guarded, without_large) END,
 		_loyalty.wrong_alone_sql(program, versions, 'u', without_large), _loyalty.wrong_entries_sql(guarded, without_large), CASE WHEN repeated THEN _loyalty.wrong_chain_sql() END,
 		_loyalty.wrong_accounts_sql(program, repeated, without_large), CASE WHEN readable THEN ' UNION ALL ' || _loyalty.left_out_sql(program) END,

@@ -21,11 +21,11 @@ AS $$
 			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
 			  FROM (SELECT e.*, coalesce(e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0, false) AS spends,
 			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
-			          FROM (SELECT %2$s, kind, reverses, counterpart FROM %1$I.ledger
-			                UNION ALL SELECT %2$s, NULL, NULL, NULL FROM %3$s u) e
-			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT d.customer FROM %3$s d WHERE %4$s)
+			          FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %2$s, kind, reverses, counterpart FROM %1$I.ledger
+			                UNION ALL SELECT account, customer, %2$s, NULL, NULL, NULL FROM %3$s u) e
+			         WHERE e.customer IN (SELECT coalesce(d.account, d.customer) FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT coalesce(d.account, d.customer) FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
-		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
+		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted)
 $$;
 COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
@@ -95,7 +95,7 @@ BEGIN
 			       lag(wallet.available_at) OVER o AS available_before, lag(wallet.expires_at) OVER o AS expires_before
 			  FROM moves m %2$s
 			 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
-			WINDOW o AS (PARTITION BY m.customer, m.tracked_table, m.order_key ORDER BY m.revision))
+			WINDOW o AS (PARTITION BY m.recorded_for, m.tracked_table, m.order_key ORDER BY m.revision))
 		SELECT 'points of an order have other dates than they should'::text, m.customer::text, m.order_key::text,
 		       format('entry %%s of %%s points, of which %%s were owed: %%s, should be available at %%s and expire at %%s',
 		              m.entry, m.points_change, greatest(-m.undated_before, 0), coalesce(m.lots, '{}'), m.available, m.expires)
@@ -151,12 +151,12 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'account has other lots than its ledger'::text, a.customer::text, NULL::text, format('account %%s, ledger %%s', a.lots, l.lots)
 		  FROM %1$I.account a
-		  LEFT JOIN (SELECT customer, loyalty.sum(lots) AS lots FROM %1$I.ledger GROUP BY customer) l ON l.customer %2$s a.customer
+		  LEFT JOIN (SELECT coalesce(account, customer) AS customer, loyalty.sum(lots) AS lots FROM %1$I.ledger GROUP BY 1) l ON l.customer %2$s a.customer
 		 WHERE coalesce(a.lots, '{}')::text <> coalesce(l.lots, '{}')::text
 		UNION ALL
 		SELECT 'open hold has other lots than its entry', h.customer::text, h.reference::text, format('%%s, by the ledger %%s', h.lots, l.lots)
 		  FROM %1$I.held h
-		  JOIN %1$I.ledger l ON l.customer %2$s h.customer AND l.tracked_table = 0 AND l.order_key = h.reference AND l.revision = 1
+		  JOIN %1$I.ledger l ON l.customer %2$s h.recorded_for AND l.tracked_table = 0 AND l.order_key = h.reference AND l.revision = 1
 		 WHERE h.lots::text IS DISTINCT FROM (loyalty.lots '{}' OPERATOR(loyalty.-) l.lots)::text $sql$, program, eq);
 	RETURN QUERY EXECUTE format($sql$
 		WITH %1$s
@@ -167,7 +167,7 @@ BEGIN
 			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
 			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at) + loyalty.pending(m.lots, m.recorded_at) > 0,
 			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),
-			(m.undated_after < 0 AND m.undated_after < m.undated_before AND m.tracked_table > 0
+			(m.undated_after < 0 AND (m.undated_after < m.undated_before AND m.tracked_table > 0 OR m.kind = 'merge')
 			 AND loyalty.available(m.lots_after, m.recorded_at) + loyalty.pending(m.lots_after, m.recorded_at) > 0,
 			 'points are owed though there were some', format('entry %%s of %%s points leaves %%s owed and %%s', m.entry, m.points_change, -m.undated_after, m.lots_after)),
 			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 OR l.available_at > m.at OR l.expires_at <= m.at),
@@ -195,11 +195,16 @@ BEGIN
 		   AND (EXISTS (SELECT FROM loyalty.unnest(m.lots) l LEFT JOIN loyalty.unnest(g.lots) o USING (wallet, available_at, expires_at) WHERE l.points > coalesce(-o.points, 0))
 		        OR m.undated_before >= 0 AND coalesce(loyalty.total(m.lots), 0) <> -coalesce(loyalty.total(g.lots), 0))
 		UNION ALL
+		SELECT 'points of a merge got other dates', m.customer::text, m.order_key::text, format('entry %%s: %%s of %%s', m.entry, m.lots, g.lots)
+		  FROM moves m
+		  JOIN %2$I.ledger g ON g.customer %3$s m.counterpart AND g.tracked_table = 0 AND g.order_key = m.order_key AND g.revision = 1
+		 WHERE m.kind = 'merge' AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l LEFT JOIN loyalty.unnest(g.lots) o USING (wallet, available_at, expires_at) WHERE l.points > coalesce(-o.points, 0))
+		UNION ALL
 		SELECT 'a call was ended or reversed with lots that it did not have', r.customer::text, r.reference::text, format('%%s, of which %%s were given back', r.own, r.back)
-		  FROM (SELECT m.customer, coalesce(m.reverses, m.order_key) AS reference,
+		  FROM (SELECT m.recorded_for AS customer, coalesce(m.reverses, m.order_key) AS reference,
 		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release')) AS own,
 		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NOT NULL OR m.kind IN ('capture', 'release')) AS back
-		          FROM moves m WHERE m.tracked_table = 0 GROUP BY 1, 2) r
+		          FROM moves m WHERE m.tracked_table = 0 AND m.kind NOT IN ('merge', 'merged') GROUP BY 1, 2) r
 		 WHERE EXISTS (SELECT FROM loyalty.unnest(coalesce(r.own, '{}')) o FULL JOIN loyalty.unnest(coalesce(r.back, '{}')) b USING (wallet, available_at, expires_at)
 		                WHERE coalesce(o.points, 0) <= 0 AND coalesce(b.points, 0) > 0 AND coalesce(b.points, 0) > -coalesce(o.points, 0)) $sql$,
 		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'), program, eq);

@@ -20,7 +20,7 @@ BEGIN
 	IF any_redemptions THEN
 		RETURN QUERY EXECUTE format($sql$
 			WITH redemption AS MATERIALIZED (
-				SELECT r.*, l.entry, l.kind, l.points_change, l.at AS called_at, l.actor, coalesce(b.points, 0) AS taken_back, b.last_entry,
+				SELECT r.*, l.entry, coalesce(l.account, l.customer) AS account, l.kind, l.points_change, l.at AS called_at, l.actor, coalesce(b.points, 0) AS taken_back, b.last_entry,
 				       (r.at AT TIME ZONE p.time_zone - r.limit_period) AT TIME ZONE p.time_zone AS since
 				  FROM %1$I.reward_redemption r CROSS JOIN %1$I.program p
 				  LEFT JOIN %1$I.ledger l ON l.customer %2$s r.customer AND l.tracked_table = 0 AND l.order_key = r.reference AND l.revision = 1
@@ -29,7 +29,7 @@ BEGIN
 			had AS (
 				SELECT r.customer, r.reference, sum(o.quantity) AS quantity
 				  FROM redemption r JOIN redemption o ON o.customer %2$s r.customer AND o.reward = r.reward
-				 WHERE r.member_limit IS NOT NULL AND o.entry <= r.entry AND (o.at > r.since OR r.since IS NULL) AND (o.reversed_at IS NULL OR o.last_entry > r.entry)
+				 WHERE r.member_limit IS NOT NULL AND o.account %2$s r.account AND o.entry <= r.entry AND (o.at > r.since OR r.since IS NULL) AND (o.reversed_at IS NULL OR o.last_entry > r.entry)
 				 GROUP BY r.customer, r.reference),
 			returned AS (
 				SELECT v.batch, count(*) FILTER (WHERE e.kind = 'redemption') AS used, count(*) FILTER (WHERE e.kind = 'void') AS void

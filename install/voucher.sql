@@ -129,7 +129,7 @@ BEGIN
 	reference := _loyalty.given_reference(reference);
 	known := format('SELECT b.*, (b.vouchers, b.amount, b.expires_at, b.campaign) IS NOT DISTINCT FROM ($3, $4, $5, $6)
 	                             AND CASE WHEN b.customer IS NULL THEN $1 IS NULL ELSE coalesce(b.customer %s, false) END AS is_same
-	                   FROM %I.voucher_batch b WHERE b.reference = $2', p.is_customer, p.program);
+	                   FROM %I.voucher_batch b WHERE b.reference = $2', p.is_same, p.program);
 	EXECUTE known INTO made USING customer, reference, vouchers, amount, expires_at, campaign;
 	IF made.reference IS NULL THEN
 		PERFORM _loyalty.require_number('amount', amount, false, 'amount_scale', p.amount_scale);
@@ -155,7 +155,7 @@ COMMENT ON FUNCTION _loyalty.issue_vouchers(regclass, int, numeric, text, anyele
 
 -- What is known of a code.  Nothing has to happen when a voucher expires: it is looked at when
 -- somebody asks.
-CREATE FUNCTION _loyalty.find_voucher(program name, is_customer text, customer anyelement, code text,
+CREATE FUNCTION _loyalty.find_voucher(program name, is_same text, customer anyelement, code text,
 	OUT found loyalty.voucher_state, OUT present numeric, OUT entries int)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -167,7 +167,7 @@ BEGIN
 	EXECUTE format('SELECT v.balance, v.entries, b.amount, b.expires_at, b.campaign, b.customer IS NOT NULL AS is_bound,
 	                       b.customer IS NOT NULL AND $1 IS NOT NULL AND NOT coalesce(b.customer %2$s, false) AS is_of_another,
 	                       EXISTS (SELECT FROM %1$I.voucher_entry e WHERE e.code = v.code AND e.kind = ''void'') AS is_void
-	                  FROM %1$I.voucher v JOIN %1$I.voucher_batch b ON b.reference = v.batch WHERE v.code = $2', program, is_customer) INTO v USING customer, plain;
+	                  FROM %1$I.voucher v JOIN %1$I.voucher_batch b ON b.reference = v.batch WHERE v.code = $2', program, is_same) INTO v USING customer, plain;
 	found.code := CASE WHEN plain IS NOT NULL THEN _loyalty.show_code(plain) END;
 	found.status := CASE WHEN plain IS NULL THEN 'mistyped' WHEN v.balance IS NULL THEN 'unknown' WHEN v.is_void THEN 'void'
 	                     WHEN v.is_of_another THEN 'of another customer' WHEN v.expires_at <= now() THEN 'expired' WHEN v.balance = 0 THEN 'used' ELSE 'valid' END;
@@ -196,7 +196,7 @@ BEGIN
 	IF customer IS NOT NULL THEN
 		PERFORM _loyalty.require_customer(settings, p.program, customer);
 	END IF;
-	RETURN (SELECT f.found FROM _loyalty.find_voucher(p.program, p.is_customer, customer, code) f);
+	RETURN (SELECT f.found FROM _loyalty.find_voucher(p.program, p.is_same, customer, code) f);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.voucher_status(regclass, text, anyelement) IS 'what the function voucher_status of a program does, for its owner';
@@ -280,7 +280,7 @@ BEGIN
 	EXECUTE format('SELECT e.entry, e.kind, e.amount, e.at, (SELECT sum(b.amount) FROM %1$I.voucher_entry b WHERE b.code = e.code AND b.entry <= e.entry) AS balance
 	                  FROM %1$I.voucher_entry e WHERE e.code = $1 AND e.reference = $2', p.program) INTO made USING plain, reference;
 	IF made.entry IS NULL THEN
-		SELECT * INTO v FROM _loyalty.find_voucher(p.program, p.is_customer, customer, plain);
+		SELECT * INTO v FROM _loyalty.find_voucher(p.program, p.is_same, customer, plain);
 		PERFORM _loyalty.require_number('amount', amount, false, 'amount_scale', p.amount_scale);
 		PERFORM _loyalty.require_valid(v.found, customer IS NOT NULL);
 		PERFORM _loyalty.require_left(v.present, amount);
@@ -333,7 +333,7 @@ BEGIN
 			USING ERRCODE = 'null_value_not_allowed', HINT = 'Say why, for whoever reads the entry later.';
 	END IF;
 	plain := _loyalty.lock_voucher(p.program, code);
-	SELECT * INTO v FROM _loyalty.find_voucher(p.program, p.is_customer, NULL::text, plain);
+	SELECT * INTO v FROM _loyalty.find_voucher(p.program, p.is_same, NULL::text, plain);
 	IF (v.found).status <> 'void' THEN
 		PERFORM _loyalty.require_left(v.present, NULL);
 		PERFORM _loyalty.void_vouchers(p.program, ARRAY[plain], reason);

@@ -94,7 +94,7 @@ END $$;
 SELECT plant('DELETE FROM club.held');
 SELECT plant('UPDATE club.held SET points = 11');
 SELECT plant($$UPDATE club.held SET until = '2100-01-01'$$);
-SELECT plant($$INSERT INTO club.held VALUES (5, 'ghost', 1, 'infinity')$$);
+SELECT plant($$INSERT INTO club.held VALUES (5, 'ghost', 1, 'infinity', NULL, 5)$$);
 SELECT plant('UPDATE club.account SET held = 0 WHERE customer = 3');
 SELECT plant($$UPDATE club.account SET next_release = '2100-01-01' WHERE customer = 3$$);
 SELECT plant($$UPDATE club.ledger SET until = NULL WHERE order_key = 'a' AND kind = 'hold'$$);

@@ -51,16 +51,16 @@ SELECT _loyalty.view_expression(1::regclass, NULL, 'x', false);
 SELECT _loyalty.view_expression('t_hostile.orders', NULL, 'x', false);
 SELECT _loyalty.parse_expression('1', NULL, NULL, NULL, 0::regtype, 'x', NULL, NULL, 'UTC', NULL, false);
 
-SELECT _loyalty.accrual_of('club.program', 1::numeric, 1, 'x', 1, (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
-SELECT _loyalty.accrual_of('club.program', 1, 1, 'x', 1, (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
-SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1::numeric, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
-SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
-SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), NULL::int, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
-SELECT _loyalty.state_of('club.program', NULL, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
-SELECT _loyalty.state_of('club.program', 99, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
+SELECT _loyalty.accrual_of('club.program', 1::numeric, 1::numeric, 1, 'x', 1, (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::numeric[]);
+SELECT _loyalty.accrual_of('club.program', 1, 1, 1, 'x', 1, (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
+SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1::numeric, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::numeric[]);
+SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
+SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), NULL::int, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
+SELECT _loyalty.state_of('club.program', NULL, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
+SELECT _loyalty.state_of('club.program', 99, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 SELECT _loyalty.balance('club.program', 'x'::text, NULL);
 SELECT _loyalty.tier_at('pg_class', 1, now());
-SELECT _loyalty.accrual_of(0::oid::regclass, 1, 1, 'x', 1, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
+SELECT _loyalty.accrual_of(0::oid::regclass, 1, 1, 1, 'x', 1, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 -- names that change, by what a view calls, while a plan for them runs
 BEGIN;
 CREATE TEMP TABLE program (x int);
@@ -85,14 +85,14 @@ ROLLBACK;
 BEGIN;
 ALTER TABLE club.journal ALTER amount DROP NOT NULL;
 SELECT count(entry) FROM club.unposted;
-SELECT _loyalty.accrual_of('club.program', 1, 1, 'x', 1, (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
+SELECT _loyalty.accrual_of('club.program', 1, 1, 1, 'x', 1, (SELECT terms FROM club.program), 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 ROLLBACK;
 BEGIN;
 ALTER TABLE club.journal ALTER amount DROP NOT NULL;
-SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 ROLLBACK;
 \set VERBOSITY sqlstate
-SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL);
+SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 \set VERBOSITY default
 -- a made-up program
 SET ROLE regress_loyalty_mallory;

@@ -12,11 +12,15 @@ CREATE TABLE @schema@.account (
 	last_recorded_at timestamptz,
 	held numeric NOT NULL DEFAULT 0,
 	next_release timestamptz,
-	lots loyalty.lots
+	lots loyalty.lots,
+	merged_into @optional_type@,
+	merged @keys_type@
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE @schema@.account IS 'posted totals of each customer: the fold of the ledger';
 COMMENT ON COLUMN @schema@.account.held IS 'points of open holds, those that have timed out included, until a call for the customer says so in the ledger';
 COMMENT ON COLUMN @schema@.account.next_release IS 'when the first of the open holds times out; null: none does';
 COMMENT ON COLUMN @schema@.account.points IS 'all points, those that wait and those that have expired since included';
 COMMENT ON COLUMN @schema@.account.lots IS 'those of the points that wait or expire; null: there never were any';
+COMMENT ON COLUMN @schema@.account.merged_into IS 'the customer into whom this one was merged, whose account has all since; null: the customer is one';
+COMMENT ON COLUMN @schema@.account.merged IS 'keys of all customers who were merged into this one, or into them before: what is recorded for them belongs to this account, until the customer is merged into another one; null: nobody was';
 COMMENT ON COLUMN @schema@.account.last_recorded_at IS 'when the newest of the posted entries was recorded';

@@ -26,9 +26,9 @@ SELECT s.customer AS @key@,
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, p.terms, c.customer,
                                                       a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
-                                                      a.points, a.lots, p.reader) AS state,
+                                                      a.points, a.lots, p.reader, a.merged) AS state,
                                     CASE WHEN a.next_release <= now() THEN (SELECT ROW(sum(h.points), loyalty.sum(h.lots))::_loyalty.released FROM @schema@.held h
                                                                              WHERE h.customer @eq@ c.customer AND h.until <= now()) END AS released
                              OFFSET 0) j
-         WHERE NOT EXISTS (SELECT FROM @schema@.customer x WHERE x.customer @eq@ c.customer)) s;
+         WHERE NOT EXISTS (SELECT FROM @schema@.customer x WHERE x.customer @eq@ c.customer) AND a.merged_into IS NULL) s;
 COMMENT ON VIEW @schema@.former_members IS 'the same as members of who has entries, and is not in the customer table, or not any more';

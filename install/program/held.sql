@@ -7,10 +7,12 @@ CREATE TABLE @schema@.held (
 	points numeric NOT NULL,
 	until timestamptz NOT NULL,
 	lots loyalty.lots,
-	PRIMARY KEY (customer, reference)
+	recorded_for @column_type@ NOT NULL,
+	PRIMARY KEY (customer, reference, recorded_for)
 );
 COMMENT ON TABLE @schema@.held IS 'open holds: points that are kept for a purpose, until they are captured, released or time out; written by calls';
 COMMENT ON COLUMN @schema@.held.reference IS 'names the hold among the calls for the customer';
+COMMENT ON COLUMN @schema@.held.recorded_for IS 'the customer who was named; another one than that of the account if they were merged since';
 COMMENT ON COLUMN @schema@.held.points IS 'as many points are held';
 COMMENT ON COLUMN @schema@.held.lots IS 'those of the points that expire, which they do not while they are held; null: none';
 COMMENT ON COLUMN @schema@.held.until IS 'from then on they are not held any more; infinity: for ever';

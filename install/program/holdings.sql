@@ -5,7 +5,7 @@ CREATE OR REPLACE VIEW @schema@.holdings AS
 SELECT x.customer AS @key@, sum(x.points) AS points, loyalty.sum(x.lots) AS lots, sum(x.held) AS held, loyalty.sum(x.held_lots) AS held_lots
   FROM (SELECT a.customer, a.points, a.lots, a.held, NULL::loyalty.lots AS held_lots FROM @schema@.account a
         UNION ALL
-        SELECT u.customer, u.points_change AS points, u.lots, 0::numeric AS held, NULL::loyalty.lots AS held_lots FROM @schema@.unposted u
+        SELECT u.account, u.points_change AS points, u.lots, 0::numeric AS held, NULL::loyalty.lots AS held_lots FROM @schema@.unposted u
         UNION ALL
         SELECT h.customer, h.points, h.lots, -h.points AS held, NULL::loyalty.lots AS held_lots FROM @schema@.held h WHERE h.until <= now()
         UNION ALL

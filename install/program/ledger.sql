@@ -29,7 +29,8 @@ CREATE TABLE @schema@.ledger (
 	actor text,
 	until timestamptz,
 	lots loyalty.lots,
-	counterpart @column_type@,
+	counterpart @optional_type@,
+	account @optional_type@,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';
@@ -39,7 +40,8 @@ COMMENT ON COLUMN @schema@.ledger.reason IS 'why, as the caller said';
 COMMENT ON COLUMN @schema@.ledger.actor IS 'the role that called';
 COMMENT ON COLUMN @schema@.ledger.until IS 'of a hold: when it times out';
 COMMENT ON COLUMN @schema@.ledger.lots IS 'what the entry did to the dated points of the customer: those that wait or expire; null: nothing';
-COMMENT ON COLUMN @schema@.ledger.counterpart IS 'of a transfer: the other customer';
+COMMENT ON COLUMN @schema@.ledger.counterpart IS 'of a transfer or merge: the other customer';
+COMMENT ON COLUMN @schema@.ledger.account IS 'of what was recorded for a customer after the merge into another one: whose account has it; null: the customer''s own';
 
 CREATE TRIGGER restore_begin BEFORE INSERT ON @schema@.ledger
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();

@@ -10,9 +10,9 @@ SELECT x.customer AS @key@, w.name AS wallet,
         UNION ALL
         SELECT a.customer, 1 AS wallet, '-infinity'::timestamptz AS available_at, 'infinity'::timestamptz AS expires_at, a.points - coalesce(loyalty.total(a.lots), 0) AS points FROM @schema@.account a
         UNION ALL
-        SELECT u.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.unposted u CROSS JOIN LATERAL loyalty.unnest(u.lots) l WHERE u.lots IS NOT NULL
+        SELECT u.account, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.unposted u CROSS JOIN LATERAL loyalty.unnest(u.lots) l WHERE u.lots IS NOT NULL
         UNION ALL
-        SELECT u.customer, 1 AS wallet, '-infinity'::timestamptz AS available_at, 'infinity'::timestamptz AS expires_at, u.points_change - coalesce(loyalty.total(u.lots), 0) AS points FROM @schema@.unposted u
+        SELECT u.account, 1 AS wallet, '-infinity'::timestamptz AS available_at, 'infinity'::timestamptz AS expires_at, u.points_change - coalesce(loyalty.total(u.lots), 0) AS points FROM @schema@.unposted u
         UNION ALL
         SELECT h.customer, l.wallet, l.available_at, l.expires_at, l.points FROM @schema@.held h CROSS JOIN LATERAL loyalty.unnest(h.lots) l WHERE h.lots IS NOT NULL AND h.until <= now()
         UNION ALL

@@ -1,5 +1,6 @@
 -- kind: view
 -- read: SELECT
+-- Who was merged into another one is no member any more: all of it is in the row of that one.
 -- What members are, from the view "customer".  It calls the key what the view "entries" does.  The entries
 -- of its customer that are not posted are added to each row.  OFFSET 0 keeps that one call, whoever reads how many columns.
 -- What that call opens is named with the program, where it costs nothing: so it is locked before the snapshot
@@ -29,8 +30,9 @@ SELECT s.customer AS @key@,
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, p.terms, c.customer,
                                                       a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
-                                                      a.points, a.lots, p.reader) AS state,
+                                                      a.points, a.lots, p.reader, a.merged) AS state,
                                     CASE WHEN a.next_release <= now() THEN (SELECT ROW(sum(h.points), loyalty.sum(h.lots))::_loyalty.released FROM @schema@.held h
                                                                              WHERE h.customer @eq@ c.customer AND h.until <= now()) END AS released
-                             OFFSET 0) j) s;
+                             OFFSET 0) j
+         WHERE a.merged_into IS NULL) s;
 COMMENT ON VIEW @schema@.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';

@@ -15,15 +15,20 @@ SELECT e.customer AS @key@,
             ELSE 'adjusted' END AS movement,
        CASE e.kind WHEN 'hold' THEN 0 WHEN 'release' THEN 0 WHEN 'capture' THEN e.order_points ELSE e.points_change END AS points,
        e.tracked_table = 0 AND coalesce(o.kind, e.kind) NOT IN ('grant', 'adjustment') AS spends,
-       e.lots, e.tracked_table, e.order_key, e.revision, e.amount_change,
+       e.lots, e.tracked_table, e.order_key, e.revision, CASE WHEN e.tracked_table > 0 THEN e.amount_change ELSE 0 END AS amount_change,
        CASE WHEN e.tracked_table > 0 THEN e.amount ELSE 0 END AS amount, CASE WHEN e.tracked_table > 0 THEN e.order_points ELSE 0 END AS order_points
-  FROM (SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
+  FROM (SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
           FROM (SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
-                       kind, reverses, counterpart IS NOT NULL AS is_transfer FROM @schema@.ledger WHERE tracked_table >= 0
+                       kind, reverses, counterpart IS NOT NULL AS is_transfer, customer AS recorded_for FROM @schema@.ledger WHERE tracked_table >= 0 AND account IS NULL
                 UNION ALL
-                SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
-                       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer FROM @schema@.unposted) e) e
-  LEFT JOIN @schema@.ledger o ON o.customer @eq@ e.customer AND o.tracked_table = 0 AND o.order_key = e.reverses AND o.revision = 1
+                SELECT a.customer, l.tracked_table, l.order_key, l.revision, l.moved, l.at, l.recorded_at, l.amount, l.amount_change, l.order_points, l.points_change, l.lots,
+                       l.kind, l.reverses, l.counterpart IS NOT NULL, l.customer
+                  FROM @schema@.account a CROSS JOIN LATERAL unnest(a.merged) k (customer) JOIN @schema@.ledger l ON l.customer @eq@ k.customer AND l.account @eq@ a.customer
+                 WHERE a.merged IS NOT NULL AND l.tracked_table >= 0
+                UNION ALL
+                SELECT account, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
+                       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer, customer FROM @schema@.unposted) e) e
+  LEFT JOIN @schema@.ledger o ON o.customer @eq@ e.recorded_for AND o.tracked_table = 0 AND o.order_key = e.reverses AND o.revision = 1
 UNION ALL
 -- a hold that has timed out is released, whether a call has said so in the ledger or not
 SELECT h.customer, h.until AS counts_from, 'held'::text AS movement, 0::numeric AS points, true AS spends, h.lots, 0 AS tracked_table, h.reference AS order_key, 2 AS revision,

@@ -105,3 +105,16 @@ $fn$;
 REVOKE ALL ON FUNCTION @schema@.try_transfer(@argument_type@, @argument_type@, numeric, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.try_transfer(@argument_type@, @argument_type@, numeric, text, text) IS
 'give points of a customer to another one like transfer, and say what became of it';
+
+CREATE OR REPLACE FUNCTION @schema@.try_merge(customer @argument_type@, survivor @argument_type@, reference text, reason text DEFAULT NULL)
+RETURNS loyalty.outcome
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.try_call('merge', @settings@::regclass, customer, reference, reason => reason, recipient => survivor);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.try_merge(@argument_type@, @argument_type@, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_merge(@argument_type@, @argument_type@, text, text) IS
+'make a customer one with another like merge, and say what became of it';

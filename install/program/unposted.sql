@@ -2,15 +2,29 @@
 -- read: SELECT
 -- Reads: posted state and what is not yet posted, always together.  Whoever reads all of it gets the entries of one
 -- customer after the other, which are folded together.  What folding opens is named here, so that it is locked before the snapshot is taken.
+-- Entries of who was merged into another customer are folded with those of that one: so both the customer of
+-- an entry and the account are found by an index.
 CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
        coalesce(a.entries, 0) + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
-       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at
+       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at, j.customer AS account
   FROM (SELECT * FROM @schema@.journal ORDER BY customer) j
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
- CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
-                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger))) f
+                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
+ WHERE f.number IS NOT NULL AND a.merged_into IS NULL
+UNION ALL
+SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
+       j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
+       a.entries + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
+       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at, m.survivor AS account
+  FROM @schema@.merged m
+  JOIN @schema@.journal j ON j.customer @eq@ m.customer
+  JOIN @schema@.account a ON a.customer @eq@ m.survivor
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
+                                        a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
+                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
  WHERE f.number IS NOT NULL;
 COMMENT ON VIEW @schema@.unposted IS 'journal entries with what posting will make of them';

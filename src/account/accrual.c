@@ -95,6 +95,8 @@ recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b)
 		cmp = (int) VARSIZE_ANY_EXHDR(a->order_key) - (int) VARSIZE_ANY_EXHDR(b->order_key);
 	if (cmp == 0)
 		cmp = a->revision < b->revision ? -1 : a->revision > b->revision;
+	if (cmp == 0)
+		cmp = a->recorded_for - b->recorded_for;
 	return cmp;
 }
 
@@ -189,11 +191,11 @@ accrual_lots(const Accrual *accrual)
 
 /* The name of an order: in the current memory context. */
 static char *
-name_order(int32 tracked_table, const text *order_key)
+name_order(int recorded_for, int32 tracked_table, const text *order_key)
 {
 	int			length = VARSIZE_ANY_EXHDR(order_key);
-	char	   *name = palloc(length + 13);
-	int			prefix = sprintf(name, "%d:", tracked_table);
+	char	   *name = palloc(length + 26);
+	int			prefix = sprintf(name, "%d:%d:", recorded_for, tracked_table);
 
 	memcpy(name + prefix, VARDATA_ANY(order_key), length);
 	name[prefix + length] = '\0';
@@ -205,7 +207,7 @@ name_order(int32 tracked_table, const text *order_key)
  * accrual_known_order(), unless nothing of it is posted.  False: it was expected before.
  */
 bool
-accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key)
+accrual_expect(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingEntry *entry;
@@ -218,7 +220,7 @@ accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key)
 		accrual->first = pairingheap_allocate(compare_first, NULL);
 		accrual->last = pairingheap_allocate(compare_last, NULL);
 	}
-	name = name_order(tracked_table, order_key);
+	name = name_order(recorded_for, tracked_table, order_key);
 	entry = standing_insert(accrual->orders, name, &found);
 	if (found)
 		pfree(name);
@@ -233,14 +235,14 @@ accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key)
 
 /* What is known of an order, or NULL: no later revision of it is expected. */
 static StandingOrder *
-find_order(Accrual *accrual, int32 tracked_table, const text *order_key)
+find_order(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key)
 {
 	StandingEntry *entry;
 	char	   *name;
 
 	if (accrual->orders == NULL)
 		return NULL;
-	name = name_order(tracked_table, order_key);
+	name = name_order(recorded_for, tracked_table, order_key);
 	entry = standing_lookup(accrual->orders, name);
 	pfree(name);
 	return entry == NULL ? NULL : entry->order;
@@ -250,9 +252,9 @@ find_order(Accrual *accrual, int32 tracked_table, const text *order_key)
  * Is a later revision of an order expected?
  */
 bool
-accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key)
+accrual_expects(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key)
 {
-	return find_order(accrual, tracked_table, order_key) != NULL;
+	return find_order(accrual, recorded_for, tracked_table, order_key) != NULL;
 }
 
 static void
@@ -273,15 +275,15 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at
 }
 
 /*
- * Tell how a posted order stands that is expected.
+ * Tell how the order of an entry is posted, which is expected.
  */
 void
-accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
+accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
 					Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
-	StandingOrder *order = find_order(accrual, tracked_table, order_key);
+	StandingOrder *order = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
 
 	Assert(order != NULL);
 	order->revision = revision;
@@ -551,7 +553,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 {
 	Metrics    *metrics = &accrual->metrics;
 	StandingOrder once = {0};
-	StandingOrder *expected = find_order(accrual, entry->tracked_table, entry->order_key);
+	StandingOrder *expected = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
 	StandingOrder *order = expected ? expected : &once;
 	bool		begins = order->revision == 0 || order->terms != terms->id;
 	int32		terms_before = order->terms;

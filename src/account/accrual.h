@@ -13,7 +13,7 @@
 /* How an order stands after the latest entry of it. */
 typedef struct StandingOrder
 {
-	char	   *key;			/* tracked table and order key */
+	char	   *key;			/* which customer, tracked table and order key */
 	int32		revision;		/* 0: nothing is known of it yet */
 	int32		terms;			/* version that it was recorded under */
 	bool		failed;			/* an entry of it was left out: all later ones wait */
@@ -31,6 +31,7 @@ typedef struct StandingOrder
 /* An entry as it was recorded. */
 typedef struct RecordedEntry
 {
+	int			recorded_for;	/* whom: a place among the keys of the account */
 	int32		tracked_table;
 	text	   *order_key;
 	int32		revision;
@@ -100,12 +101,12 @@ extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Dat
 extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
 extern bool accrual_needs_expired(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
-extern bool accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
-extern bool accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key);
+extern bool accrual_expect(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
+extern bool accrual_expects(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
 extern bool accrual_needs_bounds(Accrual *accrual);
 extern void bounds_extend(Bounds *bounds, TimestampTz at);
 extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);
-extern void accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
+extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);

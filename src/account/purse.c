@@ -367,6 +367,44 @@ purse_give(Purse *purse, const LotList *lots)
 }
 
 /*
+ * Take all that there is, debt included; returns it.
+ */
+LotList *
+purse_empty(Purse *purse)
+{
+	LotList    *all = lots_make();
+	LotList    *taken = lots_make();
+
+	lots_add(all, purse->lots);
+	lots_settle(all);
+	lots_add(taken, purse->lots);
+	lots_settle(taken);
+	lots_negate(taken);
+	for (int i = 0; i < taken->count; i++)
+		add(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
+	lots_settle(purse->lots);
+	return all;
+}
+
+/*
+ * Add all that another customer had.  What either owes is repaid out of what both have, as
+ * if it were taken back by a refund at this moment.
+ */
+void
+purse_pass(Purse *purse, const LotList *lots, TimestampTz at)
+{
+	Points		debt;
+
+	purse_give(purse, lots);
+	debt.scale = purse->lots->scale;
+	debt.value = -points_of(purse->lots, &undated);
+	if (debt.value <= 0)
+		return;
+	put(purse, &undated, debt.value, debt.scale);
+	purse_refund(purse, &undated, debt, at);
+}
+
+/*
  * Take points of what is available at a moment, what expires first before all else; returns
  * what was taken, as less than nothing, or NULL, with nothing done, if there are not as many.
  */

@@ -18,8 +18,8 @@ typedef struct Purse
 {
 	LotList    *lots;			/* settled; those that never wait nor expire are a lot,
 								 * too, which is below zero if the customer owes points */
-	TimestampTz now;			/* the moment of the present entry: what has expired by then repays
-								 * no debt */
+	TimestampTz now;			/* the moment of the present entry: what has expired by
+								 * then repays no debt */
 	LotList    *change;			/* what the present entry did to lots but that one */
 	const LotList *expired;		/* what was taken off expired lots by entries before; or
 								 * NULL */
@@ -35,6 +35,8 @@ extern void purse_move(Purse *purse, const Lot *from, const Lot *to, Points most
 extern void purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at);
 extern LotList *purse_take(Purse *purse, Points points, TimestampTz at);
 extern void purse_give(Purse *purse, const LotList *lots);
+extern LotList *purse_empty(Purse *purse);
+extern void purse_pass(Purse *purse, const LotList *lots, TimestampTz at);
 extern LotList *purse_change(Datum points, Datum lots);
 extern LotList *purse_give_back(Purse *purse, const LotList *taken, Points points);
 extern bool purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at);

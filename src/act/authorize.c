@@ -43,7 +43,8 @@
 /* See kept_execute() for the placeholders. */
 static const char lock_account[] =
 "SELECT a.customer AS %2$s, a.points::pg_catalog.numeric, p.points_scale::pg_catalog.int4,"
-" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), p.terms::pg_catalog.int4, a.lots::loyalty.lots"
+" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), p.terms::pg_catalog.int4, a.lots::loyalty.lots,"
+" a.merged_into, a.merged"
 " FROM %1$s.account a CROSS JOIN %1$s.program p WHERE a.customer %3$s %4$s FOR NO KEY UPDATE OF a";
 
 static const char make_account[] =
@@ -64,19 +65,23 @@ static const char move_held[] =
 " WHERE a.customer %3$s %4$s RETURNING a.customer AS %2$s, a.entries::pg_catalog.int8";
 
 static const char new_hold[] =
-"INSERT INTO %1$s.held (customer, reference, points, until, lots) SELECT a.customer AS %2$s, $2, $3, $4, $5"
+"INSERT INTO %1$s.held (customer, reference, points, until, lots, recorded_for) SELECT a.customer AS %2$s, $2, $3, $4, $5, $6"
 " FROM %1$s.account a WHERE a.customer %3$s %4$s";
 
 static const char ended_hold[] =
-"DELETE FROM %1$s.held h WHERE h.customer %3$s %4$s AND h.reference = $2 RETURNING h.customer AS %2$s";
+"DELETE FROM %1$s.held h WHERE h.customer %3$s %4$s AND h.reference = $2 AND h.recorded_for %3$s $3 RETURNING h.customer AS %2$s";
 
 static const char timed_out_holds[] =
-"SELECT h.customer AS %2$s, h.reference, h.points, h.until, h.lots FROM %1$s.held h"
-" WHERE h.customer %3$s %4$s AND h.until <= pg_catalog.now() ORDER BY h.until, h.reference";
+"SELECT h.customer AS %2$s, h.reference, h.points, h.until, h.lots, h.recorded_for FROM %1$s.held h"
+" WHERE h.customer %3$s %4$s AND h.until <= pg_catalog.now() ORDER BY h.until, h.reference, h.recorded_for";
 
 static const char sum_of_points[] =
-"SELECT pg_catalog.sum(l.points_change) AS %2$s, loyalty.sum(l.lots) FROM %1$s.ledger l"
-" WHERE l.customer %3$s %4$s AND l.entry <= $2";
+"SELECT pg_catalog.sum(l.points_change) AS %2$s, loyalty.sum(l.lots) FROM"
+" (SELECT l.points_change, l.lots FROM %1$s.ledger l WHERE l.customer %3$s %4$s AND l.account IS NULL AND l.entry <= $2"
+" UNION ALL SELECT l.points_change, l.lots FROM %1$s.ledger l WHERE l.account %3$s %4$s AND l.entry <= $2) l";
+
+static const char survivor_of[] =
+"SELECT m.customer AS %2$s, m.survivor FROM %1$s.merged m WHERE m.customer %3$s %4$s";
 
 static const char counterpart_of[] =
 "SELECT l.counterpart AS %2$s FROM %1$s.ledger l WHERE l.customer %3$s %4$s AND l.tracked_table = 0 AND l.order_key = $2"
@@ -112,13 +117,14 @@ result_value(int column)
 	return value;
 }
 
-/* A value of the first row; none: (Datum) 0. */
+/* A value of the first row; none: (Datum) 0.  That can be a value, too. */
 static Datum
-value_or_none(int column)
+value_or_none(int column, bool *is_there)
 {
 	bool		isnull;
 	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
 
+	*is_there = !isnull;
 	return isnull ? (Datum) 0 : value;
 }
 
@@ -126,6 +132,12 @@ value_or_none(int column)
 static bool
 lock_and_read(Authorization *auth)
 {
+	Datum		merged_into;
+	Datum		merged;
+	bool		has_merged;
+	bool		has_lots;
+	Datum		lots;
+
 	kept_execute(auth->plans, KEPT_LOCK_ACCOUNT, lock_account, 1, &auth->asked_type, &auth->asked,
 				 SPI_OK_SELECT);
 	if (SPI_processed == 0)
@@ -140,9 +152,15 @@ lock_and_read(Authorization *auth)
 	auth->has_timed_out = DatumGetBool(result_value(4));
 	auth->terms = DatumGetInt32(result_value(5));
 	auth->at = GetCurrentTransactionStartTimestamp();
-	auth->purse = purse_begin(auth->points, value_or_none(6));
+	lots = value_or_none(6, &has_lots);
+	auth->purse = purse_begin(auth->points, lots);
 	auth->purse->now = auth->at;
 	auth->present = purse_available(auth->purse, auth->at);
+	merged_into = value_or_none(7, &auth->is_merged);
+	merged = value_or_none(8, &has_merged);
+	auth->survivor = auth->is_merged ? posting_copy_customer(&auth->posting, merged_into) : (Datum) 0;
+	auth->keys = fold_keys(auth->customer, has_merged ? PointerGetDatum(PG_DETOAST_DATUM_COPY(merged)) : (Datum) 0,
+						   auth->posting.key_type);
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
@@ -168,20 +186,24 @@ unknown_customer(Authorization *auth, Datum customer, Oid type)
 			 errhint("The first argument is the customer; insert who is new into the table of the customers before.")));
 }
 
-/* Has the customer entries in the journal? */
+/* Has the account entries in the journal? */
 static bool
 has_unposted(Authorization *auth)
 {
 	EntryTable	journal;
-	EntryScan	scan;
 	Snapshot	snapshot = RegisterSnapshot(posting_snapshot());
-	bool		found;
+	bool		found = false;
 
 	entry_table_open(&journal, auth->posting.journal, RowExclusiveLock, NULL);
-	journal.keys[ENTRY_CUSTOMER].sk_argument = auth->customer;
-	scan = entry_scan_begin(&journal, snapshot, journal.keys, 1);
-	found = entry_scan_next(&scan);
-	entry_scan_end(&scan);
+	for (int i = 0; i < auth->keys.count && !found; i++)
+	{
+		EntryScan	scan;
+
+		journal.keys[ENTRY_CUSTOMER].sk_argument = auth->keys.keys[i];
+		scan = entry_scan_begin(&journal, snapshot, journal.keys, 1);
+		found = entry_scan_next(&scan);
+		entry_scan_end(&scan);
+	}
 	entry_table_close(&journal);
 	UnregisterSnapshot(snapshot);
 	return found;
@@ -224,6 +246,15 @@ post_waiting(Authorization *auth)
 		count_unposted(auth);
 }
 
+/*
+ * Was the customer who was named merged into the one whose account is locked?
+ */
+bool
+authorize_passes_on(const Authorization *auth)
+{
+	return posting_compare_customers((Posting *) &auth->posting, auth->customer, auth->recorded_for) != 0;
+}
+
 /* The entry of a call, into a slot. */
 static void
 fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleTableSlot *slot)
@@ -239,7 +270,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	 */
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(nulls, false, LEDGER_KIND * sizeof(bool));
-	values[ENTRY_CUSTOMER] = auth->customer;
+	values[ENTRY_CUSTOMER] = auth->recorded_for;
 	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(call->tracked_table);
 	values[ENTRY_ORDER_KEY] = PointerGetDatum(call->reference);
 	values[ENTRY_REVISION] = Int32GetDatum(call->revision);
@@ -247,7 +278,9 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
 	values[ENTRY_TERMS] = Int32GetDatum(0);
 	values[ENTRY_COUNTS] = BoolGetDatum(false);
-	values[ENTRY_AMOUNT] = values[ENTRY_AWARDS] = values[LEDGER_AMOUNT_CHANGE] = number_zero();
+	values[ENTRY_AMOUNT] = number_zero();
+	values[ENTRY_AWARDS] = call->points_earned == (Datum) 0 ? number_zero() : call->points_earned;
+	values[LEDGER_AMOUNT_CHANGE] = call->spend == (Datum) 0 ? number_zero() : call->spend;
 	values[ENTRY_CURRENCY] = text_empty();
 	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
 	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = true;
@@ -255,7 +288,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[LEDGER_ENTRY] = Int64GetDatum(call->entry);
 	values[LEDGER_ORDER_POINTS] = call->net;
 	values[LEDGER_POINTS_CHANGE] = call->points;
-	values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(0);
+	values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(call->orders);
 	values[LEDGER_KIND] = CStringGetTextDatum(call->kind);
 	values[LEDGER_REVERSES] = PointerGetDatum(call->reverses);
 	values[LEDGER_REASON] = PointerGetDatum(call->reason);
@@ -270,6 +303,8 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	nulls[LEDGER_LOTS] = call->lots == (Datum) 0;
 	values[LEDGER_COUNTERPART] = call->counterpart;
 	nulls[LEDGER_COUNTERPART] = !call->has_counterpart;
+	values[LEDGER_ACCOUNT] = auth->customer;
+	nulls[LEDGER_ACCOUNT] = !authorize_passes_on(auth);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -300,9 +335,9 @@ move_account_on(Authorization *auth, Call *call, TimestampTz recorded_at)
 static void
 note_hold(Authorization *auth, const Call *call)
 {
-	Oid			types[5] = {auth->asked_type, TEXTOID, NUMERICOID, TIMESTAMPTZOID, layout_lots_type()};
-	Datum		values[5] = {auth->asked, PointerGetDatum(call->reference), call->held,
-	TimestampTzGetDatum(call->until), (Datum) 0};
+	Oid			types[6] = {auth->asked_type, TEXTOID, NUMERICOID, TIMESTAMPTZOID, layout_lots_type(), auth->posting.key_type};
+	Datum		values[6] = {auth->asked, PointerGetDatum(call->reference), call->held,
+	TimestampTzGetDatum(call->until), (Datum) 0, auth->recorded_for};
 
 	if (strcmp(call->kind, HOLD) == 0)
 	{
@@ -313,10 +348,14 @@ note_hold(Authorization *auth, const Call *call)
 			lots_negate(kept);
 			values[4] = LotsGetDatum(lots_encode(kept));
 		}
-		kept_execute(auth->plans, KEPT_HOLD, new_hold, 5, types, values, SPI_OK_INSERT);
+		kept_execute(auth->plans, KEPT_HOLD, new_hold, 6, types, values, SPI_OK_INSERT);
 	}
 	else
-		kept_execute(auth->plans, KEPT_UNHOLD, ended_hold, 2, types, values, SPI_OK_DELETE_RETURNING);
+	{
+		types[2] = types[5];
+		values[2] = values[5];
+		kept_execute(auth->plans, KEPT_UNHOLD, ended_hold, 3, types, values, SPI_OK_DELETE_RETURNING);
+	}
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -364,6 +403,7 @@ release_timed_out(Authorization *auth)
 	SPITupleTable *found;
 	uint64		count;
 	Datum		before = purse_available(auth->purse, auth->at);
+	Datum		named = auth->recorded_for;
 
 	kept_execute(auth->plans, KEPT_TIME_OUT, timed_out_holds, 1, &auth->asked_type, &auth->asked, SPI_OK_SELECT);
 	found = SPI_tuptable;
@@ -380,8 +420,10 @@ release_timed_out(Authorization *auth)
 		call.at = DatumGetTimestampTz(SPI_getbinval(found->vals[i], found->tupdesc, 4, &isnull));
 		lots = SPI_getbinval(found->vals[i], found->tupdesc, 5, &isnull);
 		purse_give(auth->purse, purse_change(call.points, isnull ? (Datum) 0 : lots));
+		auth->recorded_for = posting_copy_customer(&auth->posting, SPI_getbinval(found->vals[i], found->tupdesc, 6, &isnull));
 		authorize_write_at(auth, &call);
 	}
+	auth->recorded_for = named;
 	SPI_freetuptable(found);
 	/* what entries that could not be posted take is taken off as before */
 	before = DirectFunctionCall2(numeric_sub, auth->present, before);
@@ -458,6 +500,28 @@ authorize_counterpart(Authorization *auth, Datum customer, Oid type, text *refer
 }
 
 /*
+ * Was a customer merged into another one?  Then this one takes the place of the key, and the
+ * customer as tables have it is put into "named", if that is not NULL.
+ */
+static bool
+find_survivor(Authorization *auth, Datum *key, Oid *type, Datum *named)
+{
+	bool		found;
+
+	kept_execute(auth->plans, KEPT_SURVIVOR, survivor_of, 1, type, key, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		if (named != NULL)
+			*named = posting_copy_customer(&auth->posting, result_value(1));
+		*key = posting_copy_customer(&auth->posting, result_value(2));
+		*type = auth->posting.key_type;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found && kept_bring_to_type(auth->plans, key, type);
+}
+
+/*
  * Make and lock the accounts of two customers, in the order of their keys, as posting does.
  * Who is no customer is left for authorize_settle() to tell.
  */
@@ -470,28 +534,54 @@ authorize_lock_two(Authorization *auth, Datum customer, Datum other, Oid type, O
 	for (int i = 0; i < 2; i++)
 		if (!kept_bring_to_type(auth->plans, &values[i], &types[i]))
 			return;
+	for (int i = 0; i < 2; i++)
+		(void) find_survivor(auth, &values[i], &types[i], NULL);
 	kept_execute(auth->plans, KEPT_MAKE_TWO, make_two, 2, types, values, SPI_OK_INSERT);
 	kept_execute(auth->plans, KEPT_LOCK_TWO, lock_two, 2, types, values, SPI_OK_SELECT);
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Lock the account of the customer who is asked for, which is made if need be. */
+static void
+lock_or_make(Authorization *auth, Datum customer, Oid type)
+{
+	if (lock_and_read(auth))
+		return;
+	kept_execute(auth->plans, KEPT_MAKE_ACCOUNT, make_account, 1, &auth->asked_type, &auth->asked,
+				 SPI_OK_INSERT);
+	if (!lock_and_read(auth))
+		unknown_customer(auth, customer, type);
+}
+
 /*
- * Lock the account of a customer, and bring it up to now.
+ * Lock the account of a customer, and bring it up to now.  Of one who was merged into
+ * another, that is the account of this one.  With "survivor_first" the other account is not locked: so it
+ * is where the lock of another customer is held already, or another will be locked, since who
+ * was merged is not in the order of the keys then.
  */
 void
-authorize_settle(Authorization *auth, Datum customer, Oid type)
+authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_first)
 {
+	Datum		named = (Datum) 0;
+	bool		passes_on = false;
+
 	auth->asked = customer;
 	auth->asked_type = type;
 	if (!kept_bring_to_type(auth->plans, &auth->asked, &auth->asked_type))
 		unknown_customer(auth, customer, type);
-	if (!lock_and_read(auth))
+	if (survivor_first)
+		passes_on = find_survivor(auth, &auth->asked, &auth->asked_type, &named);
+	lock_or_make(auth, customer, type);
+	if (!passes_on)
+		named = auth->customer;
+	while (auth->is_merged)
 	{
-		kept_execute(auth->plans, KEPT_MAKE_ACCOUNT, make_account, 1, &auth->asked_type, &auth->asked,
-					 SPI_OK_INSERT);
-		if (!lock_and_read(auth))
-			unknown_customer(auth, customer, type);
+		auth->asked = auth->survivor;
+		auth->asked_type = auth->posting.key_type;
+		(void) kept_bring_to_type(auth->plans, &auth->asked, &auth->asked_type);
+		lock_or_make(auth, customer, type);
 	}
+	auth->recorded_for = named;
 	post_waiting(auth);
 	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
 	if (auth->has_timed_out)
@@ -507,7 +597,7 @@ void
 authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 {
 	enter_program(auth, program);
-	authorize_settle(auth, customer, type);
+	authorize_settle(auth, customer, type, true);
 }
 
 /*
@@ -517,7 +607,7 @@ void
 authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function)
 {
 	authorize_enter(auth, fcinfo, function);
-	authorize_settle(auth, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1));
+	authorize_settle(auth, PG_GETARG_DATUM(1), get_fn_expr_argtype(fcinfo->flinfo, 1), false);
 }
 
 /* What an entry in a slot says of a call. */
@@ -540,6 +630,7 @@ read_call(Authorization *auth, TupleTableSlot *slot, Call *call)
 	call->has_counterpart = !slot->tts_isnull[LEDGER_COUNTERPART];
 	if (call->has_counterpart)
 		call->counterpart = posting_copy_customer(&auth->posting, values[LEDGER_COUNTERPART]);
+	call->account = posting_copy_customer(&auth->posting, values[slot->tts_isnull[LEDGER_ACCOUNT] ? ENTRY_CUSTOMER : LEDGER_ACCOUNT]);
 	call->lots = slot->tts_isnull[LEDGER_LOTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LOTS]));
 }
 
@@ -554,7 +645,7 @@ authorize_find(Authorization *auth, text *reference, int32 revision, Call *call)
 	EntryScan	scan;
 	bool		found;
 
-	ledger->keys[ENTRY_CUSTOMER].sk_argument = auth->customer;
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = auth->recorded_for;
 	ledger->keys[ENTRY_TRACKED_TABLE].sk_argument = Int32GetDatum(NO_TRACKED_TABLE);
 	ledger->keys[ENTRY_ORDER_KEY].sk_argument = PointerGetDatum(reference);
 	ledger->keys[ENTRY_REVISION].sk_argument = Int32GetDatum(revision);
@@ -567,12 +658,33 @@ authorize_find(Authorization *auth, text *reference, int32 revision, Call *call)
 }
 
 /*
+ * The same, for whichever customer of the account it was recorded: the one who was named, or
+ * else another one, who takes his place.
+ */
+bool
+authorize_find_anywhere(Authorization *auth, text *reference, int32 revision, Call *call)
+{
+	Datum		named = auth->recorded_for;
+
+	if (authorize_find(auth, reference, revision, call))
+		return true;
+	for (int i = 0; i < auth->keys.count && auth->keys.count > 1; i++)
+	{
+		auth->recorded_for = auth->keys.keys[i];
+		if (authorize_find(auth, reference, revision, call))
+			return true;
+	}
+	auth->recorded_for = named;
+	return false;
+}
+
+/*
  * The same of the last entry of a reference.
  */
 bool
 authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call)
 {
-	if (!entry_find_newest(&auth->ledger, auth->snapshot, auth->customer, tracked_table,
+	if (!entry_find_newest(&auth->ledger, auth->snapshot, auth->recorded_for, tracked_table,
 						   PointerGetDatum(reference)))
 		return false;
 	read_call(auth, auth->ledger.slot, call);
@@ -604,7 +716,7 @@ authorize_left(Authorization *auth, text *reference)
 	LotList    *left = lots_make();
 	EntryScan	scan;
 
-	ledger->keys[ENTRY_CUSTOMER].sk_argument = auth->customer;
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = auth->recorded_for;
 	ledger->keys[ENTRY_TRACKED_TABLE].sk_argument = Int32GetDatum(NO_TRACKED_TABLE);
 	scan = entry_scan_begin(ledger, auth->snapshot, ledger->keys, ENTRY_TRACKED_TABLE + 1);
 	while (entry_scan_next(&scan))
@@ -692,7 +804,7 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 	bool		lacks_unposted = DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present,
 																  purse_available(auth->purse, auth->at)));
 
-	auth->purse->expired = fold_expired_lots(&auth->ledger, auth->snapshot, auth->customer);
+	auth->purse->expired = fold_expired_lots(&auth->ledger, auth->snapshot, &auth->keys);
 	if ((lacks_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points))) ||
 		!purse_reclaim(auth->purse, given, purse_points(points), auth->at))
 		authorize_insufficient(auth, points);
@@ -724,12 +836,16 @@ authorize_available(Authorization *auth)
 Datum
 authorize_balance(Authorization *auth, const Call *call)
 {
-	Oid			types[2] = {auth->asked_type, INT8OID};
-	Datum		values[2] = {auth->asked, Int64GetDatum(call->entry)};
+	Oid			types[2] = {auth->posting.key_type, INT8OID};
+	Datum		values[2] = {call->account, Int64GetDatum(call->entry)};
 	Purse	   *purse;
+	Datum		lots;
+	bool		has_lots;
 
+	(void) kept_bring_to_type(auth->plans, &values[0], &types[0]);
 	kept_execute(auth->plans, KEPT_SUM, sum_of_points, 2, types, values, SPI_OK_SELECT);
-	purse = purse_begin(result_value(1), value_or_none(2));
+	lots = value_or_none(2, &has_lots);
+	purse = purse_begin(result_value(1), lots);
 	SPI_freetuptable(SPI_tuptable);
 	return authorize_as_shown(auth, purse_available(purse, call->at));
 }

@@ -7,6 +7,7 @@
 #include "fmgr.h"
 
 #include "entries.h"
+#include "fold.h"
 #include "kept.h"
 #include "owner.h"
 #include "poster.h"
@@ -19,6 +20,7 @@
 #define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
 #define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
 #define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
+#define ERRCODE_LOYALTY_ALREADY_MERGED MAKE_SQLSTATE('L', 'Y', '0', '0', '8')
 
 /* What a call can be. */
 #define REDEMPTION "redemption"
@@ -29,6 +31,8 @@
 #define CAPTURE "capture"
 #define RELEASE "release"
 #define TRANSFER "transfer"
+#define MERGE "merge"
+#define MERGED "merged"
 
 /* A call, as it is recorded. */
 typedef struct Call
@@ -46,7 +50,11 @@ typedef struct Call
 	text	   *reason;			/* or NULL */
 	Datum		lots;			/* what it did to dated points, or (Datum) 0 */
 	bool		has_counterpart;
-	Datum		counterpart;	/* of a transfer: the other customer */
+	Datum		counterpart;	/* of a transfer or merge: the other customer */
+	Datum		account;		/* whose account it changed */
+	Datum		spend;			/* of a merge: numeric, what it passes on; or (Datum) 0 */
+	Datum		points_earned;
+	int32		orders;
 	int64		entry;			/* number of its entry; 0: there is none yet */
 	TimestampTz at;
 } Call;
@@ -61,14 +69,19 @@ typedef struct Authorization
 	Datum		asked;			/* the customer, as the plans take it */
 	Oid			asked_type;
 	Datum		customer;		/* the customer, as the account has it */
+	CustomerKeys keys;			/* whose entries are those of the account */
+	Datum		recorded_for;	/* the customer who was named, who may have been merged
+								 * into that one */
 	Datum		points;			/* numeric: all, those that wait or have expired included */
 	Purse	   *purse;			/* their lots */
 	TimestampTz at;				/* the moment of the call */
-	Datum		present;		/* numeric: what can be spent, less than is available if entries
-								 * that take points could not be posted */
+	Datum		present;		/* numeric: what can be spent, less than is available if
+								 * entries that take points could not be posted */
 	int32		points_scale;
 	int32		terms;			/* those in force */
 	bool		has_timed_out;	/* some hold has */
+	bool		is_merged;		/* the customer was merged into the survivor */
+	Datum		survivor;
 	EntryTable	ledger;
 	Snapshot	snapshot;		/* taken after the lock */
 } Authorization;
@@ -77,9 +90,11 @@ extern void authorize_enter(Authorization *auth, FunctionCallInfo fcinfo, const 
 extern bool authorize_counterpart(Authorization *auth, Datum customer, Oid type, text *reference,
 								  Datum *counterpart);
 extern void authorize_lock_two(Authorization *auth, Datum customer, Datum other, Oid type, Oid other_type);
-extern void authorize_settle(Authorization *auth, Datum customer, Oid type);
+extern void authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_first);
+extern bool authorize_passes_on(const Authorization *auth);
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);
+extern bool authorize_find_anywhere(Authorization *auth, text *reference, int32 revision, Call *call);
 extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
 extern bool authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call);
 extern LotList *authorize_left(Authorization *auth, text *reference);

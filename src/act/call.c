@@ -21,6 +21,7 @@
 #include "utils/uuid.h"
 
 #include "authorize.h"
+#include "call.h"
 #include "compat.h"
 #include "number.h"
 
@@ -35,9 +36,11 @@ sign_of(Datum number)
 	return DatumGetBool(DirectFunctionCall2(numeric_lt, number, number_zero())) ? -1 : 1;
 }
 
-/* The reference of a call, or a new one that nobody else will use. */
-static text *
-reference_argument(FunctionCallInfo fcinfo, int argument)
+/*
+ * The reference of a call, or a new one that nobody else will use.
+ */
+text *
+call_reference_argument(FunctionCallInfo fcinfo, int argument)
 {
 	text	   *reference;
 	int			length;
@@ -98,9 +101,11 @@ points_as_counted(Datum points, int scale)
 	return DirectFunctionCall2(numeric_round, points, Int32GetDatum(scale));
 }
 
-/* A reason that is said; NULL: none is. */
-static text *
-reason_argument(FunctionCallInfo fcinfo, int argument, bool is_required)
+/*
+ * A reason that is said; NULL: none is.
+ */
+text *
+call_reason_argument(FunctionCallInfo fcinfo, int argument, bool is_required)
 {
 	text	   *reason = PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_P_COPY(argument);
 
@@ -113,9 +118,11 @@ reason_argument(FunctionCallInfo fcinfo, int argument, bool is_required)
 	return reason;
 }
 
-/* The reference of a call is that of another one, which is found. */
-static void
-refuse_reference(const Call *found)
+/*
+ * The reference of a call is that of another one, which is found.
+ */
+void
+call_refuse_reference(const Call *found)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
@@ -130,14 +137,16 @@ refuse_reference(const Call *found)
 
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
- * something else, that is an error.  Points that are not known yet are not compared.
+ * something else, that is an error.  Points that are not known yet are not compared.  Who
+ * was merged into another one, and this one, know each other's references: nobody is to
+ * spend twice for another key.
  */
-static bool
-is_repeated(Authorization *auth, Call *call)
+bool
+call_is_repeated(Authorization *auth, Call *call)
 {
 	Call		found;
 
-	if (!authorize_find(auth, call->reference, 1, &found))
+	if (!authorize_find_anywhere(auth, call->reference, 1, &found))
 		return false;
 	if (strcmp(found.kind, call->kind) != 0 || found.until != call->until ||
 		(call->has_counterpart &&
@@ -147,7 +156,7 @@ is_repeated(Authorization *auth, Call *call)
 		(call->reverses != NULL &&
 		 !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(found.reverses),
 											   PointerGetDatum(call->reverses)))))
-		refuse_reference(&found);
+		call_refuse_reference(&found);
 	*call = found;
 	return true;
 }
@@ -179,8 +188,8 @@ make_receipt(FunctionCallInfo fcinfo, Authorization *auth, const Call *call, Dat
  * Make a call, unless it was made already, and answer; its points are known, and the purse
  * has them already.
  */
-static Datum
-finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryContext context)
+Datum
+call_finish(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryContext context)
 {
 	Datum		balance;
 	Datum		result;
@@ -218,9 +227,9 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	authorize_begin(&auth, fcinfo, function);
 	asked = points_argument(fcinfo, 2, sign == 0);
 	call.points = sign < 0 ? DirectFunctionCall1(numeric_uminus, asked) : asked;
-	call.reference = reference_argument(fcinfo, 3);
-	call.reason = reason_argument(fcinfo, 4, needs_reason);
-	if (!is_repeated(&auth, &call))
+	call.reference = call_reference_argument(fcinfo, 3);
+	call.reason = call_reason_argument(fcinfo, 4, needs_reason);
+	if (!call_is_repeated(&auth, &call))
 	{
 		call.points = points_as_counted(asked, auth.points_scale);
 		if (sign < 0)
@@ -230,7 +239,7 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 		else
 			authorize_credit(&auth, call.points);
 	}
-	return finish_call(fcinfo, &auth, &call, context);
+	return call_finish(fcinfo, &auth, &call, context);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_redeem);
@@ -285,7 +294,8 @@ reversible_lots(Authorization *auth, Call *call)
 	text	   *reference = call->reverses;
 	Call		original;
 
-	if (!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
+	if (!authorize_find_anywhere(auth, reference, 1, &original) ||
+		!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
 				 errmsg("the customer has no call with the reference \"%s\"", text_to_cstring(reference)),
@@ -343,10 +353,15 @@ take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, co
 	Call		found;
 
 	authorize_open(&recipient, PG_GETARG_OID(0), call->counterpart, auth->posting.key_type);
+	if (posting_compare_customers(&auth->posting, auth->customer, recipient.customer) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" cannot be reversed: both customers are one since", text_to_cstring(call->reverses)),
+				 errdetail("One of them was merged into the other, who has all points.")));
 	if (authorize_find(&recipient, call->reference, 1, &found))
-		refuse_reference(&found);
+		call_refuse_reference(&found);
 	authorize_reclaim(&recipient, lots, points);
-	mirrored.counterpart = auth->customer;
+	mirrored.counterpart = auth->recorded_for;
 	mirrored.points = mirrored.net = DirectFunctionCall1(numeric_uminus, points);
 	mirrored.revision = 1;
 	authorize_write(&recipient, &mirrored);
@@ -393,26 +408,29 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
 	Authorization auth;
 	Call		call = {.kind = REVERSAL};
+	Call		original;
 
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the reference of what is to be reversed must not be null")));
 	authorize_enter(&auth, fcinfo, "reverse");
-	call.reverses = reference_argument(fcinfo, 2);
-	call.reference = reference_argument(fcinfo, 4);
-	call.reason = reason_argument(fcinfo, 5, false);
+	call.reverses = call_reference_argument(fcinfo, 2);
+	call.reference = call_reference_argument(fcinfo, 4);
+	call.reason = call_reason_argument(fcinfo, 5, false);
 	call.has_counterpart = authorize_counterpart(&auth, PG_GETARG_DATUM(1), type, call.reverses, &call.counterpart);
 	if (call.has_counterpart)
 		authorize_lock_two(&auth, PG_GETARG_DATUM(1), call.counterpart, type, auth.posting.key_type);
-	authorize_settle(&auth, PG_GETARG_DATUM(1), type);
-	if (!is_repeated(&auth, &call))
+	authorize_settle(&auth, PG_GETARG_DATUM(1), type, call.has_counterpart);
+	/* whatever it reverses, it is recorded for the same customer */
+	(void) authorize_find_anywhere(&auth, call.reverses, 1, &original);
+	if (!call_is_repeated(&auth, &call))
 		take_back(fcinfo, &auth, &call);
 	else if (!PG_ARGISNULL(3) &&
 			 !DatumGetBool(DirectFunctionCall2(numeric_eq, PG_GETARG_DATUM(3),
 											   DirectFunctionCall1(numeric_abs, call.points))))
-		refuse_reference(&call);
-	return finish_call(fcinfo, &auth, &call, context);
+		call_refuse_reference(&call);
+	return call_finish(fcinfo, &auth, &call, context);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_transfer);
@@ -444,10 +462,10 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 				 errmsg("the recipient must not be null")));
 	authorize_enter(&auth, fcinfo, "transfer");
 	asked = points_argument(fcinfo, 3, false);
-	call.reference = reference_argument(fcinfo, 4);
-	call.reason = reason_argument(fcinfo, 5, false);
+	call.reference = call_reference_argument(fcinfo, 4);
+	call.reason = call_reason_argument(fcinfo, 5, false);
 	authorize_lock_two(&auth, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), type, type);
-	authorize_settle(&auth, PG_GETARG_DATUM(1), type);
+	authorize_settle(&auth, PG_GETARG_DATUM(1), type, true);
 	/* what is made from here on outlives the work on the account of the recipient */
 	own = CurrentMemoryContext;
 	authorize_open(&recipient, PG_GETARG_OID(0), PG_GETARG_DATUM(2), type);
@@ -456,17 +474,17 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a customer cannot transfer points to himself")));
-	call.counterpart = posting_copy_customer(&auth.posting, recipient.customer);
+	call.counterpart = posting_copy_customer(&auth.posting, recipient.recorded_for);
 	call.points = DirectFunctionCall1(numeric_uminus, asked);
-	if (!is_repeated(&auth, &call))
+	if (!call_is_repeated(&auth, &call))
 	{
 		if (authorize_find(&recipient, call.reference, 1, &found))
-			refuse_reference(&found);
+			call_refuse_reference(&found);
 		asked = points_as_counted(asked, auth.points_scale);
 		call.points = DirectFunctionCall1(numeric_uminus, asked);
 		taken = authorize_take(&auth, asked);
 		mirrored = call;
-		mirrored.counterpart = auth.customer;
+		mirrored.counterpart = auth.recorded_for;
 		mirrored.points = mirrored.net = asked;
 		mirrored.revision = 1;
 		authorize_require_room(&recipient, asked);
@@ -474,7 +492,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 		authorize_write(&recipient, &mirrored);
 	}
 	authorize_end(&recipient);
-	return finish_call(fcinfo, &auth, &call, context);
+	return call_finish(fcinfo, &auth, &call, context);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_hold);
@@ -497,10 +515,10 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	authorize_begin(&auth, fcinfo, "hold");
 	asked = points_argument(fcinfo, 2, false);
 	call.points = DirectFunctionCall1(numeric_uminus, asked);
-	call.reference = reference_argument(fcinfo, 3);
+	call.reference = call_reference_argument(fcinfo, 3);
 	call.until = PG_ARGISNULL(4) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(4);
-	call.reason = reason_argument(fcinfo, 5, false);
-	if (!is_repeated(&auth, &call))
+	call.reason = call_reason_argument(fcinfo, 5, false);
+	if (!call_is_repeated(&auth, &call))
 	{
 		call.held = points_as_counted(asked, auth.points_scale);
 		call.points = DirectFunctionCall1(numeric_uminus, call.held);
@@ -511,14 +529,14 @@ loyalty_hold(PG_FUNCTION_ARGS)
 					 errdetail("It would end at %s.", timestamptz_to_str(call.until))));
 		authorize_take(&auth, call.held);
 	}
-	return finish_call(fcinfo, &auth, &call, context);
+	return call_finish(fcinfo, &auth, &call, context);
 }
 
 /* The hold that a call is to end; an error if there is none. */
 static void
 find_hold(Authorization *auth, text *reference, Call *found)
 {
-	if (authorize_find(auth, reference, 1, found) && strcmp(found->kind, HOLD) == 0)
+	if (authorize_find_anywhere(auth, reference, 1, found) && strcmp(found->kind, HOLD) == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
@@ -560,8 +578,8 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 	Call		found;
 	Datum		held;
 
-	call.reference = reference_argument(fcinfo, 2);
-	call.reason = reason_argument(fcinfo, reason, false);
+	call.reference = call_reference_argument(fcinfo, 2);
+	call.reason = call_reason_argument(fcinfo, reason, false);
 	find_hold(auth, call.reference, &found);
 	held = DirectFunctionCall1(numeric_uminus, found.points);
 	if (captures && points == (Datum) 0)
@@ -582,7 +600,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.held = found.points;
 		(void) purse_give_back(auth->purse, purse_change(found.points, found.lots), purse_points(call.points));
 	}
-	return finish_call(fcinfo, auth, &call, context);
+	return call_finish(fcinfo, auth, &call, context);
 }
 
 static void

@@ -108,8 +108,8 @@ find_due(Posting *batch, text *after, int limit, bool unposted)
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT a.customer FROM (SELECT a.customer FROM %1$s.account a WHERE a.next_release <= pg_catalog.now()"
 					 " OR (a.lots IS NOT NULL AND _loyalty.is_due(a.lots, pg_catalog.now()))%2$s%3$s) a WHERE true",
-					 batch->program, unposted ? " UNION SELECT j.customer FROM " : "",
-					 unposted ? psprintf("%s.journal j", batch->program) : "");
+					 batch->program, unposted ? " UNION SELECT coalesce(m.survivor, j.customer) FROM " : "",
+					 unposted ? psprintf("%1$s.journal j LEFT JOIN %1$s.merged m ON m.customer %2$s j.customer", batch->program, batch->operators[0]) : "");
 	if (after != NULL)
 	{
 		values[1] = posting_key_from_text(batch, after);

@@ -170,7 +170,7 @@ exact_needed_scale(int128 value, int scale)
  * Write an integer; returns the place behind it.
  */
 uint8 *
-exact_put(uint8 * place, int128 value)
+exact_put(uint8 *place, int128 value)
 {
 	uint128		bits = ((uint128) value << 1) ^ (uint128) (value < 0 ? -1 : 0);
 
@@ -187,8 +187,8 @@ exact_put(uint8 * place, int128 value)
  * Read an integer; returns the place behind it, or NULL if exact_put() cannot have written
  * what is there.
  */
-const		uint8 *
-exact_get(const uint8 * place, const uint8 * end, int128 * value)
+const uint8 *
+exact_get(const uint8 *place, const uint8 *end, int128 *value)
 {
 	uint128		bits = 0;
 	int			shift = 0;

@@ -25,7 +25,7 @@ extern Datum exact_to_numeric(int128 value, int scale);
 extern int128 exact_add(int128 a, int128 b);
 extern int128 exact_rescale(int128 value, int from, int to);
 extern int	exact_needed_scale(int128 value, int scale);
-extern uint8 * exact_put(uint8 * place, int128 value);
-extern const uint8 *exact_get(const uint8 * place, const uint8 * end, int128 * value);
+extern uint8 *exact_put(uint8 *place, int128 value);
+extern const uint8 *exact_get(const uint8 *place, const uint8 *end, int128 *value);
 
 #endif							/* LOYALTY_EXACT_H */

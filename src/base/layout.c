@@ -33,7 +33,7 @@ typedef struct Column
 /* Stands for the type loyalty.lots, whose OID is not known before. */
 #define LOTS_TYPE ((Oid) 1)
 
-/* Stands for the type of the column "customer", which comes first. */
+/* Stands for the type of the column "customer", which comes first, without domains: these may refuse nulls. */
 #define CUSTOMER_TYPE ((Oid) 2)
 
 /* The columns of the journal, and those that the ledger has behind them. */
@@ -47,7 +47,7 @@ static const Column entry_columns[] = {
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
-	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}, {"counterpart", CUSTOMER_TYPE, true}
+	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}, {"counterpart", CUSTOMER_TYPE, true}, {"account", CUSTOMER_TYPE, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
@@ -104,8 +104,8 @@ check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 	for (int i = 0; i < count; i++)
 	{
 		Oid			type = columns[i].type == LOTS_TYPE ? layout_lots_type() :
-			columns[i].type == CUSTOMER_TYPE ? TupleDescAttr(desc, 0)->atttypid :
-			OidIsValid(columns[i].type) ? columns[i].type : any_type;
+		columns[i].type == CUSTOMER_TYPE ? getBaseType(TupleDescAttr(desc, 0)->atttypid) :
+		OidIsValid(columns[i].type) ? columns[i].type : any_type;
 
 		if (i >= desc->natts || TupleDescAttr(desc, i)->attisdropped ||
 			strcmp(NameStr(TupleDescAttr(desc, i)->attname), columns[i].name) != 0 ||
@@ -260,7 +260,7 @@ layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
 		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
-	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet"};
+	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet", "merged"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

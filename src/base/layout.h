@@ -46,6 +46,7 @@ enum
 	LEDGER_UNTIL,
 	LEDGER_LOTS,
 	LEDGER_COUNTERPART,
+	LEDGER_ACCOUNT,				/* null: that of its customer */
 	LEDGER_COLUMNS
 };
 

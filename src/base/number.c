@@ -85,7 +85,7 @@ number_show(Datum value)
 	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
 
 	if (strlen(text) > SHOWN_DIGITS)
-		strlcpy(text + SHOWN_DIGITS - 3, "...", 4);
+		strlcpy(text +SHOWN_DIGITS - 3, "...", 4);
 	return text;
 }
 

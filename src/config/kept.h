@@ -15,7 +15,11 @@ typedef enum KeptPlan
 	KEPT_BALANCE_AT,
 	KEPT_TIER_AT,
 	KEPT_STATE_AT,
-	KEPT_LAST_READ = KEPT_STATE_AT, /* those behind it write, or lock */
+	KEPT_BALANCE_OF_ALL,		/* the same questions, of all keys of an account */
+	KEPT_TIER_OF_ALL,
+	KEPT_KEYS,
+	KEPT_MERGED,
+	KEPT_LAST_READ = KEPT_MERGED,	/* those behind it write, or lock */
 	KEPT_LOCK_ACCOUNT,
 	KEPT_MAKE_ACCOUNT,
 	KEPT_MOVE_ACCOUNT,
@@ -28,6 +32,7 @@ typedef enum KeptPlan
 	KEPT_COUNTERPART,
 	KEPT_MAKE_TWO,
 	KEPT_LOCK_TWO,
+	KEPT_SURVIVOR,
 	KEPT_PLANS
 } KeptPlan;
 

@@ -72,6 +72,69 @@ find_customers(Posting *batch, Datum after, bool from_start, int limit)
 }
 
 /*
+ * The accounts that have the entries of customers, in place of these, in the order of their
+ * keys: those of customers who were merged into others are these'.  False: there are no
+ * such customers.
+ */
+static bool
+find_accounts(Posting *batch)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext old;
+	Oid			types[1] = {get_array_type(batch->key_type)};
+	Datum		values[1];
+	char	   *query = psprintf("SELECT DISTINCT coalesce(m.survivor, k.customer) AS account, m.survivor IS NOT NULL AS is_merged"
+								 " FROM pg_catalog.unnest($1) k (customer) LEFT JOIN %s.merged m ON m.customer %s k.customer ORDER BY 1",
+								 batch->program, batch->operators[0]);
+	bool		any_merged = false;
+	int			count = 0;
+
+	values[0] = posting_customer_array(batch, batch->customers, batch->count);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(query, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for customers who were merged into others");
+	for (uint64 i = 0; i < SPI_processed && !any_merged; i++)
+	{
+		bool		isnull;
+
+		any_merged = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	old = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed && any_merged; i++)
+	{
+		bool		isnull;
+		Datum		account = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		if (count == 0 || posting_compare_customers(batch, batch->customers[count - 1], account) != 0)
+			batch->customers[count++] = posting_copy_customer(batch, account);
+	}
+	if (any_merged)
+		batch->count = count;
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+	return any_merged;
+}
+
+/* Post a batch; returns how many entries, and the customer to go on behind, or (Datum) 0. */
+static int64
+post_batch(Posting *batch, bool *goes_on)
+{
+	Datum		found = batch->customers[batch->count - 1];
+	bool		any_merged = find_accounts(batch);
+	int64		posted;
+	int			last;
+
+	batch->cut = batch->count;
+	posted = posting_run(batch, batch->customers, batch->count);
+	/* one with more entries than are posted at once is first in the next batch */
+	last = posted > 0 ? Min(batch->cut, batch->count) - 1 : batch->count - 1;
+	*goes_on = any_merged ? last == batch->count - 1 : last >= 0;
+	batch->last = any_merged ? found : last >= 0 ? batch->customers[last] : (Datum) 0;
+	return posted;
+}
+
+/*
  * The schema of a program that the current user may post, or an error.
  */
 Oid
@@ -139,16 +202,12 @@ loyalty_post_batch(PG_FUNCTION_ARGS)
 				   PG_ARGISNULL(1), PG_GETARG_INT32(2));
 	if (batch.count > 0)
 	{
-		int			last;
+		bool		goes_on;
 
-		batch.cut = batch.count;
-		posted = posting_run(&batch, batch.customers, batch.count);
-		/* one with more entries than are posted at once is first in the next batch */
-		last = posted > 0 ? batch.cut - 1 : batch.count - 1;
-		last = Min(last, batch.count - 1);
-		nulls[0] = last < 0 && PG_ARGISNULL(1);
-		values[0] = nulls[0] ? (Datum) 0 : last < 0 ? PG_GETARG_DATUM(1) :
-			PointerGetDatum(posting_key_to_text(&batch, batch.customers[last]));
+		posted = post_batch(&batch, &goes_on);
+		nulls[0] = !goes_on && PG_ARGISNULL(1);
+		values[0] = nulls[0] ? (Datum) 0 : !goes_on ? PG_GETARG_DATUM(1) :
+			PointerGetDatum(posting_key_to_text(&batch, batch.last));
 	}
 	owner_leave(&scope);
 	values[1] = Int64GetDatum(posted);
@@ -252,13 +311,35 @@ post_begin_procedure(FunctionCallInfo fcinfo, const char *function, bool *atomic
 }
 
 /*
- * Post all entries of a program; returns how many.
+ * Was any customer of a program merged into another one?  Asked as its owner.
+ */
+static bool
+has_merged(Datum program)
+{
+	Oid			schema;
+	OwnerScope	scope;
+	bool		isnull;
+	bool		found;
+
+	owner_enter_writing(&scope, owner_of_program(NameStr(*DatumGetName(program)), &schema));
+	if (SPI_execute(psprintf("SELECT EXISTS (SELECT FROM %s.merged)", quote_identifier(NameStr(*DatumGetName(program)))),
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for customers who were merged into others");
+	found = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	owner_leave(&scope);
+	return found;
+}
+
+/*
+ * Post all entries of a program; returns how many.  Accounts are locked in the order of their
+ * keys.  A later batch may find entries of a customer whose account is before: so all is
+ * one batch, where locks are kept from one to the next.
  */
 int64
 post_all(Datum program, int batch, bool atomic)
 {
 	int64		posted = post_batches("SELECT p.last, p.posted, p.more FROM _loyalty.post_batch($1, $2, $3) p",
-									  program, batch, atomic);
+									  program, atomic && has_merged(program) ? PG_INT32_MAX : batch, atomic);
 
 	remove_unused_terms(program);
 	return posted;

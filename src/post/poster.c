@@ -14,6 +14,9 @@
  * account, all in one transaction, as the program's owner.  Journal and ledger
  * are accessed directly (see store/), since they refuse every change by SQL.
  *
+ * Entries of a customer who was merged into another one are those of that one, and are posted
+ * to that account, together with those of all others that were merged into it.
+ *
  * Posting is never stuck.  Entries that the fold leaves out stay in the journal.
  * Customers whose posting fails are rolled back and done again with a closer look at what
  * is posted already, and if that still fails in halves, until the customer is found
@@ -96,6 +99,8 @@ typedef struct Account
 	Bounds		bounds;			/* of its orders */
 	Datum		points;
 	Datum		lots;			/* or (Datum) 0: there are none */
+	bool		is_merged;		/* into another one, which has the entries now */
+	CustomerKeys keys;			/* whose entries are those of the account */
 
 	/* to be added */
 	int64		posted;
@@ -163,9 +168,11 @@ posting_copy_customer(Posting *batch, Datum customer)
 		datumCopy(customer, batch->key_by_value, batch->key_length);
 }
 
-/* An SQL array of customers. */
-static Datum
-customer_array(Posting *batch, Datum *customers, int count)
+/*
+ * An SQL array of customers.
+ */
+Datum
+posting_customer_array(Posting *batch, Datum *customers, int count)
 {
 	return PointerGetDatum(construct_array(customers, count, batch->key_type,
 										   batch->key_length, batch->key_by_value,
@@ -174,10 +181,10 @@ customer_array(Posting *batch, Datum *customers, int count)
 
 /* Fill an account from a row of the query of lock_accounts(). */
 static void
-read_account(Account *account, HeapTuple row, TupleDesc desc)
+read_account(Posting *batch, Account *account, HeapTuple row, TupleDesc desc)
 {
-	Datum		column[9];
-	bool		isnull[9];
+	Datum		column[11];
+	bool		isnull[11];
 
 	for (int c = 0; c < lengthof(column); c++)
 	{
@@ -197,6 +204,10 @@ read_account(Account *account, HeapTuple row, TupleDesc desc)
 	account->bounds.first = isnull[6] ? 0 : DatumGetTimestampTz(column[6]);
 	account->bounds.last = isnull[7] ? 0 : DatumGetTimestampTz(column[7]);
 	account->lots = isnull[8] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(column[8]));
+	account->is_merged = !isnull[9];
+	account->keys = fold_keys(account->customer,
+							  isnull[10] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(column[10])),
+							  batch->key_type);
 }
 
 /*
@@ -211,7 +222,7 @@ lock_accounts(Poster *poster)
 	Datum		values[3];
 	StringInfoData query;
 
-	values[0] = customer_array(batch, poster->customers, poster->count);
+	values[0] = posting_customer_array(batch, poster->customers, poster->count);
 	values[1] = poster->customers[0];
 	values[2] = poster->customers[poster->count - 1];
 	initStringInfo(&query);
@@ -232,7 +243,7 @@ lock_accounts(Poster *poster)
 	appendStringInfo(&query,
 					 "SELECT a.customer, a.entries::pg_catalog.int8, a.spend::pg_catalog.numeric,"
 					 " a.orders::pg_catalog.int8, a.points_earned::pg_catalog.numeric, a.points::pg_catalog.numeric,"
-					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz, a.lots::loyalty.lots"
+					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz, a.lots::loyalty.lots, a.merged_into, a.merged"
 					 " FROM %1$s.account a"
 					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
@@ -255,7 +266,7 @@ lock_accounts(Poster *poster)
 		MemoryContext old = MemoryContextSwitchTo(poster->context);
 
 		poster->accounts[i].customer = poster->customers[i];
-		read_account(&poster->accounts[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+		read_account(batch, &poster->accounts[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -283,9 +294,12 @@ cut_entries(Poster *poster)
 	batch->cut = Min(batch->cut, customer);
 }
 
-/* Keep the entry in the slot; the account's memory is that of the customer. */
+/*
+ * Keep the entry in the slot, which was recorded for one of the keys of the account; its
+ * memory is that of the customer.
+ */
 static void
-keep_entry(Poster *poster, TupleTableSlot *slot)
+keep_entry(Poster *poster, TupleTableSlot *slot, int recorded_for)
 {
 	JournalEntry *entry;
 	RecordedEntry *recorded;
@@ -305,6 +319,7 @@ keep_entry(Poster *poster, TupleTableSlot *slot)
 	recorded = &entry->recorded;
 	entry->tid = slot->tts_tid;
 	entry->tuple = ExecCopySlotMinimalTuple(slot);
+	recorded->recorded_for = recorded_for;
 	fold_read_place(slot, recorded);
 	poster->entries[poster->entry_count++] = recorded;
 	MemoryContextSwitchTo(old);
@@ -330,7 +345,7 @@ flush_ledger(Poster *poster)
 
 /* Put an entry, with what it makes of the account, on the way to the ledger. */
 static void
-put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
+put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const RecordedEntry *entry, Accrual *accrual)
 {
 	TupleTableSlot *slot = poster->out[poster->out_count];
 	MemoryContext old;
@@ -349,7 +364,7 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	/* what calls have, and columns that users added */
 	for (int i = LEDGER_KIND; i < slot->tts_tupleDescriptor->natts; i++)
 		slot->tts_isnull[i] = true;
-	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(number);
+	slot->tts_values[LEDGER_ENTRY] = Int64GetDatum(account->entries + accrual->number);
 	slot->tts_isnull[ENTRY_TIER] = accrual->tier == NULL;
 	slot->tts_values[ENTRY_TIER] = accrual->tier == NULL ? (Datum) 0 :
 		CStringGetTextDatum(accrual->tier);
@@ -361,6 +376,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	slot->tts_values[LEDGER_POINTS_CHANGE] = accrual->points_change;
 	slot->tts_values[LEDGER_LOTS] = LotsGetDatum(accrual->lots);
 	slot->tts_isnull[LEDGER_LOTS] = accrual->lots == NULL;
+	slot->tts_values[LEDGER_ACCOUNT] = account->customer;
+	slot->tts_isnull[LEDGER_ACCOUNT] = entry->recorded_for == 0;
 	ExecStoreVirtualTuple(slot);
 
 	/* A copy of its own: what it is made of goes with the customer. */
@@ -426,7 +443,7 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 	{
 		note_terms(poster, entry->terms);
 		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
-		put_ledger(poster, slot, account->entries + accrual->number, accrual);
+		put_ledger(poster, slot, account, entry, accrual);
 	}
 	poster->removed[poster->removed_count++] = journal_entry(entry)->tid;
 }
@@ -449,7 +466,7 @@ post_customer(Poster *poster, Account *account)
 	accrual_set_points(accrual, account->points, account->lots);
 	if (poster->closely || fold_needs_posted(poster->entries, poster->entry_count) || accrual_needs_expired(accrual))
 		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
-						 &poster->ledger, poster->snapshot, account->customer);
+						 &poster->ledger, poster->snapshot, &account->keys);
 	account->last_recorded_at = DT_NOBEGIN;
 	poster->removed = palloc(poster->entry_count * sizeof(ItemPointerData));
 	poster->removed_count = 0;
@@ -477,6 +494,38 @@ post_customer(Poster *poster, Account *account)
 	MemoryContextReset(poster->customer);
 }
 
+/*
+ * Are the entries of a customer all those of the account?  One who was merged into another
+ * since it was looked for has none any more, and those of one into whom others were merged are in
+ * several places.
+ */
+static bool
+is_alone(const Account *account)
+{
+	return account->keys.count == 1 && !account->is_merged;
+}
+
+/* Post the entries of a customer into whom others were merged, with theirs. */
+static void
+post_merged(Poster *poster, int current)
+{
+	Account    *account = &poster->accounts[current];
+
+	poster->current = current;
+	for (int i = 0; i < account->keys.count; i++)
+	{
+		EntryScan	scan;
+
+		poster->journal.keys[ENTRY_CUSTOMER].sk_argument = account->keys.keys[i];
+		scan = entry_scan_begin(&poster->journal, poster->snapshot, poster->journal.keys, 1);
+		while (entry_scan_next(&scan))
+			keep_entry(poster, scan.slot, i);
+		entry_scan_end(&scan);
+	}
+	if (poster->entry_count > 0)
+		post_customer(poster, account);
+}
+
 /* Read the entries of all locked customers, in key order, and post them. */
 static void
 post_entries(Poster *poster)
@@ -501,12 +550,15 @@ post_entries(Poster *poster)
 			poster->current++;
 		}
 		/* A customer that came between after the look is left for later. */
-		if (cmp == 0)
-			keep_entry(poster, scan.slot);
+		if (cmp == 0 && is_alone(&poster->accounts[poster->current]))
+			keep_entry(poster, scan.slot, 0);
 	}
 	if (poster->entry_count > 0)
 		post_customer(poster, &poster->accounts[poster->current]);
 	entry_scan_end(&scan);
+	for (int i = 0; i < poster->count; i++)
+		if (poster->accounts[i].keys.count > 1 && !poster->accounts[i].is_merged)
+			post_merged(poster, i);
 	flush_ledger(poster);
 }
 
@@ -644,7 +696,7 @@ update_set_aside(Poster *poster)
 	initStringInfo(&query);
 	appendStringInfo(&query, "DELETE FROM %s.set_aside s WHERE s.customer %s ANY ($1)",
 					 batch->program, batch->operators[0]);
-	values[0] = customer_array(batch, good, count);
+	values[0] = posting_customer_array(batch, good, count);
 	run_query(query.data, 1, types, values, NULL, SPI_OK_DELETE);
 }
 

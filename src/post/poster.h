@@ -25,11 +25,13 @@ typedef struct Posting
 	int			failed;			/* how many of them could not be posted */
 	int			cut;			/* the first of them that has more than were posted; or
 								 * their count */
+	Datum		last;			/* the customer to go on behind */
 } Posting;
 
 extern void posting_begin(Posting *batch, const char *program, Oid schema);
 extern int	posting_compare_customers(Posting *batch, Datum a, Datum b);
 extern Datum posting_copy_customer(Posting *batch, Datum customer);
+extern Datum posting_customer_array(Posting *batch, Datum *customers, int count);
 extern text *posting_key_to_text(Posting *batch, Datum key);
 extern Datum posting_key_from_text(Posting *batch, text *key);
 extern int64 posting_run(Posting *batch, Datum *customers, int count);

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -61,12 +62,38 @@ fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
 }
 
 /*
+ * The keys of an account: of its customer, and of an array of those who were merged into
+ * this one, or (Datum) 0; in the current memory context.
+ */
+CustomerKeys
+fold_keys(Datum customer, Datum merged, Oid type)
+{
+	CustomerKeys result = {.count = 1};
+	int16		length;
+	bool		by_value;
+	char		align;
+	Datum	   *others = NULL;
+	int			count = 0;
+
+	if (merged != (Datum) 0)
+	{
+		get_typlenbyvalalign(type, &length, &by_value, &align);
+		deconstruct_array(DatumGetArrayTypeP(merged), type, length, by_value, align, &others, NULL, &count);
+	}
+	result.keys = palloc((count + 1) * sizeof(Datum));
+	result.keys[0] = customer;
+	for (int i = 0; i < count; i++)
+		result.keys[result.count++] = others[i];
+	return result;
+}
+
+/*
  * An account out of the arguments of a function: the customer, whose type is that of the
- * call, and in a row spend, orders, points_earned, first_order_at, last_order_at, points and
- * lots.
+ * call, in a row spend, orders, points_earned, first_order_at, last_order_at, points and
+ * lots, and who was merged into the customer.
  */
 void
-fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount *account)
+fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, int merged, PostedAccount *account)
 {
 	account->customer = PG_GETARG_DATUM(customer);
 	account->customer_type = get_fn_expr_argtype(fcinfo->flinfo, customer);
@@ -82,6 +109,8 @@ fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount
 	account->bounds.last = account->bounds.any ? PG_GETARG_TIMESTAMPTZ(sums + 4) : 0;
 	account->points = PG_ARGISNULL(sums + 5) ? number_zero() : PG_GETARG_DATUM(sums + 5);
 	account->lots = PG_ARGISNULL(sums + 6) ? (Datum) 0 : PG_GETARG_DATUM(sums + 6);
+	account->keys = fold_keys(account->customer, PG_ARGISNULL(merged) ? (Datum) 0 : PG_GETARG_DATUM(merged),
+							  account->customer_type);
 }
 
 static int
@@ -114,18 +143,18 @@ fold_needs_posted(RecordedEntry **entries, int count)
 /* Tell the fold how an order is posted. */
 static void
 know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Snapshot snapshot,
-		   Datum customer)
+		   const CustomerKeys *keys)
 {
 	TupleTableSlot *slot;
 	Datum	   *values;
 
-	if (!entry_find_newest(ledger, snapshot, customer, entry->tracked_table,
+	if (!entry_find_newest(ledger, snapshot, keys->keys[entry->recorded_for], entry->tracked_table,
 						   PointerGetDatum(entry->order_key)))
 		return;
 	slot = ledger->slot;
 	slot_getsomeattrs(slot, LEDGER_COLUMNS);
 	values = slot->tts_values;
-	accrual_known_order(accrual, entry->tracked_table, entry->order_key,
+	accrual_known_order(accrual, entry,
 						DatumGetInt32(values[ENTRY_REVISION]),
 						DatumGetInt32(values[ENTRY_TERMS]),
 						DatumGetBool(values[ENTRY_COUNTS]),
@@ -142,6 +171,7 @@ typedef struct Newest
 {
 	bool		counts;			/* false before the first order, too */
 	TimestampTz at;
+	int			recorded_for;
 	int32		tracked_table;
 	text	   *order_key;		/* in a buffer */
 	Size		size;			/* of it */
@@ -152,7 +182,7 @@ static void
 add_bounds(Accrual *accrual, Newest *newest, Bounds *bounds)
 {
 	if (newest->counts && (!bounds->any || newest->at < bounds->first || newest->at > bounds->last) &&
-		!accrual_expects(accrual, newest->tracked_table, newest->order_key))
+		!accrual_expects(accrual, newest->recorded_for, newest->tracked_table, newest->order_key))
 		bounds_extend(bounds, newest->at);
 }
 
@@ -184,15 +214,15 @@ begin_newest(Newest *newest, int32 tracked_table, const text *order_key)
 	memcpy(VARDATA(newest->order_key), VARDATA_ANY(order_key), size - VARHDRSZ);
 }
 
-/* The times of the first and the last posted order that is not expected, and counts. */
-static Bounds
-other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum customer)
+/* The same of the posted orders that were recorded for one of the keys of an account. */
+static void
+add_bounds_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys, int which,
+			  Bounds *bounds)
 {
-	Bounds		bounds = {0};
-	Newest		newest = {0};
+	Newest		newest = {.recorded_for = which};
 	EntryScan	scan;
 
-	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = keys->keys[which];
 	scan = entry_scan_begin(ledger, snapshot, ledger->keys, 1);
 	while (entry_scan_next(&scan))
 	{
@@ -203,7 +233,7 @@ other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum cust
 		order_key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
 		if (!is_same_order(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key))
 		{
-			add_bounds(accrual, &newest, &bounds);
+			add_bounds(accrual, &newest, bounds);
 			begin_newest(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key);
 		}
 		newest.counts = DatumGetBool(values[ENTRY_COUNTS]);
@@ -211,19 +241,25 @@ other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum cust
 		if (PointerGetDatum(order_key) != values[ENTRY_ORDER_KEY])
 			pfree(order_key);
 	}
-	add_bounds(accrual, &newest, &bounds);
+	add_bounds(accrual, &newest, bounds);
 	entry_scan_end(&scan);
+}
+
+/* The times of the first and the last posted order that is not expected, and counts. */
+static Bounds
+other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
+{
+	Bounds		bounds = {0};
+
+	for (int i = 0; i < keys->count; i++)
+		add_bounds_of(accrual, ledger, snapshot, keys, i, &bounds);
 	return bounds;
 }
 
-/*
- * What entries of the kind "expiry" took off the lots of a customer; in the current memory
- * context.
- */
-LotList *
-fold_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer)
+/* What entries of the kind "expiry" of a customer took off lots. */
+static void
+put_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer, LotList *expired)
 {
-	LotList    *expired = lots_make();
 	EntryScan	scan;
 
 	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
@@ -240,6 +276,19 @@ fold_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer)
 			lots_put_stored(expired, DatumGetLots(values[LEDGER_LOTS]), true);
 	}
 	entry_scan_end(&scan);
+}
+
+/*
+ * What entries of the kind "expiry" took off the lots of an account, and off those of who
+ * was merged into it before; in the current memory context.
+ */
+LotList *
+fold_expired_lots(EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
+{
+	LotList    *expired = lots_make();
+
+	for (int i = 0; i < keys->count; i++)
+		put_expired_lots(ledger, snapshot, keys->keys[i], expired);
 	lots_settle(expired);
 	return expired;
 }
@@ -250,23 +299,23 @@ fold_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer)
  */
 void
 fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
-				 EntryTable *ledger, Snapshot snapshot, Datum customer)
+				 EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
 {
 	for (int i = 0; i < count; i++)
 	{
 		RecordedEntry *entry = entries[i];
 
 		if ((entry->revision > 1 || all) &&
-			accrual_expect(accrual, entry->tracked_table, entry->order_key))
-			know_order(accrual, entry, ledger, snapshot, customer);
+			accrual_expect(accrual, entry->recorded_for, entry->tracked_table, entry->order_key))
+			know_order(accrual, entry, ledger, snapshot, keys);
 	}
 	if (accrual_needs_bounds(accrual))
-		accrual->others = other_bounds(accrual, ledger, snapshot, customer);
+		accrual->others = other_bounds(accrual, ledger, snapshot, keys);
 	if (accrual_needs_expired(accrual))
 	{
 		MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
-		accrual->expired = fold_expired_lots(ledger, snapshot, customer);
+		accrual->expired = fold_expired_lots(ledger, snapshot, keys);
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -288,47 +337,64 @@ fold_check_customer(EntryTable *table, bool ledger, Oid customer_type)
 						   format_type_be(TupleDescAttr(RelationGetDescr(table->heap), ENTRY_CUSTOMER)->atttypid))));
 }
 
+/* What fold_read_entries() reads into. */
+typedef struct ReadEntries
+{
+	RecordedEntry **entries;
+	int			count;
+	int			size;
+	TupleTableSlot *slot;		/* or NULL: there was no entry yet */
+} ReadEntries;
+
+/* Read the entries of one of the keys of an account. */
+static void
+read_entries_of(EntryTable *journal, const CustomerKeys *keys, int which, ReadEntries *read)
+{
+	EntryScan	scan;
+
+	journal->keys[ENTRY_CUSTOMER].sk_argument = keys->keys[which];
+	scan = entry_scan_begin(journal, GetActiveSnapshot(), journal->keys, 1);
+	while (entry_scan_next(&scan))
+	{
+		RecordedEntry *entry = palloc(sizeof(RecordedEntry));
+
+		if (read->slot == NULL)
+			read->slot = MakeSingleTupleTableSlot(RelationGetDescr(journal->heap), &TTSOpsMinimalTuple);
+		/* the values of the entry point into a copy of the row */
+		ExecStoreMinimalTuple(ExecCopySlotMinimalTuple(scan.slot), read->slot, false);
+		entry->recorded_for = which;
+		fold_read_place(read->slot, entry);
+		fold_read_entry(read->slot, entry);
+		if (read->count == read->size)
+		{
+			read->size = Max(8, read->size * 2);
+			read->entries = read->entries == NULL ? palloc(read->size * sizeof(RecordedEntry *)) :
+				repalloc_huge(read->entries, read->size * sizeof(RecordedEntry *));
+		}
+		read->entries[read->count++] = entry;
+	}
+	entry_scan_end(&scan);
+}
+
 /*
- * The entries of a customer in the journal, as the snapshot of the query shows them; in
+ * The entries of an account in the journal, as the snapshot of the query shows them; in
  * the current memory context.
  */
 RecordedEntry **
 fold_read_entries(Oid schema, const PostedAccount *account, int *count)
 {
 	EntryTable	journal;
-	EntryScan	scan;
-	RecordedEntry **entries = NULL;
-	int			size = 0;
-	TupleTableSlot *slot = NULL;
+	ReadEntries read = {0};
 
-	*count = 0;
 	entry_table_open(&journal, program_relation(schema, "journal"), AccessShareLock, NULL);
 	fold_check_customer(&journal, false, account->customer_type);
-	journal.keys[ENTRY_CUSTOMER].sk_argument = account->customer;
-	scan = entry_scan_begin(&journal, GetActiveSnapshot(), journal.keys, 1);
-	while (entry_scan_next(&scan))
-	{
-		RecordedEntry *entry = palloc(sizeof(RecordedEntry));
-
-		if (slot == NULL)
-			slot = MakeSingleTupleTableSlot(RelationGetDescr(journal.heap), &TTSOpsMinimalTuple);
-		/* the values of the entry point into a copy of the row */
-		ExecStoreMinimalTuple(ExecCopySlotMinimalTuple(scan.slot), slot, false);
-		fold_read_place(slot, entry);
-		fold_read_entry(slot, entry);
-		if (*count == size)
-		{
-			size = Max(8, size * 2);
-			entries = entries == NULL ? palloc(size * sizeof(RecordedEntry *)) :
-				repalloc_huge(entries, size * sizeof(RecordedEntry *));
-		}
-		entries[(*count)++] = entry;
-	}
-	entry_scan_end(&scan);
-	if (slot != NULL)
-		ExecDropSingleTupleTableSlot(slot);
+	for (int i = 0; i < account->keys.count; i++)
+		read_entries_of(&journal, &account->keys, i, &read);
+	if (read.slot != NULL)
+		ExecDropSingleTupleTableSlot(read.slot);
 	entry_table_close(&journal);
-	return entries;
+	*count = read.count;
+	return read.entries;
 }
 
 /*
@@ -350,8 +416,7 @@ fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entrie
 	{
 		entry_table_open(&ledger, program_relation(schema, "ledger"), AccessShareLock, NULL);
 		fold_check_customer(&ledger, true, account->customer_type);
-		fold_know_posted(accrual, entries, count, false, &ledger, GetActiveSnapshot(),
-						 account->customer);
+		fold_know_posted(accrual, entries, count, false, &ledger, GetActiveSnapshot(), &account->keys);
 		entry_table_close(&ledger);
 	}
 	return accrual;

@@ -9,11 +9,22 @@
 #include "accrual.h"
 #include "entries.h"
 
+/*
+ * The customers whose entries are those of an account: the one whose it is, and then
+ * those who were merged into this one.
+ */
+typedef struct CustomerKeys
+{
+	Datum	   *keys;
+	int			count;
+} CustomerKeys;
+
 /* The account of a customer before the entries that are not posted. */
 typedef struct PostedAccount
 {
 	Datum		customer;
 	Oid			customer_type;
+	CustomerKeys keys;
 	Datum		spend;
 	int64		orders;
 	Datum		points_earned;
@@ -24,13 +35,14 @@ typedef struct PostedAccount
 
 extern void fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry);
 extern void fold_read_place(TupleTableSlot *slot, RecordedEntry *entry);
-extern void fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, PostedAccount *account);
+extern CustomerKeys fold_keys(Datum customer, Datum merged, Oid type);
+extern void fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, int merged, PostedAccount *account);
 extern RecordedEntry **fold_read_entries(Oid schema, const PostedAccount *account, int *count);
 extern void fold_sort(RecordedEntry **entries, int count);
 extern bool fold_needs_posted(RecordedEntry **entries, int count);
 extern void fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
-							 EntryTable *ledger, Snapshot snapshot, Datum customer);
-extern LotList *fold_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer);
+							 EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys);
+extern LotList *fold_expired_lots(EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys);
 extern void fold_check_customer(EntryTable *table, bool ledger, Oid customer_type);
 extern Accrual *fold_begin_read(Oid schema, const PostedAccount *account,
 								RecordedEntry **entries, int count);

@@ -27,7 +27,30 @@
 /* Is there such a customer, or one who had entries? */
 #define IS_SOMEBODY \
 	"EXISTS (SELECT FROM %1$s.members m WHERE m.%2$s %3$s %4$s)" \
-	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)"
+	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)" \
+	" OR EXISTS (SELECT FROM %1$s.merged m WHERE m.customer %3$s %4$s)"
+
+/* The balance at a moment, of the entries of some customers. */
+#define BALANCE_AT(customers) \
+	"SELECT CASE WHEN " IS_SOMEBODY \
+	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))" \
+	" OPERATOR(pg_catalog.-) loyalty.available(loyalty.sum(e.lots), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e" \
+	" WHERE e.%2$s %3$s " customers " AND e.effective_at OPERATOR(pg_catalog.<=) $2) END"
+
+/* What decides about the tier at a moment, of the entries of some customers. */
+#define TIER_AT(customers) \
+	"WITH e AS (SELECT * FROM %1$s.entries x WHERE x.%2$s %3$s " customers " AND x.effective_at OPERATOR(pg_catalog.<=) $2)," \
+	" o AS (SELECT DISTINCT ON (recorded_for, tracked_table, order_key) ordered_at, counts FROM e" \
+	" ORDER BY recorded_for, tracked_table, order_key, revision DESC)" \
+	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e)," \
+	" (SELECT coalesce(pg_catalog.sum(orders_change), 0) FROM e)," \
+	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e WHERE e.tracked_table OPERATOR(pg_catalog.>) 0), c.joined_at," \
+	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts)," \
+	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)" \
+	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s" \
+	" UNION ALL SELECT m.joined_at FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s" \
+	" UNION ALL SELECT c.joined_at FROM %1$s.merged m LEFT JOIN %1$s.customer c ON c.customer %3$s m.customer WHERE m.customer %3$s %4$s) c" \
+	" CROSS JOIN %1$s.program p"
 
 /* What is asked of a program; placeholders are those of kept_execute(). */
 static const char *const questions[] = {
@@ -35,22 +58,14 @@ static const char *const questions[] = {
 	[KEPT_FORMER_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s",
 	[KEPT_BALANCES] = BALANCES("members"),
 	[KEPT_FORMER_BALANCES] = BALANCES("former_members"),
-	[KEPT_BALANCE_AT] = "SELECT CASE WHEN " IS_SOMEBODY
-	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))"
-	" OPERATOR(pg_catalog.-) loyalty.available(loyalty.sum(e.lots), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e"
-	" WHERE e.%2$s %3$s %4$s AND e.effective_at OPERATOR(pg_catalog.<=) $2) END",
-	[KEPT_TIER_AT] = "WITH e AS (SELECT * FROM %1$s.entries x WHERE x.%2$s %3$s %4$s AND x.effective_at OPERATOR(pg_catalog.<=) $2),"
-	" o AS (SELECT DISTINCT ON (tracked_table, order_key) ordered_at, counts FROM e"
-	" ORDER BY tracked_table, order_key, revision DESC)"
-	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e),"
-	" (SELECT coalesce(pg_catalog.sum(orders_change), 0) FROM e),"
-	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e WHERE e.tracked_table OPERATOR(pg_catalog.>) 0), c.joined_at,"
-	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts),"
-	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)"
-	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s"
-	" UNION ALL SELECT m.joined_at FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s) c CROSS JOIN %1$s.program p",
+	[KEPT_BALANCE_AT] = BALANCE_AT("%4$s"),
+	[KEPT_TIER_AT] = TIER_AT("%4$s"),
 	[KEPT_STATE_AT] = "SELECT s FROM _loyalty.states_as_of($4, %4$s, $2, $3) s"
-	" WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY
+	" WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY,
+	[KEPT_BALANCE_OF_ALL] = BALANCE_AT("ANY ($3)"),
+	[KEPT_TIER_OF_ALL] = TIER_AT("ANY ($3)"),
+	[KEPT_KEYS] = "SELECT k.keys, k.keys[1] AS %2$s FROM (SELECT _loyalty.keys_as_of($3, %4$s, $2) FROM %1$s.program) k (keys) WHERE k.keys[1] %3$s k.keys[1]",
+	[KEPT_MERGED] = "SELECT m.survivor AS %2$s FROM %1$s.merged m WHERE m.customer %3$s %4$s"
 };
 
 /* The arguments of all questions: the customer, moments, and the program. */
@@ -60,9 +75,20 @@ static const char *const questions[] = {
 static int
 arguments_of(KeptPlan question)
 {
-	if (question == KEPT_STATE_AT)
-		return ARGUMENTS;
-	return question <= KEPT_FORMER_BALANCES ? 1 : 2;
+	switch (question)
+	{
+		case KEPT_BALANCE_AT:
+		case KEPT_TIER_AT:
+			return 2;
+		case KEPT_BALANCE_OF_ALL:
+		case KEPT_TIER_OF_ALL:
+		case KEPT_KEYS:
+			return 3;
+		case KEPT_STATE_AT:
+			return ARGUMENTS;
+		default:
+			return 1;
+	}
 }
 
 /* The tier, of a row of the answer to the question for the tier. */
@@ -101,7 +127,7 @@ ask(KeptPlans *plans, KeptPlan question, Oid *types, Datum *values, MemoryContex
 	found = SPI_processed > 0;
 	*answer = (Datum) 0;
 	*isnull = true;
-	if (found && question == KEPT_TIER_AT)
+	if (found && (question == KEPT_TIER_AT || question == KEPT_TIER_OF_ALL))
 	{
 		text	   *tier = tier_of_row(plans->program, SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 									   DatumGetTimestampTz(values[1]));
@@ -126,6 +152,42 @@ ask(KeptPlans *plans, KeptPlan question, Oid *types, Datum *values, MemoryContex
 }
 
 /*
+ * Some customers were merged into others: then the key is replaced by that of the account
+ * at the moment, and the question by the one that asks for all keys of it.
+ */
+static void
+ask_for_all(KeptPlans *plans, Oid program, KeptPlan *question, Oid *types, Datum *values)
+{
+	Oid			key_types[3] = {types[0], TIMESTAMPTZOID, REGCLASSOID};
+	Datum		key_values[3] = {values[0], values[1], ObjectIdGetDatum(program)};
+	bool		isnull;
+
+	kept_execute(plans, KEPT_KEYS, questions[KEPT_KEYS], 3, key_types, key_values, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		types[2] = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+		values[2] = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
+		values[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+		*question = *question == KEPT_BALANCE_AT ? KEPT_BALANCE_OF_ALL : KEPT_TIER_OF_ALL;
+	}
+	/* the table stays as long as SPI is connected: the key is in it */
+}
+
+/* The customer into whom one was merged takes the place of the key; false: there is none. */
+static bool
+become_survivor(KeptPlans *plans, Oid *types, Datum *values)
+{
+	bool		isnull;
+
+	kept_execute(plans, KEPT_MERGED, questions[KEPT_MERGED], 1, types, values, SPI_OK_SELECT);
+	if (SPI_processed == 0)
+		return false;
+	values[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	types[0] = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+	return kept_bring_to_type(plans, &values[0], &types[0]);
+}
+
+/*
  * The answer to a question about moments, for a function (program regclass,
  * customer anyelement ...), whose further arguments are the moments.
  */
@@ -138,6 +200,7 @@ answer(FunctionCallInfo fcinfo, KeptPlan question, int moments)
 	KeptPlans  *plans = kept_find(PG_GETARG_OID(0));
 	Datum		result = (Datum) 0;
 	bool		isnull = true;
+	bool		found;
 
 	for (int i = 0; i < moments; i++)
 		values[1 + i] = PG_GETARG_DATUM(2 + i);
@@ -145,9 +208,16 @@ answer(FunctionCallInfo fcinfo, KeptPlan question, int moments)
 		PG_RETURN_NULL();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (!ask(plans, question, types, values, context, &result, &isnull) &&
-		(question == KEPT_BALANCE || question == KEPT_BALANCES))
-		(void) ask(plans, question + 1, types, values, context, &result, &isnull);
+	if (question == KEPT_BALANCE_AT || question == KEPT_TIER_AT)
+		ask_for_all(plans, PG_GETARG_OID(0), &question, types, values);
+	found = ask(plans, question, types, values, context, &result, &isnull);
+	if (!found && (question == KEPT_BALANCE || question == KEPT_BALANCES))
+	{
+		found = ask(plans, question + 1, types, values, context, &result, &isnull);
+		if (!found && become_survivor(plans, types, values) &&
+			!ask(plans, question, types, values, context, &result, &isnull))
+			(void) ask(plans, question + 1, types, values, context, &result, &isnull);
+	}
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();

@@ -170,8 +170,13 @@ may_have_entries(KnownJournal *journal, Oid program, const PostedAccount *accoun
 		return true;
 	if (journal->customers == NULL)
 		return false;
-	hash = hash_customer(journal, account->customer);
-	return !bloom_lacks_element(journal->customers, (unsigned char *) &hash, sizeof(hash));
+	for (int i = 0; i < account->keys.count; i++)
+	{
+		hash = hash_customer(journal, account->keys.keys[i]);
+		if (!bloom_lacks_element(journal->customers, (unsigned char *) &hash, sizeof(hash)))
+			return true;
+	}
+	return false;
 }
 
 /* The entries of a customer, folded, as a row of the type "account_state". */
@@ -209,12 +214,13 @@ PG_FUNCTION_INFO_V1(loyalty_state_of);
  * state_of(program regclass, terms int, customer anyelement,
  *          spend numeric, orders bigint, points_earned numeric,
  *          first_order_at timestamptz, last_order_at timestamptz, points numeric,
- *          lots loyalty.lots, reader uuid) returns account_state
+ *          lots loyalty.lots, reader uuid, merged anyarray) returns account_state
  *
  * The points, the sums and the lots of the account after the entries of a customer in the
  * journal; null without entries.  program is the table "program" of a
  * program, and terms are any of it.  The arguments from spend to lots are the
- * account as it is posted, and null without one.  reader: see terms_check_reader().
+ * account as it is posted, and null without one; merged: who was merged into the customer.
+ * reader: see terms_check_reader().
  */
 Datum
 loyalty_state_of(PG_FUNCTION_ARGS)
@@ -232,7 +238,7 @@ loyalty_state_of(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	program = PG_GETARG_OID(0);
 	terms_check_reader(terms_find(program, PG_GETARG_INT32(1)), PG_ARGISNULL(10) ? NULL : PG_GETARG_UUID_P(10));
-	fold_read_account(fcinfo, 2, 3, &account);
+	fold_read_account(fcinfo, 2, 3, 11, &account);
 	if (!may_have_entries(journal, program, &account))
 		PG_RETURN_NULL();
 

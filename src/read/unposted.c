@@ -89,7 +89,7 @@ append_customer(StringInfo name, Datum customer, Oid type)
 
 /* The name of an entry, in the current memory context. */
 static EntryName
-name_entry(const PostedAccount *account, int32 tracked_table, const text *order_key, int32 revision)
+name_entry(Datum customer, Oid type, int32 tracked_table, const text *order_key, int32 revision)
 {
 	StringInfoData name;
 	int32		length = VARSIZE_ANY_EXHDR(order_key);
@@ -100,7 +100,7 @@ name_entry(const PostedAccount *account, int32 tracked_table, const text *order_
 	appendBinaryStringInfo(&name, (char *) &revision, sizeof(int32));
 	appendBinaryStringInfo(&name, (char *) &length, sizeof(int32));
 	appendBinaryStringInfo(&name, VARDATA_ANY(order_key), length);
-	append_customer(&name, account->customer, account->customer_type);
+	append_customer(&name, customer, type);
 	result.bytes = name.data;
 	result.length = name.len;
 	return result;
@@ -169,7 +169,8 @@ fold_customer(Unposted *unposted, const PostedAccount *account)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(each);
 		remember(unposted,
-				 name_entry(account, entries[i]->tracked_table, entries[i]->order_key, entries[i]->revision),
+				 name_entry(account->keys.keys[entries[i]->recorded_for], account->customer_type,
+							entries[i]->tracked_table, entries[i]->order_key, entries[i]->revision),
 				 counts ? make_accrual(unposted->desc, accrual) : (Datum) 0);
 		MemoryContextSwitchTo(work);
 		MemoryContextReset(each);
@@ -212,14 +213,15 @@ get_unposted(FunctionCallInfo fcinfo)
 PG_FUNCTION_INFO_V1(loyalty_accrual_of);
 
 /*
- * accrual_of(program regclass, customer anyelement, tracked_table int, order_key text,
- *            revision int, terms int, spend numeric, orders bigint, points_earned numeric,
- *            first_order_at timestamptz, last_order_at timestamptz, points numeric,
- *            lots loyalty.lots, reader uuid) returns accrual
+ * accrual_of(program regclass, account anyelement, customer anyelement, tracked_table int,
+ *            order_key text, revision int, terms int, spend numeric, orders bigint,
+ *            points_earned numeric, first_order_at timestamptz, last_order_at timestamptz,
+ *            points numeric, lots loyalty.lots, reader uuid, merged anyarray) returns accrual
  *
  * What posting will make of an entry of the journal; null if it will leave it out.
  * program is the table "program" of a program.  The arguments from spend to lots
- * are the account of the customer as it is posted, and null without one.  reader: see
+ * are the account as it is posted, and null without one; merged: who was merged into its
+ * customer; customer: for whom the entry is recorded, one of them.  reader: see
  * terms_check_reader().
  */
 Datum
@@ -231,20 +233,20 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 	EntryName	name;
 	Oid			program;
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
-	fold_read_account(fcinfo, 1, 6, &account);
+	fold_read_account(fcinfo, 1, 7, 15, &account);
 	program = PG_GETARG_OID(0);
 	if (!snapshot_is_active(&unposted->snapshot) || unposted->program != program)
 		start_anew(unposted);
 	unposted->program = program;
-	name = name_entry(&account, PG_GETARG_INT32(2), PG_GETARG_TEXT_PP(3), PG_GETARG_INT32(4));
+	name = name_entry(PG_GETARG_DATUM(2), account.customer_type, PG_GETARG_INT32(3), PG_GETARG_TEXT_PP(4), PG_GETARG_INT32(5));
 	entry = folded_lookup(unposted->entries, name);
 	if (entry == NULL)
 	{
-		terms_check_reader(terms_find(program, PG_GETARG_INT32(5)),
-						   PG_ARGISNULL(13) ? NULL : PG_GETARG_UUID_P(13));
+		terms_check_reader(terms_find(program, PG_GETARG_INT32(6)),
+						   PG_ARGISNULL(14) ? NULL : PG_GETARG_UUID_P(14));
 		/* what is remembered of a customer stays until another one is asked for */
 		if (MemoryContextMemAllocated(unposted->context, true) >= MEMORY_LIMIT)
 			start_anew(unposted);
