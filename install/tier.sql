@@ -33,7 +33,8 @@ CREATE TYPE _loyalty.accrual AS (
 	first_order_at timestamptz,
 	last_order_at timestamptz,
 	number bigint,
-	lots loyalty.lots
+	lots loyalty.lots,
+	forgiven numeric
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 

@@ -106,20 +106,21 @@ $$;
 COMMENT ON FUNCTION _loyalty.tenure_sql(text, text, text) IS
 'tenure as verify() computes it, independently of _loyalty.tenure, as SQL';
 
--- Are points another number than awards times multiplier, rounded on the magnitude?
+-- Are points, without those that were forgiven, another number than awards times multiplier,
+-- rounded on the magnitude?
 CREATE FUNCTION _loyalty.rounding_sql(rounding text, points_scale int)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE rounding
-	       WHEN 'floor' THEN format('metrics.order_points <> trunc(metrics.awards * metrics.multiplier%s)', u.places)
-	       WHEN 'half_up' THEN format('metrics.order_points <> round(metrics.awards * metrics.multiplier%s)', u.places)
-	       ELSE format('abs(metrics.order_points)%s <> ', u.unit)
+	       WHEN 'floor' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> trunc(metrics.awards * metrics.multiplier%s)', u.places)
+	       WHEN 'half_up' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> round(metrics.awards * metrics.multiplier%s)', u.places)
+	       ELSE format('abs(metrics.order_points - coalesce(metrics.forgiven, 0))%s <> ', u.unit)
 	            || replace(CASE rounding WHEN 'ceil' THEN 'ceil(units)'
 	                       ELSE 'CASE WHEN units - floor(units) = 0.5 THEN 2 * round(floor(units + 0.5) / 2 - 0.25) ELSE floor(units + 0.5) END' END,
 	                       'units', format('(abs(metrics.awards * metrics.multiplier)%s)', u.unit))
-	            || ' OR (metrics.order_points > 0 AND metrics.awards < 0) OR (metrics.order_points < 0 AND metrics.awards > 0)' END
+	            || ' OR (metrics.order_points - coalesce(metrics.forgiven, 0) > 0 AND metrics.awards < 0) OR (metrics.order_points - coalesce(metrics.forgiven, 0) < 0 AND metrics.awards > 0)' END
 	  FROM (SELECT CASE WHEN points_scale > 0 THEN ' * 1' || repeat('0', points_scale) || '::numeric' ELSE '' END AS unit,
 	               CASE WHEN points_scale > 0 THEN format(', %s', points_scale) ELSE '' END AS places) u
 $$;
@@ -146,7 +147,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT %2$s, true AS posted FROM %1$I.ledger e %5$s UNION ALL SELECT %2$s, false FROM u e %5$s) $sql$,
 		program,
 		'customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (

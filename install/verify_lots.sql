@@ -123,8 +123,22 @@ BEGIN
 		 WHERE m.revision = m.revision_before + 1 AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
 		       -- the wait is over by both: they are where they were
 		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available <= m.recorded_at)
-		   AND a.points > b.points - least(b.points, m.points_before) $sql$,
-		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms)) USING terms;
+		   AND a.points > b.points - least(b.points, m.points_before)
+		UNION ALL
+		-- beside the order's own; where an order gets other dates, or keeps points from expiring, lots change for that, too
+		SELECT 'a refund took points of the wrong kind', m.customer::text, m.order_key::text, format('entry %%s takes %%s points, first the %%s ones: %%s leaves %%s', m.entry, -m.points_change, t.refunds_take, m.lots, m.lots_after)
+		  FROM dates m
+		  JOIN %3$I.terms t ON t.version = $1
+		 CROSS JOIN LATERAL (SELECT coalesce(sum(l.points) FILTER (WHERE l.available_at > m.recorded_at), 0) AS pending,
+		                            coalesce(sum(l.points) FILTER (WHERE l.available_at <= m.recorded_at), 0)
+		                            + CASE WHEN m.expires = 'infinity' AND m.available <= m.recorded_at THEN 0 ELSE least(greatest(m.undated_after, 0) - greatest(m.undated_before, 0), 0) END AS available
+		                       FROM loyalty.unnest(m.lots) l
+		                      WHERE l.points < 0 AND l.expires_at > m.recorded_at
+		                        AND NOT (l.expires_at = m.expires AND (l.available_at = m.available OR (m.available <= m.recorded_at AND l.available_at <= m.recorded_at)))) taken
+		 WHERE m.points_change < 0 AND m.extended IS NULL AND (m.available, m.expires) IS NOT DISTINCT FROM (coalesce(m.available_before, m.available), coalesce(m.expires_before, m.expires))
+		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at) > 0
+		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at) + m.undated_after > 0 END $sql$,
+		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms), program) USING terms;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);

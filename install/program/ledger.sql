@@ -30,6 +30,7 @@ CREATE TABLE @schema@.ledger (
 	until timestamptz,
 	lots loyalty.lots,
 	counterpart @column_type@,
+	forgiven numeric,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';

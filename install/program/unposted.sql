@@ -6,7 +6,7 @@ CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
        coalesce(a.entries, 0) + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
-       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at
+       f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at, f.forgiven
   FROM (SELECT * FROM @schema@.journal ORDER BY customer) j
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,

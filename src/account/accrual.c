@@ -117,6 +117,13 @@ copy_numeric(Datum value)
 	return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 }
 
+/* The same of what may be (Datum) 0. */
+static Datum
+copy_or_none(Datum value)
+{
+	return value == (Datum) 0 ? value : copy_numeric(value);
+}
+
 /*
  * Begin with an empty account, in a memory context that the caller resets.
  */
@@ -278,7 +285,8 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at
 void
 accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
-					Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier)
+					Moment available, Datum amount, Datum order_points, Datum forgiven,
+					Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingOrder *order = find_order(accrual, tracked_table, order_key);
@@ -290,6 +298,7 @@ accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key
 	order->available = available;
 	order->amount = copy_numeric(amount);
 	order->order_points = copy_numeric(order_points);
+	order->forgiven = copy_or_none(forgiven);
 	order->multiplier = copy_numeric(multiplier);
 	order->tier = tier ? pstrdup(tier) : NULL;
 	MemoryContextSwitchTo(old);
@@ -344,6 +353,7 @@ update_bounds(Accrual *accrual)
 typedef struct Step
 {
 	Datum		order_points;
+	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	Datum		points_change;
 	Datum		amount_change;
 	Datum		spend;
@@ -357,6 +367,30 @@ fits_account(Datum sum)
 {
 	return DatumGetBool(DirectFunctionCall2(numeric_lt, DirectFunctionCall1(numeric_abs, sum),
 											number_account_limit()));
+}
+
+/*
+ * The points that an order stands with, which is worth so many now, and what of them is
+ * forgiven.  If it is worth more than before, it was not given less than it was worth
+ * before, so what was forgiven comes first: only what was really taken comes back.
+ */
+static void
+compute_order_points(const StandingOrder *order, Datum worth, Step *step)
+{
+	Datum		more;
+
+	step->order_points = worth;
+	step->forgiven = (Datum) 0;
+	if (order->forgiven == (Datum) 0)
+		return;
+	more = DirectFunctionCall2(numeric_sub, DirectFunctionCall2(numeric_add, worth, order->forgiven),
+							   order->order_points);
+	step->forgiven = DirectFunctionCall2(numeric_sub, order->forgiven,
+										 DirectFunctionCall2(numeric_larger, more, number_zero()));
+	if (DatumGetBool(DirectFunctionCall2(numeric_le, step->forgiven, number_zero())))
+		step->forgiven = (Datum) 0;
+	else
+		step->order_points = DirectFunctionCall2(numeric_add, worth, step->forgiven);
 }
 
 /*
@@ -374,8 +408,8 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		step->order_points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
-																	entry->awards));
+		compute_order_points(order, terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
+																		   entry->awards)), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
@@ -462,6 +496,7 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 
 	order->amount = copy_numeric(entry->amount);
 	order->order_points = copy_numeric(order->order_points);
+	order->forgiven = copy_or_none(order->forgiven);
 	if (begins)
 	{
 		order->multiplier = copy_numeric(order->multiplier);
@@ -480,6 +515,50 @@ magnitude(Points points)
 	return points;
 }
 
+/* So many points were to be taken back, and are not there: they are forgiven. */
+static void
+forgive(Step *step, Points rest)
+{
+	Datum		points;
+
+	if (rest.value <= 0)
+		return;
+	points = DirectFunctionCall1(numeric_trim_scale, lots_points(rest.value, rest.scale));
+	step->forgiven = step->forgiven == (Datum) 0 ? points : DirectFunctionCall2(numeric_add, step->forgiven, points);
+	step->order_points = DirectFunctionCall2(numeric_add, step->order_points, points);
+	step->points_change = DirectFunctionCall2(numeric_add, step->points_change, points);
+	step->points_earned = DirectFunctionCall2(numeric_add, step->points_earned, points);
+	step->points = DirectFunctionCall2(numeric_add, step->points, points);
+}
+
+/* What is not there of points that are taken back, where no points are dated. */
+static Points
+lacking_points(const Accrual *accrual, Points taken)
+{
+	Points		there = purse_points(accrual->points);
+	int			scale = Max(there.scale, taken.scale);
+	Points		rest = {.scale = scale};
+
+	rest.value = exact_rescale(taken.value, taken.scale, scale) - Max(exact_rescale(there.value, there.scale, scale), 0);
+	return rest;
+}
+
+/* Take points of an order back, out of dated ones if there are any. */
+static void
+take_points_back(Accrual *accrual, Terms *terms, const Lot *lot, Points taken, TimestampTz at, Step *step)
+{
+	Points		rest;
+
+	if (accrual->purse != NULL)
+		rest = purse_refund(accrual->purse, lot, taken, terms->available_first, at);
+	else
+		rest = lacking_points(accrual, taken);
+	if (terms->shortfall == SHORTFALL_FORGIVE)
+		forgive(step, rest);
+	else if (accrual->purse != NULL)
+		purse_owe(accrual->purse, rest);
+}
+
 /*
  * What an entry does to dated points.  Its order gave points to the lot of its times, by the
  * terms that it was of; where it is of other times or other terms now, what is left of
@@ -488,7 +567,7 @@ magnitude(Points points)
  */
 static void
 move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Terms *terms_before,
-		  const Step *step)
+		  Step *step)
 {
 	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
 	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
@@ -507,7 +586,7 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	if (change.value > 0)
 		purse_credit(accrual->purse, &lot, change);
 	else if (change.value < 0)
-		purse_refund(accrual->purse, &lot, magnitude(change), at);
+		take_points_back(accrual, terms, &lot, magnitude(change), at, step);
 	if (entry->counts && !order->counts && wallet_extends(terms, entry->at, &until))
 		purse_extend(accrual->purse, lot.wallet, until, at);
 }
@@ -518,7 +597,7 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
  */
 static void
 step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
-		  const Step *step)
+		  Step *step)
 {
 	MemoryContext old;
 
@@ -528,7 +607,13 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 		Lot			lot = wallet_lot(terms, entry->at, &entry->available);
 
 		if (terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0)
+		{
+			Points		change = purse_points(step->points_change);
+
+			if (change.value < 0 && terms->shortfall == SHORTFALL_FORGIVE)
+				take_points_back(accrual, terms, &lot, magnitude(change), entry->recorded_at, step);
 			return;
+		}
 		old = MemoryContextSwitchTo(accrual->context);
 		accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
 		accrual->purse->expired = accrual->expired;
@@ -579,11 +664,13 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
 	accrual->order_points = step.order_points;
+	accrual->forgiven = step.forgiven;
 	accrual->points_change = step.points_change;
 	accrual->amount_change = step.amount_change;
 	accrual->orders_change = (int) entry->counts - (int) order->counts;
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
+	order->forgiven = step.forgiven;
 	if (expected)
 		keep_order(accrual, order, entry, begins);
 	else if (entry->counts)

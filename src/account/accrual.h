@@ -21,7 +21,8 @@ typedef struct StandingOrder
 	TimestampTz at;
 	Moment		available;		/* when its points are, if it says so itself */
 	Datum		amount;
-	Datum		order_points;
+	Datum		order_points;	/* what it is worth, and what was forgiven */
+	Datum		forgiven;		/* or (Datum) 0: nothing */
 	Datum		multiplier;
 	const char *tier;
 	pairingheap_node by_first;	/* among the counted orders */
@@ -88,6 +89,7 @@ typedef struct Accrual
 	const char *tier;
 	Datum		multiplier;
 	Datum		order_points;
+	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	int32		orders_change;
 	Datum		amount_change;
 	Datum		points_change;
@@ -107,7 +109,8 @@ extern void bounds_extend(Bounds *bounds, TimestampTz at);
 extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);
 extern void accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
-								Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier);
+								Moment available, Datum amount, Datum order_points, Datum forgiven,
+								Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

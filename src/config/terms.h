@@ -19,6 +19,13 @@ typedef enum Rounding
 	ROUND_CEIL
 } Rounding;
 
+/* What becomes of points that a refund is to take back and that are not there. */
+typedef enum Shortfall
+{
+	SHORTFALL_OWE,
+	SHORTFALL_FORGIVE
+} Shortfall;
+
 typedef struct Tier
 {
 	char	   *name;
@@ -45,6 +52,8 @@ typedef struct Terms
 	MemoryContextCallback end;
 	int32		scale;
 	Rounding	rounding;
+	bool		available_first;	/* refunds take what is available before what waits */
+	Shortfall	shortfall;
 	pg_tz	   *zone;
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */

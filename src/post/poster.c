@@ -361,6 +361,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, int64 number, Accrual *accrual)
 	slot->tts_values[LEDGER_POINTS_CHANGE] = accrual->points_change;
 	slot->tts_values[LEDGER_LOTS] = LotsGetDatum(accrual->lots);
 	slot->tts_isnull[LEDGER_LOTS] = accrual->lots == NULL;
+	slot->tts_values[LEDGER_FORGIVEN] = accrual->forgiven;
+	slot->tts_isnull[LEDGER_FORGIVEN] = accrual->forgiven == (Datum) 0;
 	ExecStoreVirtualTuple(slot);
 
 	/* A copy of its own: what it is made of goes with the customer. */

@@ -131,7 +131,9 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 						DatumGetBool(values[ENTRY_COUNTS]),
 						DatumGetTimestampTz(values[ENTRY_AT]),
 						journal_read_moment(slot, ENTRY_AVAILABLE_AT),
-						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS], values[ENTRY_MULTIPLIER],
+						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS],
+						slot->tts_isnull[LEDGER_FORGIVEN] ? (Datum) 0 : values[LEDGER_FORGIVEN],
+						values[ENTRY_MULTIPLIER],
 						slot->tts_isnull[ENTRY_TIER] ? NULL :
 						TextDatumGetCString(values[ENTRY_TIER]));
 	ExecClearTuple(slot);

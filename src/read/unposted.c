@@ -111,8 +111,8 @@ static Datum
 make_accrual(TupleDesc desc, const Accrual *accrual)
 {
 	const Metrics *metrics = &accrual->metrics;
-	Datum		values[13];
-	bool		nulls[13] = {false};
+	Datum		values[14];
+	bool		nulls[14] = {false};
 
 	nulls[0] = accrual->tier == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
@@ -130,6 +130,8 @@ make_accrual(TupleDesc desc, const Accrual *accrual)
 	values[11] = Int64GetDatum(accrual->number);
 	values[12] = LotsGetDatum(accrual->lots);
 	nulls[12] = accrual->lots == NULL;
+	values[13] = accrual->forgiven;
+	nulls[13] = accrual->forgiven == (Datum) 0;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 

@@ -1,0 +1,185 @@
+-- What a refund takes: of which points, what becomes of those that are not there, and what comes
+-- back of an order that was paid with points.  Worked out by hand; the cases WE-... are published
+-- examples of other systems.
+SET client_min_messages = warning;
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, MDY';
+CREATE SCHEMA t_refunds;
+CREATE TABLE t_refunds.customers (id int PRIMARY KEY);
+INSERT INTO t_refunds.customers SELECT generate_series(1, 60);
+CREATE TABLE t_refunds.orders (id int PRIMARY KEY, customer int, at timestamptz, total numeric, available_at timestamptz);
+SELECT loyalty.create_program('club', customers => 't_refunds.customers', time_zone => 'UTC');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('club', 't_refunds.orders', customer => 'customer', at => 'at', amount => 'total', available_at => 'available_at');
+
+-- what may be set
+UPDATE club.program SET refunds_take = 'both';
+UPDATE club.program SET refund_shortfall = NULL;
+SELECT refunds_take, refund_shortfall, terms FROM club.program;
+
+-- 60 points of a day, 20 that wait to the year 2100, and 30 of the next day, which expire a day later and so are of another lot
+UPDATE club.wallet SET expires = $$earned_on + interval '100 years'$$;
+CREATE FUNCTION t_refunds.give(customer int) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO t_refunds.orders VALUES (customer * 10, customer, '2026-01-01', 60, NULL), (customer * 10 + 1, customer, '2026-01-01', 20, '2100-01-01'),
+	                                    (customer * 10 + 2, customer, '2026-01-02', 30, NULL)
+$$;
+CREATE VIEW t_refunds.have AS
+	SELECT m.id AS customer, m.points, m.pending, (SELECT coalesce(sum(e.forgiven), 0) FROM club.entries e WHERE e.id = m.id) AS forgiven FROM club.members m WHERE m.points <> 0 OR m.pending <> 0;
+
+-- WE-141: pending 20, active 30, of which 60 are to be taken back, whose own are spent.  By default
+-- nothing is left that waits, and the customer owes 10
+SELECT t_refunds.give(1);
+SELECT (club.redeem(1, 60, 'spent')).balance;	-- of 90
+DELETE FROM t_refunds.orders WHERE id = 10;
+SELECT * FROM t_refunds.have;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT * FROM t_refunds.have;
+SELECT * FROM loyalty.verify('club');
+-- 25 taken back, whose own are spent: 20 that wait and 5 of the available ones
+SELECT t_refunds.give(2);
+SELECT (club.redeem(2, 60, 'spent')).balance;
+UPDATE t_refunds.orders SET total = 35 WHERE id = 20;
+SELECT * FROM t_refunds.have WHERE customer = 2;
+-- or available ones first: an order that is recorded from now on gives up 25 of the 30
+UPDATE club.program SET refunds_take = 'available';
+SELECT t_refunds.give(3);
+SELECT (club.redeem(3, 60, 'spent')).balance;
+UPDATE t_refunds.orders SET total = 35 WHERE id = 30;
+SELECT * FROM t_refunds.have WHERE customer = 3;
+-- then 35 more: 5 that are left, 20 that wait, and 10 are owed
+UPDATE t_refunds.orders SET total = 0 WHERE id = 30;
+SELECT * FROM t_refunds.have WHERE customer = 3;
+-- the order's own come first in both: 5 of 20 that wait are taken back, and nothing of the available ones
+SELECT t_refunds.give(4);
+UPDATE t_refunds.orders SET total = 15 WHERE id = 41;
+SELECT * FROM t_refunds.have WHERE customer = 4;	-- 90, 15
+-- an order keeps the terms it was recorded under: that of customer 2 takes what waits first
+UPDATE t_refunds.orders SET total = 30 WHERE id = 20;	-- nothing waits any more: 5 of the 25 that are left
+SELECT * FROM t_refunds.have WHERE customer = 2;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT * FROM t_refunds.have WHERE customer <= 4 ORDER BY customer;
+SELECT * FROM loyalty.verify('club');
+
+-- what is not there is forgiven, WE-141 "within balance": 50 are taken of 60, and 10 are forgiven
+UPDATE club.program SET refund_shortfall = 'forgive', refunds_take = 'pending';
+SELECT t_refunds.give(5);
+SELECT (club.redeem(5, 60, 'spent')).balance;
+DELETE FROM t_refunds.orders WHERE id = 50;
+SELECT * FROM t_refunds.have WHERE customer = 5;	-- none: neither points nor debt
+SELECT order_key, revision, points, forgiven, balance FROM club.entries WHERE id = 5 ORDER BY entry;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT order_key, revision, points, forgiven, balance FROM club.entries WHERE id = 5 ORDER BY entry;
+SELECT order_key, revision, order_points, forgiven FROM club.ledger WHERE customer = 5 AND revision = 2;
+SELECT * FROM loyalty.verify('club');
+-- what was taken comes back, and no more: the order is there again with 60, of which 10 were never taken
+INSERT INTO t_refunds.orders VALUES (50, 5, '2026-01-01', 60, NULL);
+SELECT * FROM t_refunds.have WHERE customer = 5;
+SELECT order_key, revision, points, forgiven FROM club.entries WHERE id = 5 AND order_key = '50' ORDER BY revision;
+SELECT * FROM loyalty.verify('club');
+
+-- in a program without dates, entry by entry.  100 earned, 70 spent, 30 left:
+CREATE TABLE t_refunds.sales (id int PRIMARY KEY, customer int, at timestamptz, total numeric);
+SELECT loyalty.create_program('plain', customers => 't_refunds.customers', time_zone => 'UTC');
+UPDATE plain.program SET refund_shortfall = 'forgive';
+INSERT INTO plain.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('plain', 't_refunds.sales', customer => 'customer', at => 'at', amount => 'total');
+INSERT INTO t_refunds.sales VALUES (1, 1, '2026-01-01', 100);
+SELECT (plain.redeem(1, 70, 'spent')).balance;
+UPDATE t_refunds.sales SET total = 40;	-- worth 40: of 60, 30 are taken and 30 forgiven, so that it stands with 70
+UPDATE t_refunds.sales SET total = 10;	-- worth 10: 30 more are forgiven
+UPDATE t_refunds.sales SET total = 55;	-- worth 55: of 45 more, all were forgiven, and 15 still are
+UPDATE t_refunds.sales SET total = 90;	-- worth 90: of 35 more, 15 were forgiven, and 20 are given
+DELETE FROM t_refunds.sales;			-- worth 0: 20 are taken, and 70 forgiven
+INSERT INTO t_refunds.sales VALUES (1, 1, '2026-01-01', 100);	-- as at first: the 30 that were taken
+SELECT revision, awards, points, forgiven, balance FROM plain.entries WHERE id = 1 AND order_key = '1' ORDER BY revision;
+SELECT points FROM plain.order_points WHERE id = 1;
+SELECT * FROM loyalty.verify('plain');
+-- the same, posted after each
+INSERT INTO t_refunds.sales VALUES (2, 2, '2026-01-01', 100);
+CALL loyalty.post('plain');
+SELECT (plain.redeem(2, 70, 'spent')).balance;
+UPDATE t_refunds.sales SET total = 40 WHERE id = 2;
+CALL loyalty.post('plain');
+UPDATE t_refunds.sales SET total = 10 WHERE id = 2;
+CALL loyalty.post('plain');
+UPDATE t_refunds.sales SET total = 55 WHERE id = 2;
+CALL loyalty.post('plain');
+UPDATE t_refunds.sales SET total = 90 WHERE id = 2;
+CALL loyalty.post('plain');
+DELETE FROM t_refunds.sales WHERE id = 2;
+CALL loyalty.post('plain');
+INSERT INTO t_refunds.sales VALUES (2, 2, '2026-01-01', 100);
+CALL loyalty.post('plain');
+SELECT revision, awards, points, forgiven, balance FROM plain.entries WHERE id = 2 AND order_key = '2' ORDER BY revision;
+SELECT points, lifetime_value FROM plain.members WHERE id IN (1, 2);
+SELECT * FROM loyalty.verify('plain');
+-- WE-145: bought and refunded, again and again, with the points spent in between
+INSERT INTO t_refunds.sales VALUES (3, 3, '2026-01-01', 50);
+SELECT (plain.redeem(3, 50, 'spent')).balance;
+DO $$
+BEGIN
+	FOR i IN 1 .. 5 LOOP
+		DELETE FROM t_refunds.sales WHERE id = 3;
+		INSERT INTO t_refunds.sales VALUES (3, 3, '2026-01-01', 50);
+	END LOOP;
+END $$;
+SELECT points FROM plain.members WHERE id = 3;	-- 0: what is forgiven is given once
+SELECT * FROM loyalty.verify('plain');
+-- who owes from before owes no more, and no less
+UPDATE plain.program SET refund_shortfall = 'owe';
+INSERT INTO t_refunds.sales VALUES (4, 4, '2026-01-01', 30);
+UPDATE plain.program SET refund_shortfall = 'forgive';
+INSERT INTO t_refunds.sales VALUES (5, 4, '2026-01-01', 10);
+SELECT (plain.redeem(4, 40, 'spent')).balance;
+DELETE FROM t_refunds.sales WHERE id = 4;
+DELETE FROM t_refunds.sales WHERE id = 5;
+SELECT order_key, points, forgiven, balance FROM plain.entries WHERE id = 4 ORDER BY entry;	-- -30, and 10 forgiven
+SELECT * FROM loyalty.verify('plain');
+CALL loyalty.post('plain');
+SELECT * FROM loyalty.verify('plain');
+-- a lower order of other terms, to which it was rerated
+UPDATE plain.earning_rule SET points = 'amount / 2';
+INSERT INTO t_refunds.sales VALUES (6, 5, '2026-01-01', 80);
+SELECT (plain.redeem(5, 30, 'spent')).balance;	-- 10 of 40
+UPDATE t_refunds.sales SET total = 20 WHERE id = 6;	-- worth 10: 10 of 30 taken
+UPDATE plain.earning_rule SET points = 'amount';
+SELECT count(*) FROM loyalty.rerate('plain', dry_run => false);	-- taken back, which forgives 10 more, and given anew: worth 20, so that 10 of 30 are still forgiven
+SELECT revision, awards, points, forgiven, balance FROM plain.entries WHERE id = 5 AND order_key = '6' ORDER BY revision;
+SELECT * FROM loyalty.verify('plain');
+
+-- faults that are planted are found: what was forgiven is another number, and the points with it
+CALL loyalty.post('plain');
+CALL loyalty.post('club');
+ALTER TABLE plain.ledger DISABLE TRIGGER append_only;
+BEGIN;
+UPDATE plain.ledger SET forgiven = 5, order_points = 45 WHERE customer = 3 AND tracked_table > 0 AND revision = 10;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('plain') WHERE order_key IS NOT NULL ORDER BY 1, 2;
+ROLLBACK;
+BEGIN;
+-- 20 less were taken than there were
+UPDATE plain.ledger SET forgiven = 50, order_points = 90, points_change = -10 WHERE customer = 2 AND tracked_table > 0 AND revision = 2;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('plain') WHERE order_key IS NOT NULL ORDER BY 1, 2;
+ROLLBACK;
+BEGIN;
+UPDATE plain.ledger SET forgiven = NULL WHERE customer = 3 AND tracked_table > 0 AND revision = 10;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('plain') WHERE order_key IS NOT NULL ORDER BY 1, 2;
+ROLLBACK;
+ALTER TABLE plain.ledger ENABLE TRIGGER append_only;
+-- 25 were taken of the available points, though 20 waited; and the other way round
+ALTER TABLE club.ledger DISABLE TRIGGER append_only;
+BEGIN;
+UPDATE club.ledger SET lots = loyalty.lots_of(-25, '-infinity', '2126-01-02') WHERE customer = 2 AND order_key = '20' AND revision = 2;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('club') WHERE violation LIKE '%kind' ORDER BY 1, 2;
+ROLLBACK;
+BEGIN;
+UPDATE club.ledger SET lots = loyalty.lots_of(-20, '2100-01-01', '2126-01-01') OPERATOR(loyalty.+) loyalty.lots_of(-5, '-infinity', '2126-01-02') WHERE customer = 3 AND order_key = '30' AND revision = 2;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('club') WHERE violation LIKE '%kind' ORDER BY 1, 2;
+ROLLBACK;
+ALTER TABLE club.ledger ENABLE TRIGGER append_only;
+
+SELECT loyalty.drop_program('club', force => true);
+SELECT loyalty.drop_program('plain', force => true);
+DROP SCHEMA t_refunds CASCADE;
