@@ -39,7 +39,7 @@ REGRESS += rewards vouchers quote
 REGRESS += lots refunds
 REGRESS += history wallets transfers available as_of accounting
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
-ISOLATION += rules migration locks calling passing trying issuing redeeming rewritten
+ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

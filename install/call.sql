@@ -64,3 +64,10 @@ RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_reverse';
 COMMENT ON FUNCTION _loyalty.reverse(regclass, anyelement, text, numeric, text, text) IS 'what the function reverse of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.require_refundable(program regclass, tracked_table int, customers anyarray, order_keys text[], revisions int[])
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_require_refundable';
+COMMENT ON FUNCTION _loyalty.require_refundable(regclass, int, anyarray, text[], int[]) IS
+'post what waits of customers, for the owner of the program, or an error if entries of orders of theirs take points back that are not there';

@@ -28,7 +28,7 @@ BEGIN
 			('program', 'card_length', 'how many digits the numbers of new cards have, the check digit included'),
 			(NULL, 'points_scale', 'decimals of points'),
 			(NULL, 'refunds_take', 'what a refund takes back after the points that its order gave, of the same customer: pending or available ones first'),
-			(NULL, 'refund_shortfall', 'points that a refund is to take back and that are not there: owe, or forgive'),
+			(NULL, 'refund_shortfall', 'points that a refund is to take back and that are not there: owe, forgive, or reject, which fails the statement with LY007'),
 			(NULL, 'forgiven', 'points of the order that refunds were to take back and that were not there, so that they are forgiven: the order stands with them; null: none'),
 			(NULL, 'amount_scale', 'decimals of amounts of money as the views for readers show them, which are exact in the ledger and the account'),
 			(NULL, 'rounding', 'how points are rounded to them: floor, half_even, half_up or ceil, of the magnitude'),

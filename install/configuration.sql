@@ -576,7 +576,7 @@ BEGIN
 	PERFORM _loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
 	PERFORM _loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
 	PERFORM _loyalty.require_choice('refunds_take', NEW.refunds_take, 'pending', 'available');
-	PERFORM _loyalty.require_choice('refund_shortfall', NEW.refund_shortfall, 'owe', 'forgive');
+	PERFORM _loyalty.require_choice('refund_shortfall', NEW.refund_shortfall, 'owe', 'forgive', 'reject');
 	IF NEW.points_scale IS NULL OR NEW.points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.points_scale::text, 'null'));

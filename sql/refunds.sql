@@ -150,6 +150,90 @@ SELECT count(*) FROM loyalty.rerate('plain', dry_run => false);	-- taken back, w
 SELECT revision, awards, points, forgiven, balance FROM plain.entries WHERE id = 5 AND order_key = '6' ORDER BY revision;
 SELECT * FROM loyalty.verify('plain');
 
+-- refunds that are rejected: they come as a role that may do nothing else
+CREATE ROLE regress_refunds;
+CREATE TABLE t_refunds.sold (id int PRIMARY KEY, customer int, at timestamptz, total numeric);
+CREATE TABLE t_refunds.back (id int PRIMARY KEY, sold int, amount numeric, customer int, at timestamptz);
+SELECT loyalty.create_program('strict', customers => 't_refunds.customers', time_zone => 'UTC');
+UPDATE strict.program SET refund_shortfall = 'reject';
+INSERT INTO strict.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('strict', 't_refunds.sold', customer => 'customer', at => 'at', amount => 'total');
+SELECT loyalty.track_refunds('strict', 't_refunds.back', order_key => 'sold', amount => 'amount', orders => 't_refunds.sold', customer => 'customer', at => 'at');
+GRANT USAGE ON SCHEMA t_refunds TO regress_refunds;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON t_refunds.sold, t_refunds.back TO regress_refunds;
+INSERT INTO t_refunds.sold VALUES (1, 1, '2026-01-01', 100);
+SELECT (strict.redeem(1, 80, 'spent')).balance;
+SET ROLE regress_refunds;
+INSERT INTO t_refunds.back VALUES (1, 1, 20);	-- the 20 that are left
+INSERT INTO t_refunds.back VALUES (2, 1, 1);	-- refused
+UPDATE t_refunds.back SET amount = 30;			-- refused
+\echo :LAST_ERROR_SQLSTATE
+UPDATE t_refunds.sold SET total = 110;			-- 10 more
+UPDATE t_refunds.back SET amount = 30;			-- which are there
+DELETE FROM t_refunds.sold;						-- refused, in each of these ways
+UPDATE t_refunds.sold SET customer = 2;
+TRUNCATE t_refunds.sold;
+INSERT INTO t_refunds.back VALUES (3, NULL, 5, 1, '2026-01-03');	-- a refund of no order, too
+UPDATE t_refunds.sold SET id = 10;				-- another key is another order, of which 80 are given as 80 are taken, but for the refund, which names the old one: 110
+DELETE FROM t_refunds.back;						-- of an order that is gone
+UPDATE t_refunds.sold SET total = 80;			-- 30 of the 30 that are there
+RESET ROLE;
+SELECT points FROM strict.members WHERE id = 1;	-- 80 earned, 80 spent
+SELECT * FROM loyalty.verify('strict');
+-- give back what was spent, and refund, in one transaction
+BEGIN;
+SELECT (strict.reverse(1, 'spent')).balance;
+DELETE FROM t_refunds.sold WHERE customer = 1;
+COMMIT;
+SELECT points FROM strict.members WHERE id = 1;
+-- what else a statement gives makes up for it: 50 are taken of 20, and 40 given
+INSERT INTO t_refunds.sold VALUES (21, 2, '2026-01-01', 50), (22, 2, '2026-01-01', 30);
+SELECT (strict.redeem(2, 60, 'spent')).balance;
+UPDATE t_refunds.sold SET total = CASE id WHEN 21 THEN 0 ELSE 70 END WHERE customer = 2;
+SELECT points FROM strict.members WHERE id = 2;	-- 10
+UPDATE t_refunds.sold SET total = CASE id WHEN 21 THEN 9 ELSE 50 END WHERE customer = 2;	-- 20 taken, and 9 given: refused
+SELECT points FROM strict.members WHERE id = 2;
+-- of several customers, one of whom has not enough
+INSERT INTO t_refunds.sold VALUES (31, 3, '2026-01-01', 50), (41, 4, '2026-01-01', 50);
+SELECT (strict.redeem(4, 1, 'spent')).balance;
+DELETE FROM t_refunds.sold WHERE customer IN (3, 4);
+SELECT id, points FROM strict.members WHERE id IN (3, 4) ORDER BY id;
+-- points that wait are there, those that a hold keeps are not, and those of one that has timed out are
+SELECT (strict.hold(3, 50, 'short', until => clock_timestamp() + interval '0.2 seconds')).balance;
+DELETE FROM t_refunds.sold WHERE id = 31;
+SELECT pg_sleep(0.3);
+DELETE FROM t_refunds.sold WHERE id = 31;
+SELECT kind, order_key, points, balance FROM strict.entries WHERE id = 3 ORDER BY entry;
+SELECT * FROM loyalty.verify('strict');
+-- what no statement of the host says cannot fail: it is owed
+ALTER TABLE t_refunds.sold DISABLE TRIGGER ALL;
+DELETE FROM t_refunds.sold WHERE id = 41;
+ALTER TABLE t_refunds.sold ENABLE TRIGGER ALL;
+SELECT * FROM loyalty.reconcile('strict');
+SELECT points FROM strict.members WHERE id = 4;	-- -1
+-- who owes already can be refunded nothing, and what is worth no points can be refunded
+INSERT INTO t_refunds.sold VALUES (42, 4, '2026-01-01', 0.50);
+DELETE FROM t_refunds.sold WHERE id = 42;
+INSERT INTO t_refunds.sold VALUES (43, 4, '2026-01-01', 1.50);	-- repays
+DELETE FROM t_refunds.sold WHERE id = 43;	-- refused: the customer would owe 1
+UPDATE t_refunds.sold SET id = 5 WHERE id = 43;	-- as much as before, with another key
+SELECT points FROM strict.members WHERE id = 4;	-- 0
+SELECT * FROM loyalty.verify('strict');
+CALL loyalty.post('strict');
+SELECT * FROM loyalty.verify('strict');
+-- orders of terms that let owe go on
+UPDATE strict.program SET refund_shortfall = 'owe';
+INSERT INTO t_refunds.sold VALUES (51, 5, '2026-01-01', 10);
+SELECT (strict.redeem(5, 10, 'spent')).balance;
+DELETE FROM t_refunds.sold WHERE id = 51;
+SELECT points FROM strict.members WHERE id = 5;
+-- nobody else asks for what the trigger asks
+SELECT 'strict.program'::regclass::oid AS settings \gset
+SET ROLE regress_refunds;
+SELECT _loyalty.require_refundable(:settings, 1, ARRAY[1], ARRAY['31'], ARRAY[1]);
+RESET ROLE;
+SELECT * FROM loyalty.verify('strict');
+
 -- faults that are planted are found: what was forgiven is another number, and the points with it
 CALL loyalty.post('plain');
 CALL loyalty.post('club');
@@ -182,4 +266,6 @@ ALTER TABLE club.ledger ENABLE TRIGGER append_only;
 
 SELECT loyalty.drop_program('club', force => true);
 SELECT loyalty.drop_program('plain', force => true);
+SELECT loyalty.drop_program('strict', force => true);
 DROP SCHEMA t_refunds CASCADE;
+DROP ROLE regress_refunds;

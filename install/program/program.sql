@@ -18,7 +18,7 @@ CREATE TABLE @schema@.program (
 	card_prefix text COLLATE "C" NOT NULL DEFAULT '99' CHECK (card_prefix ~ '^[0-9]*$'),
 	card_length int NOT NULL DEFAULT 16 CHECK (card_length BETWEEN 8 AND 19),
 	refunds_take text NOT NULL DEFAULT 'pending' CHECK (refunds_take IN ('pending', 'available')),
-	refund_shortfall text NOT NULL DEFAULT 'owe' CHECK (refund_shortfall IN ('owe', 'forgive'))
+	refund_shortfall text NOT NULL DEFAULT 'owe' CHECK (refund_shortfall IN ('owe', 'forgive', 'reject'))
 );
 COMMENT ON TABLE @schema@.program IS 'settings of the program, one row';
 COMMENT ON COLUMN @schema@.program.layout IS 'which version of its tables, views and functions the program has; written by loyalty.upgrade_program';

@@ -194,6 +194,15 @@ accrual_lots(const Accrual *accrual)
 	return accrual->purse != NULL ? purse_lots(accrual->purse) : DatumGetLots(accrual->posted_lots);
 }
 
+/*
+ * What the customer owes after the latest entry, in the current memory context.
+ */
+Datum
+accrual_debt(const Accrual *accrual)
+{
+	return purse_debt(accrual->purse != NULL ? accrual->purse : purse_begin(accrual->points, accrual->posted_lots));
+}
+
 /* The name of an order: in the current memory context. */
 static char *
 name_order(int32 tracked_table, const text *order_key)
@@ -553,6 +562,7 @@ take_points_back(Accrual *accrual, Terms *terms, const Lot *lot, Points taken, T
 		rest = purse_refund(accrual->purse, lot, taken, terms->available_first, at);
 	else
 		rest = lacking_points(accrual, taken);
+	accrual->is_short = rest.value > 0;
 	if (terms->shortfall == SHORTFALL_FORGIVE)
 		forgive(step, rest);
 	else if (accrual->purse != NULL)
@@ -602,6 +612,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	MemoryContext old;
 
 	accrual->lots = NULL;
+	accrual->is_short = false;
 	if (accrual->purse == NULL)
 	{
 		Lot			lot = wallet_lot(terms, entry->at, &entry->available);
@@ -610,7 +621,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 		{
 			Points		change = purse_points(step->points_change);
 
-			if (change.value < 0 && terms->shortfall == SHORTFALL_FORGIVE)
+			if (change.value < 0 && terms->shortfall != SHORTFALL_OWE)
 				take_points_back(accrual, terms, &lot, magnitude(change), entry->recorded_at, step);
 			return;
 		}

@@ -94,6 +94,7 @@ typedef struct Accrual
 	Datum		amount_change;
 	Datum		points_change;
 	Lots	   *lots;			/* what it did to them; NULL: nothing */
+	bool		is_short;		/* it was to take points back that were not there */
 } Accrual;
 
 extern Accrual *accrual_begin(MemoryContext context);
@@ -101,6 +102,7 @@ extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Dat
 								const Bounds *bounds);
 extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
 extern bool accrual_needs_expired(const Accrual *accrual);
+extern Datum accrual_debt(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key);

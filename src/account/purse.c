@@ -562,6 +562,15 @@ purse_available(const Purse *purse, TimestampTz at)
 }
 
 /*
+ * What is owed.
+ */
+Datum
+purse_debt(const Purse *purse)
+{
+	return lots_points(Max(-points_of(purse->lots, &undated), 0), purse->lots->scale);
+}
+
+/*
  * An entry is through: returns what it did to the lots, or NULL if nothing.
  */
 Lots *

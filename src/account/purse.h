@@ -42,6 +42,7 @@ extern bool purse_reclaim(Purse *purse, const LotList *given, Points points, Tim
 extern bool purse_next_expiry(const Purse *purse, TimestampTz at, TimestampTz *moment);
 extern Datum purse_expire(Purse *purse, TimestampTz moment);
 extern bool purse_vest(Purse *purse, TimestampTz at, TimestampTz *moment);
+extern Datum purse_debt(const Purse *purse);
 extern Datum purse_available(const Purse *purse, TimestampTz at);
 extern Lots *purse_end_entry(Purse *purse);
 extern Lots *purse_lots(const Purse *purse);

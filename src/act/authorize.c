@@ -492,8 +492,10 @@ authorize_settle(Authorization *auth, Datum customer, Oid type)
 		if (!lock_and_read(auth))
 			unknown_customer(auth, customer, type);
 	}
-	post_waiting(auth);
 	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
+	if (auth->posting.tell != NULL && auth->has_timed_out)
+		release_timed_out(auth);
+	post_waiting(auth);
 	if (auth->has_timed_out)
 		release_timed_out(auth);
 	auth->snapshot = RegisterSnapshot(posting_snapshot());
@@ -507,6 +509,20 @@ void
 authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 {
 	enter_program(auth, program);
+	authorize_settle(auth, customer, type);
+}
+
+/*
+ * The same, told of each entry that is posted, as whether it found the points that it was to
+ * take back.  Those of holds that have timed out are there, so these are released before.
+ */
+void
+authorize_open_told(Authorization *auth, Oid program, Datum customer, Oid type,
+					PostingListener tell, void *tell_arg)
+{
+	enter_program(auth, program);
+	auth->posting.tell = tell;
+	auth->posting.tell_arg = tell_arg;
 	authorize_settle(auth, customer, type);
 }
 

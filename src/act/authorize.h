@@ -19,6 +19,7 @@
 #define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
 #define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
 #define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
+#define ERRCODE_LOYALTY_CANNOT_REFUND MAKE_SQLSTATE('L', 'Y', '0', '0', '7')
 
 /* What a call can be. */
 #define REDEMPTION "redemption"
@@ -80,6 +81,8 @@ extern void authorize_lock_two(Authorization *auth, Datum customer, Datum other,
 extern void authorize_settle(Authorization *auth, Datum customer, Oid type);
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);
+extern void authorize_open_told(Authorization *auth, Oid program, Datum customer, Oid type,
+								PostingListener tell, void *tell_arg);
 extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
 extern bool authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call);
 extern LotList *authorize_left(Authorization *auth, text *reference);

@@ -99,10 +99,12 @@ parse_shortfall(const char *schema, const char *name)
 		return SHORTFALL_OWE;
 	if (strcmp(name, "forgive") == 0)
 		return SHORTFALL_FORGIVE;
+	if (strcmp(name, "reject") == 0)
+		return SHORTFALL_REJECT;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("refund_shortfall of loyalty program \"%s\" not recognized", schema),
-			 errdetail("It is \"%s\", and may be owe or forgive.", name)));
+			 errdetail("It is \"%s\", and may be owe, forgive or reject.", name)));
 }
 
 static Datum

@@ -23,7 +23,9 @@ typedef enum Rounding
 typedef enum Shortfall
 {
 	SHORTFALL_OWE,
-	SHORTFALL_FORGIVE
+	SHORTFALL_FORGIVE,
+	SHORTFALL_REJECT			/* the statement fails (see record/refunding.c); where
+								 * nobody can fail, they are owed */
 } Shortfall;
 
 typedef struct Tier

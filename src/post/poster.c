@@ -413,11 +413,14 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 {
 	Terms	   *terms;
 	Verdict		verdict;
+	Datum		debt = (Datum) 0;
 
 	CHECK_FOR_INTERRUPTS();
 	ExecStoreMinimalTuple(journal_entry(entry)->tuple, slot, false);
 	fold_read_entry(slot, entry);
 	terms = terms_find(poster->batch->program_relid, entry->terms);
+	if (poster->batch->tell != NULL)
+		debt = accrual_debt(accrual);
 	verdict = accrual_add(accrual, terms, entry);
 	if (verdict == VERDICT_WAITS || verdict == VERDICT_FAILS)
 	{
@@ -429,6 +432,8 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 		note_terms(poster, entry->terms);
 		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
 		put_ledger(poster, slot, account->entries + accrual->number, accrual);
+		if (poster->batch->tell != NULL)
+			poster->batch->tell(poster->batch->tell_arg, entry, debt, accrual->is_short);
 	}
 	poster->removed[poster->removed_count++] = journal_entry(entry)->tid;
 }

@@ -6,6 +6,14 @@
 
 #include "fmgr.h"
 
+#include "accrual.h"
+
+/*
+ * Is told of each entry that is posted: what its customer owed before, and whether it was to take
+ * points back that were not there.
+ */
+typedef void (*PostingListener) (void *arg, const RecordedEntry *entry, Datum debt_before, bool is_short);
+
 /* What a batch of posting is about: a program, and customers of it. */
 typedef struct Posting
 {
@@ -25,6 +33,8 @@ typedef struct Posting
 	int			failed;			/* how many of them could not be posted */
 	int			cut;			/* the first of them that has more than were posted; or
 								 * their count */
+	PostingListener tell;		/* or NULL */
+	void	   *tell_arg;
 } Posting;
 
 extern void posting_begin(Posting *batch, const char *program, Oid schema);

@@ -8,7 +8,7 @@ ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS card_prefix text COLLATE "
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS card_length int NOT NULL DEFAULT 16 CHECK (card_length BETWEEN 8 AND 19);
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS reader uuid NOT NULL DEFAULT gen_random_uuid();
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS refunds_take text NOT NULL DEFAULT 'pending' CHECK (refunds_take IN ('pending', 'available'));
-ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS refund_shortfall text NOT NULL DEFAULT 'owe' CHECK (refund_shortfall IN ('owe', 'forgive'));
+ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS refund_shortfall text NOT NULL DEFAULT 'owe' CHECK (refund_shortfall IN ('owe', 'forgive', 'reject'));
 ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS refunds_take text NOT NULL DEFAULT 'pending';
 ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS refund_shortfall text NOT NULL DEFAULT 'owe';
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS forgiven numeric;
