@@ -243,7 +243,8 @@ BEGIN
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(version) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = p.terms AND t.points_scale = p.points_scale
 		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone
-		                                              AND t.refunds_take = p.refunds_take AND t.refund_shortfall = p.refund_shortfall)
+		                                              AND t.refunds_take = p.refunds_take AND t.refund_shortfall = p.refund_shortfall
+		                                              AND t.returns_paid_points = p.returns_paid_points)
 		    OR %2$s
 		UNION ALL
 		SELECT 'earning rule of a version of the terms is lost', NULL, NULL, format('version %%s has none for column %%s of view %%s', t.version, a.attname, a.attrelid::regclass)
@@ -532,6 +533,9 @@ BEGIN
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_shortfalls(%L, %L)', program, lost = '{}')]) v;
+	IF surveyed @> '[{"tracked_table": 0}]' THEN
+		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_paid(%L, %L)', program, lost = '{}')]) v;
+	END IF;
 	IF dated THEN
 		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_lots(%L, %L)', program, lost = '{}')]) v;
 	END IF;

@@ -229,7 +229,7 @@ AS $$
 		CASE WHEN exact_bounds THEN ', before AS (PARTITION BY e.customer ORDER BY e.entry ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)' END,
 		CASE WHEN unposted THEN place ELSE 'NULL::record' END, CASE WHEN unposted THEN format('lag(%s) OVER w', place) ELSE 'NULL::record' END)
 	  FROM _loyalty.customer_equality(program) eq,
-	       (VALUES ('CASE WHEN NOT e.posted THEN ROW(e.recorded_at, e.at, e.tracked_table, e.order_key, e.revision) END')) p (place)
+	       (VALUES ('CASE WHEN NOT e.posted AND e.tracked_table > 0 THEN ROW(e.recorded_at, e.at, e.tracked_table, e.order_key, e.revision) END')) p (place)
 $$;
 COMMENT ON FUNCTION _loyalty.steps_sql(name, boolean, boolean, boolean) IS 'each entry with the sums of those up to it, as SQL for verify()';
 
@@ -386,7 +386,7 @@ AS $$
 		  FROM %1$I.journal j
 		  LEFT JOIN %1$I.set_aside a ON a.customer %2$s j.customer AND a.order_key = j.order_key AND a.revision = j.revision
 		 WHERE (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM %1$I.journal)
-		       IS DISTINCT FROM (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM u)
+		       IS DISTINCT FROM (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM u WHERE tracked_table > 0)
 		   AND NOT EXISTS (SELECT FROM u
 		                    WHERE u.customer %2$s j.customer AND u.tracked_table = j.tracked_table AND u.order_key = j.order_key AND u.revision = j.revision
 		                      AND (u.at, u.recorded_at, u.terms, u.counts, u.amount, u.awards) = (j.at, j.recorded_at, j.terms, j.counts, j.amount, j.awards))
@@ -513,7 +513,7 @@ BEGIN
 		USING _loyalty.present_limit();
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
-		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart) > 0 $sql$, program);
+		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart, l.pays_for, l.pays_table) > 0 $sql$, program);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves';

@@ -22,7 +22,7 @@ AS $$
 			  FROM (SELECT e.*, coalesce(e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0, false) AS spends,
 			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM (SELECT %2$s, kind, reverses, counterpart FROM %1$I.ledger
-			                UNION ALL SELECT %2$s, NULL, NULL, NULL FROM %3$s u) e
+			                UNION ALL SELECT %2$s, kind, NULL, NULL FROM %3$s u) e
 			         WHERE e.customer IN (SELECT d.customer FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT d.customer FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
 		program, 'customer, tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
@@ -211,8 +211,8 @@ BEGIN
 		UNION ALL
 		SELECT 'a call was ended or reversed with lots that it did not have', r.customer::text, r.reference::text, format('%%s, of which %%s were given back', r.own, r.back)
 		  FROM (SELECT m.customer, coalesce(m.reverses, m.order_key) AS reference,
-		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release')) AS own,
-		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NOT NULL OR m.kind IN ('capture', 'release')) AS back
+		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release', 'return')) AS own,
+		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NOT NULL OR m.kind IN ('capture', 'release', 'return')) AS back
 		          FROM moves m WHERE m.tracked_table = 0 GROUP BY 1, 2) r
 		 WHERE EXISTS (SELECT FROM loyalty.unnest(coalesce(r.own, '{}')) o FULL JOIN loyalty.unnest(coalesce(r.back, '{}')) b USING (wallet, available_at, expires_at)
 		                WHERE coalesce(o.points, 0) <= 0 AND coalesce(b.points, 0) > 0 AND coalesce(b.points, 0) > -coalesce(o.points, 0)) $sql$,

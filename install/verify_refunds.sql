@@ -63,3 +63,61 @@ $$;
 COMMENT ON FUNCTION _loyalty.verify_shortfalls(name, boolean) IS
 'orders of which other points are forgiven than were to be taken back and were not there';
 
+-- What comes back of points that orders were paid with.  At each entry of an order it is known what
+-- was spent for it and not reversed by a call until then, and which part of the order is returned, of
+-- the highest amount that it ever had: so many points must have come back by then as its
+-- terms say of that part, or as had before, if that is more.  Of an order that is rerated, which
+-- does not count for a microsecond, nothing comes back by that.
+CREATE FUNCTION _loyalty.verify_paid(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text := _loyalty.customer_equality(program);
+	entries text := CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END;
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH payments AS MATERIALIZED (
+			SELECT l.customer, l.order_key AS reference, l.pays_table, l.pays_for, l.entry
+			  FROM %1$I.ledger l WHERE l.tracked_table = 0 AND l.kind IN ('redemption', 'capture') AND l.pays_for IS NOT NULL),
+		e AS MATERIALIZED (
+			SELECT x.* FROM (SELECT %4$s, reverses FROM %1$I.ledger UNION ALL SELECT %4$s, NULL FROM %2$s u) x
+			 WHERE x.tracked_table >= 0 AND x.customer IN (SELECT p.customer FROM payments p UNION ALL SELECT l.customer FROM %1$I.ledger l WHERE l.kind = 'return')),
+		calls AS (
+			SELECT p.customer, p.reference, c.entry, c.kind = 'return' AS is_return, c.points_change
+			  FROM payments p JOIN e c ON c.customer %3$s p.customer AND c.tracked_table = 0
+			   AND (c.order_key = p.reference OR c.reverses = p.reference)),
+		orders AS (
+			SELECT o.*, t.returns_paid_points AS returns, ('1e' || t.points_scale)::numeric AS units, ('1e-' || t.points_scale)::numeric AS unit,
+			       max(o.amount) OVER (w ROWS UNBOUNDED PRECEDING) AS most, lag(o.entry, 1, 0::bigint) OVER w AS entry_before,
+			       coalesce(lead(o.terms) OVER w <> o.terms AND lead(o.recorded_at) OVER w = o.recorded_at + interval '1 microsecond', false) AS is_rerated
+			  FROM e o JOIN %1$I.terms t ON t.version = o.terms
+			 WHERE o.tracked_table > 0
+			WINDOW w AS (PARTITION BY o.customer, o.tracked_table, o.order_key ORDER BY o.revision)),
+		returned AS (
+			SELECT p.customer, p.reference, o.order_key, o.entry, o.units, o.unit, c.paid, c.before, c.after,
+			       CASE WHEN o.returns = 'never' OR o.revision = 1 OR o.is_rerated THEN 0
+			            WHEN NOT o.counts OR (o.most > 0 AND o.amount <= 0) THEN c.paid
+			            WHEN o.returns = 'proportional' AND o.most > 0 AND o.amount < o.most THEN div(c.paid * (o.most - o.amount) * o.units, o.most) * o.unit
+			            ELSE 0 END AS due
+			  FROM payments p
+			  JOIN orders o ON o.customer %3$s p.customer AND o.tracked_table = p.pays_table AND o.order_key = p.pays_for AND o.entry > p.entry
+			 CROSS JOIN LATERAL (SELECT coalesce(-sum(c.points_change) FILTER (WHERE NOT c.is_return AND c.entry < o.entry), 0) AS paid,
+			                            coalesce(sum(c.points_change) FILTER (WHERE c.is_return AND c.entry < o.entry_before), 0) AS before,
+			                            coalesce(sum(c.points_change) FILTER (WHERE c.is_return AND c.entry < o.entry), 0) AS after
+			                       FROM calls c WHERE c.customer %3$s p.customer AND c.reference = p.reference) c)
+		SELECT 'other points came back than an order was paid with'::text, r.customer::text, r.order_key::text,
+		       format('of %%s points of "%%s", %%s had come back before entry %%s, and %%s have with it, of %%s', r.paid, r.reference, r.before, r.entry, r.after, greatest(r.before, r.due))
+		  FROM returned r WHERE r.after <> greatest(r.before, r.due)
+		UNION ALL
+		SELECT 'points came back without a refund', c.customer::text, c.order_key::text, format('entry %%s: %%s', c.entry, c.points_change)
+		  FROM e c WHERE c.tracked_table = 0 AND c.kind = 'return'
+		   AND NOT EXISTS (SELECT FROM payments p JOIN orders o ON o.customer %3$s p.customer AND o.tracked_table = p.pays_table AND o.order_key = p.pays_for
+		                    WHERE p.customer %3$s c.customer AND p.reference = c.order_key AND p.entry < c.entry AND o.entry > c.entry
+		                      AND (p.pays_table, p.pays_for) = (c.pays_table, c.pays_for)) $sql$,
+		program, entries, eq, 'customer, tracked_table, order_key, revision, recorded_at, terms, counts, amount, entry, points_change, kind, pays_for, pays_table');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_paid(name, boolean) IS
+'points that came back, of what orders were paid with, otherwise than their terms say of what was refunded';

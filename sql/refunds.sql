@@ -234,6 +234,127 @@ SELECT _loyalty.require_refundable(:settings, 1, ARRAY[1], ARRAY['31'], ARRAY[1]
 RESET ROLE;
 SELECT * FROM loyalty.verify('strict');
 
+-- points that an order was paid with.  Where nothing else is said, they do not come back (WE-139)
+CREATE TABLE t_refunds.carts (id int PRIMARY KEY, customer int, at timestamptz, total numeric);
+SELECT loyalty.create_program('paid', customers => 't_refunds.customers', time_zone => 'UTC');
+INSERT INTO paid.earning_rule (name, points) VALUES ('one', 'amount / 10');
+SELECT loyalty.track_orders('paid', 't_refunds.carts', customer => 'customer', at => 'at', amount => 'total');
+CREATE VIEW t_refunds.paid_entries AS
+	SELECT e.id, e.entry, e.kind, e.order_key, e.revision, e.points, e.balance, e.pays_for, e.posted FROM paid.entries e;
+SELECT (paid.grant_points(c, 300, 'welcome')).balance FROM generate_series(1, 9) c;
+INSERT INTO t_refunds.carts VALUES (1, 1, '2026-01-01', 100);
+SELECT (paid.redeem(1, 300, 'cart-1', pays_for => '1')).balance;
+UPDATE t_refunds.carts SET total = 25 WHERE id = 1;
+SELECT points FROM paid.members WHERE id = 1;	-- 2
+-- in full: only with the last part of it
+UPDATE paid.program SET returns_paid_points = 'full';
+SELECT (paid.redeem(2, 50, 'cart-2', pays_for => '2')).balance;	-- before the order is there
+INSERT INTO t_refunds.carts VALUES (2, 2, '2026-01-01', 100);
+UPDATE t_refunds.carts SET total = 1 WHERE id = 2;
+SELECT points FROM paid.members WHERE id = 2;	-- 250, and 10 that became 0
+DELETE FROM t_refunds.carts WHERE id = 2;
+SELECT points FROM paid.members WHERE id = 2;	-- 300
+SELECT * FROM t_refunds.paid_entries WHERE id = 2 ORDER BY entry;
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT * FROM t_refunds.paid_entries WHERE id = 2 ORDER BY entry;
+SELECT * FROM loyalty.verify('paid');
+SELECT (paid.reverse(2, 'cart-2')).points;	-- nothing is left of it
+INSERT INTO t_refunds.carts VALUES (2, 2, '2026-01-01', 100);	-- nothing is taken again, and nothing comes back twice
+DELETE FROM t_refunds.carts WHERE id = 2;
+SELECT points FROM paid.members WHERE id = 2;
+-- in proportion, of the highest amount, rounded down: of 100 points for 30.00, then 10.00 are refunded: 33; and 20.00: 66; and all: 100
+UPDATE paid.program SET returns_paid_points = 'proportional';
+INSERT INTO t_refunds.carts VALUES (3, 3, '2026-01-01', 30);
+SELECT (paid.redeem(3, 100, 'cart-3', pays_for => '3', tracked => 't_refunds.carts')).balance;	-- 303 - 100
+UPDATE t_refunds.carts SET total = 20 WHERE id = 3;
+UPDATE t_refunds.carts SET total = 10 WHERE id = 3;
+UPDATE t_refunds.carts SET total = 25 WHERE id = 3;	-- what came back stays
+UPDATE t_refunds.carts SET total = 5 WHERE id = 3;	-- of 25.00 of 30.00: 83
+SELECT * FROM t_refunds.paid_entries WHERE id = 3 ORDER BY entry;
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+DELETE FROM t_refunds.carts WHERE id = 3;	-- 17
+SELECT * FROM t_refunds.paid_entries WHERE id = 3 AND kind IN ('redemption', 'return') ORDER BY entry;
+SELECT points FROM paid.members WHERE id = 3;
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT * FROM loyalty.verify('paid');
+-- what a call reversed already does not come back: of 100, 40 are reversed, and of 60 half comes back; then the call has 30 left
+INSERT INTO t_refunds.carts VALUES (4, 4, '2026-01-01', 50);
+SELECT (paid.redeem(4, 100, 'cart-4', pays_for => '4')).balance;
+SELECT (paid.reverse(4, 'cart-4', 40)).points;
+UPDATE t_refunds.carts SET total = 25 WHERE id = 4;
+SELECT kind, revision, points FROM t_refunds.paid_entries WHERE id = 4 ORDER BY entry;
+SELECT (paid.reverse(4, 'cart-4', 31)).points;
+SELECT (paid.reverse(4, 'cart-4')).points;
+DELETE FROM t_refunds.carts WHERE id = 4;
+SELECT points FROM paid.members WHERE id = 4;	-- 300
+SELECT * FROM loyalty.verify('paid');
+-- two calls that pay for one order, one of which captures a hold; 7 of 10 points for a third of it: 2, and of 50: 16
+INSERT INTO t_refunds.carts VALUES (5, 5, '2026-01-01', 9);
+SELECT (paid.hold(5, 10, 'hold-5')).balance;
+SELECT (paid.capture(5, 'hold-5', 7, pays_for => '5')).balance;
+SELECT (paid.capture(5, 'hold-5', 7, pays_for => '6')).balance;	-- refused: it paid for another one
+SELECT (paid.redeem(5, 50, 'cart-5', pays_for => '5')).balance;
+SELECT (paid.redeem(5, 50, 'cart-5')).balance;	-- refused
+UPDATE t_refunds.carts SET total = 6 WHERE id = 5;
+SELECT kind, order_key, revision, points FROM t_refunds.paid_entries WHERE id = 5 ORDER BY entry;
+DELETE FROM t_refunds.carts WHERE id = 5;
+SELECT points FROM paid.members WHERE id = 5;
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT * FROM loyalty.verify('paid');
+-- what comes back is there to be taken back: of 20 earned, 20 + 300 are spent for it, and nothing is owed
+INSERT INTO t_refunds.carts VALUES (6, 6, '2026-01-01', 200);
+SELECT (paid.redeem(6, 320, 'cart-6', pays_for => '6')).balance;
+DELETE FROM t_refunds.carts WHERE id = 6;
+SELECT points FROM paid.members WHERE id = 6;
+-- with the dates that they had
+UPDATE paid.wallet SET expires = $$earned_on + interval '100 years'$$;
+INSERT INTO t_refunds.carts VALUES (7, 7, '2026-01-01', 100), (8, 7, '2026-01-05', 100);
+SELECT (paid.redeem(7, 15, 'cart-7', pays_for => '9')).balance;	-- the 10 of the first day, and 5 of the fifth
+INSERT INTO t_refunds.carts VALUES (9, 7, '2026-01-07', 100);
+SELECT points, expires_at FROM paid.lots WHERE id = 7 ORDER BY expires_at;
+UPDATE t_refunds.carts SET total = 40 WHERE id = 9;	-- 60 of 100, of 15: 9; last taken first: 5 of the fifth and 4 of the first day
+SELECT points, expires_at FROM paid.lots WHERE id = 7 ORDER BY expires_at;
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT points, expires_at FROM paid.lots WHERE id = 7 ORDER BY expires_at;
+SELECT * FROM loyalty.verify('paid');
+-- an order that is rerated is not returned
+UPDATE paid.earning_rule SET points = 'amount / 5';
+SELECT count(*) FROM loyalty.rerate('paid', dry_run => false);
+SELECT kind, order_key, revision, points FROM t_refunds.paid_entries WHERE id = 7 AND NOT posted ORDER BY entry;
+SELECT * FROM loyalty.verify('paid');
+-- what is not said right
+SELECT paid.redeem(8, 1, 'a', tracked => 't_refunds.carts');
+SELECT paid.redeem(8, 1, 'a', pays_for => '1', tracked => 't_refunds.sold');
+SELECT loyalty.track_orders('paid', 't_refunds.sold', customer => 'customer', at => 'at', amount => 'total');
+SELECT paid.redeem(8, 1, 'a', pays_for => '1');
+SELECT (paid.try_redeem(8, 1, 'a', pays_for => '1', tracked => 't_refunds.sold')).status;
+SELECT pays_for, pays_table FROM paid.entries WHERE order_key = 'a';
+-- 2,700 given; 5, 48 and 14 earned by customers 1, 7 and 2; 943 spent; and 636 came back, and 225 of the order of customer 1, which by the present terms is refunded by three quarters
+SELECT members, outstanding FROM paid.liability;
+SELECT sum(redeemed) AS redeemed, sum(reversed) AS reversed FROM paid.points_flow;
+SELECT * FROM loyalty.verify('paid');
+-- planted: more came back, and what came back is not there
+CALL loyalty.post('paid');
+ALTER TABLE paid.ledger DISABLE TRIGGER append_only;
+BEGIN;
+UPDATE paid.ledger SET points_change = 34, order_points = -66 WHERE customer = 3 AND kind = 'return' AND revision = 2;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('paid') WHERE order_key IS NOT NULL ORDER BY 1, 2;
+ROLLBACK;
+BEGIN;
+DELETE FROM paid.ledger WHERE customer = 2 AND kind = 'return';
+SELECT DISTINCT violation, order_key FROM loyalty.verify('paid') WHERE order_key IS NOT NULL ORDER BY 1, 2;
+ROLLBACK;
+BEGIN;
+UPDATE paid.ledger SET pays_for = '77' WHERE customer = 2 AND pays_for IS NOT NULL;
+SELECT DISTINCT violation, order_key FROM loyalty.verify('paid') WHERE order_key IS NOT NULL ORDER BY 1, 2;
+ROLLBACK;
+ALTER TABLE paid.ledger ENABLE TRIGGER append_only;
+
 -- faults that are planted are found: what was forgiven is another number, and the points with it
 CALL loyalty.post('plain');
 CALL loyalty.post('club');
@@ -267,5 +388,6 @@ ALTER TABLE club.ledger ENABLE TRIGGER append_only;
 SELECT loyalty.drop_program('club', force => true);
 SELECT loyalty.drop_program('plain', force => true);
 SELECT loyalty.drop_program('strict', force => true);
+SELECT loyalty.drop_program('paid', force => true);
 DROP SCHEMA t_refunds CASCADE;
 DROP ROLE regress_refunds;

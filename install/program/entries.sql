@@ -10,21 +10,21 @@ SELECT customer AS @key@, entry, coalesce(kind, 'order') AS kind, tracked_table,
             ELSE greatest(recorded_at, ordered_at) END AS effective_at, recorded_at,
        tier, multiplier, orders_change, amount_change, points_change AS points,
        sum(points_change) OVER (PARTITION BY customer ORDER BY entry, at, order_key) AS balance, posted,
-       CASE WHEN tracked_table <= 0 THEN at ELSE ordered_at END AS ordered_at, counts, terms, awards, currency, rate, reverses, reason, actor, until, lots, counterpart, available_at, forgiven
+       CASE WHEN tracked_table <= 0 THEN at ELSE ordered_at END AS ordered_at, counts, terms, awards, currency, rate, reverses, reason, actor, until, lots, counterpart, available_at, forgiven, pays_for, pays_table
   FROM (SELECT e.*, first_value(at) OVER (PARTITION BY customer, tracked_table, order_key ORDER BY revision DESC) AS ordered_at
           FROM (SELECT customer, entry, tracked_table, order_key, revision, moved, at, recorded_at, tier, multiplier,
                        orders_change, amount_change, points_change, true AS posted, counts, terms, awards, currency, rate,
-                       kind, reverses, reason, actor, until, lots, counterpart, available_at, forgiven FROM @schema@.ledger
+                       kind, reverses, reason, actor, until, lots, counterpart, available_at, forgiven, pays_for, pays_table FROM @schema@.ledger
                 UNION ALL
                 SELECT customer, entry, tracked_table, order_key, revision, moved, at, recorded_at, tier, multiplier,
                        orders_change, amount_change, points_change, false, counts, terms, awards, currency, rate,
-                       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, NULL::text AS reason, NULL::text AS actor, NULL::timestamptz AS until, lots, NULL AS counterpart, available_at, forgiven FROM @schema@.unposted
+                       kind, NULL::text COLLATE "C" AS reverses, NULL::text AS reason, NULL::text AS actor, NULL::timestamptz AS until, lots, NULL AS counterpart, available_at, forgiven, pays_for, pays_table FROM @schema@.unposted
                 UNION ALL
                 -- a hold that has timed out is released, whether a call has said so in the ledger or not
                 SELECT h.customer, NULL::bigint AS entry, 0 AS tracked_table, h.reference AS order_key, 2 AS revision, false AS moved, h.until AS at, h.until AS recorded_at,
                        NULL::text AS tier, 1::numeric AS multiplier, 0 AS orders_change, 0::numeric AS amount_change, h.points AS points_change, false AS posted,
                        false AS counts, 0 AS terms, 0::numeric AS awards, ''::text AS currency, 1::numeric AS rate,
-                       'release'::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, NULL::text AS reason, NULL::text AS actor, NULL::timestamptz AS until, h.lots, NULL AS counterpart, NULL::timestamptz AS available_at, NULL::numeric AS forgiven
+                       'release'::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, NULL::text AS reason, NULL::text AS actor, NULL::timestamptz AS until, h.lots, NULL AS counterpart, NULL::timestamptz AS available_at, NULL::numeric AS forgiven, NULL::text COLLATE "C" AS pays_for, NULL::int AS pays_table
                   FROM @schema@.held h WHERE h.until <= now()
                 UNION ALL
                 -- so are points that have expired
@@ -32,7 +32,7 @@ SELECT customer AS @key@, entry, coalesce(kind, 'order') AS kind, tracked_table,
                        NULL::text AS tier, 1::numeric AS multiplier, 0 AS orders_change, 0::numeric AS amount_change, -sum(x.points) AS points_change, false AS posted,
                        false AS counts, 0 AS terms, 0::numeric AS awards, ''::text AS currency, 1::numeric AS rate,
                        'expiry'::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, NULL::text AS reason, NULL::text AS actor, NULL::timestamptz AS until,
-                       loyalty.sum(loyalty.lots_of(-x.points, x.available_at, x.expires_at, x.wallet)) AS lots, NULL AS counterpart, NULL::timestamptz AS available_at, NULL::numeric AS forgiven
+                       loyalty.sum(loyalty.lots_of(-x.points, x.available_at, x.expires_at, x.wallet)) AS lots, NULL AS counterpart, NULL::timestamptz AS available_at, NULL::numeric AS forgiven, NULL::text COLLATE "C" AS pays_for, NULL::int AS pays_table
                   FROM (SELECT a.customer, l.* FROM @schema@.account a CROSS JOIN LATERAL loyalty.unnest(a.lots) l WHERE a.lots IS NOT NULL
                         UNION ALL
                         SELECT u.customer, l.* FROM @schema@.unposted u CROSS JOIN LATERAL loyalty.unnest(u.lots) l WHERE u.lots IS NOT NULL

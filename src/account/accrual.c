@@ -306,10 +306,25 @@ accrual_known_order(Accrual *accrual, int32 tracked_table, const text *order_key
 	set_standing(accrual, order, counts, at);
 	order->available = available;
 	order->amount = copy_numeric(amount);
+	order->most = order->amount;
 	order->order_points = copy_numeric(order_points);
 	order->forgiven = copy_or_none(forgiven);
 	order->multiplier = copy_numeric(multiplier);
 	order->tier = tier ? pstrdup(tier) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Tell an amount that such an order had.
+ */
+void
+accrual_known_most(Accrual *accrual, int32 tracked_table, const text *order_key, Datum amount)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+	StandingOrder *order = find_order(accrual, tracked_table, order_key);
+
+	Assert(order != NULL && order->revision > 0);
+	order->most = copy_numeric(DirectFunctionCall2(numeric_larger, order->most, amount));
 	MemoryContextSwitchTo(old);
 }
 
@@ -409,7 +424,7 @@ compute_order_points(const StandingOrder *order, Datum worth, Step *step)
  */
 static bool
 compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
-			 const StandingOrder *order, Step *step)
+			 const StandingOrder *order, Datum returned, Step *step)
 {
 	Metrics    *metrics = &accrual->metrics;
 	MemoryContext context = CurrentMemoryContext;
@@ -425,6 +440,8 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
 												  step->points_change);
 		step->points = DirectFunctionCall2(numeric_add, accrual->points, step->points_change);
+		if (returned != (Datum) 0)
+			step->points = DirectFunctionCall2(numeric_add, step->points, returned);
 		fits = fits_account(step->spend) && fits_account(step->points_earned) && fits_account(step->points);
 	}
 	PG_CATCH();
@@ -504,6 +521,8 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
 	order->amount = copy_numeric(entry->amount);
+	order->most = order->most == (Datum) 0 ? order->amount :
+		copy_numeric(DirectFunctionCall2(numeric_larger, order->most, order->amount));
 	order->order_points = copy_numeric(order->order_points);
 	order->forgiven = copy_or_none(order->forgiven);
 	if (begins)
@@ -602,33 +621,56 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 }
 
 /*
- * The same, if any points of the customer are dated, or may be by this entry; puts what is
- * done into the fields of the latest entry.
+ * Dated points are looked after from now on, if any of the customer are dated, or may be by
+ * this entry.
+ */
+static void
+begin_purse(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
+{
+	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
+	MemoryContext old;
+
+	if (accrual->purse != NULL ||
+		(terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0))
+		return;
+	old = MemoryContextSwitchTo(accrual->context);
+	accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
+	accrual->purse->expired = accrual->expired;
+	MemoryContextSwitchTo(old);
+}
+
+/* Give points back of what the order was paid with; returns what was done. */
+static void
+give_back(Accrual *accrual, const RecordedEntry *entry, Returned *returned)
+{
+	Lots	   *lots = NULL;
+
+	payment_return(returned, accrual->context, accrual->purse, entry->recorded_at);
+	if (accrual->purse != NULL)
+		lots = purse_end_entry(accrual->purse);
+	returned->lots = lots;
+	returned->number = ++accrual->number;
+	accrual->has_lots = accrual->has_lots || lots != NULL;
+	accrual->points = DirectFunctionCall2(numeric_add, accrual->points, returned->points);
+}
+
+/*
+ * What an entry does to points, but for numbers that are known already: to dated ones, and what
+ * is forgiven.  Puts it into the fields of the latest entry.
  */
 static void
 step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
 		  Step *step)
 {
-	MemoryContext old;
+	Points		change = purse_points(step->points_change);
 
 	accrual->lots = NULL;
 	accrual->is_short = false;
 	if (accrual->purse == NULL)
 	{
-		Lot			lot = wallet_lot(terms, entry->at, &entry->available);
-
-		if (terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0)
-		{
-			Points		change = purse_points(step->points_change);
-
-			if (change.value < 0 && terms->shortfall != SHORTFALL_OWE)
-				take_points_back(accrual, terms, &lot, magnitude(change), entry->recorded_at, step);
-			return;
-		}
-		old = MemoryContextSwitchTo(accrual->context);
-		accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
-		accrual->purse->expired = accrual->expired;
-		MemoryContextSwitchTo(old);
+		if (change.value < 0 && terms->shortfall != SHORTFALL_OWE)
+			take_points_back(accrual, terms, NULL, magnitude(change), entry->recorded_at, step);
+		return;
 	}
 	accrual->purse->now = entry->recorded_at;
 	/* what the purse itself holds stays where it is */
@@ -636,6 +678,17 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);
 	accrual->lots = purse_end_entry(accrual->purse);
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
+}
+
+/* What comes back by an entry of what its order was paid with. */
+static List *
+plan_returns(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum *total)
+{
+	*total = (Datum) 0;
+	if (accrual->payments == NIL || order->revision == 0 || entry->is_rerated || terms->returns_paid == RETURNS_NEVER)
+		return NIL;
+	return payments_due(accrual->payments, entry->tracked_table, entry->order_key,
+						payment_share(terms, entry->counts, entry->amount, order->most), terms->scale, total);
 }
 
 /*
@@ -652,6 +705,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	bool		begins = order->revision == 0 || order->terms != terms->id;
 	int32		terms_before = order->terms;
 	Step		step;
+	Datum		returned;
+	List	   *returns;
+	ListCell   *lc;
 	MemoryContext old;
 
 	if (entry->revision <= order->revision)
@@ -661,7 +717,8 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	old = MemoryContextSwitchTo(next_step(accrual));
 	if (begins)
 		begin_order(accrual, terms, entry, order);
-	if (!compute_step(accrual, terms, entry, order, &step))
+	returns = plan_returns(accrual, terms, entry, order, &returned);
+	if (!compute_step(accrual, terms, entry, order, returned, &step))
 	{
 		order->failed = true;
 		undo_step(accrual);
@@ -669,7 +726,11 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		return VERDICT_FAILS;
 	}
 
+	begin_purse(accrual, terms, entry);
+	foreach(lc, returns)
+		give_back(accrual, entry, (Returned *) lfirst(lc));
 	step_lots(accrual, terms, entry, order, terms_before, &step);
+	accrual->returned = returns;
 	accrual->number++;
 	accrual->points = step.points;
 	accrual->tier = order->tier;

@@ -7,6 +7,7 @@
 #include "lib/pairingheap.h"
 
 #include "journal.h"
+#include "payment.h"
 #include "purse.h"
 #include "terms.h"
 
@@ -21,6 +22,8 @@ typedef struct StandingOrder
 	TimestampTz at;
 	Moment		available;		/* when its points are, if it says so itself */
 	Datum		amount;
+	Datum		most;			/* the highest amount that it had; as long as it is not
+								 * paid with points, of the entries that are added */
 	Datum		order_points;	/* what it is worth, and what was forgiven */
 	Datum		forgiven;		/* or (Datum) 0: nothing */
 	Datum		multiplier;
@@ -44,6 +47,8 @@ typedef struct RecordedEntry
 	Moment		joined;			/* since when its customer is one */
 	Moment		available;		/* when its points are, if it says so itself */
 	HeldTier	held;			/* what it brought along */
+	bool		is_rerated;		/* the next entry of its order is of other terms: with
+								 * this one, it does not count for a microsecond */
 } RecordedEntry;
 
 /* What became of an entry that was added. */
@@ -77,6 +82,8 @@ typedef struct Accrual
 								 * known */
 	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
 	bool		has_lots;		/* there are lots, or were */
+	List	   *payments;		/* of Payment *: points that expected orders were paid
+								 * with */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;
@@ -95,6 +102,7 @@ typedef struct Accrual
 	Datum		points_change;
 	Lots	   *lots;			/* what it did to them; NULL: nothing */
 	bool		is_short;		/* it was to take points back that were not there */
+	List	   *returned;		/* of Returned *: what came back by it, before it */
 } Accrual;
 
 extern Accrual *accrual_begin(MemoryContext context);
@@ -106,6 +114,7 @@ extern Datum accrual_debt(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int32 tracked_table, const text *order_key);
+extern void accrual_known_most(Accrual *accrual, int32 tracked_table, const text *order_key, Datum amount);
 extern bool accrual_needs_bounds(Accrual *accrual);
 extern void bounds_extend(Bounds *bounds, TimestampTz at);
 extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);

@@ -270,6 +270,9 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	nulls[LEDGER_LOTS] = call->lots == (Datum) 0;
 	values[LEDGER_COUNTERPART] = call->counterpart;
 	nulls[LEDGER_COUNTERPART] = !call->has_counterpart;
+	values[LEDGER_PAYS_FOR] = PointerGetDatum(call->pays_for);
+	values[LEDGER_PAYS_TABLE] = Int32GetDatum(call->pays_table);
+	nulls[LEDGER_PAYS_FOR] = nulls[LEDGER_PAYS_TABLE] = call->pays_for == NULL;
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -556,6 +559,8 @@ read_call(Authorization *auth, TupleTableSlot *slot, Call *call)
 	call->has_counterpart = !slot->tts_isnull[LEDGER_COUNTERPART];
 	if (call->has_counterpart)
 		call->counterpart = posting_copy_customer(&auth->posting, values[LEDGER_COUNTERPART]);
+	call->pays_for = slot->tts_isnull[LEDGER_PAYS_FOR] ? NULL : DatumGetTextPCopy(values[LEDGER_PAYS_FOR]);
+	call->pays_table = slot->tts_isnull[LEDGER_PAYS_TABLE] ? 0 : DatumGetInt32(values[LEDGER_PAYS_TABLE]);
 	call->lots = slot->tts_isnull[LEDGER_LOTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LOTS]));
 }
 

@@ -22,12 +22,10 @@
 #define ERRCODE_LOYALTY_CANNOT_REFUND MAKE_SQLSTATE('L', 'Y', '0', '0', '7')
 
 /* What a call can be. */
-#define REDEMPTION "redemption"
 #define GRANT "grant"
 #define ADJUSTMENT "adjustment"
 #define REVERSAL "reversal"
 #define HOLD "hold"
-#define CAPTURE "capture"
 #define RELEASE "release"
 #define TRANSFER "transfer"
 
@@ -46,6 +44,8 @@ typedef struct Call
 								 * NULL */
 	text	   *reason;			/* or NULL */
 	Datum		lots;			/* what it did to dated points, or (Datum) 0 */
+	text	   *pays_for;		/* key of the order that the points pay for; or NULL */
+	int32		pays_table;		/* its tracked table */
 	bool		has_counterpart;
 	Datum		counterpart;	/* of a transfer: the other customer */
 	int64		entry;			/* number of its entry; 0: there is none yet */

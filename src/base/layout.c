@@ -48,7 +48,7 @@ static const Column entry_columns[] = {
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
 	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}, {"counterpart", CUSTOMER_TYPE, true},
-	{"forgiven", NUMERICOID, true}
+	{"forgiven", NUMERICOID, true}, {"pays_for", TEXTOID, true}, {"pays_table", INT4OID, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");

@@ -107,6 +107,21 @@ parse_shortfall(const char *schema, const char *name)
 			 errdetail("It is \"%s\", and may be owe, forgive or reject.", name)));
 }
 
+static ReturnsPaid
+parse_returns_paid(const char *schema, const char *name)
+{
+	if (strcmp(name, "never") == 0)
+		return RETURNS_NEVER;
+	if (strcmp(name, "full") == 0)
+		return RETURNS_FULL;
+	if (strcmp(name, "proportional") == 0)
+		return RETURNS_PROPORTIONAL;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("returns_paid_points of loyalty program \"%s\" not recognized", schema),
+			 errdetail("It is \"%s\", and may be never, full or proportional.", name)));
+}
+
 static Datum
 numeric_from_int(int32 value)
 {
@@ -216,7 +231,8 @@ load_settings(Terms *terms, const char *schema)
 	bool		isnull;
 
 	read_terms(terms, psprintf("SELECT t.points_scale, t.rounding, t.time_zone, t.since::pg_catalog.timestamptz,"
-							   " p.reader::pg_catalog.uuid, t.refunds_take, t.refund_shortfall FROM %1$s.terms t CROSS JOIN %1$s.program p"
+							   " p.reader::pg_catalog.uuid, t.refunds_take, t.refund_shortfall, t.returns_paid_points"
+							   " FROM %1$s.terms t CROSS JOIN %1$s.program p"
 							   " WHERE t.version OPERATOR(pg_catalog.=) $1", quote_identifier(schema)));
 	if (SPI_processed != 1)
 		ereport(ERROR,
@@ -226,6 +242,7 @@ load_settings(Terms *terms, const char *schema)
 	terms->rounding = parse_rounding(schema, terms_value(schema, 0, 2));
 	terms->available_first = parse_refunds_take(schema, terms_value(schema, 0, 6));
 	terms->shortfall = parse_shortfall(schema, terms_value(schema, 0, 7));
+	terms->returns_paid = parse_returns_paid(schema, terms_value(schema, 0, 8));
 	(void) terms_value(schema, 0, 4);
 	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
 													 &isnull));

@@ -28,6 +28,14 @@ typedef enum Shortfall
 								 * nobody can fail, they are owed */
 } Shortfall;
 
+/* When do points come back that an order was paid with? */
+typedef enum ReturnsPaid
+{
+	RETURNS_NEVER,
+	RETURNS_FULL,				/* when it is returned in full */
+	RETURNS_PROPORTIONAL		/* as much of them as of its amount */
+} ReturnsPaid;
+
 typedef struct Tier
 {
 	char	   *name;
@@ -56,6 +64,7 @@ typedef struct Terms
 	Rounding	rounding;
 	bool		available_first;	/* refunds take what is available before what waits */
 	Shortfall	shortfall;
+	ReturnsPaid returns_paid;
 	pg_tz	   *zone;
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */

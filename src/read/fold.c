@@ -44,20 +44,22 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 }
 
 /*
- * What the journal says of the place of an entry in the order of entries; the key is
- * copied.
+ * What the journal says of the place of an entry in the order of entries, and its terms; the
+ * key is copied.
  */
 void
 fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
 {
 	Datum	   *values = slot->tts_values;
 
-	slot_getsomeattrs(slot, ENTRY_RECORDED_AT + 1);
+	slot_getsomeattrs(slot, ENTRY_TERMS + 1);
 	entry->tracked_table = DatumGetInt32(values[ENTRY_TRACKED_TABLE]);
 	entry->order_key = DatumGetTextPCopy(values[ENTRY_ORDER_KEY]);
 	entry->revision = DatumGetInt32(values[ENTRY_REVISION]);
 	entry->at = DatumGetTimestampTz(values[ENTRY_AT]);
 	entry->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
+	entry->terms = DatumGetInt32(values[ENTRY_TERMS]);
+	entry->is_rerated = false;
 }
 
 /*
@@ -262,6 +264,7 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 			accrual_expect(accrual, entry->tracked_table, entry->order_key))
 			know_order(accrual, entry, ledger, snapshot, customer);
 	}
+	fold_know_payments(accrual, entries, count, ledger, snapshot, customer);
 	if (accrual_needs_bounds(accrual))
 		accrual->others = other_bounds(accrual, ledger, snapshot, customer);
 	if (accrual_needs_expired(accrual))

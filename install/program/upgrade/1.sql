@@ -11,4 +11,8 @@ ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS refunds_take text NOT NULL
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS refund_shortfall text NOT NULL DEFAULT 'owe' CHECK (refund_shortfall IN ('owe', 'forgive', 'reject'));
 ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS refunds_take text NOT NULL DEFAULT 'pending';
 ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS refund_shortfall text NOT NULL DEFAULT 'owe';
+ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS returns_paid_points text NOT NULL DEFAULT 'never' CHECK (returns_paid_points IN ('never', 'full', 'proportional'));
+ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS returns_paid_points text NOT NULL DEFAULT 'never';
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS forgiven numeric;
+ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS pays_for text COLLATE "C";
+ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS pays_table int;
