@@ -295,7 +295,7 @@ SELECT * FROM loyalty.verify('paid');
 INSERT INTO t_refunds.carts VALUES (5, 5, '2026-01-01', 9);
 SELECT (paid.hold(5, 10, 'hold-5')).balance;
 SELECT (paid.capture(5, 'hold-5', 7, pays_for => '5')).balance;
-SELECT (paid.capture(5, 'hold-5', 7, pays_for => '6')).balance;	-- refused: it paid for another one
+SELECT (paid.try_capture(5, 'hold-5', 7, pays_for => '6')).status;	-- refused: it paid for another one
 SELECT (paid.redeem(5, 50, 'cart-5', pays_for => '5')).balance;
 SELECT (paid.redeem(5, 50, 'cart-5')).balance;	-- refused
 UPDATE t_refunds.carts SET total = 6 WHERE id = 5;
