@@ -8,7 +8,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sql install/tier.sql install/as_of.sql install/configuration.sql \
 	install/views.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
 	install/alter.sql install/post.sql install/call.sql install/calling.sql install/try.sql install/card.sql install/maintain.sql install/accounting.sql install/conversion.sql install/voucher.sql install/reward.sql \
-	install/verify_orders.sql install/verify_entries.sql install/verify_calls.sql install/verify_merges.sql install/verify_lots.sql install/verify_cards.sql install/verify_rewards.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
+	install/verify_orders.sql install/verify_entries.sql install/verify_calls.sql install/verify_merges.sql install/verify_lots.sql install/verify_refunds.sql install/verify_cards.sql install/verify_rewards.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
 # What a program is made of, in the order of creation.
 TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate earning_rule tier wallet \
@@ -36,10 +36,10 @@ REGRESS += names parsing order_keys lines_refunds session_settings index_use rep
 REGRESS += rerate
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote
-REGRESS += lots
+REGRESS += lots refunds
 REGRESS += history wallets transfers available as_of accounting
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += rules migration locks calling passing trying issuing redeeming rewritten merging
+ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

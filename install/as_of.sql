@@ -115,7 +115,7 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH %6$s known AS (
 			SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
-			  FROM (SELECT %2$s, kind, until FROM %1$I.ledger UNION ALL SELECT %2$s, NULL, NULL FROM %1$I.unposted) e
+			  FROM (SELECT %2$s, kind, until FROM %1$I.ledger UNION ALL SELECT %2$s, kind, NULL FROM %1$I.unposted) e
 			 WHERE e.recorded_at <= $3 AND %3$s),
 		counted AS (
 			SELECT k.*, max(k.revision) FILTER (WHERE k.is_counted) OVER (PARTITION BY k.customer, k.tracked_table, k.order_key) = k.revision AS is_newest

@@ -17,11 +17,11 @@ COMMENT ON COLUMN loyalty.receipt.points IS 'by how much the points changed';
 COMMENT ON COLUMN loyalty.receipt.balance IS 'points of the customer just after that';
 COMMENT ON COLUMN loyalty.receipt.at IS 'when the transaction that made the call began: now(), unless another one made it already';
 
-CREATE FUNCTION _loyalty.redeem(program regclass, customer anyelement, points numeric, reference text, reason text)
+CREATE FUNCTION _loyalty.redeem(program regclass, customer anyelement, points numeric, reference text, reason text, pays_for text DEFAULT NULL, pays_table int DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_redeem';
-COMMENT ON FUNCTION _loyalty.redeem(regclass, anyelement, numeric, text, text) IS 'what the function redeem of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.redeem(regclass, anyelement, numeric, text, text, text, int) IS 'what the function redeem of a program does, for its owner';
 
 CREATE FUNCTION _loyalty.grant_points(program regclass, customer anyelement, points numeric, reference text, reason text)
 RETURNS loyalty.receipt
@@ -47,11 +47,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_hold';
 COMMENT ON FUNCTION _loyalty.hold(regclass, anyelement, numeric, text, timestamptz, text) IS 'what the function hold of a program does, for its owner';
 
-CREATE FUNCTION _loyalty.capture(program regclass, customer anyelement, reference text, points numeric, reason text)
+CREATE FUNCTION _loyalty.capture(program regclass, customer anyelement, reference text, points numeric, reason text, pays_for text DEFAULT NULL, pays_table int DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_capture';
-COMMENT ON FUNCTION _loyalty.capture(regclass, anyelement, text, numeric, text) IS 'what the function capture of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.capture(regclass, anyelement, text, numeric, text, text, int) IS 'what the function capture of a program does, for its owner';
 
 CREATE FUNCTION _loyalty.release(program regclass, customer anyelement, reference text, reason text)
 RETURNS loyalty.receipt
@@ -70,3 +70,10 @@ RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_merge';
 COMMENT ON FUNCTION _loyalty.merge(regclass, anyelement, anyelement, text, text) IS 'what the function merge of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.require_refundable(program regclass, tracked_table int, customers anyarray, order_keys text[], revisions int[])
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_require_refundable';
+COMMENT ON FUNCTION _loyalty.require_refundable(regclass, int, anyarray, text[], int[]) IS
+'post what waits of customers, for the owner of the program, or an error if entries of orders of theirs take points back that are not there';

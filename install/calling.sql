@@ -151,3 +151,36 @@ AS $$
 	SELECT div(dividend, divisor) + CASE WHEN up AND dividend % divisor > 0 THEN 1 ELSE 0 END
 $$;
 COMMENT ON FUNCTION _loyalty.quotient(numeric, numeric, boolean) IS 'the whole number below or above an exact quotient of two numbers that are not negative';
+
+-- Points may pay for an order that is not there yet, so only its tracked table is looked for.
+CREATE FUNCTION _loyalty.paid_table(settings regclass, pays_for text, tracked regclass)
+RETURNS int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
+	numbers int[];
+	relations text;
+BEGIN
+	IF pays_for IS NULL THEN
+		IF tracked IS NOT NULL THEN
+			RAISE EXCEPTION 'tracked is given without an order'
+				USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is "%s".', tracked), HINT = 'Name the order that is paid for with pays_for.';
+		END IF;
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT array_agg(s.tracked_table) FILTER (WHERE s.relation = $1 OR $1 IS NULL), string_agg(format(''"%%s"'', s.relation::regclass), '', '' ORDER BY s.tracked_table)
+	                  FROM %I.tracked_table s WHERE s.kind = ''orders'' AND (s.active OR s.relation = $1)', program) INTO numbers, relations USING tracked;
+	IF coalesce(cardinality(numbers), 0) = 0 THEN
+		RAISE EXCEPTION '%', CASE WHEN tracked IS NULL THEN format('loyalty program "%s" tracks no orders', program) ELSE format('loyalty program "%s" does not track table "%s"', program, tracked) END
+			USING ERRCODE = 'undefined_object', DETAIL = format('It tracks orders in %s.', coalesce(relations, 'no table')), HINT = 'Name the table that has the order with tracked.';
+	ELSIF cardinality(numbers) > 1 THEN
+		RAISE EXCEPTION 'loyalty program "%" tracks orders in several tables', program
+			USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are %s.', relations), HINT = 'Name the table that has the order with tracked.';
+	END IF;
+	RETURN numbers[1];
+END
+$$;
+COMMENT ON FUNCTION _loyalty.paid_table(regclass, text, regclass) IS
+'the number of the tracked table that has an order which a call pays for: the one that is named, or the only one; null if there is no order';

@@ -575,6 +575,9 @@ DECLARE
 BEGIN
 	PERFORM _loyalty.require_choice('rounding', NEW.rounding, 'floor', 'half_even', 'half_up', 'ceil');
 	PERFORM _loyalty.require_choice('on_invalid', NEW.on_invalid, 'error', 'skip');
+	PERFORM _loyalty.require_choice('refunds_take', NEW.refunds_take, 'pending', 'available');
+	PERFORM _loyalty.require_choice('refund_shortfall', NEW.refund_shortfall, 'owe', 'forgive', 'reject');
+	PERFORM _loyalty.require_choice('returns_paid_points', NEW.returns_paid_points, 'never', 'full', 'proportional');
 	IF NEW.points_scale IS NULL OR NEW.points_scale NOT BETWEEN 0 AND 12 THEN
 		RAISE EXCEPTION 'points_scale must be between 0 and 12'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', coalesce(NEW.points_scale::text, 'null'));
@@ -1072,7 +1075,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	EXECUTE format($sql$
-		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone)
+		SELECT EXISTS (SELECT FROM %1$I.terms t JOIN %1$I.program p USING (points_scale, rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points)
 		                WHERE t.version = $1) AND NOT (%2$s)
 		$sql$, tg_table_schema, _loyalty.terms_differ_sql(tg_table_schema, '$1')) INTO same USING before;
 	IF same THEN
@@ -1080,8 +1083,8 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT coalesce(max(version), 0) + 1 FROM %I.terms', tg_table_schema) INTO version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms (version, points_scale, rounding, time_zone)
-		SELECT $1, points_scale, rounding, time_zone FROM %1$I.program
+		INSERT INTO %1$I.terms (version, points_scale, rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points)
+		SELECT $1, points_scale, rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
 		INSERT INTO %1$I.terms_rule (version, award, name, points, applies_when, per)

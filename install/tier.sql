@@ -20,6 +20,18 @@ AS 'MODULE_PATHNAME', 'loyalty_tier_for';
 COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid) IS
 'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
 
+CREATE TYPE _loyalty.returned AS (
+	number bigint,
+	reference text,
+	revision int,
+	at timestamptz,
+	points numeric,
+	net numeric,
+	lots loyalty.lots
+);
+COMMENT ON TYPE _loyalty.returned IS
+'points that come back, by a refund, of what an order was paid with: the next entry of the call that spent them; part of _loyalty.accrual';
+
 CREATE TYPE _loyalty.accrual AS (
 	tier text,
 	multiplier numeric,
@@ -33,7 +45,9 @@ CREATE TYPE _loyalty.accrual AS (
 	first_order_at timestamptz,
 	last_order_at timestamptz,
 	number bigint,
-	lots loyalty.lots
+	lots loyalty.lots,
+	forgiven numeric,
+	returned _loyalty.returned[]
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 

@@ -35,7 +35,8 @@ COMMENT ON COLUMN loyalty.outcome.hint IS 'what that error says can be done; nul
 -- Whatever is no outcome is not caught: that a transaction cannot be serialized, a deadlock, or that somebody
 -- cancels it, must reach whoever can begin it anew.
 CREATE FUNCTION _loyalty.try_call(call text, program regclass, customer anyelement, reference text, points numeric DEFAULT NULL, until timestamptz DEFAULT NULL,
-                                  reverses text DEFAULT NULL, reason text DEFAULT NULL, recipient anyelement DEFAULT NULL)
+                                  reverses text DEFAULT NULL, reason text DEFAULT NULL, recipient anyelement DEFAULT NULL,
+                                  pays_for text DEFAULT NULL, pays_table int DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -45,14 +46,14 @@ DECLARE
 	outcome loyalty.outcome;
 BEGIN
 	CASE call
-		WHEN 'redeem' THEN receipt := _loyalty.redeem(program, customer, points, reference, reason);
+		WHEN 'redeem' THEN receipt := _loyalty.redeem(program, customer, points, reference, reason, pays_for, pays_table);
 		WHEN 'grant_points' THEN receipt := _loyalty.grant_points(program, customer, points, reference, reason);
 		WHEN 'transfer' THEN receipt := _loyalty.transfer(program, customer, recipient, points, reference, reason);
 		WHEN 'merge' THEN receipt := _loyalty.merge(program, customer, recipient, reference, reason);
 		WHEN 'adjust' THEN receipt := _loyalty.adjust(program, customer, points, reference, reason);
 		WHEN 'reverse' THEN receipt := _loyalty.reverse_call(program, customer, reverses, points, reference, reason);
 		WHEN 'hold' THEN receipt := _loyalty.hold(program, customer, points, reference, until, reason);
-		WHEN 'capture' THEN receipt := _loyalty.capture(program, customer, reference, points, reason);
+		WHEN 'capture' THEN receipt := _loyalty.capture(program, customer, reference, points, reason, pays_for, pays_table);
 		WHEN 'release' THEN receipt := _loyalty.release(program, customer, reference, reason);
 	END CASE;
 	outcome.status := 'done';
@@ -79,5 +80,5 @@ EXCEPTION WHEN SQLSTATE 'LY001' OR SQLSTATE 'LY002' OR SQLSTATE 'LY003' OR SQLST
 	RETURN outcome;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.try_call(text, regclass, anyelement, text, numeric, timestamptz, text, text, anyelement) IS
+COMMENT ON FUNCTION _loyalty.try_call(text, regclass, anyelement, text, numeric, timestamptz, text, text, anyelement, text, int) IS
 'make one of the calls of a program, for its owner, and return what became of it: if it is refused as an application must expect, why';

@@ -4,7 +4,7 @@
 -- shares no code with recording and posting.  What is recomputed, and of what only what must
 -- hold is checked, is told where it is done: of orders in verify_orders.sql, of entries,
 -- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of merges in verify_merges.sql, of dated points in
--- verify_lots.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
+-- verify_lots.sql, of what refunds take in verify_refunds.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
 -- Here are the parts of the program themselves.
 --
 -- The settings it takes to be right and fast in every session are made by src/act/verify.c.
@@ -242,7 +242,9 @@ BEGIN
 		  FROM %1$I.program p
 		 WHERE p.terms IS DISTINCT FROM (SELECT max(version) FROM %1$I.terms)
 		    OR NOT EXISTS (SELECT FROM %1$I.terms t WHERE t.version = p.terms AND t.points_scale = p.points_scale
-		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone)
+		                                              AND t.rounding = p.rounding AND t.time_zone = p.time_zone
+		                                              AND t.refunds_take = p.refunds_take AND t.refund_shortfall = p.refund_shortfall
+		                                              AND t.returns_paid_points = p.returns_paid_points)
 		    OR %2$s
 		UNION ALL
 		SELECT 'earning rule of a version of the terms is lost', NULL, NULL, format('version %%s has none for column %%s of view %%s', t.version, a.attname, a.attrelid::regclass)
@@ -531,6 +533,10 @@ BEGIN
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_merges(%L)', program)]) v;
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_shortfalls(%L, %L)', program, lost = '{}')]) v;
+	IF surveyed @> '[{"tracked_table": 0}]' THEN
+		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_paid(%L, %L)', program, lost = '{}')]) v;
+	END IF;
 	IF dated THEN
 		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_lots(%L, %L)', program, lost = '{}')]) v;
 	END IF;

@@ -12,7 +12,7 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH calls AS MATERIALIZED (
-			SELECT x.*, lag(x.kind) OVER w AS ended_kind, lag(x.points_change) OVER w AS ended_points, lag(x.until) OVER w AS ended_until,
+			SELECT x.*, lag(x.kind) OVER w AS ended_kind, lag(x.points_change) OVER w AS ended_points, lag(x.order_points) OVER w AS net_before, lag(x.until) OVER w AS ended_until,
 			       lag(x.entry) OVER w AS ended_entry, x.of_account %2$s lag(x.of_account) OVER w AS same_account, lead(x.entry) OVER w IS NULL AS is_newest
 			  FROM (SELECT l.*, coalesce(l.account, l.customer) AS of_account, sum(l.points_change) OVER e - coalesce(loyalty.expired(loyalty.sum(l.lots) OVER e, l.at), 0) AS balance
 				      FROM %1$I.ledger l WHERE %3$s
@@ -27,14 +27,15 @@ BEGIN
 		  FROM calls c
 		  LEFT JOIN taken_back b ON b.customer %2$s c.customer AND b.reverses = c.order_key
 		 CROSS JOIN LATERAL (VALUES
-			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release', 'transfer', 'merge', 'merged'), 'call of an unknown kind', coalesce(c.kind, 'none')),
-			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 ELSE 1 END OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0
-			 OR (c.kind NOT IN ('merge', 'merged') AND (c.awards <> 0 OR c.orders_change <> 0 OR c.amount_change <> 0 OR NOT abs(c.points_change) < 1e20)) OR c.order_points <> c.points_change + coalesce(c.ended_points, 0) OR c.actor IS NULL
+			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release', 'transfer', 'return', 'merge', 'merged'), 'call of an unknown kind', coalesce(c.kind, 'none')),
+			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 WHEN c.kind = 'return' THEN greatest(c.revision, 2) ELSE 1 END OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0
+			 OR (c.kind NOT IN ('merge', 'merged') AND (c.awards <> 0 OR c.orders_change <> 0 OR c.amount_change <> 0 OR NOT abs(c.points_change) < 1e20)) OR c.order_points <> c.points_change + coalesce(c.net_before, 0) OR (c.actor IS NULL) <> (c.kind = 'return')
 			 OR c.currency <> '' OR c.rate <> 1 OR c.joined_at IS NOT NULL OR c.available_at IS NOT NULL OR c.tier IS NOT NULL OR c.multiplier <> 1
 			 OR octet_length(c.order_key) NOT BETWEEN 1 AND 255
 			 OR c.at > c.recorded_at OR c.recorded_at > $1 OR (c.kind = 'hold') <> (c.until IS NOT NULL) OR c.until <= c.at,
 			 'call is not recorded as one', format('entry %%s', c.entry)),
 			(CASE WHEN c.kind IN ('redemption', 'hold') THEN c.points_change >= 0 WHEN c.kind IN ('grant', 'release') THEN c.points_change <= 0
+			      WHEN c.kind = 'return' THEN c.points_change <= 0 OR c.order_points > 0
 			      WHEN c.kind = 'capture' THEN c.points_change < 0 OR c.order_points >= 0 WHEN c.kind IN ('merge', 'merged') THEN false ELSE c.points_change = 0 END,
 			 'call changes the points the wrong way', format('%%s of %%s points', c.kind, c.points_change)),
 			(c.kind = 'adjustment' AND btrim(coalesce(c.reason, ''), E' \t\r\n') = '', 'adjustment has no reason', format('entry %%s', c.entry)),
@@ -46,8 +47,11 @@ BEGIN
 			                                                 AND (o.amount_change, o.orders_change, o.awards) = (-c.amount_change, -c.orders_change, -c.awards)
 			                                                 AND o.points_change = -c.points_change AND o.counterpart %2$s c.customer AND o.reverses IS NOT DISTINCT FROM c.reverses),
 			 'what one customer gives is not what the other gets', format('entry %%s: %%s of %%s points, with %%s', c.entry, c.kind, c.points_change, c.counterpart)),
+			(num_nonnulls(c.pays_for, c.pays_table) = 1 OR (c.kind = 'return' AND (c.pays_for IS NULL OR coalesce(c.ended_kind, '') NOT IN ('redemption', 'capture', 'return')))
+			 OR (c.pays_for IS NOT NULL AND c.kind NOT IN ('redemption', 'capture', 'return')),
+			 'entry says of an order that it pays for what it cannot', format('%%s that pays for "%%s" of tracked table %%s', c.kind, c.pays_for, c.pays_table)),
 			((c.kind = 'reversal') <> (c.reverses IS NOT NULL), 'only a reversal says what it reverses', format('%%s of "%%s"', c.kind, coalesce(c.reverses, ''))),
-			(c.kind <> 'reversal' AND c.is_newest AND b.points <> 0 AND (sign(b.points) = sign(c.order_points) OR abs(b.points) > abs(c.order_points) OR b.entry < c.entry),
+			(c.kind <> 'reversal' AND c.is_newest AND b.points <> 0 AND (sign(b.points) = sign(c.order_points) OR abs(b.points) > abs(c.order_points) OR (b.entry < c.entry AND c.kind <> 'return')),
 			 'reversals exceed or precede what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.order_points, b.points)),
 			(c.kind = 'reversal' AND NOT EXISTS (SELECT FROM calls o WHERE o.customer %2$s c.customer AND o.order_key = c.reverses AND o.kind <> 'reversal'),
 			 'reversal of nothing', format('"%%s" is no call of the customer', c.reverses)),

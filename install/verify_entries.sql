@@ -106,20 +106,21 @@ $$;
 COMMENT ON FUNCTION _loyalty.tenure_sql(text, text, text) IS
 'tenure as verify() computes it, independently of _loyalty.tenure, as SQL';
 
--- Are points another number than awards times multiplier, rounded on the magnitude?
+-- Are points, without those that were forgiven, another number than awards times multiplier,
+-- rounded on the magnitude?
 CREATE FUNCTION _loyalty.rounding_sql(rounding text, points_scale int)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE rounding
-	       WHEN 'floor' THEN format('metrics.order_points <> trunc(metrics.awards * metrics.multiplier%s)', u.places)
-	       WHEN 'half_up' THEN format('metrics.order_points <> round(metrics.awards * metrics.multiplier%s)', u.places)
-	       ELSE format('abs(metrics.order_points)%s <> ', u.unit)
+	       WHEN 'floor' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> trunc(metrics.awards * metrics.multiplier%s)', u.places)
+	       WHEN 'half_up' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> round(metrics.awards * metrics.multiplier%s)', u.places)
+	       ELSE format('abs(metrics.order_points - coalesce(metrics.forgiven, 0))%s <> ', u.unit)
 	            || replace(CASE rounding WHEN 'ceil' THEN 'ceil(units)'
 	                       ELSE 'CASE WHEN units - floor(units) = 0.5 THEN 2 * round(floor(units + 0.5) / 2 - 0.25) ELSE floor(units + 0.5) END' END,
 	                       'units', format('(abs(metrics.awards * metrics.multiplier)%s)', u.unit))
-	            || ' OR (metrics.order_points > 0 AND metrics.awards < 0) OR (metrics.order_points < 0 AND metrics.awards > 0)' END
+	            || ' OR (metrics.order_points - coalesce(metrics.forgiven, 0) > 0 AND metrics.awards < 0) OR (metrics.order_points - coalesce(metrics.forgiven, 0) < 0 AND metrics.awards > 0)' END
 	  FROM (SELECT CASE WHEN points_scale > 0 THEN ' * 1' || repeat('0', points_scale) || '::numeric' ELSE '' END AS unit,
 	               CASE WHEN points_scale > 0 THEN format(', %s', points_scale) ELSE '' END AS places) u
 $$;
@@ -161,7 +162,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
 		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (
@@ -273,7 +274,7 @@ AS $$
 		-- a merge says how much of what it passes on was earned
 		CASE WHEN merged THEN 'sum(CASE WHEN e.tracked_table > 0 THEN e.points_change ELSE e.awards END) OVER w' ELSE 'sum(e.points_change) FILTER (WHERE e.tracked_table > 0) OVER w' END)
 	  FROM _loyalty.customer_equality(program) eq, _loyalty.has_merged(program) merged,
-	       (VALUES ('CASE WHEN NOT e.posted THEN ROW(e.recorded_at, e.at, e.tracked_table, e.order_key, e.revision) END')) p (place)
+	       (VALUES ('CASE WHEN NOT e.posted AND e.tracked_table > 0 THEN ROW(e.recorded_at, e.at, e.tracked_table, e.order_key, e.revision) END')) p (place)
 $$;
 COMMENT ON FUNCTION _loyalty.steps_sql(name, boolean, boolean, boolean) IS 'each entry with the sums of those up to it, as SQL for verify()';
 
@@ -432,7 +433,7 @@ AS $$
 		  FROM %1$I.journal j
 		  LEFT JOIN %1$I.set_aside a ON a.customer %2$s j.customer AND a.order_key = j.order_key AND a.revision = j.revision
 		 WHERE (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM %1$I.journal)
-		       IS DISTINCT FROM (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM u)
+		       IS DISTINCT FROM (SELECT ROW(count(*), sum(hashtextextended(order_key, revision) # hash_numeric_extended(amount, 1) # hash_numeric_extended(awards, 2))) FROM u WHERE tracked_table > 0)
 		   AND NOT EXISTS (SELECT FROM u
 		                    WHERE u.%3$s %2$s j.customer AND u.tracked_table = j.tracked_table AND u.order_key = j.order_key AND u.revision = j.revision
 		                      AND (u.at, u.recorded_at, u.terms, u.counts, u.amount, u.awards) = (j.at, j.recorded_at, j.terms, j.counts, j.amount, j.awards))
@@ -571,7 +572,7 @@ BEGIN
 		USING _loyalty.present_limit();
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
-		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart) > 0 $sql$, program);
+		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart, l.pays_for, l.pays_table) > 0 $sql$, program);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves';

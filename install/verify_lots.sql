@@ -22,7 +22,7 @@ AS $$
 			  FROM (SELECT e.*, coalesce(e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0, false) AS spends,
 			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %2$s, kind, reverses, counterpart FROM %1$I.ledger
-			                UNION ALL SELECT account, customer, %2$s, NULL, NULL, NULL FROM %3$s u) e
+			                UNION ALL SELECT account, customer, %2$s, kind, NULL, NULL FROM %3$s u) e
 			         WHERE e.customer IN (SELECT coalesce(d.account, d.customer) FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT coalesce(d.account, d.customer) FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
 		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
@@ -123,8 +123,22 @@ BEGIN
 		 WHERE m.revision = m.revision_before + 1 AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
 		       -- the wait is over by both: they are where they were
 		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available <= m.recorded_at)
-		   AND a.points > b.points - least(b.points, m.points_before) $sql$,
-		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms)) USING terms;
+		   AND a.points > b.points - least(b.points, m.points_before)
+		UNION ALL
+		-- beside the order's own; where an order gets other dates, or keeps points from expiring, lots change for that, too
+		SELECT 'a refund took points of the wrong kind', m.customer::text, m.order_key::text, format('entry %%s takes %%s points, first the %%s ones: %%s leaves %%s', m.entry, -m.points_change, t.refunds_take, m.lots, m.lots_after)
+		  FROM dates m
+		  JOIN %3$I.terms t ON t.version = $1
+		 CROSS JOIN LATERAL (SELECT coalesce(sum(l.points) FILTER (WHERE l.available_at > m.recorded_at), 0) AS pending,
+		                            coalesce(sum(l.points) FILTER (WHERE l.available_at <= m.recorded_at), 0)
+		                            + CASE WHEN m.expires = 'infinity' AND m.available <= m.recorded_at THEN 0 ELSE least(greatest(m.undated_after, 0) - greatest(m.undated_before, 0), 0) END AS available
+		                       FROM loyalty.unnest(m.lots) l
+		                      WHERE l.points < 0 AND l.expires_at > m.recorded_at
+		                        AND NOT (l.expires_at = m.expires AND (l.available_at = m.available OR (m.available <= m.recorded_at AND l.available_at <= m.recorded_at)))) taken
+		 WHERE m.points_change < 0 AND m.extended IS NULL AND (m.available, m.expires) IS NOT DISTINCT FROM (coalesce(m.available_before, m.available), coalesce(m.expires_before, m.expires))
+		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at) > 0
+		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at) + m.undated_after > 0 END $sql$,
+		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms), program) USING terms;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);
@@ -202,8 +216,8 @@ BEGIN
 		UNION ALL
 		SELECT 'a call was ended or reversed with lots that it did not have', r.customer::text, r.reference::text, format('%%s, of which %%s were given back', r.own, r.back)
 		  FROM (SELECT m.recorded_for AS customer, coalesce(m.reverses, m.order_key) AS reference,
-		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release')) AS own,
-		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NOT NULL OR m.kind IN ('capture', 'release')) AS back
+		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NULL AND m.kind NOT IN ('capture', 'release', 'return')) AS own,
+		               loyalty.sum(m.lots) FILTER (WHERE m.reverses IS NOT NULL OR m.kind IN ('capture', 'release', 'return')) AS back
 		          FROM moves m WHERE m.tracked_table = 0 AND m.kind NOT IN ('merge', 'merged') GROUP BY 1, 2) r
 		 WHERE EXISTS (SELECT FROM loyalty.unnest(coalesce(r.own, '{}')) o FULL JOIN loyalty.unnest(coalesce(r.back, '{}')) b USING (wallet, available_at, expires_at)
 		                WHERE coalesce(o.points, 0) <= 0 AND coalesce(b.points, 0) > 0 AND coalesce(b.points, 0) > -coalesce(o.points, 0)) $sql$,

@@ -279,6 +279,40 @@ COMMIT;
 SELECT customer, account, order_key, points_change FROM small.ledger WHERE account IS NOT NULL ORDER BY entry;
 SELECT * FROM loyalty.verify('small');
 
+-- What refunds take, and give back, of orders of either key.  kim has 100 and 50, and pays 30 of the order of 50 with points:
+-- 120; lee has 10.
+CREATE TABLE t_merge.carts (id int PRIMARY KEY, who text, at timestamptz, total numeric);
+SELECT loyalty.create_program('paid', customers => 't_merge.customers');
+INSERT INTO t_merge.customers VALUES ('kim'), ('lee');
+UPDATE paid.program SET returns_paid_points = 'full', refund_shortfall = 'forgive';
+INSERT INTO paid.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('paid', 't_merge.carts', customer => 'who', at => 'at', amount => 'total');
+INSERT INTO t_merge.carts VALUES (1, 'kim', '2026-01-01', 100), (2, 'kim', '2026-01-02', 50), (3, 'lee', '2026-01-03', 10);
+SELECT points, balance FROM paid.redeem('kim', 30, 'p1', pays_for => '2');
+SELECT points, balance FROM paid.merge('kim', 'lee', 'm1');
+DELETE FROM t_merge.carts WHERE id = 2;	-- 50 less, and 30 come back: 110
+SELECT * FROM t_merge.wrong('after a return', paid.balance('kim'), 110::numeric);
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT customer, account, entry, kind, order_key, points_change FROM paid.ledger WHERE customer = 'kim' ORDER BY account NULLS FIRST, entry;
+SELECT * FROM loyalty.verify('paid');
+-- an order of 40 of which 20 are paid by the old key: 130; when it gets the new key, it is not returned
+INSERT INTO t_merge.carts VALUES (4, 'kim', '2026-01-04', 40);
+SELECT points, balance FROM paid.redeem('kim', 20, 'p2', pays_for => '4');
+UPDATE t_merge.carts SET who = 'lee' WHERE who = 'kim';
+SELECT * FROM t_merge.wrong('after the key changed', paid.balance('lee'), 130::numeric);
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT * FROM t_merge.wrong('the same, posted', paid.balance('lee'), 130::numeric);
+SELECT * FROM loyalty.verify('paid');
+-- all is spent; what an order of 100 takes back then is forgiven
+SELECT points, balance FROM paid.redeem('kim', 130, 'all');
+DELETE FROM t_merge.carts WHERE id = 1;
+SELECT * FROM t_merge.wrong('what is forgiven is not owed', paid.balance('lee'), 0::numeric);
+CALL loyalty.post('paid');
+SELECT order_key, points_change, forgiven FROM paid.ledger WHERE forgiven IS NOT NULL;
+SELECT * FROM loyalty.verify('paid');
+
 -- Who may not call it, does not.
 CREATE ROLE regress_merge_reader;
 GRANT USAGE ON SCHEMA t_merge TO regress_merge_reader;
@@ -291,6 +325,7 @@ SELECT club.merge('joe', 'gus', 'm9');
 RESET ROLE;
 SET client_min_messages = error;
 SELECT loyalty.drop_program('small', force => true);
+SELECT loyalty.drop_program('paid', force => true);
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_merge CASCADE;
 DROP OWNED BY regress_merge_reader;

@@ -95,9 +95,9 @@ test_examples(void)
 	purse = empty();
 	purse_credit(purse, &waiting, whole(20));
 	purse_credit(purse, &early, whole(30));
-	purse_refund(purse, &undated, whole(20), DAY(1));
+	purse_owe(purse, purse_refund(purse, &undated, whole(20), false, DAY(1)));
 	check(has(purse, &waiting, 0) && available(purse, DAY(1)) == 30, "WE-141: points that wait are taken back first");
-	purse_refund(purse, &undated, whole(40), DAY(1));
+	purse_owe(purse, purse_refund(purse, &undated, whole(40), false, DAY(1)));
 	check(available(purse, DAY(1)) == -10, "WE-141: what was not there is owed");
 	purse_credit(purse, &late, whole(4));
 	check(has(purse, &late, 0) && has(purse, &undated, -6), "what is owed is repaid");
@@ -129,7 +129,7 @@ test_time(void)
 	purse_credit(purse, &first, whole(100));
 	check(!purse_vest(purse, DAY(13), &moment) && has(purse, &waiting, 10), "points wait until their moment");
 	check(purse_vest(purse, DAY(20), &moment) && moment == DAY(14) && has(purse, &vested, 10), "and are available then");
-	purse_refund(purse, &waiting, whole(4), DAY(21));
+	purse_owe(purse, purse_refund(purse, &waiting, whole(4), false, DAY(21)));
 	check(has(purse, &vested, 6), "an order finds its points after they waited");
 	check(!purse_next_expiry(purse, DAY(179), &moment), "nothing has expired yet");
 	check(purse_next_expiry(purse, DAY(999), &moment) && moment == DAY(180), "the first expiry comes first");
@@ -142,7 +142,7 @@ test_time(void)
 	purse = empty();
 	purse->expired = expired;
 	purse_credit(purse, &undated, whole(5));
-	purse_refund(purse, &first, whole(100), DAY(200));
+	purse_owe(purse, purse_refund(purse, &first, whole(100), false, DAY(200)));
 	check(has(purse, &first, -40) && has(purse, &undated, -55), "what expired is not owed, what was spent is");
 	check(available(purse, DAY(200)) == -55, "and the expired lot is none that counts");
 }
@@ -223,7 +223,7 @@ step(Purse *purse, TimestampTz now)
 			purse_credit(purse, &kind, whole(points));
 			return points;
 		case 2:
-			purse_refund(purse, &kind, whole(points), now);
+			purse_owe(purse, purse_refund(purse, &kind, whole(points), false, now));
 			return -points;
 		case 3:
 			return purse_take(purse, whole(points), now) == NULL ? 0 : -points;

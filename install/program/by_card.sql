@@ -17,17 +17,17 @@ COMMENT ON FUNCTION @schema@.balance_by_card(text, timestamptz) IS
 'points of the customer whose card it is, or was: all that is recorded, or what was effective at a moment, like balance';
 
 -- operate: EXECUTE
-CREATE OR REPLACE FUNCTION @schema@.redeem_by_card(card text, points numeric, reference text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.redeem_by_card(card text, points numeric, reference text, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.redeem(@settings@::regclass, @schema@.customer_of(card), points, reference, reason);
+	RETURN _loyalty.redeem(@settings@::regclass, @schema@.customer_of(card), points, reference, reason, pays_for, _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text, text, regclass) IS
 'spend points of the customer whose card it is, like redeem';
 
 CREATE OR REPLACE FUNCTION @schema@.grant_points_by_card(card text, points numeric, reference text, reason text DEFAULT NULL)
@@ -69,17 +69,17 @@ REVOKE ALL ON FUNCTION @schema@.hold_by_card(text, numeric, text, timestamptz, t
 COMMENT ON FUNCTION @schema@.hold_by_card(text, numeric, text, timestamptz, text) IS
 'keep points of the customer whose card it is for a purpose, like hold';
 
-CREATE OR REPLACE FUNCTION @schema@.capture_by_card(card text, reference text, points numeric DEFAULT NULL, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.capture_by_card(card text, reference text, points numeric DEFAULT NULL, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.capture(@settings@::regclass, @schema@.customer_of(card, true), reference, points, reason);
+	RETURN _loyalty.capture(@settings@::regclass, @schema@.customer_of(card, true), reference, points, reason, pays_for, _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.capture_by_card(text, text, numeric, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.capture_by_card(text, text, numeric, text) IS
+REVOKE ALL ON FUNCTION @schema@.capture_by_card(text, text, numeric, text, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.capture_by_card(text, text, numeric, text, text, regclass) IS
 'spend what a hold of the customer keeps whose card it is, or was, like capture';
 
 CREATE OR REPLACE FUNCTION @schema@.release_by_card(card text, reference text, reason text DEFAULT NULL)

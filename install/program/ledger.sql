@@ -31,6 +31,9 @@ CREATE TABLE @schema@.ledger (
 	lots loyalty.lots,
 	counterpart @optional_type@,
 	account @optional_type@,
+	forgiven numeric,
+	pays_for text COLLATE "C",
+	pays_table int,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';

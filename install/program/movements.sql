@@ -11,7 +11,7 @@ SELECT e.customer AS @key@,
             WHEN e.kind IN ('redemption', 'capture') THEN 'redeemed'
             WHEN e.kind IN ('hold', 'release') THEN 'held'
             WHEN e.kind = 'grant' THEN 'granted'
-            WHEN e.kind = 'reversal' THEN 'reversed'
+            WHEN e.kind IN ('reversal', 'return') THEN 'reversed'
             ELSE 'adjusted' END AS movement,
        CASE e.kind WHEN 'hold' THEN 0 WHEN 'release' THEN 0 WHEN 'capture' THEN e.order_points ELSE e.points_change END AS points,
        e.tracked_table = 0 AND coalesce(o.kind, e.kind) NOT IN ('grant', 'adjustment') AS spends,
@@ -27,7 +27,7 @@ SELECT e.customer AS @key@,
                  WHERE a.merged IS NOT NULL AND l.tracked_table >= 0
                 UNION ALL
                 SELECT account, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
-                       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer, customer FROM @schema@.unposted) e) e
+                       kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer, customer FROM @schema@.unposted) e) e
   LEFT JOIN @schema@.ledger o ON o.customer @eq@ e.recorded_for AND o.tracked_table = 0 AND o.order_key = e.reverses AND o.revision = 1
 UNION ALL
 -- a hold that has timed out is released, whether a call has said so in the ledger or not

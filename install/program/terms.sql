@@ -6,7 +6,10 @@ CREATE TABLE @schema@.terms (
 	points_scale int NOT NULL,
 	rounding text NOT NULL,
 	time_zone text NOT NULL,
-	xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
+	xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	refunds_take text NOT NULL DEFAULT 'pending',
+	refund_shortfall text NOT NULL DEFAULT 'owe',
+	returns_paid_points text NOT NULL DEFAULT 'never'
 );
 COMMENT ON TABLE @schema@.terms IS 'versions of the terms; every order keeps the version it was first recorded under';
 COMMENT ON COLUMN @schema@.terms.xact IS 'the transaction that made it';

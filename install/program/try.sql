@@ -2,17 +2,18 @@
 -- operate: EXECUTE
 -- The calls, with the same arguments, but an outcome in place of the errors that an application has to expect.
 
-CREATE OR REPLACE FUNCTION @schema@.try_redeem(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.try_redeem(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('redeem', @settings@::regclass, customer, reference, points => points, reason => reason);
+	RETURN _loyalty.try_call('redeem', @settings@::regclass, customer, reference, points => points, reason => reason,
+	                         pays_for => pays_for, pays_table => _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text, text, regclass) IS
 'spend points of a customer like redeem, and say what became of it: the points, or why not';
 
 CREATE OR REPLACE FUNCTION @schema@.try_grant_points(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL)
@@ -67,17 +68,18 @@ REVOKE ALL ON FUNCTION @schema@.try_hold(@argument_type@, numeric, text, timesta
 COMMENT ON FUNCTION @schema@.try_hold(@argument_type@, numeric, text, timestamptz, text) IS
 'keep points of a customer for a purpose like hold, and say what became of it';
 
-CREATE OR REPLACE FUNCTION @schema@.try_capture(customer @argument_type@, reference text, points numeric DEFAULT NULL, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.try_capture(customer @argument_type@, reference text, points numeric DEFAULT NULL, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('capture', @settings@::regclass, customer, reference, points => points, reason => reason);
+	RETURN _loyalty.try_call('capture', @settings@::regclass, customer, reference, points => points, reason => reason,
+	                         pays_for => pays_for, pays_table => _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_capture(@argument_type@, text, numeric, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_capture(@argument_type@, text, numeric, text) IS
+REVOKE ALL ON FUNCTION @schema@.try_capture(@argument_type@, text, numeric, text, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_capture(@argument_type@, text, numeric, text, text, regclass) IS
 'spend what a hold keeps like capture, and say what became of it';
 
 CREATE OR REPLACE FUNCTION @schema@.try_release(customer @argument_type@, reference text, reason text DEFAULT NULL)

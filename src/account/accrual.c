@@ -119,6 +119,13 @@ copy_numeric(Datum value)
 	return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 }
 
+/* The same of what may be (Datum) 0. */
+static Datum
+copy_or_none(Datum value)
+{
+	return value == (Datum) 0 ? value : copy_numeric(value);
+}
+
 /*
  * Begin with an empty account, in a memory context that the caller resets.
  */
@@ -187,6 +194,15 @@ accrual_lots(const Accrual *accrual)
 	if (!accrual->has_lots)
 		return NULL;
 	return accrual->purse != NULL ? purse_lots(accrual->purse) : DatumGetLots(accrual->posted_lots);
+}
+
+/*
+ * What the customer owes after the latest entry, in the current memory context.
+ */
+Datum
+accrual_debt(const Accrual *accrual)
+{
+	return purse_debt(accrual->purse != NULL ? accrual->purse : purse_begin(accrual->points, accrual->posted_lots));
 }
 
 /* The name of an order: in the current memory context. */
@@ -280,7 +296,8 @@ set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at
 void
 accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
-					Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier)
+					Moment available, Datum amount, Datum order_points, Datum forgiven,
+					Datum multiplier, const char *tier)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingOrder *order = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
@@ -291,9 +308,25 @@ accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 	set_standing(accrual, order, counts, at);
 	order->available = available;
 	order->amount = copy_numeric(amount);
+	order->most = order->amount;
 	order->order_points = copy_numeric(order_points);
+	order->forgiven = copy_or_none(forgiven);
 	order->multiplier = copy_numeric(multiplier);
 	order->tier = tier ? pstrdup(tier) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Tell an amount that such an order had, which was paid with points.
+ */
+void
+accrual_known_most(Accrual *accrual, const Payment *payment, Datum amount)
+{
+	MemoryContext old = MemoryContextSwitchTo(accrual->context);
+	StandingOrder *order = find_order(accrual, payment->recorded_for, payment->tracked_table, payment->order_key);
+
+	Assert(order != NULL && order->revision > 0);
+	order->most = copy_numeric(DirectFunctionCall2(numeric_larger, order->most, amount));
 	MemoryContextSwitchTo(old);
 }
 
@@ -346,6 +379,7 @@ update_bounds(Accrual *accrual)
 typedef struct Step
 {
 	Datum		order_points;
+	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	Datum		points_change;
 	Datum		amount_change;
 	Datum		spend;
@@ -362,13 +396,37 @@ fits_account(Datum sum)
 }
 
 /*
+ * The points that an order stands with, which is worth so many now, and what of them is
+ * forgiven.  If it is worth more than before, it was not given less than it was worth
+ * before, so what was forgiven comes first: only what was really taken comes back.
+ */
+static void
+compute_order_points(const StandingOrder *order, Datum worth, Step *step)
+{
+	Datum		more;
+
+	step->order_points = worth;
+	step->forgiven = (Datum) 0;
+	if (order->forgiven == (Datum) 0)
+		return;
+	more = DirectFunctionCall2(numeric_sub, DirectFunctionCall2(numeric_add, worth, order->forgiven),
+							   order->order_points);
+	step->forgiven = DirectFunctionCall2(numeric_sub, order->forgiven,
+										 DirectFunctionCall2(numeric_larger, more, number_zero()));
+	if (DatumGetBool(DirectFunctionCall2(numeric_le, step->forgiven, number_zero())))
+		step->forgiven = (Datum) 0;
+	else
+		step->order_points = DirectFunctionCall2(numeric_add, worth, step->forgiven);
+}
+
+/*
  * The numbers of one step, in the current memory context; false if a sum of the
  * account would be too large.  Nothing but functions of numeric runs here, which
  * hold nothing that would have to be undone.
  */
 static bool
 compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
-			 const StandingOrder *order, Step *step)
+			 const StandingOrder *order, Datum returned, Step *step)
 {
 	Metrics    *metrics = &accrual->metrics;
 	MemoryContext context = CurrentMemoryContext;
@@ -376,14 +434,16 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		step->order_points = terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
-																	entry->awards));
+		compute_order_points(order, terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
+																		   entry->awards)), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
 		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
 												  step->points_change);
 		step->points = DirectFunctionCall2(numeric_add, accrual->points, step->points_change);
+		if (returned != (Datum) 0)
+			step->points = DirectFunctionCall2(numeric_add, step->points, returned);
 		fits = fits_account(step->spend) && fits_account(step->points_earned) && fits_account(step->points);
 	}
 	PG_CATCH();
@@ -463,7 +523,10 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
 	order->amount = copy_numeric(entry->amount);
+	order->most = order->most == (Datum) 0 ? order->amount :
+		copy_numeric(DirectFunctionCall2(numeric_larger, order->most, order->amount));
 	order->order_points = copy_numeric(order->order_points);
+	order->forgiven = copy_or_none(order->forgiven);
 	if (begins)
 	{
 		order->multiplier = copy_numeric(order->multiplier);
@@ -482,6 +545,51 @@ magnitude(Points points)
 	return points;
 }
 
+/* So many points were to be taken back, and are not there: they are forgiven. */
+static void
+forgive(Step *step, Points rest)
+{
+	Datum		points;
+
+	if (rest.value <= 0)
+		return;
+	points = DirectFunctionCall1(numeric_trim_scale, lots_points(rest.value, rest.scale));
+	step->forgiven = step->forgiven == (Datum) 0 ? points : DirectFunctionCall2(numeric_add, step->forgiven, points);
+	step->order_points = DirectFunctionCall2(numeric_add, step->order_points, points);
+	step->points_change = DirectFunctionCall2(numeric_add, step->points_change, points);
+	step->points_earned = DirectFunctionCall2(numeric_add, step->points_earned, points);
+	step->points = DirectFunctionCall2(numeric_add, step->points, points);
+}
+
+/* What is not there of points that are taken back, where no points are dated. */
+static Points
+lacking_points(const Accrual *accrual, Points taken)
+{
+	Points		there = purse_points(accrual->points);
+	int			scale = Max(there.scale, taken.scale);
+	Points		rest = {.scale = scale};
+
+	rest.value = exact_rescale(taken.value, taken.scale, scale) - Max(exact_rescale(there.value, there.scale, scale), 0);
+	return rest;
+}
+
+/* Take points of an order back, out of dated ones if there are any. */
+static void
+take_points_back(Accrual *accrual, Terms *terms, const Lot *lot, Points taken, TimestampTz at, Step *step)
+{
+	Points		rest;
+
+	if (accrual->purse != NULL)
+		rest = purse_refund(accrual->purse, lot, taken, terms->available_first, at);
+	else
+		rest = lacking_points(accrual, taken);
+	accrual->is_short = rest.value > 0;
+	if (terms->shortfall == SHORTFALL_FORGIVE)
+		forgive(step, rest);
+	else if (accrual->purse != NULL)
+		purse_owe(accrual->purse, rest);
+}
+
 /*
  * What an entry does to dated points.  Its order gave points to the lot of its times, by the
  * terms that it was of; where it is of other times or other terms now, what is left of
@@ -490,7 +598,7 @@ magnitude(Points points)
  */
 static void
 move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Terms *terms_before,
-		  const Step *step)
+		  Step *step)
 {
 	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
 	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
@@ -509,32 +617,62 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	if (change.value > 0)
 		purse_credit(accrual->purse, &lot, change);
 	else if (change.value < 0)
-		purse_refund(accrual->purse, &lot, magnitude(change), at);
+		take_points_back(accrual, terms, &lot, magnitude(change), at, step);
 	if (entry->counts && !order->counts && wallet_extends(terms, entry->at, &until))
 		purse_extend(accrual->purse, lot.wallet, until, at);
 }
 
 /*
- * The same, if any points of the customer are dated, or may be by this entry; puts what is
- * done into the fields of the latest entry.
+ * Dated points are looked after from now on, if any of the customer are dated, or may be by
+ * this entry.
+ */
+static void
+begin_purse(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
+{
+	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
+	MemoryContext old;
+
+	if (accrual->purse != NULL ||
+		(terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0))
+		return;
+	old = MemoryContextSwitchTo(accrual->context);
+	accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
+	accrual->purse->expired = accrual->expired;
+	MemoryContextSwitchTo(old);
+}
+
+/* Give points back of what the order was paid with; returns what was done. */
+static void
+give_back(Accrual *accrual, const RecordedEntry *entry, Returned *returned)
+{
+	Lots	   *lots = NULL;
+
+	payment_return(returned, accrual->context, accrual->purse, entry->recorded_at);
+	if (accrual->purse != NULL)
+		lots = purse_end_entry(accrual->purse);
+	returned->lots = lots;
+	returned->number = ++accrual->number;
+	accrual->has_lots = accrual->has_lots || lots != NULL;
+	accrual->points = DirectFunctionCall2(numeric_add, accrual->points, returned->points);
+}
+
+/*
+ * What an entry does to points, but for numbers that are known already: to dated ones, and what
+ * is forgiven.  Puts it into the fields of the latest entry.
  */
 static void
 step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
-		  const Step *step)
+		  Step *step)
 {
-	MemoryContext old;
+	Points		change = purse_points(step->points_change);
 
 	accrual->lots = NULL;
+	accrual->is_short = false;
 	if (accrual->purse == NULL)
 	{
-		Lot			lot = wallet_lot(terms, entry->at, &entry->available);
-
-		if (terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0)
-			return;
-		old = MemoryContextSwitchTo(accrual->context);
-		accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
-		accrual->purse->expired = accrual->expired;
-		MemoryContextSwitchTo(old);
+		if (change.value < 0 && terms->shortfall != SHORTFALL_OWE)
+			take_points_back(accrual, terms, NULL, magnitude(change), entry->recorded_at, step);
+		return;
 	}
 	accrual->purse->now = entry->recorded_at;
 	/* what the purse itself holds stays where it is */
@@ -542,6 +680,17 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);
 	accrual->lots = purse_end_entry(accrual->purse);
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
+}
+
+/* What comes back by an entry of what its order was paid with. */
+static List *
+plan_returns(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum *total)
+{
+	*total = (Datum) 0;
+	if (accrual->payments == NIL || order->revision == 0 || entry->is_rerated || terms->returns_paid == RETURNS_NEVER)
+		return NIL;
+	return payments_due(accrual->payments, entry->recorded_for, entry->tracked_table, entry->order_key,
+						payment_share(terms, entry->counts, entry->amount, order->most), terms->scale, total);
 }
 
 /*
@@ -558,6 +707,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	bool		begins = order->revision == 0 || order->terms != terms->id;
 	int32		terms_before = order->terms;
 	Step		step;
+	Datum		returned;
+	List	   *returns;
+	ListCell   *lc;
 	MemoryContext old;
 
 	if (entry->revision <= order->revision)
@@ -567,7 +719,8 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	old = MemoryContextSwitchTo(next_step(accrual));
 	if (begins)
 		begin_order(accrual, terms, entry, order);
-	if (!compute_step(accrual, terms, entry, order, &step))
+	returns = plan_returns(accrual, terms, entry, order, &returned);
+	if (!compute_step(accrual, terms, entry, order, returned, &step))
 	{
 		order->failed = true;
 		undo_step(accrual);
@@ -575,17 +728,23 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		return VERDICT_FAILS;
 	}
 
+	begin_purse(accrual, terms, entry);
+	foreach(lc, returns)
+		give_back(accrual, entry, (Returned *) lfirst(lc));
 	step_lots(accrual, terms, entry, order, terms_before, &step);
+	accrual->returned = returns;
 	accrual->number++;
 	accrual->points = step.points;
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
 	accrual->order_points = step.order_points;
+	accrual->forgiven = step.forgiven;
 	accrual->points_change = step.points_change;
 	accrual->amount_change = step.amount_change;
 	accrual->orders_change = (int) entry->counts - (int) order->counts;
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
+	order->forgiven = step.forgiven;
 	if (expected)
 		keep_order(accrual, order, entry, begins);
 	else if (entry->counts)

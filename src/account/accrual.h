@@ -7,6 +7,7 @@
 #include "lib/pairingheap.h"
 
 #include "journal.h"
+#include "payment.h"
 #include "purse.h"
 #include "terms.h"
 
@@ -21,7 +22,10 @@ typedef struct StandingOrder
 	TimestampTz at;
 	Moment		available;		/* when its points are, if it says so itself */
 	Datum		amount;
-	Datum		order_points;
+	Datum		most;			/* the highest amount that it had; as long as it is not
+								 * paid with points, of the entries that are added */
+	Datum		order_points;	/* what it is worth, and what was forgiven */
+	Datum		forgiven;		/* or (Datum) 0: nothing */
 	Datum		multiplier;
 	const char *tier;
 	pairingheap_node by_first;	/* among the counted orders */
@@ -44,6 +48,9 @@ typedef struct RecordedEntry
 	Moment		joined;			/* since when its customer is one */
 	Moment		available;		/* when its points are, if it says so itself */
 	HeldTier	held;			/* what it brought along */
+	bool		is_rerated;		/* the next entry of its order is of other terms, and
+								 * with this one it does not count for a microsecond; or
+								 * it goes on for another key of the account */
 } RecordedEntry;
 
 /* What became of an entry that was added. */
@@ -77,6 +84,8 @@ typedef struct Accrual
 								 * known */
 	Purse	   *purse;			/* after the latest entry; NULL: no points are dated yet */
 	bool		has_lots;		/* there are lots, or were */
+	List	   *payments;		/* of Payment *: points that expected orders were paid
+								 * with */
 
 	/* how those orders stand of which a later revision is to be added; or NULL */
 	struct standing_hash *orders;
@@ -89,10 +98,13 @@ typedef struct Accrual
 	const char *tier;
 	Datum		multiplier;
 	Datum		order_points;
+	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	int32		orders_change;
 	Datum		amount_change;
 	Datum		points_change;
 	Lots	   *lots;			/* what it did to them; NULL: nothing */
+	bool		is_short;		/* it was to take points back that were not there */
+	List	   *returned;		/* of Returned *: what came back by it, before it */
 } Accrual;
 
 extern Accrual *accrual_begin(MemoryContext context);
@@ -100,15 +112,18 @@ extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Dat
 								const Bounds *bounds);
 extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
 extern bool accrual_needs_expired(const Accrual *accrual);
+extern Datum accrual_debt(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
+extern void accrual_known_most(Accrual *accrual, const Payment *payment, Datum amount);
 extern bool accrual_needs_bounds(Accrual *accrual);
 extern void bounds_extend(Bounds *bounds, TimestampTz at);
 extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);
 extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
-								Moment available, Datum amount, Datum order_points, Datum multiplier, const char *tier);
+								Moment available, Datum amount, Datum order_points, Datum forgiven,
+								Datum multiplier, const char *tier);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

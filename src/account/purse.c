@@ -233,17 +233,42 @@ raise_scales(Purse *purse, int scale)
 	lots_settle(purse->lots);
 }
 
+/* Take points of a wallet that wait for a demand. */
+static void
+take_pending(Purse *purse, int32 wallet, LotDemand *demand)
+{
+	LotList    *before = lots_make();
+
+	lots_add(before, purse->lots);
+	lots_settle(before);
+	for (int i = 0; i < before->count; i++)
+		if (before->lot[i].wallet == wallet && lot_state(&before->lot[i], demand->at) == LOT_PENDING)
+			take_off(purse, &before->lot[i], before->lot[i].points, demand);
+}
+
+/* Take points that are available for a demand, which says of what wallet. */
+static void
+take_available(Purse *purse, LotDemand *demand)
+{
+	LotList    *taken = lots_make();
+
+	lots_take(purse->lots, demand, taken);
+	for (int i = 0; i < taken->count; i++)
+		add(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
+	lots_settle(purse->lots);
+}
+
 /*
  * Take points back that an order earned: from the lot that it gave them to, then from
- * those that wait, then from what is available; what is not there is owed.
+ * those that wait, then from what is available, or from these two the other way round.
+ * Returns how many are not there.
  */
-void
-purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
+Points
+purse_refund(Purse *purse, const Lot *own, Points points, bool available_first, TimestampTz at)
 {
 	LotDemand	demand = {.at = at,.wallet = &own->wallet,.wallets = 1};
-	LotList    *taken = lots_make();
-	LotList    *before = lots_make();
 	LotList    *owned;
+	Points		rest;
 
 	raise_scales(purse, points.scale);
 	demand.scale = purse->lots->scale;
@@ -251,15 +276,23 @@ purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at)
 	owned = own_lots(purse, own, at);
 	for (int i = 0; i < owned->count; i++)
 		take_off(purse, &owned->lot[i], owned->lot[i].points, &demand);
-	lots_add(before, purse->lots);
-	lots_settle(before);
-	for (int i = 0; i < before->count; i++)
-		if (before->lot[i].wallet == own->wallet && lot_state(&before->lot[i], at) == LOT_PENDING)
-			take_off(purse, &before->lot[i], before->lot[i].points, &demand);
-	lots_take(purse->lots, &demand, taken);
-	for (int i = 0; i < taken->count; i++)
-		add(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
-	add(purse, &undated, -demand.rest, demand.scale);
+	if (available_first)
+		take_available(purse, &demand);
+	take_pending(purse, own->wallet, &demand);
+	if (!available_first)
+		take_available(purse, &demand);
+	rest.value = demand.rest;
+	rest.scale = demand.scale;
+	return rest;
+}
+
+/*
+ * The customer owes so many points, which are not there: the next credit repays them.
+ */
+void
+purse_owe(Purse *purse, Points points)
+{
+	add(purse, &undated, -points.value, points.scale);
 	lots_settle(purse->lots);
 }
 
@@ -401,7 +434,7 @@ purse_pass(Purse *purse, const LotList *lots, TimestampTz at)
 	if (debt.value <= 0)
 		return;
 	put(purse, &undated, debt.value, debt.scale);
-	purse_refund(purse, &undated, debt, at);
+	purse_owe(purse, purse_refund(purse, &undated, debt, false, at));
 }
 
 /*
@@ -564,6 +597,15 @@ purse_available(const Purse *purse, TimestampTz at)
 		if (lot_state(&purse->lots->lot[i], at) == LOT_AVAILABLE)
 			points = exact_add(points, purse->lots->lot[i].points);
 	return lots_points(points, purse->lots->scale);
+}
+
+/*
+ * What is owed.
+ */
+Datum
+purse_debt(const Purse *purse)
+{
+	return lots_points(Max(-points_of(purse->lots, &undated), 0), purse->lots->scale);
 }
 
 /*

@@ -29,7 +29,8 @@ extern Purse *purse_begin(Datum points, Datum lots);
 extern Points purse_points(Datum number);
 extern bool purse_is_dated(const Lot *lot);
 extern void purse_credit(Purse *purse, const Lot *kind, Points points);
-extern void purse_refund(Purse *purse, const Lot *own, Points points, TimestampTz at);
+extern Points purse_refund(Purse *purse, const Lot *own, Points points, bool available_first, TimestampTz at);
+extern void purse_owe(Purse *purse, Points points);
 extern void purse_move(Purse *purse, const Lot *from, const Lot *to, Points most, bool may_extend,
 					   TimestampTz at);
 extern void purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at);
@@ -43,6 +44,7 @@ extern bool purse_reclaim(Purse *purse, const LotList *given, Points points, Tim
 extern bool purse_next_expiry(const Purse *purse, TimestampTz at, TimestampTz *moment);
 extern Datum purse_expire(Purse *purse, TimestampTz moment);
 extern bool purse_vest(Purse *purse, TimestampTz at, TimestampTz *moment);
+extern Datum purse_debt(const Purse *purse);
 extern Datum purse_available(const Purse *purse, TimestampTz at);
 extern Lots *purse_end_entry(Purse *purse);
 extern Lots *purse_lots(const Purse *purse);

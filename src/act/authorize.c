@@ -305,6 +305,9 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	nulls[LEDGER_COUNTERPART] = !call->has_counterpart;
 	values[LEDGER_ACCOUNT] = auth->customer;
 	nulls[LEDGER_ACCOUNT] = !authorize_passes_on(auth);
+	values[LEDGER_PAYS_FOR] = PointerGetDatum(call->pays_for);
+	values[LEDGER_PAYS_TABLE] = Int32GetDatum(call->pays_table);
+	nulls[LEDGER_PAYS_FOR] = nulls[LEDGER_PAYS_TABLE] = call->pays_for == NULL;
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -582,8 +585,10 @@ authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_fi
 		lock_or_make(auth, customer, type);
 	}
 	auth->recorded_for = named;
-	post_waiting(auth);
 	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
+	if (auth->posting.tell != NULL && auth->has_timed_out)
+		release_timed_out(auth);
+	post_waiting(auth);
 	if (auth->has_timed_out)
 		release_timed_out(auth);
 	auth->snapshot = RegisterSnapshot(posting_snapshot());
@@ -597,6 +602,20 @@ void
 authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 {
 	enter_program(auth, program);
+	authorize_settle(auth, customer, type, true);
+}
+
+/*
+ * The same, told of each entry that is posted, as whether it found the points that it was to
+ * take back.  Those of holds that have timed out are there, so these are released before.
+ */
+void
+authorize_open_told(Authorization *auth, Oid program, Datum customer, Oid type,
+					PostingListener tell, void *tell_arg)
+{
+	enter_program(auth, program);
+	auth->posting.tell = tell;
+	auth->posting.tell_arg = tell_arg;
 	authorize_settle(auth, customer, type, true);
 }
 
@@ -631,6 +650,8 @@ read_call(Authorization *auth, TupleTableSlot *slot, Call *call)
 	if (call->has_counterpart)
 		call->counterpart = posting_copy_customer(&auth->posting, values[LEDGER_COUNTERPART]);
 	call->account = posting_copy_customer(&auth->posting, values[slot->tts_isnull[LEDGER_ACCOUNT] ? ENTRY_CUSTOMER : LEDGER_ACCOUNT]);
+	call->pays_for = slot->tts_isnull[LEDGER_PAYS_FOR] ? NULL : DatumGetTextPCopy(values[LEDGER_PAYS_FOR]);
+	call->pays_table = slot->tts_isnull[LEDGER_PAYS_TABLE] ? 0 : DatumGetInt32(values[LEDGER_PAYS_TABLE]);
 	call->lots = slot->tts_isnull[LEDGER_LOTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LOTS]));
 }
 

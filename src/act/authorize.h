@@ -20,15 +20,14 @@
 #define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
 #define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
 #define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
+#define ERRCODE_LOYALTY_CANNOT_REFUND MAKE_SQLSTATE('L', 'Y', '0', '0', '7')
 #define ERRCODE_LOYALTY_ALREADY_MERGED MAKE_SQLSTATE('L', 'Y', '0', '0', '8')
 
 /* What a call can be. */
-#define REDEMPTION "redemption"
 #define GRANT "grant"
 #define ADJUSTMENT "adjustment"
 #define REVERSAL "reversal"
 #define HOLD "hold"
-#define CAPTURE "capture"
 #define RELEASE "release"
 #define TRANSFER "transfer"
 #define MERGE "merge"
@@ -49,6 +48,8 @@ typedef struct Call
 								 * NULL */
 	text	   *reason;			/* or NULL */
 	Datum		lots;			/* what it did to dated points, or (Datum) 0 */
+	text	   *pays_for;		/* key of the order that the points pay for; or NULL */
+	int32		pays_table;		/* its tracked table */
 	bool		has_counterpart;
 	Datum		counterpart;	/* of a transfer or merge: the other customer */
 	Datum		account;		/* whose account it changed */
@@ -95,6 +96,8 @@ extern bool authorize_passes_on(const Authorization *auth);
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);
 extern bool authorize_find_anywhere(Authorization *auth, text *reference, int32 revision, Call *call);
+extern void authorize_open_told(Authorization *auth, Oid program, Datum customer, Oid type,
+								PostingListener tell, void *tell_arg);
 extern bool authorize_find(Authorization *auth, text *reference, int32 revision, Call *call);
 extern bool authorize_find_newest(Authorization *auth, int32 tracked_table, text *reference, Call *call);
 extern LotList *authorize_left(Authorization *auth, text *reference);

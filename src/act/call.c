@@ -135,6 +135,27 @@ call_refuse_reference(const Call *found)
 			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
 }
 
+/* The order that points pay for, from an argument and the next one. */
+static void
+pays_arguments(FunctionCallInfo fcinfo, int argument, Call *call)
+{
+	if (PG_ARGISNULL(argument) || PG_ARGISNULL(argument + 1))
+		return;
+	call->pays_for = PG_GETARG_TEXT_P_COPY(argument);
+	call->pays_table = PG_GETARG_INT32(argument + 1);
+}
+
+/* Do two calls pay for the same order, or for none? */
+static bool
+pay_for_same(const Call *a, const Call *b)
+{
+	if (a->pays_for == NULL || b->pays_for == NULL)
+		return a->pays_for == b->pays_for;
+	return a->pays_table == b->pays_table &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(a->pays_for),
+											 PointerGetDatum(b->pays_for)));
+}
+
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
  * something else, that is an error.  Points that are not known yet are not compared.  Who
@@ -148,7 +169,7 @@ call_is_repeated(Authorization *auth, Call *call)
 
 	if (!authorize_find_anywhere(auth, call->reference, 1, &found))
 		return false;
-	if (strcmp(found.kind, call->kind) != 0 || found.until != call->until ||
+	if (strcmp(found.kind, call->kind) != 0 || found.until != call->until || !pay_for_same(&found, call) ||
 		(call->has_counterpart &&
 		 (!found.has_counterpart || posting_compare_customers(&auth->posting, found.counterpart, call->counterpart) != 0)) ||
 		(call->points != (Datum) 0 &&
@@ -229,6 +250,8 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	call.points = sign < 0 ? DirectFunctionCall1(numeric_uminus, asked) : asked;
 	call.reference = call_reference_argument(fcinfo, 3);
 	call.reason = call_reason_argument(fcinfo, 4, needs_reason);
+	if (strcmp(kind, REDEMPTION) == 0)
+		pays_arguments(fcinfo, 5, &call);
 	if (!call_is_repeated(&auth, &call))
 	{
 		call.points = points_as_counted(asked, auth.points_scale);
@@ -245,8 +268,8 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 PG_FUNCTION_INFO_V1(loyalty_redeem);
 
 /*
- * redeem(program regclass, customer anyelement, points numeric, reference text, reason text)
- * returns receipt
+ * redeem(program regclass, customer anyelement, points numeric, reference text, reason text,
+ * pays_for text, pays_table int) returns receipt
  *
  * Takes points off the account, if there are enough.
  */
@@ -555,7 +578,7 @@ find_ended(Authorization *auth, Call *call, Datum points)
 
 	if (!authorize_find(auth, call->reference, 2, &ended))
 		return;
-	if (strcmp(ended.kind, call->kind) != 0 ||
+	if (strcmp(ended.kind, call->kind) != 0 || !pay_for_same(&ended, call) ||
 		(points != (Datum) 0 &&
 		 !DatumGetBool(DirectFunctionCall2(numeric_eq, points, DirectFunctionCall1(numeric_uminus, ended.net)))))
 		ereport(ERROR,
@@ -580,6 +603,8 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 
 	call.reference = call_reference_argument(fcinfo, 2);
 	call.reason = call_reason_argument(fcinfo, reason, false);
+	if (captures)
+		pays_arguments(fcinfo, 5, &call);
 	find_hold(auth, call.reference, &found);
 	held = DirectFunctionCall1(numeric_uminus, found.points);
 	if (captures && points == (Datum) 0)
@@ -615,8 +640,8 @@ require_reference(FunctionCallInfo fcinfo)
 PG_FUNCTION_INFO_V1(loyalty_capture);
 
 /*
- * capture(program regclass, customer anyelement, reference text, points numeric, reason text)
- * returns receipt
+ * capture(program regclass, customer anyelement, reference text, points numeric, reason text,
+ * pays_for text, pays_table int) returns receipt
  *
  * Spends what a hold keeps, all of it or so many points; the rest is released.
  */

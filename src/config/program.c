@@ -799,7 +799,8 @@ read_settings(TrackedTable *table)
 {
 	const char *kind;
 	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.tracked_table, s.tracked_table),"
-								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone, s.definition IS NOT NULL"
+								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone, s.definition IS NOT NULL,"
+								 " EXISTS (SELECT FROM %1$s.terms t WHERE t.refund_shortfall = 'reject')"
 								 "  FROM %1$s.tracked_table s CROSS JOIN %1$s.program p"
 								 "  LEFT JOIN %1$s.tracked_table o ON o.tracked_table = s.of_tracked_table"
 								 " WHERE s.tracked_table = $1 AND s.active", quote_identifier(table->program));
@@ -827,6 +828,7 @@ read_settings(TrackedTable *table)
 	table->skip_invalid = strcmp(result_text(0, 7), "skip") == 0;
 	table->time_zone = copy_text(table->context, 0, 8);
 	table->paused = strcmp(result_text(0, 9), "t") == 0;
+	table->may_reject = strcmp(result_text(0, 10), "t") == 0;
 	return true;
 }
 

@@ -86,6 +86,8 @@ typedef struct TrackedTable
 	Oid			purchase;		/* composite type that rules see */
 	TupleDesc	purchase_desc;
 	TupleDesc	row_desc;
+	bool		may_reject;		/* some of its terms refuse refunds of points that are
+								 * spent */
 	Oid			customer_type;
 	int16		customer_length;
 	bool		customer_by_value;

@@ -1,6 +1,6 @@
 /*
  * terms.c: the versions of a program's terms, as far as posting needs them:
- * rounding, time zone and tiers.
+ * rounding, what refunds take, time zone and tiers.
  *
  * A version of the terms never changes, so what is kept of it stays right; it
  * is thrown away with the program's settings, because the owner may change.
@@ -77,6 +77,49 @@ parse_rounding(const char *schema, const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("rounding of loyalty program \"%s\" not recognized", schema),
 			 errdetail("It is \"%s\", and may be floor, half_even, half_up or ceil.", name)));
+}
+
+static bool
+parse_refunds_take(const char *schema, const char *name)
+{
+	if (strcmp(name, "available") == 0)
+		return true;
+	if (strcmp(name, "pending") == 0)
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("refunds_take of loyalty program \"%s\" not recognized", schema),
+			 errdetail("It is \"%s\", and may be pending or available.", name)));
+}
+
+static Shortfall
+parse_shortfall(const char *schema, const char *name)
+{
+	if (strcmp(name, "owe") == 0)
+		return SHORTFALL_OWE;
+	if (strcmp(name, "forgive") == 0)
+		return SHORTFALL_FORGIVE;
+	if (strcmp(name, "reject") == 0)
+		return SHORTFALL_REJECT;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("refund_shortfall of loyalty program \"%s\" not recognized", schema),
+			 errdetail("It is \"%s\", and may be owe, forgive or reject.", name)));
+}
+
+static ReturnsPaid
+parse_returns_paid(const char *schema, const char *name)
+{
+	if (strcmp(name, "never") == 0)
+		return RETURNS_NEVER;
+	if (strcmp(name, "full") == 0)
+		return RETURNS_FULL;
+	if (strcmp(name, "proportional") == 0)
+		return RETURNS_PROPORTIONAL;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("returns_paid_points of loyalty program \"%s\" not recognized", schema),
+			 errdetail("It is \"%s\", and may be never, full or proportional.", name)));
 }
 
 static Datum
@@ -180,7 +223,7 @@ read_terms(Terms *terms, const char *query)
 		elog(ERROR, "could not read the terms of a loyalty program");
 }
 
-/* How points are rounded, and where days are counted. */
+/* How points are rounded, what refunds take, and where days are counted. */
 static void
 load_settings(Terms *terms, const char *schema)
 {
@@ -188,7 +231,8 @@ load_settings(Terms *terms, const char *schema)
 	bool		isnull;
 
 	read_terms(terms, psprintf("SELECT t.points_scale, t.rounding, t.time_zone, t.since::pg_catalog.timestamptz,"
-							   " p.reader::pg_catalog.uuid FROM %1$s.terms t CROSS JOIN %1$s.program p"
+							   " p.reader::pg_catalog.uuid, t.refunds_take, t.refund_shortfall, t.returns_paid_points"
+							   " FROM %1$s.terms t CROSS JOIN %1$s.program p"
 							   " WHERE t.version OPERATOR(pg_catalog.=) $1", quote_identifier(schema)));
 	if (SPI_processed != 1)
 		ereport(ERROR,
@@ -196,6 +240,9 @@ load_settings(Terms *terms, const char *schema)
 				 errmsg("loyalty program \"%s\" has no terms %d", schema, terms->id)));
 	terms->scale = pg_strtoint32(terms_value(schema, 0, 1));
 	terms->rounding = parse_rounding(schema, terms_value(schema, 0, 2));
+	terms->available_first = parse_refunds_take(schema, terms_value(schema, 0, 6));
+	terms->shortfall = parse_shortfall(schema, terms_value(schema, 0, 7));
+	terms->returns_paid = parse_returns_paid(schema, terms_value(schema, 0, 8));
 	(void) terms_value(schema, 0, 4);
 	terms->since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
 													 &isnull));

@@ -19,6 +19,23 @@ typedef enum Rounding
 	ROUND_CEIL
 } Rounding;
 
+/* What becomes of points that a refund is to take back and that are not there. */
+typedef enum Shortfall
+{
+	SHORTFALL_OWE,
+	SHORTFALL_FORGIVE,
+	SHORTFALL_REJECT			/* the statement fails (see record/refunding.c); where
+								 * nobody can fail, they are owed */
+} Shortfall;
+
+/* When do points come back that an order was paid with? */
+typedef enum ReturnsPaid
+{
+	RETURNS_NEVER,
+	RETURNS_FULL,				/* when it is returned in full */
+	RETURNS_PROPORTIONAL		/* as much of them as of its amount */
+} ReturnsPaid;
+
 typedef struct Tier
 {
 	char	   *name;
@@ -45,6 +62,9 @@ typedef struct Terms
 	MemoryContextCallback end;
 	int32		scale;
 	Rounding	rounding;
+	bool		available_first;	/* refunds take what is available before what waits */
+	Shortfall	shortfall;
+	ReturnsPaid returns_paid;
 	pg_tz	   *zone;
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */

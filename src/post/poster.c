@@ -343,9 +343,9 @@ flush_ledger(Poster *poster)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Put an entry, with what it makes of the account, on the way to the ledger. */
-static void
-put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const RecordedEntry *entry, Accrual *accrual)
+/* A slot for the next entry that goes to the ledger. */
+static TupleTableSlot *
+next_out(Poster *poster)
 {
 	TupleTableSlot *slot = poster->out[poster->out_count];
 	MemoryContext old;
@@ -358,6 +358,29 @@ put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const R
 		MemoryContextSwitchTo(old);
 	}
 	ExecClearTuple(slot);
+	return slot;
+}
+
+/* It is filled: a copy of its own, as what it is made of goes with the customer. */
+static void
+keep_out(Poster *poster, TupleTableSlot *slot)
+{
+	MemoryContext old;
+
+	ExecStoreVirtualTuple(slot);
+	old = MemoryContextSwitchTo(poster->out_context);
+	ExecMaterializeSlot(slot);
+	MemoryContextSwitchTo(old);
+	if (++poster->out_count == LEDGER_BATCH)
+		flush_ledger(poster);
+}
+
+/* Put an entry, with what it makes of the account, on the way to the ledger. */
+static void
+put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const RecordedEntry *entry, Accrual *accrual)
+{
+	TupleTableSlot *slot = next_out(poster);
+
 	memcpy(slot->tts_values, from->tts_values, ENTRY_COLUMNS * sizeof(Datum));
 	memset(slot->tts_isnull, false, LEDGER_COLUMNS * sizeof(bool));
 	memcpy(slot->tts_isnull, from->tts_isnull, ENTRY_COLUMNS * sizeof(bool));
@@ -378,14 +401,45 @@ put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const R
 	slot->tts_isnull[LEDGER_LOTS] = accrual->lots == NULL;
 	slot->tts_values[LEDGER_ACCOUNT] = account->customer;
 	slot->tts_isnull[LEDGER_ACCOUNT] = entry->recorded_for == 0;
-	ExecStoreVirtualTuple(slot);
+	slot->tts_values[LEDGER_FORGIVEN] = accrual->forgiven;
+	slot->tts_isnull[LEDGER_FORGIVEN] = accrual->forgiven == (Datum) 0;
+	keep_out(poster, slot);
+}
 
-	/* A copy of its own: what it is made of goes with the customer. */
-	old = MemoryContextSwitchTo(poster->out_context);
-	ExecMaterializeSlot(slot);
-	MemoryContextSwitchTo(old);
-	if (++poster->out_count == LEDGER_BATCH)
-		flush_ledger(poster);
+/* The same of what comes back by an entry: an entry of the call that spent it. */
+static void
+put_returned(Poster *poster, TupleTableSlot *from, const Account *account, const Returned *returned)
+{
+	TupleTableSlot *slot = next_out(poster);
+	Datum	   *values = slot->tts_values;
+	bool	   *nulls = slot->tts_isnull;
+
+	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	memset(nulls, false, LEDGER_KIND * sizeof(bool));
+	values[ENTRY_CUSTOMER] = from->tts_values[ENTRY_CUSTOMER];
+	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(NO_TRACKED_TABLE);
+	values[ENTRY_ORDER_KEY] = PointerGetDatum(returned->payment->reference);
+	values[ENTRY_REVISION] = Int32GetDatum(returned->revision);
+	values[ENTRY_AT] = values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(returned->at);
+	values[ENTRY_TERMS] = Int32GetDatum(0);
+	values[ENTRY_COUNTS] = values[ENTRY_MOVED] = BoolGetDatum(false);
+	values[ENTRY_AMOUNT] = values[ENTRY_AWARDS] = values[LEDGER_AMOUNT_CHANGE] = number_zero();
+	values[ENTRY_CURRENCY] = text_empty();
+	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
+	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = true;
+	values[LEDGER_ENTRY] = Int64GetDatum(account->entries + returned->number);
+	values[LEDGER_ORDER_POINTS] = returned->net;
+	values[LEDGER_POINTS_CHANGE] = returned->points;
+	values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(0);
+	values[LEDGER_KIND] = CStringGetTextDatum(RETURNED);
+	values[LEDGER_LOTS] = LotsGetDatum(returned->lots);
+	values[LEDGER_PAYS_FOR] = from->tts_values[ENTRY_ORDER_KEY];
+	values[LEDGER_PAYS_TABLE] = from->tts_values[ENTRY_TRACKED_TABLE];
+	nulls[LEDGER_KIND] = nulls[LEDGER_PAYS_FOR] = nulls[LEDGER_PAYS_TABLE] = false;
+	nulls[LEDGER_LOTS] = returned->lots == NULL;
+	values[LEDGER_ACCOUNT] = account->customer;
+	nulls[LEDGER_ACCOUNT] = returned->payment->recorded_for == 0;
+	keep_out(poster, slot);
 }
 
 /* Note the first entry of a customer that cannot be posted. */
@@ -428,11 +482,15 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 {
 	Terms	   *terms;
 	Verdict		verdict;
+	Datum		debt = (Datum) 0;
+	ListCell   *lc;
 
 	CHECK_FOR_INTERRUPTS();
 	ExecStoreMinimalTuple(journal_entry(entry)->tuple, slot, false);
 	fold_read_entry(slot, entry);
 	terms = terms_find(poster->batch->program_relid, entry->terms);
+	if (poster->batch->tell != NULL)
+		debt = accrual_debt(accrual);
 	verdict = accrual_add(accrual, terms, entry);
 	if (verdict == VERDICT_WAITS || verdict == VERDICT_FAILS)
 	{
@@ -443,7 +501,16 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 	{
 		note_terms(poster, entry->terms);
 		account->last_recorded_at = Max(account->last_recorded_at, entry->recorded_at);
+		foreach(lc, accrual->returned)
+		{
+			const Returned *returned = (const Returned *) lfirst(lc);
+
+			account->last_recorded_at = Max(account->last_recorded_at, returned->at);
+			put_returned(poster, slot, account, returned);
+		}
 		put_ledger(poster, slot, account, entry, accrual);
+		if (poster->batch->tell != NULL)
+			poster->batch->tell(poster->batch->tell_arg, entry, debt, accrual->is_short);
 	}
 	poster->removed[poster->removed_count++] = journal_entry(entry)->tid;
 }

@@ -6,6 +6,14 @@
 
 #include "fmgr.h"
 
+#include "accrual.h"
+
+/*
+ * Is told of each entry that is posted: what its customer owed before, and whether it was to take
+ * points back that were not there.
+ */
+typedef void (*PostingListener) (void *arg, const RecordedEntry *entry, Datum debt_before, bool is_short);
+
 /* What a batch of posting is about: a program, and customers of it. */
 typedef struct Posting
 {
@@ -26,6 +34,8 @@ typedef struct Posting
 	int			cut;			/* the first of them that has more than were posted; or
 								 * their count */
 	Datum		last;			/* the customer to go on behind */
+	PostingListener tell;		/* or NULL */
+	void	   *tell_arg;
 } Posting;
 
 extern void posting_begin(Posting *batch, const char *program, Oid schema);

@@ -45,20 +45,23 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 }
 
 /*
- * What the journal says of the place of an entry in the order of entries; the key is
- * copied.
+ * What the journal says of the place of an entry in the order of entries, its terms, and
+ * whether its order counts; the key is copied.
  */
 void
 fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
 {
 	Datum	   *values = slot->tts_values;
 
-	slot_getsomeattrs(slot, ENTRY_RECORDED_AT + 1);
+	slot_getsomeattrs(slot, ENTRY_COUNTS + 1);
 	entry->tracked_table = DatumGetInt32(values[ENTRY_TRACKED_TABLE]);
 	entry->order_key = DatumGetTextPCopy(values[ENTRY_ORDER_KEY]);
 	entry->revision = DatumGetInt32(values[ENTRY_REVISION]);
 	entry->at = DatumGetTimestampTz(values[ENTRY_AT]);
 	entry->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
+	entry->terms = DatumGetInt32(values[ENTRY_TERMS]);
+	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
+	entry->is_rerated = false;
 }
 
 /*
@@ -160,7 +163,9 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 						DatumGetBool(values[ENTRY_COUNTS]),
 						DatumGetTimestampTz(values[ENTRY_AT]),
 						journal_read_moment(slot, ENTRY_AVAILABLE_AT),
-						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS], values[ENTRY_MULTIPLIER],
+						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS],
+						slot->tts_isnull[LEDGER_FORGIVEN] ? (Datum) 0 : values[LEDGER_FORGIVEN],
+						values[ENTRY_MULTIPLIER],
 						slot->tts_isnull[ENTRY_TIER] ? NULL :
 						TextDatumGetCString(values[ENTRY_TIER]));
 	ExecClearTuple(slot);
@@ -309,6 +314,7 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 			accrual_expect(accrual, entry->recorded_for, entry->tracked_table, entry->order_key))
 			know_order(accrual, entry, ledger, snapshot, keys);
 	}
+	fold_know_payments(accrual, entries, count, ledger, snapshot, keys);
 	if (accrual_needs_bounds(accrual))
 		accrual->others = other_bounds(accrual, ledger, snapshot, keys);
 	if (accrual_needs_expired(accrual))

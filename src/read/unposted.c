@@ -8,16 +8,19 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "fold.h"
@@ -66,6 +69,7 @@ typedef struct Unposted
 	SnapshotName snapshot;
 	Oid			program;
 	TupleDesc	desc;			/* of the result */
+	TupleDesc	returned;		/* of what is in its last field */
 } Unposted;
 
 static void
@@ -106,13 +110,35 @@ name_entry(Datum customer, Oid type, int32 tracked_table, const text *order_key,
 	return result;
 }
 
+/* What comes back by an entry as an array of the type "returned". */
+static Datum
+make_returned(TupleDesc desc, List *list)
+{
+	Datum	   *rows = palloc(list_length(list) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, list)
+	{
+		Returned   *returned = (Returned *) lfirst(lc);
+		Datum		values[7] = {Int64GetDatum(returned->number), PointerGetDatum(returned->payment->reference),
+			Int32GetDatum(returned->revision), TimestampTzGetDatum(returned->at), returned->points, returned->net,
+		LotsGetDatum(returned->lots)};
+		bool		nulls[7] = {false};
+
+		nulls[6] = returned->lots == NULL;
+		rows[count++] = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	}
+	return PointerGetDatum(construct_array(rows, count, desc->tdtypeid, -1, false, TYPALIGN_DOUBLE));
+}
+
 /* The latest entry as a row of the type "accrual". */
 static Datum
-make_accrual(TupleDesc desc, const Accrual *accrual)
+make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 {
 	const Metrics *metrics = &accrual->metrics;
-	Datum		values[13];
-	bool		nulls[13] = {false};
+	Datum		values[15];
+	bool		nulls[15] = {false};
 
 	nulls[0] = accrual->tier == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
@@ -130,6 +156,10 @@ make_accrual(TupleDesc desc, const Accrual *accrual)
 	values[11] = Int64GetDatum(accrual->number);
 	values[12] = LotsGetDatum(accrual->lots);
 	nulls[12] = accrual->lots == NULL;
+	values[13] = accrual->forgiven;
+	nulls[13] = accrual->forgiven == (Datum) 0;
+	nulls[14] = accrual->returned == NIL;
+	values[14] = nulls[14] ? (Datum) 0 : make_returned(returned, accrual->returned);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -171,7 +201,7 @@ fold_customer(Unposted *unposted, const PostedAccount *account)
 		remember(unposted,
 				 name_entry(account->keys.keys[entries[i]->recorded_for], account->customer_type,
 							entries[i]->tracked_table, entries[i]->order_key, entries[i]->revision),
-				 counts ? make_accrual(unposted->desc, accrual) : (Datum) 0);
+				 counts ? make_accrual(unposted->desc, unposted->returned, accrual) : (Datum) 0);
 		MemoryContextSwitchTo(work);
 		MemoryContextReset(each);
 	}
@@ -205,6 +235,7 @@ get_unposted(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "accrual_of must return a composite type");
 	unposted->desc = BlessTupleDesc(CreateTupleDescCopy(desc));
+	unposted->returned = lookup_rowtype_tupdesc_copy(get_element_type(TupleDescAttr(desc, desc->natts - 1)->atttypid), -1);
 	MemoryContextSwitchTo(old);
 	fcinfo->flinfo->fn_extra = unposted;
 	return unposted;

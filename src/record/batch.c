@@ -441,6 +441,15 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	return true;
 }
 
+/* An entry was written.  before: what was recorded of its order. */
+static void
+note_written(Batch *batch, TupleTableSlot *slot, const OrderState *before)
+{
+	batch->written++;
+	if (batch->refunding != NULL && batch->mode != RECORD_ANEW)
+		refunding_note(batch->refunding, slot, before == NULL || before->revision == 0 ? (Datum) 0 : before->awards);
+}
+
 /*
  * Another transaction has recorded the same order, or does so: wait for it,
  * look at the order anew, and write what is left to write.  Row locks make this
@@ -466,7 +475,7 @@ record_again(Batch *batch, Lookup *item, TupleTableSlot *slot)
 			journal_posted_revision(batch->journal, item->order.customer,
 									item->order.order_key) > item->known.revision;
 	} while (conflict);
-	batch->written++;
+	note_written(batch, slot, &item->known);
 }
 
 /* Does the tenure of customers matter to new orders? */
@@ -585,7 +594,7 @@ record_items(Batch *batch)
 		if (batch->conflict[i])
 			record_again(batch, item, batch->entries[i]);
 		else
-			batch->written++;
+			note_written(batch, batch->entries[i], &item->known);
 	}
 }
 
@@ -660,7 +669,7 @@ record_directs(Batch *batch)
 			batch_add_item(batch, &order, NULL, NULL);
 		}
 		else
-			batch->written++;
+			note_written(batch, batch->direct[i], NULL);
 	}
 	batch->directs = 0;
 }

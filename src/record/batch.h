@@ -8,6 +8,7 @@
 
 #include "order.h"
 #include "recorder.h"
+#include "refunding.h"
 #include "terms.h"
 
 /* An order that must be looked up. */
@@ -34,6 +35,7 @@ typedef struct Batch
 	FmgrInfo	compare;		/* of customers */
 	Oid			collation;
 	int64		written;
+	Refunding  *refunding;		/* NULL: nobody is refused */
 
 	/* arrays of "size" */
 	int			size;

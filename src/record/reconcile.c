@@ -150,6 +150,8 @@ record_query(void *arg)
 	BulkRead   *bulk = (BulkRead *) arg;
 	Recorder   *recorder = recorder_begin(bulk->root, bulk->mode, -1);
 
+	if (bulk->rejects)
+		recorder_reject(recorder);
 	if (bulk->record_at != 0)
 		recorder_at(recorder, bulk->record_at);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -194,7 +196,7 @@ record_view(TrackedTable *root)
 	if (error != NULL)
 	{
 		FreeErrorData(error);
-		return record_keys(root);
+		return record_keys(root, false);
 	}
 	if (bulk.without_rate > 0)
 		ereport(NOTICE,
@@ -209,9 +211,9 @@ record_view(TrackedTable *root)
  * The same, reading each order by its key.  As the owner.
  */
 int64
-record_keys(TrackedTable *root)
+record_keys(TrackedTable *root, bool rejects)
 {
-	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT};
+	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT,.rejects = rejects};
 
 	bulk.query = with_archived(root, "v.customer, v.order_key", root->identity);
 	record_query(&bulk);
@@ -223,9 +225,9 @@ record_keys(TrackedTable *root)
  * are archived.  Returns the number of entries.  As the owner.
  */
 int64
-record_missing(TrackedTable *root)
+record_missing(TrackedTable *root, bool rejects)
 {
-	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT};
+	BulkRead	bulk = {.root = root,.mode = RECORD_CURRENT,.rejects = rejects};
 
 	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %1$s.recorded_orders r"
 						  " WHERE r.tracked_table = $1 AND r.counts"
@@ -312,7 +314,7 @@ loyalty_record_table(PG_FUNCTION_ARGS)
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (PG_GETARG_BOOL(2))
-		written = record_missing(root);
+		written = record_missing(root, false);
 	else if (program_more_than_row(root))
 		written = record_view(root);
 	else

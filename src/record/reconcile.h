@@ -19,13 +19,14 @@ typedef struct BulkRead
 	TimestampTz moment;
 	TimestampTz record_at;		/* or 0: the moment of the transaction */
 	int64		written;		/* the result */
+	bool		rejects;		/* whoever does it can be refused */
 	int64		without_rate;	/* how many orders that were read do not count for want
 								 * of a rate */
 } BulkRead;
 
 extern TrackedTable *record_open(const char *program, int32 tracked_table, OwnerScope *scope);
 extern void record_query(void *arg);
-extern int64 record_keys(TrackedTable *root);
-extern int64 record_missing(TrackedTable *root);
+extern int64 record_keys(TrackedTable *root, bool rejects);
+extern int64 record_missing(TrackedTable *root, bool rejects);
 
 #endif							/* LOYALTY_RECONCILE_H */

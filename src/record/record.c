@@ -440,9 +440,9 @@ static void
 record_truncate(TrackedTable *table, TrackedTable *root)
 {
 	if (table->part[0] == '\0')
-		(void) record_missing(root);
+		(void) record_missing(root, true);
 	else
-		(void) record_keys(root);
+		(void) record_keys(root, true);
 }
 
 /* May new rows that PostgreSQL gives be without the columns that it computes? */
@@ -487,6 +487,7 @@ record_statement(TriggerData *trigdata, TrackedTable *table, TrackedTable *root)
 	if (before != NULL)
 		order_reader_begin(&statement.old_reader, table);
 	statement.recorder = recorder_begin(mode == RECORD_CURRENT ? statement.root : table, mode, rows);
+	recorder_reject(statement.recorder);
 	if (statement.reread)
 		statement.context = AllocSetContextCreate(CurrentMemoryContext, "loyalty orders to read",
 												  ALLOCSET_DEFAULT_SIZES);

@@ -132,6 +132,20 @@ recorder_at(Recorder *rec, TimestampTz moment)
 }
 
 /*
+ * Whoever records this can be refused: a statement that takes points back fails if they are
+ * not there, under terms that say so.
+ */
+void
+recorder_reject(Recorder *rec)
+{
+	MemoryContext old = MemoryContextSwitchTo(rec->context);
+
+	if (rec->batch->table->may_reject)
+		rec->batch->refunding = refunding_begin(rec->batch->table);
+	MemoryContextSwitchTo(old);
+}
+
+/*
  * What an order brings along that was another customer's, or had another key, until
  * now: for the next recorder_put() of it, before the other one is put.  NULL if
  * nothing is recorded of that.
@@ -363,6 +377,8 @@ recorder_finish(Recorder *rec)
 	}
 	if (rec->brought != NULL)
 		brought_end(rec->brought);
+	if (rec->batch->refunding != NULL)
+		refunding_require(rec->batch->refunding);
 	written = batch_end(rec->batch);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(rec->context);

@@ -22,6 +22,7 @@ typedef enum RecorderMode
 extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,
 								int64 expected);
 extern void recorder_at(Recorder *rec, TimestampTz moment);
+extern void recorder_reject(Recorder *rec);
 extern const OrderState *recorder_bring(Recorder *rec, const Order *was, const Order *is);
 extern void recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row,
 						 const OrderState *brought);

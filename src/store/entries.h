@@ -20,6 +20,11 @@
 #define EXPIRY "expiry"
 #define VESTING "vesting"
 
+/* Of calls, what spends points, and what comes back of these by a refund. */
+#define REDEMPTION "redemption"
+#define CAPTURE "capture"
+#define RETURNED "return"
+
 /* Ways into one of the two tables. */
 typedef struct EntryTable
 {

@@ -1,0 +1,135 @@
+-- verify(): what refunds take -----------------------------------------------------------
+--
+-- What a refund is to take back of the points of an order, and is not there, is forgiven where
+-- the terms of the order say so: then the order stands with these points, and the balance stops
+-- at zero.  Without them its points are what it is worth, which verify_entries() looks at.  Here is
+-- whether as much was forgiven as was not there: the entries of an order say by how much it is
+-- worth more or less than before, and running sums what the customer has after each.
+CREATE FUNCTION _loyalty.verify_shortfalls(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	forgives boolean;
+	eq text := _loyalty.customer_equality(program);
+	entries text := CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms t WHERE t.refund_shortfall = ''forgive'')', program) INTO forgives;
+	IF NOT forgives THEN
+		RETURN QUERY EXECUTE format($sql$
+			SELECT 'points were forgiven by terms that do not forgive'::text, l.customer::text, l.order_key::text, format('entry %%s: %%s', l.entry, l.forgiven)
+			  FROM %I.ledger l WHERE l.forgiven IS NOT NULL $sql$, program);
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH forgiving AS MATERIALIZED (
+			SELECT coalesce(e.account, e.customer) AS customer FROM %1$I.ledger e JOIN %1$I.terms t ON t.version = e.terms WHERE e.tracked_table > 0 AND (t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL)
+			UNION
+			SELECT coalesce(e.account, e.customer) FROM %2$s e JOIN %1$I.terms t ON t.version = e.terms WHERE t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL),
+		sums AS (
+			SELECT e.*, coalesce(t.refund_shortfall = 'forgive', false) AS forgives,
+			       sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
+			  FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %4$s FROM %1$I.ledger UNION ALL SELECT account, customer, %4$s FROM %2$s u) e
+			  JOIN forgiving f ON f.customer %3$s e.customer
+			  LEFT JOIN %1$I.terms t ON t.version = e.terms AND e.tracked_table > 0
+			WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)),
+		steps AS (
+			SELECT s.*, s.order_points - coalesce(s.forgiven, 0) - lag(s.order_points - coalesce(s.forgiven, 0), 1, 0::numeric) OVER o AS worth_change,
+			       coalesce(s.forgiven, 0) AS now_forgiven, coalesce(lag(s.forgiven) OVER o, 0) AS was_forgiven,
+			       s.points_after - loyalty.total(s.lots_after) AS undated_after,
+			       s.points_after - s.points_change - loyalty.total(s.lots_after) + coalesce(loyalty.total(s.lots), 0) AS undated_before,
+			       CASE WHEN s.revision = 1 AND NOT s.moved AND isfinite(s.at) THEN least(s.at, s.recorded_at) ELSE s.recorded_at END AS moment
+			  FROM sums s
+			WINDOW o AS (PARTITION BY s.recorded_for, s.tracked_table, s.order_key ORDER BY s.revision))
+		SELECT k.violation, s.customer::text, s.order_key::text, k.detail
+		  FROM steps s
+		 CROSS JOIN LATERAL (VALUES
+			(s.tracked_table <= 0 AND s.forgiven IS NOT NULL, 'points were forgiven of a call', format('entry %%s: %%s', s.entry, s.forgiven)),
+			(s.tracked_table > 0 AND s.worth_change >= 0 AND s.now_forgiven <> greatest(s.was_forgiven - s.worth_change, 0),
+			 'points that were forgiven came back', format('entry %%s of an order that is worth %%s more: %%s of %%s are forgiven', s.entry, s.worth_change, s.now_forgiven, s.was_forgiven)),
+			(s.tracked_table > 0 AND s.worth_change < 0 AND s.now_forgiven NOT BETWEEN s.was_forgiven AND s.was_forgiven - s.worth_change,
+			 'other points were forgiven than were to be taken back', format('entry %%s of an order that is worth %%s more: %%s of %%s are forgiven', s.entry, s.worth_change, s.now_forgiven, s.was_forgiven)),
+			(s.now_forgiven > s.was_forgiven AND NOT s.forgives, 'points were forgiven by terms that do not forgive', format('entry %%s: %%s', s.entry, s.now_forgiven)),
+			(s.now_forgiven > s.was_forgiven
+			 AND greatest(s.undated_after + loyalty.available(s.lots_after, s.moment), 0) + loyalty.pending(s.lots_after, s.moment) > 0,
+			 'points were forgiven though there were some', format('entry %%s forgives %%s and leaves %%s and %%s', s.entry, s.now_forgiven - s.was_forgiven, s.undated_after, s.lots_after)),
+			(s.forgives AND s.undated_after < least(s.undated_before, 0), 'points are owed that were to be forgiven', format('entry %%s leaves %%s owed', s.entry, -s.undated_after)))
+		       k (wrong, violation, detail)
+		 WHERE k.wrong $sql$,
+		program, entries, eq, 'tracked_table, order_key, revision, at, recorded_at, terms, moved, entry, points_change, order_points, forgiven, lots');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_shortfalls(name, boolean) IS
+'orders of which other points are forgiven than were to be taken back and were not there';
+
+-- What comes back of points that orders were paid with.  At each entry of an order it is known what
+-- was spent for it and not reversed by a call until then, and which part of the order is returned, of
+-- the highest amount that it ever had: so many points must have come back by then as its
+-- terms say of that part, or as had before, if that is more.  Of an order that is rerated, which
+-- does not count for a microsecond, nothing comes back by that; nor of one that goes on for another key of
+-- the same account.  Entries of who was merged are numbered by one account after the other.
+CREATE FUNCTION _loyalty.verify_paid(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text := _loyalty.customer_equality(program);
+	entries text := CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END;
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH RECURSIVE passed (customer, account, steps) AS (
+			SELECT m.customer, m.merged_into, 1::bigint FROM %1$I.merged m
+			UNION ALL
+			SELECT p.customer, m.merged_into, p.steps + 1 FROM passed p JOIN %1$I.merged m ON m.customer %3$s p.account WHERE p.steps < 10000),
+		payments AS MATERIALIZED (
+			SELECT l.customer, l.order_key AS reference, l.pays_table, l.pays_for, l.entry + coalesce(s.steps, 0) * 1000000000000 AS entry
+			  FROM %1$I.ledger l LEFT JOIN passed s ON s.customer %3$s l.customer AND s.account %3$s l.account
+			 WHERE l.tracked_table = 0 AND l.kind IN ('redemption', 'capture') AND l.pays_for IS NOT NULL),
+		e AS MATERIALIZED (
+			SELECT x.*, x.number + coalesce(s.steps, 0) * 1000000000000 AS entry
+			  FROM (SELECT %4$s, reverses FROM %1$I.ledger UNION ALL SELECT %4$s, NULL FROM %2$s u) x
+			  LEFT JOIN passed s ON s.customer %3$s x.customer AND s.account %3$s x.account
+			 WHERE x.tracked_table >= 0 AND x.customer IN (SELECT p.customer FROM payments p UNION ALL SELECT l.customer FROM %1$I.ledger l WHERE l.kind = 'return')),
+		calls AS (
+			SELECT p.customer, p.reference, c.entry, c.kind = 'return' AS is_return, c.points_change
+			  FROM payments p JOIN e c ON c.customer %3$s p.customer AND c.tracked_table = 0
+			   AND (c.order_key = p.reference OR c.reverses = p.reference)),
+		orders AS (
+			SELECT o.*, t.returns_paid_points AS returns, ('1e' || t.points_scale)::numeric AS units, ('1e-' || t.points_scale)::numeric AS unit,
+			       max(o.amount) OVER (w ROWS UNBOUNDED PRECEDING) AS most, lag(o.entry, 1, 0::bigint) OVER w AS entry_before,
+			       coalesce(lead(o.terms) OVER w <> o.terms AND lead(o.recorded_at) OVER w = o.recorded_at + interval '1 microsecond', false)
+			       OR NOT o.counts AND EXISTS (SELECT FROM %1$I.merged m JOIN %2$s n ON n.customer %3$s m.customer OR n.customer %3$s m.survivor
+			                                    WHERE (m.customer %3$s o.customer OR m.survivor %3$s o.account) AND n.tracked_table = o.tracked_table AND n.order_key = o.order_key AND n.counts AND n.recorded_at = o.recorded_at)
+			       OR NOT o.counts AND EXISTS (SELECT FROM %1$I.merged m JOIN %1$I.ledger n ON n.customer %3$s m.customer OR n.customer %3$s m.survivor
+			                                    WHERE (m.customer %3$s o.customer OR m.survivor %3$s o.customer) AND n.tracked_table = o.tracked_table AND n.order_key = o.order_key AND n.counts AND n.recorded_at = o.recorded_at) AS is_rerated
+			  FROM e o JOIN %1$I.terms t ON t.version = o.terms
+			 WHERE o.tracked_table > 0
+			WINDOW w AS (PARTITION BY o.customer, o.tracked_table, o.order_key ORDER BY o.revision)),
+		returned AS (
+			SELECT p.customer, p.reference, o.order_key, o.entry, o.units, o.unit, c.paid, c.before, c.after,
+			       CASE WHEN o.returns = 'never' OR o.revision = 1 OR o.is_rerated THEN 0
+			            WHEN NOT o.counts OR (o.most > 0 AND o.amount <= 0) THEN c.paid
+			            WHEN o.returns = 'proportional' AND o.most > 0 AND o.amount < o.most THEN div(c.paid * (o.most - o.amount) * o.units, o.most) * o.unit
+			            ELSE 0 END AS due
+			  FROM payments p
+			  JOIN orders o ON o.customer %3$s p.customer AND o.tracked_table = p.pays_table AND o.order_key = p.pays_for AND o.entry > p.entry
+			 CROSS JOIN LATERAL (SELECT coalesce(-sum(c.points_change) FILTER (WHERE NOT c.is_return AND c.entry < o.entry), 0) AS paid,
+			                            coalesce(sum(c.points_change) FILTER (WHERE c.is_return AND c.entry < o.entry_before), 0) AS before,
+			                            coalesce(sum(c.points_change) FILTER (WHERE c.is_return AND c.entry < o.entry), 0) AS after
+			                       FROM calls c WHERE c.customer %3$s p.customer AND c.reference = p.reference) c)
+		SELECT 'other points came back than an order was paid with'::text, r.customer::text, r.order_key::text,
+		       format('of %%s points of "%%s", %%s had come back before entry %%s, and %%s have with it, of %%s', r.paid, r.reference, r.before, r.entry, r.after, greatest(r.before, r.due))
+		  FROM returned r WHERE r.after <> greatest(r.before, r.due)
+		UNION ALL
+		SELECT 'points came back without a refund', c.customer::text, c.order_key::text, format('entry %%s: %%s', c.entry, c.points_change)
+		  FROM e c WHERE c.tracked_table = 0 AND c.kind = 'return'
+		   AND NOT EXISTS (SELECT FROM payments p JOIN orders o ON o.customer %3$s p.customer AND o.tracked_table = p.pays_table AND o.order_key = p.pays_for
+		                    WHERE p.customer %3$s c.customer AND p.reference = c.order_key AND p.entry < c.entry AND o.entry > c.entry
+		                      AND (p.pays_table, p.pays_for) = (c.pays_table, c.pays_for)) $sql$,
+		program, entries, eq, 'customer, tracked_table, order_key, revision, recorded_at, terms, counts, amount, account, entry AS number, points_change, kind, pays_for, pays_table');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_paid(name, boolean) IS
+'points that came back, of what orders were paid with, otherwise than their terms say of what was refunded';

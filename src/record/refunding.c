@@ -1,0 +1,171 @@
+/*
+ * refunding.c: entries that take points back, of which a statement may fail.
+ *
+ * Terms may say that a refund fails if the customer does not have the points that it takes
+ * back.  Who does not know the account cannot say, so in a program of which some terms say
+ * so, what a statement wrote is noted here of customers of whom an order is worth less than
+ * before.  At the end of the statement the function require_refundable() locks the accounts of
+ * these customers, posts what waits of them, as a call does (see act/refundable.c), and raises
+ * the error.  What it wrote of other customers is forgotten: nothing of theirs is locked.
+ *
+ * What is noted comes in the order of customers, so what was noted of one is forgotten when the
+ * next one comes.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "layout.h"
+#include "number.h"
+#include "refunding.h"
+#include "terms.h"
+
+struct Refunding
+{
+	TrackedTable *table;
+	MemoryContext context;
+	Oid			customer_type;
+	bool		customer_by_value;
+	int			count;
+	int			room;
+	int			first;			/* of the latest customer */
+	bool		takes_back;		/* some entry of his does */
+	Datum	   *customers;
+	Datum	   *order_keys;
+	Datum	   *revisions;
+};
+
+/*
+ * Begin with none, in the current memory context.
+ */
+Refunding *
+refunding_begin(TrackedTable *table)
+{
+	Refunding  *refunding = palloc0(sizeof(Refunding));
+
+	refunding->table = table;
+	refunding->context = CurrentMemoryContext;
+	return refunding;
+}
+
+/* Room for one more. */
+static void
+grow(Refunding *refunding)
+{
+	if (refunding->count < refunding->room)
+		return;
+	refunding->room = Max(16, refunding->room * 2);
+	if (refunding->customers == NULL)
+	{
+		refunding->customers = palloc(refunding->room * sizeof(Datum));
+		refunding->order_keys = palloc(refunding->room * sizeof(Datum));
+		refunding->revisions = palloc(refunding->room * sizeof(Datum));
+		return;
+	}
+	refunding->customers = repalloc_huge(refunding->customers, refunding->room * sizeof(Datum));
+	refunding->order_keys = repalloc_huge(refunding->order_keys, refunding->room * sizeof(Datum));
+	refunding->revisions = repalloc_huge(refunding->revisions, refunding->room * sizeof(Datum));
+}
+
+/* Does an entry take points back under terms that refuse it?  See refunding_note(). */
+static bool
+takes_back(Refunding *refunding, TupleTableSlot *entry, Datum awards_before)
+{
+	Terms	   *terms;
+
+	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, entry->tts_values[ENTRY_AWARDS],
+										  awards_before == (Datum) 0 ? number_zero() : awards_before)))
+		return false;
+	terms = terms_if_possible(refunding->table->program_relid, DatumGetInt32(entry->tts_values[ENTRY_TERMS]));
+	return terms != NULL && terms->shortfall == SHORTFALL_REJECT;
+}
+
+/* The latest customer is through. */
+static void
+end_customer(Refunding *refunding)
+{
+	if (!refunding->takes_back)
+	{
+		for (int i = refunding->first; i < refunding->count; i++)
+		{
+			if (!refunding->customer_by_value)
+				pfree(DatumGetPointer(refunding->customers[i]));
+			pfree(DatumGetPointer(refunding->order_keys[i]));
+		}
+		refunding->count = refunding->first;
+	}
+	refunding->first = refunding->count;
+	refunding->takes_back = false;
+}
+
+/*
+ * An entry was written.  Its order had so many awards before, which are (Datum) 0 if it is
+ * new.
+ */
+void
+refunding_note(Refunding *refunding, TupleTableSlot *entry, Datum awards_before)
+{
+	Form_pg_attribute customer = TupleDescAttr(entry->tts_tupleDescriptor, ENTRY_CUSTOMER);
+	MemoryContext old = MemoryContextSwitchTo(refunding->context);
+
+	slot_getallattrs(entry);
+	refunding->customer_type = customer->atttypid;
+	refunding->customer_by_value = customer->attbyval;
+	if (refunding->count > 0 &&
+		!datumIsEqual(refunding->customers[refunding->count - 1], entry->tts_values[ENTRY_CUSTOMER], customer->attbyval, customer->attlen))
+		end_customer(refunding);
+	grow(refunding);
+	refunding->customers[refunding->count] = datumCopy(entry->tts_values[ENTRY_CUSTOMER], customer->attbyval, customer->attlen);
+	refunding->order_keys[refunding->count] = datumCopy(entry->tts_values[ENTRY_ORDER_KEY], false, -1);
+	refunding->revisions[refunding->count] = entry->tts_values[ENTRY_REVISION];
+	refunding->count++;
+	refunding->takes_back = refunding->takes_back || takes_back(refunding, entry, awards_before);
+	MemoryContextSwitchTo(old);
+}
+
+/* As an SQL array. */
+static Datum
+array_of(Datum *values, int count, Oid type)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_array(values, count, type, length, by_value, align));
+}
+
+/*
+ * An error if what was noted takes points back that are not there; then all is forgotten.  The
+ * function belongs to a later layer, and is called by its name, as the trigger itself is, which
+ * must not fail for want of a grant.
+ */
+void
+refunding_require(Refunding *refunding)
+{
+	Oid			types[5] = {REGCLASSOID, INT4OID, ANYARRAYOID, TEXTARRAYOID, INT4ARRAYOID};
+	List	   *name = list_make2(makeString(pstrdup("_loyalty")), makeString(pstrdup("require_refundable")));
+
+	end_customer(refunding);
+	if (refunding->count == 0)
+		return;
+	/* what was written is seen */
+	CommandCounterIncrement();
+	OidFunctionCall5(LookupFuncName(name, lengthof(types), types, false),
+					 ObjectIdGetDatum(refunding->table->program_relid),
+					 Int32GetDatum(refunding->table->tracked_table),
+					 array_of(refunding->customers, refunding->count, refunding->customer_type),
+					 array_of(refunding->order_keys, refunding->count, TEXTOID),
+					 array_of(refunding->revisions, refunding->count, INT4OID));
+	refunding->count = refunding->first = 0;
+}
