@@ -1,6 +1,6 @@
 -- kind: table
 -- read: SELECT
--- Functions of the program delete no card: one that was replaced tells for ever whose it was.
+-- No card is deleted until its customer is forgotten: one that was replaced tells whose it was.
 CREATE TABLE @schema@.member_card (
 	card text COLLATE "C" PRIMARY KEY CONSTRAINT card_has_8_to_19_digits CHECK (card ~ '^[0-9]{8,19}$'),
 	customer @column_type@ NOT NULL,
