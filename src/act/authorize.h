@@ -19,6 +19,7 @@
 #define ERRCODE_LOYALTY_ALREADY_REVERSED MAKE_SQLSTATE('L', 'Y', '0', '0', '4')
 #define ERRCODE_LOYALTY_UNKNOWN_CUSTOMER MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
 #define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
+#define ERRCODE_LOYALTY_UNKNOWN_WALLET MAKE_SQLSTATE('L', 'Y', '0', '0', '9')
 
 /* What a call can be. */
 #define REDEMPTION "redemption"
@@ -68,6 +69,9 @@ typedef struct Authorization
 								 * that take points could not be posted */
 	int32		points_scale;
 	int32		terms;			/* those in force */
+	int32		wallet;			/* that the call names, or 0: none */
+	const char *wallet_name;
+	bool		is_status;		/* and its points cannot be spent */
 	bool		has_timed_out;	/* some hold has */
 	EntryTable	ledger;
 	Snapshot	snapshot;		/* taken after the lock */
@@ -94,5 +98,12 @@ extern void authorize_write(Authorization *auth, Call *call);
 extern void authorize_write_at(Authorization *auth, Call *call);
 extern Datum authorize_balance(Authorization *auth, const Call *call);
 extern void authorize_end(Authorization *auth);
+
+/* named.c */
+extern void authorize_know_wallets(Authorization *auth, Purse *purse, const LotList *others);
+extern void authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends);
+extern Datum authorize_in_wallet(Authorization *auth);
+extern LotList *authorize_give_back(Authorization *auth, const LotList *taken, Datum points);
+extern bool authorize_fits_wallet(Authorization *auth, const Call *found);
 
 #endif							/* LOYALTY_AUTHORIZE_H */

@@ -128,6 +128,18 @@ refuse_reference(const Call *found)
 			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
 }
 
+/* The reference of a call is that of one that gave to other wallets, or took from them. */
+static void
+refuse_wallet(Authorization *auth, const Call *found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
+			 errmsg("reference \"%s\" names another call already", text_to_cstring(found->reference)),
+			 errdetail("It is that of entry " INT64_FORMAT ", which changed the points of other wallets than %s.", found->entry,
+					   auth->wallet != 0 ? psprintf("\"%s\"", auth->wallet_name) : "a call that names none does"),
+			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+}
+
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
  * something else, that is an error.  Points that are not known yet are not compared.
@@ -148,6 +160,8 @@ is_repeated(Authorization *auth, Call *call)
 		 !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(found.reverses),
 											   PointerGetDatum(call->reverses)))))
 		refuse_reference(&found);
+	if (call->points != (Datum) 0 && !authorize_fits_wallet(auth, &found))
+		refuse_wallet(auth, &found);
 	*call = found;
 	return true;
 }
@@ -204,7 +218,7 @@ finish_call(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryCont
 }
 
 /*
- * A call (program, customer, points, reference, reason) that changes the points as it
+ * A call (program, customer, points, reference, reason, wallet) that changes the points as it
  * says: takes them (sign -1), gives them (1), or does what their own sign says (0).
  */
 static Datum
@@ -220,6 +234,7 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	call.points = sign < 0 ? DirectFunctionCall1(numeric_uminus, asked) : asked;
 	call.reference = reference_argument(fcinfo, 3);
 	call.reason = reason_argument(fcinfo, 4, needs_reason);
+	authorize_name_wallet(&auth, fcinfo, 5, sign < 0);
 	if (!is_repeated(&auth, &call))
 	{
 		call.points = points_as_counted(asked, auth.points_scale);
@@ -236,8 +251,8 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 PG_FUNCTION_INFO_V1(loyalty_redeem);
 
 /*
- * redeem(program regclass, customer anyelement, points numeric, reference text, reason text)
- * returns receipt
+ * redeem(program regclass, customer anyelement, points numeric, reference text, reason text,
+ * wallet text) returns receipt
  *
  * Takes points off the account, if there are enough.
  */
@@ -250,8 +265,8 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_grant_points);
 
 /*
- * grant_points(program regclass, customer anyelement, points numeric, reference text, reason text)
- * returns receipt
+ * grant_points(program regclass, customer anyelement, points numeric, reference text, reason text,
+ * wallet text) returns receipt
  *
  * Gives points that no order earns.
  */
@@ -264,8 +279,8 @@ loyalty_grant_points(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_adjust);
 
 /*
- * adjust(program regclass, customer anyelement, points numeric, reference text, reason text)
- * returns receipt
+ * adjust(program regclass, customer anyelement, points numeric, reference text, reason text,
+ * wallet text) returns receipt
  *
  * Changes the points by a number of either sign, for a reason.
  */
@@ -371,7 +386,7 @@ take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
 	if (was_given)
 		authorize_reclaim(auth, lots, points);
 	else
-		lots = purse_give_back(auth->purse, lots, purse_points(points));
+		lots = authorize_give_back(auth, lots, points);
 	if (call->has_counterpart)
 		take_from_recipient(fcinfo, auth, call, lots, points);
 	call->points = was_given ? DirectFunctionCall1(numeric_uminus, points) : points;
@@ -419,7 +434,7 @@ PG_FUNCTION_INFO_V1(loyalty_transfer);
 
 /*
  * transfer(program regclass, customer anyelement, recipient anyelement, points numeric,
- * reference text, reason text) returns receipt
+ * reference text, reason text, wallet text) returns receipt
  *
  * Gives points of a customer to another one, if there are enough, with the dates that they
  * have.  Both have an entry of this reference.
@@ -448,6 +463,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	call.reason = reason_argument(fcinfo, 5, false);
 	authorize_lock_two(&auth, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), type, type);
 	authorize_settle(&auth, PG_GETARG_DATUM(1), type);
+	authorize_name_wallet(&auth, fcinfo, 6, true);
 	/* what is made from here on outlives the work on the account of the recipient */
 	own = CurrentMemoryContext;
 	authorize_open(&recipient, PG_GETARG_OID(0), PG_GETARG_DATUM(2), type);
@@ -481,7 +497,7 @@ PG_FUNCTION_INFO_V1(loyalty_hold);
 
 /*
  * hold(program regclass, customer anyelement, points numeric, reference text,
- * until timestamptz, reason text) returns receipt
+ * until timestamptz, reason text, wallet text) returns receipt
  *
  * Keeps points for a purpose, if there are enough, until they are captured or released, or
  * that moment comes.
@@ -500,6 +516,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	call.reference = reference_argument(fcinfo, 3);
 	call.until = PG_ARGISNULL(4) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(4);
 	call.reason = reason_argument(fcinfo, 5, false);
+	authorize_name_wallet(&auth, fcinfo, 6, true);
 	if (!is_repeated(&auth, &call))
 	{
 		call.held = points_as_counted(asked, auth.points_scale);
@@ -580,7 +597,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
-		(void) purse_give_back(auth->purse, purse_change(found.points, found.lots), purse_points(call.points));
+		(void) authorize_give_back(auth, purse_change(found.points, found.lots), call.points);
 	}
 	return finish_call(fcinfo, auth, &call, context);
 }

@@ -28,6 +28,7 @@ typedef enum KeptPlan
 	KEPT_COUNTERPART,
 	KEPT_MAKE_TWO,
 	KEPT_LOCK_TWO,
+	KEPT_WALLET,
 	KEPT_PLANS
 } KeptPlan;
 
