@@ -37,7 +37,7 @@ REGRESS += rerate
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote
 REGRESS += lots
-REGRESS += history wallets transfers available as_of accounting
+REGRESS += history wallets wallets2 transfers available as_of accounting
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified
 ISOLATION += rules migration locks calling passing trying issuing redeeming rewritten
 

@@ -707,7 +707,12 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 	auth->purse->expired = fold_expired_lots(&auth->ledger, auth->snapshot, auth->customer);
 	if ((lacks_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points))) ||
 		!purse_reclaim(auth->purse, given, purse_points(points), auth->at))
+	{
+		/* of another wallet, what that has is what there is */
+		if (given->count > 0 && purse_is_of(given, &given->lot[0].wallet, 1) && given->lot[0].wallet != LOTS_DEFAULT_WALLET)
+			auth->present = purse_available_in(auth->purse, &given->lot[0].wallet, 1, auth->at);
 		authorize_insufficient(auth, points);
+	}
 }
 
 /*
