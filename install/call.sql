@@ -17,35 +17,35 @@ COMMENT ON COLUMN loyalty.receipt.points IS 'by how much the points changed';
 COMMENT ON COLUMN loyalty.receipt.balance IS 'points of the customer just after that';
 COMMENT ON COLUMN loyalty.receipt.at IS 'when the transaction that made the call began: now(), unless another one made it already';
 
-CREATE FUNCTION _loyalty.redeem(program regclass, customer anyelement, points numeric, reference text, reason text, pays_for text DEFAULT NULL, pays_table int DEFAULT NULL)
+CREATE FUNCTION _loyalty.redeem(program regclass, customer anyelement, points numeric, reference text, reason text, wallet text, pays_for text DEFAULT NULL, pays_table int DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_redeem';
-COMMENT ON FUNCTION _loyalty.redeem(regclass, anyelement, numeric, text, text, text, int) IS 'what the function redeem of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.redeem(regclass, anyelement, numeric, text, text, text, text, int) IS 'what the function redeem of a program does, for its owner';
 
-CREATE FUNCTION _loyalty.grant_points(program regclass, customer anyelement, points numeric, reference text, reason text)
+CREATE FUNCTION _loyalty.grant_points(program regclass, customer anyelement, points numeric, reference text, reason text, wallet text)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_grant_points';
-COMMENT ON FUNCTION _loyalty.grant_points(regclass, anyelement, numeric, text, text) IS 'what the function grant_points of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.grant_points(regclass, anyelement, numeric, text, text, text) IS 'what the function grant_points of a program does, for its owner';
 
-CREATE FUNCTION _loyalty.adjust(program regclass, customer anyelement, points numeric, reference text, reason text)
+CREATE FUNCTION _loyalty.adjust(program regclass, customer anyelement, points numeric, reference text, reason text, wallet text)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_adjust';
-COMMENT ON FUNCTION _loyalty.adjust(regclass, anyelement, numeric, text, text) IS 'what the function adjust of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.adjust(regclass, anyelement, numeric, text, text, text) IS 'what the function adjust of a program does, for its owner';
 
-CREATE FUNCTION _loyalty.transfer(program regclass, customer anyelement, recipient anyelement, points numeric, reference text, reason text)
+CREATE FUNCTION _loyalty.transfer(program regclass, customer anyelement, recipient anyelement, points numeric, reference text, reason text, wallet text)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_transfer';
-COMMENT ON FUNCTION _loyalty.transfer(regclass, anyelement, anyelement, numeric, text, text) IS 'what the function transfer of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.transfer(regclass, anyelement, anyelement, numeric, text, text, text) IS 'what the function transfer of a program does, for its owner';
 
-CREATE FUNCTION _loyalty.hold(program regclass, customer anyelement, points numeric, reference text, until timestamptz, reason text)
+CREATE FUNCTION _loyalty.hold(program regclass, customer anyelement, points numeric, reference text, until timestamptz, reason text, wallet text)
 RETURNS loyalty.receipt
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_hold';
-COMMENT ON FUNCTION _loyalty.hold(regclass, anyelement, numeric, text, timestamptz, text) IS 'what the function hold of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.hold(regclass, anyelement, numeric, text, timestamptz, text, text) IS 'what the function hold of a program does, for its owner';
 
 CREATE FUNCTION _loyalty.capture(program regclass, customer anyelement, reference text, points numeric, reason text, pays_for text DEFAULT NULL, pays_table int DEFAULT NULL)
 RETURNS loyalty.receipt

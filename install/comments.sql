@@ -57,6 +57,8 @@ BEGIN
 			('terms_tier', 'name', 'name of the tier'),
 			('terms_wallet', 'wallet', 'number of the wallet'),
 			('terms_wallet', 'name', 'name of the wallet'),
+			('terms_wallet', 'redeem_order', 'place of the wallet among those that points are taken from'),
+			('terms_wallet', 'redeemable', 'can its points be spent?'),
 			(NULL, 'available_after', 'so long after the order points wait; null: they are available at once'),
 			(NULL, 'expires', 'SQL expression over earned_on, the day of the order: when the points are gone; null: never'),
 			(NULL, 'extended', 'SQL expression over active_on, the day of an order that counts: until when it keeps points from expiring; null: not at all'),

@@ -796,10 +796,10 @@ BEGIN
 	ELSIF tg_table_name = 'wallet' AND NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NULL;
 	ELSIF tg_table_name = 'wallet' THEN
-		RAISE EXCEPTION 'wallets cannot be deleted'
+		RAISE EXCEPTION 'wallets cannot be deleted all at once'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'Points may be in them.',
-			      HINT = format('For points that neither wait nor expire: UPDATE %I.wallet SET available_after = NULL, expires = NULL, extended = NULL.', tg_table_schema);
+			      HINT = format('DELETE those rows of %I.wallet that have no entries.', tg_table_schema);
 	ELSIF tg_table_name LIKE 'terms%' AND current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NULL;		-- see _loyalty.remove_unused_terms()
 	ELSIF tg_table_name LIKE 'terms%' THEN
@@ -1020,7 +1020,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, applies_when, per'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
-	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended')
+	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
 COMMENT ON FUNCTION _loyalty.terms_parts() IS 'the tables of settings that terms are made of, with the table that has each version of them, and the columns that both have';
 
@@ -1043,8 +1043,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('INSERT INTO %1$I.terms_wallet (version, wallet, name, available_after, expires, extended)
-	                SELECT $1, wallet, name, available_after, expires, extended FROM %1$I.wallet', program) USING version;
+	EXECUTE format('INSERT INTO %1$I.terms_wallet (version, wallet, name, available_after, expires, extended, redeem_order, redeemable)
+	                SELECT $1, wallet, name, available_after, expires, extended, redeem_order, redeemable FROM %1$I.wallet', program) USING version;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.pin_wallets(name, int) IS 'put the wallets as they are into a version of the terms';

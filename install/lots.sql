@@ -311,3 +311,11 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'loyalty_lots_expire';
 COMMENT ON FUNCTION _loyalty.expire(loyalty.lots, timestamptz) IS
 'what to add to lots to take away all that have expired at a moment';
+
+-- Points of some wallets are shown, and can never be spent.
+CREATE FUNCTION _loyalty.redeemable_lots(lots loyalty.lots, status int[])
+RETURNS loyalty.lots
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_redeemable_lots';
+COMMENT ON FUNCTION _loyalty.redeemable_lots(loyalty.lots, int[]) IS
+'lots without those of status points: of the wallets that cannot be spent from, or null for none';

@@ -60,6 +60,7 @@ GRANT EXECUTE ON ROUTINE _loyalty.lots_ge(loyalty.lots, loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.lots_gt(loyalty.lots, loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.lots_hash(loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.lots_hash_extended(loyalty.lots, bigint) TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.redeemable_lots(loyalty.lots, int[]) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.lots_sum(internal, loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.lots_sum_inverse(internal, loyalty.lots) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.lots_sum_combine(internal, internal) TO PUBLIC;

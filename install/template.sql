@@ -17,6 +17,8 @@ AS $$
 		'key_type', t.name,						-- what returns one
 		'key', quote_ident(key_column),			-- what views call the customer
 		'eq', _loyalty.equality_operator(key_type::regtype),
+		-- the numbers of the wallets of status points, or null for none: see redeemable_lots()
+		'status', format('(SELECT array_agg(w.wallet) FROM %I.wallet w WHERE NOT w.redeemable)', program),
 		-- what drivers send: integers as any of their types, or as numeric, and strings as text
 		'argument_type', CASE WHEN key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'numeric'
 		                      WHEN key_type IN ('varchar'::regtype, 'bpchar'::regtype) THEN 'text' ELSE t.name END,

@@ -4,7 +4,7 @@
 -- shares no code with recording and posting.  What is recomputed, and of what only what must
 -- hold is checked, is told where it is done: of orders in verify_orders.sql, of entries,
 -- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of merges in verify_merges.sql, of dated points in
--- verify_lots.sql, of what refunds take in verify_refunds.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
+-- verify_lots.sql and verify_wallets.sql, of what refunds take in verify_refunds.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
 -- Here are the parts of the program themselves.
 --
 -- The settings it takes to be right and fast in every session are made by src/act/verify.c.
@@ -538,7 +538,7 @@ BEGIN
 		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_paid(%L, %L)', program, lost = '{}')]) v;
 	END IF;
 	IF dated THEN
-		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_lots(%L, %L)', program, lost = '{}')]) v;
+		RETURN QUERY SELECT v.* FROM unnest('{verify_lots, verify_wallets}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L, %L)', f, program, lost = '{}')]) v;
 	END IF;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_cards(%L)', program)]) v WHERE missing = '{}';
 	RETURN QUERY SELECT v.* FROM unnest('{verify_redemptions, verify_vouchers}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L)', f, program)]) v;

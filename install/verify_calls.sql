@@ -4,17 +4,36 @@
 -- back.  Whether an account and a member are the sum of all entries is verified with the
 -- orders; here is what such an entry must be by itself, by what it ends or takes back, and
 -- by the points before it; and that the open holds are those of the ledger.
+--
+-- A call that takes points leaves as many as it took of less than what can be spent.  What a
+-- reversal takes back is of one wallet, and where that is another than the first, it may have
+-- been all that there was against a debt.
+
+-- Points of status wallets that have not expired, or with "further" of all wallets but the first.
+CREATE FUNCTION _loyalty.points_apart(lots loyalty.lots, at timestamptz, status int[], further boolean)
+RETURNS numeric
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(sum(l.points), 0) FROM loyalty.unnest(lots) l WHERE l.expires_at > at AND (l.wallet = ANY (status) OR (further AND l.wallet <> 1))
+$$;
+COMMENT ON FUNCTION _loyalty.points_apart(loyalty.lots, timestamptz, int[], boolean) IS 'points that are not among those that a call took from, for verify()';
+
 CREATE FUNCTION _loyalty.verify_calls(program name, any_calls boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	w record;
 BEGIN
+	EXECUTE format('SELECT count(*) > 1 AS further, coalesce(array_agg(w.wallet) FILTER (WHERE NOT w.redeemable), ''{}'') AS status FROM %I.wallet w', program) INTO w;
 	RETURN QUERY EXECUTE format($sql$
 		WITH calls AS MATERIALIZED (
 			SELECT x.*, lag(x.kind) OVER w AS ended_kind, lag(x.points_change) OVER w AS ended_points, lag(x.order_points) OVER w AS net_before, lag(x.until) OVER w AS ended_until,
 			       lag(x.entry) OVER w AS ended_entry, x.of_account %2$s lag(x.of_account) OVER w AS same_account, lead(x.entry) OVER w IS NULL AS is_newest
-			  FROM (SELECT l.*, coalesce(l.account, l.customer) AS of_account, sum(l.points_change) OVER e - coalesce(loyalty.expired(loyalty.sum(l.lots) OVER e, l.at), 0) AS balance
+			  FROM (SELECT l.*, coalesce(l.account, l.customer) AS of_account, sum(l.points_change) OVER e - coalesce(loyalty.expired(loyalty.sum(l.lots) OVER e, l.at), 0) %4$s AS balance,
+			               l.points_change %5$s AS taken
 				      FROM %1$I.ledger l WHERE %3$s
 				    WINDOW e AS (PARTITION BY coalesce(l.account, l.customer) ORDER BY l.entry)) x
 			 WHERE x.tracked_table = 0
@@ -55,7 +74,7 @@ BEGIN
 			 'reversals exceed or precede what they reverse', format('%%s of %%s points, reversed by %%s', c.kind, c.order_points, b.points)),
 			(c.kind = 'reversal' AND NOT EXISTS (SELECT FROM calls o WHERE o.customer %2$s c.customer AND o.order_key = c.reverses AND o.kind <> 'reversal'),
 			 'reversal of nothing', format('"%%s" is no call of the customer', c.reverses)),
-			(c.points_change < 0 AND c.balance < 0 AND c.kind <> 'merge', 'more points were spent than there were', format('entry %%s leaves %%s', c.entry, c.balance)))
+			(c.taken < 0 AND c.balance < 0 AND c.kind <> 'merge', 'more points were spent than there were', format('entry %%s leaves %%s', c.entry, c.balance)))
 		       k (wrong, violation, detail)
 		 WHERE k.wrong
 		UNION ALL
@@ -69,8 +88,10 @@ BEGIN
 		  FROM %1$I.account a
 		  LEFT JOIN (SELECT customer, sum(points) AS points, min(until) FILTER (WHERE isfinite(until)) AS until FROM %1$I.held GROUP BY customer) h ON h.customer %2$s a.customer
 		 WHERE (a.held, a.next_release) IS DISTINCT FROM (coalesce(h.points, 0), h.until) $sql$, program, _loyalty.customer_equality(program),
-		CASE WHEN any_calls THEN format('coalesce(l.account, l.customer) IN (SELECT coalesce(c.account, c.customer) FROM %I.ledger c WHERE c.tracked_table = 0)', program) ELSE 'false' END)
-		USING _loyalty.present_limit();
+		CASE WHEN any_calls THEN format('coalesce(l.account, l.customer) IN (SELECT coalesce(c.account, c.customer) FROM %I.ledger c WHERE c.tracked_table = 0)', program) ELSE 'false' END,
+		CASE WHEN w.further THEN '- _loyalty.points_apart(loyalty.sum(l.lots) OVER e, l.at, $2, coalesce(l.kind = ''reversal'', false))' END,
+		CASE WHEN w.further THEN '- _loyalty.points_apart(l.lots, l.at, $2, coalesce(l.kind = ''reversal'', false))' END)
+		USING _loyalty.present_limit(), w.status;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_calls(name, boolean) IS

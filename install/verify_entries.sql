@@ -521,8 +521,10 @@ AS $$
 		concat_ws(' ', CASE WHEN repeated THEN format('LEFT JOIN ends x ON x.customer %s m.customer', _loyalty.customer_equality(program)) END,
 		          CASE WHEN _loyalty.has_merged(program) THEN format('LEFT JOIN merged_bounds b ON b.customer %s m.customer', _loyalty.customer_equality(program)) END),
 		CASE WHEN without_large THEN 'WHERE ' || _loyalty.not_large_sql(program, 'm') END, amount_scale,
-		-- points that wait, and those that have expired, are not shown
-		CASE WHEN dated THEN '- coalesce(loyalty.pending(d.lots, now()) + loyalty.expired(d.lots, now()), 0)' END,
+		-- points that wait, those that have expired, and status points are not shown
+		CASE WHEN dated THEN format('- coalesce(loyalty.pending(d.lots, now()) + loyalty.expired(d.lots, now()) + CASE WHEN EXISTS (SELECT FROM %1$I.wallet w WHERE NOT w.redeemable)
+		                              THEN (SELECT coalesce(sum(l.points), 0) FROM loyalty.unnest(d.lots) l JOIN %1$I.wallet w ON w.wallet = l.wallet AND NOT w.redeemable
+		                                     WHERE l.available_at <= now() AND l.expires_at > now()) ELSE 0 END, 0)', program) END,
 		CASE WHEN dated THEN format('LEFT JOIN (SELECT x.customer, loyalty.sum(x.lots) AS lots
 		                                          FROM (SELECT coalesce(account, customer) AS customer, lots FROM %1$I.ledger WHERE lots IS NOT NULL UNION ALL SELECT account, lots FROM %1$I.unposted WHERE lots IS NOT NULL
 		                                                UNION ALL SELECT customer, lots FROM %1$I.held WHERE lots IS NOT NULL AND until <= now()) x

@@ -35,7 +35,7 @@ COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of custom
 -- time.  The TimeZone must be that of the terms.  Expressions are checked once more,
 -- since somebody may have written what calls code of his own.  Of moments so near to an end of
 -- the range that a wait would leave it, the ends are meant; '-infinity' is the first moment.
-CREATE FUNCTION _loyalty.wallet_sql(program name, terms int)
+CREATE FUNCTION _loyalty.wallet_sql(program name, terms int, wallet int)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -48,7 +48,7 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT w.available_after, _loyalty.parse_wallet(w.expires, '_loyalty.earning', w.name, 'expires', t.time_zone, false) AS expires,
 		       _loyalty.parse_wallet(w.extended, '_loyalty.activity', w.name, 'extended', t.time_zone, false) AS extended
-		  FROM %1$I.terms_wallet w JOIN %1$I.terms t ON t.version = w.version WHERE w.version = $1 AND w.wallet = 1 $sql$, program) INTO w USING terms;
+		  FROM %1$I.terms_wallet w JOIN %1$I.terms t ON t.version = w.version WHERE w.version = $1 AND w.wallet = $2 $sql$, program) INTO w USING terms, wallet;
 	RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN m.available_at IS NULL THEN %s ELSE least(m.available_at, ''294276-12-31 23:59:59.999999 UTC'') END AS available_at, %s AS expires_at, %s AS extended FROM (SELECT m.at::date AS earned_on) AS earning, (SELECT m.at::date AS active_on) AS activity) wallet',
 	              CASE WHEN w.available_after IS NULL THEN '''-infinity''::timestamptz'
 	                   ELSE format($sql$CASE WHEN m.at < '4714-11-26 00:00:00 UTC BC' THEN '-infinity'::timestamptz
@@ -58,7 +58,7 @@ BEGIN
 	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.extended) END);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.wallet_sql(name, int) IS 'when points become available, and expire, by their orders and the wallet of some terms, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.wallet_sql(name, int, int) IS 'when points become available, and expire, by their orders and a wallet of some terms, as SQL for verify()';
 
 -- How many points, of what is above zero, are in the lots of an order that has these dates: with
 -- the dates themselves, or without the wait if it is over.  With "kept": in those that wait as long,
@@ -102,10 +102,10 @@ BEGIN
 		  FROM dates m
 		 WHERE m.revision = 1 AND m.points_change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity')
 		       -- what is owed is repaid by points that have not expired, and by those that the order keeps from expiring
-		       AND CASE WHEN m.extended IS NULL THEN coalesce(loyalty.total(m.lots), 0) <> m.points_change - CASE WHEN m.expires > m.recorded_at THEN least(m.points_change, greatest(-m.undated_before, 0)) ELSE 0 END
-		                ELSE coalesce(loyalty.total(m.lots), 0) NOT BETWEEN m.points_change - greatest(-m.undated_before, 0) AND m.points_change END
+		       AND CASE WHEN m.extended IS NULL THEN coalesce(loyalty.total(m.lots, 1), 0) <> m.points_change - CASE WHEN m.expires > m.recorded_at THEN least(m.points_change, greatest(-m.undated_before, 0)) ELSE 0 END
+		                ELSE coalesce(loyalty.total(m.lots, 1), 0) NOT BETWEEN m.points_change - greatest(-m.undated_before, 0) AND m.points_change END
 		    OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
-		                WHERE l.points > 0 AND (l.available_at, l.expires_at) <> (m.available, m.expires) AND l.expires_at IS DISTINCT FROM m.extended
+		                WHERE l.wallet = 1 AND l.points > 0 AND (l.available_at, l.expires_at) <> (m.available, m.expires) AND l.expires_at IS DISTINCT FROM m.extended
 		                      -- what other orders have kept longer stays kept
 		                  AND NOT (l.available_at = m.available AND l.expires_at > m.expires
 		                           AND EXISTS (SELECT FROM loyalty.unnest(m.lots) f WHERE f.points <= -l.points AND f.expires_at = l.expires_at AND f.available_at = m.available_before)))
@@ -133,12 +133,12 @@ BEGIN
 		                            coalesce(sum(l.points) FILTER (WHERE l.available_at <= m.recorded_at), 0)
 		                            + CASE WHEN m.expires = 'infinity' AND m.available <= m.recorded_at THEN 0 ELSE least(greatest(m.undated_after, 0) - greatest(m.undated_before, 0), 0) END AS available
 		                       FROM loyalty.unnest(m.lots) l
-		                      WHERE l.points < 0 AND l.expires_at > m.recorded_at
+		                      WHERE l.wallet = 1 AND l.points < 0 AND l.expires_at > m.recorded_at
 		                        AND NOT (l.expires_at = m.expires AND (l.available_at = m.available OR (m.available <= m.recorded_at AND l.available_at <= m.recorded_at)))) taken
 		 WHERE m.points_change < 0 AND m.extended IS NULL AND (m.available, m.expires) IS NOT DISTINCT FROM (coalesce(m.available_before, m.available), coalesce(m.expires_before, m.expires))
-		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at) > 0
-		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at) + m.undated_after > 0 END $sql$,
-		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms), program) USING terms;
+		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at, 1) > 0
+		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at, 1) + m.undated_after > 0 END $sql$,
+		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms, 1), program) USING terms;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);
@@ -179,15 +179,17 @@ BEGIN
 		 CROSS JOIN LATERAL (VALUES
 			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at),
 			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
-			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at) + loyalty.pending(m.lots, m.recorded_at) > 0,
+			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at, 1) + loyalty.pending(m.lots, m.recorded_at, 1) > 0,
 			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),
 			(m.undated_after < 0 AND (m.undated_after < m.undated_before AND m.tracked_table > 0 OR m.kind = 'merge')
-			 AND loyalty.available(m.lots_after, m.recorded_at) + loyalty.pending(m.lots_after, m.recorded_at) > 0,
+			 AND loyalty.available(m.lots_after, m.recorded_at, 1) + loyalty.pending(m.lots_after, m.recorded_at, 1) > 0,
 			 'points are owed though there were some', format('entry %%s of %%s points leaves %%s owed and %%s', m.entry, m.points_change, -m.undated_after, m.lots_after)),
 			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 OR l.available_at > m.at OR l.expires_at <= m.at),
 			 'points were spent that were not available', format('entry %%s: %%s', m.entry, m.lots)),
-			(m.spends AND loyalty.expiring(m.lots_after, m.at, CASE WHEN m.undated_after < m.undated_before THEN '294276-12-31 UTC'
-			     ELSE (SELECT max(l.expires_at) - interval '1 microsecond' FROM loyalty.unnest(m.lots) l WHERE isfinite(l.expires_at)) END) > loyalty.pending(m.lots_after, m.at),
+			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) r
+			                       WHERE r.points > 0 AND r.available_at <= m.at AND r.expires_at > m.at
+			                         AND (r.expires_at < (SELECT max(l.expires_at) FROM loyalty.unnest(m.lots) l WHERE l.wallet = r.wallet AND l.points < 0)
+			                              OR r.wallet = 1 AND m.undated_after < m.undated_before AND isfinite(r.expires_at))),
 			 'points that expire later were spent before others', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
 			(m.tracked_table < 0 AND (m.kind IS NULL OR m.kind NOT IN ('expiry', 'vesting') OR m.order_key <> _loyalty.moment_key(m.at) OR m.at > m.recorded_at
 			                          OR m.terms <> 0 OR m.counts OR m.lots IS NULL),

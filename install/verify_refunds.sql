@@ -52,7 +52,7 @@ BEGIN
 			 'other points were forgiven than were to be taken back', format('entry %%s of an order that is worth %%s more: %%s of %%s are forgiven', s.entry, s.worth_change, s.now_forgiven, s.was_forgiven)),
 			(s.now_forgiven > s.was_forgiven AND NOT s.forgives, 'points were forgiven by terms that do not forgive', format('entry %%s: %%s', s.entry, s.now_forgiven)),
 			(s.now_forgiven > s.was_forgiven
-			 AND greatest(s.undated_after + loyalty.available(s.lots_after, s.moment), 0) + loyalty.pending(s.lots_after, s.moment) > 0,
+			 AND greatest(s.undated_after + loyalty.available(s.lots_after, s.moment, 1), 0) + loyalty.pending(s.lots_after, s.moment, 1) > 0,
 			 'points were forgiven though there were some', format('entry %%s forgives %%s and leaves %%s and %%s', s.entry, s.now_forgiven - s.was_forgiven, s.undated_after, s.lots_after)),
 			(s.forgives AND s.undated_after < least(s.undated_before, 0), 'points are owed that were to be forgiven', format('entry %%s leaves %%s owed', s.entry, -s.undated_after)))
 		       k (wrong, violation, detail)

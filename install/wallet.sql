@@ -22,6 +22,70 @@ $$;
 COMMENT ON FUNCTION _loyalty.parse_wallet(text, regclass, text, text, text, boolean) IS
 'check an expression of a wallet, and return it with every name qualified; its value is a local time';
 
+-- Of orders, only those of wallet 1 are known before they are posted, so the ledger has the others.
+CREATE FUNCTION _loyalty.wallet_has_entries(program name, wallet int)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.ledger l CROSS JOIN LATERAL loyalty.unnest(l.lots) u WHERE l.lots IS NOT NULL AND u.wallet = $1)', program)
+	   INTO result USING wallet;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one?';
+
+-- Whoever gives points to a wallet holds a lock on its row, so a DELETE waits for him, and
+-- sees his entry here.
+CREATE FUNCTION _loyalty.require_unused_wallet(program name, wallet int, name text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF wallet = 1 THEN
+		RAISE EXCEPTION 'the wallet "%" cannot be deleted', name
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It is wallet 1, which orders give their points to.',
+			      HINT = format('For points that neither wait nor expire: UPDATE %I.wallet SET available_after = NULL, expires = NULL, extended = NULL WHERE wallet = 1.', program);
+	ELSIF _loyalty.wallet_has_entries(program, wallet) THEN
+		RAISE EXCEPTION 'the wallet "%" cannot be deleted', name
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is wallet %s, and entries have points of it.', wallet),
+			      HINT = format('Name it in no more calls; UPDATE %I.wallet SET name = ... WHERE wallet = %s makes its name free for another one.', program, wallet);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_unused_wallet(name, int, text) IS 'an error if a wallet that shall be deleted is the first one, or has entries';
+
+-- Its number, and whether it can be spent from, are what entries were made by.
+CREATE FUNCTION _loyalty.check_wallet_kind(program name, wallet int, name text, redeemable boolean, wallet_before int, redeemable_before boolean)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF wallet < 1 THEN
+		RAISE EXCEPTION 'the number of a wallet must be at least 1'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', wallet), HINT = 'Leave it out, and the wallet gets the next number.';
+	ELSIF wallet <> wallet_before THEN
+		RAISE EXCEPTION 'the number of a wallet cannot be changed'
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is %s of the wallet "%s".', wallet_before, name),
+			      HINT = 'Change redeem_order, for another order in which points are taken from wallets.';
+	ELSIF wallet = 1 AND NOT redeemable THEN
+		RAISE EXCEPTION 'wallet 1 must be redeemable'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is "%s", which orders give their points to.', name),
+			      HINT = format('Make another wallet for points that cannot be spent: INSERT INTO %I.wallet (name, redeemable) VALUES (..., false).', program);
+	ELSIF redeemable <> redeemable_before AND _loyalty.wallet_has_entries(program, wallet) THEN
+		RAISE EXCEPTION 'whether the wallet "%" is redeemable cannot be changed', name
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is wallet %s, and entries have points of it.', wallet),
+			      HINT = 'Make another wallet, and adjust the points of customers in both.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.check_wallet_kind(name, int, text, boolean, int, boolean) IS 'check the number of a wallet, and whether it can be spent from, by what they were before';
+
 CREATE FUNCTION _loyalty.check_wallet()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -31,12 +95,16 @@ DECLARE
 	zone text;
 BEGIN
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
-		RETURN NEW;
+		RETURN CASE tg_op WHEN 'DELETE' THEN OLD ELSE NEW END;
+	ELSIF tg_op = 'DELETE' THEN
+		PERFORM _loyalty.require_unused_wallet(tg_table_schema, OLD.wallet, OLD.name);
+		RETURN OLD;
 	END IF;
-	IF tg_op = 'INSERT' OR NEW.wallet <> OLD.wallet THEN
-		RAISE EXCEPTION 'the wallets of a program are made with it'
-			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Update the row of the table %I.wallet that is there.', tg_table_schema);
+	IF NEW.wallet IS NULL THEN
+		-- older terms may have had one that was deleted
+		EXECUTE format('SELECT greatest(max(w.wallet), (SELECT max(t.wallet) FROM %1$I.terms_wallet t)) + 1 FROM %1$I.wallet w', tg_table_schema) INTO NEW.wallet;
 	END IF;
+	PERFORM _loyalty.check_wallet_kind(tg_table_schema, NEW.wallet, NEW.name, NEW.redeemable, OLD.wallet, OLD.redeemable);
 	IF btrim(NEW.name) = '' THEN
 		RAISE EXCEPTION 'the name of a wallet must not be empty' USING ERRCODE = 'invalid_parameter_value';
 	END IF;

@@ -17,56 +17,56 @@ COMMENT ON FUNCTION @schema@.balance_by_card(text, timestamptz) IS
 'points of the customer whose card it is, or was: all that is recorded, or what was effective at a moment, like balance';
 
 -- operate: EXECUTE
-CREATE OR REPLACE FUNCTION @schema@.redeem_by_card(card text, points numeric, reference text, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.redeem_by_card(card text, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.redeem(@settings@::regclass, @schema@.customer_of(card), points, reference, reason, pays_for, _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
+	RETURN _loyalty.redeem(@settings@::regclass, @schema@.customer_of(card), points, reference, reason, wallet, pays_for, _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text, text, regclass) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text, text, regclass) IS
+REVOKE ALL ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text, text, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.redeem_by_card(text, numeric, text, text, text, text, regclass) IS
 'spend points of the customer whose card it is, like redeem';
 
-CREATE OR REPLACE FUNCTION @schema@.grant_points_by_card(card text, points numeric, reference text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.grant_points_by_card(card text, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.grant_points(@settings@::regclass, @schema@.customer_of(card), points, reference, reason);
+	RETURN _loyalty.grant_points(@settings@::regclass, @schema@.customer_of(card), points, reference, reason, wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.grant_points_by_card(text, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.grant_points_by_card(text, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.grant_points_by_card(text, numeric, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.grant_points_by_card(text, numeric, text, text, text) IS
 'give points that no order earns to the customer whose card it is, like grant_points';
 
-CREATE OR REPLACE FUNCTION @schema@.adjust_by_card(card text, points numeric, reference text, reason text)
+CREATE OR REPLACE FUNCTION @schema@.adjust_by_card(card text, points numeric, reference text, reason text, wallet text DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.adjust(@settings@::regclass, @schema@.customer_of(card), points, reference, reason);
+	RETURN _loyalty.adjust(@settings@::regclass, @schema@.customer_of(card), points, reference, reason, wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.adjust_by_card(text, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.adjust_by_card(text, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.adjust_by_card(text, numeric, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.adjust_by_card(text, numeric, text, text, text) IS
 'correct the points of the customer whose card it is, up or down, like adjust';
 
-CREATE OR REPLACE FUNCTION @schema@.hold_by_card(card text, points numeric, reference text, until timestamptz DEFAULT 'infinity', reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.hold_by_card(card text, points numeric, reference text, until timestamptz DEFAULT 'infinity', reason text DEFAULT NULL, wallet text DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.hold(@settings@::regclass, @schema@.customer_of(card), points, reference, until, reason);
+	RETURN _loyalty.hold(@settings@::regclass, @schema@.customer_of(card), points, reference, until, reason, wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.hold_by_card(text, numeric, text, timestamptz, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.hold_by_card(text, numeric, text, timestamptz, text) IS
+REVOKE ALL ON FUNCTION @schema@.hold_by_card(text, numeric, text, timestamptz, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.hold_by_card(text, numeric, text, timestamptz, text, text) IS
 'keep points of the customer whose card it is for a purpose, like hold';
 
 CREATE OR REPLACE FUNCTION @schema@.capture_by_card(card text, reference text, points numeric DEFAULT NULL, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
@@ -108,15 +108,15 @@ REVOKE ALL ON FUNCTION @schema@.reverse_by_card(text, text, numeric, text, text)
 COMMENT ON FUNCTION @schema@.reverse_by_card(text, text, numeric, text, text) IS
 'take back what a call did for the customer whose card it is, or was, like reverse';
 
-CREATE OR REPLACE FUNCTION @schema@.transfer_by_card(card text, recipient_card text, points numeric, reference text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.transfer_by_card(card text, recipient_card text, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL)
 RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.transfer(@settings@::regclass, @schema@.customer_of(card), @schema@.customer_of(recipient_card), points, reference, reason);
+	RETURN _loyalty.transfer(@settings@::regclass, @schema@.customer_of(card), @schema@.customer_of(recipient_card), points, reference, reason, wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.transfer_by_card(text, text, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.transfer_by_card(text, text, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.transfer_by_card(text, text, numeric, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.transfer_by_card(text, text, numeric, text, text, text) IS
 'give points of the customer whose card it is to the one whose card the other is, like transfer';

@@ -10,8 +10,8 @@ AS $fn$
 	       ((x.available + x.pending + x.held) * $3)::numeric(38, @amount_scale@)
 	  FROM (SELECT count(*) FILTER (WHERE greatest(s.points, 0) + s.pending + s.held > 0) AS members, coalesce(sum(greatest(s.points, 0)), 0) AS available,
 	               coalesce(sum(s.pending), 0) AS pending, coalesce(sum(s.held), 0) AS held, coalesce(sum(greatest(-s.points, 0)), 0) AS debt
-	          FROM (SELECT s.points - coalesce(loyalty.total(s.lots) - loyalty.available(s.lots, s.at), 0) AS points,
-	                       coalesce(loyalty.pending(s.lots, s.at), 0) AS pending, s.held
+	          FROM (SELECT s.points - coalesce(loyalty.total(s.lots) - loyalty.available(_loyalty.redeemable_lots(s.lots, @status@), s.at), 0) AS points,
+	                       coalesce(loyalty.pending(_loyalty.redeemable_lots(s.lots, @status@), s.at), 0) AS pending, s.held
 	                  FROM _loyalty.states_as_of(@settings@::regclass, NULL::text, $1, $2) s) s) x
 	 WHERE $1 IS NOT NULL AND $2 IS NOT NULL
 $fn$;

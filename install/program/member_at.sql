@@ -7,11 +7,11 @@ SET search_path = pg_catalog, pg_temp
 AS $fn$
 	SELECT ROW(_loyalty.tier_for(@settings@::regclass, s.terms, s.spend, s.orders, s.points_earned,
 	                             s.joined_at, s.first_order_at, s.last_order_at, $2, p.reader),
-	           (CASE WHEN s.lots IS NULL THEN s.points ELSE s.points - loyalty.total(s.lots) + loyalty.available(s.lots, s.at) END)::numeric(38, @points_scale@),
+	           (CASE WHEN s.lots IS NULL THEN s.points ELSE s.points - loyalty.total(s.lots) + loyalty.available(_loyalty.redeemable_lots(s.lots, @status@), s.at) END)::numeric(38, @points_scale@),
 	           s.spend::numeric(38, @amount_scale@), s.orders, s.first_order_at, s.last_order_at, s.joined_at, _loyalty.tenure(s.joined_at, $2, p.time_zone),
 	           (s.spend / nullif(s.orders, 0))::numeric(38, @amount_scale@), s.held::numeric(38, @points_scale@),
-	           (CASE WHEN s.lots IS NULL THEN 0 ELSE loyalty.pending(s.lots, s.at) END)::numeric(38, @points_scale@), loyalty.next_expiry(s.lots, s.at),
-	           loyalty.expiring(s.lots, s.at, loyalty.next_expiry(s.lots, s.at))::numeric(38, @points_scale@))::loyalty.member
+	           (CASE WHEN s.lots IS NULL THEN 0 ELSE loyalty.pending(_loyalty.redeemable_lots(s.lots, @status@), s.at) END)::numeric(38, @points_scale@), loyalty.next_expiry(_loyalty.redeemable_lots(s.lots, @status@), s.at),
+	           loyalty.expiring(_loyalty.redeemable_lots(s.lots, @status@), s.at, loyalty.next_expiry(_loyalty.redeemable_lots(s.lots, @status@), s.at))::numeric(38, @points_scale@))::loyalty.member
 	  FROM @schema@.program p CROSS JOIN _loyalty.state_at(@settings@::regclass, $1, $2, $3) s
 	 WHERE s.points IS NOT NULL
 $fn$;

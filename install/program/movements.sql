@@ -1,7 +1,8 @@
 -- kind: view
 -- read: SELECT
 -- What accounting is made of.  Holds move no points, as these are owed to the member until they are captured; and
--- what has expired is gone by the lots alone, whether an entry of time says so or not.
+-- what has expired is gone by the lots alone, whether an entry of time says so or not.  Status points, which nobody can spend,
+-- are owed to nobody, and part of nothing here.
 CREATE OR REPLACE VIEW @schema@.movements AS
 SELECT e.customer AS @key@,
        -- as in _loyalty.states_as_of()
@@ -13,11 +14,11 @@ SELECT e.customer AS @key@,
             WHEN e.kind = 'grant' THEN 'granted'
             WHEN e.kind IN ('reversal', 'return') THEN 'reversed'
             ELSE 'adjusted' END AS movement,
-       CASE e.kind WHEN 'hold' THEN 0 WHEN 'release' THEN 0 WHEN 'capture' THEN e.order_points ELSE e.points_change END AS points,
+       CASE e.kind WHEN 'hold' THEN 0 WHEN 'release' THEN 0 WHEN 'capture' THEN e.order_points ELSE e.points_change - CASE WHEN e.lots IS NULL THEN 0 ELSE loyalty.total(e.lots) - loyalty.total(e.redeemable) END END AS points,
        e.tracked_table = 0 AND coalesce(o.kind, e.kind) NOT IN ('grant', 'adjustment') AS spends,
-       e.lots, e.tracked_table, e.order_key, e.revision, CASE WHEN e.tracked_table > 0 THEN e.amount_change ELSE 0 END AS amount_change,
+       e.redeemable AS lots, e.tracked_table, e.order_key, e.revision, CASE WHEN e.tracked_table > 0 THEN e.amount_change ELSE 0 END AS amount_change,
        CASE WHEN e.tracked_table > 0 THEN e.amount ELSE 0 END AS amount, CASE WHEN e.tracked_table > 0 THEN e.order_points ELSE 0 END AS order_points
-  FROM (SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
+  FROM (SELECT e.*, CASE WHEN e.lots IS NOT NULL THEN _loyalty.redeemable_lots(e.lots, @status@) END AS redeemable, first_value(e.at) OVER (PARTITION BY e.customer, e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
           FROM (SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots,
                        kind, reverses, counterpart IS NOT NULL AS is_transfer, customer AS recorded_for FROM @schema@.ledger WHERE tracked_table >= 0 AND account IS NULL
                 UNION ALL
@@ -39,7 +40,7 @@ COMMENT ON COLUMN @schema@.movements.counts_from IS 'from when on it counts: whe
 COMMENT ON COLUMN @schema@.movements.movement IS 'earned, refunded, granted, redeemed, reversed, adjusted, transferred or held';
 COMMENT ON COLUMN @schema@.movements.points IS 'by how much it changes the points that are owed: those of a hold are, until it is captured';
 COMMENT ON COLUMN @schema@.movements.spends IS 'is it of a call that spends points, or takes back one that did?';
-COMMENT ON COLUMN @schema@.movements.lots IS 'what it does to the dated points of the customer that are not held; null: nothing';
+COMMENT ON COLUMN @schema@.movements.lots IS 'what it does to the dated points of the customer that are not held, nor status points; null: nothing';
 COMMENT ON COLUMN @schema@.movements.order_key IS 'key of the order, as text; of a call, its reference';
 COMMENT ON COLUMN @schema@.movements.amount IS 'what the order is worth from this revision on; of a call, 0';
 COMMENT ON COLUMN @schema@.movements.order_points IS 'what the order earns from this revision on; of a call, 0';

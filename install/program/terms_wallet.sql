@@ -2,6 +2,7 @@
 -- read: SELECT
 CREATE TABLE @schema@.terms_wallet (
 	version int, wallet int, name text NOT NULL, available_after interval, expires text, extended text,
+	redeem_order int NOT NULL DEFAULT 0, redeemable boolean NOT NULL DEFAULT true,
 	PRIMARY KEY (version, wallet)
 );
 COMMENT ON TABLE @schema@.terms_wallet IS 'wallets of each version of the terms';

@@ -2,44 +2,44 @@
 -- operate: EXECUTE
 -- The calls, with the same arguments, but an outcome in place of the errors that an application has to expect.
 
-CREATE OR REPLACE FUNCTION @schema@.try_redeem(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.try_redeem(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('redeem', @settings@::regclass, customer, reference, points => points, reason => reason,
+	RETURN _loyalty.try_call('redeem', @settings@::regclass, customer, reference, points => points, reason => reason, wallet => wallet,
 	                         pays_for => pays_for, pays_table => _loyalty.paid_table(@settings@::regclass, pays_for, tracked));
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text, text, regclass) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text, text, regclass) IS
+REVOKE ALL ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text, text, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_redeem(@argument_type@, numeric, text, text, text, text, regclass) IS
 'spend points of a customer like redeem, and say what became of it: the points, or why not';
 
-CREATE OR REPLACE FUNCTION @schema@.try_grant_points(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.try_grant_points(customer @argument_type@, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('grant_points', @settings@::regclass, customer, reference, points => points, reason => reason);
+	RETURN _loyalty.try_call('grant_points', @settings@::regclass, customer, reference, points => points, reason => reason, wallet => wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_grant_points(@argument_type@, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_grant_points(@argument_type@, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.try_grant_points(@argument_type@, numeric, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_grant_points(@argument_type@, numeric, text, text, text) IS
 'give a customer points like grant_points, and say what became of it';
 
-CREATE OR REPLACE FUNCTION @schema@.try_adjust(customer @argument_type@, points numeric, reference text, reason text)
+CREATE OR REPLACE FUNCTION @schema@.try_adjust(customer @argument_type@, points numeric, reference text, reason text, wallet text DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('adjust', @settings@::regclass, customer, reference, points => points, reason => reason);
+	RETURN _loyalty.try_call('adjust', @settings@::regclass, customer, reference, points => points, reason => reason, wallet => wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_adjust(@argument_type@, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_adjust(@argument_type@, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.try_adjust(@argument_type@, numeric, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_adjust(@argument_type@, numeric, text, text, text) IS
 'correct the points of a customer like adjust, and say what became of it';
 
 CREATE OR REPLACE FUNCTION @schema@.try_reverse(customer @argument_type@, reverses text, points numeric DEFAULT NULL, reference text DEFAULT NULL, reason text DEFAULT NULL)
@@ -55,17 +55,17 @@ REVOKE ALL ON FUNCTION @schema@.try_reverse(@argument_type@, text, numeric, text
 COMMENT ON FUNCTION @schema@.try_reverse(@argument_type@, text, numeric, text, text) IS
 'take back what a call with a reference did like reverse, and say what became of it';
 
-CREATE OR REPLACE FUNCTION @schema@.try_hold(customer @argument_type@, points numeric, reference text, until timestamptz DEFAULT 'infinity', reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.try_hold(customer @argument_type@, points numeric, reference text, until timestamptz DEFAULT 'infinity', reason text DEFAULT NULL, wallet text DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('hold', @settings@::regclass, customer, reference, points => points, until => until, reason => reason);
+	RETURN _loyalty.try_call('hold', @settings@::regclass, customer, reference, points => points, until => until, reason => reason, wallet => wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_hold(@argument_type@, numeric, text, timestamptz, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_hold(@argument_type@, numeric, text, timestamptz, text) IS
+REVOKE ALL ON FUNCTION @schema@.try_hold(@argument_type@, numeric, text, timestamptz, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_hold(@argument_type@, numeric, text, timestamptz, text, text) IS
 'keep points of a customer for a purpose like hold, and say what became of it';
 
 CREATE OR REPLACE FUNCTION @schema@.try_capture(customer @argument_type@, reference text, points numeric DEFAULT NULL, reason text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
@@ -95,17 +95,17 @@ REVOKE ALL ON FUNCTION @schema@.try_release(@argument_type@, text, text) FROM PU
 COMMENT ON FUNCTION @schema@.try_release(@argument_type@, text, text) IS
 'end a hold without spending it like release, and say what became of it';
 
-CREATE OR REPLACE FUNCTION @schema@.try_transfer(customer @argument_type@, recipient @argument_type@, points numeric, reference text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @schema@.try_transfer(customer @argument_type@, recipient @argument_type@, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL)
 RETURNS loyalty.outcome
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.try_call('transfer', @settings@::regclass, customer, reference, points => points, reason => reason, recipient => recipient);
+	RETURN _loyalty.try_call('transfer', @settings@::regclass, customer, reference, points => points, reason => reason, recipient => recipient, wallet => wallet);
 END
 $fn$;
-REVOKE ALL ON FUNCTION @schema@.try_transfer(@argument_type@, @argument_type@, numeric, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.try_transfer(@argument_type@, @argument_type@, numeric, text, text) IS
+REVOKE ALL ON FUNCTION @schema@.try_transfer(@argument_type@, @argument_type@, numeric, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_transfer(@argument_type@, @argument_type@, numeric, text, text, text) IS
 'give points of a customer to another one like transfer, and say what became of it';
 
 CREATE OR REPLACE FUNCTION @schema@.try_merge(customer @argument_type@, survivor @argument_type@, reference text, reason text DEFAULT NULL)

@@ -590,6 +590,22 @@ take_points_back(Accrual *accrual, Terms *terms, const Lot *lot, Points taken, T
 		purse_owe(accrual->purse, rest);
 }
 
+/* An order that counts keeps points, of those wallets that say so. */
+static void
+extend_lots(Accrual *accrual, Terms *terms, TimestampTz active_at, TimestampTz at)
+{
+	ListCell   *lc;
+
+	foreach(lc, terms->extending)
+	{
+		TimestampTz until;
+		int32		wallet;
+
+		if (wallet_extends(terms, (Wallet *) lfirst(lc), active_at, &wallet, &until))
+			purse_extend(accrual->purse, wallet, until, at);
+	}
+}
+
 /*
  * What an entry does to dated points.  Its order gave points to the lot of its times, by the
  * terms that it was of; where it is of other times or other terms now, what is left of
@@ -604,7 +620,6 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
 	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
 	Points		change = purse_points(step->points_change);
-	TimestampTz until;
 
 	if (order->revision > 0)
 	{
@@ -618,8 +633,8 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 		purse_credit(accrual->purse, &lot, change);
 	else if (change.value < 0)
 		take_points_back(accrual, terms, &lot, magnitude(change), at, step);
-	if (entry->counts && !order->counts && wallet_extends(terms, entry->at, &until))
-		purse_extend(accrual->purse, lot.wallet, until, at);
+	if (entry->counts && !order->counts)
+		extend_lots(accrual, terms, entry->at, at);
 }
 
 /*

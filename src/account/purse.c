@@ -438,13 +438,23 @@ purse_pass(Purse *purse, const LotList *lots, TimestampTz at)
 }
 
 /*
- * Take points of what is available at a moment, what expires first before all else; returns
- * what was taken, as less than nothing, or NULL, with nothing done, if there are not as many.
+ * Take points of what is available at a moment, from one wallet that can be spent from after
+ * the other, in each what expires first before all else; returns what was taken, as less than
+ * nothing, or NULL, with nothing done, if there are not as many.
  */
 LotList *
 purse_take(Purse *purse, Points points, TimestampTz at)
 {
-	LotDemand	demand = {.rest = points.value,.scale = points.scale,.at = at};
+	return purse_take_from(purse, purse->wallet, purse->wallets, points, at);
+}
+
+/*
+ * The same from some wallets only, in their order.
+ */
+LotList *
+purse_take_from(Purse *purse, const int32 *wallet, int wallets, Points points, TimestampTz at)
+{
+	LotDemand	demand = {.rest = points.value,.scale = points.scale,.at = at,.wallet = wallet,.wallets = wallets};
 	LotList    *taken = lots_make();
 
 	lots_take(purse->lots, &demand, taken);
@@ -454,9 +464,21 @@ purse_take(Purse *purse, Points points, TimestampTz at)
 	return taken;
 }
 
+/* The place of a wallet among some, or their number: it is none of them. */
+static int
+place_of_wallet(const int32 *wallet, int wallets, int32 wanted)
+{
+	int			place = 0;
+
+	while (place < wallets && wallet[place] != wanted)
+		place++;
+	return place;
+}
+
 /*
  * Give back so many of the points that were taken, with the dates that they had: what
- * was taken last, which expires last, first.  Returns what is given.
+ * was taken last, from the last of the wallets, and what expires last there, first.  Returns
+ * what is given.
  */
 LotList *
 purse_give_back(Purse *purse, const LotList *taken, Points points)
@@ -465,26 +487,42 @@ purse_give_back(Purse *purse, const LotList *taken, Points points)
 	int128		rest = exact_rescale(points.value, points.scale, scale);
 	LotList    *given = lots_make();
 
-	for (int i = taken->count - 1; i >= 0 && rest > 0; i--)
-	{
-		Points		part = {.value = exact_rescale(-taken->lot[i].points, taken->scale, scale),.scale = scale};
-		Lot			lot = taken->lot[i];
+	for (int place = purse->wallets; place >= 0; place--)
+		for (int i = taken->count - 1; i >= 0 && rest > 0; i--)
+		{
+			Points		part = {.value = exact_rescale(-taken->lot[i].points, taken->scale, scale),.scale = scale};
+			Lot			lot = taken->lot[i];
 
-		part.value = lot.points = Min(part.value, rest);
-		if (part.value <= 0)
-			continue;
-		lots_put(given, scale, &lot);
-		rest -= part.value;
-	}
+			if (place_of_wallet(purse->wallet, purse->wallets, lot.wallet) != place)
+				continue;
+			part.value = lot.points = Min(part.value, rest);
+			if (part.value <= 0)
+				continue;
+			lots_put(given, scale, &lot);
+			rest -= part.value;
+		}
 	lots_settle(given);
 	purse_give(purse, given);
 	return given;
 }
 
+/* The wallets of some lots, each once. */
+static int
+wallets_of(const LotList *lots, int32 **wallet)
+{
+	int			count = 0;
+
+	*wallet = palloc(Max(lots->count, 1) * sizeof(int32));
+	for (int i = 0; i < lots->count; i++)
+		if (count == 0 || (*wallet)[count - 1] != lots->lot[i].wallet)
+			(*wallet)[count++] = lots->lot[i].wallet;
+	return count;
+}
+
 /*
  * Take back points that were given: from the lots that they were given to, even if they
- * wait, or have expired, and then of what is available; false, with nothing done, if there
- * are not as many.
+ * wait, or have expired, and then of what is available in the same wallets; false, with
+ * nothing done, if there are not as many.
  */
 bool
 purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
@@ -492,6 +530,7 @@ purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
 	LotDemand	demand = {.at = at};
 	LotList    *gone = lots_make();
 	LotList    *taken = lots_make();
+	int32	   *wallet;
 
 	raise_scales(purse, Max(points.scale, given->scale));
 	demand.scale = purse->lots->scale;
@@ -508,6 +547,8 @@ purse_reclaim(Purse *purse, const LotList *given, Points points, TimestampTz at)
 		demand.rest += lot.points;
 	}
 	lots_settle(gone);
+	demand.wallets = wallets_of(given, &wallet);
+	demand.wallet = wallet;
 	lots_take_from(purse->lots, given, PENDING_FIRST, &demand, taken);
 	if (demand.rest > 0)
 		return false;
@@ -591,11 +632,25 @@ purse_vest(Purse *purse, TimestampTz at, TimestampTz *moment)
 Datum
 purse_available(const Purse *purse, TimestampTz at)
 {
+	return purse_available_in(purse, purse->wallet, purse->wallets, at);
+}
+
+/*
+ * What is available in some wallets at a moment, or if these are 0 in all.
+ */
+Datum
+purse_available_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at)
+{
 	int128		points = 0;
 
 	for (int i = 0; i < purse->lots->count; i++)
-		if (lot_state(&purse->lots->lot[i], at) == LOT_AVAILABLE)
-			points = exact_add(points, purse->lots->lot[i].points);
+	{
+		const Lot  *lot = &purse->lots->lot[i];
+
+		if (lot_state(lot, at) == LOT_AVAILABLE &&
+			(wallets == 0 || place_of_wallet(wallet, wallets, lot->wallet) < wallets))
+			points = exact_add(points, lot->points);
+	}
 	return lots_points(points, purse->lots->scale);
 }
 
@@ -606,6 +661,18 @@ Datum
 purse_debt(const Purse *purse)
 {
 	return lots_points(Max(-points_of(purse->lots, &undated), 0), purse->lots->scale);
+}
+
+/*
+ * Are all lots of some wallets?
+ */
+bool
+purse_is_of(const LotList *lots, const int32 *wallet, int wallets)
+{
+	for (int i = 0; i < lots->count; i++)
+		if (place_of_wallet(wallet, wallets, lots->lot[i].wallet) == wallets)
+			return false;
+	return true;
 }
 
 /*

@@ -23,6 +23,8 @@ typedef struct Purse
 	LotList    *change;			/* what the present entry did to lots but that one */
 	const LotList *expired;		/* what was taken off expired lots by entries before; or
 								 * NULL */
+	const int32 *wallet;		/* those that can be spent from, in their order */
+	int			wallets;		/* 0: there are no points but in such wallets */
 } Purse;
 
 extern Purse *purse_begin(Datum points, Datum lots);
@@ -35,6 +37,8 @@ extern void purse_move(Purse *purse, const Lot *from, const Lot *to, Points most
 					   TimestampTz at);
 extern void purse_extend(Purse *purse, int32 wallet, TimestampTz until, TimestampTz at);
 extern LotList *purse_take(Purse *purse, Points points, TimestampTz at);
+extern LotList *purse_take_from(Purse *purse, const int32 *wallet, int wallets, Points points,
+								TimestampTz at);
 extern void purse_give(Purse *purse, const LotList *lots);
 extern LotList *purse_empty(Purse *purse);
 extern void purse_pass(Purse *purse, const LotList *lots, TimestampTz at);
@@ -46,6 +50,8 @@ extern Datum purse_expire(Purse *purse, TimestampTz moment);
 extern bool purse_vest(Purse *purse, TimestampTz at, TimestampTz *moment);
 extern Datum purse_debt(const Purse *purse);
 extern Datum purse_available(const Purse *purse, TimestampTz at);
+extern Datum purse_available_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at);
+extern bool purse_is_of(const LotList *lots, const int32 *wallet, int wallets);
 extern Lots *purse_end_entry(Purse *purse);
 extern Lots *purse_lots(const Purse *purse);
 

@@ -155,13 +155,14 @@ lock_and_read(Authorization *auth)
 	lots = value_or_none(6, &has_lots);
 	auth->purse = purse_begin(auth->points, lots);
 	auth->purse->now = auth->at;
-	auth->present = purse_available(auth->purse, auth->at);
 	merged_into = value_or_none(7, &auth->is_merged);
 	merged = value_or_none(8, &has_merged);
 	auth->survivor = auth->is_merged ? posting_copy_customer(&auth->posting, merged_into) : (Datum) 0;
 	auth->keys = fold_keys(auth->customer, has_merged ? PointerGetDatum(PG_DETOAST_DATUM_COPY(merged)) : (Datum) 0,
 						   auth->posting.key_type);
 	SPI_freetuptable(SPI_tuptable);
+	authorize_know_wallets(auth, auth->purse, NULL);
+	auth->present = purse_available(auth->purse, auth->at);
 	return true;
 }
 
@@ -428,6 +429,7 @@ release_timed_out(Authorization *auth)
 	}
 	auth->recorded_for = named;
 	SPI_freetuptable(found);
+	authorize_know_wallets(auth, auth->purse, NULL);
 	/* what entries that could not be posted take is taken off as before */
 	before = DirectFunctionCall2(numeric_sub, auth->present, before);
 	auth->present = DirectFunctionCall2(numeric_add, purse_available(auth->purse, auth->at), before);
@@ -779,6 +781,10 @@ authorize_insufficient(Authorization *auth, Datum points)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
 			 errmsg("not enough points"),
+			 auth->wallet != 0 ?
+			 errdetail("Customer %s has %s in the wallet \"%s\", and %s are asked for.",
+					   show_customer(auth->asked, auth->asked_type),
+					   number_show(authorize_as_shown(auth, authorize_in_wallet(auth))), auth->wallet_name, number_show(points)) :
 			 errdetail("Customer %s has %s, and %s are asked for.",
 					   show_customer(auth->asked, auth->asked_type),
 					   number_show(authorize_as_shown(auth, auth->present)), number_show(points)),
@@ -801,14 +807,20 @@ authorize_require_room(Authorization *auth, Datum change)
 }
 
 /*
- * Take points that can be spent, or an error; returns what was taken.
+ * Take points that can be spent, or those of the wallet that is named, or an error; returns
+ * what was taken.
  */
 LotList *
 authorize_take(Authorization *auth, Datum points)
 {
 	LotList    *taken = NULL;
 
-	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points)))
+	if (auth->wallet != 0)
+	{
+		if (!DatumGetBool(DirectFunctionCall2(numeric_lt, authorize_in_wallet(auth), points)))
+			taken = purse_take_from(auth->purse, &auth->wallet, 1, purse_points(points), auth->at);
+	}
+	else if (!DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points)))
 		taken = purse_take(auth->purse, purse_points(points), auth->at);
 	if (taken == NULL)
 		authorize_insufficient(auth, points);
@@ -828,16 +840,23 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 	auth->purse->expired = fold_expired_lots(&auth->ledger, auth->snapshot, &auth->keys);
 	if ((lacks_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points))) ||
 		!purse_reclaim(auth->purse, given, purse_points(points), auth->at))
+	{
+		/* of another wallet, what that has is what there is */
+		if (given->count > 0 && purse_is_of(given, &given->lot[0].wallet, 1) && given->lot[0].wallet != LOTS_DEFAULT_WALLET)
+			auth->present = purse_available_in(auth->purse, &given->lot[0].wallet, 1, auth->at);
 		authorize_insufficient(auth, points);
+	}
 }
 
 /*
- * Give points that nobody had before, as the wallet says that is in force.
+ * Give points that nobody had before, as the wallet says that is named, or else wallet 1, by
+ * the terms in force.
  */
 void
 authorize_credit(Authorization *auth, Datum points)
 {
-	Lot			lot = wallet_lot(terms_find(auth->posting.program_relid, auth->terms), auth->at, NULL);
+	Terms	   *terms = terms_find(auth->posting.program_relid, auth->terms);
+	Lot			lot = wallet_lot_in(terms, auth->wallet == 0 ? LOTS_DEFAULT_WALLET : auth->wallet, auth->at);
 
 	purse_credit(auth->purse, &lot, purse_points(points));
 }
@@ -848,6 +867,7 @@ authorize_credit(Authorization *auth, Datum points)
 Datum
 authorize_available(Authorization *auth)
 {
+	authorize_know_wallets(auth, auth->purse, NULL);
 	return authorize_as_shown(auth, purse_available(auth->purse, auth->at));
 }
 
@@ -868,6 +888,7 @@ authorize_balance(Authorization *auth, const Call *call)
 	lots = value_or_none(2, &has_lots);
 	purse = purse_begin(result_value(1), lots);
 	SPI_freetuptable(SPI_tuptable);
+	authorize_know_wallets(auth, purse, NULL);
 	return authorize_as_shown(auth, purse_available(purse, call->at));
 }
 

@@ -22,6 +22,7 @@
 #define ERRCODE_LOYALTY_HOLD_CLOSED MAKE_SQLSTATE('L', 'Y', '0', '0', '6')
 #define ERRCODE_LOYALTY_CANNOT_REFUND MAKE_SQLSTATE('L', 'Y', '0', '0', '7')
 #define ERRCODE_LOYALTY_ALREADY_MERGED MAKE_SQLSTATE('L', 'Y', '0', '0', '8')
+#define ERRCODE_LOYALTY_UNKNOWN_WALLET MAKE_SQLSTATE('L', 'Y', '0', '0', '9')
 
 /* What a call can be. */
 #define GRANT "grant"
@@ -80,6 +81,9 @@ typedef struct Authorization
 								 * entries that take points could not be posted */
 	int32		points_scale;
 	int32		terms;			/* those in force */
+	int32		wallet;			/* that the call names, or 0: none */
+	const char *wallet_name;
+	bool		is_status;		/* and its points cannot be spent */
 	bool		has_timed_out;	/* some hold has */
 	bool		is_merged;		/* the customer was merged into the survivor */
 	Datum		survivor;
@@ -112,5 +116,12 @@ extern void authorize_write(Authorization *auth, Call *call);
 extern void authorize_write_at(Authorization *auth, Call *call);
 extern Datum authorize_balance(Authorization *auth, const Call *call);
 extern void authorize_end(Authorization *auth);
+
+/* named.c */
+extern void authorize_know_wallets(Authorization *auth, Purse *purse, const LotList *others);
+extern void authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends);
+extern Datum authorize_in_wallet(Authorization *auth);
+extern LotList *authorize_give_back(Authorization *auth, const LotList *taken, Datum points);
+extern bool authorize_fits_wallet(Authorization *auth, const Call *found);
 
 #endif							/* LOYALTY_AUTHORIZE_H */

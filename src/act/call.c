@@ -156,6 +156,18 @@ pay_for_same(const Call *a, const Call *b)
 											 PointerGetDatum(b->pays_for)));
 }
 
+/* The reference of a call is that of one that gave to other wallets, or took from them. */
+static void
+refuse_wallet(Authorization *auth, const Call *found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
+			 errmsg("reference \"%s\" names another call already", text_to_cstring(found->reference)),
+			 errdetail("It is that of entry " INT64_FORMAT ", which changed the points of other wallets than %s.", found->entry,
+					   auth->wallet != 0 ? psprintf("\"%s\"", auth->wallet_name) : "a call that names none does"),
+			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+}
+
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
  * something else, that is an error.  Points that are not known yet are not compared.  Who
@@ -178,6 +190,8 @@ call_is_repeated(Authorization *auth, Call *call)
 		 !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(found.reverses),
 											   PointerGetDatum(call->reverses)))))
 		call_refuse_reference(&found);
+	if (call->points != (Datum) 0 && !authorize_fits_wallet(auth, &found))
+		refuse_wallet(auth, &found);
 	*call = found;
 	return true;
 }
@@ -234,7 +248,7 @@ call_finish(FunctionCallInfo fcinfo, Authorization *auth, Call *call, MemoryCont
 }
 
 /*
- * A call (program, customer, points, reference, reason) that changes the points as it
+ * A call (program, customer, points, reference, reason, wallet) that changes the points as it
  * says: takes them (sign -1), gives them (1), or does what their own sign says (0).
  */
 static Datum
@@ -250,8 +264,9 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 	call.points = sign < 0 ? DirectFunctionCall1(numeric_uminus, asked) : asked;
 	call.reference = call_reference_argument(fcinfo, 3);
 	call.reason = call_reason_argument(fcinfo, 4, needs_reason);
+	authorize_name_wallet(&auth, fcinfo, 5, sign < 0);
 	if (strcmp(kind, REDEMPTION) == 0)
-		pays_arguments(fcinfo, 5, &call);
+		pays_arguments(fcinfo, 6, &call);
 	if (!call_is_repeated(&auth, &call))
 	{
 		call.points = points_as_counted(asked, auth.points_scale);
@@ -269,7 +284,7 @@ PG_FUNCTION_INFO_V1(loyalty_redeem);
 
 /*
  * redeem(program regclass, customer anyelement, points numeric, reference text, reason text,
- * pays_for text, pays_table int) returns receipt
+ * wallet text, pays_for text, pays_table int) returns receipt
  *
  * Takes points off the account, if there are enough.
  */
@@ -282,8 +297,8 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_grant_points);
 
 /*
- * grant_points(program regclass, customer anyelement, points numeric, reference text, reason text)
- * returns receipt
+ * grant_points(program regclass, customer anyelement, points numeric, reference text, reason text,
+ * wallet text) returns receipt
  *
  * Gives points that no order earns.
  */
@@ -296,8 +311,8 @@ loyalty_grant_points(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(loyalty_adjust);
 
 /*
- * adjust(program regclass, customer anyelement, points numeric, reference text, reason text)
- * returns receipt
+ * adjust(program regclass, customer anyelement, points numeric, reference text, reason text,
+ * wallet text) returns receipt
  *
  * Changes the points by a number of either sign, for a reason.
  */
@@ -409,7 +424,7 @@ take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
 	if (was_given)
 		authorize_reclaim(auth, lots, points);
 	else
-		lots = purse_give_back(auth->purse, lots, purse_points(points));
+		lots = authorize_give_back(auth, lots, points);
 	if (call->has_counterpart)
 		take_from_recipient(fcinfo, auth, call, lots, points);
 	call->points = was_given ? DirectFunctionCall1(numeric_uminus, points) : points;
@@ -460,7 +475,7 @@ PG_FUNCTION_INFO_V1(loyalty_transfer);
 
 /*
  * transfer(program regclass, customer anyelement, recipient anyelement, points numeric,
- * reference text, reason text) returns receipt
+ * reference text, reason text, wallet text) returns receipt
  *
  * Gives points of a customer to another one, if there are enough, with the dates that they
  * have.  Both have an entry of this reference.
@@ -489,6 +504,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	call.reason = call_reason_argument(fcinfo, 5, false);
 	authorize_lock_two(&auth, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), type, type);
 	authorize_settle(&auth, PG_GETARG_DATUM(1), type, true);
+	authorize_name_wallet(&auth, fcinfo, 6, true);
 	/* what is made from here on outlives the work on the account of the recipient */
 	own = CurrentMemoryContext;
 	authorize_open(&recipient, PG_GETARG_OID(0), PG_GETARG_DATUM(2), type);
@@ -522,7 +538,7 @@ PG_FUNCTION_INFO_V1(loyalty_hold);
 
 /*
  * hold(program regclass, customer anyelement, points numeric, reference text,
- * until timestamptz, reason text) returns receipt
+ * until timestamptz, reason text, wallet text) returns receipt
  *
  * Keeps points for a purpose, if there are enough, until they are captured or released, or
  * that moment comes.
@@ -541,6 +557,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	call.reference = call_reference_argument(fcinfo, 3);
 	call.until = PG_ARGISNULL(4) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(4);
 	call.reason = call_reason_argument(fcinfo, 5, false);
+	authorize_name_wallet(&auth, fcinfo, 6, true);
 	if (!call_is_repeated(&auth, &call))
 	{
 		call.held = points_as_counted(asked, auth.points_scale);
@@ -623,7 +640,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
-		(void) purse_give_back(auth->purse, purse_change(found.points, found.lots), purse_points(call.points));
+		(void) authorize_give_back(auth, purse_change(found.points, found.lots), call.points);
 	}
 	return call_finish(fcinfo, auth, &call, context);
 }

@@ -33,6 +33,7 @@ typedef enum KeptPlan
 	KEPT_MAKE_TWO,
 	KEPT_LOCK_TWO,
 	KEPT_SURVIVOR,
+	KEPT_WALLET,
 	KEPT_PLANS
 } KeptPlan;
 

@@ -68,7 +68,12 @@ typedef struct Terms
 	pg_tz	   *zone;
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */
-	Wallet	   *wallet;			/* NULL: points neither wait nor expire */
+	Wallet	   *wallet;			/* of orders; NULL: their points neither wait nor expire */
+	List	   *wallets;		/* of Wallet *: all, in the order in which points are taken from
+								 * them */
+	List	   *extending;		/* those that orders keep points of from expiring */
+	int32	   *redeemable;		/* numbers of those that can be spent from, in that order */
+	int			redeemables;
 	bool		uses_tenure;	/* some tier does */
 	bool		user_functions;
 	bool		needs_settings;

@@ -10,6 +10,9 @@
  *
  * An expression that fails on some day, as one that leaves the range of dates, gives
  * points that never expire, and the log tells of it: posting and reading go on.
+ *
+ * Orders give their points to wallet 1.  Those of the others come by calls; orders keep them
+ * from expiring, if such a wallet says so.
  */
 #include "postgres.h"
 
@@ -61,6 +64,7 @@ typedef struct DayExpression
 /* The wallet of a version of the terms. */
 struct Wallet
 {
+	int32		number;
 	const char *name;
 	Interval   *available_after;	/* or NULL */
 	DayExpression *expires;		/* or NULL */
@@ -94,41 +98,66 @@ load_day_expression(Terms *terms, const char *wallet, const char *text, const ch
 	return expression;
 }
 
-/*
- * Read what a version of the terms says of the wallet that points of orders are in; as the
- * owner of the program, with SPI connected.
- */
-void
-wallet_load(Terms *terms, const char *schema)
+/* The wallet of a row of the terms. */
+static Wallet *
+load_wallet(Terms *terms, SPITupleTable *result, int row)
 {
-	Oid			types[2] = {INT4OID, INT4OID};
-	Datum		values[2] = {Int32GetDatum(terms->id), Int32GetDatum(LOTS_DEFAULT_WALLET)};
-	SPITupleTable *result;
-	Wallet	   *wallet;
+	Wallet	   *wallet = MemoryContextAllocZero(terms->context, sizeof(Wallet));
+	HeapTuple	tuple = result->vals[row];
 	Datum		after;
 	bool		isnull;
 
-	if (SPI_execute_with_args(psprintf("SELECT w.name, w.available_after::pg_catalog.interval, w.expires, w.extended FROM %s.terms_wallet w"
-									   " WHERE w.version OPERATOR(pg_catalog.=) $1 AND w.wallet OPERATOR(pg_catalog.=) $2"
-									   " AND pg_catalog.num_nonnulls(w.available_after, w.expires, w.extended) OPERATOR(pg_catalog.>) 0",
-									   quote_identifier(schema)), 2, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the wallets of a loyalty program");
-	if (SPI_processed == 0)
-		return;
-	result = SPI_tuptable;
-	wallet = MemoryContextAllocZero(terms->context, sizeof(Wallet));
-	wallet->name = MemoryContextStrdup(terms->context, SPI_getvalue(result->vals[0], result->tupdesc, 1));
-	after = SPI_getbinval(result->vals[0], result->tupdesc, 2, &isnull);
+	wallet->number = DatumGetInt32(SPI_getbinval(tuple, result->tupdesc, 1, &isnull));
+	wallet->name = MemoryContextStrdup(terms->context, SPI_getvalue(tuple, result->tupdesc, 2));
+	after = SPI_getbinval(tuple, result->tupdesc, 3, &isnull);
 	if (!isnull)
 	{
 		wallet->available_after = MemoryContextAlloc(terms->context, sizeof(Interval));
 		*wallet->available_after = *DatumGetIntervalP(after);
 	}
-	wallet->expires = load_day_expression(terms, wallet->name, SPI_getvalue(result->vals[0], result->tupdesc, 3),
+	wallet->expires = load_day_expression(terms, wallet->name, SPI_getvalue(tuple, result->tupdesc, 4),
 										  "expires", "earning", "earned_on");
-	wallet->extended = load_day_expression(terms, wallet->name, SPI_getvalue(result->vals[0], result->tupdesc, 4),
+	wallet->extended = load_day_expression(terms, wallet->name, SPI_getvalue(tuple, result->tupdesc, 5),
 										   "extended", "activity", "active_on");
-	terms->wallet = wallet;
+	return wallet;
+}
+
+/*
+ * Read what a version of the terms says of wallets; as the owner of the program, with SPI
+ * connected.
+ */
+void
+wallet_load(Terms *terms, const char *schema)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(terms->id)};
+	SPITupleTable *result;
+	uint64		count;
+
+	if (SPI_execute_with_args(psprintf("SELECT w.wallet::pg_catalog.int4, w.name, w.available_after::pg_catalog.interval, w.expires, w.extended,"
+									   " w.redeemable::pg_catalog.bool FROM %s.terms_wallet w WHERE w.version OPERATOR(pg_catalog.=) $1"
+									   " ORDER BY w.redeem_order, w.wallet",
+									   quote_identifier(schema)), 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the wallets of a loyalty program");
+	result = SPI_tuptable;
+	count = SPI_processed;
+	terms->redeemable = MemoryContextAlloc(terms->context, Max(count, 1) * sizeof(int32));
+	for (uint64 i = 0; i < count; i++)
+	{
+		Wallet	   *wallet = load_wallet(terms, result, (int) i);
+		MemoryContext old = MemoryContextSwitchTo(terms->context);
+		bool		isnull;
+
+		terms->wallets = lappend(terms->wallets, wallet);
+		if (wallet->extended != NULL)
+			terms->extending = lappend(terms->extending, wallet);
+		MemoryContextSwitchTo(old);
+		if (DatumGetBool(SPI_getbinval(result->vals[i], result->tupdesc, 6, &isnull)))
+			terms->redeemable[terms->redeemables++] = wallet->number;
+		if (wallet->number == LOTS_DEFAULT_WALLET &&
+			(wallet->available_after != NULL || wallet->expires != NULL || wallet->extended != NULL))
+			terms->wallet = wallet;
+	}
 }
 
 /* A day for which an expression is evaluated, for protect(). */
@@ -174,7 +203,7 @@ evaluate_day(void *arg)
 
 /* What an expression gives for the local day of a moment. */
 static TimestampTz
-day_moment(Terms *terms, DayExpression *expression, TimestampTz at)
+day_moment(Terms *terms, const Wallet *wallet, DayExpression *expression, TimestampTz at)
 {
 	Evaluation	evaluation = {.terms = terms,.expression = expression,.result = DT_NOEND};
 	DatedMoment *known;
@@ -193,7 +222,7 @@ day_moment(Terms *terms, DayExpression *expression, TimestampTz at)
 			ereport(LOG_SERVER_ONLY,
 					(errcode(error->sqlerrcode),
 					 errmsg("an expression of the wallet \"%s\" of loyalty program \"%s\" failed, and points do not expire: %s",
-							terms->wallet->name, get_namespace_name(get_rel_namespace(terms->program)),
+							wallet->name, get_namespace_name(get_rel_namespace(terms->program)),
 							error->message)));
 		expression->told = true;
 		FreeErrorData(error);
@@ -245,13 +274,25 @@ moment_after(Terms *terms, TimestampTz at, const Interval *interval)
  * and so late it is the last moment that there is.
  */
 static TimestampTz
-available_from(Terms *terms, TimestampTz earned_at)
+available_from(Terms *terms, const Wallet *wallet, TimestampTz earned_at)
 {
 	if (earned_at < MIN_TIMESTAMP + 2 * USECS_PER_DAY)
 		return DT_NOBEGIN;
 	if (earned_at >= END_TIMESTAMP - INT64CONST(1100) * 366 * USECS_PER_DAY)
 		return LAST_MOMENT;
-	return moment_after(terms, earned_at, terms->wallet->available_after);
+	return moment_after(terms, earned_at, wallet->available_after);
+}
+
+/* The dates that a wallet gives to points of a moment, unless the order says when they are available. */
+static void
+set_dates(Terms *terms, const Wallet *wallet, TimestampTz earned_at, bool is_said, Lot *lot)
+{
+	if (wallet == NULL || TIMESTAMP_NOT_FINITE(earned_at))
+		return;
+	if (!is_said && wallet->available_after != NULL)
+		lot->available_at = available_from(terms, wallet, earned_at);
+	if (wallet->expires != NULL)
+		lot->expires_at = day_moment(terms, wallet, wallet->expires, earned_at);
 }
 
 /*
@@ -262,23 +303,36 @@ available_from(Terms *terms, TimestampTz earned_at)
 Lot
 wallet_lot(Terms *terms, TimestampTz earned_at, const Moment *said)
 {
-	Wallet	   *wallet = terms->wallet;
 	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = LOTS_DEFAULT_WALLET};
 	bool		is_said = said != NULL && said->is_known;
 
 	if (is_said)
 		lot.available_at = Min(said->at, LAST_MOMENT);
-	if (wallet == NULL || TIMESTAMP_NOT_FINITE(earned_at))
-		return lot;
-	if (!is_said && wallet->available_after != NULL)
-		lot.available_at = available_from(terms, earned_at);
-	if (wallet->expires != NULL)
-		lot.expires_at = day_moment(terms, wallet->expires, earned_at);
+	set_dates(terms, terms->wallet, earned_at, is_said, &lot);
 	return lot;
 }
 
 /*
- * Do orders keep points from expiring?
+ * The same of points that a call gives to a wallet.
+ */
+Lot
+wallet_lot_in(Terms *terms, int32 number, TimestampTz earned_at)
+{
+	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = number};
+	ListCell   *lc;
+
+	foreach(lc, terms->wallets)
+	{
+		const Wallet *wallet = (Wallet *) lfirst(lc);
+
+		if (wallet->number == number)
+			set_dates(terms, wallet, earned_at, false, &lot);
+	}
+	return lot;
+}
+
+/*
+ * Do orders keep their own points from expiring?
  */
 bool
 wallet_may_extend(const Terms *terms)
@@ -287,14 +341,15 @@ wallet_may_extend(const Terms *terms)
 }
 
 /*
- * Until when an order that counts, of a moment, keeps points from expiring; false: it does
- * not.
+ * Until when an order that counts, of a moment, keeps points of a wallet from expiring that
+ * is one of terms->extending; false: it does not.
  */
 bool
-wallet_extends(Terms *terms, TimestampTz active_at, TimestampTz *until)
+wallet_extends(Terms *terms, const Wallet *wallet, TimestampTz active_at, int32 *number, TimestampTz *until)
 {
-	if (!wallet_may_extend(terms) || TIMESTAMP_NOT_FINITE(active_at))
+	if (TIMESTAMP_NOT_FINITE(active_at))
 		return false;
-	*until = day_moment(terms, terms->wallet->extended, active_at);
+	*number = wallet->number;
+	*until = day_moment(terms, wallet, wallet->extended, active_at);
 	return true;
 }

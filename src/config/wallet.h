@@ -10,7 +10,9 @@
 
 extern void wallet_load(Terms *terms, const char *schema);
 extern Lot	wallet_lot(Terms *terms, TimestampTz earned_at, const Moment *said);
+extern Lot	wallet_lot_in(Terms *terms, int32 number, TimestampTz earned_at);
 extern bool wallet_may_extend(const Terms *terms);
-extern bool wallet_extends(Terms *terms, TimestampTz active_at, TimestampTz *until);
+extern bool wallet_extends(Terms *terms, const Wallet *wallet, TimestampTz active_at, int32 *number,
+						   TimestampTz *until);
 
 #endif							/* LOYALTY_WALLET_H */

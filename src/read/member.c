@@ -24,6 +24,10 @@
 	" CASE WHEN m.points OPERATOR(pg_catalog.<) 0 THEN OPERATOR(pg_catalog.-) m.points ELSE m.points OPERATOR(pg_catalog.-) m.points END, m.next_expiry, m.expiring)" \
 	"::loyalty.balances FROM %1$s." view " m WHERE m.%2$s %3$s %4$s"
 
+/* The wallets of status points, which cannot be spent. */
+#define STATUS \
+	" (SELECT pg_catalog.array_agg(w.wallet) FROM %1$s.wallet w WHERE NOT w.redeemable)"
+
 /* Is there such a customer, or one who had entries? */
 #define IS_SOMEBODY \
 	"EXISTS (SELECT FROM %1$s.members m WHERE m.%2$s %3$s %4$s)" \
@@ -34,7 +38,7 @@
 #define BALANCE_AT(customers) \
 	"SELECT CASE WHEN " IS_SOMEBODY \
 	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))" \
-	" OPERATOR(pg_catalog.-) loyalty.available(loyalty.sum(e.lots), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e" \
+	" OPERATOR(pg_catalog.-) loyalty.available(_loyalty.redeemable_lots(loyalty.sum(e.lots)," STATUS "), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e" \
 	" WHERE e.%2$s %3$s " customers " AND e.effective_at OPERATOR(pg_catalog.<=) $2) END"
 
 /* What decides about the tier at a moment, of the entries of some customers. */

@@ -24,6 +24,7 @@
 PG_FUNCTION_INFO_V1(loyalty_lots_take);
 PG_FUNCTION_INFO_V1(loyalty_lots_take_from);
 PG_FUNCTION_INFO_V1(loyalty_lots_expire);
+PG_FUNCTION_INFO_V1(loyalty_redeemable_lots);
 
 /* Give a demand and the lots that were taken for it the decimals of these lots, too. */
 static void
@@ -202,6 +203,22 @@ lots_expire(const LotList *lots, TimestampTz at)
 	return gone;
 }
 
+/* The numbers of wallets that an argument lists. */
+static int
+wallets_argument(FunctionCallInfo fcinfo, int argument, const int32 **wallet)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(argument);
+
+	if (ARR_NDIM(array) != 1 || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("wallets must be a list of numbers"),
+				 errdetail("The list is empty, has a null, or is of more than one dimension."),
+				 errhint("Leave it out to take from all wallets.")));
+	*wallet = (const int32 *) ARR_DATA_PTR(array);
+	return ARR_DIMS(array)[0];
+}
+
 /* The points that an argument names, at a moment that another one does, as a demand. */
 static LotDemand
 demand_of(FunctionCallInfo fcinfo, int points, int at, int wallets)
@@ -219,16 +236,7 @@ demand_of(FunctionCallInfo fcinfo, int points, int at, int wallets)
 	demand.at = lots_moment_argument(fcinfo, at);
 	if (!PG_ARGISNULL(wallets))
 	{
-		ArrayType  *array = PG_GETARG_ARRAYTYPE_P(wallets);
-
-		if (ARR_NDIM(array) != 1 || array_contains_nulls(array))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("wallets must be a list of numbers"),
-					 errdetail("The list is empty, has a null, or is of more than one dimension."),
-					 errhint("Leave it out to take from all wallets.")));
-		demand.wallet = (int32 *) ARR_DATA_PTR(array);
-		demand.wallets = ARR_DIMS(array)[0];
+		demand.wallets = wallets_argument(fcinfo, wallets, &demand.wallet);
 		for (int i = 0; i < demand.wallets; i++)
 			lots_check_wallet(demand.wallet[i]);
 	}
@@ -292,4 +300,36 @@ loyalty_lots_expire(PG_FUNCTION_ARGS)
 	LotList    *lots = lots_decode(PG_GETARG_LOTS(0));
 
 	PG_RETURN_LOTS(lots_encode(lots_expire(lots, lots_moment_argument(fcinfo, 1))));
+}
+
+/*
+ * _loyalty.redeemable_lots(lots, status): the lots without those of status points, which are
+ * the points of these wallets, or null for none.
+ */
+Datum
+loyalty_redeemable_lots(PG_FUNCTION_ARGS)
+{
+	LotList    *kept = lots_make();
+	LotReader	reader;
+	const int32 *status;
+	int			count;
+	Lot			lot;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(1))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	count = wallets_argument(fcinfo, 1, &status);
+	reader = lots_reader(PG_GETARG_LOTS(0));
+	while (lots_next(&reader, &lot))
+	{
+		bool		is_status = false;
+
+		for (int i = 0; i < count; i++)
+			is_status = is_status || status[i] == lot.wallet;
+		if (!is_status)
+			lots_put(kept, reader.scale, &lot);
+	}
+	lots_settle(kept);
+	PG_RETURN_LOTS(lots_encode(kept));
 }

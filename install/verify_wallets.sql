@@ -1,0 +1,136 @@
+-- verify(): further wallets -----------------------------------------------------------------
+--
+-- Of a program with more than one wallet.  Whether the points of an account are the sum of its
+-- entries, and their lots too, is verified for all wallets together; here is what separates
+-- them: that status points are never spent, that wallets are emptied one after the other, and
+-- that orders touch no wallet but the first, unless they keep points of it from expiring.
+--
+-- The order of the wallets is that of the terms in force.  Which one was in force at a call is
+-- not recorded, since versions without orders are removed; so calls before the newest terms are
+-- asked only that no two of their wallets have anything left.
+
+-- Points of a wallet that could be spent after an entry "m" of moves, as SQL.
+CREATE FUNCTION _loyalty.left_in_sql(wallet text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('coalesce(loyalty.available(m.lots_after, m.at, %1$s), 0) + CASE %1$s WHEN 1 THEN m.undated_after ELSE 0 END', wallet)
+$$;
+COMMENT ON FUNCTION _loyalty.left_in_sql(text) IS 'the points that are left in a wallet after an entry, as SQL for verify()';
+
+CREATE FUNCTION _loyalty.verify_spent_wallets(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH %1$s
+		SELECT k.violation, m.customer::text, m.order_key::text, k.detail
+		  FROM moves m
+		 CROSS JOIN LATERAL (SELECT array_agg(t.wallet) AS taken
+		                       FROM (SELECT l.wallet FROM loyalty.unnest(m.lots) l WHERE l.points < 0 UNION SELECT 1 WHERE m.undated_after < m.undated_before) t) t
+		 CROSS JOIN LATERAL (VALUES
+			(EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE NOT EXISTS (SELECT FROM %2$I.wallet w WHERE w.wallet = l.wallet)),
+			 'points are in no wallet', format('entry %%s: %%s', m.entry, m.lots)),
+			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l JOIN %2$I.wallet w ON w.wallet = l.wallet AND NOT w.redeemable),
+			 'status points were spent', format('entry %%s of the kind %%s: %%s', m.entry, m.kind, m.lots)),
+			(m.spends AND (SELECT count(*) FROM unnest(t.taken) x (wallet) WHERE %3$s > 0) > 1,
+			 'points were taken from a wallet before another one was empty', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
+			(m.spends AND cardinality(t.taken) > 1 AND m.at > (SELECT max(n.since) FROM %2$I.terms n)
+			 AND EXISTS (SELECT FROM %2$I.wallet a JOIN %2$I.wallet b ON b.redeemable AND (b.redeem_order, b.wallet) < (a.redeem_order, a.wallet)
+			              WHERE a.wallet = ANY (t.taken) AND %4$s > 0),
+			 'points were not taken from wallets in their order', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
+			(m.tracked_table > 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet <> 1 GROUP BY l.wallet
+			                                 HAVING sum(l.points) <> 0 OR NOT EXISTS (SELECT FROM %2$I.terms_wallet v WHERE v.version = m.terms AND v.wallet = l.wallet AND v.extended IS NOT NULL)),
+			 'an order changed the points of another wallet than the first', format('entry %%s: %%s', m.entry, m.lots)))
+		       k (wrong, violation, detail)
+		 WHERE k.wrong $sql$,
+		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'), program, _loyalty.left_in_sql('x.wallet'), _loyalty.left_in_sql('b.wallet'));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_spent_wallets(name, boolean) IS 'entries that took points from wallets, or gave points to them, as cannot be';
+
+-- Points of a wallet that orders under some terms keep from expiring, or should.
+CREATE FUNCTION _loyalty.verify_extended(program name, terms int, wallet int, time_zone text, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC'
+AS $$
+BEGIN
+	PERFORM set_config('TimeZone', time_zone, true);
+	RETURN QUERY EXECUTE format($sql$
+		WITH %1$s
+		SELECT 'an order did not keep points as it should'::text, m.customer::text, m.order_key::text,
+		       format('entry %%s: %%s leaves %%s, and points of wallet %%s are kept until %%s', m.entry, coalesce(m.lots, '{}'), m.lots_after, $2, wallet.extended)
+		  FROM moves m %2$s
+		 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
+		   AND (EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet = $2 AND l.points > 0 AND l.expires_at <> wallet.extended)
+		        OR (m.revision = 1 AND m.counts
+		            AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.wallet = $2 AND l.points > 0 AND l.expires_at > m.recorded_at AND l.expires_at < wallet.extended))) $sql$,
+		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms, wallet)) USING terms, wallet;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s, wallet %s: %s; orders of such days keep its points for ever', terms, wallet, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_extended(name, int, int, text, boolean) IS 'points of a further wallet that orders under some terms did not keep from expiring as these say';
+
+-- The view by the sums of the entries.
+CREATE FUNCTION _loyalty.verify_wallet_balances(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key CONSTANT name := (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.wallet_balances', program)::regclass AND a.attnum = 1);
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH entries AS (
+			SELECT coalesce(account, customer) AS customer, points_change AS points, lots FROM %1$I.ledger
+			UNION ALL SELECT account, points_change, lots FROM %1$I.unposted
+			UNION ALL SELECT customer, points, lots FROM %1$I.held WHERE until <= now())
+		SELECT 'wallet_balances are not the sums of the entries'::text, coalesce(x.customer, b.%2$I)::text, NULL::text,
+		       format('%%s available and %%s pending in wallet %%s, by the entries %%s and %%s', b.available, b.pending, coalesce(x.wallet, b.wallet), x.available, x.pending)
+		  FROM (SELECT l.customer, l.wallet, coalesce(sum(l.points) FILTER (WHERE l.available_at <= now()), 0) AS available, coalesce(sum(l.points) FILTER (WHERE l.available_at > now()), 0) AS pending,
+		               min(l.expires_at) FILTER (WHERE l.points > 0 AND l.expires_at < 'infinity') AS next_expiry
+		          FROM (SELECT y.customer, y.wallet, y.available_at, y.expires_at, sum(y.points) AS points
+		                  FROM (SELECT e.customer, l.wallet, l.available_at, l.expires_at, l.points FROM entries e CROSS JOIN LATERAL loyalty.unnest(e.lots) l
+		                        UNION ALL
+		                        SELECT e.customer, 1, '-infinity', 'infinity', e.points - coalesce((SELECT sum(l.points) FROM loyalty.unnest(e.lots) l), 0) FROM entries e) y
+		                 WHERE y.expires_at > now() GROUP BY y.customer, y.wallet, y.available_at, y.expires_at) l
+		         GROUP BY l.customer, l.wallet) x
+		  FULL JOIN %1$I.wallet_balances b ON b.%2$I %3$s x.customer AND b.wallet = x.wallet
+		 WHERE (coalesce(b.available, 0), coalesce(b.pending, 0), b.next_expiry) IS DISTINCT FROM (coalesce(x.available, 0), coalesce(x.pending, 0), CASE WHEN (x.available, x.pending) <> (0, 0) THEN x.next_expiry END) $sql$,
+		program, key, _loyalty.customer_equality(program));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_wallet_balances(name) IS 'rows of wallet_balances that are not what the entries make of them';
+
+CREATE FUNCTION _loyalty.verify_wallets(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+	further boolean;
+BEGIN
+	RETURN QUERY SELECT * FROM _loyalty.verify_spent_wallets(program, readable);
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.wallet w WHERE w.wallet <> 1)', program) INTO further;
+	IF NOT further THEN
+		RETURN;
+	END IF;
+	FOR t IN EXECUTE format('SELECT t.version, t.time_zone, w.wallet FROM %1$I.terms t JOIN %1$I.terms_wallet w ON w.version = t.version
+	                          WHERE w.wallet <> 1 AND w.extended IS NOT NULL ORDER BY 1, 3', program)
+	LOOP
+		RETURN QUERY SELECT * FROM _loyalty.verify_extended(program, t.version, t.wallet, t.time_zone, readable);
+	END LOOP;
+	IF readable THEN
+		RETURN QUERY SELECT * FROM _loyalty.verify_wallet_balances(program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_wallets(name, boolean) IS 'what separates the wallets of a program, and does not: status points, their order, and what orders do to them';

@@ -1,0 +1,142 @@
+/*
+ * named.c: the wallet that a call names, and those that it may take points from.
+ *
+ * A call that names no wallet gives points to wallet 1, and takes them from all wallets that
+ * can be spent from, in the order of the terms in force.  One that names a wallet is about
+ * that alone.  A wallet that cannot be spent from has points that are shown, and neither
+ * redeemed, held nor transferred: they are no part of what a customer can spend.
+ *
+ * Whoever names a wallet holds its row to the end of the transaction, so that it is neither
+ * deleted nor made another kind of wallet while its first points come.  Most programs have
+ * one wallet, and most customers points in it alone: then nothing here is looked up.
+ *
+ * The ledger does not say whether a wallet was named.  A call that is repeated is the same if
+ * what it did is what it asks for now: all that it gave or took is in the wallet that is
+ * named, or if none is, in those that it could have been in then.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "authorize.h"
+#include "compat.h"
+#include "number.h"
+#include "wallet.h"
+
+static const int32 first_wallet[] = {LOTS_DEFAULT_WALLET};
+
+/* See kept_execute() for the placeholders; the customer is not asked for. */
+static const char named_wallet[] =
+"SELECT w.wallet::pg_catalog.int4 AS %2$s, w.redeemable::pg_catalog.bool, p.terms::pg_catalog.int4"
+" FROM %1$s.wallet w CROSS JOIN %1$s.program p WHERE w.name OPERATOR(pg_catalog.=) $2 FOR SHARE OF w";
+
+/*
+ * Let a purse know which wallets can be spent from, in their order, if it, or what shall come
+ * to it, has points in others than the first one.
+ */
+void
+authorize_know_wallets(Authorization *auth, Purse *purse, const LotList *others)
+{
+	Terms	   *terms;
+
+	if (purse->wallets > 0 ||
+		(auth->wallet == 0 && purse_is_of(purse->lots, first_wallet, 1) &&
+		 (others == NULL || purse_is_of(others, first_wallet, 1))))
+		return;
+	terms = terms_find(auth->posting.program_relid, auth->terms);
+	purse->wallet = terms->redeemable;
+	purse->wallets = terms->redeemables;
+}
+
+/* The wallet is none to be redeemed, held or transferred from. */
+static void
+refuse_status(Authorization *auth)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("points of the wallet \"%s\" cannot be spent", auth->wallet_name),
+			 errdetail("The wallet \"%s\" of loyalty program \"%s\" is not redeemable: its points are neither redeemed, held nor transferred.",
+					   auth->wallet_name, auth->program),
+			 errhint("Name another wallet of the table %s.wallet, or none.", quote_identifier(auth->program))));
+}
+
+/*
+ * The wallet that an argument names, or none if it is null; after the account was locked.
+ * One that "spends" must be of points that can be.
+ */
+void
+authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends)
+{
+	Oid			types[2] = {auth->asked_type, TEXTOID};
+	Datum		values[2] = {auth->asked, (Datum) 0};
+	bool		redeemable;
+	bool		isnull;
+
+	if (PG_ARGISNULL(argument))
+		return;
+	values[1] = PG_GETARG_DATUM(argument);
+	auth->wallet_name = TextDatumGetCString(values[1]);
+	kept_execute(auth->plans, KEPT_WALLET, named_wallet, 2, types, values, SPI_OK_SELECT);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_WALLET),
+				 errmsg("loyalty program \"%s\" has no wallet \"%s\"", auth->program, auth->wallet_name),
+				 errdetail("No row of the table \"wallet\" has the name \"%s\".", auth->wallet_name),
+				 errhint("SELECT name FROM %s.wallet tells which wallets there are; INSERT one, or leave the argument out.",
+						 quote_identifier(auth->program))));
+	auth->wallet = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	redeemable = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	/* those that the wallet is in, which may be newer than when the account was locked */
+	auth->terms = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	if (spends && !redeemable)
+		refuse_status(auth);
+	auth->is_status = !redeemable;
+	auth->purse->wallets = 0;
+	authorize_know_wallets(auth, auth->purse, NULL);
+}
+
+/*
+ * How many points the named wallet has for a call: no more than can be spent, unless these
+ * are no points to be spent at all.
+ */
+Datum
+authorize_in_wallet(Authorization *auth)
+{
+	Datum		points = purse_available_in(auth->purse, &auth->wallet, 1, auth->at);
+
+	if (!auth->is_status && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, points)))
+		points = auth->present;
+	return points;
+}
+
+/*
+ * Give back so many points of what was taken, and return these.
+ */
+LotList *
+authorize_give_back(Authorization *auth, const LotList *taken, Datum points)
+{
+	authorize_know_wallets(auth, auth->purse, taken);
+	return purse_give_back(auth->purse, taken, purse_points(points));
+}
+
+/*
+ * Is what a recorded call did in wallets that it could be in, as it is repeated now?
+ */
+bool
+authorize_fits_wallet(Authorization *auth, const Call *found)
+{
+	LotList    *lots = purse_change(found->points, found->lots);
+	bool		gives = DatumGetBool(DirectFunctionCall2(numeric_gt, found->points, number_zero()));
+
+	if (auth->wallet != 0)
+		return purse_is_of(lots, &auth->wallet, 1);
+	if (gives || purse_is_of(lots, first_wallet, 1))
+		return purse_is_of(lots, first_wallet, 1);
+	authorize_know_wallets(auth, auth->purse, lots);
+	return purse_is_of(lots, auth->purse->wallet, auth->purse->wallets);
+}
