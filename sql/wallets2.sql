@@ -250,5 +250,34 @@ BEGIN; SELECT * FROM t_wallets2.planted(11, '5', 'NULL'); ROLLBACK;
 BEGIN; UPDATE club.account SET lots = '{wallet 3: 3, wallet 4: 25}' WHERE customer = 12; SELECT DISTINCT violation FROM loyalty.verify('club') ORDER BY 1; ROLLBACK;
 SELECT * FROM loyalty.verify('club');
 
+-- customers who turn out to be one: 15 has 10 points, 20 of "promo" until 2126-01-01 and 5 status points; 16 has 30 of an order that is
+-- not posted, 100 of "promo" until 2126-02-01, 1 of "gift" and 7 status points.  Together: 40, 120, 1 and 12; 40 + 120 + 1 = 161 can be spent.
+-- The entry passes on 10 + 20 + 5 = 35.
+UPDATE club.wallet SET expires = $$'2126-01-01'$$ WHERE name = 'promo';
+SELECT balance FROM club.grant_points(15, 10, 'g1');
+SELECT balance FROM club.grant_points(15, 20, 'g2', wallet => 'promo');
+SELECT balance FROM club.grant_points(15, 5, 'g3', wallet => 'status');
+UPDATE club.wallet SET expires = $$'2126-02-01'$$ WHERE name = 'promo';
+SELECT balance FROM club.grant_points(16, 100, 'g1', wallet => 'promo');
+SELECT balance FROM club.grant_points(16, 1, 'g2', wallet => 'gift');
+SELECT balance FROM club.grant_points(16, 7, 'g3', wallet => 'status');
+INSERT INTO t_wallets2.orders VALUES (20, 16, '2026-01-01', 30);
+SELECT points, balance FROM club.merge(15, 16, 'one');
+SELECT * FROM t_wallets2.has(16);
+SELECT * FROM t_wallets2.has(15);
+SELECT wallet, expires_at, points FROM club.lots WHERE id = 16 ORDER BY 1, 2;
+SELECT * FROM loyalty.verify('club');
+-- other dates than they had
+BEGIN; SELECT * FROM t_wallets2.planted(16, 'one', $$'{wallet 2: 20 until 2126-02-01, wallet 4: 5}'$$); ROLLBACK;
+-- status points were not passed on
+BEGIN; UPDATE club.account SET lots = '{wallet 2: 20 until 2126-01-01, wallet 2: 100 until 2126-02-01, wallet 3: 1, wallet 4: 7}' WHERE customer = 16; SELECT DISTINCT violation FROM loyalty.verify('club') ORDER BY 1; ROLLBACK;
+-- by the old key, 130 are all 120 of "promo", what expires first before the rest, and 10 of "points"; 30 and 1 are left, and the status points
+SELECT points, balance FROM club.redeem(15, 130, 'r1');
+SELECT points_change, lots FROM club.ledger WHERE customer = 15 AND order_key = 'r1';
+SELECT * FROM t_wallets2.has(16);
+-- a wallet that is named has no more by either key: 1 of "gift"
+SELECT status, detail FROM club.try_redeem(15, 2, 'r2', wallet => 'gift');
+SELECT * FROM loyalty.verify('club');
+
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_wallets2 CASCADE;
