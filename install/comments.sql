@@ -97,6 +97,7 @@ BEGIN
 			(NULL, 'currency', 'currency of the order; empty if it is that of the program'),
 			(NULL, 'rate', 'what one unit of the currency is worth in that of the program'),
 			(NULL, 'counterpart', 'of a transfer or merge: the other customer'),
+			('unposted', 'kind', 'return: points come back by the entry that an order was paid with; null: an order'),
 			('unposted', 'account', 'whose account the entry changes: the customer''s own, or that of who the customer was merged into'),
 			('entries', 'recorded_for', 'the customer for whom the entry is recorded: another one than the account''s if they were merged before'),
 			(NULL, 'available_at', 'when the points of the order are available, as the order says itself; infinity: not known yet; null: as the wallet says'),
