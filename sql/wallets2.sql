@@ -22,7 +22,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 -- what a customer has, by wallets: all, and what can be spent
 CREATE FUNCTION t_wallets2.has(customer int, OUT wallets text, OUT points numeric) LANGUAGE sql STABLE AS $$
-	SELECT (SELECT string_agg(format('%s %s', b.name, b.available) || CASE WHEN b.pending <> 0 THEN format(' +%s', b.pending) ELSE '' END, ', ' ORDER BY b.wallet)
+	SELECT (SELECT string_agg(format('%s %s', b.wallet_name, b.available) || CASE WHEN b.pending <> 0 THEN format(' +%s', b.pending) ELSE '' END, ', ' ORDER BY b.wallet)
 	          FROM club.wallet_balances b WHERE b.id = $1),
 	       (SELECT m.points FROM club.members m WHERE m.id = $1)
 $$;
@@ -207,7 +207,7 @@ SELECT balance FROM club.grant_points(12, 40, 'g1', wallet => 'gift');
 SELECT balance FROM club.grant_points(12, 25, 's1', wallet => 'status');
 SELECT club.balance(12), club.balance(12, now()), (club.member_at(12, now())).points;
 SELECT wallet, points, state FROM club.lots_at(12, now());
-SELECT id, wallet, name, redeemable, available, pending, next_expiry, expiring FROM club.wallet_balances WHERE id = 12 ORDER BY 2;
+SELECT id, wallet, wallet_name AS name, redeemable, available, pending, next_expiry, expiring FROM club.wallet_balances WHERE id = 12 ORDER BY 2;
 SELECT points, lots FROM club.holdings WHERE id = 12;
 SELECT movement, points, lots FROM club.movements WHERE id = 12 ORDER BY tracked_table DESC, order_key;
 SELECT kind, points, balance FROM club.entries WHERE id = 12 ORDER BY entry;
