@@ -145,7 +145,7 @@ AS $$
 DECLARE
 	result boolean;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.merged) OR EXISTS (SELECT FROM %1$I.ledger WHERE account IS NOT NULL)', program) INTO result;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.merged)', program) INTO result;
 	RETURN result;
 END
 $$;

@@ -70,11 +70,15 @@ share_of(Datum points, Share share, int scale)
 	return DirectFunctionCall2(numeric_mul, DirectFunctionCall2(numeric_div_trunc, units, share.whole), power_of_ten(-scale));
 }
 
-static bool
-is_same_key(const text *a, const text *b)
+/*
+ * Does a payment pay for an order, whoever that is recorded for?
+ */
+bool
+payment_is_for(const Payment *payment, int32 tracked_table, const text *order_key)
 {
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+	return payment->tracked_table == tracked_table &&
+		VARSIZE_ANY_EXHDR(payment->order_key) == VARSIZE_ANY_EXHDR(order_key) &&
+		memcmp(VARDATA_ANY(payment->order_key), VARDATA_ANY(order_key), VARSIZE_ANY_EXHDR(order_key)) == 0;
 }
 
 /*
@@ -93,7 +97,7 @@ payments_due(List *payments, int recorded_for, int32 tracked_table, const text *
 		Returned   *returned;
 		Datum		points;
 
-		if (payment->recorded_for != recorded_for || payment->tracked_table != tracked_table || !is_same_key(payment->order_key, order_key))
+		if (payment->recorded_for != recorded_for || !payment_is_for(payment, tracked_table, order_key))
 			continue;
 		points = DirectFunctionCall2(numeric_sub, share_of(payment->paid, share, scale), payment->returned);
 		if (!is_positive(points))

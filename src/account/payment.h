@@ -46,6 +46,7 @@ typedef struct Returned
 } Returned;
 
 extern Share payment_share(const Terms *terms, bool counts, Datum amount, Datum most);
+extern bool payment_is_for(const Payment *payment, int32 tracked_table, const text *order_key);
 extern List *payments_due(List *payments, int recorded_for, int32 tracked_table, const text *order_key, Share share,
 						  int scale, Datum *total);
 extern void payment_return(Returned *returned, MemoryContext context, Purse *purse, TimestampTz at);

@@ -406,15 +406,11 @@ LotList *
 purse_empty(Purse *purse)
 {
 	LotList    *all = lots_make();
-	LotList    *taken = lots_make();
 
 	lots_add(all, purse->lots);
 	lots_settle(all);
-	lots_add(taken, purse->lots);
-	lots_settle(taken);
-	lots_negate(taken);
-	for (int i = 0; i < taken->count; i++)
-		add(purse, &taken->lot[i], taken->lot[i].points, taken->scale);
+	for (int i = 0; i < all->count; i++)
+		add(purse, &all->lot[i], -all->lot[i].points, all->scale);
 	lots_settle(purse->lots);
 	return all;
 }

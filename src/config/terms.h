@@ -69,8 +69,8 @@ typedef struct Terms
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */
 	Wallet	   *wallet;			/* of orders; NULL: their points neither wait nor expire */
-	List	   *wallets;		/* of Wallet *: all, in the order in which points are taken from
-								 * them */
+	List	   *wallets;		/* of Wallet *: all, in the order in which points are
+								 * taken from them */
 	List	   *extending;		/* those that orders keep points of from expiring */
 	int32	   *redeemable;		/* numbers of those that can be spent from, in that order */
 	int			redeemables;

@@ -71,49 +71,59 @@ find_customers(Posting *batch, Datum after, bool from_start, int limit)
 	UnregisterSnapshot(snapshot);
 }
 
+/* Was any customer of a program, whose name is quoted, merged into another one?  SPI is connected. */
+static bool
+any_merged(const char *program)
+{
+	bool		isnull;
+
+	if (SPI_execute(psprintf("SELECT EXISTS (SELECT FROM %s.merged)", program), true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for customers who were merged into others");
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* The accounts of customers, in the order of their keys, in place of these; SPI is connected. */
+static void
+become_accounts(Posting *batch, MemoryContext context)
+{
+	Oid			types[1] = {get_array_type(batch->key_type)};
+	Datum		values[1];
+	char	   *query = psprintf("SELECT DISTINCT coalesce(m.survivor, k.customer) AS account"
+								 " FROM pg_catalog.unnest($1) k (customer) LEFT JOIN %s.merged m ON m.customer %s k.customer ORDER BY 1",
+								 batch->program, batch->operators[0]);
+	MemoryContext old;
+
+	values[0] = posting_customer_array(batch, batch->customers, batch->count);
+	if (SPI_execute_with_args(query, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for customers who were merged into others");
+	old = MemoryContextSwitchTo(context);
+	batch->count = SPI_processed;
+	for (int i = 0; i < batch->count; i++)
+	{
+		bool		isnull;
+
+		batch->customers[i] = posting_copy_customer(batch, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	MemoryContextSwitchTo(old);
+}
+
 /*
- * The accounts that have the entries of customers, in place of these, in the order of their
- * keys: those of customers who were merged into others are these'.  False: there are no
- * such customers.
+ * The accounts that have the entries of customers, in place of these: those of customers who
+ * were merged into others are these'.  False: nobody was.
  */
 static bool
 find_accounts(Posting *batch)
 {
 	MemoryContext context = CurrentMemoryContext;
-	MemoryContext old;
-	Oid			types[1] = {get_array_type(batch->key_type)};
-	Datum		values[1];
-	char	   *query = psprintf("SELECT DISTINCT coalesce(m.survivor, k.customer) AS account, m.survivor IS NOT NULL AS is_merged"
-								 " FROM pg_catalog.unnest($1) k (customer) LEFT JOIN %s.merged m ON m.customer %s k.customer ORDER BY 1",
-								 batch->program, batch->operators[0]);
-	bool		any_merged = false;
-	int			count = 0;
+	bool		found;
 
-	values[0] = posting_customer_array(batch, batch->customers, batch->count);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args(query, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for customers who were merged into others");
-	for (uint64 i = 0; i < SPI_processed && !any_merged; i++)
-	{
-		bool		isnull;
-
-		any_merged = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
-	}
-	old = MemoryContextSwitchTo(context);
-	for (uint64 i = 0; i < SPI_processed && any_merged; i++)
-	{
-		bool		isnull;
-		Datum		account = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-
-		if (count == 0 || posting_compare_customers(batch, batch->customers[count - 1], account) != 0)
-			batch->customers[count++] = posting_copy_customer(batch, account);
-	}
-	if (any_merged)
-		batch->count = count;
-	MemoryContextSwitchTo(old);
+	found = any_merged(batch->program);
+	if (found)
+		become_accounts(batch, context);
 	SPI_finish();
-	return any_merged;
+	return found;
 }
 
 /* Post a batch; returns how many entries, and the customer to go on behind, or (Datum) 0. */
@@ -121,7 +131,7 @@ static int64
 post_batch(Posting *batch, bool *goes_on)
 {
 	Datum		found = batch->customers[batch->count - 1];
-	bool		any_merged = find_accounts(batch);
+	bool		by_account = find_accounts(batch);
 	int64		posted;
 	int			last;
 
@@ -129,8 +139,8 @@ post_batch(Posting *batch, bool *goes_on)
 	posted = posting_run(batch, batch->customers, batch->count);
 	/* one with more entries than are posted at once is first in the next batch */
 	last = posted > 0 ? Min(batch->cut, batch->count) - 1 : batch->count - 1;
-	*goes_on = any_merged ? last == batch->count - 1 : last >= 0;
-	batch->last = any_merged ? found : last >= 0 ? batch->customers[last] : (Datum) 0;
+	*goes_on = by_account ? last == batch->count - 1 : last >= 0;
+	batch->last = by_account ? found : last >= 0 ? batch->customers[last] : (Datum) 0;
 	return posted;
 }
 
@@ -318,14 +328,10 @@ has_merged(Datum program)
 {
 	Oid			schema;
 	OwnerScope	scope;
-	bool		isnull;
 	bool		found;
 
 	owner_enter_writing(&scope, owner_of_program(NameStr(*DatumGetName(program)), &schema));
-	if (SPI_execute(psprintf("SELECT EXISTS (SELECT FROM %s.merged)", quote_identifier(NameStr(*DatumGetName(program)))),
-					true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for customers who were merged into others");
-	found = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	found = any_merged(quote_identifier(NameStr(*DatumGetName(program))));
 	owner_leave(&scope);
 	return found;
 }

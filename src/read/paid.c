@@ -156,15 +156,6 @@ know_most(Accrual *accrual, const Payment *payment, EntryTable *ledger, Snapshot
 	entry_scan_end(&scan);
 }
 
-/* Is an entry of the order that was paid for, whoever it is recorded for? */
-static bool
-is_of_order(const RecordedEntry *entry, const Payment *payment)
-{
-	return entry->tracked_table == payment->tracked_table &&
-		VARSIZE_ANY_EXHDR(entry->order_key) == VARSIZE_ANY_EXHDR(payment->order_key) &&
-		memcmp(VARDATA_ANY(entry->order_key), VARDATA_ANY(payment->order_key), VARSIZE_ANY_EXHDR(entry->order_key)) == 0;
-}
-
 /*
  * Where customers were merged, their orders may be given the key of the survivor: such an order was not
  * returned.
@@ -174,11 +165,11 @@ find_moved(const Payment *payment, RecordedEntry **entries, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (entries[i]->counts || entries[i]->recorded_for != payment->recorded_for || !is_of_order(entries[i], payment))
+		if (entries[i]->counts || entries[i]->recorded_for != payment->recorded_for || !payment_is_for(payment, entries[i]->tracked_table, entries[i]->order_key))
 			continue;
 		for (int j = 0; j < count; j++)
 			if (entries[j]->recorded_for != payment->recorded_for && entries[j]->counts &&
-				entries[j]->recorded_at == entries[i]->recorded_at && is_of_order(entries[j], payment))
+				entries[j]->recorded_at == entries[i]->recorded_at && payment_is_for(payment, entries[j]->tracked_table, entries[j]->order_key))
 				entries[i]->is_rerated = true;
 	}
 }
@@ -193,7 +184,7 @@ find_rerated(const Payment *payment, RecordedEntry **entries, int count)
 	{
 		RecordedEntry *entry = entries[i];
 
-		if (entry->recorded_for != payment->recorded_for || !is_of_order(entry, payment))
+		if (entry->recorded_for != payment->recorded_for || !payment_is_for(payment, entry->tracked_table, entry->order_key))
 			continue;
 		if (before != NULL && before->revision + 1 == entry->revision && before->terms != entry->terms &&
 			before->recorded_at + 1 == entry->recorded_at)
