@@ -9,6 +9,8 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_for TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.accrual_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.state_of TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.released(regclass, int, anyelement, uuid) TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.spendable_lots TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.balance TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.balances TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_at TO PUBLIC;

@@ -83,6 +83,20 @@ AS 'MODULE_PATHNAME', 'loyalty_state_of';
 COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
 'what the entries of one customer, and of who was merged into this one, in the journal make of the account as it is posted; null without entries';
 
+CREATE FUNCTION _loyalty.released(program regclass, terms int, customer anyelement, reader uuid)
+RETURNS _loyalty.released
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10
+AS 'MODULE_PATHNAME', 'loyalty_released';
+COMMENT ON FUNCTION _loyalty.released(regclass, int, anyelement, uuid) IS
+'what open holds of an account give back that have timed out by now';
+
+CREATE FUNCTION _loyalty.spendable_lots(lots loyalty.lots, program regclass, terms int, reader uuid)
+RETURNS loyalty.lots
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_spendable_lots';
+COMMENT ON FUNCTION _loyalty.spendable_lots(loyalty.lots, regclass, int, uuid) IS
+'lots without status points, which are those of the wallets that cannot be spent from by a version of the terms';
+
 CREATE FUNCTION _loyalty.balance(program regclass, customer anyelement, at timestamptz)
 RETURNS numeric
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100

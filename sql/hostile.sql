@@ -58,6 +58,13 @@ SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), 1, 1,
 SELECT _loyalty.state_of('club.program', (SELECT terms FROM club.program), NULL::int, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 SELECT _loyalty.state_of('club.program', NULL, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 SELECT _loyalty.state_of('club.program', 99, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
+SELECT _loyalty.released('club.program', (SELECT terms FROM club.program), 1::numeric, NULL);
+SELECT _loyalty.released('club.program', (SELECT terms FROM club.program), 1, NULL);
+SELECT _loyalty.released('club.program', 99, 1, NULL);
+SELECT _loyalty.released(NULL, 1, NULL::int, NULL);
+SELECT _loyalty.spendable_lots('{}', 'club.program', 99, NULL);
+SELECT _loyalty.spendable_lots(NULL, 'club.program', 99, NULL);
+SELECT _loyalty.spendable_lots('{}', NULL, 99, NULL);
 SELECT _loyalty.balance('club.program', 'x'::text, NULL);
 SELECT _loyalty.tier_at('pg_class', 1, now());
 SELECT _loyalty.accrual_of(0::oid::regclass, 1, 1, 1, 'x', 1, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
@@ -95,6 +102,7 @@ ROLLBACK;
 SELECT _loyalty.state_of('club.ledger', 1, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL::int[]);
 \set VERBOSITY default
 -- a made-up program
+SELECT 'club.program'::regclass::oid AS program, terms FROM club.program \gset
 SET ROLE regress_loyalty_mallory;
 CREATE TEMP TABLE program (x int);
 CREATE TEMP TABLE terms AS SELECT 1 AS version, 0 AS points_scale, 'floor' AS rounding, 'UTC' AS time_zone;
@@ -108,6 +116,9 @@ DROP TABLE metrics, program, terms, terms_tier;
 -- nothing of a program can be probed by who may not read it
 SELECT * FROM loyalty.verify('club');
 SELECT * FROM _loyalty.post_batch('club', NULL, 1);
+SELECT _loyalty.released(:program::oid, :terms, 1, NULL);
+SELECT _loyalty.released(:program::oid, :terms, 1, gen_random_uuid());
+SELECT _loyalty.spendable_lots('{}', :program::oid, :terms, gen_random_uuid());
 CALL loyalty.post('club');
 RESET ROLE;
 

@@ -9,15 +9,15 @@ CREATE OR REPLACE VIEW @schema@.members AS
 SELECT s.customer AS @key@,
        _loyalty.tier_for(@settings@::regclass, s.terms, s.spend, s.orders, s.points_earned,
                          s.joined_at, s.first_order_at, s.last_order_at, now(), s.reader) AS tier,
-       (CASE WHEN s.lots IS NULL THEN s.points ELSE s.points - loyalty.total(s.lots) + loyalty.available(_loyalty.redeemable_lots(s.lots, s.status), now()) END)::numeric(38, @points_scale@) AS points,
+       (CASE WHEN s.lots IS NULL THEN s.points ELSE s.points - loyalty.total(s.lots) + loyalty.available(_loyalty.spendable_lots(s.lots, @settings@::regclass, s.terms, s.reader), now()) END)::numeric(38, @points_scale@) AS points,
        s.spend::numeric(38, @amount_scale@) AS lifetime_value, s.orders,
        s.first_order_at, s.last_order_at, s.joined_at,
        _loyalty.tenure(s.joined_at, now(), s.time_zone) AS tenure,
        (s.spend / nullif(s.orders, 0))::numeric(38, @amount_scale@) AS average_order, s.held::numeric(38, @points_scale@) AS held,
-       (CASE WHEN s.lots IS NULL THEN 0 ELSE loyalty.pending(_loyalty.redeemable_lots(s.lots, s.status), now()) END)::numeric(38, @points_scale@) AS pending,
-       CASE WHEN s.lots IS NOT NULL THEN loyalty.next_expiry(_loyalty.redeemable_lots(s.lots, s.status), now()) END AS next_expiry,
-       (CASE WHEN s.lots IS NOT NULL THEN loyalty.expiring(_loyalty.redeemable_lots(s.lots, s.status), now(), loyalty.next_expiry(_loyalty.redeemable_lots(s.lots, s.status), now())) END)::numeric(38, @points_scale@) AS expiring
-  FROM (SELECT p.terms, p.reader, p.time_zone, p.status, c.customer, c.joined_at AS joined_at,
+       (CASE WHEN s.lots IS NULL THEN 0 ELSE loyalty.pending(_loyalty.spendable_lots(s.lots, @settings@::regclass, s.terms, s.reader), now()) END)::numeric(38, @points_scale@) AS pending,
+       CASE WHEN s.lots IS NOT NULL THEN loyalty.next_expiry(_loyalty.spendable_lots(s.lots, @settings@::regclass, s.terms, s.reader), now()) END AS next_expiry,
+       (CASE WHEN s.lots IS NOT NULL THEN loyalty.expiring(_loyalty.spendable_lots(s.lots, @settings@::regclass, s.terms, s.reader), now(), loyalty.next_expiry(_loyalty.spendable_lots(s.lots, @settings@::regclass, s.terms, s.reader), now())) END)::numeric(38, @points_scale@) AS expiring
+  FROM (SELECT p.terms, p.reader, p.time_zone, c.customer, c.joined_at AS joined_at,
                coalesce((j.state).points, a.points, 0) + coalesce((j.released).points, 0) AS points, coalesce(a.held, 0) - coalesce((j.released).points, 0) AS held,
                CASE WHEN (j.released).lots IS NULL THEN coalesce((j.state).lots, a.lots) ELSE coalesce((j.state).lots OPERATOR(loyalty.+) (j.released).lots, a.lots OPERATOR(loyalty.+) (j.released).lots, (j.released).lots) END AS lots,
                coalesce((j.state).points_earned, a.points_earned, 0) AS points_earned,
@@ -25,14 +25,13 @@ SELECT s.customer AS @key@,
                coalesce((j.state).orders, a.orders, 0) AS orders,
                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END AS first_order_at,
                CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at
-          FROM (SELECT terms, reader, time_zone, @status@ AS status FROM @schema@.program WHERE true OR EXISTS (SELECT FROM @schema@.journal, @schema@.ledger) LIMIT 1) p
+          FROM (SELECT terms, reader, time_zone FROM @schema@.program WHERE true OR EXISTS (SELECT FROM @schema@.journal, @schema@.ledger, @schema@.held) LIMIT 1) p
          CROSS JOIN @schema@.customer c
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, p.terms, c.customer,
                                                       a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
                                                       a.points, a.lots, p.reader, a.merged) AS state,
-                                    CASE WHEN a.next_release <= now() THEN (SELECT ROW(sum(h.points), loyalty.sum(h.lots))::_loyalty.released FROM @schema@.held h
-                                                                             WHERE h.customer @eq@ c.customer AND h.until <= now()) END AS released
+                                    CASE WHEN a.next_release <= now() THEN _loyalty.released(@settings@::regclass, p.terms, c.customer, p.reader) END AS released
                              OFFSET 0) j
          WHERE a.merged_into IS NULL) s;
 COMMENT ON VIEW @schema@.members IS 'one row per customer: tier, points, lifetime value and purchase history at this moment';

@@ -74,6 +74,8 @@ typedef struct Terms
 	List	   *extending;		/* those that orders keep points of from expiring */
 	int32	   *redeemable;		/* numbers of those that can be spent from, in that order */
 	int			redeemables;
+	int32	   *status;			/* numbers of the others */
+	int			statuses;
 	bool		uses_tenure;	/* some tier does */
 	bool		user_functions;
 	bool		needs_settings;

@@ -142,6 +142,7 @@ wallet_load(Terms *terms, const char *schema)
 	result = SPI_tuptable;
 	count = SPI_processed;
 	terms->redeemable = MemoryContextAlloc(terms->context, Max(count, 1) * sizeof(int32));
+	terms->status = MemoryContextAlloc(terms->context, Max(count, 1) * sizeof(int32));
 	for (uint64 i = 0; i < count; i++)
 	{
 		Wallet	   *wallet = load_wallet(terms, result, (int) i);
@@ -154,6 +155,8 @@ wallet_load(Terms *terms, const char *schema)
 		MemoryContextSwitchTo(old);
 		if (DatumGetBool(SPI_getbinval(result->vals[i], result->tupdesc, 6, &isnull)))
 			terms->redeemable[terms->redeemables++] = wallet->number;
+		else
+			terms->status[terms->statuses++] = wallet->number;
 		if (wallet->number == LOTS_DEFAULT_WALLET &&
 			(wallet->available_after != NULL || wallet->expires != NULL || wallet->extended != NULL))
 			terms->wallet = wallet;

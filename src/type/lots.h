@@ -113,6 +113,7 @@ extern TimestampTz lots_moment_argument(FunctionCallInfo fcinfo, int argument);
 extern void lots_take(const LotList *lots, LotDemand *demand, LotList *taken);
 extern void lots_take_from(const LotList *lots, const LotList *preferred,
 						   LotPreference preference, LotDemand *demand, LotList *taken);
+extern LotList *lots_without(const Lots *lots, const int32 *wallets, int count);
 extern LotList *lots_expire(const LotList *lots, TimestampTz at);
 
 #endif							/* LOYALTY_LOTS_H */

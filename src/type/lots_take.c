@@ -302,6 +302,27 @@ loyalty_lots_expire(PG_FUNCTION_ARGS)
 	PG_RETURN_LOTS(lots_encode(lots_expire(lots, lots_moment_argument(fcinfo, 1))));
 }
 
+/* The lots of other wallets than so many. */
+LotList *
+lots_without(const Lots *lots, const int32 *wallets, int count)
+{
+	LotList    *kept = lots_make();
+	LotReader	reader = lots_reader(lots);
+	Lot			lot;
+
+	while (lots_next(&reader, &lot))
+	{
+		bool		is_left_out = false;
+
+		for (int i = 0; i < count; i++)
+			is_left_out = is_left_out || wallets[i] == lot.wallet;
+		if (!is_left_out)
+			lots_put(kept, reader.scale, &lot);
+	}
+	lots_settle(kept);
+	return kept;
+}
+
 /*
  * _loyalty.redeemable_lots(lots, status): the lots without those of status points, which are
  * the points of these wallets, or null for none.
@@ -309,27 +330,13 @@ loyalty_lots_expire(PG_FUNCTION_ARGS)
 Datum
 loyalty_redeemable_lots(PG_FUNCTION_ARGS)
 {
-	LotList    *kept = lots_make();
-	LotReader	reader;
 	const int32 *status;
 	int			count;
-	Lot			lot;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	if (PG_ARGISNULL(1))
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	count = wallets_argument(fcinfo, 1, &status);
-	reader = lots_reader(PG_GETARG_LOTS(0));
-	while (lots_next(&reader, &lot))
-	{
-		bool		is_status = false;
-
-		for (int i = 0; i < count; i++)
-			is_status = is_status || status[i] == lot.wallet;
-		if (!is_status)
-			lots_put(kept, reader.scale, &lot);
-	}
-	lots_settle(kept);
-	PG_RETURN_LOTS(lots_encode(kept));
+	PG_RETURN_LOTS(lots_encode(lots_without(PG_GETARG_LOTS(0), status, count)));
 }
