@@ -239,7 +239,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	corrigible text[] := CASE WHEN tg_table_name <> 'terms_wallet' THEN '{points,applies_when,qualifies}'::text[] ELSE '{}' END;
+	corrigible text[] := CASE tg_table_name WHEN 'terms_rule' THEN '{points,multiplier,applies_when}' WHEN 'terms_tier' THEN '{qualifies}' ELSE '{}' END;
 BEGIN
 	IF pg_trigger_depth() > 1 OR NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
@@ -249,7 +249,8 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = 'Change the tables earning_rule, tier and wallet, or points_scale and rounding in program: that makes new terms.';
 	END IF;
-	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible THEN
+	-- points stay points, and a multiplier a multiplier
+	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible OR (to_jsonb(NEW) ->> 'multiplier' IS NULL) <> (to_jsonb(OLD) ->> 'multiplier' IS NULL) THEN
 		RAISE EXCEPTION 'a version of the terms cannot be changed'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'The orders that were recorded under it keep it.',
@@ -290,6 +291,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src record;
+	expression text;
+	what CONSTANT text := CASE WHEN NEW.multiplier IS NULL THEN 'points' ELSE 'multiplier' END;
+	before text;
 	points text;
 	applies_when text;
 	parsed record;
@@ -304,11 +308,19 @@ BEGIN
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NEW;
 	END IF;
-	IF NEW.name IS NULL OR NEW.points IS NULL OR NEW.applies_when IS NULL THEN
+	IF NEW.name IS NULL OR NEW.applies_when IS NULL THEN
 		RETURN NEW;		-- which the table refuses
 	END IF;
 	PERFORM _loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
-	IF tg_op = 'UPDATE' AND (NEW.name, NEW.points, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, OLD.points, OLD.applies_when, OLD.per) THEN
+	IF tg_op = 'UPDATE' AND NEW.stacking = OLD.stacking AND NEW.stacking IN ('add', 'multiply') AND (NEW.multiplier IS NULL) <> (OLD.multiplier IS NULL) THEN
+		NEW.stacking := NULL;		-- which was right for what it was before
+	END IF;
+	NEW.stacking := coalesce(NEW.stacking, CASE WHEN NEW.multiplier IS NULL THEN 'add' ELSE 'multiply' END);
+	PERFORM _loyalty.require_rule(format('earning rule "%s"', NEW.name), NEW.points IS NOT NULL, NEW.multiplier IS NOT NULL, NEW.starts, NEW.ends,
+	                              ARRAY[NEW.minimum_order, NEW.every, NEW.gives, NEW.at_most], NEW.rounding, NEW.stacking, NEW.stacking_group);
+	expression := coalesce(NEW.points, NEW.multiplier);
+	before := coalesce(OLD.points, OLD.multiplier);
+	IF tg_op = 'UPDATE' AND (NEW.name, expression, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, before, OLD.applies_when, OLD.per) THEN
 		RETURN NEW;
 	END IF;
 	IF tg_op = 'UPDATE' THEN
@@ -324,16 +336,16 @@ BEGIN
 		points := NULL;
 		applies_when := NULL;
 		IF tg_op = 'UPDATE' THEN
-			SELECT CASE WHEN NEW.points = OLD.points THEN p.points END, CASE WHEN NEW.applies_when = OLD.applies_when THEN p.applies_when END
+			SELECT CASE WHEN expression = before THEN p.points END, CASE WHEN NEW.applies_when = OLD.applies_when THEN p.applies_when END
 			  INTO points, applies_when
 			  FROM _loyalty.present_rule(tg_table_schema, src.tracked_table, version, OLD.name, 'new') p;
 		END IF;
 		BEGIN
 			SELECT * INTO parsed
-			  FROM _loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, NEW.points), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
+			  FROM _loyalty.parse_rule(tg_table_schema, src.tracked_table, NEW.name, coalesce(points, expression), coalesce(applies_when, NEW.applies_when), NEW.per, 'new',
 			                          current_setting('loyalty.search_path', true),
-			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.points IS DISTINCT FROM OLD.points),
-			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when));
+			                          fits IS NULL AND (tg_op = 'INSERT' OR expression IS DISTINCT FROM before),
+			                          fits IS NULL AND (tg_op = 'INSERT' OR NEW.applies_when IS DISTINCT FROM OLD.applies_when), what);
 			IF parsed.points IS NOT NULL THEN
 				fits := parsed;
 			END IF;
@@ -341,7 +353,7 @@ BEGIN
 			IF NOT fails THEN
 				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, known = PG_EXCEPTION_HINT;
 				SELECT src.tracked_table, src.relation, src.active, SQLSTATE AS state, message AS message, known AS known,
-				       coalesce(points, NEW.points) AS points, coalesce(applies_when, NEW.applies_when) AS applies_when INTO misfit;
+				       coalesce(points, expression) AS points, coalesce(applies_when, NEW.applies_when) AS applies_when INTO misfit;
 				fails := true;
 			END IF;
 		END;
@@ -349,7 +361,7 @@ BEGIN
 	IF fails AND fits IS NULL THEN
 		-- the same error, at its character
 		PERFORM _loyalty.parse_rule(tg_table_schema, misfit.tracked_table, NEW.name, misfit.points, misfit.applies_when, NEW.per, 'new',
-		                           current_setting('loyalty.search_path', true), false, false);
+		                           current_setting('loyalty.search_path', true), false, false, what);
 	ELSIF fails THEN
 		IF misfit.active THEN
 			RAISE EXCEPTION 'the earning rule "%" does not hold for table "%"', NEW.name, misfit.relation
@@ -363,8 +375,9 @@ BEGIN
 			      HINT = 'Name the lines in loyalty.track_orders(), or leave per => ''order''.';
 	END IF;
 	-- a rule of the same name is known by what is stored of it
-	IF tg_op = 'INSERT' OR NEW.points <> OLD.points OR NEW.name <> OLD.name THEN
-		NEW.points := fits.points;
+	IF tg_op = 'INSERT' OR expression IS DISTINCT FROM before OR NEW.name <> OLD.name THEN
+		NEW.points := CASE WHEN NEW.points IS NOT NULL THEN fits.points END;
+		NEW.multiplier := CASE WHEN NEW.multiplier IS NOT NULL THEN fits.points END;
 	END IF;
 	IF tg_op = 'INSERT' OR NEW.applies_when <> OLD.applies_when OR NEW.name <> OLD.name THEN
 		NEW.applies_when := fits.applies_when;
@@ -438,7 +451,7 @@ BEGIN
 		EXECUTE format($sql$
 			SELECT _loyalty.make_orders_view($1, $2, $3, x.d, x.awards)
 			  FROM (SELECT _loyalty.definition_of($1, $2, $3) AS d,
-			               jsonb_agg(CASE WHEN a.award = $4 THEN _loyalty.parse_award($1, $2, r.name, r.points, r.applies_when, r.per)
+			               jsonb_agg(CASE WHEN a.award = $4 THEN _loyalty.parse_award($1, $2, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)
 			                         ELSE a.expression END ORDER BY a.award) AS awards
 			          FROM _loyalty.awards_of($1, $2, $3) a JOIN %I.terms_rule r ON r.version = $3 AND r.award = a.award OFFSET 0) x
 			$sql$, program) USING program, tracked_table, version, award;
@@ -484,9 +497,9 @@ SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format(CASE terms_table WHEN 'terms_rule' THEN $sql$
-		UPDATE %1$I.earning_rule e SET points = r.points, applies_when = r.applies_when
+		UPDATE %1$I.earning_rule e SET points = r.points, multiplier = r.multiplier, applies_when = r.applies_when
 		  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
-		 WHERE r.name = e.name AND r.per = e.per AND (r.points, r.applies_when) <> (e.points, e.applies_when)
+		 WHERE r.name = e.name AND r.per = e.per AND (r.points, r.multiplier, r.applies_when) IS DISTINCT FROM (e.points, e.multiplier, e.applies_when)
 		$sql$ ELSE $sql$
 		UPDATE %1$I.tier e SET qualifies = r.qualifies
 		  FROM %1$I.terms_tier r JOIN %1$I.program p ON p.terms = r.version
@@ -989,13 +1002,13 @@ BEGIN
 	END IF;
 	EXECUTE format($sql$
 		SELECT _loyalty.make_orders_view($1, $2, $4, _loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
-		  FROM (SELECT r.award, CASE WHEN b.points = r.points AND b.applies_when = r.applies_when THEN b.expression
+		  FROM (SELECT r.award, CASE WHEN b.points = coalesce(r.points, r.multiplier) AND b.applies_when = r.applies_when THEN b.expression
 		                        ELSE _loyalty.parse_award($1, $2, r.name,
-		                             CASE WHEN b.points = r.points THEN coalesce(p.points, r.points) ELSE r.points END,
+		                             CASE WHEN b.points = coalesce(r.points, r.multiplier) THEN coalesce(p.points, r.points, r.multiplier) ELSE coalesce(r.points, r.multiplier) END,
 		                             CASE WHEN b.applies_when = r.applies_when THEN coalesce(p.applies_when, r.applies_when) ELSE r.applies_when END,
 		                             r.per) END AS expression
 		          FROM %1$I.terms_rule r
-		          LEFT JOIN (SELECT o.name, o.points, o.applies_when, o.per, a.expression
+		          LEFT JOIN (SELECT o.name, coalesce(o.points, o.multiplier) AS points, o.applies_when, o.per, a.expression
 		                       FROM %1$I.terms_rule o JOIN _loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
 		            ON b.name = r.name AND b.per = r.per
 		          LEFT JOIN LATERAL _loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
@@ -1018,7 +1031,7 @@ RETURNS TABLE (configured name, pinned name, columns text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, applies_when, per'),
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
@@ -1087,9 +1100,9 @@ BEGIN
 		SELECT $1, points_scale, rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
 	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_rule (version, award, name, points, applies_when, per)
-		SELECT $1, row_number() OVER (ORDER BY name), name, points, applies_when, per FROM %1$I.earning_rule
-		$sql$, tg_table_schema) USING version;
+		INSERT INTO %1$I.terms_rule (version, award, %2$s)
+		SELECT $1, row_number() OVER (ORDER BY name), %2$s FROM %1$I.earning_rule
+		$sql$, tg_table_schema, (SELECT p.columns FROM _loyalty.terms_parts() p WHERE p.configured = 'earning_rule')) USING version;
 	EXECUTE format($sql$
 		INSERT INTO %1$I.terms_tier (version, name, rank, qualifies, multiplier)
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier

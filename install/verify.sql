@@ -74,7 +74,7 @@ BEGIN
 	                   OR _loyalty.terms_with_view(program, tracked_table, terms) IS NULL THEN _loyalty.track_again(program, tracked_table)
 	         ELSE format('call loyalty.reconcile(%L)', program) END;
 	BEGIN
-		EXECUTE format('SELECT count(_loyalty.award_of_terms($1, $2, r.version, r.name, r.points, r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
+		EXECUTE format('SELECT count(_loyalty.award_of_terms($1, $2, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
 			USING program, tracked_table, terms;
 	EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 		GET STACKED DIAGNOSTICS advice = PG_EXCEPTION_HINT, why = PG_EXCEPTION_DETAIL;

@@ -329,8 +329,8 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT r.award, r.name, r.per,
 		       CASE WHEN $1 -> 'awards' -> r.version::text ? r.award::text THEN
-		                 _loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text, r.version, r.name, r.points, r.applies_when)
-		            WHEN $1 IS NOT NULL THEN _loyalty.award_of_terms($4, $5, r.version, r.name, r.points, r.applies_when, r.per)
+		                 _loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when)
+		            WHEN $1 IS NOT NULL THEN _loyalty.award_of_terms($4, $5, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)
 		            ELSE nullif(v.expression, 'NULL::numeric') END
 		  FROM %I.terms_rule r
 		 CROSS JOIN LATERAL _loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
@@ -344,7 +344,7 @@ COMMENT ON FUNCTION _loyalty.awards_of(name, int, int) IS
 -- An earning rule over the rows of a tracked table, with every name qualified; nulls if the
 -- rule is not for this table.  The row is called by the alias.
 CREATE FUNCTION _loyalty.parse_rule(program name, tracked_table int, rule_name text, INOUT points text, INOUT applies_when text, per text,
-                                   alias text, search_path text, warn_points boolean, warn_applies_when boolean)
+                                   alias text, search_path text, warn_points boolean, warn_applies_when boolean, what text DEFAULT 'points')
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -370,7 +370,7 @@ BEGIN
 		relation := NULL;
 	END IF;
 	points := (SELECT p.expression FROM _loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
-		format('points of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_points) p);
+		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points) p);
 	applies_when := (SELECT p.expression FROM _loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
 		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when) p);
 EXCEPTION WHEN undefined_column OR undefined_table THEN
@@ -381,7 +381,7 @@ EXCEPTION WHEN undefined_column OR undefined_table THEN
 	applies_when := NULL;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.parse_rule(name, int, text, text, text, text, text, text, boolean, boolean) IS
+COMMENT ON FUNCTION _loyalty.parse_rule(name, int, text, text, text, text, text, text, boolean, boolean, text) IS
 'check the expressions of an earning rule for a tracked table, and return them with every name qualified';
 
 -- The award of an order by an earning rule that was checked already, as it stands in the
@@ -420,7 +420,7 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	-- what nothing is recorded under is changed for orders to come
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.program p WHERE p.terms = $1) AND $1 NOT IN (SELECT _loyalty.recorded_terms($2, $3))', program)
 	   INTO is_new USING terms, program, tracked_table;
-	EXECUTE format('SELECT string_agg(version::text, '', '' ORDER BY version) FROM %I.terms_rule WHERE (name, points, applies_when, per) = ($1, $2, $3, $4)', program)
+	EXECUTE format('SELECT string_agg(version::text, '', '' ORDER BY version) FROM %I.terms_rule WHERE (name, coalesce(points, multiplier), applies_when, per) = ($1, $2, $3, $4)', program)
 	   INTO versions USING rule_name, points, applies_when, per;
 	RAISE EXCEPTION 'the earning rule "%" of terms % does not hold for table "%"', rule_name, terms, relation
 		USING ERRCODE = SQLSTATE,
@@ -486,12 +486,14 @@ BEGIN
 	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.tracked_table s
 	                          CROSS JOIN LATERAL _loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
 	                          WHERE t.version = $2 AND s.active AND s.kind = ''orders'' AND p.points IS NOT NULL
-	                            AND (t.points, t.applies_when) <> (p.points, p.applies_when)
+	                            AND (coalesce(t.points, t.multiplier), t.applies_when) <> (p.points, p.applies_when)
 	                          ORDER BY t.name, s.tracked_table', program) USING program, newest
 	LOOP
-		EXECUTE format('UPDATE %I.terms_rule SET points = $1, applies_when = $2 WHERE version = $3 AND name = $4', program)
+		EXECUTE format('UPDATE %I.terms_rule SET points = CASE WHEN points IS NOT NULL THEN $1 END, multiplier = CASE WHEN multiplier IS NOT NULL THEN $1 END, applies_when = $2
+		                 WHERE version = $3 AND name = $4', program)
 			USING r.points, r.applies_when, newest, r.name;
-		EXECUTE format('UPDATE %I.earning_rule SET points = $1, applies_when = $2 WHERE name = $3', program) USING r.points, r.applies_when, r.name;
+		EXECUTE format('UPDATE %I.earning_rule SET points = CASE WHEN points IS NOT NULL THEN $1 END, multiplier = CASE WHEN multiplier IS NOT NULL THEN $1 END, applies_when = $2
+		                 WHERE name = $3', program) USING r.points, r.applies_when, r.name;
 	END LOOP;
 	FOR r IN EXECUTE format('SELECT t.name, c.expression FROM %I.terms_tier t JOIN _loyalty.tier_conditions($1, $2) c ON c.tier = t.name
 	                          WHERE t.version = $2 AND c.expression IS NOT NULL AND t.qualifies <> c.expression', program) USING program, newest
@@ -794,6 +796,10 @@ DECLARE
 	columns text := '';
 	line_join text := '';
 	in_currency boolean := d ->> 'currency' IS NOT NULL;
+	is_plain CONSTANT boolean := _loyalty.rules_are_plain(program, terms);
+	line_factors text;
+	remaining text;
+	stacked record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	view := _loyalty.view_name(s.kind, tracked_table, terms);
@@ -827,7 +833,13 @@ BEGIN
 		END IF;
 	END IF;
 
-	FOR rule IN EXECUTE format('SELECT r.award, r.per, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
+	IF has_refunds THEN
+		remaining := 'CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN %1$s ELSE (%1$s) * (worth.gross - worth.refunded) / worth.gross END';
+	END IF;
+	IF NOT is_plain AND line_relation IS NOT NULL THEN
+		line_factors := _loyalty.line_factors_sql(program, terms, awards);
+	END IF;
+	FOR rule IN EXECUTE format('SELECT r.award, r.per, r.multiplier IS NOT NULL AS multiplies, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
 		USING awards, terms
 	LOOP
 		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
@@ -835,25 +847,28 @@ BEGIN
 		ELSIF rule.per = 'line' THEN
 			-- the filter makes it an aggregate over lines, whatever the rule uses
 			line_columns := concat_ws(', ', line_columns,
-				format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS award_%s', rule.expression, rule.award));
+				format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS award_%s', rule.expression, rule.award),
+				CASE WHEN NOT is_plain AND NOT rule.multiplies THEN
+				     format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN line_factors IS NOT NULL THEN 'line_factors.product' END), rule.award) END);
 			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
 			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
-				CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN line_awards.award_%1$s
-				                                        ELSE line_awards.award_%1$s * (worth.gross - worth.refunded) / worth.gross END', rule.award)
-				ELSE format('line_awards.award_%s', rule.award) END, rule.award);
+				format(coalesce(remaining, '%s'), format('line_awards.award_%s', rule.award)), rule.award);
 		ELSE
 			order_sum := concat_ws(' + ', nullif(order_sum, ''), format('coalesce(%s, 0)', rule.expression));
 			columns := columns || format(', CASE WHEN purchase.counts THEN (%s) END AS award_%s', rule.expression, rule.award);
 		END IF;
 	END LOOP;
 	IF line_columns IS NOT NULL THEN
-		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
-		                    line_columns, line_relation, line_is_same);
+		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line%s WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
+		                    line_columns, line_relation, line_factors, line_is_same);
 		-- one division for all lines and rules: shares of thirds add up
-		line_sum := line_sum || ' + coalesce(kept.awards, 0)';
-		line_sum := CASE WHEN has_refunds THEN format('CASE WHEN worth.refunded = 0 OR worth.gross = 0 THEN %1$s
-		                                                    ELSE (%1$s) * (worth.gross - worth.refunded) / worth.gross END', line_sum)
-		            ELSE line_sum END;
+		line_sum := format(coalesce(remaining, '%s'), line_sum || ' + coalesce(kept.awards, 0)');
+	END IF;
+	IF NOT is_plain THEN
+		SELECT * INTO stacked FROM _loyalty.stack_orders(program, terms, awards, line_relation IS NOT NULL, remaining);
+		line_join := line_join || coalesce(stacked.joins, '');
+		order_sum := stacked.awards;
+		line_sum := CASE WHEN line_columns IS NOT NULL THEN format(coalesce(remaining, '%s'), 'coalesce(kept.awards, 0)') END;
 	END IF;
 
 	RETURN _loyalty.make_view(program, view, format($sql$
@@ -955,7 +970,7 @@ BEGIN
 	IF terms IS NULL THEN
 		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
 	END IF;
-	EXECUTE format('SELECT coalesce(jsonb_agg(_loyalty.award_in_force($1, $2, $3, r.name, r.points, r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
+	EXECUTE format('SELECT coalesce(jsonb_agg(_loyalty.award_in_force($1, $2, $3, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
 	                  FROM %I.terms_rule r LEFT JOIN _loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.version = $3', program)
 	   INTO awards USING program, tracked_table, current_terms;
 	PERFORM _loyalty.make_identity_view(program, tracked_table, d);

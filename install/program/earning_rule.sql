@@ -3,13 +3,26 @@
 -- admin: INSERT, UPDATE, DELETE
 CREATE TABLE @schema@.earning_rule (
 	name text PRIMARY KEY,
-	points text NOT NULL,
+	points text,
+	multiplier text,
 	applies_when text NOT NULL DEFAULT 'true',
-	per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line'))
+	per text NOT NULL DEFAULT 'order' CHECK (per IN ('order', 'line')),
+	starts timestamptz,
+	ends timestamptz,
+	minimum_order numeric,
+	every numeric CHECK (every > 0),
+	gives numeric,
+	at_most numeric CHECK (at_most >= 0),
+	rounding text CHECK (rounding IN ('floor', 'half_even', 'half_up', 'ceil')),
+	priority int NOT NULL DEFAULT 0,
+	stacking text NOT NULL CHECK (stacking IN ('add', 'multiply', 'exclusive', 'best_of')),
+	stacking_group text,
+	CHECK (num_nonnulls(points, multiplier) = 1)
 );
-COMMENT ON TABLE @schema@.earning_rule IS 'earning rules: the points of an order are the sum over the rules that apply';
-COMMENT ON COLUMN @schema@.earning_rule.per IS 'order, or line: then it is summed over the lines, whose columns it may use';
+COMMENT ON TABLE @schema@.earning_rule IS 'earning rules: an order gets the points of all that apply, multiplied by the multipliers of all that apply';
+COMMENT ON COLUMN @schema@.earning_rule.per IS 'order, or line: then it is evaluated for each line, whose columns it may use; points are summed over the lines, and a multiplier multiplies those of its line';
 COMMENT ON COLUMN @schema@.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)';
+COMMENT ON COLUMN @schema@.earning_rule.multiplier IS 'SQL expression, in place of points: by what the points of other rules are multiplied';
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.earning_rule
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');

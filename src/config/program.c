@@ -370,6 +370,7 @@ load_rules(TrackedTable *table, int32 terms)
 	int			award = 0;
 
 	set->terms = terms;
+	set->stacking = stacking_load(table->program, terms, table->context);
 	set->view = find_view(table, "orders", table->number, terms);
 	if (!OidIsValid(set->view))
 		ereport(ERROR,

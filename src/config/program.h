@@ -11,6 +11,7 @@
 #include "expression.h"
 #include "journal.h"
 #include "probe.h"
+#include "stacking.h"
 #include "version.h"
 
 /*
@@ -35,6 +36,7 @@ typedef struct RuleSet
 	Oid			view;			/* says what the rows of the table mean under these terms */
 	List	   *rules;			/* of Rule *, in the order of the view's columns */
 	bool		may_raise;		/* some of them may raise an error */
+	Stacking   *stacking;		/* NULL: their points are added up */
 	SPIPlanPtr	orders;			/* of current_orders(); made when first needed */
 } RuleSet;
 

@@ -65,18 +65,14 @@ mark_terms(Datum arg, Oid relid)
 static Rounding
 parse_rounding(const char *schema, const char *name)
 {
-	if (strcmp(name, "floor") == 0)
-		return ROUND_FLOOR;
-	if (strcmp(name, "half_even") == 0)
-		return ROUND_HALF_EVEN;
-	if (strcmp(name, "half_up") == 0)
-		return ROUND_HALF_UP;
-	if (strcmp(name, "ceil") == 0)
-		return ROUND_CEIL;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("rounding of loyalty program \"%s\" not recognized", schema),
-			 errdetail("It is \"%s\", and may be floor, half_even, half_up or ceil.", name)));
+	Rounding	rounding;
+
+	if (!rounding_parse(name, &rounding))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rounding of loyalty program \"%s\" not recognized", schema),
+				 errdetail("It is \"%s\", and may be floor, half_even, half_up or ceil.", name)));
+	return rounding;
 }
 
 static bool
@@ -122,51 +118,13 @@ parse_returns_paid(const char *schema, const char *name)
 			 errdetail("It is \"%s\", and may be never, full or proportional.", name)));
 }
 
-static Datum
-numeric_from_int(int32 value)
-{
-	return DirectFunctionCall1(int4_numeric, Int32GetDatum(value));
-}
-
 /*
  * Round the magnitude of points to the scale of the program.
  */
 Datum
 terms_round(Terms *terms, Datum points)
 {
-	Rounding	rounding = terms->rounding;
-	int32		scale = terms->scale;
-	Datum		places = Int32GetDatum(scale);
-	Datum		down = DirectFunctionCall2(numeric_trunc, points, places);
-	Datum		half;
-	Datum		up;
-	Datum		units;
-
-	if (rounding == ROUND_FLOOR)
-		return down;
-	if (rounding == ROUND_HALF_UP)
-		return DirectFunctionCall2(numeric_round, points, places);
-	if (DatumGetBool(DirectFunctionCall2(numeric_eq, down, points)))
-		return down;
-
-	/* Away from zero: one unit of the last place more. */
-	units = DirectFunctionCall2(numeric_power, numeric_from_int(10),
-								numeric_from_int(-scale));
-	units = DirectFunctionCall2(numeric_round, units, places);
-	up = DirectFunctionCall2(numeric_add, down,
-							 DirectFunctionCall2(numeric_mul, units,
-												 DirectFunctionCall1(numeric_sign, points)));
-	if (rounding == ROUND_CEIL)
-		return up;
-
-	half = DirectFunctionCall2(numeric_mul, numeric_from_int(2), points);
-	half = DirectFunctionCall2(numeric_sub, half, DirectFunctionCall2(numeric_add, down, up));
-	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, half, numeric_from_int(0))))
-		return DirectFunctionCall2(numeric_round, points, places);
-	/* A tie: the even neighbour. */
-	half = DirectFunctionCall2(numeric_div, down, units);
-	half = DirectFunctionCall2(numeric_mod, half, numeric_from_int(2));
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, half, numeric_from_int(0))) ? down : up;
+	return rounding_apply(terms->rounding, terms->scale, points);
 }
 
 /* A value of a result row, which must not be null. */

@@ -10,14 +10,7 @@
 #include "utils/uuid.h"
 
 #include "expression.h"
-
-typedef enum Rounding
-{
-	ROUND_FLOOR,
-	ROUND_HALF_EVEN,
-	ROUND_HALF_UP,
-	ROUND_CEIL
-} Rounding;
+#include "rounding.h"
 
 /* What becomes of points that a refund is to take back and that are not there. */
 typedef enum Shortfall

@@ -265,9 +265,34 @@ evaluate_columns(void *arg)
 		order->available = evaluate_available(evaluation);
 }
 
+/* Points of an order by rules that do more than to add them up. */
+static void
+evaluate_stacking(Evaluation *evaluation)
+{
+	OrderReader *reader = evaluation->reader;
+	Order	   *order = evaluation->order;
+	RuleSet    *set = evaluation->rules;
+	MemoryContext old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
+	Datum	   *values = palloc0(list_length(set->rules) * sizeof(Datum));
+	bool	   *isnull = palloc(list_length(set->rules) * sizeof(bool));
+
+	for (int award = 0; award < list_length(set->rules); award++)
+	{
+		Rule	   *rule = (Rule *) list_nth(set->rules, award);
+
+		isnull[award] = true;
+		if (rule->award.cached == NULL || !stacking_in_force(set->stacking, award, order->at, order->amount))
+			continue;
+		evaluation->rule = rule->name;
+		values[award] = evaluate(reader, &rule->award, evaluation->row, &isnull[award]);
+	}
+	order->awards = stacking_combine(set->stacking, values, isnull);
+	MemoryContextSwitchTo(old);
+}
+
 /*
  * Points of an order under one version of the terms, before the multiplier and
- * before rounding: the sum over the rules that apply.
+ * before rounding: the sum over the rules that apply, unless they say otherwise.
  */
 static void
 evaluate_rules(void *arg)
@@ -289,6 +314,11 @@ evaluate_rules(void *arg)
 	facts->tts_values[3] = order->rate;
 	ExecStoreVirtualTuple(facts);
 
+	if (evaluation->rules->stacking != NULL)
+	{
+		evaluate_stacking(evaluation);
+		return;
+	}
 	foreach(lc, evaluation->rules->rules)
 	{
 		Rule	   *rule = (Rule *) lfirst(lc);

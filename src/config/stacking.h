@@ -1,0 +1,16 @@
+/*
+ * stacking.h: what becomes of the points of several rules.
+ */
+#ifndef LOYALTY_STACKING_H
+#define LOYALTY_STACKING_H
+
+#include "datatype/timestamp.h"
+
+/* How the rules of one version of the terms stack. */
+typedef struct Stacking Stacking;
+
+extern Stacking *stacking_load(const char *program, int32 terms, MemoryContext context);
+extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount);
+extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull);
+
+#endif							/* LOYALTY_STACKING_H */
