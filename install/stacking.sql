@@ -180,7 +180,7 @@ COMMENT ON FUNCTION _loyalty.line_factors_sql(name, int, jsonb) IS 'joins that t
 -- What the rules come to for an order: from expressions of those per order, and from the sums
 -- line_awards.worth_n of those per line, of which a part is left after refunds.  These are divided once, so
 -- that shares of thirds add up, but for rules whose own points are counted in steps, limited, rounded or compared.
-CREATE FUNCTION _loyalty.stack_orders(program name, terms int, expressions jsonb, with_lines boolean, remaining text, OUT joins text, OUT awards text)
+CREATE FUNCTION _loyalty.stack_orders(program name, terms int, expressions jsonb, with_lines boolean, remaining text, OUT joins text, OUT awards text, OUT columns text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -215,6 +215,7 @@ BEGIN
 	IF gained IS NULL THEN
 		RETURN;
 	END IF;
+	columns := (SELECT string_agg(format(', CASE WHEN purchase.counts THEN %s END AS value_%s', CASE WHEN a = ANY (shared) THEN format(remaining, format('given.value_%s', a)) ELSE format('given.value_%s', a) END, a), '' ORDER BY a) FROM unnest(points || multipliers) a);
 	joins := format(' CROSS JOIN LATERAL (SELECT %s OFFSET 0) AS gained CROSS JOIN LATERAL (SELECT %s OFFSET 0) AS given', gained, given);
 	line_sum := _loyalty.stacked_sql(program, terms, points, shared, 'given');
 	awards := coalesce(nullif(concat_ws(' + ', _loyalty.stacked_sql(program, terms, points, ARRAY(SELECT unnest(points) EXCEPT SELECT unnest(shared)), 'given'),
@@ -223,4 +224,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.stack_orders(name, int, jsonb, boolean, text) IS
-'what the rules of a version of the terms come to for an order, as SQL: what stands behind its purchase in a FROM clause, and its points before the multiplier of the tier';
+'what the rules of a version of the terms come to for an order, as SQL: what stands behind its purchase in a FROM clause, and its points before the multiplier of the tier, and columns with what each rule comes to';

@@ -535,7 +535,8 @@ BEGIN
 		               ('gross', 'amount before refunds, in the currency of the order'), ('refunded', 'sum of the refunds that count'),
 		               ('row_table', 'table, or partition, that has the row'), ('row_id', 'place of the row in it'),
 		               ('awards', 'points by all rules, before the multiplier of a tier'),
-		               ('award', 'points by the rule of this number in terms_rule'),
+		               ('award', 'points by the rule of this number in terms_rule, or its factor'),
+		               ('value', 'the same, of a rule in force, counted in steps, limited and rounded as the rule says; points of lines multiplied by what multiplies these'),
 		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
 		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
 		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
@@ -868,6 +869,7 @@ BEGIN
 		SELECT * INTO stacked FROM _loyalty.stack_orders(program, terms, awards, line_relation IS NOT NULL, remaining);
 		line_join := line_join || coalesce(stacked.joins, '');
 		order_sum := stacked.awards;
+		columns := columns || coalesce(stacked.columns, '');
 		line_sum := CASE WHEN line_columns IS NOT NULL THEN format(coalesce(remaining, '%s'), 'coalesce(kept.awards, 0)') END;
 	END IF;
 

@@ -1,0 +1,254 @@
+-- Why an order has the points that it has ----------------------------------------------
+--
+-- Steps from nothing to the points that are recorded: each rule, whether it counts or why it does
+-- not, the multipliers, the tier, and rounding.  What the steps add up to is what is recorded,
+-- also where that is not what the rows of the order say now.
+
+CREATE TYPE loyalty.explanation AS (
+	step int,
+	what text,
+	name text,
+	status text,
+	value numeric,
+	points numeric
+);
+COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
+COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
+COMMENT ON COLUMN loyalty.explanation.what IS
+'points, line multiplier, multiplier: a rule; tier; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
+COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
+COMMENT ON COLUMN loyalty.explanation.status IS
+'counts, or why not: does not apply, not in force, order too small, left out (an exclusive rule came before), or not the best (of its group)';
+COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each';
+COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
+
+-- The rules as they stack, each with what it says of an order: "said" has the columns of the view of
+-- its table.  Line multipliers are among the points of rules per line, which they multiply.
+CREATE FUNCTION _loyalty.rules_of_order(program name, terms int, said jsonb)
+RETURNS TABLE (place int, award int, name text, what text, stacking text, "group" int, status text, value numeric, points numeric)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	plain CONSTANT boolean := _loyalty.rules_are_plain(program, terms);
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH rules AS (
+			SELECT r.*, t.name, CASE WHEN NOT r.multiplies THEN 'points' WHEN r.per = 'line' THEN 'line multiplier' ELSE 'multiplier' END AS what,
+			       ($3 ->> format('award_%%s', r.award))::numeric AS said, ($3 ->> format(CASE WHEN $4 OR (r.multiplies AND r.per = 'line') THEN 'award_%%s' ELSE 'value_%%s' END, r.award))::numeric AS comes_to,
+			       ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount
+			  FROM _loyalty.stacked_rules($1, $2) r JOIN %I.terms_rule t ON t.version = $2 AND t.award = r.award),
+		judged AS (
+			SELECT r.*, CASE WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply' END AS why
+			  FROM rules r),
+		-- of multipliers of lines, each line has its own
+		left_over AS (
+			SELECT j.*, coalesce(j.why, CASE WHEN j.what <> 'line multiplier' AND EXISTS (SELECT FROM judged e WHERE e.what = j.what AND e.why IS NULL AND e.stacking = 'exclusive' AND e.place < j.place AND e."group" IN (0, j."group"))
+			                                 THEN 'left out' END) AS reason
+			  FROM judged j)
+		SELECT l.place, l.award, l.name, l.what, l.stacking, l."group",
+		       coalesce(l.reason, CASE WHEN l.what <> 'line multiplier' AND l.stacking = 'best_of'
+		                                    AND EXISTS (SELECT FROM left_over b WHERE b.what = l.what AND b.reason IS NULL AND b.stacking = 'best_of' AND b."group" = l."group"
+		                                                 AND (b.comes_to > l.comes_to OR (b.comes_to = l.comes_to AND b.place < l.place))) THEN 'not the best' ELSE 'counts' END),
+		       CASE WHEN l.what <> 'line multiplier' THEN l.said END, l.comes_to
+		  FROM left_over l ORDER BY l.what = 'multiplier', l.what = 'points', l.place
+		$sql$, program) USING program, terms, said, plain;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.rules_of_order(name, int, jsonb) IS 'each rule of a version of the terms, with what it says of an order, whether it counts there, and why not';
+
+-- From nothing to what the rows of an order say, before the tier; the last row has the sum alone.
+CREATE FUNCTION _loyalty.explain_rules(program name, terms int, said jsonb)
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	awards CONSTANT numeric := said ->> 'awards';
+	total numeric := 0;
+	base numeric;
+
+	e loyalty.explanation;
+	r record;
+BEGIN
+	-- multipliers that are added come after those that multiply
+	FOR r IN SELECT x.*, x.what = 'multiplier' AND x.stacking = 'add' AS is_added FROM _loyalty.rules_of_order(program, terms, said) x
+	          ORDER BY x.what = 'multiplier', x.what = 'points', x.what = 'multiplier' AND x.stacking = 'add', x.place
+	LOOP
+		e := ROW(coalesce(e.step, 0) + 1, r.what, r.name, r.status, r.value, 0);
+		IF r.is_added AND base IS NULL THEN
+			base := total;
+		END IF;
+		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
+			e.points := CASE WHEN r.what = 'points' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
+			total := total + e.points;
+		END IF;
+		RETURN NEXT e;
+	END LOOP;
+	-- the shares that refunds leave are divided once for all rules, which may differ in the last digit
+	IF abs(awards - total) > 1e-9 THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'lines that left', NULL, 'counts', NULL, awards - total);
+		total := awards;
+		RETURN NEXT e;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain_rules(name, int, jsonb) IS 'the steps from nothing to the points that rules give to an order';
+
+-- What the view of a table says of an order under some terms, or, without terms, which orders there are; null if there is
+-- none of the key.
+CREATE FUNCTION _loyalty.order_as_it_is(program name, tracked_table int, terms int, order_key text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view CONSTANT regclass := _loyalty.view_of(program, 'orders', tracked_table, terms);
+	said jsonb;
+	type regtype;
+BEGIN
+	IF view IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT a.atttypid INTO type FROM pg_attribute a WHERE a.attrelid = view AND a.attname = 'key';
+	BEGIN
+		EXECUTE format('SELECT to_jsonb(v) FROM %s v WHERE v.key %s $1::%s AND v.order_key = $1 LIMIT 1', view, _loyalty.equality_operator(type), type) INTO said USING order_key;
+	EXCEPTION WHEN data_exception THEN
+		RETURN NULL;		-- no key of that type
+	END;
+	RETURN said;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.order_as_it_is(name, int, int, text) IS 'the row of an order in the view of its table, or null';
+
+-- How an order is recorded: its terms, points, tier and multiplier.
+CREATE FUNCTION _loyalty.order_as_recorded(program name, tracked_table int, order_key text, customer text)
+RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven
+		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven FROM %1$I.ledger l
+		         WHERE l.customer %2$s $3::%3$s AND l.tracked_table = $1 AND l.order_key = $2
+		        UNION ALL
+		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven FROM %1$I.unposted u
+		         WHERE u.customer %2$s $3::%3$s AND u.tracked_table = $1 AND u.order_key = $2) x
+		 ORDER BY x.revision DESC LIMIT 1
+		$sql$, program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) USING tracked_table, order_key, customer;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.order_as_recorded(name, int, text, text) IS 'the newest entry of an order of a customer, whose key is written as text';
+
+-- The table that has an order, and whose it is.
+CREATE FUNCTION _loyalty.find_order(program name, order_key text, tracked regclass, OUT tracked_table int, OUT customer text, OUT is_archived boolean)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+	found_in regclass;
+	said jsonb;
+	whose text;
+	archived boolean;
+BEGIN
+	FOR s IN EXECUTE format('SELECT t.tracked_table, t.relation FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'') AND ($1 IS NULL OR t.relation = $1) ORDER BY 1', program) USING tracked
+	LOOP
+		said := _loyalty.order_as_it_is(program, s.tracked_table, NULL, order_key);
+		archived := said IS NULL;
+		whose := said ->> 'customer';		-- maybe nobody's
+		IF archived THEN
+			EXECUTE format('SELECT a.customer::text FROM %I.archived a WHERE a.tracked_table = $1 AND a.order_key = $2', program) INTO whose USING s.tracked_table, order_key;
+		END IF;
+		CONTINUE WHEN archived AND whose IS NULL;
+		IF found_in IS NOT NULL THEN
+			RAISE EXCEPTION 'several tables have an order "%"', order_key
+				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are "%s" and "%s".', found_in, s.relation), HINT = 'Name the table: tracked => ''...''.';
+		END IF;
+		found_in := s.relation;
+		tracked_table := s.tracked_table;
+		customer := whose;
+		is_archived := archived;
+	END LOOP;
+	IF found_in IS NULL THEN
+		RAISE EXCEPTION 'there is no order "%"', order_key
+			USING ERRCODE = 'no_data_found',
+			      DETAIL = CASE WHEN tracked IS NULL THEN format('No table that loyalty program "%s" tracks has an order with this key.', program)
+			               ELSE format('Table "%s" has none with this key, or loyalty program "%s" does not track it.', tracked, program) END,
+			      HINT = format('The key is the text that the column order_key of %I.order_points shows.', program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass) IS 'the number of the tracked table that has an order, or had it if it is archived, and its customer as text; else an error';
+
+CREATE FUNCTION _loyalty.explain(settings regclass, order_key text, tracked regclass)
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	p record;
+	o record;
+	recorded record;
+	said jsonb;
+	total numeric := 0;
+	worth numeric;
+	e loyalty.explanation;
+BEGIN
+	SELECT * INTO p FROM _loyalty.begin_call(settings, 'explain');
+	PERFORM _loyalty.require_given('{order_key}', ARRAY[order_key IS NULL]);
+	SELECT * INTO o FROM _loyalty.find_order(p.program, order_key, tracked);
+	SELECT * INTO recorded FROM _loyalty.order_as_recorded(p.program, o.tracked_table, order_key, o.customer);
+	IF recorded.counts IS NOT TRUE THEN
+		RETURN QUERY SELECT 1, 'order', NULL::text, CASE WHEN recorded.terms IS NULL THEN 'not recorded' ELSE 'does not count' END, NULL::numeric, 0::numeric;
+		RETURN;
+	END IF;
+	said := CASE WHEN NOT o.is_archived THEN _loyalty.order_as_it_is(p.program, o.tracked_table, recorded.terms, order_key) END;
+	IF (said ->> 'counts')::boolean THEN
+		FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, recorded.terms, said)
+		LOOP
+			total := total + e.points;
+			RETURN NEXT e;
+		END LOOP;
+		worth := said ->> 'awards';
+	ELSIF o.is_archived THEN
+		e := ROW(1, 'all rules', NULL, 'archived', NULL, recorded.awards);
+		total := recorded.awards;
+		worth := recorded.awards;
+		RETURN NEXT e;
+	END IF;
+	worth := coalesce(worth, 0);
+	IF recorded.multiplier <> 1 THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'tier', recorded.tier, 'counts', recorded.multiplier, worth * (recorded.multiplier - 1));
+		total := total + e.points;
+		RETURN NEXT e;
+	END IF;
+	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', (SELECT _loyalty.rounded_sql('x.points', t.rounding, t.points_scale) FROM _loyalty.rounding_of(p.program, recorded.terms) t))
+	   INTO worth USING worth * recorded.multiplier;
+	IF worth <> total THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'rounding', NULL, 'counts', NULL, worth - total);
+		RETURN NEXT e;
+	END IF;
+	IF recorded.forgiven <> 0 THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'forgiven', NULL, 'counts', NULL, recorded.forgiven);
+		worth := worth + recorded.forgiven;
+		RETURN NEXT e;
+	END IF;
+	IF worth <> recorded.points THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'difference', NULL, 'recorded otherwise', NULL, recorded.points - worth);
+		RETURN NEXT e;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain(regclass, text, regclass) IS 'what the function explain of a program does, for its owner';
+
+CREATE FUNCTION _loyalty.rounding_of(program name, terms int, OUT rounding text, OUT points_scale int)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('SELECT t.rounding, t.points_scale FROM %I.terms t WHERE t.version = $1', program) INTO rounding, points_scale USING terms;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.rounding_of(name, int) IS 'how a version of the terms rounds, and to how many decimals';

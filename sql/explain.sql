@@ -1,0 +1,117 @@
+-- Why an order has its points: the steps add up to what is recorded, whatever that is.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
+SET jit = off;
+CREATE SCHEMA t_explain;
+CREATE TABLE t_explain.customers (id int PRIMARY KEY);
+INSERT INTO t_explain.customers VALUES (1), (2), (3);
+CREATE TABLE t_explain.receipts (id text PRIMARY KEY, customer_id int, at timestamptz, total numeric, units int);
+CREATE TABLE t_explain.orders (id int PRIMARY KEY, customer_id int, at timestamptz);
+CREATE TABLE t_explain.lines (order_id int, sku text, price numeric);
+CREATE TABLE t_explain.refunds (order_id int, amount numeric);
+CREATE INDEX ON t_explain.lines (order_id);
+CREATE INDEX ON t_explain.refunds (order_id);
+SELECT loyalty.create_program('club', 't_explain.customers', time_zone => 'UTC');
+SELECT loyalty.track_orders('club', 't_explain.receipts', customer => 'customer_id', at => 'at', amount => 'total');
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('Gold', 1, 'orders > 0', 1.5);
+
+-- Rules that are just added up
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('1 per 1', 'amount', 'true'), ('per unit', '2 * new.units', 'new.units > 3');
+INSERT INTO t_explain.receipts VALUES ('a', 1, '2026-01-01', 10.50, 4), ('b', 1, '2026-01-02', 9.99, 1);
+-- 10.50 + 8 = 18.5, down to 18
+SELECT * FROM club.explain('a');
+-- 9.99 * 1.5 = 14.985, of which 14 are counted
+SELECT * FROM club.explain('b');
+
+-- Rules that stack
+INSERT INTO club.earning_rule (name, points, every, gives, at_most, stacking, stacking_group, starts, minimum_order, priority) VALUES
+	('every 2', 'amount', 2, 10, 40, NULL, NULL, NULL, NULL, 5), ('good', '3.5', NULL, NULL, NULL, 'best_of', 'g', NULL, NULL, 4), ('better', '4.25', NULL, NULL, NULL, 'best_of', 'g', NULL, NULL, 3),
+	('later', '1000', NULL, NULL, NULL, NULL, NULL, '2030-01-01', NULL, 2), ('large', '1000', NULL, NULL, NULL, NULL, NULL, NULL, 100, 2), ('alone', '1', NULL, NULL, NULL, 'exclusive', NULL, NULL, NULL, 1);
+INSERT INTO club.earning_rule (name, multiplier, stacking, applies_when) VALUES ('double', '2', NULL, 'true'), ('half more', '1.5', 'add', 'true'), ('fifth more', '1.2', 'add', 'true'), ('never', '9', NULL, 'false');
+INSERT INTO t_explain.receipts VALUES ('c', 2, '2026-01-01', 19.99, 4);
+-- 40 of 90, 4.25 and 1 make 45.25; 90.5 doubled; 70 percent more are 63.35: 153.85, down to 153
+SELECT * FROM club.explain('c');
+SELECT sum(points) = (SELECT points FROM club.order_points WHERE order_key = 'c') AS is_right FROM club.explain('c');
+CALL loyalty.post('club');
+SELECT sum(points) = (SELECT points FROM club.order_points WHERE order_key = 'c') AS is_right FROM club.explain('c');
+-- the order keeps the rules that it was recorded under
+DELETE FROM club.earning_rule;
+SELECT what, name, status FROM club.explain('a');
+
+-- Orders of lines, and of refunds
+SELECT loyalty.track_orders('club', 't_explain.orders', customer => 'customer_id', at => 'at', lines => 't_explain.lines', line_order => 'order_id', line_amount => 'price');
+SELECT loyalty.track_refunds('club', 't_explain.refunds', orders => 't_explain.orders', order_key => 'order_id', amount => 'amount');
+INSERT INTO club.earning_rule (name, points, multiplier, per, applies_when) VALUES ('rate', 'line.price', NULL, 'line', 'true'), ('red', NULL, '3', 'line', $$sku = 'red'$$), ('blue', NULL, '5', 'line', $$sku = 'blue'$$), ('double', NULL, '2', 'order', 'true');
+\set VERBOSITY terse
+INSERT INTO club.earning_rule (name, points, per) VALUES ('units', 'units', 'order');
+\set VERBOSITY default
+INSERT INTO t_explain.orders VALUES (7, 3, '2026-02-01');
+INSERT INTO t_explain.lines VALUES (7, 'red', 10), (7, 'green', 5);
+-- 3 * 10 + 5 = 35, twice
+SELECT * FROM club.explain('7');
+INSERT INTO t_explain.refunds VALUES (7, 5);
+-- two thirds are left: 23.333..., twice 46.666..., down to 46
+SELECT what, name, status, round(value, 6) AS value, round(points, 6) AS points FROM club.explain('7');
+SELECT sum(points) = (SELECT points FROM club.order_points WHERE order_key = '7') AS is_right FROM club.explain('7');
+
+-- An order that is archived has its points, and its rows are gone
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DELETE FROM t_explain.receipts WHERE id = 'c';
+COMMIT;
+CALL loyalty.post('club');
+SELECT * FROM loyalty.reconcile('club', missing => 'archive') \g /dev/null
+SELECT * FROM club.explain('c');
+
+-- An order that was changed past the trigger: 8 more than is recorded
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE t_explain.receipts SET total = total + 8 WHERE id = 'b';
+COMMIT;
+SELECT * FROM club.explain('b');
+SELECT sum(points) = (SELECT points FROM club.order_points WHERE order_key = 'b') AS is_right FROM club.explain('b');
+SELECT * FROM loyalty.reconcile('club') \g /dev/null
+SELECT * FROM club.explain('b');
+
+-- What does not count, is not recorded, or is not there
+INSERT INTO t_explain.receipts VALUES ('d', 1, NULL, 10, 1);
+SELECT * FROM club.explain('d');
+UPDATE t_explain.receipts SET customer_id = NULL WHERE id = 'a';
+SELECT * FROM club.explain('a');
+SELECT * FROM club.explain('nothing');
+SELECT * FROM club.explain(NULL);
+INSERT INTO t_explain.receipts VALUES ('7', 1, '2026-03-01', 10, 1);
+SELECT * FROM club.explain('7');
+SELECT what, name, points FROM club.explain('7', 't_explain.receipts');
+SELECT * FROM club.explain('7', 't_explain.customers');
+
+-- Who may read the members may ask; nobody else
+CREATE ROLE regress_loyalty_explain;
+GRANT USAGE ON SCHEMA club TO regress_loyalty_explain;
+SET ROLE regress_loyalty_explain;
+SELECT * FROM club.explain('7', 't_explain.receipts');
+RESET ROLE;
+SELECT loyalty.grant_access('club', 'regress_loyalty_explain', 'read') \g /dev/null
+GRANT USAGE ON SCHEMA t_explain TO regress_loyalty_explain;
+SET ROLE regress_loyalty_explain;
+SELECT count(*) > 0 AS may FROM club.explain('7', 't_explain.receipts');
+RESET ROLE;
+
+-- At random: whatever the rules, the steps add up
+DELETE FROM club.earning_rule;
+INSERT INTO club.earning_rule (name, points, multiplier, applies_when, every, gives, at_most, rounding, priority, stacking, stacking_group)
+SELECT 'rule ' || i, CASE WHEN i % 3 > 0 THEN format('amount * 0.%s', i) END, CASE WHEN i % 3 = 0 THEN '1.' || i END, CASE i % 4 WHEN 1 THEN 'amount > 30' ELSE 'true' END,
+       CASE WHEN i % 5 = 1 THEN 3.5 END, CASE WHEN i % 5 = 1 THEN 7 END, CASE WHEN i % 6 = 1 THEN 15 END, CASE WHEN i % 7 = 1 THEN 'half_even' END, i % 4,
+       CASE WHEN i % 3 = 0 THEN (ARRAY['multiply', 'add', 'best_of'])[1 + i % 2] ELSE (ARRAY['add', 'best_of', 'add', 'exclusive'])[1 + i % 4] END, CASE WHEN i % 2 = 0 THEN 'g' END
+  FROM (SELECT i FROM generate_series(1, 13) i WHERE i % 3 > 0 OR i <= 12) x WHERE NOT (i % 3 = 0 AND (i % 5 = 1 OR i % 6 = 1 OR i % 7 = 1));
+INSERT INTO t_explain.receipts SELECT 'r' || i, 2, timestamptz '2026-05-01' + i * interval '1 hour', round((i * 37 % 101)::numeric * 1.37, 2), i % 5 FROM generate_series(1, 60) i;
+SELECT count(*) AS orders, count(*) FILTER (WHERE e.points <> o.points OR e.points IS NULL) AS wrong, count(*) FILTER (WHERE e.differ) AS differ
+  FROM club.order_points o CROSS JOIN LATERAL (SELECT sum(x.points) AS points, bool_or(x.what IN ('difference', 'lines that left')) AS differ FROM club.explain(o.order_key, 't_explain.receipts') x) e
+ WHERE o.order_key LIKE 'r%';
+SELECT * FROM loyalty.verify('club');
+SET client_min_messages = error;
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_explain CASCADE;
+DROP ROLE regress_loyalty_explain;
