@@ -110,6 +110,7 @@ BEGIN
 	IF view IS NULL THEN
 		RETURN NULL;
 	END IF;
+	PERFORM _loyalty.require_own_view(view);
 	SELECT a.atttypid INTO type FROM pg_attribute a WHERE a.attrelid = view AND a.attname = 'key';
 	BEGIN
 		EXECUTE format('SELECT to_jsonb(v) FROM %s v WHERE v.key %s $1::%s AND v.order_key = $1 LIMIT 1', view, _loyalty.equality_operator(type), type) INTO said USING order_key;
@@ -182,7 +183,44 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass) IS 'the number of the tracked table that has an order, or had it if it is archived, and its customer as text; else an error';
 
-CREATE FUNCTION _loyalty.explain(settings regclass, order_key text, tracked regclass)
+CREATE FUNCTION _loyalty.rounding_of(program name, terms int, OUT rounding text, OUT points_scale int)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('SELECT t.rounding, t.points_scale FROM %I.terms t WHERE t.version = $1', program) INTO rounding, points_scale USING terms;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.rounding_of(name, int) IS 'how a version of the terms rounds, and to how many decimals';
+
+-- From what rules come to, and the sum of the steps so far, which may differ in the last digit, to the points of the order.
+CREATE FUNCTION _loyalty.explain_tier(program name, terms int, step int, awards numeric, total numeric, tier text, multiplier numeric)
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	e loyalty.explanation;
+	sum numeric := total;
+	worth numeric;
+BEGIN
+	IF multiplier <> 1 THEN
+		e := ROW(step + 1, 'tier', tier, 'counts', multiplier, awards * (multiplier - 1));
+		sum := sum + e.points;
+		RETURN NEXT e;
+	END IF;
+	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', (SELECT _loyalty.rounded_sql('x.points', t.rounding, t.points_scale) FROM _loyalty.rounding_of(program, terms) t))
+	   INTO worth USING awards * multiplier;
+	IF worth <> sum THEN
+		e := ROW(coalesce(e.step, step) + 1, 'rounding', NULL, 'counts', NULL, worth - sum);
+		RETURN NEXT e;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text, numeric) IS
+'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
+
+CREATE FUNCTION _loyalty.explain_order(settings regclass, order_key text, tracked regclass)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -196,7 +234,9 @@ DECLARE
 	worth numeric;
 	e loyalty.explanation;
 BEGIN
-	SELECT * INTO p FROM _loyalty.begin_call(settings, 'explain');
+	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
+	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
+	PERFORM _loyalty.require_layout(p.program);
 	PERFORM _loyalty.require_given('{order_key}', ARRAY[order_key IS NULL]);
 	SELECT * INTO o FROM _loyalty.find_order(p.program, order_key, tracked);
 	SELECT * INTO recorded FROM _loyalty.order_as_recorded(p.program, o.tracked_table, order_key, o.customer);
@@ -218,18 +258,12 @@ BEGIN
 		worth := recorded.awards;
 		RETURN NEXT e;
 	END IF;
-	worth := coalesce(worth, 0);
-	IF recorded.multiplier <> 1 THEN
-		e := ROW(coalesce(e.step, 0) + 1, 'tier', recorded.tier, 'counts', recorded.multiplier, worth * (recorded.multiplier - 1));
+	FOR e IN SELECT * FROM _loyalty.explain_tier(p.program, recorded.terms, coalesce(e.step, 0), coalesce(worth, 0), total, recorded.tier, recorded.multiplier)
+	LOOP
 		total := total + e.points;
 		RETURN NEXT e;
-	END IF;
-	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', (SELECT _loyalty.rounded_sql('x.points', t.rounding, t.points_scale) FROM _loyalty.rounding_of(p.program, recorded.terms) t))
-	   INTO worth USING worth * recorded.multiplier;
-	IF worth <> total THEN
-		e := ROW(coalesce(e.step, 0) + 1, 'rounding', NULL, 'counts', NULL, worth - total);
-		RETURN NEXT e;
-	END IF;
+	END LOOP;
+	worth := total;
 	IF recorded.forgiven <> 0 THEN
 		e := ROW(coalesce(e.step, 0) + 1, 'forgiven', NULL, 'counts', NULL, recorded.forgiven);
 		worth := worth + recorded.forgiven;
@@ -241,14 +275,103 @@ BEGIN
 	END IF;
 END
 $$;
+COMMENT ON FUNCTION _loyalty.explain_order(regclass, text, regclass) IS 'the steps from nothing to the points that an order has';
+
+CREATE FUNCTION _loyalty.explain(settings regclass, order_key text, tracked regclass)
+RETURNS SETOF loyalty.explanation
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_explain';
 COMMENT ON FUNCTION _loyalty.explain(regclass, text, regclass) IS 'what the function explain of a program does, for its owner';
 
-CREATE FUNCTION _loyalty.rounding_of(program name, terms int, OUT rounding text, OUT points_scale int)
+-- The tier that multiplies an order that is made now: as of its time, with all that is recorded.
+CREATE FUNCTION _loyalty.tier_of_order(settings regclass, program name, customer anyelement, at timestamptz, OUT tier text, OUT multiplier numeric)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('SELECT t.rounding, t.points_scale FROM %I.terms t WHERE t.version = $1', program) INTO rounding, points_scale USING terms;
+	EXECUTE format($sql$
+		SELECT t.name, t.multiplier
+		  FROM (SELECT p.terms, _loyalty.tier_for($1, p.terms, coalesce((j.state).spend, a.spend, 0), coalesce((j.state).orders, a.orders, 0), coalesce((j.state).points_earned, a.points_earned, 0),
+		                                          (SELECT c.joined_at FROM %1$I.customer c WHERE c.customer %2$s k.own),
+		                                          CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END,
+		                                          CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END, $3, p.reader) AS tier
+		          FROM %1$I.program p
+		         CROSS JOIN (SELECT $2 AS own, coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $2), $2) AS customer) k
+		          LEFT JOIN %1$I.account a ON a.customer %2$s k.customer
+		         CROSS JOIN LATERAL (SELECT _loyalty.state_of($1, p.terms, k.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots, p.reader, a.merged) AS state OFFSET 0) j) x
+		  JOIN %1$I.terms_tier t ON t.version = x.terms AND t.name = x.tier
+		$sql$, program, _loyalty.customer_equality(program)) INTO tier, multiplier USING settings, customer, at;
+	multiplier := coalesce(multiplier, 1);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.rounding_of(name, int) IS 'how a version of the terms rounds, and to how many decimals';
+COMMENT ON FUNCTION _loyalty.tier_of_order(regclass, name, anyelement, timestamptz) IS 'the tier that a customer has for an order of a time that is made now, and its multiplier';
+
+-- The tracked table whose row a value is.
+CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, OUT tracked_table int, OUT relation regclass, OUT lines regclass)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('SELECT t.tracked_table, t.relation, l.relation FROM %1$I.tracked_table t JOIN pg_class c ON c.oid = t.relation
+	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = t.tracked_table AND l.kind = ''lines'' AND l.active
+	                 WHERE t.kind = ''orders'' AND t.active AND t.definition IS NULL AND c.reltype = $1', program) INTO tracked_table, relation, lines USING type;
+	IF tracked_table IS NULL THEN
+		RAISE EXCEPTION 'an order must be a row of a table of orders that loyalty program "%" tracks', program
+			USING ERRCODE = 'datatype_mismatch', DETAIL = format('It is of type %s.', type),
+			      HINT = 'Write it as ROW(...)::shop.orders, or jsonb_populate_record(NULL::shop.orders, ''{...}'') with the name of your table.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.table_of_row(name, regtype) IS 'the tracked table of orders that has rows of a type, and the table of its lines; else an error';
+
+CREATE FUNCTION _loyalty.explain_row(settings regclass, "order" anyelement, lines anycompatiblearray)
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	p record;
+	o record;
+	t record;
+	said jsonb;
+	query text;
+	total numeric := 0;
+	e loyalty.explanation;
+	current_terms int;
+BEGIN
+	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
+	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
+	PERFORM _loyalty.require_layout(p.program);
+	SELECT * INTO o FROM _loyalty.table_of_row(p.program, pg_typeof("order"));
+	IF lines IS NOT NULL AND (o.lines IS NULL OR pg_typeof(lines) <> (SELECT y.typarray::regtype FROM pg_class c JOIN pg_type y ON y.oid = c.reltype WHERE c.oid = o.lines)) THEN
+		RAISE EXCEPTION 'lines must be an array of rows of the lines of table "%"', o.relation
+			USING ERRCODE = 'datatype_mismatch', DETAIL = CASE WHEN o.lines IS NULL THEN 'Its orders have no lines.' ELSE format('They are of type %s, and not of %s[].', pg_typeof(lines), o.lines) END;
+	END IF;
+	EXECUTE format('SELECT terms FROM %I.program', p.program) INTO current_terms;
+	PERFORM _loyalty.require_views(p.program, o.tracked_table, current_terms);
+	PERFORM _loyalty.require_own_view(_loyalty.view_of(p.program, 'orders', o.tracked_table, current_terms));
+	query := _loyalty.orders_sql(p.program, o.tracked_table, current_terms, _loyalty.definition_of(p.program, o.tracked_table, current_terms),
+		(SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(p.program, o.tracked_table, current_terms) a),
+		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
+		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT l.*, 1::oid AS tableoid FROM unnest(%s::%s[]) l)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
+	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
+	IF (said ->> 'counts')::boolean IS NOT TRUE THEN
+		RETURN QUERY SELECT 1, 'order', NULL::text, 'does not count', NULL::numeric, 0::numeric;
+		RETURN;
+	END IF;
+	FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, current_terms, said)
+	LOOP
+		total := total + e.points;
+		RETURN NEXT e;
+	END LOOP;
+	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;
+	RETURN QUERY SELECT * FROM _loyalty.explain_tier(p.program, current_terms, coalesce(e.step, 0), (said ->> 'awards')::numeric, total, t.tier, t.multiplier);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain_row(regclass, anyelement, anycompatiblearray) IS 'the steps from nothing to the points that an order would have that is not there';
+
+CREATE FUNCTION _loyalty.simulate_order(settings regclass, "order" anyelement, lines anycompatiblearray)
+RETURNS SETOF loyalty.explanation
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_simulate_order';
+COMMENT ON FUNCTION _loyalty.simulate_order(regclass, anyelement, anycompatiblearray) IS 'what the function simulate_order of a program does, for its owner';

@@ -767,12 +767,12 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.make_identity_view(name, int, jsonb) IS 'make the view that says which orders the rows of a table are';
 
--- The view of orders, from its expressions and those of the awards: an array of texts, null
+-- The query of the view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
 -- Refunds that are not finite, less themselves, are not 0: the order counts, for the amount to be refused.
-CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
-RETURNS regclass
-LANGUAGE plpgsql
+CREATE FUNCTION _loyalty.orders_sql(program name, tracked_table int, terms int, d jsonb, awards jsonb, row_source text DEFAULT NULL, line_source text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -780,7 +780,6 @@ DECLARE
 	part record;
 	k record;
 	rule record;
-	view name;
 	key text;
 	key_type regtype;
 	key_collation oid;
@@ -797,13 +796,13 @@ DECLARE
 	columns text := '';
 	line_join text := '';
 	in_currency boolean := d ->> 'currency' IS NOT NULL;
+	is_simulated CONSTANT boolean := row_source IS NOT NULL;
 	is_plain CONSTANT boolean := _loyalty.rules_are_plain(program, terms);
 	line_factors text;
 	remaining text;
 	stacked record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	view := _loyalty.view_name(s.kind, tracked_table, terms);
 	SELECT * INTO key, key_type, key_collation FROM _loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
 
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits'' ORDER BY tracked_table', program) USING tracked_table
@@ -813,11 +812,16 @@ BEGIN
 		has_parts := true;
 		IF part.kind = 'lines' THEN
 			line_relation := part.relation;
-			line_is_same := _loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation);
+			line_is_same := CASE WHEN is_simulated THEN 'true' ELSE _loyalty.same_key(k.expression, k.type, k.collation, key, key_type, key_collation) END;
 			CONTINUE WHEN gross IS NOT NULL;
 		END IF;
-		joins := joins || _loyalty.part_join(program, part.kind, part.tracked_table,
-			CASE part.kind WHEN 'lines' THEN 'lines' ELSE _loyalty.view_name(part.kind, part.tracked_table) END, key, key_type, key_collation);
+		-- an order that is not there has the lines that are given, and no refunds
+		CONTINUE WHEN is_simulated AND part.kind = 'refunds';
+		joins := joins || CASE WHEN is_simulated THEN
+			format(' CROSS JOIN (SELECT sum(%s) AS amount FROM %s AS line) AS lines', a.expression, line_source)
+			ELSE _loyalty.part_join(program, part.kind, part.tracked_table,
+			CASE part.kind WHEN 'lines' THEN 'lines' ELSE _loyalty.view_name(part.kind, part.tracked_table) END, key, key_type, key_collation) END
+			FROM _loyalty.view_expression(_loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'amount', false) a;
 		IF part.kind = 'lines' THEN
 			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
 		ELSE
@@ -828,7 +832,8 @@ BEGIN
 
 	-- what lines and refunds gave that have left their tables
 	IF has_parts THEN
-		joins := joins || format(' LEFT JOIN %I.kept AS kept ON kept.tracked_table = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, tracked_table, key);
+		joins := joins || CASE WHEN is_simulated THEN ' CROSS JOIN (SELECT NULL::numeric AS amount, NULL::numeric AS awards) AS kept'
+			ELSE format(' LEFT JOIN %I.kept AS kept ON kept.tracked_table = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, tracked_table, key) END;
 		IF has_refunds THEN
 			refunded := refunded || ' + coalesce(kept.refunded, 0)';
 		END IF;
@@ -861,7 +866,7 @@ BEGIN
 	END LOOP;
 	IF line_columns IS NOT NULL THEN
 		line_join := format(' CROSS JOIN LATERAL (SELECT %s FROM %s AS line%s WHERE %s AND purchase.counts OFFSET 0) AS line_awards',
-		                    line_columns, line_relation, line_factors, line_is_same);
+		                    line_columns, coalesce(line_source, line_relation::text), line_factors, line_is_same);
 		-- one division for all lines and rules: shares of thirds add up
 		line_sum := format(coalesce(remaining, '%s'), line_sum || ' + coalesce(kept.awards, 0)');
 	END IF;
@@ -873,7 +878,7 @@ BEGIN
 		line_sum := CASE WHEN line_columns IS NOT NULL THEN format(coalesce(remaining, '%s'), 'coalesce(kept.awards, 0)') END;
 	END IF;
 
-	RETURN _loyalty.make_view(program, view, format($sql$
+	RETURN format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
 		       %2$s AS currency, purchase.rate, %18$s AS available_at, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
 		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards %4$s
@@ -887,7 +892,7 @@ BEGIN
 		key,
 		CASE WHEN in_currency THEN 'money.currency' ELSE '''''::text COLLATE "C"' END,
 		coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0'),
-		columns, s.relation, joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
+		columns, coalesce(row_source, s.relation::text), joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
 		concat(CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
 		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END),
 		CASE WHEN in_currency THEN
@@ -898,7 +903,22 @@ BEGIN
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
 		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded OR worth.refunded - worth.refunded <> 0)' ELSE '' END
 			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
-		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END),
+		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.orders_sql(name, int, int, jsonb, jsonb, text, text) IS
+'the query that says what the rows of a table of orders mean under one version of the terms, or what those of another source would';
+
+CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
+RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	RETURN _loyalty.make_view(program, _loyalty.view_name(s.kind, tracked_table, terms), _loyalty.orders_sql(program, tracked_table, terms, d, awards),
 		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));
 END
 $$;

@@ -1,0 +1,124 @@
+/*
+ * explain.c: why an order has its points, or would have them.
+ *
+ * What is said is made up in SQL (install/explain.sql).  It evaluates the expressions of a
+ * program, so it is run here as recording runs them: as the owner of the program, in
+ * its time zone, and whatever the settings of the session are.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "layout.h"
+#include "nested.h"
+#include "owner.h"
+#include "result.h"
+
+/* The table "program" comes first, and then what is asked about. */
+#define ARGUMENTS 3
+
+/* The owner of a program, who must be who calls. */
+static Oid
+owner_who_calls(FunctionCallInfo fcinfo, const char *function)
+{
+	Oid			schema;
+	Oid			owner;
+
+	nested_refuse_call(function);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("program must not be null")));
+	LockRelationOid(PG_GETARG_OID(0), AccessShareLock);
+	schema = get_rel_namespace(PG_GETARG_OID(0));
+	owner = layout_check_owner(schema);
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for loyalty program \"%s\"", get_namespace_name(schema)),
+				 errhint("Call the function %s.%s of the program.", quote_identifier(get_namespace_name(schema)), function)));
+	return owner;
+}
+
+/* Days are those of the program. */
+static void
+enter_time_zone(Oid program)
+{
+	char	   *query = psprintf("SELECT p.time_zone FROM %s.program p", quote_identifier(get_namespace_name(get_rel_namespace(program))));
+
+	if (SPI_execute(query, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "a loyalty program has no settings");
+	settings_time_zone(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+}
+
+/* Answer with the rows of a query, which takes the arguments. */
+static void
+answer(FunctionCallInfo fcinfo, const char *function, const char *query)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = result_begin(fcinfo, &desc);
+	Oid			types[ARGUMENTS];
+	Datum		values[ARGUMENTS];
+	char		nulls[ARGUMENTS];
+	OwnerScope	scope;
+	Oid			owner = owner_who_calls(fcinfo, function);
+
+	Assert(PG_NARGS() == ARGUMENTS);
+	for (int i = 0; i < ARGUMENTS; i++)
+	{
+		types[i] = get_fn_expr_argtype(fcinfo->flinfo, i);
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	owner_enter(&scope, owner, true, NULL);
+	settings_answer();
+	settings_compute();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	enter_time_zone(PG_GETARG_OID(0));
+	if (SPI_execute_with_args(query, ARGUMENTS, types, values, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not explain an order");
+	Assert(SPI_tuptable->tupdesc->natts == desc->natts);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(store, SPI_tuptable->vals[i]);
+	SPI_finish();
+	owner_leave(&scope);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_explain);
+
+/*
+ * explain(program regclass, order_key text, tracked regclass) returns setof explanation
+ *
+ * The steps from nothing to the points that an order has.
+ */
+Datum
+loyalty_explain(PG_FUNCTION_ARGS)
+{
+	answer(fcinfo, "explain", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_order($1, $2, $3) e");
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_simulate_order);
+
+/*
+ * simulate_order(program regclass, order anyelement, lines anycompatiblearray)
+ * returns setof explanation
+ *
+ * The same of an order that is not there: a row of a tracked table, and rows of its lines.
+ */
+Datum
+loyalty_simulate_order(PG_FUNCTION_ARGS)
+{
+	answer(fcinfo, "simulate_order", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_row($1, $2, $3) e");
+	return (Datum) 0;
+}
