@@ -331,10 +331,6 @@ CALL loyalty.post('paid');
 SELECT order_key, points_change, forgiven FROM paid.ledger WHERE forgiven IS NOT NULL;
 SELECT * FROM loyalty.verify('paid');
 
--- who was merged, or is a survivor, is not erased
-CALL t_merge.call($$SELECT club.erase('joe')$$);
-CALL t_merge.call($$SELECT club.erase('ivy', 'nobody-1')$$);
-
 -- Who may not call it, does not.
 CREATE ROLE regress_merge_reader;
 GRANT USAGE ON SCHEMA t_merge TO regress_merge_reader;
