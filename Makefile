@@ -35,12 +35,12 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
 REGRESS += rerate stacking explain
 REGRESS += upgrade reads calls holds try cards
-REGRESS += rewards vouchers quote
-REGRESS += lots refunds
-REGRESS += history wallets wallets2 transfers available as_of accounting
-REGRESS += erase
+REGRESS += rewards vouchers quote variants
+REGRESS += lots refunds returned
+REGRESS += history wallets wallets2 transfers available as_of accounting flows
+REGRESS += erase erase_merged
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing
+ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

@@ -6,6 +6,9 @@
 -- something names it still: a reversal what it takes back, a redemption its reward, one side of a
 -- transfer the other.  Reasons go, and so do cards.  No number changes, so no total does.
 --
+-- A person may have several keys, since customers were merged.  What callers said is erased of all of them
+-- at once, since their entries name one another; put out is the one key that was named, wherever it is.
+--
 -- The rest is done in src/act/erase.c, which alone may change entries.
 
 -- A key that nobody knows any more afterwards makes of a reference what cannot be told from chance.
@@ -18,98 +21,151 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.erased_text(text, bytea) IS 'what stands for a reference that was erased: the same for the same one, as long as the salt is known';
 
--- The templates tell, so a table that is added joins in: whatever has the type of the key holds
--- customers, and what callers say has one of a few names.
+-- All columns of the tables of a program that have the type of the key, or are text, and what is in them.  The
+-- tables are in the order in which they are erased: each statement must still find its rows by what others
+-- change, so entries of vouchers come before these, and these before what tells whose they are.
+-- A table is known as one whose rows are deleted by its columns of the kind "deleted".  What names nobody is said,
+-- too: a test compares the list with the tables (sql/erase.sql), so that no column is forgotten.
 CREATE FUNCTION _loyalty.personal_columns()
-RETURNS TABLE (ordinal int, relation name, name name, what text, append_only boolean)
+RETURNS TABLE (place int, relation name, name name, what text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT t.ordinal, t.object, c.found[1]::name,
-	       CASE WHEN c.found[2] ~ '^@(column|optional)_type@' THEN 'customer' WHEN c.found[1] = 'reason' THEN 'reason'
-	            WHEN c.found[1] IN ('reference', 'reverses', 'batch', 'vouchers') OR (t.object, c.found[1]) = ('ledger', 'order_key') THEN 'reference' END,
-	       EXISTS (SELECT FROM _loyalty.templates() g WHERE g.kind = 'trigger' AND g.object = t.object AND g.name = 'append_only')
-	  FROM _loyalty.templates() t
-	 CROSS JOIN LATERAL regexp_matches(t.body, '^\t([a-z_]+) ([^ ,]+)', 'gn') c (found)
-	 WHERE t.kind = 'table'
-	   AND (c.found[2] ~ '^@(column|optional)_type@'
-	        OR (c.found[2] = 'text' AND (c.found[1] IN ('reason', 'reference', 'reverses', 'batch', 'vouchers') OR (t.object, c.found[1]) = ('ledger', 'order_key'))))
+	SELECT k.place, k.relation, c.name, k.what
+	  FROM (VALUES
+		-- a key; several; what callers named their calls, or why they made them; and what tells no more than that
+		(1, 'ledger'::name, 'customer', '{customer, counterpart, account}'::name[]),
+		(1, 'ledger', 'reference', '{order_key, reverses}'),
+		(1, 'ledger', 'reason', '{reason}'),
+		(2, 'journal', 'customer', '{customer}'),
+		(3, 'voucher_entry', 'reference', '{reference}'),
+		(3, 'voucher_entry', 'reason', '{reason}'),
+		(4, 'voucher', 'reference', '{batch}'),
+		(5, 'voucher_batch', 'customer', '{customer}'),
+		(5, 'voucher_batch', 'reference', '{reference}'),
+		(5, 'voucher_batch', 'reason', '{reason}'),
+		(6, 'reward_redemption', 'customer', '{customer}'),
+		(6, 'reward_redemption', 'reference', '{reference, vouchers}'),
+		(7, 'held', 'customer', '{customer, recorded_for}'),
+		(7, 'held', 'reference', '{reference}'),
+		(8, 'merged', 'customer', '{customer, survivor, merged_into}'),
+		(8, 'merged', 'reference', '{reference}'),
+		(9, 'account', 'customer', '{customer, merged_into}'),
+		(9, 'account', 'customers', '{merged}'),
+		(10, 'archived', 'customer', '{customer}'),
+		(11, 'member_card', 'customer', '{customer}'),
+		(11, 'member_card', 'deleted', '{card, status, reason, actor, replaced_by, issued_by}'),
+		(12, 'set_aside', 'customer', '{customer}'),
+		(12, 'set_aside', 'deleted', '{order_key, sqlstate, error}'),
+		-- keys of orders, which are the host's; names that the owner of the program gave; roles; currencies; words of ours
+		(0, 'archived', 'nobody', '{order_key, currency}'),
+		(0, 'earning_rule', 'nobody', '{name, points, applies_when, per}'),
+		(0, 'exchange_rate', 'nobody', '{currency}'),
+		(0, 'journal', 'nobody', '{order_key, currency, tier}'),
+		(0, 'kept', 'nobody', '{order_key}'),
+		(0, 'ledger', 'nobody', '{currency, tier, kind, actor, pays_for}'),
+		(0, 'program', 'nobody', '{joined_at, time_zone, rounding, on_invalid, card_prefix, refunds_take, refund_shortfall, returns_paid_points}'),
+		(0, 'reward', 'nobody', '{name, kind, description}'),
+		(0, 'reward_price', 'nobody', '{reward, tier}'),
+		(0, 'reward_redemption', 'nobody', '{reward, tier}'),
+		(0, 'reward_stock', 'nobody', '{reward}'),
+		(0, 'terms', 'nobody', '{rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points}'),
+		(0, 'terms_rule', 'nobody', '{name, points, applies_when, per}'),
+		(0, 'terms_tier', 'nobody', '{name, qualifies}'),
+		(0, 'terms_wallet', 'nobody', '{name, expires, extended}'),
+		(0, 'tier', 'nobody', '{name, qualifies}'),
+		(0, 'tracked_table', 'nobody', '{kind, without_order}'),
+		(0, 'voucher', 'nobody', '{code}'),
+		(0, 'voucher_batch', 'nobody', '{campaign, actor}'),
+		(0, 'voucher_entry', 'nobody', '{code, kind, actor}'),
+		(0, 'wallet', 'nobody', '{name, expires, extended}'))
+	       k (place, relation, what, columns)
+	 CROSS JOIN unnest(k.columns) c (name)
 $$;
 COMMENT ON FUNCTION _loyalty.personal_columns() IS
-'columns of the tables of a program that name a customer: his key, what callers named their calls, and why they made them';
+'columns of the tables of a program that are text or have the type of the key, with what they hold: customer or customers, a reference or reason of callers, what is deleted with its row, or nobody';
 
--- The vouchers of a customer ($1): those that only he may redeem, and those that he had for points.
-CREATE FUNCTION _loyalty.batches_of_customer_sql(program name, is_customer text)
+-- The vouchers of a person: those that only one of his keys may redeem, and those that he had for points.
+CREATE FUNCTION _loyalty.batches_of_customer_sql(program name, is_one_of text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format('SELECT b.reference FROM %1$I.voucher_batch b WHERE b.customer %2$s
-	               UNION SELECT r.vouchers FROM %1$I.reward_redemption r WHERE r.customer %2$s AND r.vouchers IS NOT NULL', program, is_customer)
+	               UNION SELECT r.vouchers FROM %1$I.reward_redemption r WHERE r.customer %2$s AND r.vouchers IS NOT NULL', program, is_one_of)
 $$;
-COMMENT ON FUNCTION _loyalty.batches_of_customer_sql(name, text) IS 'references of the vouchers of a customer, as SQL';
+COMMENT ON FUNCTION _loyalty.batches_of_customer_sql(name, text) IS 'references of the vouchers of a person, whose keys are compared as the text says, as SQL';
 
--- Which rows of a table name a customer ($1) in a column, or are of his vouchers.  The other side of
--- a transfer is found by the entries of this one: no index has it.
-CREATE FUNCTION _loyalty.rows_of_customer_sql(program name, relation name, name name, is_customer text)
+-- What is written into a column of a row t, of a customer ($1) who gets another key ($2) unless that is null,
+-- with a salt ($3).  Where a reason must be said, its place is kept.
+CREATE FUNCTION _loyalty.erased_column_sql(program name, relation name, name name, what text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN (relation, name) = ('ledger', 'counterpart') THEN
-	                 format('FROM (SELECT DISTINCT l.counterpart AS other, l.order_key AS named FROM %1$I.ledger l WHERE l.customer %2$s AND l.tracked_table = 0 AND l.counterpart IS NOT NULL) o
-	                         WHERE t.customer %3$s o.other AND t.tracked_table = 0 AND t.order_key = o.named AND t.counterpart %2$s',
-	                        program, is_customer, _loyalty.customer_equality(program))
-	            WHEN relation = 'voucher_batch' THEN format('WHERE t.reference IN (%s)', _loyalty.batches_of_customer_sql(program, is_customer))
-	            WHEN relation = 'voucher' THEN format('WHERE t.batch IN (%s)', _loyalty.batches_of_customer_sql(program, is_customer))
-	            WHEN relation = 'voucher_entry' THEN format('WHERE t.code IN (SELECT v.code FROM %I.voucher v WHERE v.batch IN (%s))', program, _loyalty.batches_of_customer_sql(program, is_customer))
-	            ELSE format('WHERE t.%I %s', name, is_customer) END
+	SELECT format('%I = ', name) || CASE what
+		WHEN 'customer' THEN format('CASE WHEN $2 IS NOT NULL AND t.%1$I %2$s $1::%3$s THEN $2::%3$s ELSE t.%1$I END', name, eq, key_type)
+		WHEN 'customers' THEN format('(SELECT array_agg(CASE WHEN $2 IS NOT NULL AND k.customer %2$s $1::%3$s THEN $2::%3$s ELSE k.customer END ORDER BY k.n)
+		                                 FROM unnest(t.%1$I) WITH ORDINALITY k (customer, n))', name, eq, key_type)
+		WHEN 'reference' THEN format(CASE (relation, name) WHEN ('ledger'::name, 'order_key'::name) THEN 'CASE WHEN t.tracked_table = 0 THEN %s ELSE t.order_key END' ELSE '%s' END,
+		                             format('_loyalty.erased_text(t.%I, $3)', name))
+		ELSE CASE relation WHEN 'ledger' THEN 'CASE WHEN t.kind = ''adjustment'' THEN ''erased'' END'
+		                   WHEN 'voucher_entry' THEN 'CASE WHEN t.kind = ''void'' THEN ''erased'' END' ELSE 'NULL' END END
+	  FROM _loyalty.customer_equality(program) eq, format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1) key_type
 $$;
-COMMENT ON FUNCTION _loyalty.rows_of_customer_sql(name, name, name, text) IS 'which rows of a table name a customer in a column, as SQL behind UPDATE ... t SET ...';
+COMMENT ON FUNCTION _loyalty.erased_column_sql(name, name, name, text) IS 'what is put into a column of a table of a program when a customer is erased, as SQL';
 
--- What erases a customer ($1), who gets another key ($2) unless that is null, with a salt ($3).  Each
--- statement must still find the rows by what others change: so what names the other side comes before
--- what names the customer, and entries of vouchers before these, and these before what tells whose
--- they are.  Where a reason must be said, its place is kept.
-CREATE FUNCTION _loyalty.erasing_statements(program name)
-RETURNS TABLE (n bigint, relation regclass, append_only boolean, statement text)
-LANGUAGE plpgsql STABLE
+-- Which rows of a table are of a person, whose keys are compared as the text says, or of his vouchers.
+CREATE FUNCTION _loyalty.rows_of_person_sql(program name, relation name, is_one_of text)
+RETURNS text
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	key_type CONSTANT text := format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1);
-	is_customer CONSTANT text := format('%s $1::%s', _loyalty.customer_equality(program), key_type);
-BEGIN
-	RETURN QUERY
-	WITH personal AS MATERIALIZED (SELECT c.* FROM _loyalty.personal_columns() c),
-	said AS (
-		SELECT c.relation, string_agg(format('%I = %s', c.name,
-		            CASE WHEN c.what = 'reference' THEN format(CASE WHEN c.name = 'order_key' THEN 'CASE WHEN t.tracked_table = 0 THEN %1$s ELSE t.order_key END' ELSE '%s' END,
-		                                                       format('_loyalty.erased_text(t.%I, $3)', c.name))
-		                 WHEN c.relation = 'ledger' THEN 'CASE WHEN t.kind = ''adjustment'' THEN ''erased'' END'
-		                 WHEN c.relation = 'voucher_entry' THEN 'CASE WHEN t.kind = ''void'' THEN ''erased'' END'
-		                 ELSE 'NULL' END), ', ') AS list
-		  FROM personal c WHERE c.what <> 'customer' GROUP BY c.relation),
-	-- the columns by which rows are found
-	found AS (
-		SELECT p.*, p.relation IN ('member_card', 'set_aside') AS is_deleted FROM personal p
-		 WHERE (p.what = 'customer' AND (p.relation, p.name) <> ('held', 'recorded_for')) OR (p.relation, p.name) IN (('voucher', 'batch'), ('voucher_entry', 'reference')))
-	SELECT row_number() OVER (ORDER BY NOT p.append_only, p.relation <> 'voucher', p.name = 'customer', p.ordinal DESC), format('%I.%I', program, p.relation)::regclass, p.append_only,
-	       CASE WHEN p.is_deleted THEN format('DELETE FROM %I.%I t ', program, p.relation)
-	            ELSE format('UPDATE %I.%I t SET %s ', program, p.relation,
-	                        concat_ws(', ', CASE WHEN p.what = 'customer' THEN format('%1$I = CASE WHEN t.%1$I %2$s THEN coalesce($2::%3$s, t.%1$I) ELSE t.%1$I END', p.name, is_customer, key_type) END,
-	                                  -- that of an account is the same, as long as nobody was merged
-	                                  CASE WHEN p.relation = 'held' THEN format('recorded_for = coalesce($2::%s, t.recorded_for)', key_type) END, s.list)) END
-	       || _loyalty.rows_of_customer_sql(program, p.relation, p.name, is_customer)
-	       || CASE WHEN s.list IS NULL AND NOT p.is_deleted THEN ' AND $2 IS NOT NULL' ELSE '' END
-	  -- once for each row: by the customer, on the other side of a transfer, or by the voucher
-	  FROM found p LEFT JOIN said s ON s.relation = p.relation AND (p.name = 'customer' OR p.what <> 'customer' OR (p.relation, p.name) = ('ledger', 'counterpart'));
-END
+	SELECT CASE relation
+		WHEN 'voucher_batch' THEN format('WHERE t.reference IN (%s)', _loyalty.batches_of_customer_sql(program, is_one_of))
+		WHEN 'voucher' THEN format('WHERE t.batch IN (%s)', _loyalty.batches_of_customer_sql(program, is_one_of))
+		WHEN 'voucher_entry' THEN format('WHERE t.code IN (SELECT v.code FROM %I.voucher v WHERE v.batch IN (%s))', program, _loyalty.batches_of_customer_sql(program, is_one_of))
+		ELSE format('WHERE t.customer %s', is_one_of) END
+$$;
+COMMENT ON FUNCTION _loyalty.rows_of_person_sql(name, name, text) IS 'which rows of a table are of a person, as SQL behind UPDATE ... t SET ...';
+
+-- What erases a customer ($1), who gets another key ($2) unless that is null, with a salt ($3), and what
+-- callers said of all keys that this person has since customers were merged ($4).  Each row is changed once, so
+-- that what was the same before is so afterwards.  Before all others come the entries of the
+-- other sides of transfers, which are found by those of the person: no index has them.  A row without
+-- references is left alone if it has not the key that is replaced.
+CREATE FUNCTION _loyalty.erasing_statements(program name)
+RETURNS TABLE (n bigint, relation name, append_only boolean, statement text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH k AS (
+		SELECT eq, key_type, format('%s $1::%s', eq, key_type) AS is_named, format('%s ANY ($4::%s[])', eq, key_type) AS is_one_of
+		  FROM _loyalty.customer_equality(program) eq, format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1) key_type),
+	written AS (
+		SELECT c.place, c.relation, bool_or(c.what = 'deleted') AS is_deleted, bool_or(c.what IN ('reference', 'reason')) AS says,
+		       'SET ' || string_agg(_loyalty.erased_column_sql(program, c.relation, c.name, c.what), ', ') FILTER (WHERE c.what <> 'deleted') AS list,
+		       string_agg(CASE c.what WHEN 'customer' THEN format('t.%I %s', c.name, k.is_named) WHEN 'customers' THEN format('$1::%s %s ANY (t.%I)', k.key_type, k.eq, c.name) END, ' OR ') AS has_key,
+		       k.is_one_of, k.eq
+		  FROM _loyalty.personal_columns() c CROSS JOIN k WHERE c.what <> 'nobody' GROUP BY c.place, c.relation, k.is_one_of, k.eq)
+	SELECT row_number() OVER (ORDER BY s.n), s.relation,
+	       EXISTS (SELECT FROM _loyalty.templates() g WHERE g.kind = 'trigger' AND g.object = s.relation AND g.name = 'append_only'), s.statement
+	  FROM (SELECT 0 AS n, w.relation,
+	               format('UPDATE %1$I.ledger t %2$s FROM (SELECT DISTINCT l.counterpart AS other, l.order_key AS named FROM %1$I.ledger l WHERE l.customer %3$s AND l.tracked_table = 0 AND l.counterpart IS NOT NULL) o
+	                       WHERE t.customer %4$s o.other AND t.tracked_table = 0 AND t.order_key = o.named AND t.counterpart %3$s AND NOT t.customer %3$s',
+	                      program, w.list, w.is_one_of, w.eq) AS statement
+	          FROM written w WHERE w.relation = 'ledger'
+	        UNION ALL
+	        SELECT w.place, w.relation,
+	               CASE WHEN w.is_deleted THEN format('DELETE FROM %I.%I t ', program, w.relation) ELSE format('UPDATE %I.%I t %s ', program, w.relation, w.list) END
+	               || _loyalty.rows_of_person_sql(program, w.relation, w.is_one_of)
+	               || CASE WHEN NOT w.says AND NOT w.is_deleted THEN format(' AND $2 IS NOT NULL AND (%s)', w.has_key) ELSE '' END
+	          FROM written w) s
 $$;
 COMMENT ON FUNCTION _loyalty.erasing_statements(name) IS 'what erases a customer from the tables of a program, in its order, as SQL';
 
--- The first table that has rows of a customer.  What only an entry of another customer names is
--- not looked for: there is one of this customer then.
+-- The first table that has rows of a customer.  Not looked for is what only an entry of another customer names,
+-- since there is one of this customer then; nor who was merged into another one, who has an account.
 CREATE FUNCTION _loyalty.table_with_customer(program name, customer anyelement)
 RETURNS name
 LANGUAGE plpgsql STABLE
@@ -121,8 +177,8 @@ DECLARE
 	c record;
 BEGIN
 	FOR c IN SELECT p.relation, p.name FROM _loyalty.personal_columns() p
-	          WHERE p.what = 'customer' AND (p.relation, p.name) <> ('ledger', 'counterpart')
-	          ORDER BY p.relation NOT IN ('account', 'journal', 'ledger'), p.ordinal, p.name
+	          WHERE p.what = 'customer' AND (p.relation, p.name) NOT IN (('ledger', 'counterpart'), ('ledger', 'account'))
+	          ORDER BY p.relation NOT IN ('account', 'journal', 'ledger'), p.place, p.name
 	LOOP
 		EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I t WHERE t.%I %s)', program, c.relation, c.name, is_customer) INTO present USING customer;
 		IF present THEN
@@ -173,57 +229,73 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.refuse_surrogate(name, anyelement, name) IS 'an error: the key that was to stand for a customer is that of one';
 
--- The account is locked as by a call, and so are those of the other sides of transfers, whose entries
--- change, too: in the order of their keys, as posting does.  Who waited looks again for other sides.
-CREATE FUNCTION _loyalty.lock_for_erasure(program name, is_customer text, customer anyelement)
-RETURNS void
+-- All accounts of the person are locked, and those that have the entries of the other sides of transfers, which
+-- change, too.  A call for somebody who was merged locks his account, then that of the survivor; so who was
+-- merged comes first here, each before the one into whom he was merged.  What has points comes
+-- behind it in the order of keys, as posting, transfers and merges lock it.  Who waited looks again, for other
+-- keys and other sides, until the keys are those that were locked.
+CREATE FUNCTION _loyalty.lock_for_erasure(program name, customer anyelement)
+RETURNS anyarray
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	eq CONSTANT text := _loyalty.customer_equality(program);
+	key_type CONSTANT text := format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1);
+	is_one_of CONSTANT text := format('%s ANY ($2::%s[])', eq, key_type);
+	survivor customer%TYPE;
+	before text;
+	keys ALIAS FOR $0;
 BEGIN
-	EXECUTE format('INSERT INTO %1$I.account (customer) SELECT j.customer FROM %1$I.journal j WHERE j.customer %2$s LIMIT 1 ON CONFLICT DO NOTHING', program, is_customer) USING customer;
-	FOR attempt IN 1 .. 2
+	EXECUTE format('INSERT INTO %1$I.account (customer) SELECT j.customer FROM %1$I.journal j WHERE j.customer %2$s $1::%3$s LIMIT 1 ON CONFLICT DO NOTHING', program, eq, key_type) USING customer;
 	LOOP
+		EXECUTE format('SELECT coalesce((SELECT m.survivor FROM %I.merged m WHERE m.customer %s $1::%s), $1::%3$s)', program, eq, key_type) INTO survivor USING customer;
+		EXECUTE format('SELECT array_agg(k.customer ORDER BY k.customer) FROM (SELECT $1::%3$s AS customer UNION ALL SELECT m.customer FROM %1$I.merged m WHERE m.survivor %2$s $1::%3$s) k',
+		               program, eq, key_type) INTO keys USING survivor;
 		EXECUTE format($sql$
 			SELECT FROM %1$I.account a
-			  JOIN (SELECT x.customer FROM %1$I.account x WHERE x.customer %2$s
-			        UNION SELECT l.counterpart FROM %1$I.ledger l WHERE l.customer %2$s AND l.tracked_table = 0 AND l.counterpart IS NOT NULL) c ON a.customer %3$s c.customer
-			 ORDER BY a.customer FOR NO KEY UPDATE OF a $sql$, program, is_customer, _loyalty.customer_equality(program)) USING customer;
+			  JOIN (WITH RECURSIVE m (customer, steps) AS (
+			            SELECT x.customer, 1 FROM %1$I.merged x WHERE x.survivor %2$s $1::%3$s AND x.merged_into %2$s $1::%3$s
+			            UNION ALL
+			            SELECT x.customer, m.steps + 1 FROM m JOIN %1$I.merged x ON x.merged_into %2$s m.customer)
+			        SELECT m.customer, m.steps FROM m) c ON a.customer %2$s c.customer
+			 ORDER BY c.steps DESC, a.customer FOR NO KEY UPDATE OF a $sql$, program, eq, key_type) USING survivor;
+		EXECUTE format($sql$
+			SELECT FROM %1$I.account a
+			  JOIN (SELECT $1::%3$s AS customer
+			        UNION
+			        SELECT coalesce(m.survivor, l.counterpart) FROM %1$I.ledger l LEFT JOIN %1$I.merged m ON m.customer %2$s l.counterpart
+			         WHERE l.customer %4$s AND l.tracked_table = 0 AND l.counterpart IS NOT NULL) c ON a.customer %2$s c.customer
+			 ORDER BY a.customer FOR NO KEY UPDATE OF a $sql$, program, eq, key_type, is_one_of) USING survivor, keys;
+		EXIT WHEN keys::text = before;
+		before := keys::text;
 	END LOOP;
-	EXECUTE format('SELECT FROM %I.voucher v WHERE v.batch IN (%s) ORDER BY v.code FOR UPDATE', program, _loyalty.batches_of_customer_sql(program, is_customer)) USING customer;
+	EXECUTE format('SELECT FROM %I.voucher v WHERE v.batch IN (%s) ORDER BY v.code FOR UPDATE', program, _loyalty.batches_of_customer_sql(program, is_one_of)) USING customer, keys;
+	RETURN keys;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.lock_for_erasure(name, text, anyelement) IS 'lock what is a customer''s and changes when he is erased';
+COMMENT ON FUNCTION _loyalty.lock_for_erasure(name, anyelement) IS 'lock what is a person''s and changes when a key of his is erased; returns all keys of the person';
 
--- The account gets its new key here, so that of two sessions that give one key to two customers the
+-- The accounts get the new key here, so that of two sessions that give one key to two customers the
 -- second is told.
-CREATE FUNCTION _loyalty.prepare_erasure(program name, customer anyelement, surrogate anyelement, orders_follow boolean)
+CREATE FUNCTION _loyalty.prepare_erasure(program name, customer anyelement, surrogate anyelement, keys anyarray, orders_follow boolean)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	key_type CONSTANT text := format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1);
-	is_customer CONSTANT text := format('%s $1::%s', _loyalty.customer_equality(program), key_type);
 	same boolean;
 	relation name;
 	accounts bigint;
 BEGIN
-	EXECUTE format('SELECT $2::%s %s', key_type, is_customer) INTO same USING customer, surrogate;
+	EXECUTE format('SELECT $2::%1$s %2$s $1::%1$s', format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1), _loyalty.customer_equality(program)) INTO same USING customer, surrogate;
 	IF same THEN
 		RAISE EXCEPTION 'the surrogate must be another key than that of the customer'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Both are %s.', surrogate),
 			      HINT = 'Leave it out if the key may stay.';
 	END IF;
-	PERFORM _loyalty.lock_for_erasure(program, is_customer, customer);
 	IF _loyalty.table_with_customer(program, customer) IS NULL THEN
 		RETURN NULL;
-	END IF;
-	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.merged m WHERE m.customer %2$s OR m.survivor %2$s OR m.merged_into %2$s)', program, is_customer) INTO same USING customer;
-	IF same THEN
-		RAISE EXCEPTION 'customer % was merged with others, and cannot be erased', customer
-			USING ERRCODE = 'feature_not_supported', DETAIL = format('The table %I.merged has this customer.', program),
-			      HINT = 'The keys of customers who were merged stand for one another for ever. Erase what the tables of yours say of them.';
 	END IF;
 	IF surrogate IS NULL THEN
 		RETURN 0;
@@ -236,7 +308,7 @@ BEGIN
 		PERFORM _loyalty.require_no_orders(program, customer, surrogate);
 	END IF;
 	BEGIN
-		EXECUTE format('UPDATE %I.account a SET customer = $2::%s WHERE a.customer %s', program, key_type, is_customer) USING customer, surrogate;
+		EXECUTE (SELECT s.statement FROM _loyalty.erasing_statements(program) s WHERE s.relation = 'account') USING customer, surrogate, NULL::bytea, keys;
 		GET DIAGNOSTICS accounts = ROW_COUNT;
 	EXCEPTION WHEN unique_violation THEN
 		PERFORM _loyalty.refuse_surrogate(program, surrogate, 'account');
@@ -244,11 +316,11 @@ BEGIN
 	RETURN accounts;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.prepare_erasure(name, anyelement, anyelement, boolean) IS
-'lock what is a customer''s, and look whether he can be erased; returns how many accounts got the surrogate, or null if there is nothing of him';
+COMMENT ON FUNCTION _loyalty.prepare_erasure(name, anyelement, anyelement, anyarray, boolean) IS
+'look whether a customer, one of whose keys is among these, can be erased; returns how many accounts got the surrogate, or null if there is nothing of him';
 
--- All that is not append-only.
-CREATE FUNCTION _loyalty.erase_rows(program name, customer anyelement, surrogate anyelement, salt bytea)
+-- All that is not append-only, and no account.
+CREATE FUNCTION _loyalty.erase_rows(program name, customer anyelement, surrogate anyelement, salt bytea, keys anyarray)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -259,16 +331,17 @@ DECLARE
 	n bigint;
 	result bigint := 0;
 BEGIN
-	FOR statement IN SELECT s.statement FROM _loyalty.erasing_statements(program) s WHERE NOT s.append_only ORDER BY s.n
+	FOR statement IN SELECT s.statement FROM _loyalty.erasing_statements(program) s WHERE NOT s.append_only AND s.relation <> 'account' ORDER BY s.n
 	LOOP
-		EXECUTE statement USING customer, surrogate, salt;
+		EXECUTE statement USING customer, surrogate, salt, keys;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		result := result + n;
 	END LOOP;
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.erase_rows(name, anyelement, anyelement, bytea) IS 'erase a customer from all tables of a program but those of entries; returns how many rows changed';
+COMMENT ON FUNCTION _loyalty.erase_rows(name, anyelement, anyelement, bytea, anyarray) IS
+'erase a customer and all keys of the person from all tables of a program but those of entries and accounts; returns how many rows changed';
 
 CREATE FUNCTION _loyalty.erase(program regclass, customer anyelement, surrogate anycompatible, orders_follow boolean)
 RETURNS bigint

@@ -2,7 +2,7 @@
 --
 -- Of a program with more than one wallet.  Whether the points of an account are the sum of its
 -- entries, and their lots too, is verified for all wallets together; here is what separates
--- them: that status points are never spent, that wallets are emptied one after the other, and
+-- them: that status points are never spent, that wallets are emptied one after the other, that what was taken last comes back first, and
 -- that orders touch no wallet but the first, unless they keep points of it from expiring.
 --
 -- The order of the wallets is that of the terms in force.  Which one was in force at a call is
@@ -78,6 +78,55 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_extended(name, int, int, text, boolean) IS 'points of a further wallet that orders under some terms did not keep from expiring as these say';
 
+-- What a call took last comes back first, from wallet to wallet: by the order of the terms of the
+-- order that was refunded, or of those in force where a call gives back.  What repaid a debt came to
+-- wallet 1, too.  Of who was merged, the entries before have numbers of another account.
+CREATE FUNCTION _loyalty.verify_given_back(program name, readable boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq text := _loyalty.customer_equality(program);
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH e AS MATERIALIZED (
+			SELECT x.*, coalesce(x.reverses, x.order_key) AS reference
+			  FROM (SELECT coalesce(account, customer) AS account, %4$s, reverses FROM %1$I.ledger UNION ALL SELECT account, %4$s, NULL FROM %2$s u) x
+			 WHERE x.customer IN (SELECT l.customer FROM %1$I.ledger l WHERE l.tracked_table = 0 AND l.lots IS NOT NULL)),
+		wallets AS (
+			SELECT e.account, e.customer, e.reference, e.entry, e.recorded_at, w.wallet,
+			       CASE w.wallet WHEN 1 THEN e.points_change - coalesce(loyalty.total(e.lots) - loyalty.total(e.lots, 1), 0) ELSE loyalty.total(e.lots, w.wallet) END AS points
+			  FROM e CROSS JOIN LATERAL (SELECT 1 AS wallet UNION SELECT l.wallet FROM loyalty.unnest(e.lots) l) w
+			 WHERE e.tracked_table = 0),
+		given AS (
+			SELECT e.*, CASE e.kind WHEN 'return' THEN (SELECT o.terms FROM e o WHERE o.account %3$s e.account AND o.tracked_table > 0 AND o.entry > e.entry ORDER BY o.entry LIMIT 1)
+			            ELSE p.terms END AS ordered_by
+			  FROM e CROSS JOIN %1$I.program p
+			 WHERE e.tracked_table = 0 AND e.points_change > 0
+			   AND (e.kind = 'return' OR e.kind IN ('reversal', 'capture', 'release') AND e.at > (SELECT max(t.since) FROM %1$I.terms t))),
+		left_over AS (
+			SELECT g.account, g.customer, g.order_key, g.entry, g.ordered_by, w.wallet, sum(w.points) AS points, sum(w.points) FILTER (WHERE w.account %3$s g.account AND w.entry = g.entry) AS given
+			  FROM given g
+			  JOIN wallets w ON w.customer %3$s g.customer AND w.reference = g.reference
+			   AND CASE WHEN w.account %3$s g.account THEN w.entry <= g.entry ELSE w.recorded_at <= g.recorded_at END
+			 GROUP BY 1, 2, 3, 4, 5, 6),
+		placed AS (
+			SELECT l.*, coalesce(t.place, 1000000) AS place
+			  FROM left_over l
+			  LEFT JOIN (SELECT w.version, w.wallet, row_number() OVER (PARTITION BY w.version ORDER BY w.redeem_order, w.wallet) AS place FROM %1$I.terms_wallet w WHERE w.redeemable) t
+			    ON t.version = l.ordered_by AND t.wallet = l.wallet)
+		SELECT 'points came back that were not taken last'::text, a.customer::text, a.order_key::text,
+		       format('entry %%s gives %%s to wallet %%s, and %%s that were taken later from wallet %%s have not come back', a.entry, a.given, a.wallet, -b.points, b.wallet)
+		  FROM placed a
+		  JOIN placed b ON b.account %3$s a.account AND b.entry = a.entry
+		 WHERE a.given > 0 AND b.points < 0 AND a.place < b.place $sql$,
+		program, CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, eq,
+		'customer, tracked_table, order_key, entry, at, recorded_at, terms, kind, points_change, lots');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_given_back(name, boolean) IS 'entries that give points back to another wallet than the one that they were taken from last';
+
 -- The view by the sums of the entries.
 CREATE FUNCTION _loyalty.verify_wallet_balances(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
@@ -123,6 +172,7 @@ BEGIN
 	IF NOT further THEN
 		RETURN;
 	END IF;
+	RETURN QUERY SELECT * FROM _loyalty.verify_given_back(program, readable);
 	FOR t IN EXECUTE format('SELECT t.version, t.time_zone, w.wallet FROM %1$I.terms t JOIN %1$I.terms_wallet w ON w.version = t.version
 	                          WHERE w.wallet <> 1 AND w.extended IS NOT NULL ORDER BY 1, 3', program)
 	LOOP

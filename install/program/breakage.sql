@@ -15,8 +15,8 @@ SELECT b.month, b.issued::numeric(38, @points_scale@) AS issued, b.redeemed::num
 WINDOW w AS (ORDER BY b.month);
 COMMENT ON VIEW @schema@.breakage IS 'by the month of expiry: what became of points whose time is over';
 COMMENT ON COLUMN @schema@.breakage.month IS 'first day of the month, in the time zone of the program, that has the first moment at which they were gone';
-COMMENT ON COLUMN @schema@.breakage.issued IS 'points that were earned or given with such a date, less what refunds took back';
-COMMENT ON COLUMN @schema@.breakage.redeemed IS 'how many of them were spent';
+COMMENT ON COLUMN @schema@.breakage.issued IS 'points that were earned or given with such a date, less what refunds took back, or repaid a debt when it came or changed hands';
+COMMENT ON COLUMN @schema@.breakage.redeemed IS 'how many of them were spent, less what came back of that and repaid no debt';
 COMMENT ON COLUMN @schema@.breakage.held IS 'how many of them are in open holds, so that nobody knows yet';
 COMMENT ON COLUMN @schema@.breakage.expired IS 'how many of them expired';
 COMMENT ON COLUMN @schema@.breakage.rate IS 'share that expired of what was spent or expired, rounded to six decimals';

@@ -16,6 +16,97 @@ REVOKE ALL ON FUNCTION @schema@.balance_by_card(text, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.balance_by_card(text, timestamptz) IS
 'points of the customer whose card it is, or was: all that is recorded, or what was effective at a moment, like balance';
 
+CREATE OR REPLACE FUNCTION @schema@.balances_by_card(card text)
+RETURNS loyalty.balances
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.balances(@settings@::regclass, @schema@.customer_of(card, true));
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.balances_by_card(text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.balances_by_card(text) IS
+'points of the customer whose card it is, or was, as a row, like balances';
+
+CREATE OR REPLACE FUNCTION @schema@.tier_at_by_card(card text, at timestamptz DEFAULT now())
+RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.tier_at(@settings@::regclass, @schema@.customer_of(card, true), at);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.tier_at_by_card(text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.tier_at_by_card(text, timestamptz) IS
+'tier of the customer whose card it is, or was, like tier_at';
+
+CREATE OR REPLACE FUNCTION @schema@.member_at_by_card(card text, at timestamptz, known_at timestamptz DEFAULT 'infinity')
+RETURNS loyalty.member
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN @schema@.member_at(@schema@.customer_of(card, true), at, known_at);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.member_at_by_card(text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.member_at_by_card(text, timestamptz, timestamptz) IS
+'what was told of the customer whose card it is, or was, as of a moment, like member_at';
+
+CREATE OR REPLACE FUNCTION @schema@.lots_at_by_card(card text, at timestamptz, known_at timestamptz DEFAULT 'infinity')
+RETURNS TABLE (wallet text, available_at timestamptz, expires_at timestamptz, points numeric, state text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN QUERY SELECT * FROM @schema@.lots_at(@schema@.customer_of(card, true), at, known_at);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.lots_at_by_card(text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.lots_at_by_card(text, timestamptz, timestamptz) IS
+'points of the customer whose card it is, or was, by when they are available and expire, as of a moment, like lots_at';
+
+CREATE OR REPLACE FUNCTION @schema@.quote_by_card(card text, amount numeric, points numeric DEFAULT NULL, payable numeric DEFAULT NULL)
+RETURNS loyalty.quote
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.quote(@settings@::regclass, @schema@.customer_of(card, true), amount, points, payable);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.quote_by_card(text, numeric, numeric, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.quote_by_card(text, numeric, numeric, numeric) IS
+'how many points of the customer whose card it is, or was, may pay for an order, like quote';
+
+CREATE OR REPLACE FUNCTION @schema@.rewards_for_by_card(card text)
+RETURNS SETOF loyalty.reward_offer
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN QUERY SELECT * FROM _loyalty.rewards_for(@settings@::regclass, @schema@.customer_of(card, true));
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.rewards_for_by_card(text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.rewards_for_by_card(text) IS
+'the rewards that there are for the customer whose card it is, or was, like rewards_for';
+
+CREATE OR REPLACE FUNCTION @schema@.voucher_status_by_card(card text, code text)
+RETURNS loyalty.voucher_state
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.voucher_status(@settings@::regclass, code, @schema@.customer_of(card, true));
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.voucher_status_by_card(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.voucher_status_by_card(text, text) IS
+'is a code valid for the customer whose card it is, or was, like voucher_status';
+
 -- operate: EXECUTE
 CREATE OR REPLACE FUNCTION @schema@.redeem_by_card(card text, points numeric, reference text, reason text DEFAULT NULL, wallet text DEFAULT NULL, pays_for text DEFAULT NULL, tracked regclass DEFAULT NULL)
 RETURNS loyalty.receipt
@@ -120,3 +211,55 @@ $fn$;
 REVOKE ALL ON FUNCTION @schema@.transfer_by_card(text, text, numeric, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.transfer_by_card(text, text, numeric, text, text, text) IS
 'give points of the customer whose card it is to the one whose card the other is, like transfer';
+
+CREATE OR REPLACE FUNCTION @schema@.merge_by_card(card text, survivor_card text, reference text, reason text DEFAULT NULL)
+RETURNS loyalty.receipt
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.merge(@settings@::regclass, @schema@.customer_of(card), @schema@.customer_of(survivor_card), reference, reason);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.merge_by_card(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.merge_by_card(text, text, text, text) IS
+'make the customer whose card it is one with the one whose card the other is, like merge';
+
+CREATE OR REPLACE FUNCTION @schema@.redeem_reward_by_card(card text, reward text, reference text, quantity int DEFAULT 1, amount numeric DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS loyalty.reward_receipt
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.redeem_reward(@settings@::regclass, @schema@.customer_of(card), reward, reference, quantity, amount, reason);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.redeem_reward_by_card(text, text, text, int, numeric, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.redeem_reward_by_card(text, text, text, int, numeric, text) IS
+'spend points of the customer whose card it is for pieces of a reward, like redeem_reward';
+
+CREATE OR REPLACE FUNCTION @schema@.issue_voucher_by_card(card text, amount numeric, reference text, expires_at timestamptz DEFAULT 'infinity', campaign text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN (SELECT i.code FROM _loyalty.issue_vouchers(@settings@::regclass, 1, amount, reference, @schema@.customer_of(card), expires_at, campaign, reason) i (code));
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.issue_voucher_by_card(text, numeric, text, timestamptz, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.issue_voucher_by_card(text, numeric, text, timestamptz, text, text) IS
+'make a voucher for the customer whose card it is, like issue_voucher';
+
+CREATE OR REPLACE FUNCTION @schema@.redeem_voucher_by_card(card text, code text, reference text, amount numeric DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS loyalty.voucher_receipt
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.redeem_voucher(@settings@::regclass, code, reference, amount, @schema@.customer_of(card), reason);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.redeem_voucher_by_card(text, text, text, numeric, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.redeem_voucher_by_card(text, text, text, numeric, text) IS
+'spend what a voucher is worth by the customer whose card it is, like redeem_voucher';

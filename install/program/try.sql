@@ -120,3 +120,29 @@ $fn$;
 REVOKE ALL ON FUNCTION @schema@.try_merge(@argument_type@, @argument_type@, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.try_merge(@argument_type@, @argument_type@, text, text) IS
 'make a customer one with another like merge, and say what became of it';
+
+CREATE OR REPLACE FUNCTION @schema@.try_redeem_reward(customer @argument_type@, reward text, reference text, quantity int DEFAULT 1, amount numeric DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS loyalty.reward_outcome
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.try_redeem_reward(@settings@::regclass, customer, reward, reference, quantity, amount, reason);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.try_redeem_reward(@argument_type@, text, text, int, numeric, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_redeem_reward(@argument_type@, text, text, int, numeric, text) IS
+'spend points of a customer for a reward like redeem_reward, and say what became of it';
+
+CREATE OR REPLACE FUNCTION @schema@.try_redeem_voucher(code text, reference text, amount numeric DEFAULT NULL, customer @optional_argument_type@ DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS loyalty.voucher_outcome
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.try_redeem_voucher(@settings@::regclass, code, reference, amount, customer, reason);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.try_redeem_voucher(text, text, numeric, @optional_argument_type@, text) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.try_redeem_voucher(text, text, numeric, @optional_argument_type@, text) IS
+'spend what a voucher is worth like redeem_voucher, and say what became of it';

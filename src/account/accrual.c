@@ -656,18 +656,13 @@ begin_purse(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	MemoryContextSwitchTo(old);
 }
 
-/* Give points back of what the order was paid with; returns what was done. */
+/* Give points back of what the order was paid with. */
 static void
-give_back(Accrual *accrual, const RecordedEntry *entry, Returned *returned)
+give_back(Accrual *accrual, const Terms *terms, const RecordedEntry *entry, Returned *returned)
 {
-	Lots	   *lots = NULL;
-
-	payment_return(returned, accrual->context, accrual->purse, entry->recorded_at);
-	if (accrual->purse != NULL)
-		lots = purse_end_entry(accrual->purse);
-	returned->lots = lots;
+	payment_return(returned, accrual->context, accrual->purse, terms, entry->recorded_at);
 	returned->number = ++accrual->number;
-	accrual->has_lots = accrual->has_lots || lots != NULL;
+	accrual->has_lots = accrual->has_lots || returned->lots != NULL;
 	accrual->points = DirectFunctionCall2(numeric_add, accrual->points, returned->points);
 }
 
@@ -745,7 +740,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 
 	begin_purse(accrual, terms, entry);
 	foreach(lc, returns)
-		give_back(accrual, entry, (Returned *) lfirst(lc));
+		give_back(accrual, terms, entry, (Returned *) lfirst(lc));
 	step_lots(accrual, terms, entry, order, terms_before, &step);
 	accrual->returned = returns;
 	accrual->number++;

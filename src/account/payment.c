@@ -119,23 +119,28 @@ sum_of(Datum a, Datum b)
 }
 
 /*
- * Points come back at a moment, to the purse, if any are dated; what is known of payments
- * lives in the context.
+ * Points come back at a moment, to the purse, if any are dated: to the wallets that the call
+ * emptied last first, by the order of the terms.  What is left of the payment is what its entries
+ * did to lots, as whoever reads them in the ledger finds it; it lives in the context.
  */
 void
-payment_return(Returned *returned, MemoryContext context, Purse *purse, TimestampTz at)
+payment_return(Returned *returned, MemoryContext context, Purse *purse, const Terms *terms, TimestampTz at)
 {
 	Payment    *payment = returned->payment;
 	MemoryContext old;
 
+	returned->lots = NULL;
 	if (purse != NULL)
 	{
-		LotList    *given;
-
 		purse->now = at;
-		given = purse_give_back(purse, payment->left, purse_points(returned->points));
+		purse->wallet = terms->redeemable;
+		purse->wallets = terms->redeemables;
+		(void) purse_give_back(purse, payment->left, purse_points(returned->points));
+		/* the terms may be forgotten before the purse is */
+		purse->wallets = 0;
+		returned->lots = purse_end_entry(purse);
 		old = MemoryContextSwitchTo(context);
-		lots_add(payment->left, given);
+		lots_add(payment->left, purse_change(returned->points, LotsGetDatum(returned->lots)));
 		lots_settle(payment->left);
 		MemoryContextSwitchTo(old);
 	}

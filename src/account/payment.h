@@ -49,6 +49,7 @@ extern Share payment_share(const Terms *terms, bool counts, Datum amount, Datum 
 extern bool payment_is_for(const Payment *payment, int32 tracked_table, const text *order_key);
 extern List *payments_due(List *payments, int recorded_for, int32 tracked_table, const text *order_key, Share share,
 						  int scale, Datum *total);
-extern void payment_return(Returned *returned, MemoryContext context, Purse *purse, TimestampTz at);
+extern void payment_return(Returned *returned, MemoryContext context, Purse *purse, const Terms *terms,
+						   TimestampTz at);
 
 #endif							/* LOYALTY_PAYMENT_H */

@@ -5,9 +5,9 @@
  * the extension writes.  It is run here, since entries may be changed by nobody else: for
  * each of these statements, append_only() is told to let one UPDATE of its table pass.
  *
- * The account of the customer is locked as for a call, so nobody posts or spends
- * meanwhile.  Recording locks no account: what is recorded of the customer in transactions
- * that go on is not seen, and stays with the key that the orders have.
+ * The accounts of the customer, and of all who were merged with him, are locked, so nobody
+ * posts or spends meanwhile.  Recording locks no account: what is recorded of the customer in
+ * transactions that go on is not seen, and stays with the key that the orders have.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 
 #include "append_only.h"
@@ -24,12 +25,24 @@
 /* What random references are made with, in bytes. */
 #define SALT_LENGTH 32
 
-/* Who is erased: the arguments of all statements. */
+/* The arguments of all statements. */
+typedef enum Argument
+{
+	CUSTOMER,					/* who is erased */
+	SURROGATE,
+	SALT,
+	KEYS,						/* an array: all that the person has */
+	ERASING_ARGUMENTS,			/* what changes rows takes those before this one */
+	PROGRAM = ERASING_ARGUMENTS,
+	ORDERS_FOLLOW,
+	ARGUMENTS
+} Argument;
+
 typedef struct Erasure
 {
-	Oid			types[5];		/* customer, surrogate, salt, program, */
-	Datum		values[5];		/* whether orders follow */
-	char		nulls[6];
+	Oid			types[ARGUMENTS];
+	Datum		values[ARGUMENTS];
+	char		nulls[ARGUMENTS + 1];
 } Erasure;
 
 /*
@@ -72,26 +85,29 @@ read_arguments(FunctionCallInfo fcinfo, Authorization *auth, Erasure *erasure)
 {
 	Oid			asked = get_fn_expr_argtype(fcinfo->flinfo, 2);
 
-	erasure->types[0] = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	erasure->values[0] = PG_GETARG_DATUM(1);
-	if (!bring_key(auth->plans, &erasure->values[0], &erasure->types[0]))
+	erasure->types[CUSTOMER] = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	erasure->values[CUSTOMER] = PG_GETARG_DATUM(1);
+	if (!bring_key(auth->plans, &erasure->values[CUSTOMER], &erasure->types[CUSTOMER]))
 		return false;
-	erasure->types[1] = erasure->types[0];
-	erasure->types[2] = BYTEAOID;
-	erasure->values[2] = random_salt();
-	erasure->types[3] = NAMEOID;
-	erasure->values[3] = NameGetDatum(&auth->plans->schema);
-	erasure->types[4] = BOOLOID;
-	erasure->values[4] = BoolGetDatum(!PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
-	strcpy(erasure->nulls, "     ");
+	erasure->types[SURROGATE] = erasure->types[CUSTOMER];
+	erasure->types[SALT] = BYTEAOID;
+	erasure->values[SALT] = random_salt();
+	erasure->types[KEYS] = get_array_type(erasure->types[CUSTOMER]);
+	erasure->types[PROGRAM] = NAMEOID;
+	erasure->values[PROGRAM] = NameGetDatum(&auth->plans->schema);
+	erasure->types[ORDERS_FOLLOW] = BOOLOID;
+	erasure->values[ORDERS_FOLLOW] = BoolGetDatum(!PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
+	memset(erasure->nulls, ' ', ARGUMENTS);
+	erasure->nulls[ARGUMENTS] = '\0';
+	erasure->nulls[KEYS] = 'n';
 	if (PG_ARGISNULL(2))
 	{
-		erasure->values[1] = (Datum) 0;
-		erasure->nulls[1] = 'n';
+		erasure->values[SURROGATE] = (Datum) 0;
+		erasure->nulls[SURROGATE] = 'n';
 		return true;
 	}
-	erasure->values[1] = PG_GETARG_DATUM(2);
-	if (!bring_key(auth->plans, &erasure->values[1], &asked))
+	erasure->values[SURROGATE] = PG_GETARG_DATUM(2);
+	if (!bring_key(auth->plans, &erasure->values[SURROGATE], &asked))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the surrogate must be a key that a customer of loyalty program \"%s\" can have", auth->program),
@@ -99,20 +115,45 @@ read_arguments(FunctionCallInfo fcinfo, Authorization *auth, Erasure *erasure)
 	return true;
 }
 
+/* Run a query that returns one value, which is copied; false if it is null. */
+static bool
+ask_of(Erasure *erasure, const char *query, Datum *value)
+{
+	bool		isnull;
+
+	if (SPI_execute_with_args(query, ARGUMENTS, erasure->types, erasure->values, erasure->nulls, false, 0) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not erase a customer");
+	*value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+	{
+		Form_pg_attribute column = TupleDescAttr(SPI_tuptable->tupdesc, 0);
+
+		*value = datumCopy(*value, column->attbyval, column->attlen);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return !isnull;
+}
+
+/* Lock all that is the person's, and know the keys. */
+static void
+lock_person(Erasure *erasure)
+{
+	if (!ask_of(erasure, "SELECT _loyalty.lock_for_erasure($5, $1)", &erasure->values[KEYS]))
+		elog(ERROR, "could not find the keys of a customer who is erased");
+	erasure->nulls[KEYS] = ' ';
+}
+
 /* Do a part of it, which adds to the rows that changed; false if there is nothing to do. */
 static bool
 do_part(Erasure *erasure, const char *query, int64 *changed)
 {
 	Datum		rows;
-	bool		isnull;
 
-	if (SPI_execute_with_args(query, 5, erasure->types, erasure->values, erasure->nulls, false, 0) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		elog(ERROR, "could not erase a customer");
-	rows = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (!isnull)
-		*changed += DatumGetInt64(rows);
-	return !isnull;
+	if (!ask_of(erasure, query, &rows))
+		return false;
+	*changed += DatumGetInt64(rows);
+	return true;
 }
 
 /* Run a statement that changes entries of a table. */
@@ -124,7 +165,7 @@ change_entries(Erasure *erasure, Oid table, const char *statement)
 	append_only_permit(table);
 	PG_TRY();
 	{
-		result = SPI_execute_with_args(statement, 3, erasure->types, erasure->values, erasure->nulls, false, 0);
+		result = SPI_execute_with_args(statement, ERASING_ARGUMENTS, erasure->types, erasure->values, erasure->nulls, false, 0);
 	}
 	PG_FINALLY();
 	{
@@ -144,9 +185,9 @@ erase_entries(Erasure *erasure)
 	uint64		count;
 	int64		changed = 0;
 
-	if (SPI_execute_with_args("SELECT s.relation::pg_catalog.oid, s.statement FROM _loyalty.erasing_statements($4) s"
-							  " WHERE s.append_only ORDER BY s.n",
-							  5, erasure->types, erasure->values, erasure->nulls, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("SELECT pg_catalog.format('%I.%I', $5, s.relation)::pg_catalog.regclass::pg_catalog.oid, s.statement"
+							  " FROM _loyalty.erasing_statements($5) s WHERE s.append_only ORDER BY s.n",
+							  ARGUMENTS, erasure->types, erasure->values, erasure->nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find out what is to be erased");
 	statements = SPI_tuptable;
 	count = SPI_processed;
@@ -179,11 +220,14 @@ loyalty_erase(PG_FUNCTION_ARGS)
 	int64		changed = 0;
 
 	authorize_enter(&auth, fcinfo, "erase");
-	if (read_arguments(fcinfo, &auth, &erasure) &&
-		do_part(&erasure, "SELECT _loyalty.prepare_erasure($4, $1, $2, $5)", &changed))
+	if (read_arguments(fcinfo, &auth, &erasure))
 	{
-		changed += erase_entries(&erasure);
-		(void) do_part(&erasure, "SELECT _loyalty.erase_rows($4, $1, $2, $3)", &changed);
+		lock_person(&erasure);
+		if (do_part(&erasure, "SELECT _loyalty.prepare_erasure($5, $1, $2, $4, $6)", &changed))
+		{
+			changed += erase_entries(&erasure);
+			(void) do_part(&erasure, "SELECT _loyalty.erase_rows($5, $1, $2, $3, $4)", &changed);
+		}
 	}
 	SPI_finish();
 	owner_leave(&auth.scope);
