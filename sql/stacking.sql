@@ -217,6 +217,21 @@ UPDATE shop.terms_rule SET starts = '2027-01-01' WHERE name = 'weekend';
 UPDATE shop.terms_rule SET points = multiplier, multiplier = NULL WHERE name = 'weekend';
 SELECT * FROM loyalty.verify('shop');
 
+-- Which rules are in force, at a moment that has been, now, and later
+SELECT count(*) AS rules FROM shop.rules_at('2020-01-01');
+SELECT name, starts, ends FROM shop.rules_at() ORDER BY 1;
+INSERT INTO shop.earning_rule (name, points, starts, ends, priority) VALUES ('next year', '1', '2099-01-01', '2100-01-01', 5);
+SELECT name FROM shop.rules_at('2098-12-31 23:59:59');
+SELECT name FROM shop.rules_at('2099-01-01');
+SELECT name FROM shop.rules_at('2100-01-01');
+BEGIN;
+DELETE FROM shop.earning_rule;
+SELECT count(*) AS rules FROM shop.rules_at('2099-01-01');
+SELECT count(*) AS rules FROM shop.rules_at();
+ROLLBACK;
+SELECT count(*) AS rules FROM shop.rules_at('2099-01-01');
+DELETE FROM shop.earning_rule WHERE name = 'next year';
+
 -- Mistakes
 INSERT INTO shop.earning_rule (name) VALUES ('none');
 INSERT INTO shop.earning_rule (name, points, multiplier) VALUES ('both', '1', '2');

@@ -51,7 +51,7 @@ owner_who_calls(FunctionCallInfo fcinfo, const char *function)
 
 /* Days are those of the program. */
 static void
-enter_time_zone(Oid program)
+fix_zone_of(Oid program)
 {
 	char	   *query = psprintf("SELECT p.time_zone FROM %s.program p", quote_identifier(get_namespace_name(get_rel_namespace(program))));
 
@@ -62,7 +62,7 @@ enter_time_zone(Oid program)
 
 /* Answer with the rows of a query, which takes the arguments. */
 static void
-answer(FunctionCallInfo fcinfo, const char *function, const char *query)
+answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
 {
 	TupleDesc	desc;
 	Tuplestorestate *store = result_begin(fcinfo, &desc);
@@ -84,7 +84,7 @@ answer(FunctionCallInfo fcinfo, const char *function, const char *query)
 	settings_compute();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	enter_time_zone(PG_GETARG_OID(0));
+	fix_zone_of(PG_GETARG_OID(0));
 	if (SPI_execute_with_args(query, ARGUMENTS, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not explain an order");
 	Assert(SPI_tuptable->tupdesc->natts == desc->natts);
@@ -104,7 +104,7 @@ PG_FUNCTION_INFO_V1(loyalty_explain);
 Datum
 loyalty_explain(PG_FUNCTION_ARGS)
 {
-	answer(fcinfo, "explain", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_order($1, $2, $3) e");
+	answer_steps(fcinfo, "explain", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_order($1, $2, $3) e");
 	return (Datum) 0;
 }
 
@@ -119,6 +119,6 @@ PG_FUNCTION_INFO_V1(loyalty_simulate_order);
 Datum
 loyalty_simulate_order(PG_FUNCTION_ARGS)
 {
-	answer(fcinfo, "simulate_order", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_row($1, $2, $3) e");
+	answer_steps(fcinfo, "simulate_order", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_row($1, $2, $3) e");
 	return (Datum) 0;
 }

@@ -1,0 +1,20 @@
+-- kind: function
+-- read: EXECUTE
+CREATE OR REPLACE FUNCTION @schema@.rules_at(at timestamptz DEFAULT NULL)
+RETURNS TABLE (terms int, name text, points text, multiplier text, applies_when text, per text, starts timestamptz, ends timestamptz, minimum_order numeric,
+               every numeric, gives numeric, at_most numeric, rounding text, priority int, stacking text, stacking_group text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+	SELECT r.version, r.name, r.points, r.multiplier, r.applies_when, r.per, r.starts, r.ends, r.minimum_order,
+	       r.every, r.gives, r.at_most, r.rounding, r.priority, r.stacking, r.stacking_group
+	  FROM @schema@.terms_rule r
+	 CROSS JOIN (SELECT coalesce(rules_at.at, now()) AS at) m
+	 -- what this transaction has changed came into force after it began
+	 WHERE r.version = CASE WHEN m.at >= now() THEN (SELECT p.terms FROM @schema@.program p) ELSE (SELECT max(t.version) FROM @schema@.terms t WHERE t.since <= m.at) END
+	   AND (r.starts <= m.at) IS NOT FALSE AND (r.ends > m.at) IS NOT FALSE
+	 ORDER BY r.priority DESC, r.name COLLATE "C"
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.rules_at(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.rules_at(timestamptz) IS
+'the earning rules in force at a moment, as they come after each other: for an order of that time that is recorded then, and of one in the future as planned now';
