@@ -196,15 +196,6 @@ accrual_lots(const Accrual *accrual)
 	return accrual->purse != NULL ? purse_lots(accrual->purse) : DatumGetLots(accrual->posted_lots);
 }
 
-/*
- * What the customer owes after the latest entry, in the current memory context.
- */
-Datum
-accrual_debt(const Accrual *accrual)
-{
-	return purse_debt(accrual->purse != NULL ? accrual->purse : purse_begin(accrual->points, accrual->posted_lots));
-}
-
 /* The name of an order: in the current memory context. */
 static char *
 name_order(int recorded_for, int32 tracked_table, const text *order_key)

@@ -112,7 +112,6 @@ extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Dat
 								const Bounds *bounds);
 extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
 extern bool accrual_needs_expired(const Accrual *accrual);
-extern Datum accrual_debt(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);

@@ -44,8 +44,8 @@ typedef struct Refunds
 	int			count;
 	int			first;			/* those of the present customer: from this one */
 	int			end;			/* up to that one */
-	Datum		debt;			/* numeric: what he owed before the first of them;
-								 * (Datum) 0: none is posted yet */
+	Purse	   *before;			/* what he had before the first of them; NULL: none is
+								 * posted yet */
 	MemoryContext context;
 	FmgrInfo	compare;
 	Oid			collation;
@@ -62,7 +62,7 @@ compare_refunds(const void *a, const void *b, void *arg)
 
 /* An entry of the present customer is posted. */
 static void
-note_posted(void *arg, const RecordedEntry *entry, Datum debt_before, bool is_short)
+note_posted(void *arg, const RecordedEntry *entry, Datum points_before, Datum lots_before, bool is_short)
 {
 	Refunds    *refunds = (Refunds *) arg;
 
@@ -74,11 +74,11 @@ note_posted(void *arg, const RecordedEntry *entry, Datum debt_before, bool is_sh
 			VARSIZE_ANY_EXHDR(entry->order_key) != VARSIZE_ANY_EXHDR(refund->order_key) ||
 			memcmp(VARDATA_ANY(entry->order_key), VARDATA_ANY(refund->order_key), VARSIZE_ANY_EXHDR(refund->order_key)) != 0)
 			continue;
-		if (refunds->debt == (Datum) 0)
+		if (refunds->before == NULL)
 		{
 			MemoryContext old = MemoryContextSwitchTo(refunds->context);
 
-			refunds->debt = PointerGetDatum(PG_DETOAST_DATUM_COPY(debt_before));
+			refunds->before = purse_begin(points_before, lots_before);
 			MemoryContextSwitchTo(old);
 		}
 		refund->is_posted = true;
@@ -134,18 +134,34 @@ refuse_refund(const char *program, const Refund *refund)
 					 quote_identifier(program))));
 }
 
+/*
+ * Does the customer owe more than without the entries?  What holds gave back that had timed out
+ * was there before, too, and written only after the entries.
+ */
+static bool
+owes_more(Authorization *auth, const Refunds *refunds)
+{
+	ListCell   *lc;
+
+	if (refunds->before == NULL)
+		return false;
+	refunds->before->now = auth->at;
+	foreach(lc, auth->released)
+		purse_give(refunds->before, (const LotList *) lfirst(lc));
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, purse_debt(auth->purse), purse_debt(refunds->before)));
+}
+
 /* What became of the entries of a customer? */
 static void
 check_refunds(Authorization *auth, const char *program, const Refunds *refunds)
 {
-	bool		owes_more = refunds->debt != (Datum) 0 &&
-	DatumGetBool(DirectFunctionCall2(numeric_gt, purse_debt(auth->purse), refunds->debt));
+	bool		is_indebted = owes_more(auth, refunds);
 
 	for (int i = refunds->first; i < refunds->end; i++)
 	{
 		const Refund *refund = &refunds->refund[i];
 
-		if (refund->is_short && owes_more)
+		if (refund->is_short && is_indebted)
 			refuse_refund(program, refund);
 		/* an entry before it is not in the snapshot */
 		if (!refund->is_posted && IsolationUsesXactSnapshot())
@@ -199,7 +215,7 @@ loyalty_require_refundable(PG_FUNCTION_ARGS)
 		while (refunds.end < refunds.count &&
 			   compare_refunds(&refunds.refund[refunds.first], &refunds.refund[refunds.end], &refunds) == 0)
 			refunds.end++;
-		refunds.debt = (Datum) 0;
+		refunds.before = NULL;
 		authorize_open_told(&auth, PG_GETARG_OID(0), refunds.refund[refunds.first].customer, customer_type,
 							note_posted, &refunds);
 		check_refunds(&auth, program, &refunds);

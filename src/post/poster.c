@@ -482,7 +482,8 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 {
 	Terms	   *terms;
 	Verdict		verdict;
-	Datum		debt = (Datum) 0;
+	Datum		points = accrual->points;
+	Datum		lots = (Datum) 0;
 	ListCell   *lc;
 
 	CHECK_FOR_INTERRUPTS();
@@ -490,7 +491,10 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 	fold_read_entry(slot, entry);
 	terms = terms_find(poster->batch->program_relid, entry->terms);
 	if (poster->batch->tell != NULL)
-		debt = accrual_debt(accrual);
+	{
+		points = PointerGetDatum(PG_DETOAST_DATUM_COPY(points));
+		lots = LotsGetDatum(accrual_lots(accrual));
+	}
 	verdict = accrual_add(accrual, terms, entry);
 	if (verdict == VERDICT_WAITS || verdict == VERDICT_FAILS)
 	{
@@ -510,7 +514,7 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 		}
 		put_ledger(poster, slot, account, entry, accrual);
 		if (poster->batch->tell != NULL)
-			poster->batch->tell(poster->batch->tell_arg, entry, debt, accrual->is_short);
+			poster->batch->tell(poster->batch->tell_arg, entry, points, lots, accrual->is_short);
 	}
 	poster->removed[poster->removed_count++] = journal_entry(entry)->tid;
 }

@@ -1,0 +1,52 @@
+-- What refunds take, and give back, where something came between: holds that timed out, orders that
+-- got another key, customers who were merged.  All values are worked out by hand.
+SET client_min_messages = warning;
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, MDY';
+CREATE SCHEMA t_refunds2;
+CREATE TABLE t_refunds2.customers (id int PRIMARY KEY);
+INSERT INTO t_refunds2.customers SELECT generate_series(1, 40);
+CREATE TABLE t_refunds2.orders (id int PRIMARY KEY, customer int, at timestamptz DEFAULT '2026-01-01', total numeric, available_at timestamptz);
+SELECT loyalty.create_program('strict', customers => 't_refunds2.customers', time_zone => 'UTC');
+INSERT INTO strict.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('strict', 't_refunds2.orders', customer => 'customer', at => 'at', amount => 'total', available_at => 'available_at');
+
+-- Holds that timed out.  An order of 100, one of 10; 74 of these are held, which leaves 36; then the first is to be available in
+-- 2100 only, so these 36 wait.  Orders of customer 1 are of terms that reject, those of 2 of terms that let owe
+INSERT INTO t_refunds2.orders VALUES (21, 2, '2026-01-01', 100), (22, 2, '2026-01-01', 10);
+UPDATE strict.program SET refund_shortfall = 'reject';
+INSERT INTO t_refunds2.orders VALUES (11, 1, '2026-01-01', 100), (12, 1, '2026-01-01', 10);
+-- of 3, one of 100 may be owed, and one of 60 may not; 150 are held, and then the first is taken back: 90 are owed
+UPDATE strict.program SET refund_shortfall = 'owe';
+INSERT INTO t_refunds2.orders VALUES (31, 3, '2026-01-01', 100), (41, 4, '2026-01-01', 100);
+UPDATE strict.program SET refund_shortfall = 'reject';
+INSERT INTO t_refunds2.orders VALUES (32, 3, '2026-01-01', 60), (42, 4, '2026-01-01', 60);
+SELECT (strict.redeem(4, 1, 'one')).balance;	-- 4 has one less than 3
+SELECT (strict.hold(c, p, 'short', until => clock_timestamp() + interval '0.3 seconds')).balance
+  FROM (VALUES (1, 74), (2, 74), (3, 150), (4, 149)) v (c, p);	-- 36, 36, 10, 10
+UPDATE t_refunds2.orders SET available_at = '2100-01-01' WHERE id IN (11, 21);
+UPDATE t_refunds2.orders SET total = 0 WHERE id IN (31, 41);
+SELECT now() AS moment \gset
+SELECT id, points, pending, held FROM strict.members WHERE id < 5 ORDER BY id;	-- 0 and 36 and 74, the same, -90 and 0 and 150, -90 and 0 and 149
+SELECT pg_sleep(0.4);
+SELECT id, points, pending, held FROM strict.members WHERE id < 5 ORDER BY id;	-- 74 and 36, the same, 60, 59
+-- one point less: of those that wait, since the order's own were held when it was said
+UPDATE t_refunds2.orders SET total = 9 WHERE id IN (12, 22);
+SELECT id, points, pending, held FROM strict.members WHERE id < 3 ORDER BY id;	-- 74 and 35 of both
+-- what 1 had before is as it was shown
+SELECT points, pending, held FROM strict.member_at(1, :'moment', :'moment');	-- 0, 36, 74
+-- 60 of the 60 that are there, and of 59
+DELETE FROM t_refunds2.orders WHERE id = 32;
+DELETE FROM t_refunds2.orders WHERE id = 42;	-- refused: 4 would owe 1
+UPDATE t_refunds2.orders SET total = 1 WHERE id = 42;
+SELECT id, points, pending, held FROM strict.members WHERE id < 5 ORDER BY id;	-- 74 and 35, the same, 0, 0
+SELECT * FROM loyalty.verify('strict');
+CALL loyalty.maintain('strict');
+SELECT id, points, pending, held FROM strict.members WHERE id < 5 ORDER BY id;
+SELECT * FROM loyalty.verify('strict');
+DELETE FROM t_refunds2.orders WHERE id IN (12, 42);	-- 4 has 0: refused
+SELECT * FROM loyalty.verify('strict');
+SELECT loyalty.drop_program('strict', force => true);
+DELETE FROM t_refunds2.orders;
+
+DROP SCHEMA t_refunds2 CASCADE;
