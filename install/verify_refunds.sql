@@ -91,7 +91,7 @@ BEGIN
 			SELECT x.*, x.number + coalesce(s.steps, 0) * 1000000000000 AS entry
 			  FROM (SELECT %4$s, reverses FROM %1$I.ledger UNION ALL SELECT %4$s, NULL FROM %2$s u) x
 			  LEFT JOIN passed s ON s.customer %3$s x.customer AND s.account %3$s x.account
-			 WHERE x.tracked_table >= 0 AND x.customer IN (SELECT p.customer FROM payments p UNION ALL SELECT l.customer FROM %1$I.ledger l WHERE l.kind = 'return')),
+			 WHERE x.tracked_table >= 0 AND x.customer %3$s ANY (SELECT p.customer FROM payments p UNION ALL SELECT l.customer FROM %1$I.ledger l WHERE l.kind = 'return')),
 		calls AS (
 			SELECT p.customer, p.reference, c.entry, c.kind = 'return' AS is_return, c.points_change
 			  FROM payments p JOIN e c ON c.customer %3$s p.customer AND c.tracked_table = 0
