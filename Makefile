@@ -40,7 +40,7 @@ REGRESS += lots refunds refunds2
 REGRESS += history wallets wallets2 transfers available as_of accounting
 REGRESS += erase equal_keys
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing
+ISOLATION += refunding refunding_merged rules migration locks calling passing trying issuing redeeming rewritten merging erasing
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.
