@@ -49,4 +49,31 @@ SELECT * FROM loyalty.verify('strict');
 SELECT loyalty.drop_program('strict', force => true);
 DELETE FROM t_refunds2.orders;
 
+-- Entries that cannot be posted, as long as the ledger has a constraint that refuses them: a refund is rejected if the customer would owe
+-- points by what readers see, and who writes it learns no more.  100 and 200 are earned and spent; 5 that cannot be posted do not make up for 100,
+-- and 666 do
+SELECT loyalty.create_program('strict', customers => 't_refunds2.customers', time_zone => 'UTC');
+UPDATE strict.program SET refund_shortfall = 'reject';
+INSERT INTO strict.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('strict', 't_refunds2.orders', customer => 'customer', at => 'at', amount => 'total');
+CREATE ROLE regress_refunds2;
+GRANT USAGE ON SCHEMA t_refunds2 TO regress_refunds2;
+GRANT SELECT, INSERT, UPDATE, DELETE ON t_refunds2.orders TO regress_refunds2;
+INSERT INTO t_refunds2.orders VALUES (1, 1, DEFAULT, 100), (2, 1, DEFAULT, 200), (3, 2, DEFAULT, 100), (4, 2, DEFAULT, 200);
+SELECT (strict.redeem(c, 300, 'all')).balance FROM generate_series(1, 2) c;
+ALTER TABLE strict.ledger ADD CONSTRAINT secret CHECK (amount NOT IN (5, 666));
+SET ROLE regress_refunds2;
+INSERT INTO t_refunds2.orders VALUES (5, 1, DEFAULT, 5), (6, 2, DEFAULT, 666);
+DELETE FROM t_refunds2.orders WHERE id = 1;	-- refused: 95 would be owed
+DELETE FROM t_refunds2.orders WHERE id = 3;
+RESET ROLE;
+SELECT id, points FROM strict.members WHERE id < 3 ORDER BY id;	-- 5, 566
+ALTER TABLE strict.ledger DROP CONSTRAINT secret;
+CALL loyalty.post('strict');
+SELECT id, points FROM strict.members WHERE id < 3 ORDER BY id;	-- 5, 566
+SELECT * FROM loyalty.verify('strict');
+SELECT loyalty.drop_program('strict', force => true);
+DELETE FROM t_refunds2.orders;
+
 DROP SCHEMA t_refunds2 CASCADE;
+DROP ROLE regress_refunds2;

@@ -243,7 +243,8 @@ post_waiting(Authorization *auth)
 	while (posting_run(posting, posting->customers, 1) > 0 && posting->cut == 0);
 	if (!lock_and_read(auth))
 		elog(ERROR, "the account of a customer is gone while it is locked");
-	if (has_unposted(auth))
+	auth->has_unposted = has_unposted(auth);
+	if (auth->has_unposted)
 		count_unposted(auth);
 }
 

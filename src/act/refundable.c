@@ -26,6 +26,7 @@
 #include "authorize.h"
 #include "compat.h"
 #include "layout.h"
+#include "number.h"
 
 /* An entry of a statement that takes points of its customer back, by this entry or another one. */
 typedef struct Refund
@@ -198,11 +199,15 @@ check_refunds(Authorization *auth, const char *program, const Refunds *refunds)
 {
 	bool		is_indebted = owes_more(auth, refunds);
 
+	/* what could not be posted is judged by what readers see of it */
+	is_indebted = is_indebted ||
+		(auth->has_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, number_zero())));
+
 	for (int i = refunds->first; i < refunds->end; i++)
 	{
 		const Refund *refund = &refunds->refund[i];
 
-		if (refund->is_short && is_indebted)
+		if ((refund->is_short || auth->has_unposted) && is_indebted)
 			refuse_refund(program, refund);
 		/* an entry before it is not in the snapshot */
 		if (!refund->is_posted && IsolationUsesXactSnapshot())
@@ -222,7 +227,8 @@ PG_FUNCTION_INFO_V1(loyalty_require_refundable);
  *
  * Posts what waits of these customers, whose entries these are of orders of a tracked table, in
  * the order of the keys of their accounts, and raises an error if one takes points back that are not there.
- * An entry that cannot be posted is none of these: verify() tells of it.
+ * Where entries of a customer cannot be posted, of which the log and verify() tell, it is one if he
+ * owes points by what readers see.
  */
 Datum
 loyalty_require_refundable(PG_FUNCTION_ARGS)

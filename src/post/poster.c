@@ -849,9 +849,12 @@ set_customer_aside(Posting *batch, Datum customer, ErrorData *error)
 {
 	SetAside	note = {.sqlstate = error->sqlerrcode,.message = error->message};
 
-	/* Somebody who is told of some of them looks at the table for all. */
+	/*
+	 * Somebody who is told of some of them looks at the table for all.  Where a
+	 * statement takes points back, who wrote that may know of no customer.
+	 */
 	if (batch->failed++ < WARNINGS)
-		ereport(WARNING,
+		ereport(batch->tell == NULL ? WARNING : LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
 				 errmsg("the entries of the customer %s of loyalty program %s cannot be posted: %s",
 						text_to_cstring(posting_key_to_text(batch, customer)), batch->program,
