@@ -75,5 +75,60 @@ SELECT * FROM loyalty.verify('strict');
 SELECT loyalty.drop_program('strict', force => true);
 DELETE FROM t_refunds2.orders;
 
+-- Orders that were paid with points, of customers who were merged, and that got the key of the survivor: they are the same orders.
+-- Each customer is given 200, earns 100, and pays 50 for that
+SELECT loyalty.create_program('paid', customers => 't_refunds2.customers', time_zone => 'UTC');
+UPDATE paid.program SET returns_paid_points = 'proportional';
+INSERT INTO paid.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('paid', 't_refunds2.orders', customer => 'customer', at => 'at', amount => 'total');
+INSERT INTO t_refunds2.orders (id, customer, total) SELECT c, c, 100 FROM unnest(ARRAY[11, 13, 15, 18]) c;
+SELECT (paid.grant_points(c, 200, 'given')).balance, (paid.redeem(c, 50, 'pays', pays_for => c::text)).balance FROM unnest(ARRAY[11, 13, 15, 18]) c;
+-- 18 gives the order to 19, who is somebody else: all comes back, 200 + 100 - 50 - 100 + 50; then the two are merged
+UPDATE t_refunds2.orders SET customer = 19 WHERE id = 18;
+SELECT id, points FROM paid.members WHERE id IN (18, 19) ORDER BY id;	-- 200, 100
+CALL loyalty.post('paid');
+SELECT * FROM loyalty.verify('paid');
+SELECT points FROM paid.merge(11, 12, 'm');
+SELECT points FROM paid.merge(13, 14, 'm');
+SELECT points FROM paid.merge(15, 16, 'm');
+SELECT points FROM paid.merge(16, 17, 'n');
+SELECT points FROM paid.merge(18, 19, 'm');
+SELECT * FROM loyalty.verify('paid');
+-- that of 15 gets the key of 17, who has all of 16, that of 11 the one of 12, and that of 13 the one of 14 as it is refunded to 40: 60 points,
+-- and 30 of 50 come back.  Nothing comes back of the others
+UPDATE t_refunds2.orders SET customer = CASE id WHEN 11 THEN 12 WHEN 13 THEN 14 ELSE 17 END, total = CASE id WHEN 13 THEN 40 ELSE 100 END WHERE id IN (11, 13, 15);
+SELECT id, points FROM paid.members WHERE id IN (12, 14, 17, 19) ORDER BY id;	-- 250, 220, 250, 300
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT id, points FROM paid.members WHERE id IN (12, 14, 17, 19) ORDER BY id;
+SELECT * FROM loyalty.verify('paid');
+-- 12: half of it, and 25 come back; 17: all of it, and 50; 14: worth 100 again, and 30 stay where they are; 19: all of it, of which all came back
+UPDATE t_refunds2.orders SET total = CASE id WHEN 11 THEN 50 WHEN 13 THEN 100 ELSE 0 END;
+SELECT id, points FROM paid.members WHERE id IN (12, 14, 17, 19) ORDER BY id;	-- 225, 280, 200, 200
+SELECT customer, account, order_key, revision, points_change, pays_for FROM paid.unposted WHERE kind = 'return' ORDER BY customer;	-- of 11 and 15, who paid
+SELECT * FROM loyalty.verify('paid');
+-- 12: all of it, 25 more; 14: the old key again and 20, of which 40 must have come back, so 10 more
+UPDATE t_refunds2.orders SET total = 0 WHERE id = 11;
+UPDATE t_refunds2.orders SET customer = 13, total = 20 WHERE id = 13;
+SELECT id, points FROM paid.members WHERE id IN (12, 14, 17, 19) ORDER BY id;	-- 200, 210, 200, 200
+SELECT * FROM loyalty.verify('paid');
+CALL loyalty.post('paid');
+SELECT id, points FROM paid.members WHERE id IN (12, 14, 17, 19) ORDER BY id;
+SELECT id, kind, order_key, revision, points, recorded_for FROM paid.entries WHERE kind = 'return' ORDER BY id, entry;
+SELECT * FROM loyalty.verify('paid');
+-- what is wrong is found: other points come back for the key of the survivor, and none
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE paid.ledger SET points_change = 24 WHERE kind = 'return' AND customer = 11 AND points_change = 25 AND revision = 2;
+SELECT violation, customer, order_key FROM loyalty.verify('paid') WHERE violation LIKE '%came back%';
+ROLLBACK;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DELETE FROM paid.ledger WHERE kind = 'return' AND customer = 15;
+SELECT violation, customer, order_key FROM loyalty.verify('paid') WHERE violation LIKE '%came back%';
+ROLLBACK;
+SELECT loyalty.drop_program('paid', force => true);
+DELETE FROM t_refunds2.orders;
+
 DROP SCHEMA t_refunds2 CASCADE;
 DROP ROLE regress_refunds2;

@@ -416,7 +416,7 @@ put_returned(Poster *poster, TupleTableSlot *from, const Account *account, const
 
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(nulls, false, LEDGER_KIND * sizeof(bool));
-	values[ENTRY_CUSTOMER] = from->tts_values[ENTRY_CUSTOMER];
+	values[ENTRY_CUSTOMER] = account->keys.keys[returned->payment->recorded_for];
 	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(NO_TRACKED_TABLE);
 	values[ENTRY_ORDER_KEY] = PointerGetDatum(returned->payment->reference);
 	values[ENTRY_REVISION] = Int32GetDatum(returned->revision);

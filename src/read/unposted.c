@@ -159,10 +159,10 @@ make_returned(TupleDesc desc, List *list)
 	foreach(lc, list)
 	{
 		Returned   *returned = (Returned *) lfirst(lc);
-		Datum		values[7] = {Int64GetDatum(returned->number), PointerGetDatum(returned->payment->reference),
+		Datum		values[8] = {Int64GetDatum(returned->number), PointerGetDatum(returned->payment->reference),
 			Int32GetDatum(returned->revision), TimestampTzGetDatum(returned->at), returned->points, returned->net,
-		LotsGetDatum(returned->lots)};
-		bool		nulls[7] = {false};
+		LotsGetDatum(returned->lots), Int32GetDatum(returned->payment->recorded_for)};
+		bool		nulls[8] = {false};
 
 		nulls[6] = returned->lots == NULL;
 		rows[count++] = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
