@@ -27,7 +27,8 @@ CREATE TYPE _loyalty.returned AS (
 	at timestamptz,
 	points numeric,
 	net numeric,
-	lots loyalty.lots
+	lots loyalty.lots,
+	payer int
 );
 COMMENT ON TYPE _loyalty.returned IS
 'points that come back, by a refund, of what an order was paid with: the next entry of the call that spent them; part of _loyalty.accrual';

@@ -88,7 +88,7 @@ BEGIN
 		  FROM %1$I.account a
 		  LEFT JOIN (SELECT customer, sum(points) AS points, min(until) FILTER (WHERE isfinite(until)) AS until FROM %1$I.held GROUP BY customer) h ON h.customer %2$s a.customer
 		 WHERE (a.held, a.next_release) IS DISTINCT FROM (coalesce(h.points, 0), h.until) $sql$, program, _loyalty.customer_equality(program),
-		CASE WHEN any_calls THEN format('coalesce(l.account, l.customer) IN (SELECT coalesce(c.account, c.customer) FROM %I.ledger c WHERE c.tracked_table = 0)', program) ELSE 'false' END,
+		CASE WHEN any_calls THEN format('coalesce(l.account, l.customer) %s ANY (SELECT coalesce(c.account, c.customer) FROM %I.ledger c WHERE c.tracked_table = 0)', _loyalty.customer_equality(program), program) ELSE 'false' END,
 		CASE WHEN w.further THEN '- _loyalty.points_apart(loyalty.sum(l.lots) OVER e, l.at, $2, coalesce(l.kind = ''reversal'', false))' END,
 		CASE WHEN w.further THEN '- _loyalty.points_apart(l.lots, l.at, $2, coalesce(l.kind = ''reversal'', false))' END)
 		USING _loyalty.present_limit(), w.status;

@@ -32,7 +32,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
  WHERE f.number IS NOT NULL
 -- what comes back of points that orders were paid with, where some terms say so
 UNION ALL
-SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
+SELECT CASE WHEN r.payer = 0 THEN j.customer ELSE a.merged[r.payer] END AS customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
        0::numeric AS amount, 0::numeric AS awards, ''::text COLLATE "C" AS currency, 1::numeric AS rate, NULL::timestamptz AS joined_at, false AS moved, NULL::text AS tier, 1::numeric AS multiplier,
        coalesce(a.entries, 0) + r.number AS entry, r.net AS order_points, 0 AS orders_change, 0::numeric AS amount_change,
        r.points AS points_change, NULL::numeric AS spend, NULL::bigint AS orders, NULL::numeric AS points_earned, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at, r.lots,
@@ -45,7 +45,7 @@ SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.r
  CROSS JOIN LATERAL unnest(f.returned) r
  WHERE (SELECT bool_or(t.returns_paid_points <> 'never') FROM @schema@.terms t) AND f.number IS NOT NULL AND a.merged_into IS NULL
 UNION ALL
-SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
+SELECT CASE WHEN r.payer = 0 THEN m.survivor ELSE a.merged[r.payer] END AS customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
        0::numeric AS amount, 0::numeric AS awards, ''::text COLLATE "C" AS currency, 1::numeric AS rate, NULL::timestamptz AS joined_at, false AS moved, NULL::text AS tier, 1::numeric AS multiplier,
        a.entries + r.number AS entry, r.net AS order_points, 0 AS orders_change, 0::numeric AS amount_change,
        r.points AS points_change, NULL::numeric AS spend, NULL::bigint AS orders, NULL::numeric AS points_earned, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at, r.lots,

@@ -83,10 +83,11 @@ payment_is_for(const Payment *payment, int32 tracked_table, const text *order_ke
 
 /*
  * What comes back of the payments for an order, as a list of Returned *, and how much it is
- * together, or (Datum) 0; nothing is done yet.
+ * together, or (Datum) 0; nothing is done yet.  An order that has got another key of the account
+ * is the same one.
  */
 List *
-payments_due(List *payments, int recorded_for, int32 tracked_table, const text *order_key, Share share, int scale, Datum *total)
+payments_due(List *payments, int32 tracked_table, const text *order_key, Share share, int scale, Datum *total)
 {
 	List	   *due = NIL;
 	ListCell   *lc;
@@ -97,7 +98,7 @@ payments_due(List *payments, int recorded_for, int32 tracked_table, const text *
 		Returned   *returned;
 		Datum		points;
 
-		if (payment->recorded_for != recorded_for || !payment_is_for(payment, tracked_table, order_key))
+		if (!payment_is_for(payment, tracked_table, order_key))
 			continue;
 		points = DirectFunctionCall2(numeric_sub, share_of(payment->paid, share, scale), payment->returned);
 		if (!is_positive(points))

@@ -243,7 +243,8 @@ post_waiting(Authorization *auth)
 	while (posting_run(posting, posting->customers, 1) > 0 && posting->cut == 0);
 	if (!lock_and_read(auth))
 		elog(ERROR, "the account of a customer is gone while it is locked");
-	if (has_unposted(auth))
+	auth->has_unposted = has_unposted(auth);
+	if (auth->has_unposted)
 		count_unposted(auth);
 }
 
@@ -400,7 +401,10 @@ authorize_write(Authorization *auth, Call *call)
 	authorize_write_at(auth, call);
 }
 
-/* What readers see of holds that have timed out, in the ledger. */
+/*
+ * What readers see of holds that have timed out, in the ledger.  They fold what waits in the
+ * journal first, whatever the moments of the holds, so that is posted before this.
+ */
 static void
 release_timed_out(Authorization *auth)
 {
@@ -415,6 +419,7 @@ release_timed_out(Authorization *auth)
 	for (uint64 i = 0; i < count; i++)
 	{
 		Call		call = {.kind = RELEASE,.revision = 2,.net = number_zero()};
+		LotList    *change;
 		Datum		lots;
 		bool		isnull;
 
@@ -423,7 +428,9 @@ release_timed_out(Authorization *auth)
 		call.held = DirectFunctionCall1(numeric_uminus, call.points);
 		call.at = DatumGetTimestampTz(SPI_getbinval(found->vals[i], found->tupdesc, 4, &isnull));
 		lots = SPI_getbinval(found->vals[i], found->tupdesc, 5, &isnull);
-		purse_give(auth->purse, purse_change(call.points, isnull ? (Datum) 0 : lots));
+		change = purse_change(call.points, isnull ? (Datum) 0 : lots);
+		purse_give(auth->purse, change);
+		auth->released = lappend(auth->released, change);
 		auth->recorded_for = posting_copy_customer(&auth->posting, SPI_getbinval(found->vals[i], found->tupdesc, 6, &isnull));
 		authorize_write_at(auth, &call);
 	}
@@ -588,8 +595,6 @@ authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_fi
 	}
 	auth->recorded_for = named;
 	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
-	if (auth->posting.tell != NULL && auth->has_timed_out)
-		release_timed_out(auth);
 	post_waiting(auth);
 	if (auth->has_timed_out)
 		release_timed_out(auth);
@@ -609,7 +614,8 @@ authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 
 /*
  * The same, told of each entry that is posted, as whether it found the points that it was to
- * take back.  Those of holds that have timed out are there, so these are released before.
+ * take back.  Those of holds that have timed out are given back after all of them, in
+ * "released".
  */
 void
 authorize_open_told(Authorization *auth, Oid program, Datum customer, Oid type,

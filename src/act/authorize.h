@@ -85,6 +85,8 @@ typedef struct Authorization
 	const char *wallet_name;
 	bool		is_status;		/* and its points cannot be spent */
 	bool		has_timed_out;	/* some hold has */
+	List	   *released;		/* of LotList *: what holds gave back that had */
+	bool		has_unposted;	/* entries of his could not be posted */
 	bool		is_merged;		/* the customer was merged into the survivor */
 	Datum		survivor;
 	EntryTable	ledger;
