@@ -3,8 +3,7 @@
 -- Reads: posted state and what is not yet posted, always together.  Whoever reads all of it gets the entries of one
 -- customer after the other, which are folded together.  What folding opens is named here, so that it is locked before the snapshot is taken.
 -- Entries of who was merged into another customer are folded with those of that one: so both the customer of
--- an entry and the account are found by an index.  The fold knows them by the keys of the account, so these are named,
--- and not what an order says, which may be the same key written otherwise.
+-- an entry and the account are found by an index.
 CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
@@ -26,7 +25,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
   FROM @schema@.merged m
   JOIN @schema@.journal j ON j.customer @eq@ m.customer
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
- CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, m.customer, j.tracked_table, j.order_key, j.revision, j.terms,
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
                                         (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
  WHERE f.number IS NOT NULL
@@ -53,7 +52,7 @@ SELECT CASE WHEN r.payer = 0 THEN m.survivor ELSE a.merged[r.payer] END AS custo
   FROM @schema@.merged m
   JOIN @schema@.journal j ON j.customer @eq@ m.customer
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
- CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, m.customer, j.tracked_table, j.order_key, j.revision, j.terms,
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
                                         (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
  CROSS JOIN LATERAL unnest(f.returned) r
