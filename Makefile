@@ -38,9 +38,9 @@ REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote
 REGRESS += lots refunds
 REGRESS += history wallets wallets2 transfers available as_of accounting
-REGRESS += erase
+REGRESS += erase given
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing
+ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing changing
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

@@ -25,21 +25,12 @@ COMMENT ON FUNCTION _loyalty.parse_wallet(text, regclass, text, text, text, bool
 -- Of orders, only those of wallet 1 are known before they are posted, so the ledger has the others.
 CREATE FUNCTION _loyalty.wallet_has_entries(program name, wallet int)
 RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	result boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.ledger l CROSS JOIN LATERAL loyalty.unnest(l.lots) u WHERE l.lots IS NOT NULL AND u.wallet = $1)', program)
-	   INTO result USING wallet;
-	RETURN result;
-END
-$$;
-COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one?';
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_wallet_has_entries';
+COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one?  By what is committed at this moment, whatever the isolation level';
 
 -- Whoever gives points to a wallet holds a lock on its row, so a DELETE waits for him, and
--- sees his entry here.
+-- sees his entry here: the snapshot of the transaction could be older than that.
 CREATE FUNCTION _loyalty.require_unused_wallet(program name, wallet int, name text)
 RETURNS void
 LANGUAGE plpgsql
