@@ -38,7 +38,7 @@ REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote
 REGRESS += lots refunds
 REGRESS += history wallets wallets2 transfers available as_of accounting
-REGRESS += erase given merge2
+REGRESS += erase given merge2 wallets3
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
 ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing changing
 

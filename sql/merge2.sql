@@ -34,6 +34,16 @@ SELECT points, balance FROM club.merge(3, 5, 'm3');	-- 90 and 210
 SELECT points, balance FROM club.transfer(3, 4, 10, 't');
 SELECT * FROM loyalty.verify('club');
 
+-- A merge is no transfer, and is not taken back, by neither of its references
+CALL t_merge2.call($$SELECT club.reverse(5, 'm3')$$);
+CALL t_merge2.call($$SELECT club.reverse(3, 'm3')$$);
+CALL t_merge2.call($$SELECT club.reverse(1, 'm1', 10, 'r')$$);
+-- nobody: whichever argument it is
+CALL t_merge2.call($$SELECT club.merge(6, 999, 'm4')$$);
+CALL t_merge2.call($$SELECT club.merge(999, 6, 'm4')$$);
+CALL t_merge2.call($$SELECT club.transfer(6, 999, 1, 'm4')$$);
+CALL t_merge2.call($$SELECT club.redeem(999, 1, 'm4')$$);
+
 -- A card of who is merged is one of the survivor
 SELECT club.issue_card(6, '79927398713'), club.issue_card(7, '12345674'), club.issue_card(8, '79927398721');
 CREATE TABLE t_merge2.before AS SELECT clock_timestamp() AS at;

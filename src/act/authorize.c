@@ -202,7 +202,7 @@ unknown_customer(Authorization *auth, Datum customer, Oid type)
 			(errcode(ERRCODE_LOYALTY_UNKNOWN_CUSTOMER),
 			 errmsg("loyalty program \"%s\" has no customer %s", auth->program, show_customer(customer, type)),
 			 errdetail("Nobody with this key is in the table of the customers, or has orders."),
-			 errhint("The first argument is the customer; insert who is new into the table of the customers before.")));
+			 errhint("Name customers by the key that the table of the customers has; insert who is new there before.")));
 }
 
 /* Has the account entries in the journal? */

@@ -345,6 +345,12 @@ reversible_lots(Authorization *auth, Call *call)
 				 errmsg("a reversal cannot be reversed"),
 				 errdetail("\"%s\" reverses \"%s\".", text_to_cstring(reference), text_to_cstring(original.reverses)),
 				 errhint("Make the call anew, with a new reference.")));
+	if (strcmp(original.kind, MERGE) == 0 || strcmp(original.kind, MERGED) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a merge cannot be reversed"),
+				 errdetail("\"%s\" made one customer of two, who have one account since.", text_to_cstring(reference)),
+				 errhint("Correct the points, with the function adjust.")));
 	if (strcmp(original.kind, HOLD) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
