@@ -80,5 +80,19 @@ UPDATE club.wallet SET expires = 'earned_on + 30 / (CASE WHEN earned_on < ''2020
 SELECT * FROM t_wallets3.failing();	-- the terms of before are not
 SELECT points FROM club.adjust(4, 10, 'fails', 'why');
 SELECT * FROM t_wallets3.failing();
+UPDATE club.wallet SET expires = NULL;
+
+-- the number behind the highest one, and if that is the last that there is, the lowest free one: 2 and 3 are taken
+INSERT INTO club.wallet (name) VALUES ('four');
+INSERT INTO club.wallet (wallet, name) VALUES (7, 'seven'), (2147483647, 'last');
+INSERT INTO club.wallet (name) VALUES ('five'), ('six'), ('eight');
+SELECT wallet, name FROM club.wallet ORDER BY wallet;
+SELECT points FROM club.grant_points(5, 3, 'last', wallet => 'last');
+SELECT wallet, available FROM club.wallet_balances WHERE id = 5;
+-- one that was deleted, and that older terms have, is not given again: 9, and not 5
+DELETE FROM club.wallet WHERE name = 'five';
+INSERT INTO club.wallet (name) VALUES ('nine');
+SELECT wallet, name FROM club.wallet WHERE wallet > 3 ORDER BY wallet;
+SELECT * FROM t_wallets3.failing();
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_wallets3 CASCADE;
