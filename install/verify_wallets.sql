@@ -127,6 +127,48 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_given_back(name, boolean) IS 'entries that give points back to another wallet than the one that they were taken from last';
 
+-- Points that calls gave under some terms, of days for which the wallet cannot say when they expire.  Those that do
+-- expire were given on days for which it could.
+CREATE FUNCTION _loyalty.verify_given(program name, terms int, wallet int, time_zone text, since timestamptz, until timestamptz)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC'
+AS $$
+BEGIN
+	PERFORM set_config('TimeZone', time_zone, true);
+	EXECUTE format($sql$
+		SELECT count(wallet.expires_at)
+		  FROM (SELECT min(l.at) AS at, NULL::timestamptz AS available_at FROM %1$I.ledger l
+		         WHERE l.tracked_table = 0 AND l.kind IN ('grant', 'adjustment') AND l.points_change > 0 AND l.at >= $1 AND l.at < $2
+		           AND CASE $3 WHEN 1 THEN NOT EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet <> 1 OR isfinite(u.expires_at))
+		                       ELSE EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet = $3 AND u.expires_at = 'infinity') END
+		         GROUP BY l.at::date) m %2$s $sql$, program, _loyalty.wallet_sql(program, terms, wallet)) USING since, until, wallet;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s, wallet %s: %s; points that calls gave on such days never expire', terms, wallet, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_given(name, int, int, text, timestamptz, timestamptz) IS 'an expression of a wallet that failed for points that calls gave while some terms were in force';
+
+CREATE FUNCTION _loyalty.verify_given(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN EXECUTE format('SELECT t.*, w.wallet
+	                           FROM (SELECT x.version, x.time_zone, x.since, coalesce(lead(x.since) OVER (ORDER BY x.version), ''infinity'') AS until FROM %1$I.terms x) t
+	                           JOIN %1$I.terms_wallet w ON w.version = t.version WHERE w.expires IS NOT NULL ORDER BY t.version, w.wallet', program)
+	LOOP
+		RETURN QUERY SELECT * FROM _loyalty.verify_given(program, t.version, t.wallet, t.time_zone, t.since, t.until);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_given(name) IS 'expressions of wallets that failed for points that calls gave';
+
 -- The view by the sums of the entries.
 CREATE FUNCTION _loyalty.verify_wallet_balances(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)

@@ -9,7 +9,9 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.balance(@settings@::regclass, @schema@.customer_of(card, true), at);
+	PERFORM @schema@.customer_of(card, true);
+	-- of a moment before a merge, each of both is asked for by the key that he had
+	RETURN _loyalty.balance(@settings@::regclass, (SELECT c.customer FROM @schema@.member_card c WHERE c.card = _loyalty.card_number(balance_by_card.card)), at);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.balance_by_card(text, timestamptz) FROM PUBLIC;

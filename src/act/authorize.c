@@ -42,10 +42,12 @@
 
 /* See kept_execute() for the placeholders. */
 static const char lock_account[] =
-"SELECT a.customer AS %2$s, a.points::pg_catalog.numeric, p.points_scale::pg_catalog.int4,"
-" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), p.terms::pg_catalog.int4, a.lots::loyalty.lots,"
-" a.merged_into, a.merged"
-" FROM %1$s.account a CROSS JOIN %1$s.program p WHERE a.customer %3$s %4$s FOR NO KEY UPDATE OF a";
+"SELECT a.customer AS %2$s, a.points::pg_catalog.numeric,"
+" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), a.lots::loyalty.lots, a.merged_into, a.merged"
+" FROM %1$s.account a WHERE a.customer %3$s %4$s FOR NO KEY UPDATE";
+
+static const char present_terms[] =
+"SELECT p.terms::pg_catalog.int4 AS %2$s, p.points_scale::pg_catalog.int4 FROM %1$s.program p";
 
 static const char make_account[] =
 "INSERT INTO %1$s.account (customer) SELECT k.%2$s FROM"
@@ -128,6 +130,23 @@ value_or_none(int column, bool *is_there)
 	return isnull ? (Datum) 0 : value;
 }
 
+/*
+ * Which terms are in force?  Asked after a lock, by a query of its own: the snapshot of that
+ * which waited for the lock is older than what it waited for, and shows terms that may be of
+ * before.  By the lock of an account they are those of all points that it has; by that of a
+ * wallet, those of the wallet as it is.
+ */
+void
+authorize_read_terms(Authorization *auth)
+{
+	kept_execute(auth->plans, KEPT_TERMS, present_terms, 1, &auth->asked_type, &auth->asked, SPI_OK_SELECT);
+	if (SPI_processed != 1)
+		elog(ERROR, "loyalty program \"%s\" has no settings", auth->program);
+	auth->terms = DatumGetInt32(result_value(1));
+	auth->points_scale = DatumGetInt32(result_value(2));
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /* Lock and read the account; false: there is none. */
 static bool
 lock_and_read(Authorization *auth)
@@ -148,19 +167,18 @@ lock_and_read(Authorization *auth)
 				 errmsg("a customer of loyalty program \"%s\" has more than one account", auth->program)));
 	auth->customer = posting_copy_customer(&auth->posting, result_value(1));
 	auth->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(2)));
-	auth->points_scale = DatumGetInt32(result_value(3));
-	auth->has_timed_out = DatumGetBool(result_value(4));
-	auth->terms = DatumGetInt32(result_value(5));
+	auth->has_timed_out = DatumGetBool(result_value(3));
 	auth->at = GetCurrentTransactionStartTimestamp();
-	lots = value_or_none(6, &has_lots);
+	lots = value_or_none(4, &has_lots);
 	auth->purse = purse_begin(auth->points, lots);
 	auth->purse->now = auth->at;
-	merged_into = value_or_none(7, &auth->is_merged);
-	merged = value_or_none(8, &has_merged);
+	merged_into = value_or_none(5, &auth->is_merged);
+	merged = value_or_none(6, &has_merged);
 	auth->survivor = auth->is_merged ? posting_copy_customer(&auth->posting, merged_into) : (Datum) 0;
 	auth->keys = fold_keys(auth->customer, has_merged ? PointerGetDatum(PG_DETOAST_DATUM_COPY(merged)) : (Datum) 0,
 						   auth->posting.key_type);
 	SPI_freetuptable(SPI_tuptable);
+	authorize_read_terms(auth);
 	authorize_know_wallets(auth, auth->purse, NULL);
 	auth->present = purse_available(auth->purse, auth->at);
 	return true;
@@ -184,7 +202,7 @@ unknown_customer(Authorization *auth, Datum customer, Oid type)
 			(errcode(ERRCODE_LOYALTY_UNKNOWN_CUSTOMER),
 			 errmsg("loyalty program \"%s\" has no customer %s", auth->program, show_customer(customer, type)),
 			 errdetail("Nobody with this key is in the table of the customers, or has orders."),
-			 errhint("The first argument is the customer; insert who is new into the table of the customers before.")));
+			 errhint("Name customers by the key that the table of the customers has; insert who is new there before.")));
 }
 
 /* Has the account entries in the journal? */

@@ -98,6 +98,7 @@ extern bool authorize_counterpart(Authorization *auth, Datum customer, Oid type,
 								  Datum *counterpart);
 extern void authorize_lock_two(Authorization *auth, Datum customer, Datum other, Oid type, Oid other_type);
 extern void authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_first);
+extern void authorize_read_terms(Authorization *auth);
 extern bool authorize_passes_on(const Authorization *auth);
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);

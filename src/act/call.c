@@ -345,6 +345,12 @@ reversible_lots(Authorization *auth, Call *call)
 				 errmsg("a reversal cannot be reversed"),
 				 errdetail("\"%s\" reverses \"%s\".", text_to_cstring(reference), text_to_cstring(original.reverses)),
 				 errhint("Make the call anew, with a new reference.")));
+	if (strcmp(original.kind, MERGE) == 0 || strcmp(original.kind, MERGED) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a merge cannot be reversed"),
+				 errdetail("\"%s\" made one customer of two, who have one account since.", text_to_cstring(reference)),
+				 errhint("Correct the points, with the function adjust.")));
 	if (strcmp(original.kind, HOLD) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -509,14 +515,15 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	own = CurrentMemoryContext;
 	authorize_open(&recipient, PG_GETARG_OID(0), PG_GETARG_DATUM(2), type);
 	MemoryContextSwitchTo(own);
-	if (posting_compare_customers(&auth.posting, auth.customer, recipient.customer) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a customer cannot transfer points to himself")));
 	call.counterpart = posting_copy_customer(&auth.posting, recipient.recorded_for);
 	call.points = DirectFunctionCall1(numeric_uminus, asked);
+	/* what is repeated may be of a time when both were not one yet */
 	if (!call_is_repeated(&auth, &call))
 	{
+		if (posting_compare_customers(&auth.posting, auth.customer, recipient.customer) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a customer cannot transfer points to himself")));
 		if (authorize_find(&recipient, call.reference, 1, &found))
 			call_refuse_reference(&found);
 		asked = points_as_counted(asked, auth.points_scale);

@@ -7,7 +7,8 @@
  * redeemed, held nor transferred: they are no part of what a customer can spend.
  *
  * Whoever names a wallet holds its row to the end of the transaction, so that it is neither
- * deleted nor made another kind of wallet while its first points come.  Most programs have
+ * deleted nor made another kind of wallet while its first points come; and whoever waited for
+ * that goes by the terms that are in force then.  Most programs have
  * one wallet, and most customers points in it alone: then nothing here is looked up.
  *
  * The ledger does not say whether a wallet was named.  A call that is repeated is the same if
@@ -31,8 +32,8 @@ static const int32 first_wallet[] = {LOTS_DEFAULT_WALLET};
 
 /* See kept_execute() for the placeholders; the customer is not asked for. */
 static const char named_wallet[] =
-"SELECT w.wallet::pg_catalog.int4 AS %2$s, w.redeemable::pg_catalog.bool, p.terms::pg_catalog.int4"
-" FROM %1$s.wallet w CROSS JOIN %1$s.program p WHERE w.name OPERATOR(pg_catalog.=) $2 FOR SHARE OF w";
+"SELECT w.wallet::pg_catalog.int4 AS %2$s, w.redeemable::pg_catalog.bool FROM %1$s.wallet w"
+" WHERE w.name OPERATOR(pg_catalog.=) $2 FOR SHARE";
 
 /*
  * Let a purse know which wallets can be spent from, in their order, if it, or what shall come
@@ -90,9 +91,9 @@ authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument
 						 quote_identifier(auth->program))));
 	auth->wallet = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	redeemable = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	/* those that the wallet is in, which may be newer than when the account was locked */
-	auth->terms = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+	/* those that the wallet is in, as it was locked now */
+	authorize_read_terms(auth);
 	if (spends && !redeemable)
 		refuse_status(auth);
 	auth->is_status = !redeemable;
