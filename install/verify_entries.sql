@@ -401,7 +401,7 @@ AS $$
 		SELECT CASE WHEN c.revision <> c.n THEN 'revisions of an order have a gap'
 		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
 		                 OR c.orders_change <> c.counts::int - c.counts_before THEN 'entries of an order do not add up'
-		            WHEN c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
+		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved THEN 'terms of an order have changed'
 		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
@@ -411,7 +411,7 @@ AS $$
 		 WHERE (c.n > 1 OR c.revision > 1)
 		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> c.counts::int - c.counts_before
-		        OR c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
+		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before)
 		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR (c.entry <= c.entry_before AND c.same_account)) $sql$

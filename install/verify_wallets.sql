@@ -5,9 +5,8 @@
 -- them: that status points are never spent, that wallets are emptied one after the other, that what was taken last comes back first, and
 -- that orders touch no wallet but the first, unless they keep points of it from expiring.
 --
--- The order of the wallets is that of the terms in force.  Which one was in force at a call is
--- not recorded, since versions without orders are removed; so calls before the newest terms are
--- asked only that no two of their wallets have anything left.
+-- The order of the wallets is that of the terms which a call has that took points from several
+-- of them; in the other direction they come back.
 
 -- Points of a wallet that could be spent after an entry "m" of moves, as SQL.
 CREATE FUNCTION _loyalty.left_in_sql(wallet text)
@@ -18,6 +17,26 @@ AS $$
 	SELECT format('coalesce(loyalty.available(m.lots_after, m.at, %1$s), 0) + CASE %1$s WHEN 1 THEN m.undated_after ELSE 0 END', wallet)
 $$;
 COMMENT ON FUNCTION _loyalty.left_in_sql(text) IS 'the points that are left in a wallet after an entry, as SQL for verify()';
+
+-- What calls took that have terms, by wallets, and how much of it came back.
+CREATE FUNCTION _loyalty.given_back_sql(equality text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$,
+		given_back AS MATERIALIZED (
+			SELECT c.recorded_for AS customer, c.order_key AS reference, c.terms, l.wallet, -sum(l.points) FILTER (WHERE m.entry = c.entry) AS own,
+			       coalesce(sum(l.points) FILTER (WHERE m.entry <> c.entry), 0) AS back
+			  FROM moves c
+			  JOIN moves m ON m.recorded_for %1$s c.recorded_for AND m.tracked_table = 0 AND coalesce(m.reverses, m.order_key) = c.order_key AND m.kind NOT IN ('merge', 'merged')
+			 CROSS JOIN LATERAL (SELECT u.wallet, u.points FROM loyalty.unnest(m.lots) u
+			                     UNION ALL SELECT 1, m.points_change - coalesce(loyalty.total(m.lots), 0)) l
+			 WHERE c.tracked_table = 0 AND c.terms <> 0
+			 GROUP BY c.recorded_for, c.order_key, c.terms, l.wallet
+			HAVING NOT bool_or(m.kind = 'return')) $sql$, equality)
+$$;
+COMMENT ON FUNCTION _loyalty.given_back_sql(text) IS 'what was taken from several wallets, and came back, as SQL for verify()';
 
 CREATE FUNCTION _loyalty.verify_spent_wallets(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
@@ -38,16 +57,24 @@ BEGIN
 			 'status points were spent', format('entry %%s of the kind %%s: %%s', m.entry, m.kind, m.lots)),
 			(m.spends AND (SELECT count(*) FROM unnest(t.taken) x (wallet) WHERE %3$s > 0) > 1,
 			 'points were taken from a wallet before another one was empty', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
-			(m.spends AND cardinality(t.taken) > 1 AND m.at > (SELECT max(n.since) FROM %2$I.terms n)
-			 AND EXISTS (SELECT FROM %2$I.wallet a JOIN %2$I.wallet b ON b.redeemable AND (b.redeem_order, b.wallet) < (a.redeem_order, a.wallet)
-			              WHERE a.wallet = ANY (t.taken) AND %4$s > 0),
+			(m.spends AND cardinality(t.taken) > 1
+			 AND EXISTS (SELECT FROM %2$I.terms_wallet a JOIN %2$I.terms_wallet b ON b.version = a.version AND b.redeemable AND (b.redeem_order, b.wallet) < (a.redeem_order, a.wallet)
+			              WHERE a.version = m.terms AND a.wallet = ANY (t.taken) AND %4$s > 0),
 			 'points were not taken from wallets in their order', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
 			(m.tracked_table > 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet <> 1 GROUP BY l.wallet
 			                                 HAVING sum(l.points) <> 0 OR NOT EXISTS (SELECT FROM %2$I.terms_wallet v WHERE v.version = m.terms AND v.wallet = l.wallet AND v.extended IS NOT NULL)),
 			 'an order changed the points of another wallet than the first', format('entry %%s: %%s', m.entry, m.lots)))
 		       k (wrong, violation, detail)
-		 WHERE k.wrong $sql$,
-		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'), program, _loyalty.left_in_sql('x.wallet'), _loyalty.left_in_sql('b.wallet'));
+		 WHERE k.wrong
+		UNION ALL
+		-- of a wallet nothing comes back before all is back of those that points were taken from later; what an order gave back is verified with orders
+		SELECT 'points did not come back as they were taken', a.customer::text, a.reference::text, format('%%s of wallet %%s, and %%s of %%s of wallet %%s, which was later', a.back, a.wallet, b.back, b.own, b.wallet)
+		  FROM given_back a JOIN given_back b ON b.customer %5$s a.customer AND b.reference = a.reference AND b.terms = a.terms
+		  JOIN %2$I.terms_wallet x ON x.version = a.terms AND x.wallet = a.wallet
+		  JOIN %2$I.terms_wallet y ON y.version = a.terms AND y.wallet = b.wallet AND (x.redeem_order, x.wallet) < (y.redeem_order, y.wallet)
+		 WHERE a.back > 0 AND b.back < b.own $sql$,
+		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL') || _loyalty.given_back_sql(_loyalty.customer_equality(program)), program,
+		_loyalty.left_in_sql('x.wallet'), _loyalty.left_in_sql('b.wallet'), _loyalty.customer_equality(program));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_spent_wallets(name, boolean) IS 'entries that took points from wallets, or gave points to them, as cannot be';

@@ -46,6 +46,36 @@ SELECT m.points - b.available + b.debt AS members, m.points - w.available AS wal
   JOIN (SELECT id, sum(available) AS available FROM club.wallet_balances WHERE redeemable GROUP BY id) w ON w.id = m.id;
 SELECT * FROM loyalty.verify('club');
 
+-- What was taken last comes back first, though the order is another one by then.  200 and 50 promo, which is first: 70
+-- take 50 promo and 20.  Then promo is last.  20 come back: 200 and 0, and 10 more: 200 and 10.
+SELECT balance FROM club.grant_points(6, 200, 'g');
+SELECT balance FROM club.grant_points(6, 50, 'p', wallet => 'promo');
+SELECT points, balance FROM club.redeem(6, 70, 'r');
+SELECT balance FROM club.grant_points(7, 200, 'g');
+SELECT balance FROM club.grant_points(7, 50, 'p', wallet => 'promo');
+SELECT points, balance FROM club.hold(7, 70, 'h');
+UPDATE club.wallet SET redeem_order = 9 WHERE name = 'promo';
+SELECT points, balance FROM club.reverse(6, 'r', 20, 'r-1');
+SELECT wallet_name, available FROM club.wallet_balances WHERE id = 6 ORDER BY wallet;
+SELECT points, balance FROM club.reverse(6, 'r', 10, 'r-2');
+SELECT wallet_name, available FROM club.wallet_balances WHERE id = 6 ORDER BY wallet;
+-- of a hold, 20 of 70 come back when 50 are captured: 200 and 0; and 5 of these, when it is reversed: promo 5
+SELECT points, balance FROM club.capture(7, 'h', 50);
+SELECT wallet_name, available FROM club.wallet_balances WHERE id = 7 ORDER BY wallet;
+SELECT points, balance FROM club.reverse(7, 'h', 5, 'h-1');
+SELECT wallet_name, available FROM club.wallet_balances WHERE id = 7 ORDER BY wallet;
+SELECT * FROM loyalty.verify('club');
+-- verify() finds what came back to the wrong wallet, 20 and 10 of promo before 20 of points; and a call that lacks its
+-- terms
+BEGIN;
+ALTER TABLE club.ledger DISABLE TRIGGER ALL;
+UPDATE club.ledger SET lots = '{wallet 2: 20}' WHERE order_key = 'r-1';
+SELECT violation, order_key FROM loyalty.verify('club') WHERE violation LIKE 'points did not come back%';
+UPDATE club.ledger SET terms = 0 WHERE order_key = 'h' AND revision = 1;
+SELECT violation, order_key FROM loyalty.verify('club') WHERE violation = 'call is not recorded as one';
+ROLLBACK;
+UPDATE club.wallet SET redeem_order = -1 WHERE name = 'promo';
+
 -- an order that is paid for has a key
 CALL t_wallets3.call($$SELECT club.redeem(1, 1, 'p', pays_for => '')$$);
 SELECT club.issue_card(1, '79927398713');

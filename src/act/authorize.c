@@ -296,7 +296,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[ENTRY_REVISION] = Int32GetDatum(call->revision);
 	values[ENTRY_AT] = TimestampTzGetDatum(call->at);
 	values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
-	values[ENTRY_TERMS] = Int32GetDatum(0);
+	values[ENTRY_TERMS] = Int32GetDatum(call->terms);
 	values[ENTRY_COUNTS] = BoolGetDatum(false);
 	values[ENTRY_AMOUNT] = number_zero();
 	values[ENTRY_AWARDS] = call->points_earned == (Datum) 0 ? number_zero() : call->points_earned;
@@ -398,6 +398,7 @@ authorize_write_at(Authorization *auth, Call *call)
 	TupleTableSlot *slot;
 
 	call->lots = LotsGetDatum(purse_end_entry(auth->purse));
+	authorize_note_order(auth, call);
 	if (call->held != (Datum) 0)
 		note_hold(auth, call);
 	move_account_on(auth, call, recorded_at);
@@ -670,6 +671,7 @@ read_call(Authorization *auth, TupleTableSlot *slot, Call *call)
 	call->net = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_ORDER_POINTS]));
 	call->reverses = slot->tts_isnull[LEDGER_REVERSES] ? NULL : DatumGetTextPCopy(values[LEDGER_REVERSES]);
 	call->until = slot->tts_isnull[LEDGER_UNTIL] ? 0 : DatumGetTimestampTz(values[LEDGER_UNTIL]);
+	call->terms = DatumGetInt32(values[ENTRY_TERMS]);
 	call->entry = DatumGetInt64(values[LEDGER_ENTRY]);
 	call->at = DatumGetTimestampTz(values[ENTRY_AT]);
 	call->has_counterpart = !slot->tts_isnull[LEDGER_COUNTERPART];

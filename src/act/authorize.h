@@ -57,6 +57,8 @@ typedef struct Call
 	Datum		spend;			/* of a merge: numeric, what it passes on; or (Datum) 0 */
 	Datum		points_earned;
 	int32		orders;
+	int32		terms;			/* by whose order points were taken from several wallets;
+								 * or 0 */
 	int64		entry;			/* number of its entry; 0: there is none yet */
 	TimestampTz at;
 } Call;
@@ -124,7 +126,8 @@ extern void authorize_end(Authorization *auth);
 extern void authorize_know_wallets(Authorization *auth, Purse *purse, const LotList *others);
 extern void authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends);
 extern Datum authorize_in_wallet(Authorization *auth);
-extern LotList *authorize_give_back(Authorization *auth, const LotList *taken, Datum points);
+extern void authorize_note_order(Authorization *auth, Call *call);
+extern LotList *authorize_give_back(Authorization *auth, const LotList *taken, int32 terms, Datum points);
 extern bool authorize_fits_wallet(Authorization *auth, const Call *found);
 
 #endif							/* LOYALTY_AUTHORIZE_H */

@@ -330,9 +330,10 @@ static LotList *
 reversible_lots(Authorization *auth, Call *call)
 {
 	text	   *reference = call->reverses;
+	Call		first;
 	Call		original;
 
-	if (!authorize_find_anywhere(auth, reference, 1, &original) ||
+	if (!authorize_find_anywhere(auth, reference, 1, &first) ||
 		!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
@@ -358,6 +359,7 @@ reversible_lots(Authorization *auth, Call *call)
 				 errdetail("\"%s\" holds %s points.", text_to_cstring(reference),
 						   number_show(DirectFunctionCall1(numeric_uminus, original.points))),
 				 errhint("Release it, with the function release.")));
+	call->terms = first.terms;
 	call->has_counterpart = original.has_counterpart;
 	call->counterpart = original.counterpart;
 	return authorize_left(auth, reference);
@@ -430,7 +432,7 @@ take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
 	if (was_given)
 		authorize_reclaim(auth, lots, points);
 	else
-		lots = authorize_give_back(auth, lots, points);
+		lots = authorize_give_back(auth, lots, call->terms, points);
 	if (call->has_counterpart)
 		take_from_recipient(fcinfo, auth, call, lots, points);
 	call->points = was_given ? DirectFunctionCall1(numeric_uminus, points) : points;
@@ -647,7 +649,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
-		(void) authorize_give_back(auth, purse_change(found.points, found.lots), call.points);
+		(void) authorize_give_back(auth, purse_change(found.points, found.lots), found.terms, call.points);
 	}
 	return call_finish(fcinfo, auth, &call, context);
 }

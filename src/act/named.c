@@ -21,6 +21,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
 #include "authorize.h"
@@ -116,13 +117,63 @@ authorize_in_wallet(Authorization *auth)
 }
 
 /*
- * Give back so many points of what was taken, and return these.
+ * A call that takes points from several wallets says by which terms it did, since these have the
+ * order in which it came to them: what it took comes back the other way round, whatever the
+ * order is by then.  Such terms are not removed.
+ */
+void
+authorize_note_order(Authorization *auth, Call *call)
+{
+	LotList    *change;
+	int			wallets = 0;
+	int32		wallet = 0;
+
+	call->terms = 0;
+	if (strcmp(call->kind, REDEMPTION) != 0 && strcmp(call->kind, HOLD) != 0 &&
+		strcmp(call->kind, ADJUSTMENT) != 0 && strcmp(call->kind, TRANSFER) != 0)
+		return;
+	if (call->lots == (Datum) 0 || DatumGetBool(DirectFunctionCall2(numeric_ge, call->points, number_zero())))
+		return;
+	/* sorted by wallet */
+	change = purse_change(call->points, call->lots);
+	for (int i = 0; i < change->count; i++)
+		if (change->lot[i].points < 0 && (wallets == 0 || change->lot[i].wallet != wallet))
+		{
+			wallet = change->lot[i].wallet;
+			wallets++;
+		}
+	if (wallets < 2)
+		return;
+	call->terms = auth->terms;
+	terms_note_posted(get_rel_namespace(auth->posting.program_relid), list_make1_int(call->terms));
+}
+
+/*
+ * Give back so many points of what was taken, what was taken last by the terms of that call
+ * first, and return these.
  */
 LotList *
-authorize_give_back(Authorization *auth, const LotList *taken, Datum points)
+authorize_give_back(Authorization *auth, const LotList *taken, int32 terms, Datum points)
 {
-	authorize_know_wallets(auth, auth->purse, taken);
-	return purse_give_back(auth->purse, taken, purse_points(points));
+	Purse	   *purse = auth->purse;
+	const int32 *wallet;
+	int			wallets;
+	LotList    *given;
+
+	authorize_know_wallets(auth, purse, taken);
+	wallet = purse->wallet;
+	wallets = purse->wallets;
+	if (terms != 0)
+	{
+		Terms	   *then = terms_find(auth->posting.program_relid, terms);
+
+		purse->wallet = then->redeemable;
+		purse->wallets = then->redeemables;
+	}
+	given = purse_give_back(purse, taken, purse_points(points));
+	purse->wallet = wallet;
+	purse->wallets = wallets;
+	return given;
 }
 
 /*
