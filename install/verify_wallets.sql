@@ -25,16 +25,22 @@ LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$,
-		given_back AS MATERIALIZED (
-			SELECT c.recorded_for AS customer, c.order_key AS reference, c.terms, l.wallet, -sum(l.points) FILTER (WHERE m.entry = c.entry) AS own,
-			       coalesce(sum(l.points) FILTER (WHERE m.entry <> c.entry), 0) AS back
+		-- each entry that gives back of a call that took from several wallets, with each of these wallets
+		changed AS MATERIALIZED (
+			SELECT c.recorded_for AS customer, c.order_key AS reference, c.terms, m.entry, m.recorded_at, m.customer AS account, m.entry = c.entry AND m.customer %1$s c.customer AS takes, l.wallet, sum(l.points) AS points
 			  FROM moves c
 			  JOIN moves m ON m.recorded_for %1$s c.recorded_for AND m.tracked_table = 0 AND coalesce(m.reverses, m.order_key) = c.order_key AND m.kind NOT IN ('merge', 'merged')
 			 CROSS JOIN LATERAL (SELECT u.wallet, u.points FROM loyalty.unnest(m.lots) u
 			                     UNION ALL SELECT 1, m.points_change - coalesce(loyalty.total(m.lots), 0)) l
 			 WHERE c.tracked_table = 0 AND c.terms <> 0
-			 GROUP BY c.recorded_for, c.order_key, c.terms, l.wallet
-			HAVING NOT bool_or(m.kind = 'return')) $sql$, equality)
+			 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8),
+		given_back AS (
+			SELECT t.customer, t.reference, t.terms, t.wallet, -t.points AS taken, e.entry, e.recorded_at, coalesce(g.points, 0) AS given,
+			       sum(coalesce(g.points, 0)) OVER (PARTITION BY t.customer, t.reference, t.wallet ORDER BY e.recorded_at, e.entry) AS back
+			  FROM changed t
+			  JOIN (SELECT DISTINCT x.customer, x.reference, x.entry, x.recorded_at, x.account FROM changed x WHERE NOT x.takes) e ON e.customer %1$s t.customer AND e.reference = t.reference
+			  LEFT JOIN changed g ON g.customer %1$s t.customer AND g.reference = t.reference AND g.wallet = t.wallet AND g.entry = e.entry AND g.recorded_at = e.recorded_at AND NOT g.takes
+			 WHERE t.takes AND t.points < 0) $sql$, equality)
 $$;
 COMMENT ON FUNCTION _loyalty.given_back_sql(text) IS 'what was taken from several wallets, and came back, as SQL for verify()';
 
@@ -67,12 +73,13 @@ BEGIN
 		       k (wrong, violation, detail)
 		 WHERE k.wrong
 		UNION ALL
-		-- of a wallet nothing comes back before all is back of those that points were taken from later; what an order gave back is verified with orders
-		SELECT 'points did not come back as they were taken', a.customer::text, a.reference::text, format('%%s of wallet %%s, and %%s of %%s of wallet %%s, which was later', a.back, a.wallet, b.back, b.own, b.wallet)
-		  FROM given_back a JOIN given_back b ON b.customer %5$s a.customer AND b.reference = a.reference AND b.terms = a.terms
+		-- of a wallet nothing comes back before all is back of those that points were taken from later
+		SELECT 'points did not come back as they were taken', a.customer::text, a.reference::text,
+		       format('entry %%s gives %%s to wallet %%s, and %%s of %%s of wallet %%s were back, which was later', a.entry, a.given, a.wallet, b.back, b.taken, b.wallet)
+		  FROM given_back a JOIN given_back b ON b.customer %5$s a.customer AND b.reference = a.reference AND b.entry = a.entry AND b.recorded_at = a.recorded_at
 		  JOIN %2$I.terms_wallet x ON x.version = a.terms AND x.wallet = a.wallet
 		  JOIN %2$I.terms_wallet y ON y.version = a.terms AND y.wallet = b.wallet AND (x.redeem_order, x.wallet) < (y.redeem_order, y.wallet)
-		 WHERE a.back > 0 AND b.back < b.own $sql$,
+		 WHERE a.given > 0 AND b.back < b.taken $sql$,
 		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL') || _loyalty.given_back_sql(_loyalty.customer_equality(program)), program,
 		_loyalty.left_in_sql('x.wallet'), _loyalty.left_in_sql('b.wallet'), _loyalty.customer_equality(program));
 END
@@ -104,55 +111,6 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_extended(name, int, int, text, boolean) IS 'points of a further wallet that orders under some terms did not keep from expiring as these say';
-
--- What a call took last comes back first, from wallet to wallet: by the order of the terms of the
--- order that was refunded, or of those in force where a call gives back.  What repaid a debt came to
--- wallet 1, too.  Of who was merged, the entries before have numbers of another account.
-CREATE FUNCTION _loyalty.verify_given_back(program name, readable boolean)
-RETURNS TABLE (violation text, customer text, order_key text, detail text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	eq text := _loyalty.customer_equality(program);
-BEGIN
-	RETURN QUERY EXECUTE format($sql$
-		WITH e AS MATERIALIZED (
-			SELECT x.*, coalesce(x.reverses, x.order_key) AS reference
-			  FROM (SELECT coalesce(account, customer) AS account, %4$s, reverses FROM %1$I.ledger UNION ALL SELECT account, %4$s, NULL FROM %2$s u) x
-			 WHERE x.customer IN (SELECT l.customer FROM %1$I.ledger l WHERE l.tracked_table = 0 AND l.lots IS NOT NULL)),
-		wallets AS (
-			SELECT e.account, e.customer, e.reference, e.entry, e.recorded_at, w.wallet,
-			       CASE w.wallet WHEN 1 THEN e.points_change - coalesce(loyalty.total(e.lots) - loyalty.total(e.lots, 1), 0) ELSE loyalty.total(e.lots, w.wallet) END AS points
-			  FROM e CROSS JOIN LATERAL (SELECT 1 AS wallet UNION SELECT l.wallet FROM loyalty.unnest(e.lots) l) w
-			 WHERE e.tracked_table = 0),
-		given AS (
-			SELECT e.*, CASE e.kind WHEN 'return' THEN (SELECT o.terms FROM e o WHERE o.account %3$s e.account AND o.tracked_table > 0 AND o.entry > e.entry ORDER BY o.entry LIMIT 1)
-			            ELSE p.terms END AS ordered_by
-			  FROM e CROSS JOIN %1$I.program p
-			 WHERE e.tracked_table = 0 AND e.points_change > 0
-			   AND (e.kind = 'return' OR e.kind IN ('reversal', 'capture', 'release') AND e.at > (SELECT max(t.since) FROM %1$I.terms t))),
-		left_over AS (
-			SELECT g.account, g.customer, g.order_key, g.entry, g.ordered_by, w.wallet, sum(w.points) AS points, sum(w.points) FILTER (WHERE w.account %3$s g.account AND w.entry = g.entry) AS given
-			  FROM given g
-			  JOIN wallets w ON w.customer %3$s g.customer AND w.reference = g.reference
-			   AND CASE WHEN w.account %3$s g.account THEN w.entry <= g.entry ELSE w.recorded_at <= g.recorded_at END
-			 GROUP BY 1, 2, 3, 4, 5, 6),
-		placed AS (
-			SELECT l.*, coalesce(t.place, 1000000) AS place
-			  FROM left_over l
-			  LEFT JOIN (SELECT w.version, w.wallet, row_number() OVER (PARTITION BY w.version ORDER BY w.redeem_order, w.wallet) AS place FROM %1$I.terms_wallet w WHERE w.redeemable) t
-			    ON t.version = l.ordered_by AND t.wallet = l.wallet)
-		SELECT 'points came back that were not taken last'::text, a.customer::text, a.order_key::text,
-		       format('entry %%s gives %%s to wallet %%s, and %%s that were taken later from wallet %%s have not come back', a.entry, a.given, a.wallet, -b.points, b.wallet)
-		  FROM placed a
-		  JOIN placed b ON b.account %3$s a.account AND b.entry = a.entry
-		 WHERE a.given > 0 AND b.points < 0 AND a.place < b.place $sql$,
-		program, CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, eq,
-		'customer, tracked_table, order_key, entry, at, recorded_at, terms, kind, points_change, lots');
-END
-$$;
-COMMENT ON FUNCTION _loyalty.verify_given_back(name, boolean) IS 'entries that give points back to another wallet than the one that they were taken from last';
 
 -- Points that calls gave under some terms, of days for which the wallet cannot say when they expire.  Those that do
 -- expire were given on days for which it could.
@@ -241,7 +199,6 @@ BEGIN
 	IF NOT further THEN
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _loyalty.verify_given_back(program, readable);
 	FOR t IN EXECUTE format('SELECT t.version, t.time_zone, w.wallet FROM %1$I.terms t JOIN %1$I.terms_wallet w ON w.version = t.version
 	                          WHERE w.wallet <> 1 AND w.extended IS NOT NULL ORDER BY 1, 3', program)
 	LOOP

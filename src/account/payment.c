@@ -121,7 +121,7 @@ sum_of(Datum a, Datum b)
 
 /*
  * Points come back at a moment, to the purse, if any are dated: to the wallets that the call
- * emptied last first, by the order of the terms.  What is left of the payment is what its entries
+ * emptied last first, by the order of then.  What is left of the payment is what its entries
  * did to lots, as whoever reads them in the ledger finds it; it lives in the context.
  */
 void
@@ -134,6 +134,8 @@ payment_return(Returned *returned, MemoryContext context, Purse *purse, const Te
 	if (purse != NULL)
 	{
 		purse->now = at;
+		if (payment->terms != 0)
+			terms = terms_find(terms->program, payment->terms);
 		purse->wallet = terms->redeemable;
 		purse->wallets = terms->redeemables;
 		(void) purse_give_back(purse, payment->left, purse_points(returned->points));

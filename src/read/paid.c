@@ -123,6 +123,8 @@ add_to_payment(Payment *payment, TupleTableSlot *slot)
 		payment->revision = DatumGetInt32(values[ENTRY_REVISION]);
 		payment->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
 		payment->net = DirectFunctionCall2(numeric_add, payment->net, points);
+		if (DatumGetInt32(values[ENTRY_TERMS]) != 0)
+			payment->terms = DatumGetInt32(values[ENTRY_TERMS]);
 	}
 	else if (!is_text(slot, LEDGER_REVERSES, payment->reference))
 		return;
