@@ -36,11 +36,11 @@ REGRESS += names parsing order_keys lines_refunds session_settings index_use rep
 REGRESS += rerate stacking explain
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
-REGRESS += lots refunds returned
+REGRESS += lots refunds refunds2 returned
 REGRESS += history wallets wallets2 transfers available as_of accounting flows
-REGRESS += erase erase_merged
+REGRESS += erase erase_merged equal_keys given merge2 wallets3
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged
+ISOLATION += refunding refunding_merged rules migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

@@ -169,6 +169,10 @@ BEGIN
 				USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is "%s".', tracked), HINT = 'Name the order that is paid for with pays_for.';
 		END IF;
 		RETURN NULL;
+	ELSIF pays_for = '' THEN
+		RAISE EXCEPTION 'pays_for must not be empty'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It is the key of the order that the points pay for, as text.',
+			      HINT = 'Leave it out, or give null, if they pay for none.';
 	END IF;
 	EXECUTE format('SELECT array_agg(s.tracked_table) FILTER (WHERE s.relation = $1 OR $1 IS NULL), string_agg(format(''"%%s"'', s.relation::regclass), '', '' ORDER BY s.tracked_table)
 	                  FROM %I.tracked_table s WHERE s.kind = ''orders'' AND (s.active OR s.relation = $1)', program) INTO numbers, relations USING tracked;

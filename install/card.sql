@@ -132,14 +132,16 @@ COMMENT ON FUNCTION _loyalty.require_card(name, text, text, timestamptz, text[])
 'an error unless the status of a card is one of some: it is unknown (LY011), blocked (LY012) or replaced (LY013)';
 
 -- The new card is that of a customer, or of the customer of the card that it replaces.  A number that was given, and
--- is that of an active card of the same customer, is not issued again: who repeats a call has the same answer.
+-- is that of an active card of the same customer, is not issued again: who repeats a call has the same answer.  Customers
+-- who were merged are one, whichever of their keys a card was issued for.
 CREATE FUNCTION _loyalty.put_card(program name, given text, customer anyelement, replaces text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	owner CONSTANT text := CASE WHEN replaces IS NULL THEN '$2' ELSE format('(SELECT r.customer FROM %I.member_card r WHERE r.card = $3)', program) END;
+	-- not a domain, which may refuse nulls
+	owner CONSTANT text := CASE WHEN replaces IS NULL THEN format('$2::%s', format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) ELSE format('(SELECT r.customer FROM %I.member_card r WHERE r.card = $3)', program) END;
 	number text := given;
 	present record;		-- of the number: the status of its card, and whether that is the customer's
 BEGIN
@@ -156,8 +158,10 @@ BEGIN
 		END IF;
 		CONTINUE WHEN given IS NULL;
 		-- it must stay as it is until the transaction ends
-		EXECUTE format('SELECT c.status, c.customer %s %s AS is_his FROM %I.member_card c WHERE c.card = $1 FOR NO KEY UPDATE',
-		               _loyalty.customer_equality(program), owner, program)
+		EXECUTE format('SELECT c.status, coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s c.customer), c.customer)
+		                       %2$s coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s %3$s), %3$s) AS is_his
+		                  FROM %1$I.member_card c WHERE c.card = $1 FOR NO KEY UPDATE',
+		               program, _loyalty.customer_equality(program), owner)
 		   INTO present USING number, customer, replaces;
 		IF present.is_his AND present.status = 'active' THEN
 			RETURN number;

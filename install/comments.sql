@@ -99,7 +99,7 @@ BEGIN
 			('metrics', 'today', 'the day of the moment in the time zone of the program; null if it is infinite'),
 			(NULL, 'recorded_at', 'when it was recorded'),
 			(NULL, 'version', 'number of this version of the terms'),
-			(NULL, 'terms', 'version of the terms; an order keeps that of its first recording'),
+			(NULL, 'terms', 'version of the terms; an order keeps that of its first recording; a call has 0, or if it took points from several wallets, that by whose order it did'),
 			('ledger', 'counts', 'does the order count, from this revision on? of a call, false'),
 			('entries', 'counts', 'does the order count, from this revision on? of a call, false'),
 			(NULL, 'counts', 'does the order count, from this revision on?'),

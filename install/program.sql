@@ -501,9 +501,10 @@ AS $$
 		SELECT 'child of', format('%s: %s', r.relname, i.inhrelid::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhparent = r.oid
 		UNION ALL
 		SELECT 'parent of', format('%s: %s', r.relname, i.inhparent::regclass), NULL FROM rel r JOIN pg_inherits i ON i.inhrelid = r.oid)
-	-- the name stands in arguments of triggers, and in the text of functions
+	-- the name stands in arguments of triggers, where a backslash is as it is, and in the text of functions
 	SELECT p.kind, p.name,
-	       coalesce(replace(replace(replace(_loyalty.definition(p.command, program),
+	       coalesce(replace(replace(replace(replace(_loyalty.definition(p.command, program),
+	                                        format('(''%s'')', replace(program, '''', '''''')), format('(''%s'')', replace(called, '''', ''''''))),
 	                                        quote_literal(quote_ident(program) || '.program'), quote_literal(quote_ident(called) || '.program')),
 	                                quote_literal(program), quote_literal(called)),
 	                        quote_ident(program) || '.', quote_ident(called) || '.'), '')
@@ -525,8 +526,14 @@ DECLARE
 	other name := format('loyalty_compare_%s', pg_backend_pid());
 	key name;
 	key_type text;
+	scales jsonb := _loyalty.template_values(program);
 	found_ones text[];
 BEGIN
+	-- the views declare the decimals that there were when they were made: terms that had more may be gone
+	scales := scales || coalesce((SELECT jsonb_object_agg(CASE a.attname WHEN 'points' THEN 'points_scale' ELSE 'amount_scale' END, (a.atttypmod - 4) & 2047)
+	                                FROM pg_attribute a
+	                               WHERE a.attrelid = to_regclass(format('%I.members', program)) AND a.attname IN ('points', 'lifetime_value')
+	                                 AND a.atttypid = 'numeric'::regtype AND a.atttypmod >= 4 AND ((a.atttypmod - 4) & 2047) <= 12), '{}');
 	-- the views call the key as the first table of customers did
 	SELECT a.attname INTO key FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.members', program)) AND a.attnum = 1;
 	SELECT format_type(a.atttypid, a.atttypmod) || _loyalty.collation_clause(a.attcollation) INTO key_type FROM pg_attribute a
@@ -534,7 +541,8 @@ BEGIN
 	BEGIN
 		EXECUTE format('CREATE SCHEMA %I', other || '_customers');
 		EXECUTE format('CREATE TABLE %I.customers (%I %s PRIMARY KEY)', other || '_customers', key, key_type);
-		PERFORM loyalty.create_program(other, format('%I.customers', other || '_customers')::regclass, key, time_zone => 'UTC');
+		PERFORM loyalty.create_program(other, format('%I.customers', other || '_customers')::regclass, key, time_zone => 'UTC',
+		                               points_scale => (scales ->> 'points_scale')::int, amount_scale => (scales ->> 'amount_scale')::int);
 		SELECT array_agg(format('%s %s', d.kind, d.name) ORDER BY d.kind, d.name) INTO found_ones
 		  FROM (SELECT * FROM _loyalty.shape(program, program) EXCEPT SELECT * FROM _loyalty.shape(other, program)) d;
 		RAISE EXCEPTION USING ERRCODE = 'LY000', MESSAGE = 'take it back';

@@ -27,7 +27,8 @@ CREATE TYPE _loyalty.returned AS (
 	at timestamptz,
 	points numeric,
 	net numeric,
-	lots loyalty.lots
+	lots loyalty.lots,
+	payer int
 );
 COMMENT ON TYPE _loyalty.returned IS
 'points that come back, by a refund, of what an order was paid with: the next entry of the call that spent them; part of _loyalty.accrual';
@@ -116,7 +117,7 @@ COMMENT ON TYPE loyalty.balances IS 'the points of a customer: result of the fun
 COMMENT ON COLUMN loyalty.balances.available IS 'points that can be spent now';
 COMMENT ON COLUMN loyalty.balances.pending IS 'points that are not available yet';
 COMMENT ON COLUMN loyalty.balances.held IS 'points of open holds';
-COMMENT ON COLUMN loyalty.balances.debt IS 'points that were spent and taken back by a refund since: what is earned next repays them';
+COMMENT ON COLUMN loyalty.balances.debt IS 'points that were spent and taken back by a refund since, as far as no other wallet has points that can be spent: what is earned next repays them';
 COMMENT ON COLUMN loyalty.balances.next_expiry IS 'when the next points expire; null: none do';
 COMMENT ON COLUMN loyalty.balances.expiring IS 'how many points expire then';
 

@@ -333,7 +333,7 @@ BEGIN
 			program, _loyalty.customer_equality(program));
 	END IF;
 	IF 'posted_terms' = ANY (tables) THEN
-		EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT DISTINCT l.terms FROM %1$I.ledger l WHERE l.tracked_table > 0', program);
+		EXECUTE format('INSERT INTO %1$I.posted_terms (version) SELECT DISTINCT l.terms FROM %1$I.ledger l WHERE l.terms > 0', program);
 	END IF;
 	IF 'held' = ANY (tables) THEN
 		EXECUTE format($sql$

@@ -536,6 +536,7 @@ BEGIN
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_shortfalls(%L, %L)', program, lost = '{}')]) v;
 	IF surveyed @> '[{"tracked_table": 0}]' THEN
 		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_paid(%L, %L)', program, lost = '{}')]) v;
+		RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_given(%L)', program)]) v;
 	END IF;
 	IF dated THEN
 		RETURN QUERY SELECT v.* FROM unnest('{verify_lots, verify_wallets}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L, %L)', f, program, lost = '{}')]) v;

@@ -47,7 +47,11 @@ BEGIN
 		  LEFT JOIN taken_back b ON b.customer %2$s c.customer AND b.reverses = c.order_key
 		 CROSS JOIN LATERAL (VALUES
 			(c.kind IS NULL OR c.kind NOT IN ('redemption', 'grant', 'adjustment', 'reversal', 'hold', 'capture', 'release', 'transfer', 'return', 'merge', 'merged'), 'call of an unknown kind', coalesce(c.kind, 'none')),
-			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 WHEN c.kind = 'return' THEN greatest(c.revision, 2) ELSE 1 END OR c.counts OR c.moved OR c.terms <> 0 OR c.amount <> 0
+			(c.revision <> CASE WHEN c.kind IN ('capture', 'release') THEN 2 WHEN c.kind = 'return' THEN greatest(c.revision, 2) ELSE 1 END OR c.counts OR c.moved OR c.amount <> 0
+			 -- what took points from several wallets has the terms that say in which order
+			 OR (c.terms <> 0) <> (c.kind IN ('redemption', 'hold', 'adjustment', 'transfer') AND c.points_change < 0
+			                       AND (SELECT count(*) FROM (SELECT u.wallet FROM loyalty.unnest(c.lots) u WHERE u.points < 0
+			                                                  UNION SELECT 1 WHERE c.points_change < coalesce(loyalty.total(c.lots), 0)) w) > 1)
 			 OR (c.kind NOT IN ('merge', 'merged') AND (c.awards <> 0 OR c.orders_change <> 0 OR c.amount_change <> 0 OR NOT abs(c.points_change) < 1e20)) OR c.order_points <> c.points_change + coalesce(c.net_before, 0) OR (c.actor IS NULL) <> (c.kind = 'return')
 			 OR c.currency <> '' OR c.rate <> 1 OR c.joined_at IS NOT NULL OR c.available_at IS NOT NULL OR c.tier IS NOT NULL OR c.multiplier <> 1
 			 OR octet_length(c.order_key) NOT BETWEEN 1 AND 255
@@ -88,7 +92,7 @@ BEGIN
 		  FROM %1$I.account a
 		  LEFT JOIN (SELECT customer, sum(points) AS points, min(until) FILTER (WHERE isfinite(until)) AS until FROM %1$I.held GROUP BY customer) h ON h.customer %2$s a.customer
 		 WHERE (a.held, a.next_release) IS DISTINCT FROM (coalesce(h.points, 0), h.until) $sql$, program, _loyalty.customer_equality(program),
-		CASE WHEN any_calls THEN format('coalesce(l.account, l.customer) IN (SELECT coalesce(c.account, c.customer) FROM %I.ledger c WHERE c.tracked_table = 0)', program) ELSE 'false' END,
+		CASE WHEN any_calls THEN format('coalesce(l.account, l.customer) %s ANY (SELECT coalesce(c.account, c.customer) FROM %I.ledger c WHERE c.tracked_table = 0)', _loyalty.customer_equality(program), program) ELSE 'false' END,
 		CASE WHEN w.further THEN '- _loyalty.points_apart(loyalty.sum(l.lots) OVER e, l.at, $2, coalesce(l.kind = ''reversal'', false))' END,
 		CASE WHEN w.further THEN '- _loyalty.points_apart(l.lots, l.at, $2, coalesce(l.kind = ''reversal'', false))' END)
 		USING _loyalty.present_limit(), w.status;

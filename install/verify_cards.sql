@@ -1,6 +1,7 @@
 -- verify(): cards ---------------------------------------------------------------------
 --
--- What a card must be by itself, what becomes of those that are replaced, and that somebody has it.
+-- What a card must be by itself, what becomes of those that are replaced, and that somebody has it.  A card stays that of
+-- the key that it was issued for; customers who were merged are one.
 --
 -- The formula of Luhn is here for a whole number, with zeros before it: the check digit, and each second digit to the
 -- left of it, and the double of the others, less 9 where that has two digits, are a multiple of ten.  A digit is the
@@ -19,8 +20,10 @@ BEGIN
 		WITH RECURSIVE numbered AS MATERIALIZED (
 			SELECT c.card, c.customer, convert_to(lpad(c.card, 20, '0'), 'UTF8') AS bytes FROM %1$I.member_card c),
 		replaced AS MATERIALIZED (
-			SELECT c.card, c.customer, c.replaced_by, n.card AS successor, n.customer AS heir, n.replaced_by AS next
+			SELECT c.card, c.customer, c.replaced_by, n.card AS successor, n.customer AS heir, n.replaced_by AS next,
+			       coalesce(m.survivor, c.customer) AS account, coalesce(o.survivor, n.customer) AS heirs_account
 			  FROM %1$I.member_card c LEFT JOIN %1$I.member_card n ON n.card = c.replaced_by
+			  LEFT JOIN %1$I.merged m ON m.customer %2$s c.customer LEFT JOIN %1$I.merged o ON o.customer %2$s n.customer
 			 WHERE c.replaced_by IS NOT NULL),
 		-- from these, one comes to a card that is not replaced, or that is not there; a card is replaced once, so each is found once
 		ending (card) AS (
@@ -40,7 +43,7 @@ BEGIN
 		 WHERE c.status = 'replaced' AND NOT EXISTS (SELECT FROM %1$I.member_card n WHERE n.card = c.replaced_by)
 		UNION ALL
 		SELECT 'replaced card has a successor of another customer', r.customer::text, NULL, format('card %%s; %%s is of %%s', r.card, r.successor, r.heir)
-		  FROM replaced r WHERE NOT r.heir %2$s r.customer
+		  FROM replaced r WHERE NOT r.heirs_account %2$s r.account
 		UNION ALL
 		SELECT 'cards replace each other', r.customer::text, NULL, format('card %%s; %%s took its place', r.card, r.replaced_by)
 		  FROM replaced r WHERE NOT EXISTS (SELECT FROM ending e WHERE e.card = r.card)

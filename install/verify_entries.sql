@@ -230,7 +230,7 @@ AS $$
 			       min(o.at) FILTER (WHERE o.next_posted IS NULL) AS first, max(o.at) FILTER (WHERE o.next_posted IS NULL) AS last
 			  FROM (SELECT m.customer, m.survivor FROM %1$I.merged m UNION SELECT m.survivor, m.survivor FROM %1$I.merged m) k
 			  LEFT JOIN (SELECT e.*, lead(e.posted) OVER (PARTITION BY e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision) AS next_posted
-			               FROM e WHERE e.tracked_table > 0 AND e.recorded_for IN (SELECT m.customer FROM %1$I.merged m UNION SELECT m.survivor FROM %1$I.merged m)) o
+			               FROM e WHERE e.tracked_table > 0 AND e.recorded_for %2$s ANY (SELECT m.customer FROM %1$I.merged m UNION SELECT m.survivor FROM %1$I.merged m)) o
 			    ON o.recorded_for %2$s k.customer AND o.counts
 			 GROUP BY k.survivor
 			UNION ALL
@@ -314,7 +314,7 @@ BEGIN
 			 WHERE wrong_number OR wrong_place OR wrong_tier OR failed IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
 		concat_ws(' AND ', CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END,
 		          -- when which order was the first is not known of who was merged
-		          CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN 'metrics.customer NOT IN (SELECT b.customer FROM merged_bounds b)' END), _loyalty.by_terms(versions, multipliers),
+		          CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN format('NOT metrics.customer %s ANY (SELECT b.customer FROM merged_bounds b)', _loyalty.customer_equality(program)) END), _loyalty.by_terms(versions, multipliers),
 		_loyalty.tenure_sql('s.joined_at', 's.at', zone), zone,
 		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT metrics.brought'), CASE WHEN guarded THEN 'OFFSET 0' END);
 END
@@ -401,7 +401,7 @@ AS $$
 		SELECT CASE WHEN c.revision <> c.n THEN 'revisions of an order have a gap'
 		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
 		                 OR c.orders_change <> c.counts::int - c.counts_before THEN 'entries of an order do not add up'
-		            WHEN c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
+		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved THEN 'terms of an order have changed'
 		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
@@ -411,7 +411,7 @@ AS $$
 		 WHERE (c.n > 1 OR c.revision > 1)
 		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> c.counts::int - c.counts_before
-		        OR c.terms <> c.first_terms OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
+		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before)
 		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR (c.entry <= c.entry_before AND c.same_account)) $sql$

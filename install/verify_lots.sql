@@ -23,10 +23,10 @@ AS $$
 			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %2$s, kind, reverses, counterpart FROM %1$I.ledger
 			                UNION ALL SELECT account, customer, %2$s, kind, NULL, NULL FROM %3$s u) e
-			         WHERE e.customer IN (SELECT coalesce(d.account, d.customer) FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT coalesce(d.account, d.customer) FROM %3$s d WHERE %4$s)
+			         WHERE e.customer %5$s ANY (SELECT coalesce(d.account, d.customer) FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT coalesce(d.account, d.customer) FROM %3$s d WHERE %4$s)
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
 		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
-		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted)
+		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted, _loyalty.customer_equality(program))
 $$;
 COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
 

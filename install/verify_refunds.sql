@@ -68,7 +68,8 @@ COMMENT ON FUNCTION _loyalty.verify_shortfalls(name, boolean) IS
 -- the highest amount that it ever had: so many points must have come back by then as its
 -- terms say of that part, or as had before, if that is more.  Of an order that is rerated, which
 -- does not count for a microsecond, nothing comes back by that; nor of one that goes on for another key of
--- the same account.  Entries of who was merged are numbered by one account after the other.
+-- the same account.  The entries of an order are those in the account of who paid, whichever key they have, and
+-- after a merge those in the account of the survivor from then on: numbered by one account after the other.
 CREATE FUNCTION _loyalty.verify_paid(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -79,55 +80,60 @@ DECLARE
 	entries text := CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END;
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		WITH RECURSIVE passed (customer, account, steps) AS (
-			SELECT m.customer, m.merged_into, 1::bigint FROM %1$I.merged m
+		WITH RECURSIVE merge AS (
+			SELECT m.customer, m.merged_into, (SELECT max(l.entry) FROM %1$I.ledger l
+			                                    WHERE coalesce(l.account, l.customer) %3$s m.merged_into AND l.tracked_table = 0 AND l.kind = 'merge' AND l.order_key = m.reference AND l.counterpart %3$s m.customer) AS since
+			  FROM %1$I.merged m),
+		passed (customer, account, steps, since) AS (
+			SELECT m.customer, m.merged_into, 1::bigint, m.since FROM merge m
 			UNION ALL
-			SELECT p.customer, m.merged_into, p.steps + 1 FROM passed p JOIN %1$I.merged m ON m.customer %3$s p.account WHERE p.steps < 10000),
+			SELECT p.customer, m.merged_into, p.steps + 1, m.since FROM passed p JOIN merge m ON m.customer %3$s p.account WHERE p.steps < 10000),
 		payments AS MATERIALIZED (
 			SELECT l.customer, l.order_key AS reference, l.pays_table, l.pays_for, l.entry + coalesce(s.steps, 0) * 1000000000000 AS entry
 			  FROM %1$I.ledger l LEFT JOIN passed s ON s.customer %3$s l.customer AND s.account %3$s l.account
 			 WHERE l.tracked_table = 0 AND l.kind IN ('redemption', 'capture') AND l.pays_for IS NOT NULL),
 		e AS MATERIALIZED (
-			SELECT x.*, x.number + coalesce(s.steps, 0) * 1000000000000 AS entry
+			SELECT x.*, coalesce(x.account, x.customer) AS whose
 			  FROM (SELECT %4$s, reverses FROM %1$I.ledger UNION ALL SELECT %4$s, NULL FROM %2$s u) x
-			  LEFT JOIN passed s ON s.customer %3$s x.customer AND s.account %3$s x.account
-			 WHERE x.tracked_table >= 0 AND x.customer IN (SELECT p.customer FROM payments p UNION ALL SELECT l.customer FROM %1$I.ledger l WHERE l.kind = 'return')),
-		calls AS (
-			SELECT p.customer, p.reference, c.entry, c.kind = 'return' AS is_return, c.points_change
-			  FROM payments p JOIN e c ON c.customer %3$s p.customer AND c.tracked_table = 0
-			   AND (c.order_key = p.reference OR c.reverses = p.reference)),
-		orders AS (
+			 WHERE (x.tracked_table, x.order_key) IN (SELECT p.pays_table, p.pays_for FROM payments p)
+			    OR x.tracked_table = 0 AND x.customer %3$s ANY (SELECT p.customer FROM payments p UNION ALL SELECT l.customer FROM %1$I.ledger l WHERE l.kind = 'return')),
+		calls AS MATERIALIZED (
+			SELECT c.*, c.number + coalesce(s.steps, 0) * 1000000000000 AS entry
+			  FROM e c LEFT JOIN passed s ON s.customer %3$s c.customer AND s.account %3$s c.whose
+			 WHERE c.tracked_table = 0),
+		orders AS MATERIALIZED (
 			SELECT o.*, t.returns_paid_points AS returns, ('1e' || t.points_scale)::numeric AS units, ('1e-' || t.points_scale)::numeric AS unit,
-			       max(o.amount) OVER (w ROWS UNBOUNDED PRECEDING) AS most, lag(o.entry, 1, 0::bigint) OVER w AS entry_before,
+			       max(o.amount) OVER (w ROWS UNBOUNDED PRECEDING) AS most, lag(o.entry) OVER w AS entry_before,
 			       coalesce(lead(o.terms) OVER w <> o.terms AND lead(o.recorded_at) OVER w = o.recorded_at + interval '1 microsecond', false)
-			       OR NOT o.counts AND EXISTS (SELECT FROM %1$I.merged m JOIN %2$s n ON n.customer %3$s m.customer OR n.customer %3$s m.survivor
-			                                    WHERE (m.customer %3$s o.customer OR m.survivor %3$s o.account) AND n.tracked_table = o.tracked_table AND n.order_key = o.order_key AND n.counts AND n.recorded_at = o.recorded_at)
-			       OR NOT o.counts AND EXISTS (SELECT FROM %1$I.merged m JOIN %1$I.ledger n ON n.customer %3$s m.customer OR n.customer %3$s m.survivor
-			                                    WHERE (m.customer %3$s o.customer OR m.survivor %3$s o.customer) AND n.tracked_table = o.tracked_table AND n.order_key = o.order_key AND n.counts AND n.recorded_at = o.recorded_at) AS is_rerated
-			  FROM e o JOIN %1$I.terms t ON t.version = o.terms
-			 WHERE o.tracked_table > 0
-			WINDOW w AS (PARTITION BY o.customer, o.tracked_table, o.order_key ORDER BY o.revision)),
+			       OR NOT o.counts AND bool_or(o.counts) OVER (PARTITION BY o.payer, o.reference, o.whose, o.recorded_at) AS is_rerated
+			  FROM (SELECT x.*, p.customer AS payer, p.reference, p.entry AS paid_at, x.number + coalesce(s.steps, 0) * 1000000000000 AS entry
+			          FROM payments p
+			          JOIN e x ON x.tracked_table = p.pays_table AND x.order_key = p.pays_for
+			          LEFT JOIN passed s ON s.customer %3$s p.customer AND s.account %3$s x.whose
+			         WHERE x.tracked_table > 0 AND (x.whose %3$s p.customer OR x.number > s.since)) o
+			  JOIN %1$I.terms t ON t.version = o.terms
+			WINDOW w AS (PARTITION BY o.payer, o.reference ORDER BY o.entry)),
 		returned AS (
-			SELECT p.customer, p.reference, o.order_key, o.entry, o.units, o.unit, c.paid, c.before, c.after,
-			       CASE WHEN o.returns = 'never' OR o.revision = 1 OR o.is_rerated THEN 0
+			SELECT o.payer AS customer, o.reference, o.order_key, o.entry, o.units, o.unit, c.paid, c.before, c.after,
+			       CASE WHEN o.returns = 'never' OR o.entry_before IS NULL OR o.is_rerated THEN 0
 			            WHEN NOT o.counts OR (o.most > 0 AND o.amount <= 0) THEN c.paid
 			            WHEN o.returns = 'proportional' AND o.most > 0 AND o.amount < o.most THEN div(c.paid * (o.most - o.amount) * o.units, o.most) * o.unit
 			            ELSE 0 END AS due
-			  FROM payments p
-			  JOIN orders o ON o.customer %3$s p.customer AND o.tracked_table = p.pays_table AND o.order_key = p.pays_for AND o.entry > p.entry
-			 CROSS JOIN LATERAL (SELECT coalesce(-sum(c.points_change) FILTER (WHERE NOT c.is_return AND c.entry < o.entry), 0) AS paid,
-			                            coalesce(sum(c.points_change) FILTER (WHERE c.is_return AND c.entry < o.entry_before), 0) AS before,
-			                            coalesce(sum(c.points_change) FILTER (WHERE c.is_return AND c.entry < o.entry), 0) AS after
-			                       FROM calls c WHERE c.customer %3$s p.customer AND c.reference = p.reference) c)
+			  FROM orders o
+			 CROSS JOIN LATERAL (SELECT coalesce(-sum(c.points_change) FILTER (WHERE c.kind <> 'return' AND c.entry < o.entry), 0) AS paid,
+			                            coalesce(sum(c.points_change) FILTER (WHERE c.kind = 'return' AND c.entry < coalesce(o.entry_before, 0)), 0) AS before,
+			                            coalesce(sum(c.points_change) FILTER (WHERE c.kind = 'return' AND c.entry < o.entry), 0) AS after
+			                       FROM calls c WHERE c.customer %3$s o.payer AND (c.order_key = o.reference OR c.reverses = o.reference)) c
+			 WHERE o.entry > o.paid_at)
 		SELECT 'other points came back than an order was paid with'::text, r.customer::text, r.order_key::text,
 		       format('of %%s points of "%%s", %%s had come back before entry %%s, and %%s have with it, of %%s', r.paid, r.reference, r.before, r.entry, r.after, greatest(r.before, r.due))
 		  FROM returned r WHERE r.after <> greatest(r.before, r.due)
 		UNION ALL
 		SELECT 'points came back without a refund', c.customer::text, c.order_key::text, format('entry %%s: %%s', c.entry, c.points_change)
-		  FROM e c WHERE c.tracked_table = 0 AND c.kind = 'return'
-		   AND NOT EXISTS (SELECT FROM payments p JOIN orders o ON o.customer %3$s p.customer AND o.tracked_table = p.pays_table AND o.order_key = p.pays_for
-		                    WHERE p.customer %3$s c.customer AND p.reference = c.order_key AND p.entry < c.entry AND o.entry > c.entry
-		                      AND (p.pays_table, p.pays_for) = (c.pays_table, c.pays_for)) $sql$,
+		  FROM calls c WHERE c.kind = 'return'
+		   AND NOT EXISTS (SELECT FROM orders o
+		                    WHERE o.payer %3$s c.customer AND o.reference = c.order_key AND o.paid_at < c.entry AND o.entry > c.entry
+		                      AND (o.tracked_table, o.order_key) = (c.pays_table, c.pays_for)) $sql$,
 		program, entries, eq, 'customer, tracked_table, order_key, revision, recorded_at, terms, counts, amount, account, entry AS number, points_change, kind, pays_for, pays_table');
 END
 $$;

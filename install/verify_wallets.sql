@@ -5,9 +5,8 @@
 -- them: that status points are never spent, that wallets are emptied one after the other, that what was taken last comes back first, and
 -- that orders touch no wallet but the first, unless they keep points of it from expiring.
 --
--- The order of the wallets is that of the terms in force.  Which one was in force at a call is
--- not recorded, since versions without orders are removed; so calls before the newest terms are
--- asked only that no two of their wallets have anything left.
+-- The order of the wallets is that of the terms which a call has that took points from several
+-- of them; in the other direction they come back.
 
 -- Points of a wallet that could be spent after an entry "m" of moves, as SQL.
 CREATE FUNCTION _loyalty.left_in_sql(wallet text)
@@ -18,6 +17,32 @@ AS $$
 	SELECT format('coalesce(loyalty.available(m.lots_after, m.at, %1$s), 0) + CASE %1$s WHEN 1 THEN m.undated_after ELSE 0 END', wallet)
 $$;
 COMMENT ON FUNCTION _loyalty.left_in_sql(text) IS 'the points that are left in a wallet after an entry, as SQL for verify()';
+
+-- What calls took that have terms, by wallets, and how much of it came back.
+CREATE FUNCTION _loyalty.given_back_sql(equality text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$,
+		-- each entry that gives back of a call that took from several wallets, with each of these wallets
+		changed AS MATERIALIZED (
+			SELECT c.recorded_for AS customer, c.order_key AS reference, c.terms, m.entry, m.recorded_at, m.customer AS account, m.entry = c.entry AND m.customer %1$s c.customer AS takes, l.wallet, sum(l.points) AS points
+			  FROM moves c
+			  JOIN moves m ON m.recorded_for %1$s c.recorded_for AND m.tracked_table = 0 AND coalesce(m.reverses, m.order_key) = c.order_key AND m.kind NOT IN ('merge', 'merged')
+			 CROSS JOIN LATERAL (SELECT u.wallet, u.points FROM loyalty.unnest(m.lots) u
+			                     UNION ALL SELECT 1, m.points_change - coalesce(loyalty.total(m.lots), 0)) l
+			 WHERE c.tracked_table = 0 AND c.terms <> 0
+			 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8),
+		given_back AS (
+			SELECT t.customer, t.reference, t.terms, t.wallet, -t.points AS taken, e.entry, e.recorded_at, coalesce(g.points, 0) AS given,
+			       sum(coalesce(g.points, 0)) OVER (PARTITION BY t.customer, t.reference, t.wallet ORDER BY e.recorded_at, e.entry) AS back
+			  FROM changed t
+			  JOIN (SELECT DISTINCT x.customer, x.reference, x.entry, x.recorded_at, x.account FROM changed x WHERE NOT x.takes) e ON e.customer %1$s t.customer AND e.reference = t.reference
+			  LEFT JOIN changed g ON g.customer %1$s t.customer AND g.reference = t.reference AND g.wallet = t.wallet AND g.entry = e.entry AND g.recorded_at = e.recorded_at AND NOT g.takes
+			 WHERE t.takes AND t.points < 0) $sql$, equality)
+$$;
+COMMENT ON FUNCTION _loyalty.given_back_sql(text) IS 'what was taken from several wallets, and came back, as SQL for verify()';
 
 CREATE FUNCTION _loyalty.verify_spent_wallets(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
@@ -38,16 +63,25 @@ BEGIN
 			 'status points were spent', format('entry %%s of the kind %%s: %%s', m.entry, m.kind, m.lots)),
 			(m.spends AND (SELECT count(*) FROM unnest(t.taken) x (wallet) WHERE %3$s > 0) > 1,
 			 'points were taken from a wallet before another one was empty', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
-			(m.spends AND cardinality(t.taken) > 1 AND m.at > (SELECT max(n.since) FROM %2$I.terms n)
-			 AND EXISTS (SELECT FROM %2$I.wallet a JOIN %2$I.wallet b ON b.redeemable AND (b.redeem_order, b.wallet) < (a.redeem_order, a.wallet)
-			              WHERE a.wallet = ANY (t.taken) AND %4$s > 0),
+			(m.spends AND cardinality(t.taken) > 1
+			 AND EXISTS (SELECT FROM %2$I.terms_wallet a JOIN %2$I.terms_wallet b ON b.version = a.version AND b.redeemable AND (b.redeem_order, b.wallet) < (a.redeem_order, a.wallet)
+			              WHERE a.version = m.terms AND a.wallet = ANY (t.taken) AND %4$s > 0),
 			 'points were not taken from wallets in their order', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
 			(m.tracked_table > 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet <> 1 GROUP BY l.wallet
 			                                 HAVING sum(l.points) <> 0 OR NOT EXISTS (SELECT FROM %2$I.terms_wallet v WHERE v.version = m.terms AND v.wallet = l.wallet AND v.extended IS NOT NULL)),
 			 'an order changed the points of another wallet than the first', format('entry %%s: %%s', m.entry, m.lots)))
 		       k (wrong, violation, detail)
-		 WHERE k.wrong $sql$,
-		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL'), program, _loyalty.left_in_sql('x.wallet'), _loyalty.left_in_sql('b.wallet'));
+		 WHERE k.wrong
+		UNION ALL
+		-- of a wallet nothing comes back before all is back of those that points were taken from later
+		SELECT 'points did not come back as they were taken', a.customer::text, a.reference::text,
+		       format('entry %%s gives %%s to wallet %%s, and %%s of %%s of wallet %%s were back, which was later', a.entry, a.given, a.wallet, b.back, b.taken, b.wallet)
+		  FROM given_back a JOIN given_back b ON b.customer %5$s a.customer AND b.reference = a.reference AND b.entry = a.entry AND b.recorded_at = a.recorded_at
+		  JOIN %2$I.terms_wallet x ON x.version = a.terms AND x.wallet = a.wallet
+		  JOIN %2$I.terms_wallet y ON y.version = a.terms AND y.wallet = b.wallet AND (x.redeem_order, x.wallet) < (y.redeem_order, y.wallet)
+		 WHERE a.given > 0 AND b.back < b.taken $sql$,
+		_loyalty.lots_sql(program, readable, 'd.lots IS NOT NULL') || _loyalty.given_back_sql(_loyalty.customer_equality(program)), program,
+		_loyalty.left_in_sql('x.wallet'), _loyalty.left_in_sql('b.wallet'), _loyalty.customer_equality(program));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_spent_wallets(name, boolean) IS 'entries that took points from wallets, or gave points to them, as cannot be';
@@ -78,54 +112,47 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_extended(name, int, int, text, boolean) IS 'points of a further wallet that orders under some terms did not keep from expiring as these say';
 
--- What a call took last comes back first, from wallet to wallet: by the order of the terms of the
--- order that was refunded, or of those in force where a call gives back.  What repaid a debt came to
--- wallet 1, too.  Of who was merged, the entries before have numbers of another account.
-CREATE FUNCTION _loyalty.verify_given_back(program name, readable boolean)
+-- Points that calls gave under some terms, of days for which the wallet cannot say when they expire.  Those that do
+-- expire were given on days for which it could.
+CREATE FUNCTION _loyalty.verify_given(program name, terms int, wallet int, time_zone text, since timestamptz, until timestamptz)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC'
+AS $$
+BEGIN
+	PERFORM set_config('TimeZone', time_zone, true);
+	EXECUTE format($sql$
+		SELECT count(wallet.expires_at)
+		  FROM (SELECT min(l.at) AS at, NULL::timestamptz AS available_at FROM %1$I.ledger l
+		         WHERE l.tracked_table = 0 AND l.kind IN ('grant', 'adjustment') AND l.points_change > 0 AND l.at >= $1 AND l.at < $2
+		           AND CASE $3 WHEN 1 THEN NOT EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet <> 1 OR isfinite(u.expires_at))
+		                       ELSE EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet = $3 AND u.expires_at = 'infinity') END
+		         GROUP BY l.at::date) m %2$s $sql$, program, _loyalty.wallet_sql(program, terms, wallet)) USING since, until, wallet;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s, wallet %s: %s; points that calls gave on such days never expire', terms, wallet, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_given(name, int, int, text, timestamptz, timestamptz) IS 'an expression of a wallet that failed for points that calls gave while some terms were in force';
+
+CREATE FUNCTION _loyalty.verify_given(program name)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	eq text := _loyalty.customer_equality(program);
+	t record;
 BEGIN
-	RETURN QUERY EXECUTE format($sql$
-		WITH e AS MATERIALIZED (
-			SELECT x.*, coalesce(x.reverses, x.order_key) AS reference
-			  FROM (SELECT coalesce(account, customer) AS account, %4$s, reverses FROM %1$I.ledger UNION ALL SELECT account, %4$s, NULL FROM %2$s u) x
-			 WHERE x.customer IN (SELECT l.customer FROM %1$I.ledger l WHERE l.tracked_table = 0 AND l.lots IS NOT NULL)),
-		wallets AS (
-			SELECT e.account, e.customer, e.reference, e.entry, e.recorded_at, w.wallet,
-			       CASE w.wallet WHEN 1 THEN e.points_change - coalesce(loyalty.total(e.lots) - loyalty.total(e.lots, 1), 0) ELSE loyalty.total(e.lots, w.wallet) END AS points
-			  FROM e CROSS JOIN LATERAL (SELECT 1 AS wallet UNION SELECT l.wallet FROM loyalty.unnest(e.lots) l) w
-			 WHERE e.tracked_table = 0),
-		given AS (
-			SELECT e.*, CASE e.kind WHEN 'return' THEN (SELECT o.terms FROM e o WHERE o.account %3$s e.account AND o.tracked_table > 0 AND o.entry > e.entry ORDER BY o.entry LIMIT 1)
-			            ELSE p.terms END AS ordered_by
-			  FROM e CROSS JOIN %1$I.program p
-			 WHERE e.tracked_table = 0 AND e.points_change > 0
-			   AND (e.kind = 'return' OR e.kind IN ('reversal', 'capture', 'release') AND e.at > (SELECT max(t.since) FROM %1$I.terms t))),
-		left_over AS (
-			SELECT g.account, g.customer, g.order_key, g.entry, g.ordered_by, w.wallet, sum(w.points) AS points, sum(w.points) FILTER (WHERE w.account %3$s g.account AND w.entry = g.entry) AS given
-			  FROM given g
-			  JOIN wallets w ON w.customer %3$s g.customer AND w.reference = g.reference
-			   AND CASE WHEN w.account %3$s g.account THEN w.entry <= g.entry ELSE w.recorded_at <= g.recorded_at END
-			 GROUP BY 1, 2, 3, 4, 5, 6),
-		placed AS (
-			SELECT l.*, coalesce(t.place, 1000000) AS place
-			  FROM left_over l
-			  LEFT JOIN (SELECT w.version, w.wallet, row_number() OVER (PARTITION BY w.version ORDER BY w.redeem_order, w.wallet) AS place FROM %1$I.terms_wallet w WHERE w.redeemable) t
-			    ON t.version = l.ordered_by AND t.wallet = l.wallet)
-		SELECT 'points came back that were not taken last'::text, a.customer::text, a.order_key::text,
-		       format('entry %%s gives %%s to wallet %%s, and %%s that were taken later from wallet %%s have not come back', a.entry, a.given, a.wallet, -b.points, b.wallet)
-		  FROM placed a
-		  JOIN placed b ON b.account %3$s a.account AND b.entry = a.entry
-		 WHERE a.given > 0 AND b.points < 0 AND a.place < b.place $sql$,
-		program, CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, eq,
-		'customer, tracked_table, order_key, entry, at, recorded_at, terms, kind, points_change, lots');
+	FOR t IN EXECUTE format('SELECT t.*, w.wallet
+	                           FROM (SELECT x.version, x.time_zone, x.since, coalesce(lead(x.since) OVER (ORDER BY x.version), ''infinity'') AS until FROM %1$I.terms x) t
+	                           JOIN %1$I.terms_wallet w ON w.version = t.version WHERE w.expires IS NOT NULL ORDER BY t.version, w.wallet', program)
+	LOOP
+		RETURN QUERY SELECT * FROM _loyalty.verify_given(program, t.version, t.wallet, t.time_zone, t.since, t.until);
+	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_given_back(name, boolean) IS 'entries that give points back to another wallet than the one that they were taken from last';
+COMMENT ON FUNCTION _loyalty.verify_given(name) IS 'expressions of wallets that failed for points that calls gave';
 
 -- The view by the sums of the entries.
 CREATE FUNCTION _loyalty.verify_wallet_balances(program name)
@@ -172,7 +199,6 @@ BEGIN
 	IF NOT further THEN
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _loyalty.verify_given_back(program, readable);
 	FOR t IN EXECUTE format('SELECT t.version, t.time_zone, w.wallet FROM %1$I.terms t JOIN %1$I.terms_wallet w ON w.version = t.version
 	                          WHERE w.wallet <> 1 AND w.extended IS NOT NULL ORDER BY 1, 3', program)
 	LOOP

@@ -25,21 +25,12 @@ COMMENT ON FUNCTION _loyalty.parse_wallet(text, regclass, text, text, text, bool
 -- Of orders, only those of wallet 1 are known before they are posted, so the ledger has the others.
 CREATE FUNCTION _loyalty.wallet_has_entries(program name, wallet int)
 RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	result boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.ledger l CROSS JOIN LATERAL loyalty.unnest(l.lots) u WHERE l.lots IS NOT NULL AND u.wallet = $1)', program)
-	   INTO result USING wallet;
-	RETURN result;
-END
-$$;
-COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one?';
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_wallet_has_entries';
+COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one?  By what is committed at this moment, whatever the isolation level';
 
 -- Whoever gives points to a wallet holds a lock on its row, so a DELETE waits for him, and
--- sees his entry here.
+-- sees his entry here: the snapshot of the transaction could be older than that.
 CREATE FUNCTION _loyalty.require_unused_wallet(program name, wallet int, name text)
 RETURNS void
 LANGUAGE plpgsql
@@ -86,6 +77,25 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.check_wallet_kind(name, int, text, boolean, int, boolean) IS 'check the number of a wallet, and whether it can be spent from, by what they were before';
 
+-- Older terms may have one that was deleted.  One more than the highest number, or if somebody chose the last
+-- that there is, the lowest that is free.
+CREATE FUNCTION _loyalty.next_wallet(program name)
+RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result int;
+BEGIN
+	EXECUTE format($sql$
+		WITH used AS (SELECT w.wallet FROM %1$I.wallet w UNION SELECT t.wallet FROM %1$I.terms_wallet t)
+		SELECT coalesce((SELECT nullif(max(u.wallet), 2147483647) + 1 FROM used u),
+		                (SELECT min(n) FROM generate_series(2, (SELECT count(*) + 2 FROM used)) n WHERE NOT EXISTS (SELECT FROM used u WHERE u.wallet = n))) $sql$, program) INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.next_wallet(name) IS 'a number that no wallet of a program has';
+
 CREATE FUNCTION _loyalty.check_wallet()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -101,8 +111,7 @@ BEGIN
 		RETURN OLD;
 	END IF;
 	IF NEW.wallet IS NULL THEN
-		-- older terms may have had one that was deleted
-		EXECUTE format('SELECT greatest(max(w.wallet), (SELECT max(t.wallet) FROM %1$I.terms_wallet t)) + 1 FROM %1$I.wallet w', tg_table_schema) INTO NEW.wallet;
+		NEW.wallet := _loyalty.next_wallet(tg_table_schema);
 	END IF;
 	PERFORM _loyalty.check_wallet_kind(tg_table_schema, NEW.wallet, NEW.name, NEW.redeemable, OLD.wallet, OLD.redeemable);
 	IF btrim(NEW.name) = '' THEN

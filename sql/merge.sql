@@ -349,3 +349,26 @@ SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_merge CASCADE;
 DROP OWNED BY regress_merge_reader;
 DROP ROLE regress_merge_reader;
+
+-- What two have together must fit into an account.  Each of two earned 9e25 with an order of 10^20 - 1 at 900000 times
+-- its amount, and one more before: 900000 * 99999999999999999999 + 1.  Together that is a number of 27 digits, so they stay two
+SET client_min_messages = warning;
+CREATE SCHEMA t_merge;
+CREATE TABLE t_merge.customers (id int PRIMARY KEY);
+INSERT INTO t_merge.customers VALUES (1), (2);
+CREATE TABLE t_merge.orders (id int PRIMARY KEY, customer int, at timestamptz, total numeric);
+SELECT loyalty.create_program('club', customers => 't_merge.customers', time_zone => 'UTC');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('X', 1, 'orders >= 1', 900000);
+UPDATE club.wallet SET expires = 'earned_on + 10';
+SELECT loyalty.track_orders('club', 't_merge.orders', customer => 'customer', at => 'at', amount => 'total');
+INSERT INTO t_merge.orders VALUES (1, 1, '2020-01-01', 1), (2, 1, '2020-01-02', 99999999999999999999), (3, 2, '2020-01-01', 1), (4, 2, '2020-01-02', 99999999999999999999);
+CALL loyalty.maintain('club');
+SELECT customer, points, points_earned FROM club.account ORDER BY customer;
+SELECT points FROM club.merge(1, 2, 'one');
+INSERT INTO t_merge.orders VALUES (5, 2, '2100-01-01', 10);
+CALL loyalty.post('club');
+SELECT id, points FROM club.members ORDER BY id;	-- 0, 9000000
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_merge CASCADE;

@@ -93,7 +93,7 @@ SELECT * FROM loyalty.verify('paid');
 CALL loyalty.post('paid');
 SELECT t_returned.has(5);
 SELECT * FROM loyalty.verify('paid');
--- A wallet that the terms of the order do not know is one that was taken last.  5 of "new" and 50 of "points" are taken, and of 55 come back 11: 5 and 6
+-- A wallet that the terms of the order do not know: the order of wallets is that of the call.  5 of "new" and then 50 of "points" are taken, and of 55 come back 11, all to "points"
 INSERT INTO t_returned.carts VALUES (6, 6, '2026-01-01', 10);
 INSERT INTO paid.wallet (name, redeem_order) VALUES ('new', -9);
 SELECT (paid.grant_points(6, 50, 'w')).balance, (paid.grant_points(6, 5, 'n', wallet => 'new')).balance;
@@ -101,7 +101,7 @@ SELECT (paid.redeem(6, 55, 'cart', pays_for => '6')).balance;
 UPDATE t_returned.carts SET total = 8 WHERE id = 6;
 SELECT t_returned.has(6);
 SELECT * FROM loyalty.verify('paid');
--- What a call takes back comes back by the terms in force: 10 of "points" and 10 of "gift" were taken, and 5 come back to "gift"
+-- So does what a call takes back: 10 of "points" and 10 of "gift" were taken, and 5 come back to "gift"
 SELECT (paid.grant_points(7, 10, 'g', wallet => 'gift')).balance, (paid.grant_points(7, 10, 'w')).balance;
 SELECT (paid.redeem(7, 20, 'cart')).balance, (paid.reverse(7, 'cart', 5, 'back')).balance;
 SELECT t_returned.has(7);

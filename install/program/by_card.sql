@@ -9,7 +9,9 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 BEGIN
-	RETURN _loyalty.balance(@settings@::regclass, @schema@.customer_of(card, true), at);
+	PERFORM @schema@.customer_of(card, true);
+	-- of a moment before a merge, each of both is asked for by the key that he had
+	RETURN _loyalty.balance(@settings@::regclass, (SELECT c.customer FROM @schema@.member_card c WHERE c.card = _loyalty.card_number(balance_by_card.card)), at);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.balance_by_card(text, timestamptz) FROM PUBLIC;
@@ -217,8 +219,15 @@ RETURNS loyalty.receipt
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $fn$
+DECLARE
+	customer @key_type@ := @schema@.customer_of(card);
+	survivor CONSTANT @key_type@ := @schema@.customer_of(survivor_card);
 BEGIN
-	RETURN _loyalty.merge(@settings@::regclass, @schema@.customer_of(card), @schema@.customer_of(survivor_card), reference, reason);
+	-- repeated, it is about the customer whose card it was before
+	IF customer @eq@ survivor THEN
+		SELECT c.customer INTO customer FROM @schema@.member_card c WHERE c.card = _loyalty.card_number(merge_by_card.card);
+	END IF;
+	RETURN _loyalty.merge(@settings@::regclass, customer, survivor, reference, reason);
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.merge_by_card(text, text, text, text) FROM PUBLIC;

@@ -9,14 +9,15 @@ DECLARE
 	number CONSTANT text := _loyalty.card_number(card);
 	present record;
 BEGIN
-	SELECT c.customer, c.status, c.since INTO present FROM @schema@.member_card c WHERE c.card = number;
+	SELECT coalesce(m.survivor, c.customer) AS customer, c.status, c.since INTO present
+	  FROM @schema@.member_card c LEFT JOIN @schema@.merged m ON m.customer @eq@ c.customer WHERE c.card = number;
 	PERFORM _loyalty.require_card(@schema_literal@, number, present.status, present.since, 'active', CASE WHEN replaced THEN 'replaced' END);
 	RETURN present.customer;
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.customer_of(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.customer_of(text, boolean) IS
-'the customer whose card it is, or an error if it is unknown (LY011), blocked (LY012), or replaced (LY013) unless such a card is to answer, too';
+'the customer whose card it is, who is the survivor if that one was merged into another, or an error if it is unknown (LY011), blocked (LY012), or replaced (LY013) unless such a card is to answer, too';
 
 -- operate: EXECUTE
 CREATE OR REPLACE FUNCTION @schema@.issue_card(customer @argument_type@, card text DEFAULT NULL)

@@ -12,4 +12,4 @@ COMMENT ON COLUMN @schema@.liability.members IS 'how many have points that are o
 COMMENT ON COLUMN @schema@.liability.available IS 'points that can be spent now';
 COMMENT ON COLUMN @schema@.liability.held IS 'points of open holds';
 COMMENT ON COLUMN @schema@.liability.outstanding IS 'available, pending and held points together';
-COMMENT ON COLUMN @schema@.liability.debt IS 'points that members owe the program, since they were spent and taken back by a refund; not taken off the others';
+COMMENT ON COLUMN @schema@.liability.debt IS 'points that members owe the program, since they were spent and taken back by a refund, as far as they have none in other wallets that can be spent; not taken off the points that wait or are held';

@@ -6,10 +6,9 @@ CREATE OR REPLACE VIEW @schema@.order_points AS
 SELECT e.customer AS @key@, e.tracked_table, e.order_key, e.at AS ordered_at, e.amount::numeric(38, @amount_scale@) AS amount,
        (CASE WHEN e.posted THEN e.order_points
              ELSE (SELECT f.order_points
-                     FROM (SELECT coalesce(m.survivor, c.customer) AS customer, coalesce(m.customer, c.customer) AS recorded_for
-                             FROM (SELECT e.customer) c LEFT JOIN @schema@.merged m ON m.customer @eq@ c.customer OFFSET 0) k
+                     FROM (SELECT coalesce((SELECT m.survivor FROM @schema@.merged m WHERE m.customer @eq@ e.customer), e.customer) AS customer OFFSET 0) k
                      LEFT JOIN @schema@.account a ON a.customer @eq@ k.customer
-                    CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, k.customer, k.recorded_for, e.tracked_table, e.order_key, e.revision, e.terms,
+                    CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, k.customer, e.customer, e.tracked_table, e.order_key, e.revision, e.terms,
                                                            a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
                                                            (SELECT p.reader FROM @schema@.program p), a.merged) f) END)::numeric(38, @points_scale@) AS points,
        e.posted

@@ -3,8 +3,7 @@
 -- Reads: posted state and what is not yet posted, always together.  Whoever reads all of it gets the entries of one
 -- customer after the other, which are folded together.  What folding opens is named here, so that it is locked before the snapshot is taken.
 -- Entries of who was merged into another customer are folded with those of that one: so both the customer of
--- an entry and the account are found by an index.  The fold knows them by the keys of the account, so these are named,
--- and not what an order says, which may be the same key written otherwise.
+-- an entry and the account are found by an index.
 CREATE OR REPLACE VIEW @schema@.unposted AS
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
@@ -26,13 +25,13 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
   FROM @schema@.merged m
   JOIN @schema@.journal j ON j.customer @eq@ m.customer
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
- CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, m.customer, j.tracked_table, j.order_key, j.revision, j.terms,
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
                                         (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
  WHERE f.number IS NOT NULL
 -- what comes back of points that orders were paid with, where some terms say so
 UNION ALL
-SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
+SELECT CASE WHEN r.payer = 0 THEN j.customer ELSE a.merged[r.payer] END AS customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
        0::numeric AS amount, 0::numeric AS awards, ''::text COLLATE "C" AS currency, 1::numeric AS rate, NULL::timestamptz AS joined_at, false AS moved, NULL::text AS tier, 1::numeric AS multiplier,
        coalesce(a.entries, 0) + r.number AS entry, r.net AS order_points, 0 AS orders_change, 0::numeric AS amount_change,
        r.points AS points_change, NULL::numeric AS spend, NULL::bigint AS orders, NULL::numeric AS points_earned, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at, r.lots,
@@ -45,7 +44,7 @@ SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.r
  CROSS JOIN LATERAL unnest(f.returned) r
  WHERE (SELECT bool_or(t.returns_paid_points <> 'never') FROM @schema@.terms t) AND f.number IS NOT NULL AND a.merged_into IS NULL
 UNION ALL
-SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
+SELECT CASE WHEN r.payer = 0 THEN m.survivor ELSE a.merged[r.payer] END AS customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.revision, r.at, r.at AS recorded_at, 0 AS terms, false AS counts,
        0::numeric AS amount, 0::numeric AS awards, ''::text COLLATE "C" AS currency, 1::numeric AS rate, NULL::timestamptz AS joined_at, false AS moved, NULL::text AS tier, 1::numeric AS multiplier,
        a.entries + r.number AS entry, r.net AS order_points, 0 AS orders_change, 0::numeric AS amount_change,
        r.points AS points_change, NULL::numeric AS spend, NULL::bigint AS orders, NULL::numeric AS points_earned, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at, r.lots,
@@ -53,7 +52,7 @@ SELECT j.customer, 0 AS tracked_table, r.reference COLLATE "C" AS order_key, r.r
   FROM @schema@.merged m
   JOIN @schema@.journal j ON j.customer @eq@ m.customer
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
- CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, m.customer, j.tracked_table, j.order_key, j.revision, j.terms,
+ CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
                                         (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
  CROSS JOIN LATERAL unnest(f.returned) r

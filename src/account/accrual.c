@@ -196,15 +196,6 @@ accrual_lots(const Accrual *accrual)
 	return accrual->purse != NULL ? purse_lots(accrual->purse) : DatumGetLots(accrual->posted_lots);
 }
 
-/*
- * What the customer owes after the latest entry, in the current memory context.
- */
-Datum
-accrual_debt(const Accrual *accrual)
-{
-	return purse_debt(accrual->purse != NULL ? accrual->purse : purse_begin(accrual->points, accrual->posted_lots));
-}
-
 /* The name of an order: in the current memory context. */
 static char *
 name_order(int recorded_for, int32 tracked_table, const text *order_key)
@@ -317,16 +308,17 @@ accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 }
 
 /*
- * Tell an amount that such an order had, which was paid with points.
+ * Tell an amount that an order had, which was paid with points, for one of the keys of the account
+ * under which it may stand, or have stood.
  */
 void
-accrual_known_most(Accrual *accrual, const Payment *payment, Datum amount)
+accrual_known_most(Accrual *accrual, int recorded_for, const Payment *payment, Datum amount)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
-	StandingOrder *order = find_order(accrual, payment->recorded_for, payment->tracked_table, payment->order_key);
+	StandingOrder *order = find_order(accrual, recorded_for, payment->tracked_table, payment->order_key);
 
-	Assert(order != NULL && order->revision > 0);
-	order->most = copy_numeric(DirectFunctionCall2(numeric_larger, order->most, amount));
+	if (order != NULL && order->revision > 0)
+		order->most = copy_numeric(DirectFunctionCall2(numeric_larger, order->most, amount));
 	MemoryContextSwitchTo(old);
 }
 
@@ -692,15 +684,44 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
 }
 
+/*
+ * The highest amount that an order had which was paid with points, under whichever key of the
+ * account, or (Datum) 0: nothing is known of it yet.
+ */
+static Datum
+most_of(Accrual *accrual, const RecordedEntry *entry, const StandingOrder *order)
+{
+	Datum		most = order->revision == 0 ? (Datum) 0 : order->most;
+	ListCell   *lc;
+
+	foreach(lc, accrual->payments)
+	{
+		const Payment *payment = (const Payment *) lfirst(lc);
+		StandingOrder *other;
+
+		if (!payment_is_for(payment, entry->tracked_table, entry->order_key))
+			continue;
+		other = find_order(accrual, payment->recorded_for, entry->tracked_table, entry->order_key);
+		if (other != NULL && other->revision > 0)
+			most = most == (Datum) 0 ? other->most : DirectFunctionCall2(numeric_larger, most, other->most);
+	}
+	return most;
+}
+
 /* What comes back by an entry of what its order was paid with. */
 static List *
 plan_returns(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum *total)
 {
+	Datum		most;
+
 	*total = (Datum) 0;
-	if (accrual->payments == NIL || order->revision == 0 || entry->is_rerated || terms->returns_paid == RETURNS_NEVER)
+	if (accrual->payments == NIL || entry->is_rerated || terms->returns_paid == RETURNS_NEVER)
 		return NIL;
-	return payments_due(accrual->payments, entry->recorded_for, entry->tracked_table, entry->order_key,
-						payment_share(terms, entry->counts, entry->amount, order->most), terms->scale, total);
+	most = most_of(accrual, entry, order);
+	if (most == (Datum) 0)
+		return NIL;
+	return payments_due(accrual->payments, entry->tracked_table, entry->order_key,
+						payment_share(terms, entry->counts, entry->amount, most), terms->scale, total);
 }
 
 /*

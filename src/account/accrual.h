@@ -112,11 +112,10 @@ extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Dat
 								const Bounds *bounds);
 extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
 extern bool accrual_needs_expired(const Accrual *accrual);
-extern Datum accrual_debt(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
 extern bool accrual_expects(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);
-extern void accrual_known_most(Accrual *accrual, const Payment *payment, Datum amount);
+extern void accrual_known_most(Accrual *accrual, int recorded_for, const Payment *payment, Datum amount);
 extern bool accrual_needs_bounds(Accrual *accrual);
 extern void bounds_extend(Bounds *bounds, TimestampTz at);
 extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b);

@@ -83,10 +83,11 @@ payment_is_for(const Payment *payment, int32 tracked_table, const text *order_ke
 
 /*
  * What comes back of the payments for an order, as a list of Returned *, and how much it is
- * together, or (Datum) 0; nothing is done yet.
+ * together, or (Datum) 0; nothing is done yet.  An order that has got another key of the account
+ * is the same one.
  */
 List *
-payments_due(List *payments, int recorded_for, int32 tracked_table, const text *order_key, Share share, int scale, Datum *total)
+payments_due(List *payments, int32 tracked_table, const text *order_key, Share share, int scale, Datum *total)
 {
 	List	   *due = NIL;
 	ListCell   *lc;
@@ -97,7 +98,7 @@ payments_due(List *payments, int recorded_for, int32 tracked_table, const text *
 		Returned   *returned;
 		Datum		points;
 
-		if (payment->recorded_for != recorded_for || !payment_is_for(payment, tracked_table, order_key))
+		if (!payment_is_for(payment, tracked_table, order_key))
 			continue;
 		points = DirectFunctionCall2(numeric_sub, share_of(payment->paid, share, scale), payment->returned);
 		if (!is_positive(points))
@@ -120,7 +121,7 @@ sum_of(Datum a, Datum b)
 
 /*
  * Points come back at a moment, to the purse, if any are dated: to the wallets that the call
- * emptied last first, by the order of the terms.  What is left of the payment is what its entries
+ * emptied last first, by the order of then.  What is left of the payment is what its entries
  * did to lots, as whoever reads them in the ledger finds it; it lives in the context.
  */
 void
@@ -133,6 +134,8 @@ payment_return(Returned *returned, MemoryContext context, Purse *purse, const Te
 	if (purse != NULL)
 	{
 		purse->now = at;
+		if (payment->terms != 0)
+			terms = terms_find(terms->program, payment->terms);
 		purse->wallet = terms->redeemable;
 		purse->wallets = terms->redeemables;
 		(void) purse_give_back(purse, payment->left, purse_points(returned->points));

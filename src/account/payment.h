@@ -12,11 +12,11 @@
 /* A call that spent points for an order, with all that was done about it since. */
 typedef struct Payment
 {
-	int			recorded_for;	/* whom, as the order: a place among the keys of the
-								 * account */
+	int			recorded_for;	/* whom: a place among the keys of the account */
 	int32		tracked_table;	/* the order */
 	text	   *order_key;
 	text	   *reference;		/* of the call */
+	int32		terms;			/* by whose order it took points from several wallets, or 0 */
 	int32		revision;		/* of its newest entry */
 	TimestampTz recorded_at;	/* when that was recorded */
 	Datum		net;			/* numeric: by how much all its entries change the points */
@@ -47,7 +47,7 @@ typedef struct Returned
 
 extern Share payment_share(const Terms *terms, bool counts, Datum amount, Datum most);
 extern bool payment_is_for(const Payment *payment, int32 tracked_table, const text *order_key);
-extern List *payments_due(List *payments, int recorded_for, int32 tracked_table, const text *order_key, Share share,
+extern List *payments_due(List *payments, int32 tracked_table, const text *order_key, Share share,
 						  int scale, Datum *total);
 extern void payment_return(Returned *returned, MemoryContext context, Purse *purse, const Terms *terms,
 						   TimestampTz at);

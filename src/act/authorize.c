@@ -42,10 +42,12 @@
 
 /* See kept_execute() for the placeholders. */
 static const char lock_account[] =
-"SELECT a.customer AS %2$s, a.points::pg_catalog.numeric, p.points_scale::pg_catalog.int4,"
-" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), p.terms::pg_catalog.int4, a.lots::loyalty.lots,"
-" a.merged_into, a.merged"
-" FROM %1$s.account a CROSS JOIN %1$s.program p WHERE a.customer %3$s %4$s FOR NO KEY UPDATE OF a";
+"SELECT a.customer AS %2$s, a.points::pg_catalog.numeric,"
+" a.next_release IS NOT NULL AND a.next_release <= pg_catalog.now(), a.lots::loyalty.lots, a.merged_into, a.merged"
+" FROM %1$s.account a WHERE a.customer %3$s %4$s FOR NO KEY UPDATE";
+
+static const char present_terms[] =
+"SELECT p.terms::pg_catalog.int4 AS %2$s, p.points_scale::pg_catalog.int4 FROM %1$s.program p";
 
 static const char make_account[] =
 "INSERT INTO %1$s.account (customer) SELECT k.%2$s FROM"
@@ -128,6 +130,23 @@ value_or_none(int column, bool *is_there)
 	return isnull ? (Datum) 0 : value;
 }
 
+/*
+ * Which terms are in force?  Asked after a lock, by a query of its own: the snapshot of that
+ * which waited for the lock is older than what it waited for, and shows terms that may be of
+ * before.  By the lock of an account they are those of all points that it has; by that of a
+ * wallet, those of the wallet as it is.
+ */
+void
+authorize_read_terms(Authorization *auth)
+{
+	kept_execute(auth->plans, KEPT_TERMS, present_terms, 1, &auth->asked_type, &auth->asked, SPI_OK_SELECT);
+	if (SPI_processed != 1)
+		elog(ERROR, "loyalty program \"%s\" has no settings", auth->program);
+	auth->terms = DatumGetInt32(result_value(1));
+	auth->points_scale = DatumGetInt32(result_value(2));
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /* Lock and read the account; false: there is none. */
 static bool
 lock_and_read(Authorization *auth)
@@ -148,19 +167,18 @@ lock_and_read(Authorization *auth)
 				 errmsg("a customer of loyalty program \"%s\" has more than one account", auth->program)));
 	auth->customer = posting_copy_customer(&auth->posting, result_value(1));
 	auth->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(result_value(2)));
-	auth->points_scale = DatumGetInt32(result_value(3));
-	auth->has_timed_out = DatumGetBool(result_value(4));
-	auth->terms = DatumGetInt32(result_value(5));
+	auth->has_timed_out = DatumGetBool(result_value(3));
 	auth->at = GetCurrentTransactionStartTimestamp();
-	lots = value_or_none(6, &has_lots);
+	lots = value_or_none(4, &has_lots);
 	auth->purse = purse_begin(auth->points, lots);
 	auth->purse->now = auth->at;
-	merged_into = value_or_none(7, &auth->is_merged);
-	merged = value_or_none(8, &has_merged);
+	merged_into = value_or_none(5, &auth->is_merged);
+	merged = value_or_none(6, &has_merged);
 	auth->survivor = auth->is_merged ? posting_copy_customer(&auth->posting, merged_into) : (Datum) 0;
 	auth->keys = fold_keys(auth->customer, has_merged ? PointerGetDatum(PG_DETOAST_DATUM_COPY(merged)) : (Datum) 0,
 						   auth->posting.key_type);
 	SPI_freetuptable(SPI_tuptable);
+	authorize_read_terms(auth);
 	authorize_know_wallets(auth, auth->purse, NULL);
 	auth->present = purse_available(auth->purse, auth->at);
 	return true;
@@ -184,7 +202,7 @@ unknown_customer(Authorization *auth, Datum customer, Oid type)
 			(errcode(ERRCODE_LOYALTY_UNKNOWN_CUSTOMER),
 			 errmsg("loyalty program \"%s\" has no customer %s", auth->program, show_customer(customer, type)),
 			 errdetail("Nobody with this key is in the table of the customers, or has orders."),
-			 errhint("The first argument is the customer; insert who is new into the table of the customers before.")));
+			 errhint("Name customers by the key that the table of the customers has; insert who is new there before.")));
 }
 
 /* Has the account entries in the journal? */
@@ -243,7 +261,8 @@ post_waiting(Authorization *auth)
 	while (posting_run(posting, posting->customers, 1) > 0 && posting->cut == 0);
 	if (!lock_and_read(auth))
 		elog(ERROR, "the account of a customer is gone while it is locked");
-	if (has_unposted(auth))
+	auth->has_unposted = has_unposted(auth);
+	if (auth->has_unposted)
 		count_unposted(auth);
 }
 
@@ -277,7 +296,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[ENTRY_REVISION] = Int32GetDatum(call->revision);
 	values[ENTRY_AT] = TimestampTzGetDatum(call->at);
 	values[ENTRY_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
-	values[ENTRY_TERMS] = Int32GetDatum(0);
+	values[ENTRY_TERMS] = Int32GetDatum(call->terms);
 	values[ENTRY_COUNTS] = BoolGetDatum(false);
 	values[ENTRY_AMOUNT] = number_zero();
 	values[ENTRY_AWARDS] = call->points_earned == (Datum) 0 ? number_zero() : call->points_earned;
@@ -379,6 +398,7 @@ authorize_write_at(Authorization *auth, Call *call)
 	TupleTableSlot *slot;
 
 	call->lots = LotsGetDatum(purse_end_entry(auth->purse));
+	authorize_note_order(auth, call);
 	if (call->held != (Datum) 0)
 		note_hold(auth, call);
 	move_account_on(auth, call, recorded_at);
@@ -400,7 +420,10 @@ authorize_write(Authorization *auth, Call *call)
 	authorize_write_at(auth, call);
 }
 
-/* What readers see of holds that have timed out, in the ledger. */
+/*
+ * What readers see of holds that have timed out, in the ledger.  They fold what waits in the
+ * journal first, whatever the moments of the holds, so that is posted before this.
+ */
 static void
 release_timed_out(Authorization *auth)
 {
@@ -415,6 +438,7 @@ release_timed_out(Authorization *auth)
 	for (uint64 i = 0; i < count; i++)
 	{
 		Call		call = {.kind = RELEASE,.revision = 2,.net = number_zero()};
+		LotList    *change;
 		Datum		lots;
 		bool		isnull;
 
@@ -423,7 +447,9 @@ release_timed_out(Authorization *auth)
 		call.held = DirectFunctionCall1(numeric_uminus, call.points);
 		call.at = DatumGetTimestampTz(SPI_getbinval(found->vals[i], found->tupdesc, 4, &isnull));
 		lots = SPI_getbinval(found->vals[i], found->tupdesc, 5, &isnull);
-		purse_give(auth->purse, purse_change(call.points, isnull ? (Datum) 0 : lots));
+		change = purse_change(call.points, isnull ? (Datum) 0 : lots);
+		purse_give(auth->purse, change);
+		auth->released = lappend(auth->released, change);
 		auth->recorded_for = posting_copy_customer(&auth->posting, SPI_getbinval(found->vals[i], found->tupdesc, 6, &isnull));
 		authorize_write_at(auth, &call);
 	}
@@ -588,8 +614,6 @@ authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_fi
 	}
 	auth->recorded_for = named;
 	entry_table_open(&auth->ledger, auth->posting.ledger, RowExclusiveLock, NULL);
-	if (auth->posting.tell != NULL && auth->has_timed_out)
-		release_timed_out(auth);
 	post_waiting(auth);
 	if (auth->has_timed_out)
 		release_timed_out(auth);
@@ -609,7 +633,8 @@ authorize_open(Authorization *auth, Oid program, Datum customer, Oid type)
 
 /*
  * The same, told of each entry that is posted, as whether it found the points that it was to
- * take back.  Those of holds that have timed out are there, so these are released before.
+ * take back.  Those of holds that have timed out are given back after all of them, in
+ * "released".
  */
 void
 authorize_open_told(Authorization *auth, Oid program, Datum customer, Oid type,
@@ -646,6 +671,7 @@ read_call(Authorization *auth, TupleTableSlot *slot, Call *call)
 	call->net = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_ORDER_POINTS]));
 	call->reverses = slot->tts_isnull[LEDGER_REVERSES] ? NULL : DatumGetTextPCopy(values[LEDGER_REVERSES]);
 	call->until = slot->tts_isnull[LEDGER_UNTIL] ? 0 : DatumGetTimestampTz(values[LEDGER_UNTIL]);
+	call->terms = DatumGetInt32(values[ENTRY_TERMS]);
 	call->entry = DatumGetInt64(values[LEDGER_ENTRY]);
 	call->at = DatumGetTimestampTz(values[ENTRY_AT]);
 	call->has_counterpart = !slot->tts_isnull[LEDGER_COUNTERPART];

@@ -57,6 +57,8 @@ typedef struct Call
 	Datum		spend;			/* of a merge: numeric, what it passes on; or (Datum) 0 */
 	Datum		points_earned;
 	int32		orders;
+	int32		terms;			/* by whose order points were taken from several wallets;
+								 * or 0 */
 	int64		entry;			/* number of its entry; 0: there is none yet */
 	TimestampTz at;
 } Call;
@@ -85,6 +87,8 @@ typedef struct Authorization
 	const char *wallet_name;
 	bool		is_status;		/* and its points cannot be spent */
 	bool		has_timed_out;	/* some hold has */
+	List	   *released;		/* of LotList *: what holds gave back that had */
+	bool		has_unposted;	/* entries of his could not be posted */
 	bool		is_merged;		/* the customer was merged into the survivor */
 	Datum		survivor;
 	EntryTable	ledger;
@@ -96,6 +100,7 @@ extern bool authorize_counterpart(Authorization *auth, Datum customer, Oid type,
 								  Datum *counterpart);
 extern void authorize_lock_two(Authorization *auth, Datum customer, Datum other, Oid type, Oid other_type);
 extern void authorize_settle(Authorization *auth, Datum customer, Oid type, bool survivor_first);
+extern void authorize_read_terms(Authorization *auth);
 extern bool authorize_passes_on(const Authorization *auth);
 extern void authorize_begin(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern void authorize_open(Authorization *auth, Oid program, Datum customer, Oid type);
@@ -121,7 +126,8 @@ extern void authorize_end(Authorization *auth);
 extern void authorize_know_wallets(Authorization *auth, Purse *purse, const LotList *others);
 extern void authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends);
 extern Datum authorize_in_wallet(Authorization *auth);
-extern LotList *authorize_give_back(Authorization *auth, const LotList *taken, Datum points);
+extern void authorize_note_order(Authorization *auth, Call *call);
+extern LotList *authorize_give_back(Authorization *auth, const LotList *taken, int32 terms, Datum points);
 extern bool authorize_fits_wallet(Authorization *auth, const Call *found);
 
 #endif							/* LOYALTY_AUTHORIZE_H */

@@ -330,9 +330,10 @@ static LotList *
 reversible_lots(Authorization *auth, Call *call)
 {
 	text	   *reference = call->reverses;
+	Call		first;
 	Call		original;
 
-	if (!authorize_find_anywhere(auth, reference, 1, &original) ||
+	if (!authorize_find_anywhere(auth, reference, 1, &first) ||
 		!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
@@ -345,6 +346,12 @@ reversible_lots(Authorization *auth, Call *call)
 				 errmsg("a reversal cannot be reversed"),
 				 errdetail("\"%s\" reverses \"%s\".", text_to_cstring(reference), text_to_cstring(original.reverses)),
 				 errhint("Make the call anew, with a new reference.")));
+	if (strcmp(original.kind, MERGE) == 0 || strcmp(original.kind, MERGED) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a merge cannot be reversed"),
+				 errdetail("\"%s\" made one customer of two, who have one account since.", text_to_cstring(reference)),
+				 errhint("Correct the points, with the function adjust.")));
 	if (strcmp(original.kind, HOLD) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -352,6 +359,7 @@ reversible_lots(Authorization *auth, Call *call)
 				 errdetail("\"%s\" holds %s points.", text_to_cstring(reference),
 						   number_show(DirectFunctionCall1(numeric_uminus, original.points))),
 				 errhint("Release it, with the function release.")));
+	call->terms = first.terms;
 	call->has_counterpart = original.has_counterpart;
 	call->counterpart = original.counterpart;
 	return authorize_left(auth, reference);
@@ -424,7 +432,7 @@ take_back(FunctionCallInfo fcinfo, Authorization *auth, Call *call)
 	if (was_given)
 		authorize_reclaim(auth, lots, points);
 	else
-		lots = authorize_give_back(auth, lots, points);
+		lots = authorize_give_back(auth, lots, call->terms, points);
 	if (call->has_counterpart)
 		take_from_recipient(fcinfo, auth, call, lots, points);
 	call->points = was_given ? DirectFunctionCall1(numeric_uminus, points) : points;
@@ -509,14 +517,15 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	own = CurrentMemoryContext;
 	authorize_open(&recipient, PG_GETARG_OID(0), PG_GETARG_DATUM(2), type);
 	MemoryContextSwitchTo(own);
-	if (posting_compare_customers(&auth.posting, auth.customer, recipient.customer) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a customer cannot transfer points to himself")));
 	call.counterpart = posting_copy_customer(&auth.posting, recipient.recorded_for);
 	call.points = DirectFunctionCall1(numeric_uminus, asked);
+	/* what is repeated may be of a time when both were not one yet */
 	if (!call_is_repeated(&auth, &call))
 	{
+		if (posting_compare_customers(&auth.posting, auth.customer, recipient.customer) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a customer cannot transfer points to himself")));
 		if (authorize_find(&recipient, call.reference, 1, &found))
 			call_refuse_reference(&found);
 		asked = points_as_counted(asked, auth.points_scale);
@@ -640,7 +649,7 @@ end_hold(FunctionCallInfo fcinfo, Authorization *auth, const char *kind, Datum p
 		call.net = captures ? DirectFunctionCall1(numeric_uminus, points) : number_zero();
 		call.points = DirectFunctionCall2(numeric_add, held, call.net);
 		call.held = found.points;
-		(void) authorize_give_back(auth, purse_change(found.points, found.lots), call.points);
+		(void) authorize_give_back(auth, purse_change(found.points, found.lots), found.terms, call.points);
 	}
 	return call_finish(fcinfo, auth, &call, context);
 }

@@ -94,6 +94,31 @@ require_two(Authorization *from, Authorization *to)
 				 errhint("The table \"merged\" of the program says who was merged into whom.")));
 }
 
+/* What both have may not be more than an account can hold, or no later entry would be posted. */
+static void
+require_room(Authorization *from, Authorization *to)
+{
+	Call		theirs = {0};
+	Call		ours = {0};
+	Datum		limit = number_account_limit();
+	Datum		spend;
+	Datum		earned;
+
+	authorize_require_room(to, from->points);
+	read_sums(from, &theirs);
+	read_sums(to, &ours);
+	spend = DirectFunctionCall1(numeric_abs, DirectFunctionCall2(numeric_add, theirs.spend, ours.spend));
+	earned = DirectFunctionCall1(numeric_abs, DirectFunctionCall2(numeric_add, theirs.points_earned, ours.points_earned));
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, spend, limit)) && DatumGetBool(DirectFunctionCall2(numeric_lt, earned, limit)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("the sum of amounts or points in the account would have more than 26 digits"),
+			 errdetail("Both customers together have spent %s, and their orders earned %s points.",
+					   number_show(spend), number_show(earned)),
+			 errhint("They stay two; what one has available can be given to the other by a transfer.")));
+}
+
 /* Take all that a customer has, for an entry of the survivor, which is filled in. */
 static LotList *
 take_all(Authorization *from, Authorization *to, Call *call)
@@ -155,7 +180,7 @@ loyalty_merge(PG_FUNCTION_ARGS)
 	if (!call_is_repeated(&auth, &call))
 	{
 		require_two(&from, &auth);
-		authorize_require_room(&auth, from.points);
+		require_room(&from, &auth);
 		lots = take_all(&from, &auth, &call);
 		pass_all_on(&from, &auth, &call);
 		MemoryContextSwitchTo(own);

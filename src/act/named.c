@@ -7,7 +7,8 @@
  * redeemed, held nor transferred: they are no part of what a customer can spend.
  *
  * Whoever names a wallet holds its row to the end of the transaction, so that it is neither
- * deleted nor made another kind of wallet while its first points come.  Most programs have
+ * deleted nor made another kind of wallet while its first points come; and whoever waited for
+ * that goes by the terms that are in force then.  Most programs have
  * one wallet, and most customers points in it alone: then nothing here is looked up.
  *
  * The ledger does not say whether a wallet was named.  A call that is repeated is the same if
@@ -20,6 +21,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
 #include "authorize.h"
@@ -31,8 +33,8 @@ static const int32 first_wallet[] = {LOTS_DEFAULT_WALLET};
 
 /* See kept_execute() for the placeholders; the customer is not asked for. */
 static const char named_wallet[] =
-"SELECT w.wallet::pg_catalog.int4 AS %2$s, w.redeemable::pg_catalog.bool, p.terms::pg_catalog.int4"
-" FROM %1$s.wallet w CROSS JOIN %1$s.program p WHERE w.name OPERATOR(pg_catalog.=) $2 FOR SHARE OF w";
+"SELECT w.wallet::pg_catalog.int4 AS %2$s, w.redeemable::pg_catalog.bool FROM %1$s.wallet w"
+" WHERE w.name OPERATOR(pg_catalog.=) $2 FOR SHARE";
 
 /*
  * Let a purse know which wallets can be spent from, in their order, if it, or what shall come
@@ -90,9 +92,9 @@ authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument
 						 quote_identifier(auth->program))));
 	auth->wallet = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	redeemable = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	/* those that the wallet is in, which may be newer than when the account was locked */
-	auth->terms = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+	/* those that the wallet is in, as it was locked now */
+	authorize_read_terms(auth);
 	if (spends && !redeemable)
 		refuse_status(auth);
 	auth->is_status = !redeemable;
@@ -115,13 +117,63 @@ authorize_in_wallet(Authorization *auth)
 }
 
 /*
- * Give back so many points of what was taken, and return these.
+ * A call that takes points from several wallets says by which terms it did, since these have the
+ * order in which it came to them: what it took comes back the other way round, whatever the
+ * order is by then.  Such terms are not removed.
+ */
+void
+authorize_note_order(Authorization *auth, Call *call)
+{
+	LotList    *change;
+	int			wallets = 0;
+	int32		wallet = 0;
+
+	call->terms = 0;
+	if (strcmp(call->kind, REDEMPTION) != 0 && strcmp(call->kind, HOLD) != 0 &&
+		strcmp(call->kind, ADJUSTMENT) != 0 && strcmp(call->kind, TRANSFER) != 0)
+		return;
+	if (call->lots == (Datum) 0 || DatumGetBool(DirectFunctionCall2(numeric_ge, call->points, number_zero())))
+		return;
+	/* sorted by wallet */
+	change = purse_change(call->points, call->lots);
+	for (int i = 0; i < change->count; i++)
+		if (change->lot[i].points < 0 && (wallets == 0 || change->lot[i].wallet != wallet))
+		{
+			wallet = change->lot[i].wallet;
+			wallets++;
+		}
+	if (wallets < 2)
+		return;
+	call->terms = auth->terms;
+	terms_note_posted(get_rel_namespace(auth->posting.program_relid), list_make1_int(call->terms));
+}
+
+/*
+ * Give back so many points of what was taken, what was taken last by the terms of that call
+ * first, and return these.
  */
 LotList *
-authorize_give_back(Authorization *auth, const LotList *taken, Datum points)
+authorize_give_back(Authorization *auth, const LotList *taken, int32 terms, Datum points)
 {
-	authorize_know_wallets(auth, auth->purse, taken);
-	return purse_give_back(auth->purse, taken, purse_points(points));
+	Purse	   *purse = auth->purse;
+	const int32 *wallet;
+	int			wallets;
+	LotList    *given;
+
+	authorize_know_wallets(auth, purse, taken);
+	wallet = purse->wallet;
+	wallets = purse->wallets;
+	if (terms != 0)
+	{
+		Terms	   *then = terms_find(auth->posting.program_relid, terms);
+
+		purse->wallet = then->redeemable;
+		purse->wallets = then->redeemables;
+	}
+	given = purse_give_back(purse, taken, purse_points(points));
+	purse->wallet = wallet;
+	purse->wallets = wallets;
+	return given;
 }
 
 /*

@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -25,11 +26,14 @@
 #include "authorize.h"
 #include "compat.h"
 #include "layout.h"
+#include "number.h"
 
 /* An entry of a statement that takes points of its customer back, by this entry or another one. */
 typedef struct Refund
 {
 	Datum		customer;
+	Datum		account;		/* whose has his entries: the survivor's, if he was
+								 * merged */
 	text	   *order_key;
 	int32		revision;
 	bool		is_posted;
@@ -42,10 +46,11 @@ typedef struct Refunds
 	int32		tracked_table;
 	Refund	   *refund;
 	int			count;
-	int			first;			/* those of the present customer: from this one */
+	Authorization *auth;		/* the present account */
+	int			first;			/* the entries of it: from this one */
 	int			end;			/* up to that one */
-	Datum		debt;			/* numeric: what he owed before the first of them;
-								 * (Datum) 0: none is posted yet */
+	Purse	   *before;			/* what he had before the first of them; NULL: none is
+								 * posted yet */
 	MemoryContext context;
 	FmgrInfo	compare;
 	Oid			collation;
@@ -57,12 +62,12 @@ compare_refunds(const void *a, const void *b, void *arg)
 	Refunds    *refunds = (Refunds *) arg;
 
 	return DatumGetInt32(FunctionCall2Coll(&refunds->compare, refunds->collation,
-										   ((const Refund *) a)->customer, ((const Refund *) b)->customer));
+										   ((const Refund *) a)->account, ((const Refund *) b)->account));
 }
 
 /* An entry of the present customer is posted. */
 static void
-note_posted(void *arg, const RecordedEntry *entry, Datum debt_before, bool is_short)
+note_posted(void *arg, const RecordedEntry *entry, Datum points_before, Datum lots_before, bool is_short)
 {
 	Refunds    *refunds = (Refunds *) arg;
 
@@ -72,13 +77,14 @@ note_posted(void *arg, const RecordedEntry *entry, Datum debt_before, bool is_sh
 
 		if (entry->tracked_table != refunds->tracked_table || entry->revision != refund->revision ||
 			VARSIZE_ANY_EXHDR(entry->order_key) != VARSIZE_ANY_EXHDR(refund->order_key) ||
-			memcmp(VARDATA_ANY(entry->order_key), VARDATA_ANY(refund->order_key), VARSIZE_ANY_EXHDR(refund->order_key)) != 0)
+			memcmp(VARDATA_ANY(entry->order_key), VARDATA_ANY(refund->order_key), VARSIZE_ANY_EXHDR(refund->order_key)) != 0 ||
+			posting_compare_customers(&refunds->auth->posting, refunds->auth->keys.keys[entry->recorded_for], refund->customer) != 0)
 			continue;
-		if (refunds->debt == (Datum) 0)
+		if (refunds->before == NULL)
 		{
 			MemoryContext old = MemoryContextSwitchTo(refunds->context);
 
-			refunds->debt = PointerGetDatum(PG_DETOAST_DATUM_COPY(debt_before));
+			refunds->before = purse_begin(points_before, lots_before);
 			MemoryContextSwitchTo(old);
 		}
 		refund->is_posted = true;
@@ -86,7 +92,36 @@ note_posted(void *arg, const RecordedEntry *entry, Datum debt_before, bool is_sh
 	}
 }
 
-/* The entries that the arguments name, in the order of the keys of customers. */
+/*
+ * Customers who were merged have their entries in the accounts of others, which are locked in the
+ * order of their keys, as posting and transfers lock them: what one statement takes back of several
+ * customers is in no deadlock with what another one does.
+ */
+static void
+find_survivors(Refunds *refunds, Datum customers, Posting *posting)
+{
+	Oid			types[1] = {get_array_type(posting->key_type)};
+	char	   *query = psprintf("SELECT k.place, m.survivor FROM pg_catalog.unnest($1) WITH ORDINALITY k (customer, place)"
+								 " JOIN %s.merged m ON m.customer %s k.customer",
+								 posting->program, posting->operators[0]);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(query, 1, types, &customers, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for customers who were merged into others");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		int64		place = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(refunds->context);
+
+		refunds->refund[place - 1].account = posting_copy_customer(posting, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
+/* The entries that the arguments name, in the order of the keys of their accounts. */
 static void
 read_refunds(FunctionCallInfo fcinfo, Refunds *refunds, Oid customer_type, Posting *posting)
 {
@@ -109,12 +144,19 @@ read_refunds(FunctionCallInfo fcinfo, Refunds *refunds, Oid customer_type, Posti
 	refunds->refund = palloc0(Max(refunds->count, 1) * sizeof(Refund));
 	for (int i = 0; i < refunds->count; i++)
 	{
-		refunds->refund[i].customer = customers[i];
+		refunds->refund[i].customer = refunds->refund[i].account = customers[i];
 		refunds->refund[i].order_key = DatumGetTextPP(order_keys[i]);
 		refunds->refund[i].revision = DatumGetInt32(revisions[i]);
 	}
 	refunds->compare = posting->compare;
 	refunds->collation = posting->collation;
+
+	/*
+	 * entries of one customer are together already, and one account is locked in any
+	 * order
+	 */
+	if (refunds->count > 1 && compare_refunds(&refunds->refund[0], &refunds->refund[refunds->count - 1], refunds) != 0)
+		find_survivors(refunds, PG_GETARG_DATUM(2), posting);
 	qsort_arg(refunds->refund, refunds->count, sizeof(Refund), compare_refunds, refunds);
 }
 
@@ -134,18 +176,38 @@ refuse_refund(const char *program, const Refund *refund)
 					 quote_identifier(program))));
 }
 
+/*
+ * Does the customer owe more than without the entries?  What holds gave back that had timed out
+ * was there before, too, and written only after the entries.
+ */
+static bool
+owes_more(Authorization *auth, const Refunds *refunds)
+{
+	ListCell   *lc;
+
+	if (refunds->before == NULL)
+		return false;
+	refunds->before->now = auth->at;
+	foreach(lc, auth->released)
+		purse_give(refunds->before, (const LotList *) lfirst(lc));
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, purse_debt(auth->purse), purse_debt(refunds->before)));
+}
+
 /* What became of the entries of a customer? */
 static void
 check_refunds(Authorization *auth, const char *program, const Refunds *refunds)
 {
-	bool		owes_more = refunds->debt != (Datum) 0 &&
-	DatumGetBool(DirectFunctionCall2(numeric_gt, purse_debt(auth->purse), refunds->debt));
+	bool		is_indebted = owes_more(auth, refunds);
+
+	/* what could not be posted is judged by what readers see of it */
+	is_indebted = is_indebted ||
+		(auth->has_unposted && DatumGetBool(DirectFunctionCall2(numeric_lt, auth->present, number_zero())));
 
 	for (int i = refunds->first; i < refunds->end; i++)
 	{
 		const Refund *refund = &refunds->refund[i];
 
-		if (refund->is_short && owes_more)
+		if ((refund->is_short || auth->has_unposted) && is_indebted)
 			refuse_refund(program, refund);
 		/* an entry before it is not in the snapshot */
 		if (!refund->is_posted && IsolationUsesXactSnapshot())
@@ -164,8 +226,9 @@ PG_FUNCTION_INFO_V1(loyalty_require_refundable);
  * revisions int[]) returns void
  *
  * Posts what waits of these customers, whose entries these are of orders of a tracked table, in
- * the order of their keys, and raises an error if one takes points back that are not there.
- * An entry that cannot be posted is none of these: verify() tells of it.
+ * the order of the keys of their accounts, and raises an error if one takes points back that are not there.
+ * Where entries of a customer cannot be posted, of which the log and verify() tell, it is one if he
+ * owes points by what readers see.
  */
 Datum
 loyalty_require_refundable(PG_FUNCTION_ARGS)
@@ -199,8 +262,9 @@ loyalty_require_refundable(PG_FUNCTION_ARGS)
 		while (refunds.end < refunds.count &&
 			   compare_refunds(&refunds.refund[refunds.first], &refunds.refund[refunds.end], &refunds) == 0)
 			refunds.end++;
-		refunds.debt = (Datum) 0;
-		authorize_open_told(&auth, PG_GETARG_OID(0), refunds.refund[refunds.first].customer, customer_type,
+		refunds.before = NULL;
+		refunds.auth = &auth;
+		authorize_open_told(&auth, PG_GETARG_OID(0), refunds.refund[refunds.first].account, customer_type,
 							note_posted, &refunds);
 		check_refunds(&auth, program, &refunds);
 		authorize_end(&auth);

@@ -34,6 +34,7 @@ typedef enum KeptPlan
 	KEPT_LOCK_TWO,
 	KEPT_SURVIVOR,
 	KEPT_WALLET,
+	KEPT_TERMS,
 	KEPT_PLANS
 } KeptPlan;
 

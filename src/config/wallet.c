@@ -356,3 +356,34 @@ wallet_extends(Terms *terms, const Wallet *wallet, TimestampTz active_at, int32 
 	*until = day_moment(terms, wallet, wallet->extended, active_at);
 	return true;
 }
+
+PG_FUNCTION_INFO_V1(loyalty_wallet_has_entries);
+
+/*
+ * wallet_has_entries(program name, wallet int) returns boolean
+ *
+ * For whoever changes the wallet, and has its row locked against those who give points to it.
+ * They may have committed after the snapshot of this transaction, so what is read is what is
+ * there now, of one moment: another one may be changing entries, whose customer is forgotten.
+ */
+Datum
+loyalty_wallet_has_entries(PG_FUNCTION_ARGS)
+{
+	Oid			type = INT4OID;
+	Datum		wallet = PG_GETARG_DATUM(1);
+	bool		found;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (SPI_execute_with_args(psprintf("SELECT FROM %s.ledger l CROSS JOIN LATERAL loyalty.unnest(l.lots) u"
+									   " WHERE l.lots IS NOT NULL AND u.wallet OPERATOR(pg_catalog.=) $1",
+									   quote_identifier(NameStr(*PG_GETARG_NAME(0)))),
+							  1, &type, &wallet, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for entries of a wallet");
+	found = SPI_processed > 0;
+	PopActiveSnapshot();
+	SPI_finish();
+	PG_RETURN_BOOL(found);
+}

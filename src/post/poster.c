@@ -416,7 +416,7 @@ put_returned(Poster *poster, TupleTableSlot *from, const Account *account, const
 
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(nulls, false, LEDGER_KIND * sizeof(bool));
-	values[ENTRY_CUSTOMER] = from->tts_values[ENTRY_CUSTOMER];
+	values[ENTRY_CUSTOMER] = account->keys.keys[returned->payment->recorded_for];
 	values[ENTRY_TRACKED_TABLE] = Int32GetDatum(NO_TRACKED_TABLE);
 	values[ENTRY_ORDER_KEY] = PointerGetDatum(returned->payment->reference);
 	values[ENTRY_REVISION] = Int32GetDatum(returned->revision);
@@ -482,7 +482,8 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 {
 	Terms	   *terms;
 	Verdict		verdict;
-	Datum		debt = (Datum) 0;
+	Datum		points = accrual->points;
+	Datum		lots = (Datum) 0;
 	ListCell   *lc;
 
 	CHECK_FOR_INTERRUPTS();
@@ -490,7 +491,10 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 	fold_read_entry(slot, entry);
 	terms = terms_find(poster->batch->program_relid, entry->terms);
 	if (poster->batch->tell != NULL)
-		debt = accrual_debt(accrual);
+	{
+		points = PointerGetDatum(PG_DETOAST_DATUM_COPY(points));
+		lots = LotsGetDatum(accrual_lots(accrual));
+	}
 	verdict = accrual_add(accrual, terms, entry);
 	if (verdict == VERDICT_WAITS || verdict == VERDICT_FAILS)
 	{
@@ -510,7 +514,7 @@ post_entry(Poster *poster, Account *account, Accrual *accrual, RecordedEntry *en
 		}
 		put_ledger(poster, slot, account, entry, accrual);
 		if (poster->batch->tell != NULL)
-			poster->batch->tell(poster->batch->tell_arg, entry, debt, accrual->is_short);
+			poster->batch->tell(poster->batch->tell_arg, entry, points, lots, accrual->is_short);
 	}
 	poster->removed[poster->removed_count++] = journal_entry(entry)->tid;
 }
@@ -845,9 +849,12 @@ set_customer_aside(Posting *batch, Datum customer, ErrorData *error)
 {
 	SetAside	note = {.sqlstate = error->sqlerrcode,.message = error->message};
 
-	/* Somebody who is told of some of them looks at the table for all. */
+	/*
+	 * Somebody who is told of some of them looks at the table for all.  Where a
+	 * statement takes points back, who wrote that may know of no customer.
+	 */
 	if (batch->failed++ < WARNINGS)
-		ereport(WARNING,
+		ereport(batch->tell == NULL ? WARNING : LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
 				 errmsg("the entries of the customer %s of loyalty program %s cannot be posted: %s",
 						text_to_cstring(posting_key_to_text(batch, customer)), batch->program,

@@ -9,10 +9,10 @@
 #include "accrual.h"
 
 /*
- * Is told of each entry that is posted: what its customer owed before, and whether it was to take
- * points back that were not there.
+ * Is told of each entry that is posted: what its customer had before, as points and lots or
+ * (Datum) 0, and whether it was to take points back that were not there.
  */
-typedef void (*PostingListener) (void *arg, const RecordedEntry *entry, Datum debt_before, bool is_short);
+typedef void (*PostingListener) (void *arg, const RecordedEntry *entry, Datum points_before, Datum lots_before, bool is_short);
 
 /* What a batch of posting is about: a program, and customers of it. */
 typedef struct Posting

@@ -19,15 +19,18 @@
 #include "number.h"
 #include "program.h"
 
-/* May points come back by some of these entries? */
+/*
+ * May points come back by some of these entries?  Of an account of several keys, the first entry
+ * of an order may be one that goes on for another key.
+ */
 static bool
-may_return(RecordedEntry **entries, int count, EntryTable *ledger)
+may_return(RecordedEntry **entries, int count, EntryTable *ledger, const CustomerKeys *keys)
 {
 	Oid			program = InvalidOid;
 
 	for (int i = 0; i < count; i++)
 	{
-		if (entries[i]->revision == 1)
+		if (entries[i]->revision == 1 && keys->count == 1)
 			continue;
 		if (!OidIsValid(program))
 			program = program_relation(RelationGetNamespace(ledger->heap), "program");
@@ -64,9 +67,19 @@ is_kind(TupleTableSlot *slot, const char *kind)
 	return !slot->tts_isnull[LEDGER_KIND] && strcmp(TextDatumGetCString(slot->tts_values[LEDGER_KIND]), kind) == 0;
 }
 
+/* Does a later revision of an order come, under any key of the account? */
+static bool
+expects_order(Accrual *accrual, const CustomerKeys *keys, int32 tracked_table, const text *order_key)
+{
+	for (int i = 0; i < keys->count; i++)
+		if (accrual_expects(accrual, i, tracked_table, order_key))
+			return true;
+	return false;
+}
+
 /*
  * The calls for one of the keys of the account that paid for orders of which later revisions come, of each its
- * reference alone.  Who paid and who ordered are the same key.
+ * reference alone.  Who paid and who ordered were the same key, but the order may have another one since.
  */
 static List *
 find_payments(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys, int which,
@@ -83,7 +96,7 @@ find_payments(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const Cus
 		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
 		if (nulls[LEDGER_PAYS_FOR] || nulls[LEDGER_PAYS_TABLE] ||
 			!(is_kind(scan.slot, REDEMPTION) || is_kind(scan.slot, CAPTURE)) ||
-			!accrual_expects(accrual, which, DatumGetInt32(values[LEDGER_PAYS_TABLE]), DatumGetTextPP(values[LEDGER_PAYS_FOR])))
+			!expects_order(accrual, keys, DatumGetInt32(values[LEDGER_PAYS_TABLE]), DatumGetTextPP(values[LEDGER_PAYS_FOR])))
 			continue;
 		payment = palloc0(sizeof(Payment));
 		payment->recorded_for = which;
@@ -110,6 +123,8 @@ add_to_payment(Payment *payment, TupleTableSlot *slot)
 		payment->revision = DatumGetInt32(values[ENTRY_REVISION]);
 		payment->recorded_at = DatumGetTimestampTz(values[ENTRY_RECORDED_AT]);
 		payment->net = DirectFunctionCall2(numeric_add, payment->net, points);
+		if (DatumGetInt32(values[ENTRY_TERMS]) != 0)
+			payment->terms = DatumGetInt32(values[ENTRY_TERMS]);
 	}
 	else if (!is_text(slot, LEDGER_REVERSES, payment->reference))
 		return;
@@ -138,20 +153,21 @@ add_calls(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const Custome
 	entry_scan_end(&scan);
 }
 
-/* The highest amount that an order had, of its entries in the ledger. */
+/* The highest amount that an order had, of its entries in the ledger for one of the keys of the account. */
 static void
-know_most(Accrual *accrual, const Payment *payment, EntryTable *ledger, Snapshot snapshot, Datum customer)
+know_most(Accrual *accrual, const Payment *payment, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys, int which)
 {
 	EntryScan	scan;
 
-	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = keys->keys[which];
 	ledger->keys[ENTRY_TRACKED_TABLE].sk_argument = Int32GetDatum(payment->tracked_table);
 	ledger->keys[ENTRY_ORDER_KEY].sk_argument = PointerGetDatum(payment->order_key);
 	scan = entry_scan_begin(ledger, snapshot, ledger->keys, ENTRY_ORDER_KEY + 1);
 	while (entry_scan_next(&scan))
 	{
 		slot_getsomeattrs(scan.slot, ENTRY_AMOUNT + 1);
-		accrual_known_most(accrual, payment, scan.slot->tts_values[ENTRY_AMOUNT]);
+		for (int i = 0; i < keys->count; i++)
+			accrual_known_most(accrual, i, payment, scan.slot->tts_values[ENTRY_AMOUNT]);
 	}
 	entry_scan_end(&scan);
 }
@@ -165,18 +181,18 @@ find_moved(const Payment *payment, RecordedEntry **entries, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (entries[i]->counts || entries[i]->recorded_for != payment->recorded_for || !payment_is_for(payment, entries[i]->tracked_table, entries[i]->order_key))
+		if (entries[i]->counts || !payment_is_for(payment, entries[i]->tracked_table, entries[i]->order_key))
 			continue;
 		for (int j = 0; j < count; j++)
-			if (entries[j]->recorded_for != payment->recorded_for && entries[j]->counts &&
+			if (entries[j]->recorded_for != entries[i]->recorded_for && entries[j]->counts &&
 				entries[j]->recorded_at == entries[i]->recorded_at && payment_is_for(payment, entries[j]->tracked_table, entries[j]->order_key))
 				entries[i]->is_rerated = true;
 	}
 }
 
-/* Which entries of the order only let it begin anew under other terms (see record/rerate.c)? */
+/* Which entries of the order under one key only let it begin anew under other terms (see record/rerate.c)? */
 static void
-find_rerated(const Payment *payment, RecordedEntry **entries, int count)
+find_rerated(const Payment *payment, RecordedEntry **entries, int count, int which)
 {
 	RecordedEntry *before = NULL;
 
@@ -184,7 +200,7 @@ find_rerated(const Payment *payment, RecordedEntry **entries, int count)
 	{
 		RecordedEntry *entry = entries[i];
 
-		if (entry->recorded_for != payment->recorded_for || !payment_is_for(payment, entry->tracked_table, entry->order_key))
+		if (entry->recorded_for != which || !payment_is_for(payment, entry->tracked_table, entry->order_key))
 			continue;
 		if (before != NULL && before->revision + 1 == entry->revision && before->terms != entry->terms &&
 			before->recorded_at + 1 == entry->recorded_at)
@@ -204,7 +220,7 @@ fold_know_payments(Accrual *accrual, RecordedEntry **entries, int count, EntryTa
 	MemoryContext old;
 	ListCell   *lc;
 
-	if (!may_return(entries, count, ledger))
+	if (!may_return(entries, count, ledger, keys))
 		return;
 	old = MemoryContextSwitchTo(accrual->context);
 	for (int i = 0; i < keys->count; i++)
@@ -215,8 +231,10 @@ fold_know_payments(Accrual *accrual, RecordedEntry **entries, int count, EntryTa
 	{
 		Payment    *payment = (Payment *) lfirst(lc);
 
-		know_most(accrual, payment, ledger, snapshot, keys->keys[payment->recorded_for]);
-		find_rerated(payment, entries, count);
+		for (int i = 0; i < keys->count; i++)
+			know_most(accrual, payment, ledger, snapshot, keys, i);
+		for (int i = 0; i < keys->count; i++)
+			find_rerated(payment, entries, count, i);
 		find_moved(payment, entries, count);
 	}
 	MemoryContextSwitchTo(old);

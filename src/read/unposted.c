@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "fold.h"
 #include "number.h"
+#include "program.h"
 #include "snapshot.h"
 #include "terms.h"
 
@@ -68,6 +69,8 @@ typedef struct Unposted
 	struct folded_hash *entries;
 	SnapshotName snapshot;
 	Oid			program;
+	Oid			compared;		/* of which program this is the comparison of customers */
+	ScanKeyData equals;
 	TupleDesc	desc;			/* of the result */
 	TupleDesc	returned;		/* of what is in its last field */
 } Unposted;
@@ -110,6 +113,41 @@ name_entry(Datum customer, Oid type, int32 tracked_table, const text *order_key,
 	return result;
 }
 
+/* How customers of the program compare. */
+static void
+know_comparison(Unposted *unposted)
+{
+	MemoryContext old;
+	EntryTable	journal;
+
+	if (unposted->compared == unposted->program)
+		return;
+	old = MemoryContextSwitchTo(unposted->parent);
+	entry_table_open(&journal, program_relation(get_rel_namespace(unposted->program), "journal"), AccessShareLock, NULL);
+	unposted->equals = journal.keys[ENTRY_CUSTOMER];
+	entry_table_close(&journal);
+	unposted->compared = unposted->program;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A customer as the keys of the account have him: values can be equal and of other bytes, as
+ * numbers with more decimals are.
+ */
+static Datum
+as_key(Unposted *unposted, const PostedAccount *account, Datum customer)
+{
+	ScanKey		equals = &unposted->equals;
+
+	if (account->keys.count == 1)
+		return customer;
+	know_comparison(unposted);
+	for (int i = 0; i < account->keys.count; i++)
+		if (DatumGetBool(FunctionCall2Coll(&equals->sk_func, equals->sk_collation, account->keys.keys[i], customer)))
+			return account->keys.keys[i];
+	return customer;
+}
+
 /* What comes back by an entry as an array of the type "returned". */
 static Datum
 make_returned(TupleDesc desc, List *list)
@@ -121,10 +159,10 @@ make_returned(TupleDesc desc, List *list)
 	foreach(lc, list)
 	{
 		Returned   *returned = (Returned *) lfirst(lc);
-		Datum		values[7] = {Int64GetDatum(returned->number), PointerGetDatum(returned->payment->reference),
+		Datum		values[8] = {Int64GetDatum(returned->number), PointerGetDatum(returned->payment->reference),
 			Int32GetDatum(returned->revision), TimestampTzGetDatum(returned->at), returned->points, returned->net,
-		LotsGetDatum(returned->lots)};
-		bool		nulls[7] = {false};
+		LotsGetDatum(returned->lots), Int32GetDatum(returned->payment->recorded_for)};
+		bool		nulls[8] = {false};
 
 		nulls[6] = returned->lots == NULL;
 		rows[count++] = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
@@ -272,7 +310,7 @@ loyalty_accrual_of(PG_FUNCTION_ARGS)
 	if (!snapshot_is_active(&unposted->snapshot) || unposted->program != program)
 		start_anew(unposted);
 	unposted->program = program;
-	name = name_entry(PG_GETARG_DATUM(2), account.customer_type, PG_GETARG_INT32(3), PG_GETARG_TEXT_PP(4), PG_GETARG_INT32(5));
+	name = name_entry(as_key(unposted, &account, PG_GETARG_DATUM(2)), account.customer_type, PG_GETARG_INT32(3), PG_GETARG_TEXT_PP(4), PG_GETARG_INT32(5));
 	entry = folded_lookup(unposted->entries, name);
 	if (entry == NULL)
 	{

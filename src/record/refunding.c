@@ -108,6 +108,17 @@ end_customer(Refunding *refunding)
 	refunding->takes_back = false;
 }
 
+/* Is the latest customer the one of an entry?  Equal keys can be of other bytes. */
+static bool
+is_latest(Refunding *refunding, TupleTableSlot *entry)
+{
+	ScanKey		equals = &refunding->table->entry_keys[ENTRY_CUSTOMER];
+
+	return refunding->count > 0 &&
+		DatumGetBool(FunctionCall2Coll(&equals->sk_func, equals->sk_collation,
+									   refunding->customers[refunding->count - 1], entry->tts_values[ENTRY_CUSTOMER]));
+}
+
 /*
  * An entry was written.  Its order had so many awards before, which are (Datum) 0 if it is
  * new.
@@ -121,8 +132,7 @@ refunding_note(Refunding *refunding, TupleTableSlot *entry, Datum awards_before)
 	slot_getallattrs(entry);
 	refunding->customer_type = customer->atttypid;
 	refunding->customer_by_value = customer->attbyval;
-	if (refunding->count > 0 &&
-		!datumIsEqual(refunding->customers[refunding->count - 1], entry->tts_values[ENTRY_CUSTOMER], customer->attbyval, customer->attlen))
+	if (!is_latest(refunding, entry))
 		end_customer(refunding);
 	grow(refunding);
 	refunding->customers[refunding->count] = datumCopy(entry->tts_values[ENTRY_CUSTOMER], customer->attbyval, customer->attlen);
