@@ -46,6 +46,15 @@ SELECT order_key, tier, awards, parts, held_rules, order_points FROM club.ledger
 SELECT points FROM club.members WHERE id = 2;
 SELECT * FROM loyalty.verify('club');
 
+-- Why: bonuses come after the tier, and the steps add up
+SELECT * FROM club.explain('11');
+SELECT * FROM club.explain('12');
+SELECT * FROM club.explain('13');
+-- what an order would earn: (20 + 10) * 2 * 1.5 = 90 for a customer of Gold on a Tuesday, 20 + 10 + 500 for one who has none yet, and 20 for one who has an order, but no five years in 2024
+SELECT what, name, status, points FROM club.simulate_order(ROW(0, 2, '2026-06-09', 20)::t_mrules.orders);
+SELECT what, name, status, points FROM club.simulate_order(ROW(0, 3, '2026-06-09', 20)::t_mrules.orders);
+SELECT sum(points) FROM club.simulate_order(ROW(0, 1, '2024-06-10', 20)::t_mrules.orders);
+
 -- A refund: the first order stays the first, at 20 of 120: 20 + 10 + 500 = 530.  What it was before stays what it was for the others, too.
 UPDATE t_mrules.orders SET total = 20 WHERE id = 11;
 SELECT order_key, points FROM club.order_points WHERE id = 2 ORDER BY 1;
@@ -226,6 +235,10 @@ SELECT * FROM loyalty.verify('mall');
 CALL loyalty.post('mall');
 SELECT * FROM loyalty.verify('mall');
 
+-- rule by rule, although its rows are gone
+SELECT what, name, status, value, points FROM mall.explain('2');
+SELECT what, name, status, value, points FROM mall.explain('1');
+
 -- Planted faults are found: in parts, in who a rule is for, and in points
 BEGIN;
 SET LOCAL session_replication_role = replica;
@@ -306,6 +319,9 @@ SELECT format(s.command, n, 2 + n % 7)
 SELECT * FROM t_mrules.found;
 CALL loyalty.post('shop');
 SELECT * FROM loyalty.verify('shop');
+-- and why: the steps add up to the points
+SELECT o.order_key, o.points, e.points AS explained FROM (SELECT * FROM shop.order_points ORDER BY order_key LIMIT 80) o
+ CROSS JOIN LATERAL (SELECT sum(x.points) AS points, bool_or(x.what = 'difference') AS differs FROM shop.explain(o.order_key) x) e WHERE o.points <> e.points OR e.differs;
 -- rules were for some, and for others not; rules of all kinds gave points
 SELECT count(*) > 300 AS "many orders", count(*) FILTER (WHERE held_rules <> '{}') > 50 AS "for some", count(*) FILTER (WHERE held_rules = '{}') > 50 AS "for others", count(*) FILTER (WHERE points_change <> 0) > 200 AS "of some points",
        count(*) FILTER (WHERE moved) > 10 AS "moved", max(revision) > 2 AS "changed again"
