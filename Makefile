@@ -40,7 +40,7 @@ REGRESS += lots refunds returned
 REGRESS += history wallets wallets2 transfers available as_of accounting flows
 REGRESS += erase erase_merged
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding rules migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged
+ISOLATION += refunding rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.
