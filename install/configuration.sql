@@ -239,7 +239,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	corrigible text[] := CASE tg_table_name WHEN 'terms_rule' THEN '{points,multiplier,applies_when}' WHEN 'terms_tier' THEN '{qualifies}' ELSE '{}' END;
+	corrigible text[] := CASE tg_table_name WHEN 'terms_rule' THEN '{points,multiplier,applies_when,for_members}' WHEN 'terms_tier' THEN '{qualifies}' ELSE '{}' END;
 BEGIN
 	IF pg_trigger_depth() > 1 OR NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
@@ -249,8 +249,9 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = 'Change the tables earning_rule, tier and wallet, or points_scale and rounding in program: that makes new terms.';
 	END IF;
-	-- points stay points, and a multiplier a multiplier
-	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible OR (to_jsonb(NEW) ->> 'multiplier' IS NULL) <> (to_jsonb(OLD) ->> 'multiplier' IS NULL) THEN
+	-- points stay points, and a multiplier a multiplier; and what is for some stays so
+	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible OR (to_jsonb(NEW) ->> 'multiplier' IS NULL) <> (to_jsonb(OLD) ->> 'multiplier' IS NULL)
+	   OR (to_jsonb(NEW) ->> 'for_members' IS NULL) <> (to_jsonb(OLD) ->> 'for_members' IS NULL) THEN
 		RAISE EXCEPTION 'a version of the terms cannot be changed'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'The orders that were recorded under it keep it.',
@@ -318,6 +319,13 @@ BEGIN
 	NEW.stacking := coalesce(NEW.stacking, CASE WHEN NEW.multiplier IS NULL THEN 'add' ELSE 'multiply' END);
 	PERFORM _loyalty.require_rule(format('earning rule "%s"', NEW.name), NEW.points IS NOT NULL, NEW.multiplier IS NOT NULL, NEW.starts, NEW.ends,
 	                              ARRAY[NEW.minimum_order, NEW.every, NEW.gives, NEW.at_most], NEW.rounding, NEW.stacking, NEW.stacking_group);
+	PERFORM _loyalty.require_member_rule(format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.per, NEW.for_members, NEW.bonus);
+	IF tg_op = 'UPDATE' AND tg_table_name = 'earning_rule' AND NEW.name <> OLD.name AND NEW.for_members = OLD.for_members THEN
+		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
+		NEW.for_members := coalesce(_loyalty.present_for_members(tg_table_schema, version, OLD.name), NEW.for_members);
+	ELSIF NEW.for_members IS NOT NULL AND (tg_op = 'INSERT' OR NEW.for_members IS DISTINCT FROM OLD.for_members) THEN
+		NEW.for_members := _loyalty.parse_for_members(tg_table_schema, NEW.name, NEW.for_members, current_setting('loyalty.search_path', true), true);
+	END IF;
 	expression := coalesce(NEW.points, NEW.multiplier);
 	before := coalesce(OLD.points, OLD.multiplier);
 	IF tg_op = 'UPDATE' AND (NEW.name, expression, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, before, OLD.applies_when, OLD.per) THEN
@@ -497,9 +505,10 @@ SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format(CASE terms_table WHEN 'terms_rule' THEN $sql$
-		UPDATE %1$I.earning_rule e SET points = r.points, multiplier = r.multiplier, applies_when = r.applies_when
+		UPDATE %1$I.earning_rule e SET points = r.points, multiplier = r.multiplier, applies_when = r.applies_when, for_members = r.for_members
 		  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
-		 WHERE r.name = e.name AND r.per = e.per AND (r.points, r.multiplier, r.applies_when) IS DISTINCT FROM (e.points, e.multiplier, e.applies_when)
+		 WHERE r.name = e.name AND r.per = e.per AND (r.for_members IS NULL) = (e.for_members IS NULL)
+		   AND (r.points, r.multiplier, r.applies_when, r.for_members) IS DISTINCT FROM (e.points, e.multiplier, e.applies_when, e.for_members)
 		$sql$ ELSE $sql$
 		UPDATE %1$I.tier e SET qualifies = r.qualifies
 		  FROM %1$I.terms_tier r JOIN %1$I.program p ON p.terms = r.version
@@ -529,6 +538,9 @@ BEGIN
 			PERFORM _loyalty.forget_award(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
 		END IF;
 	END LOOP;
+	IF NEW.for_members IS NOT NULL THEN
+		PERFORM _loyalty.correct_for_members(tg_table_schema, NEW.version, NEW.name);
+	END IF;
 	PERFORM _loyalty.carry_corrections(tg_table_schema, tg_table_name);
 	RETURN NULL;
 END
@@ -965,6 +977,7 @@ BEGIN
 				EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', src, unused));
 			END LOOP;
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('tiers', unused));
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('for_members', unused));
 			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_rule WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_tier WHERE version = $1', program) USING unused;
@@ -1031,7 +1044,7 @@ RETURNS TABLE (configured name, pinned name, columns text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group'),
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
@@ -1123,6 +1136,7 @@ BEGIN
 		            ON (b.name, b.qualifies) = (t.name, t.qualifies)
 		         WHERE t.version = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
+	PERFORM _loyalty.make_next_for_members(tg_table_schema, before, version);
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
 	PERFORM _loyalty.refresh_texts(tg_table_schema);
 	PERFORM _loyalty.remove_unused_terms(tg_table_schema);

@@ -15,16 +15,17 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'points, line multiplier, multiplier: a rule; tier; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
+'points, line multiplier, multiplier, bonus: a rule; tier; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
-'counts, or why not: does not apply, not in force, order too small, left out (an exclusive rule came before), or not the best (of its group)';
+'counts, or why not: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
 COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each';
 COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
 
 -- The rules as they stack, each with what it says of an order: "said" has the columns of the view of
--- its table.  Line multipliers are among the points of rules per line, which they multiply.
-CREATE FUNCTION _loyalty.rules_of_order(program name, terms int, said jsonb)
+-- its table.  Line multipliers are among the points of rules per line, which they multiply.  Under terms that fold, what each
+-- rule gives is in "parts", and the rules that are for the customer are in "held_rules"; of an archived order, nothing else is known.
+CREATE FUNCTION _loyalty.rules_of_order(program name, terms int, said jsonb, parts numeric[], held_rules int[])
 RETURNS TABLE (place int, award int, name text, what text, stacking text, "group" int, status text, value numeric, points numeric)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -34,28 +35,30 @@ DECLARE
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH rules AS (
-			SELECT r.*, t.name, CASE WHEN NOT r.multiplies THEN 'points' WHEN r.per = 'line' THEN 'line multiplier' ELSE 'multiplier' END AS what,
-			       ($3 ->> format('award_%%s', r.award))::numeric AS said, ($3 ->> format(CASE WHEN $4 OR (r.multiplies AND r.per = 'line') THEN 'award_%%s' ELSE 'value_%%s' END, r.award))::numeric AS comes_to,
+			SELECT r.*, t.name, CASE WHEN r.bonus THEN 'bonus' WHEN NOT r.multiplies THEN 'points' WHEN r.per = 'line' THEN 'line multiplier' ELSE 'multiplier' END AS what,
+			       coalesce(($3 ->> format('award_%%s', r.award))::numeric, $5[r.award]) AS said, CASE WHEN $5 IS NOT NULL AND NOT (r.multiplies AND r.per = 'line') THEN $5[r.award] ELSE ($3 ->> format(CASE WHEN $4 OR (r.multiplies AND r.per = 'line') THEN 'award_%%s' ELSE 'value_%%s' END, r.award))::numeric END AS comes_to,
 			       ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount
-			  FROM _loyalty.stacked_rules($1, $2) r JOIN %I.terms_rule t ON t.version = $2 AND t.award = r.award),
+			  FROM _loyalty.stacked_rules($1, $2) r JOIN %I.terms_rule t ON t.version = $2 AND t.award = r.award
+			 WHERE NOT (r.multiplies AND r.per = 'line') OR $3 ? format('award_%%s', r.award)),
 		judged AS (
-			SELECT r.*, CASE WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply' END AS why
+			SELECT r.*, CASE WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply'
+			                 WHEN r.for_members AND r.award <> ALL (coalesce($6, '{}')) THEN 'not for this member' END AS why
 			  FROM rules r),
 		-- of multipliers of lines, each line has its own
 		left_over AS (
-			SELECT j.*, coalesce(j.why, CASE WHEN j.what <> 'line multiplier' AND EXISTS (SELECT FROM judged e WHERE e.what = j.what AND e.why IS NULL AND e.stacking = 'exclusive' AND e.place < j.place AND e."group" IN (0, j."group"))
+			SELECT j.*, coalesce(j.why, CASE WHEN j.what <> 'line multiplier' AND EXISTS (SELECT FROM judged e WHERE e.what <> 'line multiplier' AND e.multiplies = j.multiplies AND e.why IS NULL AND e.stacking = 'exclusive' AND e.place < j.place AND e."group" IN (0, j."group"))
 			                                 THEN 'left out' END) AS reason
 			  FROM judged j)
 		SELECT l.place, l.award, l.name, l.what, l.stacking, l."group",
 		       coalesce(l.reason, CASE WHEN l.what <> 'line multiplier' AND l.stacking = 'best_of'
-		                                    AND EXISTS (SELECT FROM left_over b WHERE b.what = l.what AND b.reason IS NULL AND b.stacking = 'best_of' AND b."group" = l."group"
+		                                    AND EXISTS (SELECT FROM left_over b WHERE b.what <> 'line multiplier' AND b.multiplies = l.multiplies AND b.reason IS NULL AND b.stacking = 'best_of' AND b."group" = l."group"
 		                                                 AND (b.comes_to > l.comes_to OR (b.comes_to = l.comes_to AND b.place < l.place))) THEN 'not the best' ELSE 'counts' END),
 		       CASE WHEN l.what <> 'line multiplier' THEN l.said END, l.comes_to
 		  FROM left_over l ORDER BY l.what = 'multiplier', l.what = 'points', l.place
-		$sql$, program) USING program, terms, said, plain;
+		$sql$, program) USING program, terms, said, plain, parts, held_rules;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.rules_of_order(name, int, jsonb) IS 'each rule of a version of the terms, with what it says of an order, whether it counts there, and why not';
+COMMENT ON FUNCTION _loyalty.rules_of_order(name, int, jsonb, numeric[], int[]) IS 'each rule of a version of the terms, with what it says of an order, whether it counts there, and why not';
 
 -- From nothing to what the rows of an order say, before the tier; the last row has the sum alone.
 CREATE FUNCTION _loyalty.explain_rules(program name, terms int, said jsonb)
@@ -72,7 +75,7 @@ DECLARE
 	r record;
 BEGIN
 	-- multipliers that are added come after those that multiply
-	FOR r IN SELECT x.*, x.what = 'multiplier' AND x.stacking = 'add' AS is_added FROM _loyalty.rules_of_order(program, terms, said) x
+	FOR r IN SELECT x.*, x.what = 'multiplier' AND x.stacking = 'add' AS is_added FROM _loyalty.rules_of_order(program, terms, said, NULL, NULL) x
 	          ORDER BY x.what = 'multiplier', x.what = 'points', x.what = 'multiplier' AND x.stacking = 'add', x.place
 	LOOP
 		e := ROW(coalesce(e.step, 0) + 1, r.what, r.name, r.status, r.value, 0);
@@ -124,17 +127,17 @@ COMMENT ON FUNCTION _loyalty.order_as_it_is(name, int, int, text) IS 'the row of
 
 -- How an order is recorded: its terms, points, tier and multiplier.
 CREATE FUNCTION _loyalty.order_as_recorded(program name, tracked_table int, order_key text, customer text)
-RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric)
+RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven
-		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven FROM %1$I.ledger l
+		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules
+		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules FROM %1$I.ledger l
 		         WHERE l.customer %2$s $3::%3$s AND l.tracked_table = $1 AND l.order_key = $2
 		        UNION ALL
-		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven FROM %1$I.unposted u
+		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules FROM %1$I.unposted u
 		         WHERE u.customer %2$s $3::%3$s AND u.tracked_table = $1 AND u.order_key = $2) x
 		 ORDER BY x.revision DESC LIMIT 1
 		$sql$, program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) USING tracked_table, order_key, customer;
@@ -220,6 +223,53 @@ $$;
 COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text, numeric) IS
 'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
 
+-- The same under terms whose rules stack when entries are folded, from nothing to the points of the order: bonuses come after the tier.
+CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric)
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	e loyalty.explanation;
+	r record;
+	total numeric := 0;
+	base numeric;
+	has_tier boolean := multiplier = 1;
+	worth numeric;
+BEGIN
+	-- multipliers that are added come after those that multiply, then the tier, then bonuses
+	FOR r IN SELECT x.*, x.what = 'multiplier' AND x.stacking = 'add' AS is_added, x.what = 'bonus' AS is_bonus
+	           FROM (SELECT * FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) UNION ALL SELECT NULL, NULL, NULL, 'end', NULL, NULL, NULL, NULL, NULL) x
+	          ORDER BY x.what = 'end', x.what = 'bonus', x.what = 'multiplier', x.what = 'points', x.what = 'multiplier' AND x.stacking = 'add', x.place
+	LOOP
+		IF NOT has_tier AND (r.is_bonus OR r.what = 'end') THEN
+			e := ROW(coalesce(e.step, 0) + 1, 'tier', tier, 'counts', multiplier, total * (multiplier - 1));
+			total := total + e.points;
+			has_tier := true;
+			RETURN NEXT e;
+		END IF;
+		EXIT WHEN r.what = 'end';
+		e := ROW(coalesce(e.step, 0) + 1, r.what, r.name, r.status, r.value, 0);
+		IF r.is_added AND base IS NULL THEN
+			base := total;
+		END IF;
+		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
+			e.points := CASE WHEN r.what <> 'multiplier' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
+			total := total + e.points;
+		END IF;
+		RETURN NEXT e;
+	END LOOP;
+	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', (SELECT _loyalty.rounded_sql('x.points', t.rounding, t.points_scale) FROM _loyalty.rounding_of(program, terms) t))
+	   INTO worth USING total;
+	IF worth <> total THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'rounding', NULL, 'counts', NULL, worth - total);
+		RETURN NEXT e;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric) IS
+'the steps from nothing to the points of an order whose rules stack when entries are folded, out of what each rule gives';
+
 CREATE FUNCTION _loyalty.explain_order(settings regclass, order_key text, tracked regclass)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
@@ -245,7 +295,15 @@ BEGIN
 		RETURN;
 	END IF;
 	said := CASE WHEN NOT o.is_archived THEN _loyalty.order_as_it_is(p.program, o.tracked_table, recorded.terms, order_key) END;
-	IF (said ->> 'counts')::boolean THEN
+	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
+		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)),
+		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
+		                                               recorded.held_rules, recorded.tier, recorded.multiplier)
+		LOOP
+			total := total + e.points;
+			RETURN NEXT e;
+		END LOOP;
+	ELSIF (said ->> 'counts')::boolean THEN
 		FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, recorded.terms, said)
 		LOOP
 			total := total + e.points;
@@ -258,7 +316,7 @@ BEGIN
 		worth := recorded.awards;
 		RETURN NEXT e;
 	END IF;
-	FOR e IN SELECT * FROM _loyalty.explain_tier(p.program, recorded.terms, coalesce(e.step, 0), coalesce(worth, 0), total, recorded.tier, recorded.multiplier)
+	FOR e IN SELECT * FROM _loyalty.explain_tier(p.program, recorded.terms, coalesce(e.step, 0), coalesce(worth, 0), total, recorded.tier, recorded.multiplier) WHERE recorded.parts IS NULL
 	LOOP
 		total := total + e.points;
 		RETURN NEXT e;
@@ -306,6 +364,33 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.tier_of_order(regclass, name, anyelement, timestamptz) IS 'the tier that a customer has for an order of a time that is made now, and its multiplier';
 
+-- The rules that are for a customer, of those that are for some, by an order that is made now.
+CREATE FUNCTION _loyalty.rules_of_member(settings regclass, program name, customer anyelement, at timestamptz, tier text)
+RETURNS int[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	held int[];
+BEGIN
+	EXECUTE format($sql$
+		SELECT r.held_rules
+		  FROM %1$I.program p
+		 CROSS JOIN (SELECT $2 AS own, coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $2), $2) AS customer) k
+		  LEFT JOIN %1$I.account a ON a.customer %2$s k.customer
+		 CROSS JOIN LATERAL (SELECT _loyalty.state_of($1, p.terms, k.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots, p.reader, a.merged) AS state OFFSET 0) j
+		 CROSS JOIN LATERAL (SELECT ROW(coalesce((j.state).spend, a.spend, 0), coalesce((j.state).orders, a.orders, 0), coalesce((j.state).points_earned, a.points_earned, 0),
+		                                _loyalty.tenure((SELECT c.joined_at FROM %1$I.customer c WHERE c.customer %2$s k.own), $3, p.time_zone),
+		                                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END, CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END,
+		                                CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date END, $3, $4)::%1$I.member_metrics AS metrics) x
+		 CROSS JOIN LATERAL (SELECT array_agg(c.award) AS awards, array_agg(c.rule) AS rules, array_agg(c.expression) AS conditions FROM _loyalty.member_conditions($5, p.terms) c) c
+		 CROSS JOIN LATERAL _loyalty.try_rules(x.metrics, c.awards, c.rules, c.conditions) r
+		$sql$, program, _loyalty.customer_equality(program)) INTO held USING settings, customer, at, tier, program;
+	RETURN held;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.rules_of_member(regclass, name, anyelement, timestamptz, text) IS 'the numbers of the rules for some members that are for a customer, for an order of a time that is made now';
+
 -- The tracked table whose row a value is.
 CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, OUT tracked_table int, OUT relation regclass, OUT lines regclass)
 LANGUAGE plpgsql STABLE
@@ -338,6 +423,7 @@ DECLARE
 	total numeric := 0;
 	e loyalty.explanation;
 	current_terms int;
+	held int[];
 BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
 	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
@@ -359,12 +445,18 @@ BEGIN
 		RETURN QUERY SELECT 1, 'order', NULL::text, 'does not count', NULL::numeric, 0::numeric;
 		RETURN;
 	END IF;
+	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;
+	IF _loyalty.terms_fold(p.program, current_terms) THEN
+		EXECUTE format('SELECT _loyalty.rules_of_member($1, $2, $3::%s, $4, $5)', p.customer_type) INTO held USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz, t.tier;
+		RETURN QUERY SELECT * FROM _loyalty.explain_folded(p.program, current_terms, said, ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n),
+		                                                   held, t.tier, t.multiplier);
+		RETURN;
+	END IF;
 	FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, current_terms, said)
 	LOOP
 		total := total + e.points;
 		RETURN NEXT e;
 	END LOOP;
-	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;
 	RETURN QUERY SELECT * FROM _loyalty.explain_tier(p.program, current_terms, coalesce(e.step, 0), (said ->> 'awards')::numeric, total, t.tier, t.multiplier);
 END
 $$;

@@ -18,8 +18,9 @@ BEGIN
 		SELECT * INTO k FROM _loyalty.view_expression(view, NULL, 'key', false);
 		SELECT * INTO r FROM _loyalty.refunds_join(program, tracked_table, _loyalty.key_of_text('o.order_key', k.type, k.collation), k.type, k.collation);
 		EXECUTE format($sql$
-			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded, available_at)
-			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s, o.available_at
+			INSERT INTO %1$I.archived (tracked_table, order_key, customer, at, amount, awards, currency, rate, refunded, available_at, terms, parts)
+			SELECT o.tracked_table, o.order_key, o.customer, o.at, o.amount, o.awards, o.currency, o.rate, %3$s, o.available_at,
+			       CASE WHEN o.parts IS NOT NULL THEN o.terms END, o.parts
 			  FROM (SELECT DISTINCT ON (r.order_key) r.* FROM %1$I.recorded_orders r
 			         WHERE r.tracked_table = $1 AND r.counts
 			           AND NOT EXISTS (SELECT FROM %2$s v WHERE v.order_key = r.order_key)
@@ -128,6 +129,20 @@ $$;
 COMMENT ON FUNCTION _loyalty.tell_apart(numeric, numeric, numeric, numeric, numeric, boolean, boolean) IS
 'what lines and refunds gave to an order that have left their tables, from what is known of them and the difference; null if that is not explained';
 
+-- What each rule gave by lines that have left: the difference between what is recorded of an order and what
+-- its view says without them, before refunds, of which so much is left of so much.  What a rule gave that
+-- gives nothing any more is known, but not the other way round.
+CREATE FUNCTION _loyalty.parts_that_left(recorded numeric[], said numeric[], gross numeric, net numeric)
+RETURNS numeric[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN count(d.difference) > 0 THEN array_agg(d.difference ORDER BY d.n) END
+	  FROM (SELECT p.n, nullif(trim_scale(round(CASE WHEN gross = net THEN p.recorded - coalesce(p.said, 0) ELSE (p.recorded - coalesce(p.said, 0)) * gross / net END, 12)), 0) AS difference
+	          FROM unnest(recorded, said) WITH ORDINALITY p (recorded, said, n)) d
+$$;
+COMMENT ON FUNCTION _loyalty.parts_that_left(numeric[], numeric[], numeric, numeric) IS 'what each rule gave by lines that have left, before refunds; null: nothing';
+
 -- What lines and refunds that have left their tables gave to orders that are there: the
 -- difference between what is recorded of an order and what its view says without them, as
 -- _loyalty.tell_apart() has it.  With "more", it is noted of orders of which nothing was noted,
@@ -155,7 +170,7 @@ BEGIN
 	                  FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
 	                 WHERE s.of_tracked_table = $1 AND s.active AND (NOT $2 OR c.relkind = ''p'' OR c.relhassubclass)', program)
 		INTO of_lines, of_amounts, of_refunds USING tracked_table, more, program;
-	EXECUTE format('SELECT coalesce(jsonb_object_agg(order_key, jsonb_build_array(amount, refunded, awards)), ''{}'') FROM %I.kept WHERE tracked_table = $1', program)
+	EXECUTE format('SELECT coalesce(jsonb_object_agg(order_key, jsonb_build_array(amount, refunded, awards, parts)), ''{}'') FROM %I.kept WHERE tracked_table = $1', program)
 		INTO before USING tracked_table;
 	IF before = '{}' AND NOT (more AND (of_lines OR of_refunds)) THEN
 		RETURN 0;
@@ -176,13 +191,13 @@ BEGIN
 		EXECUTE format($sql$
 			DELETE FROM %1$I.kept k USING %2$s v, %1$I.recorded_orders r
 			 WHERE k.tracked_table = $1 AND r.tracked_table = $1 AND r.terms = $2 AND r.order_key = k.order_key AND v.order_key = k.order_key AND v.customer %3$s r.customer
-			   AND (r.counts IS DISTINCT FROM v.counts OR (r.counts AND (r.amount, r.awards) IS DISTINCT FROM (v.amount, v.awards)))
+			   AND (r.counts IS DISTINCT FROM v.counts OR (r.counts AND (r.amount, r.awards, r.parts) IS DISTINCT FROM (v.amount, v.awards, v.parts)))
 			$sql$, program, v.view, eq) USING tracked_table, v.terms;
 		-- an order without a difference has all back; one that was refunded wholly tells none
 		EXECUTE format($sql$
 			INSERT INTO %1$I.kept (tracked_table, order_key, amount, refunded)
 			SELECT $1, d.order_key, CASE WHEN $3 AND (t.lines <> 0 OR d.gross IS NULL) THEN t.lines END, t.refunds
-			  FROM (SELECT v.order_key, v.gross, v.refunded, v.awards, r.counts AS recorded_counts, r.awards AS recorded_awards, r.counts OR v.counts AS tells,
+			  FROM (SELECT v.order_key, v.gross, v.refunded, v.awards, v.parts, r.counts AS recorded_counts, r.awards AS recorded_awards, r.parts AS recorded_parts, r.counts OR v.counts AS tells,
 			               trim_scale(CASE WHEN r.counts THEN r.amount / r.rate ELSE 0 END - (coalesce(v.gross, 0) - v.refunded)) AS difference,
 			               coalesce(($5 -> v.order_key ->> 0)::numeric, 0) AS noted_lines, coalesce(($5 -> v.order_key ->> 1)::numeric, 0) AS noted_refunds,
 			               coalesce(l.lines, 0) AS left_lines, coalesce(l.refunds, 0) AS left_refunds
@@ -197,7 +212,7 @@ BEGIN
 			                      AND d.refunded + k.refunds + d.left_refunds > 0
 			                 THEN k.lines + d.left_lines - k.refunds - d.left_refunds ELSE d.difference END,
 			            k.lines, k.refunds, d.left_lines, d.left_refunds, $6 AND $3 AND d.recorded_counts, $6 AND $4) t
-			 WHERE t.lines IS NOT NULL AND d.difference - d.difference = 0 AND (any_left OR (d.tells AND (d.difference <> 0 OR d.awards IS DISTINCT FROM d.recorded_awards)))
+			 WHERE t.lines IS NOT NULL AND d.difference - d.difference = 0 AND (any_left OR (d.tells AND (d.difference <> 0 OR (d.awards, d.parts) IS DISTINCT FROM (d.recorded_awards, d.recorded_parts))))
 			   AND (d.recorded_counts OR $4 OR d.left_lines <> 0)
 			ON CONFLICT DO NOTHING
 			$sql$, program, v.view, eq, that_left) USING tracked_table, v.terms, of_amounts, of_refunds, before, more;
@@ -213,8 +228,18 @@ BEGIN
 			 WHERE k.tracked_table = $1 AND k.awards = 0 AND k.order_key = x.order_key AND x.awards <> 0
 			   AND ($4 OR x.awards BETWEEN least(0, ($3 -> k.order_key ->> 2)::numeric) AND greatest(0, ($3 -> k.order_key ->> 2)::numeric))
 			$sql$, program, v.view, eq) USING tracked_table, v.terms, before, more;
+		CONTINUE WHEN NOT _loyalty.terms_fold(program, v.terms);
+		EXECUTE format($sql$
+			UPDATE %1$I.kept k SET parts = x.parts
+			  FROM (SELECT v.order_key, _loyalty.parts_that_left(r.parts, v.parts, v.gross, CASE WHEN v.gross IN (0, v.refunded) THEN v.gross ELSE v.gross - v.refunded END) AS parts
+			          FROM %2$s v JOIN %1$I.recorded_orders r ON r.customer %3$s v.customer AND r.tracked_table = $1 AND r.order_key = v.order_key AND r.terms = $2
+			         WHERE r.counts AND v.counts) x
+			 WHERE k.tracked_table = $1 AND k.parts IS NULL AND k.order_key = x.order_key AND x.parts IS NOT NULL
+			   AND ($4 OR NOT EXISTS (SELECT FROM unnest(x.parts) WITH ORDINALITY p (part, n) CROSS JOIN LATERAL (SELECT ($3 -> k.order_key -> 3 ->> (p.n - 1)::int)::numeric) b (noted)
+			                           WHERE p.part <> 0 AND (p.part BETWEEN least(0, b.noted) AND greatest(0, b.noted)) IS NOT TRUE))
+			$sql$, program, v.view, eq) USING tracked_table, v.terms, before, more;
 	END LOOP;
-	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1 AND amount IS NULL AND refunded = 0 AND awards = 0', program) USING tracked_table;
+	EXECUTE format('DELETE FROM %I.kept WHERE tracked_table = $1 AND amount IS NULL AND refunded = 0 AND awards = 0 AND parts IS NULL', program) USING tracked_table;
 	RETURN noted;
 END
 $$;

@@ -440,16 +440,16 @@ $$;
 COMMENT ON FUNCTION _loyalty.definition(text, name) IS
 'run a command that deparses an object, with the names of a program''s schema unqualified';
 
--- The views that say what the rows of tracked tables mean, and the conditions of tiers.
+-- The views that say what the rows of tracked tables mean, and the conditions of tiers and earning rules.
 CREATE FUNCTION _loyalty.is_definition(view name)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers)_[0-9]+)$'
+	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers|for_members)_[0-9]+)$'
 $$;
 COMMENT ON FUNCTION _loyalty.is_definition(name) IS
-'is this the name of a view that says what the rows of a tracked table mean, or what a tier takes?';
+'is this the name of a view that says what the rows of a tracked table mean, or what a tier or an earning rule takes of a customer?';
 
 -- All in the schema of a program by which it could do anything, as if its name was
 -- another.  Plain columns, keys and indexes that users added can't do anything.

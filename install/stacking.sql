@@ -68,7 +68,7 @@ COMMENT ON FUNCTION _loyalty.require_rule(text, boolean, boolean, timestamptz, t
 -- The rules of a version of the terms as they come after each other; groups are numbered, and 0 is none.
 CREATE FUNCTION _loyalty.stacked_rules(program name, terms int)
 RETURNS TABLE (place int, award int, per text, multiplies boolean, stacking text, "group" int, starts timestamptz, ends timestamptz, minimum_order numeric,
-               every numeric, gives numeric, at_most numeric, rounding text, points_scale int)
+               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,7 +76,7 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT row_number() OVER (ORDER BY r.priority DESC, r.name COLLATE "C")::int, r.award, r.per, r.multiplier IS NOT NULL, r.stacking,
 		       CASE WHEN r.stacking_group IS NULL THEN 0 ELSE dense_rank() OVER (ORDER BY r.stacking_group COLLATE "C" NULLS LAST)::int END,
-		       r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, t.points_scale
+		       r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, t.points_scale, r.for_members IS NOT NULL, r.bonus
 		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version WHERE r.version = $1 ORDER BY 1
 		$sql$, program) USING terms;
 END
@@ -89,7 +89,8 @@ RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(bool_and(NOT r.multiplies AND r.stacking = 'add' AND num_nonnulls(r.starts, r.ends, r.minimum_order, r.every, r.at_most, r.rounding) = 0), true)
+	SELECT coalesce(bool_and(NOT r.multiplies AND r.stacking = 'add' AND num_nonnulls(r.starts, r.ends, r.minimum_order, r.every, r.at_most, r.rounding) = 0
+	                         AND NOT r.for_members AND NOT r.bonus), true)
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.rules_are_plain(name, int) IS 'do the rules of a version of the terms do nothing but add up points?';
@@ -225,3 +226,23 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.stack_orders(name, int, jsonb, boolean, text) IS
 'what the rules of a version of the terms come to for an order, as SQL: what stands behind its purchase in a FROM clause, and its points before the multiplier of the tier, and columns with what each rule comes to';
+
+-- What each rule of terms that fold gives to an order, as an array in the order of the awards: what the columns
+-- value_n of its view say, with what lines gave that have left.  Multipliers of lines are in the points that they multiply.
+CREATE FUNCTION _loyalty.parts_sql(program name, terms int, expressions jsonb, with_lines boolean, remaining text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH rules AS (
+		SELECT r.award, expressions ->> (r.award - 1) IS NOT NULL AND (r.per = 'order' OR (with_lines AND NOT r.multiplies)) AS is_given, with_lines AND r.per = 'line' AND NOT r.multiplies AS may_leave,
+		       format(CASE WHEN r.per = 'line' AND remaining IS NOT NULL AND r.stacking = 'add' AND num_nonnulls(r.every, r.at_most, r.rounding) = 0 THEN remaining ELSE '%s' END,
+		              format('given.value_%s', r.award)) AS value,
+		       format(coalesce(remaining, '%s'), format('kept.parts[%s]', r.award)) AS left_behind
+		  FROM _loyalty.stacked_rules(program, terms) r)
+	SELECT format('ARRAY[%s]::numeric[]', string_agg(CASE WHEN NOT r.is_given THEN 'NULL'
+	                                                      WHEN r.may_leave THEN format('CASE WHEN kept.parts[%1$s] IS NULL THEN %2$s ELSE coalesce(%2$s, 0) + %3$s END', r.award, r.value, r.left_behind)
+	                                                      ELSE r.value END, ', ' ORDER BY r.award))
+	  FROM rules r
+$$;
+COMMENT ON FUNCTION _loyalty.parts_sql(name, int, jsonb, boolean, text) IS 'what each rule of a version of the terms gives to an order, as SQL for an array';

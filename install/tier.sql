@@ -48,6 +48,7 @@ CREATE TYPE _loyalty.accrual AS (
 	number bigint,
 	lots loyalty.lots,
 	forgiven numeric,
+	held_rules int[],
 	returned _loyalty.returned[]
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';

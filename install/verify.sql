@@ -457,6 +457,7 @@ DECLARE
 	dated boolean;
 	versions int[];
 	lost int[];
+	lost_rules int[];
 	repeated boolean;
 	s record;
 	arguments text;
@@ -506,9 +507,15 @@ BEGIN
 		 WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = x.terms) $sql$, program) USING surveyed, program;
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE _loyalty.view_of($1, ''tiers'', version) IS NULL', program)
 	   INTO lost USING program;
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_rule WHERE for_members IS NOT NULL AND _loyalty.view_of($1, ''for_members'', version) IS NULL', program)
+	   INTO lost_rules USING program;
 	RETURN QUERY
 	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_tiers(program, t))
-	  FROM unnest(lost) t;
+	  FROM unnest(lost) t
+	UNION ALL
+	SELECT 'conditions of earning rules have no view', NULL, NULL, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_for_members(program, t))
+	  FROM unnest(lost_rules) t;
+	lost := ARRAY(SELECT x FROM unnest(lost || lost_rules) x GROUP BY x ORDER BY x);
 	RETURN QUERY SELECT * FROM _loyalty.verify_volatility(program);
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(ARRAY[
 		(SELECT format('verify_indexes(%L, %s, %s)', program, coalesce(sum((x ->> 'entries')::bigint) FILTER (WHERE x ->> 'relation' = 'ledger'), 0),

@@ -106,25 +106,26 @@ $$;
 COMMENT ON FUNCTION _loyalty.tenure_sql(text, text, text) IS
 'tenure as verify() computes it, independently of _loyalty.tenure, as SQL';
 
--- Are points, without those that were forgiven, another number than awards times multiplier,
--- rounded on the magnitude?
-CREATE FUNCTION _loyalty.rounding_sql(rounding text, points_scale int)
+-- Are points, without those that were forgiven, another number than what the entry is worth,
+-- which is awards times multiplier or has their sign, rounded on the magnitude?
+CREATE FUNCTION _loyalty.rounding_sql(rounding text, points_scale int, worth text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE rounding
-	       WHEN 'floor' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> trunc(metrics.awards * metrics.multiplier%s)', u.places)
-	       WHEN 'half_up' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> round(metrics.awards * metrics.multiplier%s)', u.places)
+	       WHEN 'floor' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> trunc(%s%s)', worth, u.places)
+	       WHEN 'half_up' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> round(%s%s)', worth, u.places)
 	       ELSE format('abs(metrics.order_points - coalesce(metrics.forgiven, 0))%s <> ', u.unit)
 	            || replace(CASE rounding WHEN 'ceil' THEN 'ceil(units)'
 	                       ELSE 'CASE WHEN units - floor(units) = 0.5 THEN 2 * round(floor(units + 0.5) / 2 - 0.25) ELSE floor(units + 0.5) END' END,
-	                       'units', format('(abs(metrics.awards * metrics.multiplier)%s)', u.unit))
-	            || ' OR (metrics.order_points - coalesce(metrics.forgiven, 0) > 0 AND metrics.awards < 0) OR (metrics.order_points - coalesce(metrics.forgiven, 0) < 0 AND metrics.awards > 0)' END
+	                       'units', format('(abs(%s)%s)', worth, u.unit))
+	            || format(' OR (metrics.order_points - coalesce(metrics.forgiven, 0) > 0 AND %1$s < 0) OR (metrics.order_points - coalesce(metrics.forgiven, 0) < 0 AND %1$s > 0)',
+	                      CASE worth WHEN 'metrics.awards * metrics.multiplier' THEN 'metrics.awards' ELSE worth END) END
 	  FROM (SELECT CASE WHEN points_scale > 0 THEN ' * 1' || repeat('0', points_scale) || '::numeric' ELSE '' END AS unit,
 	               CASE WHEN points_scale > 0 THEN format(', %s', points_scale) ELSE '' END AS places) u
 $$;
-COMMENT ON FUNCTION _loyalty.rounding_sql(text, int) IS 'whether the points of an order are not those of its awards, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.rounding_sql(text, int, text) IS 'whether the points of an order are not what it is worth, as SQL for verify()';
 
 -- Customers whose sums may overflow are left out, and told.
 CREATE FUNCTION _loyalty.not_large_sql(program name, alias text)
@@ -162,7 +163,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
 		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change, forgiven',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (
@@ -199,7 +200,7 @@ AS $$
 			       lead(x.entry) OVER w AS until, lead(x.posted) OVER w AS next_posted,
 			       first_value(x.terms) OVER s AS first_terms, first_value(x.tier) OVER s AS first_tier,
 			       first_value(x.multiplier) OVER s AS first_multiplier, first_value(x.joined_at) OVER s AS first_joined_at,
-			       first_value(x.moved) OVER s AS first_moved, %4$s AS same_account
+			       first_value(x.moved) OVER s AS first_moved, first_value(x.held_rules) OVER s AS first_held_rules, %4$s AS same_account
 			  FROM (SELECT b.*, count(*) FILTER (WHERE b.begins_anew) OVER (PARTITION BY b.%3$s, b.tracked_table, b.order_key ORDER BY b.revision) AS stretch
 			          FROM (SELECT y.*, y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counts) OVER o AS begins_anew,
 			                       y.moved AND y.terms <> lag(y.terms) OVER o AS of_other_terms
@@ -247,7 +248,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 		steps AS NOT MATERIALIZED (
-			SELECT e.customer, e.order_key, e.at, e.terms, e.joined_at, e.tier, e.multiplier, e.entry, e.orders_change, e.amount_change, e.points_change, e.posted,
+			SELECT e.customer, e.order_key, e.at, e.terms, e.joined_at, e.tier, e.multiplier, e.held_rules, e.entry, e.orders_change, e.amount_change, e.points_change, e.posted,
 			       e.tracked_table > 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
@@ -290,7 +291,12 @@ DECLARE
 	multipliers text[];
 	zone text;
 	known int[] := ARRAY(SELECT v FROM unnest(versions) v WHERE v <> ALL (lost));
+	folding CONSTANT int[] := ARRAY(SELECT v FROM unnest(known) v WHERE _loyalty.terms_fold(program, v));
+	decided text;
 BEGIN
+	decided := concat_ws(' AND ', CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END,
+		-- when which order was the first is not known of who was merged
+		CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN format('NOT metrics.customer %s ANY (SELECT b.customer FROM merged_bounds b)', _loyalty.customer_equality(program)) END);
 	EXECUTE format($sql$
 		SELECT array_agg(quote_literal(t.time_zone) ORDER BY x.n),
 		       array_agg(coalesce((SELECT 'CASE metrics.tier ' || string_agg(format('WHEN %%L THEN %%s', r.name, r.multiplier), ' ' ORDER BY r.rank) || ' ELSE 1 END'
@@ -304,19 +310,23 @@ BEGIN
 				SELECT metrics.customer, metrics.order_key, metrics.terms, metrics.tier, metrics.multiplier, metrics.entry,
 				       metrics.posted, metrics.next_posted, metrics.number, metrics.spend_after, metrics.orders_after, metrics.points_after, metrics.earned_after,
 				       metrics.first_after, metrics.last_after, metrics.newest, held.tier AS expected, held.failed, held.errors,
+				       metrics.held_rules, %7$s AS expected_rules, %8$s AS failed_rules, %9$s AS rule_errors, %10$s AS wrong_rules,
 				       metrics.entry <> metrics.number AS wrong_number, metrics.place < metrics.place_before AS wrong_place,
 				       metrics.begins AND %1$s AND ((NOT metrics.brought AND metrics.tier IS DISTINCT FROM held.tier) OR metrics.multiplier <> %2$s) AS wrong_tier
 				  FROM (SELECT s.*, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
 				               coalesce(s.earned_after, 0) - CASE WHEN s.tracked_table <= 0 THEN 0 ELSE s.points_change END AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
 				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %4$s)::date END AS today
 				          FROM steps s) metrics
-				 %5$s %6$s) x
-			 WHERE wrong_number OR wrong_place OR wrong_tier OR failed IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
-		concat_ws(' AND ', CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END,
-		          -- when which order was the first is not known of who was merged
-		          CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN format('NOT metrics.customer %s ANY (SELECT b.customer FROM merged_bounds b)', _loyalty.customer_equality(program)) END), _loyalty.by_terms(versions, multipliers),
+				 %5$s %11$s %6$s) x
+			 WHERE wrong_number OR wrong_place OR wrong_tier OR wrong_rules OR failed IS NOT NULL OR failed_rules IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
+		decided, _loyalty.by_terms(versions, multipliers),
 		_loyalty.tenure_sql('s.joined_at', 's.at', zone), zone,
-		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT metrics.brought'), CASE WHEN guarded THEN 'OFFSET 0' END);
+		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT metrics.brought'), CASE WHEN guarded THEN 'OFFSET 0' END,
+		CASE WHEN folding = '{}' THEN 'NULL::int[]' ELSE 'ruled.held_rules' END, CASE WHEN folding = '{}' THEN 'NULL::text[]' ELSE 'ruled.failed' END,
+		CASE WHEN folding = '{}' THEN 'NULL::text[]' ELSE 'ruled.errors' END,
+		CASE WHEN folding = '{}' THEN 'false'
+		     ELSE format('metrics.begins AND NOT metrics.brought AND metrics.terms = ANY (%L) AND %s AND metrics.held_rules IS DISTINCT FROM ruled.held_rules', folding, decided) END,
+		CASE WHEN folding <> '{}' THEN _loyalty.rules_sql(program, folding, guarded, format('metrics.begins AND NOT metrics.brought AND metrics.terms = ANY (%L)', folding)) END);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.told_sql(name, int[], int[], boolean, boolean) IS
@@ -332,12 +342,14 @@ AS $$
 DECLARE
 	roundings text[];
 	since text[];
+	misfits text[];
 BEGIN
 	EXECUTE format($sql$
-		SELECT array_agg(_loyalty.rounding_sql(t.rounding, t.points_scale) ORDER BY x.n),
+		SELECT array_agg(_loyalty.rounding_sql(t.rounding, t.points_scale, _loyalty.worth_sql($2, x.version)) ORDER BY x.n),
+		       array_agg(_loyalty.misfit_sql($2, x.version) ORDER BY x.n),
 		       array_agg(format('%%L::timestamptz', t.since - interval '5 minutes') ORDER BY x.n)
 		  FROM unnest($1) WITH ORDINALITY x (version, n) JOIN %I.terms t ON t.version = x.version $sql$, program)
-	   INTO roundings, since USING versions;
+	   INTO roundings, misfits, since USING versions, program;
 	RETURN format($sql$
 		SELECT k.violation, metrics.customer::text, metrics.order_key::text, k.detail
 		  FROM %1$s metrics
@@ -348,15 +360,17 @@ BEGIN
 			        metrics.order_points, metrics.points_change)),
 			(NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0), 'an order that does not count is worth something',
 			 format('revision %%s (entry %%s): amount %%s, awards %%s', metrics.revision, metrics.entry, metrics.amount, metrics.awards)),
-			(%2$s, 'points are not awards times multiplier', format('%%s * %%s gives %%s', metrics.awards, metrics.multiplier, metrics.order_points)),
+			(%2$s, CASE WHEN metrics.parts IS NULL THEN 'points are not awards times multiplier' ELSE 'points are not what the earning rules come to' END,
+			 format('%%s * %%s gives %%s', coalesce(metrics.parts::text, metrics.awards::text), metrics.multiplier, metrics.order_points)),
+			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', metrics.revision, metrics.entry, metrics.parts, metrics.held_rules)),
 			(metrics.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', metrics.recorded_at, metrics.terms)),
 			(metrics.recorded_at > $1, 'entry was recorded in the future', format('at %%s', metrics.recorded_at))) k (wrong, violation, detail)
 		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
 		                                   OR metrics.orders_change <> metrics.counts::int))
 		        OR (NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0))
-		        OR %2$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table > 0 %4$s $sql$,
+		        OR %2$s OR %5$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table > 0 %4$s $sql$,
 		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
-		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END);
+		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END, _loyalty.by_terms(versions, misfits));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_alone_sql(name, int[], text, boolean) IS 'entries that are wrong by what they say themselves, as SQL for verify()';
@@ -373,9 +387,10 @@ AS $$
 		 CROSS JOIN LATERAL (VALUES
 			(t.wrong_number, 'entry numbers of a customer have a gap', format('entry %%s is number %%s of the customer', t.entry, t.number)),
 			(t.wrong_place, 'entries that are not posted are not in the order of their recording', format('entry %%s', t.entry)),
-			(t.wrong_tier, 'order earned at another tier than was held before it', format('tier %%s with multiplier %%s, should be %%s', t.tier, t.multiplier, t.expected)))
+			(t.wrong_tier, 'order earned at another tier than was held before it', format('tier %%s with multiplier %%s, should be %%s', t.tier, t.multiplier, t.expected)),
+			(t.wrong_rules, 'earning rules are for a customer whom their conditions do not mean, or the other way round', format('rules %%s, should be %%s', t.held_rules, t.expected_rules)))
 		       k (wrong, violation, detail)
-		 WHERE (t.wrong_number OR t.wrong_place OR t.wrong_tier) AND k.wrong
+		 WHERE (t.wrong_number OR t.wrong_place OR t.wrong_tier OR t.wrong_rules) AND k.wrong
 		%s %s $sql$,
 		CASE WHEN without_large THEN $sql$
 		UNION ALL
@@ -384,7 +399,11 @@ AS $$
 		UNION ALL
 		SELECT 'condition of a tier fails', NULL, NULL,
 		       format('tier "%s" of terms %s: %s; before orders of customers: %s', f.tier, t.terms, min(f.error), count(DISTINCT t.customer))
-		  FROM told t CROSS JOIN LATERAL unnest(t.failed, t.errors) f (tier, error) GROUP BY f.tier, t.terms $sql$ END)
+		  FROM told t CROSS JOIN LATERAL unnest(t.failed, t.errors) f (tier, error) GROUP BY f.tier, t.terms
+		UNION ALL
+		SELECT 'condition of an earning rule fails', NULL, NULL,
+		       format('for_members of rule "%s" of terms %s: %s; before orders of customers: %s', f.rule, t.terms, min(f.error), count(DISTINCT t.customer))
+		  FROM told t CROSS JOIN LATERAL unnest(t.failed_rules, t.rule_errors) f (rule, error) GROUP BY f.rule, t.terms $sql$ END)
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_entries_sql(boolean, boolean) IS 'entries that do not follow from those before them, or from what they say themselves, as SQL for verify()';
 
@@ -402,7 +421,7 @@ AS $$
 		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
 		                 OR c.orders_change <> c.counts::int - c.counts_before THEN 'entries of an order do not add up'
 		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
-		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved THEN 'terms of an order have changed'
+		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules THEN 'terms of an order have changed'
 		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       c.customer::text, c.order_key::text,
@@ -412,7 +431,7 @@ AS $$
 		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> c.counts::int - c.counts_before
 		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
-		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved
+		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before)
 		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR (c.entry <= c.entry_before AND c.same_account)) $sql$
 $$;
@@ -595,8 +614,8 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT terms, time_zone, amount_scale FROM %I.program', program) INTO p;
 	with_members := with_members AND readable AND NOT _loyalty.lacks_customers(program);
-	exact_bounds := EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL _loyalty.tier_conditions(program, v) c
-	                         WHERE v <> ALL (lost) AND c.columns && '{metrics.first_order_at,metrics.last_order_at}'::text[]);
+	exact_bounds := EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL (SELECT t.columns FROM _loyalty.tier_conditions(program, v) t UNION ALL SELECT m.columns FROM _loyalty.member_conditions(program, v) m) c
+	                         WHERE v <> ALL (lost) AND c.columns && '{metrics.first_order_at,metrics.last_order_at,member_metrics.first_order_at,member_metrics.last_order_at}'::text[]);
 	RETURN QUERY EXECUTE format('WITH %s %s, %s %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
 		_loyalty.entries_sql(program, readable, without_large), CASE WHEN repeated THEN _loyalty.chain_sql(program) END,
 		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), CASE WHEN _loyalty.has_merged(program) THEN _loyalty.merged_bounds_sql(program) END,

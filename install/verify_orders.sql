@@ -13,10 +13,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
-		SELECT e.customer, e.order_key, e.at, e.counts, e.amount, e.awards, e.currency, e.rate, e.available_at, e.terms
-		  FROM (SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms FROM %1$I.ledger WHERE %4$s
+		SELECT e.customer, e.order_key, e.at, e.counts, e.amount, e.awards, e.currency, e.rate, e.available_at, e.terms, e.parts
+		  FROM (SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms, parts FROM %1$I.ledger WHERE %4$s
 		        UNION ALL
-		        SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms FROM %1$I.journal WHERE %4$s) e
+		        SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms, parts FROM %1$I.journal WHERE %4$s) e
 		%2$s $sql$, program,
 		CASE WHEN repeated THEN format($sql$
 		  LEFT JOIN (SELECT customer, order_key, max(revision) AS newest
@@ -40,7 +40,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	eq text := _loyalty.customer_equality(program);
-	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards';
+	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards, v.parts';
 	parts text[];
 BEGIN
 	parts := ARRAY(
@@ -74,7 +74,7 @@ DECLARE
 		                                        SELECT j.revision, j.terms FROM %1$I.journal j
 		                                         WHERE j.customer %2$s v.customer AND j.tracked_table = $1 AND j.order_key = v.order_key) x
 		                    ORDER BY x.revision DESC LIMIT 1) r ON true $sql$, program, _loyalty.customer_equality(program));
-	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards';
+	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards, v.parts';
 	v record;
 	key record;
 	parts text[] := '{}';
@@ -134,7 +134,7 @@ BEGIN
 	   INTO s USING tracked_table;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.archived a WHERE a.tracked_table = $1)', program) INTO has_archived USING tracked_table;
 	-- with skip, what is not finite, or too large for sums to be shown, does not count
-	finite := CASE WHEN s.on_invalid = 'skip' THEN '(isfinite(at) AND abs(amount) < 1e20 AND abs(awards) < 1e20)' ELSE 'true' END;
+	finite := CASE WHEN s.on_invalid = 'skip' THEN '(isfinite(at) AND abs(amount) < 1e20 AND abs(awards) < 1e20 AND (parts IS NULL OR NOT EXISTS (SELECT FROM unnest(parts) p (part) WHERE abs(p.part) >= 1e20)))' ELSE 'true' END;
 	unsure := NOT _loyalty.keys_are_unique(s.relation, identity);
 	in_currency := EXISTS (SELECT FROM unnest(versions) x (version)
 	                        CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of(program, 'orders', tracked_table, x.version), 'worth', 'paid_in', true) v
@@ -156,15 +156,15 @@ BEGIN
 		            ELSE 'points differ' END,
 		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
 		       CASE WHEN r.order_key IS NULL OR NOT r.counts THEN 'not recorded as one that counts'
-		            ELSE format('recorded %%s at %%s with awards %%s%%s', r.amount, r.at, r.awards, ', available at ' || r.available_at) END
+		            ELSE format('recorded %%s at %%s with awards %%s%%s', r.amount, r.at, coalesce(r.parts::text, r.awards::text), ', available at ' || r.available_at) END
 		       || CASE WHEN l.live IS NOT TRUE THEN '; it has no row that counts'
-		               ELSE format('; its row says %%s at %%s with awards %%s%%s', l.amount, l.at, l.awards, ', available at ' || l.available_at) END
+		               ELSE format('; its row says %%s at %%s with awards %%s%%s', l.amount, l.at, coalesce(l.parts::text, l.awards::text), ', available at ' || l.available_at) END
 		       || format('; call loyalty.reconcile(%%L)', %1$L::text)
 		  FROM (SELECT * FROM (SELECT *, counts AND order_key IS NOT NULL AND %3$s AS live FROM rows OFFSET 0) x %9$s) l
 		  FULL JOIN (SELECT * FROM latest %14$s) r ON r.customer %2$s l.customer AND r.order_key = l.order_key
 		  %10$s
 		 WHERE (l.live IS NOT TRUE AND r.counts %11$s)
-		    OR (l.live AND (r.counts IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.awards <> l.awards
+		    OR (l.live AND (r.counts IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.awards <> l.awards OR r.parts IS DISTINCT FROM l.parts
 		                    OR r.currency <> l.currency OR r.rate <> l.rate OR r.available_at IS DISTINCT FROM l.available_at))
 		%12$s %13$s
 		$sql$, program, eq,
@@ -231,7 +231,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.relation, p.terms, p.on_invalid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE s.tracked_table = $1', program) INTO s USING tracked_table;
 	-- counting them makes sure that all of it is computed
-	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.awards), count(x.currency), count(x.rate), count(x.available_at) FROM (%s) x',
+	query := format('SELECT count(x.customer), count(x.at), count(x.amount), count(x.awards), count(x.parts), count(x.currency), count(x.rate), count(x.available_at) FROM (%s) x',
 	                _loyalty.orders_by_key_sql(program, tracked_table, versions));
 	FOR keys IN EXECUTE format('SELECT array_agg(k.order_key)
 	                              FROM (SELECT d.order_key, row_number() OVER (ORDER BY d.order_key) AS n

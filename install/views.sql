@@ -7,12 +7,13 @@
 --   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
 --   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
 --                           program's currency), currency, rate, available_at, gross, refunded, row_table, row_id, awards (the
---                           sum of awards), award_1 ... (one for each earning rule of that version of the terms)
+--                           sum of awards), parts, award_1 ... (one for each earning rule of that version of the terms)
 --   lines_<table>           key, order_key, amount
 --   refunds_<table>         key, order_key, counts, amount
---   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id: of
+--   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id, parts: of
 --                           orders that left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
+--   for_members_<terms>     rule_1 ... (of earning rules that are for some members), over the type "member_metrics"
 --
 -- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
 -- computed once for each order, whoever asks for it how often.
@@ -501,6 +502,7 @@ BEGIN
 		EXECUTE format('UPDATE %I.terms_tier SET qualifies = $1 WHERE version = $2 AND name = $3', program) USING r.expression, newest, r.name;
 		EXECUTE format('UPDATE %I.tier SET qualifies = $1 WHERE name = $2', program) USING r.expression, r.name;
 	END LOOP;
+	PERFORM _loyalty.refresh_for_members(program, newest);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.refresh_texts(name) IS 'bring the texts of rules and tiers up to what the views say, after renames';
@@ -537,7 +539,9 @@ BEGIN
 		               ('awards', 'points by all rules, before the multiplier of a tier'),
 		               ('award', 'points by the rule of this number in terms_rule, or its factor'),
 		               ('value', 'the same, of a rule in force, counted in steps, limited and rounded as the rule says; points of lines multiplied by what multiplies these'),
-		               ('tier', 'condition of the tier of this number, from the highest rank down')) s (name, text)
+		               ('tier', 'condition of the tier of this number, from the highest rank down'),
+		               ('rule', 'for whom the rule of this number in terms_rule is'),
+		               ('parts', 'what each rule gives, by its number in terms_rule, where rules stack when entries are folded; null elsewhere')) s (name, text)
 		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
 		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
 	LOOP
@@ -733,7 +737,11 @@ BEGIN
 		       (worth.refunded <= 0 OR worth.amount > 0 OR worth.refunded - worth.refunded <> 0) AS counts, worth.amount, tracked.currency, tracked.rate, tracked.available_at,
 		       CASE WHEN worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.awards
 		            ELSE tracked.awards * worth.amount / tracked.amount END AS awards,
-		       tracked.tableoid AS row_table, tracked.ctid AS row_id
+		       tracked.tableoid AS row_table, tracked.ctid AS row_id,
+		       CASE WHEN tracked.parts IS NULL OR worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.parts
+		            ELSE ARRAY(SELECT CASE WHEN r.multiplier IS NULL THEN p.part * worth.amount / tracked.amount ELSE p.part END
+		                         FROM unnest(tracked.parts) WITH ORDINALITY AS p (part, award)
+		                         LEFT JOIN %2$I.terms_rule AS r ON r.version = tracked.terms AND r.award = p.award ORDER BY p.award) END AS parts
 		  FROM %2$I.archived AS tracked %3$s
 		 CROSS JOIN LATERAL (SELECT %4$s AS refunded, tracked.amount - (%4$s - tracked.refunded) * tracked.rate AS amount) AS worth
 		 WHERE tracked.tracked_table = %5$s
@@ -801,6 +809,7 @@ DECLARE
 	line_factors text;
 	remaining text;
 	stacked record;
+	parts text := 'NULL::numeric[]';
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	SELECT * INTO key, key_type, key_collation FROM _loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
@@ -832,7 +841,7 @@ BEGIN
 
 	-- what lines and refunds gave that have left their tables
 	IF has_parts THEN
-		joins := joins || CASE WHEN is_simulated THEN ' CROSS JOIN (SELECT NULL::numeric AS amount, NULL::numeric AS awards) AS kept'
+		joins := joins || CASE WHEN is_simulated THEN ' CROSS JOIN (SELECT NULL::numeric AS amount, NULL::numeric AS awards, NULL::numeric[] AS parts) AS kept'
 			ELSE format(' LEFT JOIN %I.kept AS kept ON kept.tracked_table = %s AND kept.order_key = ((%s)::text COLLATE "C")', program, tracked_table, key) END;
 		IF has_refunds THEN
 			refunded := refunded || ' + coalesce(kept.refunded, 0)';
@@ -877,11 +886,16 @@ BEGIN
 		columns := columns || coalesce(stacked.columns, '');
 		line_sum := CASE WHEN line_columns IS NOT NULL THEN format(coalesce(remaining, '%s'), 'coalesce(kept.awards, 0)') END;
 	END IF;
+	IF _loyalty.terms_fold(program, terms) THEN
+		parts := format('CASE WHEN purchase.counts THEN %s END', _loyalty.parts_sql(program, terms, awards, line_relation IS NOT NULL, remaining));
+		order_sum := '0';
+		line_sum := NULL;
+	END IF;
 
 	RETURN format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
 		       %2$s AS currency, purchase.rate, %18$s AS available_at, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
-		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards %4$s
+		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards, %19$s AS parts %4$s
 		  FROM %5$s AS tracked %6$s
 		 CROSS JOIN LATERAL (SELECT (%7$s) AS customer, (%8$s) AS counts OFFSET 0) AS said
 		 CROSS JOIN LATERAL (SELECT CASE WHEN said.counts THEN (%9$s)::timestamptz END AS at, CASE WHEN said.counts THEN (%10$s)::numeric END AS gross,
@@ -903,7 +917,7 @@ BEGIN
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
 		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded OR worth.refunded - worth.refunded <> 0)' ELSE '' END
 			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
-		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END);
+		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END, parts);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.orders_sql(name, int, int, jsonb, jsonb, text, text) IS
@@ -1084,6 +1098,7 @@ BEGIN
 		PERFORM _loyalty.make_tiers_view(program, v.terms, v.conditions);
 		expected := expected || _loyalty.view_name('tiers', v.terms);
 	END LOOP;
+	expected := expected || _loyalty.renew_for_members(program);
 	SELECT c.relname INTO stranger FROM pg_class c
 	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' AND _loyalty.is_definition(c.relname) AND c.relname <> ALL (expected)
 	 LIMIT 1;

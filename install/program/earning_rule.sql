@@ -17,12 +17,16 @@ CREATE TABLE @schema@.earning_rule (
 	priority int NOT NULL DEFAULT 0,
 	stacking text NOT NULL CHECK (stacking IN ('add', 'multiply', 'exclusive', 'best_of')),
 	stacking_group text,
+	for_members text,
+	bonus boolean NOT NULL DEFAULT false,
 	CHECK (num_nonnulls(points, multiplier) = 1)
 );
 COMMENT ON TABLE @schema@.earning_rule IS 'earning rules: an order gets the points of all that apply, multiplied by the multipliers of all that apply';
 COMMENT ON COLUMN @schema@.earning_rule.per IS 'order, or line: then it is evaluated for each line, whose columns it may use; points are summed over the lines, and a multiplier multiplies those of its line';
 COMMENT ON COLUMN @schema@.earning_rule.points IS 'SQL expression over the order row (new) and its purchase (customer, at, amount, rate)';
 COMMENT ON COLUMN @schema@.earning_rule.multiplier IS 'SQL expression, in place of points: by what the points of other rules are multiplied';
+COMMENT ON COLUMN @schema@.earning_rule.for_members IS 'SQL condition over what the customer had just before the order (spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at, tier): does the rule count? null: for all';
+COMMENT ON COLUMN @schema@.earning_rule.bonus IS 'points that no multiplier of orders and no tier multiplies';
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.earning_rule
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_earning_rule');

@@ -20,6 +20,8 @@ CREATE TABLE @schema@.journal (
 	tier text,
 	multiplier numeric,
 	available_at timestamptz,
+	parts numeric[],
+	held_rules int[],
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE @schema@.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
@@ -27,7 +29,8 @@ COMMENT ON COLUMN @schema@.journal.currency IS 'currency of the order; empty if 
 COMMENT ON COLUMN @schema@.journal.rate IS 'what one unit of the currency is worth';
 COMMENT ON COLUMN @schema@.journal.tier IS 'the tier held just before an order that moved; of all others posting finds it';
 COMMENT ON COLUMN @schema@.journal.multiplier IS 'the multiplier of that tier; null: posting finds it';
-COMMENT ON COLUMN @schema@.journal.awards IS 'points before the multiplier of the tier and before rounding';
+COMMENT ON COLUMN @schema@.journal.awards IS 'points before the multiplier of the tier and before rounding; 0 where parts has them';
+COMMENT ON COLUMN @schema@.journal.held_rules IS 'of an order that moved: the rules whose for_members held just before it; of all others posting finds them';
 
 CREATE TRIGGER restore_begin BEFORE INSERT ON @schema@.journal
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.restore_begin();

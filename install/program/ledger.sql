@@ -18,6 +18,8 @@ CREATE TABLE @schema@.ledger (
 	tier text,
 	multiplier numeric NOT NULL,
 	available_at timestamptz,
+	parts numeric[],
+	held_rules int[],
 	entry bigint NOT NULL,
 	order_points numeric NOT NULL,
 	orders_change int NOT NULL,

@@ -4,6 +4,7 @@ CREATE TABLE @schema@.terms_rule (
 	version int, award int NOT NULL, name text, points text, multiplier text, applies_when text NOT NULL, per text NOT NULL DEFAULT 'order',
 	starts timestamptz, ends timestamptz, minimum_order numeric, every numeric, gives numeric, at_most numeric, rounding text,
 	priority int NOT NULL DEFAULT 0, stacking text NOT NULL DEFAULT 'add', stacking_group text,
+	for_members text, bonus boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (version, name)
 );
 COMMENT ON TABLE @schema@.terms_rule IS 'earning rules of each version of the terms';

@@ -31,6 +31,7 @@
 
 #include "compat.h"
 #include "accrual.h"
+#include "member_rules.h"
 #include "number.h"
 #include "tenure.h"
 #include "wallet.h"
@@ -288,7 +289,7 @@ void
 accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
 					Moment available, Datum amount, Datum order_points, Datum forgiven,
-					Datum multiplier, const char *tier)
+					Datum multiplier, const char *tier, Datum held_rules)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingOrder *order = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
@@ -304,6 +305,7 @@ accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 	order->forgiven = copy_or_none(forgiven);
 	order->multiplier = copy_numeric(multiplier);
 	order->tier = tier ? pstrdup(tier) : NULL;
+	order->held_rules = copy_or_none(held_rules);
 	MemoryContextSwitchTo(old);
 }
 
@@ -411,6 +413,20 @@ compute_order_points(const StandingOrder *order, Datum worth, Step *step)
 		step->order_points = DirectFunctionCall2(numeric_add, worth, step->forgiven);
 }
 
+/* What an order is worth: its awards, or what its rules come to, at its tier, rounded. */
+static Datum
+order_worth(Terms *terms, const RecordedEntry *entry, const StandingOrder *order)
+{
+	Datum		bonus;
+	Datum		worth;
+
+	if (entry->parts == (Datum) 0 || !terms_fold(terms))
+		return terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier, entry->awards));
+	worth = stacking_fold(terms->stacking, entry->parts, order->held_rules, &bonus);
+	worth = DirectFunctionCall2(numeric_mul, order->multiplier, worth);
+	return terms_round(terms, DirectFunctionCall2(numeric_add, worth, bonus));
+}
+
 /*
  * The numbers of one step, in the current memory context; false if a sum of the
  * account would be too large.  Nothing but functions of numeric runs here, which
@@ -426,8 +442,7 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		compute_order_points(order, terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier,
-																		   entry->awards)), step);
+		compute_order_points(order, order_worth(terms, entry, order), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
@@ -451,9 +466,9 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 }
 
 /*
- * A new order, or one that begins anew under other terms: the tier that it brought
- * along from another customer or key, or else the tier held just before it, as of its
- * time.  What is taken of a tier lives to the end of the transaction.
+ * A new order, or one that begins anew under other terms: the tier, and the rules for its
+ * customer, that it brought along from another customer or key, or else those of just
+ * before it, as of its time.  What is taken of a tier lives to the end of the transaction.
  */
 static void
 begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
@@ -468,10 +483,12 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		order->order_points = number_zero();
 	}
 	order->terms = terms->id;
-	if (entry->held.is_known)
+	order->held_rules = (Datum) 0;
+	if (entry->held.is_known && (!terms_fold(terms) || entry->held.rules != (Datum) 0))
 	{
 		order->multiplier = copy_numeric(entry->held.multiplier);
 		order->tier = entry->held.tier == (Datum) 0 ? NULL : TextDatumGetCString(entry->held.tier);
+		order->held_rules = copy_or_none(entry->held.rules);
 		return;
 	}
 	metrics->at = entry->at;
@@ -481,6 +498,8 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
 		tier->multiplier;
 	order->tier = tier == NULL ? NULL : tier->name;
+	if (terms_fold(terms))
+		order->held_rules = terms_rules_held(terms, metrics, order->tier);
 }
 
 /* Memory for what the next entry makes, which takes the place of what the last but one made. */
@@ -523,6 +542,7 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 	{
 		order->multiplier = copy_numeric(order->multiplier);
 		order->tier = order->tier ? pstrdup(order->tier) : NULL;
+		order->held_rules = copy_or_none(order->held_rules);
 	}
 	set_standing(accrual, order, entry->counts, entry->at);
 	order->available = entry->available;
@@ -768,6 +788,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	accrual->points = step.points;
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
+	accrual->held_rules = order->held_rules;
 	accrual->order_points = step.order_points;
 	accrual->forgiven = step.forgiven;
 	accrual->points_change = step.points_change;

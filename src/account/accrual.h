@@ -28,6 +28,8 @@ typedef struct StandingOrder
 	Datum		forgiven;		/* or (Datum) 0: nothing */
 	Datum		multiplier;
 	const char *tier;
+	Datum		held_rules;		/* int[]: those whose for_members held just before it, or
+								 * (Datum) 0: none ask */
 	pairingheap_node by_first;	/* among the counted orders */
 	pairingheap_node by_last;
 } StandingOrder;
@@ -45,6 +47,7 @@ typedef struct RecordedEntry
 	bool		counts;
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric */
+	Datum		parts;			/* numeric[]: what each rule gives, or (Datum) 0 */
 	Moment		joined;			/* since when its customer is one */
 	Moment		available;		/* when its points are, if it says so itself */
 	HeldTier	held;			/* what it brought along */
@@ -97,6 +100,7 @@ typedef struct Accrual
 	int64		number;			/* how many counted so far */
 	const char *tier;
 	Datum		multiplier;
+	Datum		held_rules;		/* or (Datum) 0 */
 	Datum		order_points;
 	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	int32		orders_change;
@@ -122,7 +126,7 @@ extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b
 extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Moment available, Datum amount, Datum order_points, Datum forgiven,
-								Datum multiplier, const char *tier);
+								Datum multiplier, const char *tier, Datum held_rules);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

@@ -285,7 +285,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	ExecClearTuple(slot);
 
 	/*
-	 * columns before "kind" have values, but for three; those from it on are null unless
+	 * columns before "kind" have values, but for five; those from it on are null unless
 	 * they are set
 	 */
 	memset(nulls, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
@@ -303,7 +303,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[LEDGER_AMOUNT_CHANGE] = call->spend == (Datum) 0 ? number_zero() : call->spend;
 	values[ENTRY_CURRENCY] = text_empty();
 	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
-	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = true;
+	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = nulls[ENTRY_PARTS] = nulls[ENTRY_HELD_RULES] = true;
 	values[ENTRY_MOVED] = BoolGetDatum(false);
 	values[LEDGER_ENTRY] = Int64GetDatum(call->entry);
 	values[LEDGER_ORDER_POINTS] = call->net;

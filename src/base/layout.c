@@ -44,6 +44,7 @@ static const Column entry_columns[] = {
 	{"awards", NUMERICOID}, {"currency", TEXTOID}, {"rate", NUMERICOID},
 	{"joined_at", TIMESTAMPTZOID, true}, {"moved", BOOLOID}, {"tier", TEXTOID, true},
 	{"multiplier", NUMERICOID, true}, {"available_at", TIMESTAMPTZOID, true},
+	{"parts", NUMERICARRAYOID, true}, {"held_rules", INT4ARRAYOID, true},
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
@@ -56,10 +57,11 @@ StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledg
 static const Column metrics_columns[] = {
 	{"spend", NUMERICOID, true}, {"orders", INT8OID, true}, {"points_earned", NUMERICOID, true},
 	{"tenure", INTERVALOID, true}, {"first_order_at", TIMESTAMPTZOID, true},
-	{"last_order_at", TIMESTAMPTZOID, true}, {"today", DATEOID, true}, {"at", TIMESTAMPTZOID, true}
+	{"last_order_at", TIMESTAMPTZOID, true}, {"today", DATEOID, true}, {"at", TIMESTAMPTZOID, true},
+	{"tier", TEXTOID, true}
 };
 
-StaticAssertDecl(lengthof(metrics_columns) == METRICS_COLUMNS, "fields of the type metrics");
+StaticAssertDecl(lengthof(metrics_columns) == MEMBER_METRICS_COLUMNS, "fields of the type member_metrics");
 
 /* What is read without a look for nulls can't be null. */
 static void
@@ -196,12 +198,12 @@ layout_check_purchase(Relation rel, Oid customer_type)
 }
 
 /*
- * The type "metrics", which tiers see.
+ * The type "metrics", which tiers see, or "member_metrics", which earning rules see.
  */
 void
-layout_check_metrics(Relation rel)
+layout_check_metrics(Relation rel, bool of_rules)
 {
-	check_columns(rel, metrics_columns, lengthof(metrics_columns), InvalidOid);
+	check_columns(rel, metrics_columns, of_rules ? MEMBER_METRICS_COLUMNS : METRICS_COLUMNS, InvalidOid);
 }
 
 /*
@@ -260,7 +262,7 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
-		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "purchase",
+		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "member_metrics", "purchase",
 	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet", "merged"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;

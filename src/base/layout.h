@@ -28,6 +28,8 @@ typedef enum EntryColumn
 	ENTRY_TIER,					/* may be null; */
 	ENTRY_MULTIPLIER,			/* so may this, in the journal */
 	ENTRY_AVAILABLE_AT,			/* may be null */
+	ENTRY_PARTS,				/* may be null; */
+	ENTRY_HELD_RULES,			/* so may this */
 	ENTRY_COLUMNS
 } EntryColumn;
 
@@ -53,7 +55,7 @@ enum
 	LEDGER_COLUMNS
 };
 
-/* Fields of the type "metrics", in this order. */
+/* Fields of the types "metrics" and "member_metrics", in this order. */
 enum
 {
 	METRICS_SPEND = 0,
@@ -64,7 +66,9 @@ enum
 	METRICS_LAST_ORDER_AT,
 	METRICS_TODAY,
 	METRICS_AT,
-	METRICS_COLUMNS
+	METRICS_COLUMNS,
+	METRICS_TIER = METRICS_COLUMNS, /* of "member_metrics" alone */
+	MEMBER_METRICS_COLUMNS
 };
 
 /* The primary key of both tables is their first columns, in order. */
@@ -74,7 +78,7 @@ extern Oid	layout_lots_type(void);
 extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);
-extern void layout_check_metrics(Relation rel);
+extern void layout_check_metrics(Relation rel, bool of_rules);
 extern List *layout_customer_tables(Oid schema);
 extern Oid	layout_check_owner(Oid schema);
 

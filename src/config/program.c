@@ -334,6 +334,7 @@ check_orders(TrackedTable *table, const Definition *definition)
 		!definition_has_column(definition, "at", TIMESTAMPTZOID) ||
 		!definition_has_column(definition, "amount", NUMERICOID) ||
 		!definition_has_column(definition, "awards", NUMERICOID) ||
+		!definition_has_column(definition, "parts", NUMERICARRAYOID) ||
 		!definition_has_column(definition, "rate", NUMERICOID) ||
 		!definition_has_column(definition, "currency", TEXTOID) ||
 		!definition_has_column(definition, "available_at", TIMESTAMPTZOID))

@@ -7,6 +7,9 @@
  * or of all, and of those that are to be the best of their group one counts.  What is
  * left is added up, or multiplied.
  *
+ * Where rules are for some members, or their points a bonus, this is done when entries are
+ * folded, out of what each rule gives, which is the "parts" of an entry: see member_rules.c.
+ *
  * The views of tracked tables say the same in SQL (install/stacking.sql).  Multipliers of
  * lines are in these alone: orders of lines are always read from their view.
  */
@@ -15,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -49,12 +53,16 @@ typedef struct StackedRule
 	bool		is_rounded;
 	Rounding	rounding;
 	int32		points_scale;
+	bool		for_members;	/* it is for some of them only */
+	bool		bonus;			/* its points are not multiplied */
 } StackedRule;
 
 struct Stacking
 {
 	int			count;
 	int			groups;			/* the highest number of one */
+	bool		folds;			/* some are for some members, or a bonus: they stack when
+								 * entries are folded */
 	StackedRule *rules;			/* in the order in which they come */
 	StackedRule **by_award;
 };
@@ -124,6 +132,39 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 	if (rounding != NULL && !rounding_parse(rounding, &rule->rounding))
 		elog(ERROR, "unrecognized rounding of an earning rule: %s", rounding);
 	rule->points_scale = int_value(row, 12);
+	rule->for_members = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 13, &isnull));
+	rule->bonus = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 14, &isnull));
+}
+
+/* Are the points of a rule just added up? */
+static bool
+is_just_added(const StackedRule *rule)
+{
+	return !rule->multiplies && rule->mode == MODE_ADD && rule->starts == DT_NOBEGIN && rule->ends == DT_NOEND &&
+		rule->minimum_order == (Datum) 0 && rule->every == (Datum) 0 && rule->at_most == (Datum) 0 &&
+		!rule->is_rounded && !rule->for_members && !rule->bonus;
+}
+
+/*
+ * Run the query for the rules, in the order in which they come, as _loyalty.stacked_rules() has
+ * them, which the owner of a program may have lost the right to call.
+ */
+static void
+read_rules(const char *program, int32 terms)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(terms)};
+	char	   *query =
+	psprintf("SELECT r.award::pg_catalog.int4, r.multiplier IS NOT NULL, r.stacking, CASE WHEN r.stacking_group IS NULL THEN 0"
+			 " ELSE (pg_catalog.dense_rank() OVER (ORDER BY r.stacking_group COLLATE pg_catalog.\"C\" NULLS LAST))::pg_catalog.int4 END,"
+			 " r.starts::pg_catalog.timestamptz, r.ends::pg_catalog.timestamptz, r.minimum_order::pg_catalog.numeric, r.every::pg_catalog.numeric,"
+			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool"
+			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version WHERE r.version OPERATOR(pg_catalog.=) $1"
+			 " ORDER BY r.priority DESC, r.name COLLATE pg_catalog.\"C\"", quote_identifier(program));
+
+	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the earning rules of a loyalty program");
+	pfree(query);
 }
 
 /*
@@ -133,16 +174,10 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 Stacking *
 stacking_load(const char *program, int32 terms, MemoryContext context)
 {
-	Oid			types[2] = {NAMEOID, INT4OID};
-	NameData	name;
-	Datum		values[2] = {NameGetDatum(&name), Int32GetDatum(terms)};
 	Stacking   *stacking;
+	bool		plain = true;
 
-	namestrcpy(&name, program);
-	if (SPI_execute_with_args("SELECT r.award, r.multiplies, r.stacking, r.\"group\", r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, r.points_scale"
-							  " FROM _loyalty.stacked_rules($1, $2) r WHERE NOT _loyalty.rules_are_plain($1, $2) ORDER BY r.place",
-							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the earning rules of a loyalty program");
+	read_rules(program, terms);
 	if (SPI_processed == 0)
 		return NULL;
 	stacking = MemoryContextAllocZero(context, sizeof(Stacking));
@@ -157,8 +192,10 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 		Assert(rule->award >= 0 && rule->award < stacking->count);
 		stacking->by_award[rule->award] = rule;
 		stacking->groups = Max(stacking->groups, rule->group);
+		stacking->folds = stacking->folds || rule->for_members || rule->bonus;
+		plain = plain && is_just_added(rule);
 	}
-	return stacking;
+	return plain ? NULL : stacking;
 }
 
 /* Is a rule in force for a purchase? */
@@ -230,9 +267,9 @@ keep_best(const Stacking *stacking, bool multiplies, Datum *values, bool *isnull
 	pfree(best);
 }
 
-/* The points of all rules that count, added up. */
+/* The points of all rules that count, bonuses or others, added up. */
 static Datum
-add_points(const Stacking *stacking, const Datum *values, const bool *isnull)
+add_points(const Stacking *stacking, const Datum *values, const bool *isnull, bool bonus)
 {
 	Datum		sum = number_zero();
 
@@ -240,7 +277,7 @@ add_points(const Stacking *stacking, const Datum *values, const bool *isnull)
 	{
 		const StackedRule *rule = &stacking->rules[i];
 
-		if (!rule->multiplies && !isnull[rule->award])
+		if (!rule->multiplies && rule->bonus == bonus && !isnull[rule->award])
 			sum = DirectFunctionCall2(numeric_add, sum, values[rule->award]);
 	}
 	return sum;
@@ -268,19 +305,90 @@ multiply_all(const Stacking *stacking, const Datum *values, const bool *isnull)
 }
 
 /*
- * What an order gets of all rules: values has what each gives, by the number of its award,
- * which is null where it does not apply, or is not in force.  Both arrays are changed.
+ * Count what rules give in steps, limit and round it, each as its rule says.  Values are by
+ * the number of the award, and null where a rule does not apply, or is not in force.
  */
-Datum
-stacking_combine(const Stacking *stacking, Datum *values, bool *isnull)
+void
+stacking_count(const Stacking *stacking, Datum *values, const bool *isnull)
 {
 	for (int i = 0; i < stacking->count; i++)
 		if (!isnull[i])
 			values[i] = rule_points(stacking->by_award[i], values[i]);
+}
+
+/*
+ * Do rules stack when entries are folded, since some are for some members, or a bonus?
+ */
+bool
+stacking_folds(const Stacking *stacking)
+{
+	return stacking != NULL && stacking->folds;
+}
+
+/*
+ * Values as an SQL array.
+ */
+Datum
+stacking_parts(Datum *values, bool *isnull, int count)
+{
+	int			lower = 1;
+
+	return PointerGetDatum(construct_md_array(values, isnull, 1, &count, &lower, NUMERICOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * What an order gets of all rules, whose values are counted.  Both arrays are changed.
+ * Bonuses, which are not multiplied, go to "bonus"; without it, there are none.
+ */
+Datum
+stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus)
+{
 	for (int multiplies = 0; multiplies <= 1; multiplies++)
 	{
 		leave_out(stacking, multiplies != 0, isnull);
 		keep_best(stacking, multiplies != 0, values, isnull);
 	}
-	return DirectFunctionCall2(numeric_mul, add_points(stacking, values, isnull), multiply_all(stacking, values, isnull));
+	Assert(bonus != NULL || !stacking->folds);
+	if (bonus != NULL)
+		*bonus = add_points(stacking, values, isnull, true);
+	return DirectFunctionCall2(numeric_mul, add_points(stacking, values, isnull, false), multiply_all(stacking, values, isnull));
+}
+
+/* Take away the values of rules that are for some members, but for those in "held", an int[] or (Datum) 0. */
+static void
+leave_to_members(const Stacking *stacking, Datum held, bool *isnull)
+{
+	Datum	   *awards = NULL;
+	int			count = 0;
+
+	if (held != (Datum) 0)
+		deconstruct_array(DatumGetArrayTypeP(held), INT4OID, sizeof(int32), true, TYPALIGN_INT, &awards, NULL, &count);
+	for (int i = 0; i < stacking->count; i++)
+	{
+		bool		is_held = !stacking->by_award[i]->for_members;
+
+		for (int k = 0; k < count; k++)
+			is_held = is_held || DatumGetInt32(awards[k]) == i + 1;
+		isnull[i] = isnull[i] || !is_held;
+	}
+}
+
+/*
+ * The same of the parts of an entry (numeric[]), without the rules that are for some members
+ * and not in "held".
+ */
+Datum
+stacking_fold(const Stacking *stacking, Datum parts, Datum held, Datum *bonus)
+{
+	Datum	   *values;
+	bool	   *isnull;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(parts), NUMERICOID, -1, false, TYPALIGN_INT, &values, &isnull, &count);
+	if (count != stacking->count)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("an entry of a loyalty program has parts of %d earning rules, and its terms have %d", count, stacking->count)));
+	leave_to_members(stacking, held, isnull);
+	return stacking_combine(stacking, values, isnull, bonus);
 }

@@ -11,6 +11,10 @@ typedef struct Stacking Stacking;
 
 extern Stacking *stacking_load(const char *program, int32 terms, MemoryContext context);
 extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount);
-extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull);
+extern void stacking_count(const Stacking *stacking, Datum *values, const bool *isnull);
+extern bool stacking_folds(const Stacking *stacking);
+extern Datum stacking_parts(Datum *values, bool *isnull, int count);
+extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus);
+extern Datum stacking_fold(const Stacking *stacking, Datum parts, Datum held, Datum *bonus);
 
 #endif							/* LOYALTY_STACKING_H */

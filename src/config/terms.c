@@ -33,8 +33,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "condition.h"
 #include "definition.h"
 #include "layout.h"
+#include "member_rules.h"
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
@@ -57,7 +59,8 @@ mark_terms(Datum arg, Oid relid)
 		Terms	   *terms = (Terms *) lfirst(lc);
 
 		if (!OidIsValid(relid) || relid == terms->program ||
-			relid == terms->metrics_relid || relid == terms->view)
+			relid == terms->metrics_relid || relid == terms->view ||
+			relid == terms->member_metrics_relid || relid == terms->member_view)
 			terms->valid = false;
 	}
 }
@@ -216,29 +219,6 @@ load_settings(Terms *terms, const char *schema)
 				 errmsg("time zone of loyalty program \"%s\" not recognized", schema)));
 }
 
-/* Compile the condition of a tier, which is a column of the view of these terms. */
-static void
-load_condition(Terms *terms, Tier *tier, const Definition *definition, int number)
-{
-	Node	   *expr = definition_expression(definition, NULL, psprintf("tier_%d", number));
-	Index		metrics = definition_row(definition, "metrics");
-	Bitmapset  *used = NULL;
-
-	if (expr == NULL || metrics == 0 || exprType(expr) != BOOLOID ||
-		!expression_is_over(expr, 0, metrics))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("view \"%s\" does not have the condition of the tier \"%s\"",
-						get_rel_name(definition->view), tier->name),
-				 errhint("Update the tier in the table \"terms_tier\" of the program.")));
-	pull_varattnos(expr, metrics, &used);
-	terms->uses_tenure |= bms_is_member(get_attnum(terms->metrics_relid, "tenure") -
-										FirstLowInvalidHeapAttributeNumber, used);
-	tier->qualifies = expression_compile(expr, 0, NULL, NULL, metrics);
-	terms->user_functions |= tier->qualifies.user_functions;
-	terms->needs_settings |= tier->qualifies.needs_settings;
-}
-
 /* The tiers, from the highest rank down. */
 static void
 load_tiers(Terms *terms, Oid schema_oid, const char *schema)
@@ -277,7 +257,9 @@ load_tiers(Terms *terms, Oid schema_oid, const char *schema)
 		tier->name = MemoryContextStrdup(terms->context, terms_value(schema, i, 1));
 		old = MemoryContextSwitchTo(terms->context);
 		tier->multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(result->vals[i], result->tupdesc, 2, &isnull)));
-		load_condition(terms, tier, &definition, (int) i + 1);
+		tier->condition.of_tier = true;
+		tier->condition.name = tier->name;
+		condition_load(terms, &tier->condition, &definition, psprintf("tier_%d", (int) i + 1));
 		terms->tiers = lappend(terms->tiers, tier);
 		MemoryContextSwitchTo(old);
 	}
@@ -290,7 +272,9 @@ free_conditions(void *arg)
 	ListCell   *lc;
 
 	foreach(lc, ((Terms *) arg)->tiers)
-		expression_free(&((Tier *) lfirst(lc))->qualifies);
+		expression_free(&((Tier *) lfirst(lc))->condition.expression);
+	foreach(lc, ((Terms *) arg)->member_rules)
+		expression_free(&((MemberRule *) lfirst(lc))->condition.expression);
 }
 
 /* Read and compile one version of the terms. */
@@ -321,7 +305,7 @@ load_terms(Oid program, int32 id)
 	terms->metrics_relid = program_relation(schema_oid, "metrics");
 	terms->owner = layout_check_owner(schema_oid);
 	rel = relation_open(terms->metrics_relid, AccessShareLock);
-	layout_check_metrics(rel);
+	layout_check_metrics(rel, false);
 	old = MemoryContextSwitchTo(context);
 	terms->econtext = CreateStandaloneExprContext();
 	terms->metrics = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
@@ -345,12 +329,14 @@ load_terms(Oid program, int32 id)
 	load_settings(terms, schema);
 	settings_time_zone(terms->time_zone);
 	load_tiers(terms, schema_oid, schema);
+	member_rules_load(terms, schema_oid, schema);
 	wallet_load(terms, schema);
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
 	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->metrics_relid) &&
-		!watch_saw(since, terms->view);
+		!watch_saw(since, terms->view) &&
+		(terms->member_rules == NIL || (!watch_saw(since, terms->member_view) && !watch_saw(since, terms->member_metrics_relid)));
 	return terms;
 }
 
@@ -362,7 +348,12 @@ conditions_are_valid(const Terms *terms)
 
 	foreach(lc, terms->tiers)
 	{
-		if (!expression_is_valid(&((Tier *) lfirst(lc))->qualifies))
+		if (!expression_is_valid(&((Tier *) lfirst(lc))->condition.expression))
+			return false;
+	}
+	foreach(lc, terms->member_rules)
+	{
+		if (!expression_is_valid(&((MemberRule *) lfirst(lc))->condition.expression))
 			return false;
 	}
 	return true;
@@ -440,124 +431,30 @@ terms_if_possible(Oid program, int32 id)
 	return search.found;
 }
 
-/* A condition that is evaluated, for protect(). */
-typedef struct Condition
-{
-	Tier	   *tier;
-	ExprContext *econtext;
-	bool		holds;
-} Condition;
-
-static void
-evaluate_condition(void *arg)
-{
-	Condition  *condition = (Condition *) arg;
-	bool		isnull;
-	Datum		value = expression_evaluate(&condition->tier->qualifies, condition->econtext,
-											&isnull);
-
-	condition->holds = !isnull && DatumGetBool(value);
-}
-
-/*
- * Does the condition of a tier hold?  One that raises an error for a member does
- * not hold for that member: it must not stop posting, or reads of others.  The
- * log has it once per session, and verify() tells of it.
- */
-static bool
-tier_qualifies(Terms *terms, Tier *tier, ExprContext *econtext)
-{
-	Condition	condition = {.tier = tier,.econtext = econtext};
-	ErrorData  *error;
-
-	ResetExprContext(econtext);
-	if (!tier->qualifies.may_raise)
-	{
-		evaluate_condition(&condition);
-		return condition.holds;
-	}
-	/* this concerns the evaluation that led here, not the member */
-	expression_refuse_recursion(&tier->qualifies);
-	error = protect(evaluate_condition, &condition);
-	if (error == NULL)
-		return condition.holds;
-	if (!tier->told)
-		ereport(LOG_SERVER_ONLY,
-				(errcode(error->sqlerrcode),
-				 errmsg("the condition of tier \"%s\" of loyalty program \"%s\" failed and does not hold: %s",
-						tier->name, get_namespace_name(get_rel_namespace(terms->program)),
-						error->message)));
-	tier->told = true;
-	FreeErrorData(error);
-	return false;
-}
-
-/* Put the metrics into a slot of the composite type "metrics". */
-static void
-fill_metrics(Terms *terms, const Metrics *metrics, TupleTableSlot *slot)
-{
-	Datum	   *values = slot->tts_values;
-	bool	   *isnull = slot->tts_isnull;
-	DateADT		today = 0;
-
-	Assert(slot->tts_tupleDescriptor->natts >= METRICS_COLUMNS);
-	ExecClearTuple(slot);
-	memset(isnull, false, METRICS_COLUMNS * sizeof(bool));
-	values[METRICS_SPEND] = metrics->spend;
-	values[METRICS_ORDERS] = Int64GetDatum(metrics->orders);
-	values[METRICS_POINTS_EARNED] = metrics->points_earned;
-	values[METRICS_TENURE] = IntervalPGetDatum(metrics->tenure);
-	isnull[METRICS_TENURE] = metrics->tenure == NULL;
-	values[METRICS_FIRST_ORDER_AT] = TimestampTzGetDatum(metrics->first_order_at);
-	values[METRICS_LAST_ORDER_AT] = TimestampTzGetDatum(metrics->last_order_at);
-	isnull[METRICS_FIRST_ORDER_AT] = isnull[METRICS_LAST_ORDER_AT] = !metrics->has_orders;
-	isnull[METRICS_TODAY] = !tenure_local_date(metrics->at, terms->zone, &today);
-	values[METRICS_TODAY] = DateADTGetDatum(today);
-	values[METRICS_AT] = TimestampTzGetDatum(metrics->at);
-	ExecStoreVirtualTuple(slot);
-}
-
 /*
  * The highest tier whose condition holds, or NULL.
  */
 Tier *
 terms_tier(Terms *terms, const Metrics *metrics)
 {
-	TupleTableSlot *slot = terms->metrics;
-	ExprContext *econtext = terms->econtext;
 	Tier	   *found = NULL;
 	ListCell   *lc;
-	OwnerScope	scope;
+	ConditionScope scope;
 
 	if (terms->tiers == NIL)
 		return NULL;
-
-	/* A function of the user may come back here before it is through. */
-	if (terms->user_functions)
-	{
-		econtext = CreateStandaloneExprContext();
-		slot = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, &TTSOpsVirtual);
-		econtext->ecxt_innertuple = slot;
-	}
-
-	fill_metrics(terms, metrics, slot);
-	owner_enter(&scope, terms->owner, terms->needs_settings, terms->time_zone);
+	condition_begin(&scope, terms, terms->econtext, metrics, NULL);
 	foreach(lc, terms->tiers)
 	{
 		Tier	   *tier = (Tier *) lfirst(lc);
 
-		if (tier_qualifies(terms, tier, econtext))
+		if (condition_holds(&scope, &tier->condition))
 		{
 			found = tier;
 			break;
 		}
 	}
-	owner_leave(&scope);
-	if (terms->user_functions)
-	{
-		ExecDropSingleTupleTableSlot(slot);
-		FreeExprContext(econtext, true);
-	}
+	condition_end(&scope);
 	return found;
 }
 

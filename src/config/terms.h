@@ -11,6 +11,7 @@
 
 #include "expression.h"
 #include "rounding.h"
+#include "stacking.h"
 
 /* What becomes of points that a refund is to take back and that are not there. */
 typedef enum Shortfall
@@ -29,13 +30,28 @@ typedef enum ReturnsPaid
 	RETURNS_PROPORTIONAL		/* as much of them as of its amount */
 } ReturnsPaid;
 
+/* Of a tier or an earning rule: see condition.c. */
+typedef struct Condition
+{
+	bool		of_tier;
+	const char *name;			/* of the tier or the rule */
+	Expression	expression;
+	bool		told;			/* that it failed for somebody */
+} Condition;
+
 typedef struct Tier
 {
 	char	   *name;
 	Datum		multiplier;		/* numeric */
-	Expression	qualifies;
-	bool		told;			/* that it failed for somebody */
+	Condition	condition;
 } Tier;
+
+/* An earning rule that is for some members: see member_rules.c. */
+typedef struct MemberRule
+{
+	int32		award;			/* its number */
+	Condition	condition;
+} MemberRule;
 
 /* See wallet.c. */
 typedef struct Wallet Wallet;
@@ -61,6 +77,11 @@ typedef struct Terms
 	pg_tz	   *zone;
 	const char *time_zone;
 	List	   *tiers;			/* of Tier *, highest first */
+	Stacking   *stacking;		/* NULL: points of rules are just added up */
+	List	   *member_rules;	/* of MemberRule * */
+	Oid			member_view;	/* that has their conditions, if there are any */
+	Oid			member_metrics_relid;
+	ExprContext *member_econtext;	/* with a slot for what they are about */
 	Wallet	   *wallet;			/* of orders; NULL: their points neither wait nor expire */
 	List	   *wallets;		/* of Wallet *: all, in the order in which points are
 								 * taken from them */
@@ -69,7 +90,7 @@ typedef struct Terms
 	int			redeemables;
 	int32	   *status;			/* numbers of the others */
 	int			statuses;
-	bool		uses_tenure;	/* some tier does */
+	bool		uses_tenure;	/* some tier does, or some rule */
 	bool		user_functions;
 	bool		needs_settings;
 	ExprContext *econtext;		/* with the slot below as inner row */

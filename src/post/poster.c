@@ -393,6 +393,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const R
 		CStringGetTextDatum(accrual->tier);
 	slot->tts_isnull[ENTRY_MULTIPLIER] = false;
 	slot->tts_values[ENTRY_MULTIPLIER] = accrual->multiplier;
+	slot->tts_isnull[ENTRY_HELD_RULES] = accrual->held_rules == (Datum) 0;
+	slot->tts_values[ENTRY_HELD_RULES] = accrual->held_rules;
 	slot->tts_values[LEDGER_ORDER_POINTS] = accrual->order_points;
 	slot->tts_values[LEDGER_ORDERS_CHANGE] = Int32GetDatum(accrual->orders_change);
 	slot->tts_values[LEDGER_AMOUNT_CHANGE] = accrual->amount_change;
@@ -426,7 +428,7 @@ put_returned(Poster *poster, TupleTableSlot *from, const Account *account, const
 	values[ENTRY_AMOUNT] = values[ENTRY_AWARDS] = values[LEDGER_AMOUNT_CHANGE] = number_zero();
 	values[ENTRY_CURRENCY] = text_empty();
 	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
-	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = true;
+	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = nulls[ENTRY_PARTS] = nulls[ENTRY_HELD_RULES] = true;
 	values[LEDGER_ENTRY] = Int64GetDatum(account->entries + returned->number);
 	values[LEDGER_ORDER_POINTS] = returned->net;
 	values[LEDGER_POINTS_CHANGE] = returned->points;

@@ -37,11 +37,13 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	entry->amount = values[ENTRY_AMOUNT];
 	entry->awards = values[ENTRY_AWARDS];
+	entry->parts = nulls[ENTRY_PARTS] ? (Datum) 0 : values[ENTRY_PARTS];
 	entry->joined = journal_read_moment(slot, ENTRY_JOINED_AT);
 	entry->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 	entry->held.is_known = !nulls[ENTRY_MULTIPLIER];
 	entry->held.multiplier = entry->held.is_known ? values[ENTRY_MULTIPLIER] : (Datum) 0;
 	entry->held.tier = nulls[ENTRY_TIER] ? (Datum) 0 : values[ENTRY_TIER];
+	entry->held.rules = nulls[ENTRY_HELD_RULES] ? (Datum) 0 : values[ENTRY_HELD_RULES];
 }
 
 /*
@@ -167,7 +169,8 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 						slot->tts_isnull[LEDGER_FORGIVEN] ? (Datum) 0 : values[LEDGER_FORGIVEN],
 						values[ENTRY_MULTIPLIER],
 						slot->tts_isnull[ENTRY_TIER] ? NULL :
-						TextDatumGetCString(values[ENTRY_TIER]));
+						TextDatumGetCString(values[ENTRY_TIER]),
+						slot->tts_isnull[ENTRY_HELD_RULES] ? (Datum) 0 : values[ENTRY_HELD_RULES]);
 	ExecClearTuple(slot);
 }
 

@@ -175,8 +175,8 @@ static Datum
 make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 {
 	const Metrics *metrics = &accrual->metrics;
-	Datum		values[15];
-	bool		nulls[15] = {false};
+	Datum		values[16];
+	bool		nulls[16] = {false};
 
 	nulls[0] = accrual->tier == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
@@ -196,8 +196,10 @@ make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 	nulls[12] = accrual->lots == NULL;
 	values[13] = accrual->forgiven;
 	nulls[13] = accrual->forgiven == (Datum) 0;
-	nulls[14] = accrual->returned == NIL;
-	values[14] = nulls[14] ? (Datum) 0 : make_returned(returned, accrual->returned);
+	values[14] = accrual->held_rules;
+	nulls[14] = accrual->held_rules == (Datum) 0;
+	nulls[15] = accrual->returned == NIL;
+	values[15] = nulls[15] ? (Datum) 0 : make_returned(returned, accrual->returned);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 

@@ -16,8 +16,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -90,6 +92,8 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	slot->tts_values[ENTRY_COUNTS] = BoolGetDatum(order->counts);
 	slot->tts_values[ENTRY_AMOUNT] = order->amount;
 	slot->tts_values[ENTRY_AWARDS] = order->awards;
+	slot->tts_isnull[ENTRY_PARTS] = order->parts == (Datum) 0;
+	slot->tts_values[ENTRY_PARTS] = order->parts;
 	slot->tts_values[ENTRY_CURRENCY] = order->currency;
 	slot->tts_values[ENTRY_RATE] = order->rate;
 	slot->tts_values[ENTRY_MOVED] = BoolGetDatum(kept != NULL && kept->moved);
@@ -107,6 +111,9 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 		slot->tts_values[ENTRY_MULTIPLIER] = kept->held.multiplier;
 	if (!slot->tts_isnull[ENTRY_TIER])
 		slot->tts_values[ENTRY_TIER] = kept->held.tier;
+	slot->tts_isnull[ENTRY_HELD_RULES] = slot->tts_isnull[ENTRY_MULTIPLIER] || kept->held.rules == (Datum) 0;
+	if (!slot->tts_isnull[ENTRY_HELD_RULES])
+		slot->tts_values[ENTRY_HELD_RULES] = kept->held.rules;
 }
 
 /*
@@ -124,6 +131,7 @@ batch_read_entry(TupleTableSlot *slot, Order *order)
 	order->at = DatumGetTimestampTz(slot->tts_values[ENTRY_AT]);
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
 	order->awards = slot->tts_values[ENTRY_AWARDS];
+	order->parts = slot->tts_isnull[ENTRY_PARTS] ? (Datum) 0 : slot->tts_values[ENTRY_PARTS];
 	order->currency = slot->tts_values[ENTRY_CURRENCY];
 	order->rate = slot->tts_values[ENTRY_RATE];
 	order->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
@@ -146,6 +154,13 @@ entry_slot(Batch *batch, TupleTableSlot **slots, int i)
 
 static int32 item_terms(Batch *batch, Lookup *item);
 
+/* Parts of an order, which may be (Datum) 0, in the current memory context. */
+static Datum
+copy_parts(Datum parts)
+{
+	return parts == (Datum) 0 ? parts : PointerGetDatum(PG_DETOAST_DATUM_COPY(parts));
+}
+
 /* Points of an item under its own terms, from the row it came with. */
 static void
 evaluate_row(Batch *batch, Lookup *item)
@@ -164,6 +179,7 @@ evaluate_row(Batch *batch, Lookup *item)
 	order_evaluate_points(&batch->reader, batch->row_slot, &item->order, item_terms(batch, item));
 	old = MemoryContextSwitchTo(batch->values);
 	item->order.awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.awards));
+	item->order.parts = copy_parts(item->order.parts);
 	MemoryContextSwitchTo(old);
 	ExecClearTuple(batch->row_slot);
 }
@@ -182,6 +198,29 @@ static bool
 same_numeric(Datum a, Datum b)
 {
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, a, b));
+}
+
+/* Does each rule give the same? */
+static bool
+same_parts(Datum a, Datum b)
+{
+	Datum	   *x;
+	Datum	   *y;
+	bool	   *x_null;
+	bool	   *y_null;
+	int			x_count;
+	int			y_count;
+
+	if (a == (Datum) 0 || b == (Datum) 0)
+		return a == b;
+	deconstruct_array(DatumGetArrayTypeP(a), NUMERICOID, -1, false, TYPALIGN_INT, &x, &x_null, &x_count);
+	deconstruct_array(DatumGetArrayTypeP(b), NUMERICOID, -1, false, TYPALIGN_INT, &y, &y_null, &y_count);
+	if (x_count != y_count)
+		return false;
+	for (int i = 0; i < x_count; i++)
+		if (x_null[i] != y_null[i] || (!x_null[i] && !same_numeric(x[i], y[i])))
+			return false;
+	return true;
 }
 
 static bool
@@ -234,6 +273,7 @@ refresh_item(void *arg, Order *order, int asked)
 	known->at = order->at;
 	known->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
 	known->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->awards));
+	known->parts = copy_parts(order->parts);
 	known->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->currency));
 	known->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->rate));
 	known->available = order->available;
@@ -401,6 +441,7 @@ is_recorded(const Order *order, const OrderState *known)
 		order->at == known->at && same_text(order->currency, known->currency) &&
 		same_numeric(order->amount, known->amount) &&
 		same_numeric(order->awards, known->awards) &&
+		same_parts(order->parts, known->parts) &&
 		same_numeric(order->rate, known->rate) &&
 		same_moment(order->available, known->available);
 }
@@ -447,7 +488,7 @@ note_written(Batch *batch, TupleTableSlot *slot, const OrderState *before)
 {
 	batch->written++;
 	if (batch->refunding != NULL && batch->mode != RECORD_ANEW)
-		refunding_note(batch->refunding, slot, before == NULL || before->revision == 0 ? (Datum) 0 : before->awards);
+		refunding_note(batch->refunding, slot, before);
 }
 
 /*

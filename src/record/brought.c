@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "brought.h"
+#include "member_rules.h"
 #include "number.h"
 #include "owner.h"
 #include "protect.h"
@@ -217,6 +218,8 @@ note_fold(Brought *brought, Datum customer, SPITupleTable *rows, uint64 count)
 			known->held.multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 		value = SPI_getbinval(rows->vals[i], rows->tupdesc, 3, &isnull);
 		known->held.tier = isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		value = SPI_getbinval(rows->vals[i], rows->tupdesc, 4, &isnull);
+		known->held.rules = isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 		MemoryContextSwitchTo(old);
 		pfree(key);
 	}
@@ -248,7 +251,7 @@ read_fold(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (table->unposted == NULL)
-		table->unposted = prepare_look_up(table, psprintf("u.order_key, u.multiplier, u.tier FROM %s.unposted", program),
+		table->unposted = prepare_look_up(table, psprintf("u.order_key, u.multiplier, u.tier, u.held_rules FROM %s.unposted", program),
 										  " AND u.tracked_table = $2 ORDER BY u.revision", 2);
 	if (table->account_version == NULL)
 		table->account_version = prepare_look_up(table, psprintf("u.version::pg_catalog.int8 FROM %s.account", program),
@@ -323,7 +326,7 @@ held_before(Brought *brought, Datum customer, Datum order_key, const OrderState 
 	/* Posted between the two looks, perhaps. */
 	for (int i = 0; !held.is_known && i < 2; i++)
 	{
-		if (terms != NULL && terms->tiers == NIL)
+		if (terms != NULL && terms->tiers == NIL && !terms_fold(terms))
 		{
 			held.is_known = true;
 			held.multiplier = number_one();

@@ -116,7 +116,7 @@ prepare_orders(TrackedTable *table, Oid view)
 
 	initStringInfo(&query);
 	appendStringInfoString(&query,
-						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, o.available_at, asked.number");
+						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, o.available_at, o.parts, asked.number");
 	append_look_up(&query, table, view, table->archived, CURRENT_COLUMNS, SAME_TEXT);
 	return prepare_query(table, &query);
 }
@@ -424,7 +424,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 {
 	enum
 	{
-		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, AVAILABLE_AT, COLUMNS
+		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, AVAILABLE_AT, PARTS, COLUMNS
 	};
 	Datum		values[COLUMNS];
 	bool		isnull[COLUMNS];
@@ -460,6 +460,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 	order->available.is_known = !isnull[AVAILABLE_AT];
 	if (order->available.is_known)
 		order->available.at = DatumGetTimestampTz(values[AVAILABLE_AT]);
+	order->parts = isnull[PARTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[PARTS]));
 	order_check_finite(table, order);
 	return true;
 }

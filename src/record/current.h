@@ -25,8 +25,8 @@ typedef struct OrderPin
  * the column behind them.
  */
 #define CURRENT_COLUMNS \
-	"v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency, v.available_at"
-#define CURRENT_END 10
+	"v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency, v.available_at, v.parts"
+#define CURRENT_END 11
 
 extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
 extern bool current_read(TrackedTable *table, uint64 i, Order *order);

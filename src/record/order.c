@@ -10,8 +10,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -94,6 +96,7 @@ order_gone(Order *order)
 	order->at = 0;
 	order->amount = number_zero();
 	order->awards = number_zero();
+	order->parts = (Datum) 0;
 	order->currency = text_empty();
 	order->rate = number_one();
 	order->available.is_known = false;
@@ -150,6 +153,21 @@ is_countable(TrackedTable *table, Datum value, const char *what, Datum order_key
 	return false;
 }
 
+/* Can all points be counted with that rules give? */
+static bool
+parts_are_countable(TrackedTable *table, Order *order)
+{
+	Datum	   *parts;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(order->parts), NUMERICOID, -1, false, TYPALIGN_INT, &parts, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i] && !is_countable(table, parts[i], "points", order->order_key))
+			return false;
+	return true;
+}
+
 /*
  * An order with a value that can't be counted with is an error, or not counted.
  */
@@ -168,6 +186,8 @@ order_check_finite(TrackedTable *table, Order *order)
 	}
 	else if (order->awards != (Datum) 0 &&
 			 !is_countable(table, order->awards, "points", order->order_key))
+		order_gone(order);
+	else if (order->parts != (Datum) 0 && !parts_are_countable(table, order))
 		order_gone(order);
 }
 
@@ -286,7 +306,11 @@ evaluate_stacking(Evaluation *evaluation)
 		evaluation->rule = rule->name;
 		values[award] = evaluate(reader, &rule->award, evaluation->row, &isnull[award]);
 	}
-	order->awards = stacking_combine(set->stacking, values, isnull);
+	stacking_count(set->stacking, values, isnull);
+	if (stacking_folds(set->stacking))
+		order->parts = stacking_parts(values, isnull, list_length(set->rules));
+	else
+		order->awards = stacking_combine(set->stacking, values, isnull, NULL);
 	MemoryContextSwitchTo(old);
 }
 
@@ -393,7 +417,7 @@ static void
 check_points(TrackedTable *table, Order *order)
 {
 	order->no_points = false;
-	if (order->awards != order->amount && order->awards != number_zero())
+	if ((order->awards != order->amount && order->awards != number_zero()) || order->parts != (Datum) 0)
 		order_check_finite(table, order);
 }
 
@@ -520,7 +544,7 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 		return;
 	}
 	order->amount = plain_value(reader, order->amount);
-	order->awards = (Datum) 0;
+	order->awards = order->parts = (Datum) 0;
 	order_check_finite(table, order);
 	if (!order->counts)
 		return;

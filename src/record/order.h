@@ -20,7 +20,10 @@ typedef struct Order
 	bool		must_read;		/* only its key is known: its row says how it stands */
 	TimestampTz at;
 	Datum		amount;			/* numeric */
-	Datum		awards;			/* numeric: points before the multiplier */
+	Datum		awards;			/* numeric: points before the multiplier; 0 if there are
+								 * parts */
+	Datum		parts;			/* numeric[]: what each rule gives, where they stack when
+								 * entries are folded; or (Datum) 0 */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	Moment		available;		/* when its points are, if it says so itself */

@@ -77,14 +77,34 @@ grow(Refunding *refunding)
 	refunding->revisions = repalloc_huge(refunding->revisions, refunding->room * sizeof(Datum));
 }
 
+/* Does a rule take points, of those that stack when entries are folded? */
+static bool
+has_negative_part(TupleTableSlot *entry)
+{
+	Datum	   *parts;
+	bool	   *nulls;
+	int			count;
+
+	if (entry->tts_isnull[ENTRY_PARTS])
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(entry->tts_values[ENTRY_PARTS]), NUMERICOID, -1, false, TYPALIGN_INT, &parts, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i] && DatumGetBool(DirectFunctionCall2(numeric_lt, parts[i], number_zero())))
+			return true;
+	return false;
+}
+
 /* Does an entry take points back under terms that refuse it?  See refunding_note(). */
 static bool
-takes_back(Refunding *refunding, TupleTableSlot *entry, Datum awards_before)
+takes_back(Refunding *refunding, TupleTableSlot *entry, const OrderState *before)
 {
+	bool		is_new = before == NULL || before->revision == 0;
+	bool		folds = is_new ? has_negative_part(entry) : !entry->tts_isnull[ENTRY_PARTS] || before->parts != (Datum) 0;
 	Terms	   *terms;
 
-	if (!DatumGetBool(DirectFunctionCall2(numeric_lt, entry->tts_values[ENTRY_AWARDS],
-										  awards_before == (Datum) 0 ? number_zero() : awards_before)))
+	/* what rules give that stack when entries are folded may be more or less by then */
+	if (!folds && !DatumGetBool(DirectFunctionCall2(numeric_lt, entry->tts_values[ENTRY_AWARDS],
+													is_new ? number_zero() : before->awards)))
 		return false;
 	terms = terms_if_possible(refunding->table->program_relid, DatumGetInt32(entry->tts_values[ENTRY_TERMS]));
 	return terms != NULL && terms->shortfall == SHORTFALL_REJECT;
@@ -120,11 +140,11 @@ is_latest(Refunding *refunding, TupleTableSlot *entry)
 }
 
 /*
- * An entry was written.  Its order had so many awards before, which are (Datum) 0 if it is
- * new.
+ * An entry was written.  before: how its order stood before; NULL, or revision 0, if it
+ * is new.
  */
 void
-refunding_note(Refunding *refunding, TupleTableSlot *entry, Datum awards_before)
+refunding_note(Refunding *refunding, TupleTableSlot *entry, const OrderState *before)
 {
 	Form_pg_attribute customer = TupleDescAttr(entry->tts_tupleDescriptor, ENTRY_CUSTOMER);
 	MemoryContext old = MemoryContextSwitchTo(refunding->context);
@@ -139,7 +159,7 @@ refunding_note(Refunding *refunding, TupleTableSlot *entry, Datum awards_before)
 	refunding->order_keys[refunding->count] = datumCopy(entry->tts_values[ENTRY_ORDER_KEY], false, -1);
 	refunding->revisions[refunding->count] = entry->tts_values[ENTRY_REVISION];
 	refunding->count++;
-	refunding->takes_back = refunding->takes_back || takes_back(refunding, entry, awards_before);
+	refunding->takes_back = refunding->takes_back || takes_back(refunding, entry, before);
 	MemoryContextSwitchTo(old);
 }
 

@@ -11,7 +11,7 @@
 typedef struct Refunding Refunding;
 
 extern Refunding *refunding_begin(TrackedTable *table);
-extern void refunding_note(Refunding *refunding, TupleTableSlot *entry, Datum awards_before);
+extern void refunding_note(Refunding *refunding, TupleTableSlot *entry, const OrderState *before);
 extern void refunding_require(Refunding *refunding);
 
 #endif							/* LOYALTY_REFUNDING_H */

@@ -90,6 +90,8 @@ read_held(TupleTableSlot *slot)
 		held.multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_MULTIPLIER]));
 	if (held.is_known && !slot->tts_isnull[ENTRY_TIER])
 		held.tier = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_TIER]));
+	if (held.is_known && !slot->tts_isnull[ENTRY_HELD_RULES])
+		held.rules = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_HELD_RULES]));
 	return held;
 }
 
@@ -109,6 +111,8 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	state->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AMOUNT]));
 	state->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AWARDS]));
+	state->parts = slot->tts_isnull[ENTRY_PARTS] ? (Datum) 0 :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_PARTS]));
 	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
 	state->joined = journal_read_moment(slot, ENTRY_JOINED_AT);

@@ -15,12 +15,14 @@ typedef struct Moment
 	TimestampTz at;
 } Moment;
 
-/* The tier that was held just before an order. */
+/* The tier that was held just before an order, and what rules were for its customer. */
 typedef struct HeldTier
 {
 	bool		is_known;		/* else posting finds it */
 	Datum		multiplier;		/* numeric */
 	Datum		tier;			/* text, or (Datum) 0: none */
+	Datum		rules;			/* int[]: those whose for_members held then; or (Datum)
+								 * 0: its terms have none that ask */
 } HeldTier;
 
 /* An order as it stands: what one entry says. */
@@ -33,6 +35,7 @@ typedef struct OrderState
 	bool		counts;
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric: points before the multiplier */
+	Datum		parts;			/* numeric[]: what each rule gives, or (Datum) 0 */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	Moment		joined;			/* since when its customer is one, if the tenure matters */

@@ -13,6 +13,13 @@ ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS refunds_take text NOT NULL D
 ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS refund_shortfall text NOT NULL DEFAULT 'owe';
 ALTER TABLE @schema@.program ADD COLUMN IF NOT EXISTS returns_paid_points text NOT NULL DEFAULT 'never' CHECK (returns_paid_points IN ('never', 'full', 'proportional'));
 ALTER TABLE @schema@.terms ADD COLUMN IF NOT EXISTS returns_paid_points text NOT NULL DEFAULT 'never';
+ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS for_members text;
+ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS bonus boolean NOT NULL DEFAULT false;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS for_members text;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS bonus boolean NOT NULL DEFAULT false;
+ALTER TABLE @schema@.archived ADD COLUMN IF NOT EXISTS terms int;
+ALTER TABLE @schema@.archived ADD COLUMN IF NOT EXISTS parts numeric[];
+ALTER TABLE @schema@.kept ADD COLUMN IF NOT EXISTS parts numeric[];
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS forgiven numeric;
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS pays_for text COLLATE "C";
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS pays_table int;

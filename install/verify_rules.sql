@@ -1,0 +1,129 @@
+-- verify(): rules for some members, and bonuses ---------------------------------------
+--
+-- Where rules stack when entries are folded, what they come to is computed anew out of the parts of each
+-- entry, and for whom they are out of the sums of the entries before it, as the tier is.
+
+-- The numbers of the awards whose conditions hold, each of which may fail: then it does not.
+CREATE FUNCTION _loyalty.try_rules(metrics anyelement, awards int[], rules text[], conditions text[], OUT held_rules int[], OUT failed text[], OUT errors text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	holds boolean;
+BEGIN
+	held_rules := '{}';
+	FOR i IN 1 .. coalesce(cardinality(awards), 0) LOOP
+		BEGIN
+			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS member_metrics', conditions[i]) INTO holds USING metrics;
+			IF holds THEN
+				held_rules := held_rules || awards[i];
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			failed := failed || rules[i];
+			errors := errors || SQLERRM;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.try_rules(anyelement, int[], text[], text[]) IS
+'the awards whose conditions hold for a member, and the rules whose conditions fail, with the errors';
+
+-- How verify() finds which rules are for a member under versions of the terms, from metrics, as SQL for FROM:
+-- they are in ruled.held_rules.  Looked for where "wanted" says so.
+CREATE FUNCTION _loyalty.rules_sql(program name, versions int[], guarded boolean, wanted text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v int;
+	plain text[] := '{}';
+	awards text[] := '{}';
+	rules text[] := '{}';
+	conditions text[] := '{}';
+	r record;
+BEGIN
+	FOREACH v IN ARRAY versions
+	LOOP
+		SELECT string_agg(format('CASE WHEN (%s) THEN %s END', c.expression, c.award), ', ' ORDER BY c.award) AS cases,
+		       array_agg(c.award ORDER BY c.award) AS awards, array_agg(c.rule ORDER BY c.award) AS rules, array_agg(c.expression ORDER BY c.award) AS conditions
+		  INTO r FROM _loyalty.member_conditions(program, v) c;
+		plain := plain || format('array_remove(ARRAY[%s]::int[], NULL)', coalesce(r.cases, ''));
+		awards := awards || format('%L::int[]', coalesce(r.awards, '{}'));
+		rules := rules || format('%L::text[]', coalesce(r.rules, '{}'));
+		conditions := conditions || format('%L::text[]', coalesce(r.conditions, '{}'));
+	END LOOP;
+	IF NOT guarded THEN
+		RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN %s THEN %s END AS held_rules, NULL::text[] AS failed, NULL::text[] AS errors
+		                                      FROM (SELECT metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure, metrics.first_order_at, metrics.last_order_at, metrics.today, metrics.at, metrics.tier) AS member_metrics) AS ruled', wanted, _loyalty.by_terms(versions, plain));
+	END IF;
+	RETURN format('CROSS JOIN LATERAL _loyalty.try_rules(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure, metrics.first_order_at,
+	                                                        metrics.last_order_at, metrics.today, metrics.at, metrics.tier)::%I.member_metrics, CASE WHEN %s THEN %s ELSE ''{}'' END, %s, %s) AS ruled',
+	              program, wanted, _loyalty.by_terms(versions, awards), _loyalty.by_terms(versions, rules), _loyalty.by_terms(versions, conditions));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.rules_sql(name, int[], boolean, text) IS
+'how verify() finds which earning rules are for a member, as SQL for FROM; guarded against conditions that fail';
+
+-- The condition that rule "award" is the best of its group, of rules with points that are to be the best: "values" has what counts of each.
+CREATE FUNCTION _loyalty.is_best_sql(program name, terms int, award int, "values" text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat_ws(' AND ', format('%I.value_%s IS NOT NULL', "values", r.award),
+	                 string_agg(format('(%1$I.value_%2$s %4$s %1$I.value_%3$s) IS NOT FALSE', "values", r.award, o.award, CASE WHEN o.place < r.place THEN '>' ELSE '>=' END), ' AND ' ORDER BY o.place) FILTER (WHERE o.award IS NOT NULL))
+	  FROM _loyalty.stacked_rules(program, terms) r
+	  LEFT JOIN _loyalty.stacked_rules(program, terms) o ON o.stacking = 'best_of' AND NOT o.multiplies AND o."group" = r."group" AND o.award <> r.award
+	 WHERE r.award = is_best_sql.award
+	 GROUP BY r.award
+$$;
+COMMENT ON FUNCTION _loyalty.is_best_sql(name, int, int, text) IS 'the condition that a rule gives most points of its group, as SQL';
+
+-- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier.
+CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	points int[];
+	multipliers int[];
+	parts text;
+	counting text;
+	multiplied text;
+	bonus text;
+BEGIN
+	IF NOT _loyalty.terms_fold(program, terms) THEN
+		RETURN 'metrics.awards * metrics.multiplier';
+	END IF;
+	SELECT array_agg(r.award ORDER BY r.place) FILTER (WHERE NOT r.multiplies), array_agg(r.award ORDER BY r.place) FILTER (WHERE r.multiplies AND r.per = 'order'),
+	       string_agg(format(CASE WHEN r.for_members THEN 'CASE WHEN %1$s = ANY (metrics.held_rules) THEN metrics.parts[%1$s] END AS value_%1$s' ELSE 'metrics.parts[%1$s] AS value_%1$s' END, r.award), ', ' ORDER BY r.place)
+	  INTO points, multipliers, parts FROM _loyalty.stacked_rules(program, terms) r;
+	SELECT string_agg(format(CASE WHEN x.condition IS NULL THEN 'part.value_%1$s AS value_%1$s' ELSE 'CASE WHEN %2$s THEN part.value_%1$s END AS value_%1$s' END, x.award, x.condition), ', ')
+	  INTO counting FROM _loyalty.exclusions_sql(program, terms, points, 'part') x;
+	SELECT string_agg(p.expression, ' + ' ORDER BY p.place) FILTER (WHERE NOT p.bonus), string_agg(p.expression, ' + ' ORDER BY p.place) FILTER (WHERE p.bonus)
+	  INTO multiplied, bonus
+	  FROM (SELECT r.place, r.bonus, CASE WHEN r.stacking = 'best_of' THEN format('CASE WHEN %s THEN counting.value_%s ELSE 0 END', _loyalty.is_best_sql(program, terms, r.award, 'counting'), r.award)
+	                                 ELSE format('coalesce(counting.value_%s, 0)', r.award) END AS expression
+	          FROM _loyalty.stacked_rules(program, terms) r WHERE NOT r.multiplies) p;
+	RETURN format('(SELECT %s + (%s) FROM (SELECT %s) AS part CROSS JOIN LATERAL (SELECT %s) AS counting)',
+	              concat_ws(' * ', format('(%s)', coalesce(multiplied, '0')), _loyalty.stacked_sql(program, terms, multipliers, multipliers, 'part'), 'metrics.multiplier'),
+	              coalesce(bonus, '0'), parts, coalesce(counting, 'NULL'));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.worth_sql(name, int) IS 'what an entry under a version of the terms is worth before rounding, as SQL for verify()';
+
+-- Does an entry not fit the rules of its terms, as SQL over "metrics"?
+CREATE FUNCTION _loyalty.misfit_sql(program name, terms int)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules) > 0'
+	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0) IS NOT TRUE',
+	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*)) END
+	  FROM _loyalty.stacked_rules(program, terms) r
+$$;
+COMMENT ON FUNCTION _loyalty.misfit_sql(name, int) IS 'the condition that an entry does not fit the earning rules of its terms, as SQL for verify()';

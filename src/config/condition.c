@@ -1,0 +1,161 @@
+/*
+ * condition.c: conditions over what a customer had at a moment, of tiers and of earning
+ * rules.
+ *
+ * Each is a column of a view of its version of the terms, over the type "metrics", or
+ * "member_metrics", which has the tier, too.  It runs with the rights of the program's owner.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "condition.h"
+#include "layout.h"
+#include "protect.h"
+#include "tenure.h"
+
+/*
+ * Compile a condition, which is a column of a view; in the memory of the terms.
+ */
+void
+condition_load(Terms *terms, Condition *condition, const Definition *definition, const char *column)
+{
+	Node	   *expr = definition_expression(definition, NULL, column);
+	Index		metrics = definition_row(definition, condition->of_tier ? "metrics" : "member_metrics");
+	Bitmapset  *used = NULL;
+
+	if (expr == NULL || metrics == 0 || exprType(expr) != BOOLOID ||
+		!expression_is_over(expr, 0, metrics))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("view \"%s\" does not have the condition of the %s \"%s\"",
+						get_rel_name(definition->view), condition->of_tier ? "tier" : "earning rule", condition->name),
+				 condition->of_tier ? errhint("Update the tier in the table \"terms_tier\" of the program.") :
+				 errhint("Update the rule in the table \"terms_rule\" of the program.")));
+	pull_varattnos(expr, metrics, &used);
+	terms->uses_tenure |= bms_is_member(METRICS_TENURE + 1 - FirstLowInvalidHeapAttributeNumber, used);
+	condition->expression = expression_compile(expr, 0, NULL, NULL, metrics);
+	terms->user_functions |= condition->expression.user_functions;
+	terms->needs_settings |= condition->expression.needs_settings;
+}
+
+/* Put the metrics, and the tier if it has one, into a slot of their composite type. */
+static void
+fill_metrics(Terms *terms, const Metrics *metrics, const char *tier, TupleTableSlot *slot)
+{
+	Datum	   *values = slot->tts_values;
+	bool	   *isnull = slot->tts_isnull;
+	DateADT		today = 0;
+
+	Assert(slot->tts_tupleDescriptor->natts >= METRICS_COLUMNS);
+	ExecClearTuple(slot);
+	memset(isnull, false, METRICS_COLUMNS * sizeof(bool));
+	values[METRICS_SPEND] = metrics->spend;
+	values[METRICS_ORDERS] = Int64GetDatum(metrics->orders);
+	values[METRICS_POINTS_EARNED] = metrics->points_earned;
+	values[METRICS_TENURE] = IntervalPGetDatum(metrics->tenure);
+	isnull[METRICS_TENURE] = metrics->tenure == NULL;
+	values[METRICS_FIRST_ORDER_AT] = TimestampTzGetDatum(metrics->first_order_at);
+	values[METRICS_LAST_ORDER_AT] = TimestampTzGetDatum(metrics->last_order_at);
+	isnull[METRICS_FIRST_ORDER_AT] = isnull[METRICS_LAST_ORDER_AT] = !metrics->has_orders;
+	isnull[METRICS_TODAY] = !tenure_local_date(metrics->at, terms->zone, &today);
+	values[METRICS_TODAY] = DateADTGetDatum(today);
+	values[METRICS_AT] = TimestampTzGetDatum(metrics->at);
+	if (slot->tts_tupleDescriptor->natts >= MEMBER_METRICS_COLUMNS)
+	{
+		isnull[METRICS_TIER] = tier == NULL;
+		values[METRICS_TIER] = tier == NULL ? (Datum) 0 : CStringGetTextDatum(tier);
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * Begin to evaluate conditions over metrics, and the tier or NULL, as the owner of the
+ * program.  The context has the slot for them as its inner row.
+ */
+void
+condition_begin(ConditionScope *scope, Terms *terms, ExprContext *econtext, const Metrics *metrics, const char *tier)
+{
+	scope->terms = terms;
+	scope->econtext = econtext;
+	scope->slot = econtext->ecxt_innertuple;
+
+	/* A function of the user may come back here before it is through. */
+	if (terms->user_functions)
+	{
+		scope->econtext = CreateStandaloneExprContext();
+		scope->slot = MakeSingleTupleTableSlot(scope->slot->tts_tupleDescriptor, &TTSOpsVirtual);
+		scope->econtext->ecxt_innertuple = scope->slot;
+	}
+	fill_metrics(terms, metrics, tier, scope->slot);
+	owner_enter(&scope->owner, terms->owner, terms->needs_settings, terms->time_zone);
+}
+
+void
+condition_end(ConditionScope *scope)
+{
+	owner_leave(&scope->owner);
+	if (scope->terms->user_functions)
+	{
+		ExecDropSingleTupleTableSlot(scope->slot);
+		FreeExprContext(scope->econtext, true);
+	}
+}
+
+/* A condition that is evaluated, for protect(). */
+typedef struct Evaluation
+{
+	Condition  *condition;
+	ExprContext *econtext;
+	bool		holds;
+} Evaluation;
+
+static void
+evaluate_condition(void *arg)
+{
+	Evaluation *evaluation = (Evaluation *) arg;
+	bool		isnull;
+	Datum		value = expression_evaluate(&evaluation->condition->expression, evaluation->econtext, &isnull);
+
+	evaluation->holds = !isnull && DatumGetBool(value);
+}
+
+/*
+ * Does a condition hold?  One that raises an error for a member does not hold for that
+ * member: it must not stop posting, or reads of others.  The log has it once per session,
+ * and verify() tells of it.
+ */
+bool
+condition_holds(ConditionScope *scope, Condition *condition)
+{
+	Evaluation	evaluation = {.condition = condition,.econtext = scope->econtext};
+	ErrorData  *error;
+
+	ResetExprContext(scope->econtext);
+	if (!condition->expression.may_raise)
+	{
+		evaluate_condition(&evaluation);
+		return evaluation.holds;
+	}
+	/* this concerns the evaluation that led here, not the member */
+	expression_refuse_recursion(&condition->expression);
+	error = protect(evaluate_condition, &evaluation);
+	if (error == NULL)
+		return evaluation.holds;
+	if (!condition->told)
+		ereport(LOG_SERVER_ONLY,
+				(errcode(error->sqlerrcode),
+				 errmsg("the condition of %s \"%s\" of loyalty program \"%s\" failed and does not hold: %s",
+						condition->of_tier ? "tier" : "the earning rule", condition->name,
+						get_namespace_name(get_rel_namespace(scope->terms->program)), error->message)));
+	condition->told = true;
+	FreeErrorData(error);
+	return false;
+}
