@@ -182,6 +182,46 @@ DROP FUNCTION t_mrules.is_newcomer;
 \set VERBOSITY default
 SELECT * FROM loyalty.verify('club');
 
+-- Dropped with CASCADE, it takes the view along; orders are recorded, and folded when the condition is corrected
+\set VERBOSITY terse
+DROP FUNCTION t_mrules.is_newcomer CASCADE;
+\set VERBOSITY default
+SELECT DISTINCT violation, regexp_replace(regexp_replace(detail, 'terms \d+', 'terms N', 'g'), 'version = \d+', 'version = N') AS detail FROM loyalty.verify('club');
+INSERT INTO t_mrules.customers VALUES (13, '2020-01-01'), (14, '2020-01-01');
+INSERT INTO t_mrules.orders VALUES (100, 14, '2026-06-01', 10);
+SELECT customer, parts, held_rules FROM club.journal WHERE order_key = '100';
+UPDATE club.terms_rule SET for_members = 'orders = 0' WHERE for_members LIKE '%is_new%';
+SELECT name, for_members FROM club.earning_rule WHERE for_members IS NOT NULL;
+SELECT points FROM club.members WHERE id = 14;		-- (10 + 1000) * 2 + 5.5 = 2025.5
+SELECT * FROM loyalty.verify('club');
+
+-- Points that were spent are not taken back, where that is refused: an order is worth 100 + 500, all of it spent
+DELETE FROM club.earning_rule;
+INSERT INTO club.earning_rule (name, points, for_members, bonus) VALUES ('1 per 1', 'amount', NULL, false), ('welcome', '500', 'orders = 0', true);
+UPDATE club.program SET refund_shortfall = 'reject';
+INSERT INTO t_mrules.orders VALUES (101, 13, '2026-06-01', 100);
+SELECT status FROM club.try_redeem(13, 600, reference => 'r1');
+UPDATE t_mrules.orders SET total = 50 WHERE id = 101;
+DELETE FROM t_mrules.orders WHERE id = 101;
+UPDATE t_mrules.orders SET total = 120 WHERE id = 101;
+SELECT points FROM club.members WHERE id = 13;		-- 20
+UPDATE t_mrules.orders SET total = 110 WHERE id = 101;
+SELECT points FROM club.members WHERE id = 13;		-- 10
+SELECT * FROM loyalty.verify('club');
+
+-- The program goes to another owner, whose rights conditions have then
+CREATE ROLE regress_mrules;
+GRANT CREATE ON DATABASE :DBNAME TO regress_mrules;
+GRANT USAGE ON SCHEMA t_mrules, loyalty TO regress_mrules;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_mrules;
+GRANT SELECT, TRIGGER ON ALL TABLES IN SCHEMA t_mrules TO regress_mrules;
+SELECT loyalty.change_owner('club', 'regress_mrules');
+SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.relnamespace = 'club'::regnamespace AND c.relname LIKE 'for\_members%';
+INSERT INTO t_mrules.orders VALUES (102, 13, '2026-06-02', 1);
+SELECT points FROM club.members WHERE id = 13;		-- 11
+SELECT loyalty.upgrade_program('club');
+SELECT * FROM loyalty.verify('club');
+
 -- Lines, refunds, archived orders, and lines that left --------------------------------------
 CREATE TABLE t_mrules.baskets (id int PRIMARY KEY, customer_id int, at timestamptz);
 CREATE TABLE t_mrules.lines (order_id int, year int, qty int, price numeric) PARTITION BY LIST (year);
@@ -332,3 +372,5 @@ SELECT loyalty.drop_program('club', force => true);
 SELECT loyalty.drop_program('mall', force => true);
 SELECT loyalty.drop_program('shop', force => true);
 DROP SCHEMA t_mrules CASCADE;
+DROP OWNED BY regress_mrules;
+DROP ROLE regress_mrules;

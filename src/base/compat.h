@@ -8,6 +8,7 @@
 #define LOYALTY_COMPAT_H
 
 #include "postgres.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "nodes/makefuncs.h"
@@ -39,6 +40,11 @@
 #define LOYALTY_TIMESTAMPTZ_AGE F_TIMESTAMPTZ_AGE
 #define LOYALTY_TIMESTAMPTZ_IN_ZONE F_TIMESTAMPTZ_ZONE
 #define LOYALTY_TIMESTAMP_IN_ZONE F_TIMESTAMP_ZONE
+#endif
+
+/* Not all array types have names before 14. */
+#ifndef NUMERICARRAYOID
+#define NUMERICARRAYOID 1231
 #endif
 
 /* Indexes other than btree can have comparisons from 18 on. */
