@@ -102,6 +102,7 @@ BEGIN
 			(NULL, 'effective_at', 'from when on the entry has effect: the time of the order or call, or when a change of it was recorded, if that is later'),
 			('metrics', 'at', 'the moment: the time of the order that earns, now for members, or the one that was asked'),
 			('metrics', 'today', 'the day of the moment in the time zone of the program; null if it is infinite'),
+			('member_metrics', 'today', 'the day of the order in the time zone of the program; null if its time is infinite'),
 			(NULL, 'recorded_at', 'when it was recorded'),
 			(NULL, 'version', 'number of this version of the terms'),
 			(NULL, 'terms', 'version of the terms; an order keeps that of its first recording; a call has 0, or if it took points from several wallets, that by whose order it did'),

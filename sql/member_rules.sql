@@ -332,7 +332,7 @@ BEGIN
 	  FROM (SELECT i, random() < 0.3 AS m FROM generate_series(1, n) i) x
 	 CROSS JOIN LATERAL (SELECT CASE WHEN NOT m AND random() < 0.3 AND i > 0 THEN 3.5 END AS every) e;
 	SELECT coalesce(max(id), 0) INTO key FROM t_mrules.receipts;
-	FOR i IN 1 .. 12 LOOP
+	FOR i IN 1 .. 30 LOOP
 		INSERT INTO t_mrules.receipts VALUES (key + i, 1 + floor(random() * 4), timestamptz '2026-06-01' + floor(random() * 240) * interval '3 hours', round((random() * 100)::numeric, 3), floor(random() * 4));
 	END LOOP;
 END $$;
@@ -347,7 +347,7 @@ CREATE TABLE t_mrules.found (n int, at text, violation text, customer text, orde
 SELECT setseed(0.4);
 \set ECHO none
 SELECT format(s.command, n, 2 + n % 7)
-  FROM generate_series(1, 30) n
+  FROM generate_series(1, 12) n
  CROSS JOIN (VALUES (1, 'CALL t_mrules.random_rules(%2$s)'), (2, $$INSERT INTO t_mrules.found SELECT %1$s, 'recorded', v.* FROM loyalty.verify('shop') v$$),
                     (3, 'CREATE TEMP TABLE before AS SELECT id, points, tier FROM shop.members'), (4, $$CALL loyalty.post('shop')$$),
                     (5, $$INSERT INTO t_mrules.found SELECT %1$s, 'posted', 'points differ', m.id, m.points, b.points FROM shop.members m JOIN before b USING (id) WHERE m.points <> b.points$$),

@@ -48,7 +48,7 @@ SELECT points FROM club.members WHERE customer_id = 4;
 -- a rule on columns of the order row; names of the purchase come first
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('fast', '7', 'shippng > 0');
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('fast', '7', 'shipping > 0');
-SELECT * FROM club.earning_rule ORDER BY name;
+SELECT name, points, applies_when, per FROM club.earning_rule ORDER BY name;
 INSERT INTO t_track.orders VALUES (8, 4, '2021-02-01', 12, 2);
 SELECT points FROM club.members WHERE customer_id = 4;
 
