@@ -108,6 +108,7 @@ AS $$
 DECLARE
 	view CONSTANT regclass := _loyalty.view_of(program, 'orders', tracked_table, terms);
 	said jsonb;
+	is_none boolean;
 	type regtype;
 BEGIN
 	IF view IS NULL THEN
@@ -116,10 +117,11 @@ BEGIN
 	PERFORM _loyalty.require_own_view(view);
 	SELECT a.atttypid INTO type FROM pg_attribute a WHERE a.attrelid = view AND a.attname = 'key';
 	BEGIN
-		EXECUTE format('SELECT to_jsonb(v) FROM %s v WHERE v.key %s $1::%s AND v.order_key = $1 LIMIT 1', view, _loyalty.equality_operator(type), type) INTO said USING order_key;
+		EXECUTE format('SELECT ($1::%s) IS NULL', type) INTO is_none USING order_key;
 	EXCEPTION WHEN data_exception THEN
 		RETURN NULL;		-- no key of that type
 	END;
+	EXECUTE format('SELECT to_jsonb(v) FROM %s v WHERE v.key %s $1::%s AND v.order_key = $1 LIMIT 1', view, _loyalty.equality_operator(type), type) INTO said USING order_key;
 	RETURN said;
 END
 $$;
@@ -441,6 +443,12 @@ BEGIN
 		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
 		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT l.*, 1::oid AS tableoid FROM unnest(%s::%s[]) l)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
 	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
+	IF NOT isfinite((said ->> 'at')::timestamptz) OR (said ->> 'amount')::numeric - (said ->> 'amount')::numeric <> 0 OR (said ->> 'awards')::numeric - (said ->> 'awards')::numeric <> 0
+	   OR abs((said ->> 'amount')::numeric) >= 1e20 OR abs((said ->> 'awards')::numeric) >= 1e20 THEN
+		RAISE EXCEPTION 'such an order would be refused'
+			USING ERRCODE = 'numeric_value_out_of_range', DETAIL = format('Its time is %s, its amount %s, and it has %s points before the multiplier of the tier.', said ->> 'at', said ->> 'amount', said ->> 'awards'),
+			      HINT = 'Each must be finite, and numbers below 1e20.';
+	END IF;
 	IF (said ->> 'counts')::boolean IS NOT TRUE THEN
 		RETURN QUERY SELECT 1, 'order', NULL::text, 'does not count', NULL::numeric, 0::numeric;
 		RETURN;

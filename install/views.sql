@@ -854,23 +854,26 @@ BEGIN
 	IF NOT is_plain AND line_relation IS NOT NULL THEN
 		line_factors := _loyalty.line_factors_sql(program, terms, awards);
 	END IF;
-	FOR rule IN EXECUTE format('SELECT r.award, r.per, r.multiplier IS NOT NULL AS multiplies, $1 ->> (r.award - 1) AS expression FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
+	FOR rule IN EXECUTE format('SELECT r.award, r.per, r.multiplier IS NOT NULL AS multiplies, $1 ->> (r.award - 1) AS expression,
+	                                _loyalty.in_window_sql(r.starts, r.ends, r.minimum_order) AS in_force FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
 		USING awards, terms
 	LOOP
+		-- what is not in force is not evaluated, and cannot fail
 		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN
 			columns := columns || format(', NULL::numeric AS award_%s', rule.award);
 		ELSIF rule.per = 'line' THEN
 			-- the filter makes it an aggregate over lines, whatever the rule uses
 			line_columns := concat_ws(', ', line_columns,
-				format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS award_%s', rule.expression, rule.award),
+				format('sum(%s) FILTER (WHERE %s) AS award_%s', rule.expression, concat_ws(' AND ', 'line.tableoid IS NOT NULL', rule.in_force), rule.award),
 				CASE WHEN NOT is_plain AND NOT rule.multiplies THEN
-				     format('sum(%s) FILTER (WHERE line.tableoid IS NOT NULL) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN line_factors IS NOT NULL THEN 'line_factors.product' END), rule.award) END);
+				     format('sum(%s) FILTER (WHERE %s) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN line_factors IS NOT NULL THEN 'line_factors.product' END),
+				            concat_ws(' AND ', 'line.tableoid IS NOT NULL', rule.in_force), rule.award) END);
 			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
 			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
 				format(coalesce(remaining, '%s'), format('line_awards.award_%s', rule.award)), rule.award);
 		ELSE
 			order_sum := concat_ws(' + ', nullif(order_sum, ''), format('coalesce(%s, 0)', rule.expression));
-			columns := columns || format(', CASE WHEN purchase.counts THEN (%s) END AS award_%s', rule.expression, rule.award);
+			columns := columns || format(', CASE WHEN %s THEN (%s) END AS award_%s', concat_ws(' AND ', 'purchase.counts', rule.in_force), rule.expression, rule.award);
 		END IF;
 	END LOOP;
 	IF line_columns IS NOT NULL THEN

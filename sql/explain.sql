@@ -131,6 +131,17 @@ RESET timezone;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, MDY';
 
+-- A rule that is not in force is not evaluated, and cannot fail
+DELETE FROM club.earning_rule;
+INSERT INTO club.earning_rule (name, points, starts, minimum_order) VALUES ('base', 'amount', NULL, NULL), ('later', '100 / (amount - 5)', '2090-01-01', NULL), ('large', '100 / (amount - 5)', NULL, 6);
+INSERT INTO t_explain.receipts VALUES ('y', 3, '2026-03-01', 5, 1);
+SELECT name, status, value, points FROM club.explain('y');
+SELECT name, status, points FROM club.simulate_order(ROW('z', 3, '2026-03-01', 5, 1)::t_explain.receipts);
+-- what would be refused is refused
+SELECT * FROM club.simulate_order(ROW('z', 3, '2026-03-01', 'NaN', 1)::t_explain.receipts);
+SELECT * FROM club.simulate_order(ROW('z', 3, 'infinity', 50, 1)::t_explain.receipts);
+SELECT * FROM club.simulate_order(ROW('z', 3, '2026-03-01', '1e20', 1)::t_explain.receipts);
+
 -- At random: whatever the rules, the steps add up
 DELETE FROM club.earning_rule;
 INSERT INTO club.earning_rule (name, points, multiplier, applies_when, every, gives, at_most, rounding, priority, stacking, stacking_group)
