@@ -16,7 +16,8 @@ typedef struct Payment
 	int32		tracked_table;	/* the order */
 	text	   *order_key;
 	text	   *reference;		/* of the call */
-	int32		terms;			/* by whose order it took points from several wallets, or 0 */
+	int32		terms;			/* by whose order it took points from several wallets, or
+								 * 0 */
 	int32		revision;		/* of its newest entry */
 	TimestampTz recorded_at;	/* when that was recorded */
 	Datum		net;			/* numeric: by how much all its entries change the points */

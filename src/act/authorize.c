@@ -479,6 +479,27 @@ enter_program(Authorization *auth, Oid program)
 }
 
 /*
+ * The owner of a program, whose table "program" is locked against whoever drops it; an
+ * error unless the current user has the owner's rights.
+ */
+Oid
+authorize_require_owner(Oid program, const char *function)
+{
+	Oid			schema;
+	Oid			owner;
+
+	LockRelationOid(program, AccessShareLock);
+	schema = get_rel_namespace(program);
+	owner = layout_check_owner(schema);
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for loyalty program \"%s\"", get_namespace_name(schema)),
+				 errhint("Call the function %s.%s of the program.", quote_identifier(get_namespace_name(schema)), function)));
+	return owner;
+}
+
+/*
  * Begin a call: the first two arguments of the function are the table "program" of a
  * program, and the customer.  Its function in the program is called with the rights of the
  * owner of the program, who granted them; nobody else may.
@@ -486,25 +507,12 @@ enter_program(Authorization *auth, Oid program)
 void
 authorize_enter(Authorization *auth, FunctionCallInfo fcinfo, const char *function)
 {
-	Oid			schema;
-
 	nested_refuse_call(function);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("customer must not be null")));
-	/* against whoever drops the program meanwhile */
-	LockRelationOid(PG_GETARG_OID(0), AccessShareLock);
-	schema = get_rel_namespace(PG_GETARG_OID(0));
-	if (!has_privs_of_role(GetUserId(), layout_check_owner(schema)))
-	{
-		char	   *program = get_namespace_name(schema);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for loyalty program \"%s\"", program),
-				 errhint("Call the function %s.%s of the program.", quote_identifier(program), function)));
-	}
+	(void) authorize_require_owner(PG_GETARG_OID(0), function);
 	enter_program(auth, PG_GETARG_OID(0));
 }
 

@@ -95,6 +95,7 @@ typedef struct Authorization
 	Snapshot	snapshot;		/* taken after the lock */
 } Authorization;
 
+extern Oid	authorize_require_owner(Oid program, const char *function);
 extern void authorize_enter(Authorization *auth, FunctionCallInfo fcinfo, const char *function);
 extern bool authorize_counterpart(Authorization *auth, Datum customer, Oid type, text *reference,
 								  Datum *counterpart);

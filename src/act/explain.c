@@ -7,58 +7,19 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "compat.h"
-#include "layout.h"
+#include "answer.h"
+#include "authorize.h"
 #include "nested.h"
 #include "owner.h"
 #include "result.h"
 
 /* The table "program" comes first, and then what is asked about. */
 #define ARGUMENTS 3
-
-/* The owner of a program, who must be who calls. */
-static Oid
-owner_who_calls(FunctionCallInfo fcinfo, const char *function)
-{
-	Oid			schema;
-	Oid			owner;
-
-	nested_refuse_call(function);
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("program must not be null")));
-	LockRelationOid(PG_GETARG_OID(0), AccessShareLock);
-	schema = get_rel_namespace(PG_GETARG_OID(0));
-	owner = layout_check_owner(schema);
-	if (!has_privs_of_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for loyalty program \"%s\"", get_namespace_name(schema)),
-				 errhint("Call the function %s.%s of the program.", quote_identifier(get_namespace_name(schema)), function)));
-	return owner;
-}
-
-/* Days are those of the program. */
-static void
-fix_zone_of(Oid program)
-{
-	char	   *query = psprintf("SELECT p.time_zone FROM %s.program p", quote_identifier(get_namespace_name(get_rel_namespace(program))));
-
-	if (SPI_execute(query, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "a loyalty program has no settings");
-	settings_time_zone(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-}
 
 /* Answer with the rows of a query, which takes the arguments. */
 static void
@@ -70,9 +31,15 @@ answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
 	Datum		values[ARGUMENTS];
 	char		nulls[ARGUMENTS];
 	OwnerScope	scope;
-	Oid			owner = owner_who_calls(fcinfo, function);
+	Oid			owner;
 
 	Assert(PG_NARGS() == ARGUMENTS);
+	nested_refuse_call(function);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("program must not be null")));
+	owner = authorize_require_owner(PG_GETARG_OID(0), function);
 	for (int i = 0; i < ARGUMENTS; i++)
 	{
 		types[i] = get_fn_expr_argtype(fcinfo->flinfo, i);
@@ -84,7 +51,7 @@ answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
 	settings_compute();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	fix_zone_of(PG_GETARG_OID(0));
+	answer_fix_zone(get_namespace_name(get_rel_namespace(PG_GETARG_OID(0))));
 	if (SPI_execute_with_args(query, ARGUMENTS, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not explain an order");
 	Assert(SPI_tuptable->tupdesc->natts == desc->natts);

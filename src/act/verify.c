@@ -17,14 +17,18 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "answer.h"
 #include "nested.h"
 #include "owner.h"
 #include "result.h"
 #include "version.h"
 
-/* Local times are those of the program, whatever the session has. */
-static void
-enter_time_zone(const char *program)
+/*
+ * Local times are those of the program, whatever the session has; within owner_enter(), with SPI
+ * connected.
+ */
+void
+answer_fix_zone(const char *program)
 {
 	char	   *query = psprintf("SELECT time_zone::pg_catalog.text FROM %s.program",
 								 quote_identifier(program));
@@ -79,7 +83,7 @@ answer_reader(FunctionCallInfo fcinfo, const char *function, const char *const *
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	version_require(schema);
-	enter_time_zone(NameStr(*PG_GETARG_NAME(0)));
+	answer_fix_zone(NameStr(*PG_GETARG_NAME(0)));
 	for (int i = 0; i < PG_NARGS(); i++)
 	{
 		values[i] = PG_GETARG_DATUM(i);
