@@ -319,7 +319,7 @@ BEGIN
 	NEW.stacking := coalesce(NEW.stacking, CASE WHEN NEW.multiplier IS NULL THEN 'add' ELSE 'multiply' END);
 	PERFORM _loyalty.require_rule(format('earning rule "%s"', NEW.name), NEW.points IS NOT NULL, NEW.multiplier IS NOT NULL, NEW.starts, NEW.ends,
 	                              ARRAY[NEW.minimum_order, NEW.every, NEW.gives, NEW.at_most], NEW.rounding, NEW.stacking, NEW.stacking_group);
-	PERFORM _loyalty.require_member_rule(format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.per, NEW.for_members, NEW.bonus);
+	PERFORM _loyalty.require_member_rule(format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.per, NEW.for_members, NEW.bonus, NEW.member_limit, NEW.limit_period);
 	IF tg_op = 'UPDATE' AND tg_table_name = 'earning_rule' AND NEW.name <> OLD.name AND NEW.for_members = OLD.for_members THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
 		NEW.for_members := coalesce(_loyalty.present_for_members(tg_table_schema, version, OLD.name), NEW.for_members);
@@ -1044,7 +1044,7 @@ RETURNS TABLE (configured name, pinned name, columns text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus'),
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_period'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;

@@ -15,7 +15,7 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'points, line multiplier, multiplier, bonus: a rule; tier; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
+'points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
 'counts, or why not: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
@@ -129,17 +129,17 @@ COMMENT ON FUNCTION _loyalty.order_as_it_is(name, int, int, text) IS 'the row of
 
 -- How an order is recorded: its terms, points, tier and multiplier.
 CREATE FUNCTION _loyalty.order_as_recorded(program name, tracked_table int, order_key text, customer text)
-RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[])
+RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], limited numeric[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules
-		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules FROM %1$I.ledger l
+		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.limited
+		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.limited FROM %1$I.ledger l
 		         WHERE l.customer %2$s $3::%3$s AND l.tracked_table = $1 AND l.order_key = $2
 		        UNION ALL
-		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules FROM %1$I.unposted u
+		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.limited FROM %1$I.unposted u
 		         WHERE u.customer %2$s $3::%3$s AND u.tracked_table = $1 AND u.order_key = $2) x
 		 ORDER BY x.revision DESC LIMIT 1
 		$sql$, program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) USING tracked_table, order_key, customer;
@@ -188,15 +188,20 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass) IS 'the number of the tracked table that has an order, or had it if it is archived, and its customer as text; else an error';
 
-CREATE FUNCTION _loyalty.rounding_of(program name, terms int, OUT rounding text, OUT points_scale int)
+CREATE FUNCTION _loyalty.round_points(program name, terms int, points numeric)
+RETURNS numeric
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	result text;
 BEGIN
-	EXECUTE format('SELECT t.rounding, t.points_scale FROM %I.terms t WHERE t.version = $1', program) INTO rounding, points_scale USING terms;
+	EXECUTE format('SELECT _loyalty.rounded_sql(''x.points'', t.rounding, t.points_scale) FROM %I.terms t WHERE t.version = $1', program) INTO result USING terms;
+	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', result) INTO result USING points;
+	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.rounding_of(name, int) IS 'how a version of the terms rounds, and to how many decimals';
+COMMENT ON FUNCTION _loyalty.round_points(name, int, numeric) IS 'points as a version of the terms rounds them';
 
 -- From what rules come to, and the sum of the steps so far, which may differ in the last digit, to the points of the order.
 CREATE FUNCTION _loyalty.explain_tier(program name, terms int, step int, awards numeric, total numeric, tier text, multiplier numeric)
@@ -214,8 +219,7 @@ BEGIN
 		sum := sum + e.points;
 		RETURN NEXT e;
 	END IF;
-	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', (SELECT _loyalty.rounded_sql('x.points', t.rounding, t.points_scale) FROM _loyalty.rounding_of(program, terms) t))
-	   INTO worth USING awards * multiplier;
+	worth := _loyalty.round_points(program, terms, awards * multiplier);
 	IF worth <> sum THEN
 		e := ROW(coalesce(e.step, step) + 1, 'rounding', NULL, 'counts', NULL, worth - sum);
 		RETURN NEXT e;
@@ -225,8 +229,9 @@ $$;
 COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text, numeric) IS
 'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
 
--- The same under terms whose rules stack when entries are folded, from nothing to the points of the order: bonuses come after the tier.
-CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric)
+-- The same under terms whose rules stack when entries are folded, from nothing to the points of the order: bonuses come after the tier, and
+-- then what limits per member take off.  What rules with limits give is in "limited", or found out of the rooms that are left.
+CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric, limited numeric[], rooms numeric[])
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -238,6 +243,11 @@ DECLARE
 	base numeric;
 	has_tier boolean := multiplier = 1;
 	worth numeric;
+	factor numeric := 1;
+	added numeric := 1;
+	free numeric;
+	gives numeric;
+	under_limits numeric := 0;
 BEGIN
 	-- multipliers that are added come after those that multiply, then the tier, then bonuses
 	FOR r IN SELECT x.*, x.what = 'multiplier' AND x.stacking = 'add' AS is_added, x.what = 'bonus' AS is_bonus
@@ -258,18 +268,34 @@ BEGIN
 		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
 			e.points := CASE WHEN r.what <> 'multiplier' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
 			total := total + e.points;
+			factor := factor * CASE WHEN r.what = 'multiplier' AND NOT r.is_added THEN r.points ELSE 1 END;
+			added := added + CASE WHEN r.is_added THEN r.points - 1 ELSE 0 END;
 		END IF;
 		RETURN NEXT e;
 	END LOOP;
-	EXECUTE format('SELECT %s FROM (SELECT $1 AS points) x', (SELECT _loyalty.rounded_sql('x.points', t.rounding, t.points_scale) FROM _loyalty.rounding_of(program, terms) t))
-	   INTO worth USING total;
+	free := total;
+	FOR r IN SELECT x.award, x.name, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
+	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
+	          WHERE s.member_limit IS NOT NULL AND x.status = 'counts' ORDER BY x.place
+	LOOP
+		worth := _loyalty.round_points(program, terms, r.share);
+		gives := coalesce(limited[r.award], least(worth, rooms[r.award]));
+		free := free - r.share;
+		under_limits := under_limits + gives;
+		IF gives <> worth THEN
+			e := ROW(coalesce(e.step, 0) + 1, 'limit', r.name, 'counts', gives, gives - r.share);
+			total := total + e.points;
+			RETURN NEXT e;
+		END IF;
+	END LOOP;
+	worth := _loyalty.round_points(program, terms, free) + under_limits;
 	IF worth <> total THEN
 		e := ROW(coalesce(e.step, 0) + 1, 'rounding', NULL, 'counts', NULL, worth - total);
 		RETURN NEXT e;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric) IS
+COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric, numeric[], numeric[]) IS
 'the steps from nothing to the points of an order whose rules stack when entries are folded, out of what each rule gives';
 
 CREATE FUNCTION _loyalty.explain_order(settings regclass, order_key text, tracked regclass)
@@ -300,7 +326,7 @@ BEGIN
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
 		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)),
 		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
-		                                               recorded.held_rules, recorded.tier, recorded.multiplier)
+		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.limited, NULL)
 		LOOP
 			total := total + e.points;
 			RETURN NEXT e;
@@ -393,6 +419,40 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.rules_of_member(regclass, name, anyelement, timestamptz, text) IS 'the numbers of the rules for some members that are for a customer, for an order of a time that is made now';
 
+-- What is left of the limits of rules for an order of a time that is made now, by their numbers.  What rules of that name gave in the period
+-- is what the newest entries of all orders of the account say.
+CREATE FUNCTION _loyalty.rooms_of_member(program name, terms int, customer anyelement, at timestamptz)
+RETURNS numeric[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	rooms numeric[] := '{}';
+	r record;
+	used numeric;
+BEGIN
+	FOR r IN EXECUTE format('SELECT x.award, x.name, x.member_limit, _loyalty.period_sql(''$3'', x.limit_period, t.time_zone) AS began, _loyalty.period_sql(''n.at'', x.limit_period, t.time_zone) AS order_began
+	                           FROM %1$I.terms_rule x JOIN %1$I.terms t ON t.version = x.version WHERE x.version = $1 AND x.member_limit IS NOT NULL', program) USING terms
+	LOOP
+		EXECUTE format($sql$
+			WITH account AS (SELECT coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $1), $1) AS customer),
+			keys AS (SELECT a.customer FROM account a UNION ALL SELECT m.customer FROM account a JOIN %1$I.merged m ON m.survivor %2$s a.customer)
+			SELECT sum(greatest(n.limited[x.award], 0))
+			  FROM (SELECT DISTINCT ON (e.customer, e.tracked_table, e.order_key) e.at, e.terms, e.limited
+			          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.terms, l.limited FROM keys k JOIN %1$I.ledger l ON l.customer %2$s k.customer WHERE l.tracked_table > 0
+			                UNION ALL
+			                SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.terms, u.limited FROM keys k JOIN %1$I.unposted u ON u.customer %2$s k.customer WHERE u.tracked_table > 0) e
+			         ORDER BY e.customer, e.tracked_table, e.order_key, e.revision DESC) n
+			  JOIN %1$I.terms_rule x ON x.version = n.terms AND x.name = $2
+			 WHERE n.limited IS NOT NULL AND %3$s = %4$s
+			$sql$, program, _loyalty.customer_equality(program), r.order_began, r.began) INTO used USING customer, r.name, at;
+		rooms[r.award] := greatest(r.member_limit - coalesce(used, 0), 0);
+	END LOOP;
+	RETURN rooms;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.rooms_of_member(name, int, anyelement, timestamptz) IS 'what is left of the limits that rules have per member, for an order of a time that is made now';
+
 -- The tracked table whose row a value is.
 CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, OUT tracked_table int, OUT relation regclass, OUT lines regclass)
 LANGUAGE plpgsql STABLE
@@ -426,6 +486,7 @@ DECLARE
 	e loyalty.explanation;
 	current_terms int;
 	held int[];
+	rooms numeric[];
 BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
 	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
@@ -456,8 +517,9 @@ BEGIN
 	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;
 	IF _loyalty.terms_fold(p.program, current_terms) THEN
 		EXECUTE format('SELECT _loyalty.rules_of_member($1, $2, $3::%s, $4, $5)', p.customer_type) INTO held USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz, t.tier;
+		EXECUTE format('SELECT _loyalty.rooms_of_member($1, $2, $3::%s, $4)', p.customer_type) INTO rooms USING p.program, current_terms, said ->> 'customer', (said ->> 'at')::timestamptz;
 		RETURN QUERY SELECT * FROM _loyalty.explain_folded(p.program, current_terms, said, ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n),
-		                                                   held, t.tier, t.multiplier);
+		                                                   held, t.tier, t.multiplier, NULL, rooms);
 		RETURN;
 	END IF;
 	FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, current_terms, said)

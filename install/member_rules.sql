@@ -9,7 +9,7 @@
 -- The conditions of a version of the terms are the columns rule_<award> of the view for_members_<terms>, over the
 -- type "member_metrics".  Which of them held is found out for the first entry of an order, and stays.
 
-CREATE FUNCTION _loyalty.require_member_rule(what text, has_multiplier boolean, per text, for_members text, bonus boolean)
+CREATE FUNCTION _loyalty.require_member_rule(what text, has_multiplier boolean, per text, for_members text, bonus boolean, member_limit numeric, limit_period text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -22,10 +22,24 @@ BEGIN
 		RAISE EXCEPTION 'the % multiplies points of lines, and must be for all members', what
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'Points of lines are multiplied when the order is recorded, before it is known what its customer had.',
 			      HINT = 'Set for_members to null, or write a rule with points per line that is for these members.';
+	ELSIF member_limit IS NOT NULL AND has_multiplier THEN
+		RAISE EXCEPTION 'the % is a multiplier, which gives no points of its own that member_limit could be about', what
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Set member_limit of the rules whose points it multiplies, or write a rule with points that gives the difference.';
+	ELSIF member_limit = 'NaN' OR abs(member_limit) >= 1e20 THEN
+		RAISE EXCEPTION 'member_limit of the % must be a number below 1e20', what
+			USING ERRCODE = 'numeric_value_out_of_range', DETAIL = format('It is %s.', member_limit);
+	ELSIF member_limit < 0 THEN
+		RAISE EXCEPTION 'member_limit of the % must be at least 0', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', member_limit);
+	ELSIF limit_period IS NOT NULL AND member_limit IS NULL THEN
+		RAISE EXCEPTION 'limit_period of the % is that of member_limit, which it does not say', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('limit_period is %s.', quote_literal(limit_period)), HINT = 'Say how many points a member may get in each such period, or set limit_period to null.';
+	ELSIF limit_period IS NOT NULL THEN
+		PERFORM _loyalty.require_choice(format('limit_period of the %s', what), limit_period, 'day', 'week', 'month', 'quarter', 'year');
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_member_rule(text, boolean, text, text, boolean) IS 'an error if an earning rule cannot be for some members, or a bonus';
+COMMENT ON FUNCTION _loyalty.require_member_rule(text, boolean, text, text, boolean, numeric, text) IS 'an error if an earning rule cannot be for some members, a bonus, or have such a limit per member';
 
 -- Do entries under a version of the terms have what each rule gives?
 CREATE FUNCTION _loyalty.terms_fold(program name, terms int)
@@ -36,11 +50,11 @@ AS $$
 DECLARE
 	result boolean;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1 AND (r.for_members IS NOT NULL OR r.bonus))', program) INTO result USING terms;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1 AND (r.for_members IS NOT NULL OR r.bonus OR r.member_limit IS NOT NULL))', program) INTO result USING terms;
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, or bonuses, so that its rules stack when entries are folded?';
+COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, bonuses, or limits per member, so that its rules stack when entries are folded?';
 
 -- The condition of a rule, as SQL with every name qualified.
 CREATE FUNCTION _loyalty.parse_for_members(program name, rule text, condition text, search_path text, warn boolean)

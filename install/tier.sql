@@ -49,6 +49,8 @@ CREATE TYPE _loyalty.accrual AS (
 	lots loyalty.lots,
 	forgiven numeric,
 	held_rules int[],
+	rooms numeric[],
+	limited numeric[],
 	returned _loyalty.returned[]
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';

@@ -81,9 +81,9 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.is_best_sql(name, int, int, text) IS 'the condition that a rule gives most points of its group, as SQL';
 
--- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier.
-CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
-RETURNS text
+-- What is left of an entry's parts, as SQL over "metrics": "source" for FROM, and by what points are multiplied that are
+-- no bonus.
+CREATE FUNCTION _loyalty.folded_sql(program name, terms int, OUT source text, OUT factor text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -92,26 +92,45 @@ DECLARE
 	multipliers int[];
 	parts text;
 	counting text;
-	multiplied text;
-	bonus text;
 BEGIN
-	IF NOT _loyalty.terms_fold(program, terms) THEN
-		RETURN 'metrics.awards * metrics.multiplier';
-	END IF;
 	SELECT array_agg(r.award ORDER BY r.place) FILTER (WHERE NOT r.multiplies), array_agg(r.award ORDER BY r.place) FILTER (WHERE r.multiplies AND r.per = 'order'),
 	       string_agg(format(CASE WHEN r.for_members THEN 'CASE WHEN %1$s = ANY (metrics.held_rules) THEN metrics.parts[%1$s] END AS value_%1$s' ELSE 'metrics.parts[%1$s] AS value_%1$s' END, r.award), ', ' ORDER BY r.place)
 	  INTO points, multipliers, parts FROM _loyalty.stacked_rules(program, terms) r;
 	SELECT string_agg(format(CASE WHEN x.condition IS NULL THEN 'part.value_%1$s AS value_%1$s' ELSE 'CASE WHEN %2$s THEN part.value_%1$s END AS value_%1$s' END, x.award, x.condition), ', ')
 	  INTO counting FROM _loyalty.exclusions_sql(program, terms, points, 'part') x;
-	SELECT string_agg(p.expression, ' + ' ORDER BY p.place) FILTER (WHERE NOT p.bonus), string_agg(p.expression, ' + ' ORDER BY p.place) FILTER (WHERE p.bonus)
-	  INTO multiplied, bonus
-	  FROM (SELECT r.place, r.bonus, CASE WHEN r.stacking = 'best_of' THEN format('CASE WHEN %s THEN counting.value_%s ELSE 0 END', _loyalty.is_best_sql(program, terms, r.award, 'counting'), r.award)
-	                                 ELSE format('coalesce(counting.value_%s, 0)', r.award) END AS expression
-	          FROM _loyalty.stacked_rules(program, terms) r WHERE NOT r.multiplies) p;
-	RETURN format('(SELECT %s + (%s) FROM (SELECT %s) AS part CROSS JOIN LATERAL (SELECT %s) AS counting)',
-	              concat_ws(' * ', format('(%s)', coalesce(multiplied, '0')), _loyalty.stacked_sql(program, terms, multipliers, multipliers, 'part'), 'metrics.multiplier'),
-	              coalesce(bonus, '0'), parts, coalesce(counting, 'NULL'));
+	source := format('(SELECT %s) AS part CROSS JOIN LATERAL (SELECT %s) AS counting', parts, coalesce(counting, 'NULL'));
+	factor := concat_ws(' * ', _loyalty.stacked_sql(program, terms, multipliers, multipliers, 'part'), 'metrics.multiplier');
 END
+$$;
+COMMENT ON FUNCTION _loyalty.folded_sql(name, int) IS 'what is left of the parts of an entry, and by what it is multiplied, as SQL for verify()';
+
+-- What each rule with points gives there before it is multiplied; null: nothing.
+CREATE FUNCTION _loyalty.given_sql(program name, terms int)
+RETURNS TABLE (place int, award int, bonus boolean, member_limit numeric, limit_period text, given text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT r.place, r.award, r.bonus, r.member_limit, r.limit_period,
+	       CASE WHEN r.stacking = 'best_of' THEN format('CASE WHEN %s THEN counting.value_%s END', _loyalty.is_best_sql(program, terms, r.award, 'counting'), r.award)
+	            ELSE format('counting.value_%s', r.award) END
+	  FROM _loyalty.stacked_rules(program, terms) r WHERE NOT r.multiplies
+$$;
+COMMENT ON FUNCTION _loyalty.given_sql(name, int) IS 'what each rule with points gives to an entry, as SQL over what folded_sql() has';
+
+-- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier.  What
+-- rules with limits give is taken as it is written: verify_limits() looks at that.
+CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'metrics.awards * metrics.multiplier'
+	            ELSE (SELECT format('(SELECT (%s) * %s + %s FROM %s)',
+	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE NOT g.bonus AND g.member_limit IS NULL), '0'), f.factor,
+	                                concat_ws(' + ', coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE g.bonus AND g.member_limit IS NULL), '0'),
+	                                          string_agg(format('coalesce(metrics.limited[%s], 0)', g.award), ' + ' ORDER BY g.place) FILTER (WHERE g.member_limit IS NOT NULL)), f.source)
+	                    FROM _loyalty.folded_sql(program, terms) f LEFT JOIN _loyalty.given_sql(program, terms) g ON true
+	                   GROUP BY f.factor, f.source) END
 $$;
 COMMENT ON FUNCTION _loyalty.worth_sql(name, int) IS 'what an entry under a version of the terms is worth before rounding, as SQL for verify()';
 
@@ -121,9 +140,13 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules) > 0'
-	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0) IS NOT TRUE',
-	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*)) END
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.limited) > 0'
+	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s) IS NOT TRUE',
+	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*),
+	                        CASE WHEN count(r.member_limit) = 0 THEN 'num_nonnulls(metrics.rooms, metrics.limited) = 0'
+	                             ELSE format('(metrics.parts IS NOT NULL) = (metrics.limited IS NOT NULL) AND (metrics.parts IS NULL OR metrics.rooms IS NOT NULL)
+	                                          AND coalesce(cardinality(metrics.rooms), %1$s) = %1$s AND coalesce(cardinality(metrics.limited), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
+	                                         count(*), string_agg(format(', metrics.rooms[%1$s], metrics.limited[%1$s]', r.award), '') FILTER (WHERE r.member_limit IS NULL)) END) END
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.misfit_sql(name, int) IS 'the condition that an entry does not fit the earning rules of its terms, as SQL for verify()';

@@ -36,6 +36,8 @@ CREATE TABLE @schema@.ledger (
 	forgiven numeric,
 	pays_for text COLLATE "C",
 	pays_table int,
+	rooms numeric[],
+	limited numeric[],
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';

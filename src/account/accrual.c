@@ -31,6 +31,7 @@
 
 #include "compat.h"
 #include "accrual.h"
+#include "member_limits.h"
 #include "member_rules.h"
 #include "number.h"
 #include "tenure.h"
@@ -289,7 +290,7 @@ void
 accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
 					Moment available, Datum amount, Datum order_points, Datum forgiven,
-					Datum multiplier, const char *tier, Datum held_rules)
+					Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum limited)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingOrder *order = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
@@ -306,6 +307,9 @@ accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 	order->multiplier = copy_numeric(multiplier);
 	order->tier = tier ? pstrdup(tier) : NULL;
 	order->held_rules = copy_or_none(held_rules);
+	order->rooms = copy_or_none(rooms);
+	order->limited = copy_or_none(limited);
+	order->limited_terms = terms;
 	MemoryContextSwitchTo(old);
 }
 
@@ -379,6 +383,8 @@ typedef struct Step
 	Datum		spend;
 	Datum		points_earned;
 	Datum		points;
+	Datum		rooms;			/* of the order; (Datum) 0: none */
+	Datum		limited;		/* what it gives under limits; the same */
 } Step;
 
 /* Is a sum one that the views can show? */
@@ -415,13 +421,19 @@ compute_order_points(const StandingOrder *order, Datum worth, Step *step)
 
 /* What an order is worth: its awards, or what its rules come to, at its tier, rounded. */
 static Datum
-order_worth(Terms *terms, const RecordedEntry *entry, const StandingOrder *order)
+order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Step *step)
 {
+	int			limits;
 	Datum		bonus;
 	Datum		worth;
 
+	step->rooms = order->rooms;
+	step->limited = (Datum) 0;
 	if (entry->parts == (Datum) 0 || !terms_fold(terms))
 		return terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier, entry->awards));
+	(void) stacking_limits(terms->stacking, &limits);
+	if (limits > 0)
+		return limits_fold(accrual, terms, entry, order, &step->rooms, &step->limited);
 	worth = stacking_fold(terms->stacking, entry->parts, order->held_rules, &bonus);
 	worth = DirectFunctionCall2(numeric_mul, order->multiplier, worth);
 	return terms_round(terms, DirectFunctionCall2(numeric_add, worth, bonus));
@@ -442,7 +454,7 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		compute_order_points(order, order_worth(terms, entry, order), step);
+		compute_order_points(order, order_worth(accrual, terms, entry, order, step), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
@@ -484,6 +496,7 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	}
 	order->terms = terms->id;
 	order->held_rules = (Datum) 0;
+	order->rooms = (Datum) 0;
 	if (entry->held.is_known && (!terms_fold(terms) || entry->held.rules != (Datum) 0))
 	{
 		order->multiplier = copy_numeric(entry->held.multiplier);
@@ -538,6 +551,8 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 		copy_numeric(DirectFunctionCall2(numeric_larger, order->most, order->amount));
 	order->order_points = copy_numeric(order->order_points);
 	order->forgiven = copy_or_none(order->forgiven);
+	order->rooms = copy_or_none(order->rooms);
+	order->limited = copy_or_none(order->limited);
 	if (begins)
 	{
 		order->multiplier = copy_numeric(order->multiplier);
@@ -789,6 +804,8 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	accrual->tier = order->tier;
 	accrual->multiplier = order->multiplier;
 	accrual->held_rules = order->held_rules;
+	accrual->rooms = step.rooms;
+	accrual->limited = step.limited;
 	accrual->order_points = step.order_points;
 	accrual->forgiven = step.forgiven;
 	accrual->points_change = step.points_change;
@@ -797,6 +814,10 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
 	order->forgiven = step.forgiven;
+	limits_count(accrual, terms, entry, order, step.limited);
+	order->rooms = step.rooms;
+	order->limited = step.limited;
+	order->limited_terms = terms->id;
 	if (expected)
 		keep_order(accrual, order, entry, begins);
 	else if (entry->counts)

@@ -30,6 +30,9 @@ typedef struct StandingOrder
 	const char *tier;
 	Datum		held_rules;		/* int[]: those whose for_members held just before it, or
 								 * (Datum) 0: none ask */
+	Datum		rooms;			/* numeric[]: see member_limits.c; or (Datum) 0 */
+	Datum		limited;		/* the same, under these terms: */
+	int32		limited_terms;
 	pairingheap_node by_first;	/* among the counted orders */
 	pairingheap_node by_last;
 } StandingOrder;
@@ -96,11 +99,20 @@ typedef struct Accrual
 	pairingheap *last;
 	Bounds		others;			/* of all other orders */
 
+	/*
+	 * what rules with limits gave in periods of entries that are to be added: see
+	 * member_limits.c
+	 */
+	List	   *limit_kinds;
+	struct uses_hash *uses;		/* or NULL: no rule has a limit */
+
 	/* the latest entry that counts */
 	int64		number;			/* how many counted so far */
 	const char *tier;
 	Datum		multiplier;
-	Datum		held_rules;		/* or (Datum) 0 */
+	Datum		held_rules;		/* or (Datum) 0; so may these two be: */
+	Datum		rooms;
+	Datum		limited;
 	Datum		order_points;
 	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	int32		orders_change;
@@ -126,7 +138,7 @@ extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b
 extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Moment available, Datum amount, Datum order_points, Datum forgiven,
-								Datum multiplier, const char *tier, Datum held_rules);
+								Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum limited);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

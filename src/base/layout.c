@@ -49,7 +49,8 @@ static const Column entry_columns[] = {
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
 	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}, {"counterpart", CUSTOMER_TYPE, true}, {"account", CUSTOMER_TYPE, true},
-	{"forgiven", NUMERICOID, true}, {"pays_for", TEXTOID, true}, {"pays_table", INT4OID, true}
+	{"forgiven", NUMERICOID, true}, {"pays_for", TEXTOID, true}, {"pays_table", INT4OID, true},
+	{"rooms", NUMERICARRAYOID, true}, {"limited", NUMERICARRAYOID, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");

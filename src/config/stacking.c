@@ -55,14 +55,17 @@ typedef struct StackedRule
 	int32		points_scale;
 	bool		for_members;	/* it is for some of them only */
 	bool		bonus;			/* its points are not multiplied */
+	RuleLimit	limit;			/* if it has one; else "most" is (Datum) 0 */
 } StackedRule;
 
 struct Stacking
 {
 	int			count;
 	int			groups;			/* the highest number of one */
-	bool		folds;			/* some are for some members, or a bonus: they stack when
-								 * entries are folded */
+	bool		folds;			/* some are for some members, a bonus, or have limits:
+								 * they stack when entries are folded */
+	RuleLimit  *limits;
+	int			limit_count;
 	StackedRule *rules;			/* in the order in which they come */
 	StackedRule **by_award;
 };
@@ -90,6 +93,15 @@ moment_value(int row, int column, TimestampTz otherwise)
 	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
 
 	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+/* A text of a row, kept in a context, or NULL. */
+static char *
+text_value(int row, int column, MemoryContext context)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+
+	return value == NULL ? NULL : MemoryContextStrdup(context, value);
 }
 
 static int
@@ -134,6 +146,10 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 	rule->points_scale = int_value(row, 12);
 	rule->for_members = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 13, &isnull));
 	rule->bonus = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 14, &isnull));
+	rule->limit.award = rule->award;
+	rule->limit.rule = text_value(row, 15, context);
+	rule->limit.most = number_value(row, 16, context);
+	rule->limit.period = text_value(row, 17, context);
 }
 
 /* Are the points of a rule just added up? */
@@ -142,7 +158,7 @@ is_just_added(const StackedRule *rule)
 {
 	return !rule->multiplies && rule->mode == MODE_ADD && rule->starts == DT_NOBEGIN && rule->ends == DT_NOEND &&
 		rule->minimum_order == (Datum) 0 && rule->every == (Datum) 0 && rule->at_most == (Datum) 0 &&
-		!rule->is_rounded && !rule->for_members && !rule->bonus;
+		!rule->is_rounded && !rule->for_members && !rule->bonus && rule->limit.most == (Datum) 0;
 }
 
 /*
@@ -158,7 +174,8 @@ read_rules(const char *program, int32 terms)
 	psprintf("SELECT r.award::pg_catalog.int4, r.multiplier IS NOT NULL, r.stacking, CASE WHEN r.stacking_group IS NULL THEN 0"
 			 " ELSE (pg_catalog.dense_rank() OVER (ORDER BY r.stacking_group COLLATE pg_catalog.\"C\" NULLS LAST))::pg_catalog.int4 END,"
 			 " r.starts::pg_catalog.timestamptz, r.ends::pg_catalog.timestamptz, r.minimum_order::pg_catalog.numeric, r.every::pg_catalog.numeric,"
-			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool"
+			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool,"
+			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period"
 			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version WHERE r.version OPERATOR(pg_catalog.=) $1"
 			 " ORDER BY r.priority DESC, r.name COLLATE pg_catalog.\"C\"", quote_identifier(program));
 
@@ -183,6 +200,7 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 	stacking = MemoryContextAllocZero(context, sizeof(Stacking));
 	stacking->count = (int) SPI_processed;
 	stacking->rules = MemoryContextAllocZero(context, stacking->count * sizeof(StackedRule));
+	stacking->limits = MemoryContextAllocZero(context, stacking->count * sizeof(RuleLimit));
 	stacking->by_award = MemoryContextAllocZero(context, stacking->count * sizeof(StackedRule *));
 	for (int i = 0; i < stacking->count; i++)
 	{
@@ -192,7 +210,9 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 		Assert(rule->award >= 0 && rule->award < stacking->count);
 		stacking->by_award[rule->award] = rule;
 		stacking->groups = Max(stacking->groups, rule->group);
-		stacking->folds = stacking->folds || rule->for_members || rule->bonus;
+		if (rule->limit.most != (Datum) 0)
+			stacking->limits[stacking->limit_count++] = rule->limit;
+		stacking->folds = stacking->folds || rule->for_members || rule->bonus || rule->limit.most != (Datum) 0;
 		plain = plain && is_just_added(rule);
 	}
 	return plain ? NULL : stacking;
@@ -336,6 +356,17 @@ stacking_parts(Datum *values, bool *isnull, int count)
 	return PointerGetDatum(construct_md_array(values, isnull, 1, &count, &lower, NUMERICOID, -1, false, TYPALIGN_INT));
 }
 
+/* Leave out rules that others exclude, or that are not the best of their group. */
+static void
+choose(const Stacking *stacking, Datum *values, bool *isnull)
+{
+	for (int multiplies = 0; multiplies <= 1; multiplies++)
+	{
+		leave_out(stacking, multiplies != 0, isnull);
+		keep_best(stacking, multiplies != 0, values, isnull);
+	}
+}
+
 /*
  * What an order gets of all rules, whose values are counted.  Both arrays are changed.
  * Bonuses, which are not multiplied, go to "bonus"; without it, there are none.
@@ -343,11 +374,7 @@ stacking_parts(Datum *values, bool *isnull, int count)
 Datum
 stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus)
 {
-	for (int multiplies = 0; multiplies <= 1; multiplies++)
-	{
-		leave_out(stacking, multiplies != 0, isnull);
-		keep_best(stacking, multiplies != 0, values, isnull);
-	}
+	choose(stacking, values, isnull);
 	Assert(bonus != NULL || !stacking->folds);
 	if (bonus != NULL)
 		*bonus = add_points(stacking, values, isnull, true);
@@ -373,22 +400,63 @@ leave_to_members(const Stacking *stacking, Datum held, bool *isnull)
 	}
 }
 
+/* The parts of an entry (numeric[]), without the rules that are for some members and not in "held". */
+static void
+read_parts(const Stacking *stacking, Datum parts, Datum held, Datum **values, bool **isnull)
+{
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(parts), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, &count);
+	if (count != stacking->count)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("an entry of a loyalty program has parts of %d earning rules, and its terms have %d", count, stacking->count)));
+	leave_to_members(stacking, held, *isnull);
+}
+
 /*
- * The same of the parts of an entry (numeric[]), without the rules that are for some members
- * and not in "held".
+ * The limits that rules have, or none.
+ */
+const RuleLimit *
+stacking_limits(const Stacking *stacking, int *count)
+{
+	*count = stacking == NULL ? 0 : stacking->limit_count;
+	return stacking == NULL ? NULL : stacking->limits;
+}
+
+/*
+ * What each rule with points gives to an order of these parts, at the multiplier of its tier,
+ * by the number of the award; null where it gives nothing.  Returns how many rules there are.
+ */
+int
+stacking_shares(const Stacking *stacking, Datum parts, Datum held, Datum multiplier, Datum **shares, bool **isnull)
+{
+	Datum		factor;
+
+	read_parts(stacking, parts, held, shares, isnull);
+	choose(stacking, *shares, *isnull);
+	factor = DirectFunctionCall2(numeric_mul, multiply_all(stacking, *shares, *isnull), multiplier);
+	for (int i = 0; i < stacking->count; i++)
+	{
+		const StackedRule *rule = stacking->by_award[i];
+
+		(*isnull)[i] = (*isnull)[i] || rule->multiplies;
+		if (!(*isnull)[i] && !rule->bonus)
+			(*shares)[i] = DirectFunctionCall2(numeric_mul, (*shares)[i], factor);
+	}
+	return stacking->count;
+}
+
+/*
+ * What an order of these parts gets of all rules, before the multiplier of its tier; bonuses go
+ * to "bonus".  Rules that are for some members count if they are in "held", an int[] or (Datum) 0.
  */
 Datum
 stacking_fold(const Stacking *stacking, Datum parts, Datum held, Datum *bonus)
 {
 	Datum	   *values;
 	bool	   *isnull;
-	int			count;
 
-	deconstruct_array(DatumGetArrayTypeP(parts), NUMERICOID, -1, false, TYPALIGN_INT, &values, &isnull, &count);
-	if (count != stacking->count)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("an entry of a loyalty program has parts of %d earning rules, and its terms have %d", count, stacking->count)));
-	leave_to_members(stacking, held, isnull);
+	read_parts(stacking, parts, held, &values, &isnull);
 	return stacking_combine(stacking, values, isnull, bonus);
 }

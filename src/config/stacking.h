@@ -9,12 +9,25 @@
 /* How the rules of one version of the terms stack. */
 typedef struct Stacking Stacking;
 
+/* How many points a rule gives to a member at most: see member_limits.c. */
+typedef struct RuleLimit
+{
+	int			award;			/* from 0 */
+	char	   *rule;			/* its name */
+	Datum		most;
+	char	   *period;			/* in each day, week, month, quarter or year, or NULL:
+								 * ever */
+} RuleLimit;
+
 extern Stacking *stacking_load(const char *program, int32 terms, MemoryContext context);
 extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount);
 extern void stacking_count(const Stacking *stacking, Datum *values, const bool *isnull);
 extern bool stacking_folds(const Stacking *stacking);
 extern Datum stacking_parts(Datum *values, bool *isnull, int count);
 extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus);
+extern const RuleLimit *stacking_limits(const Stacking *stacking, int *count);
+extern int	stacking_shares(const Stacking *stacking, Datum parts, Datum held, Datum multiplier,
+							Datum **shares, bool **isnull);
 extern Datum stacking_fold(const Stacking *stacking, Datum parts, Datum held, Datum *bonus);
 
 #endif							/* LOYALTY_STACKING_H */

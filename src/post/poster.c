@@ -405,6 +405,10 @@ put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const R
 	slot->tts_isnull[LEDGER_ACCOUNT] = entry->recorded_for == 0;
 	slot->tts_values[LEDGER_FORGIVEN] = accrual->forgiven;
 	slot->tts_isnull[LEDGER_FORGIVEN] = accrual->forgiven == (Datum) 0;
+	slot->tts_values[LEDGER_ROOMS] = accrual->rooms;
+	slot->tts_isnull[LEDGER_ROOMS] = accrual->rooms == (Datum) 0;
+	slot->tts_values[LEDGER_LIMITED] = accrual->limited;
+	slot->tts_isnull[LEDGER_LIMITED] = accrual->limited == (Datum) 0;
 	keep_out(poster, slot);
 }
 
@@ -537,7 +541,7 @@ post_customer(Poster *poster, Account *account)
 	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
-	if (poster->closely || fold_needs_posted(poster->entries, poster->entry_count) || accrual_needs_expired(accrual))
+	if (fold_needs_posted(accrual, poster->batch->program_relid, poster->entries, poster->entry_count) || poster->closely)
 		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
 						 &poster->ledger, poster->snapshot, &account->keys);
 	account->last_recorded_at = DT_NOBEGIN;

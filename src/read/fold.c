@@ -19,8 +19,16 @@
 #include "compat.h"
 #include "fold.h"
 #include "layout.h"
+#include "member_limits.h"
 #include "number.h"
 #include "program.h"
+
+/* What may be null; then it is (Datum) 0. */
+static Datum
+nullable_value(TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column] ? (Datum) 0 : slot->tts_values[column];
+}
 
 /*
  * What the journal says of an entry whose place in the order of entries is known: values
@@ -37,13 +45,13 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	entry->amount = values[ENTRY_AMOUNT];
 	entry->awards = values[ENTRY_AWARDS];
-	entry->parts = nulls[ENTRY_PARTS] ? (Datum) 0 : values[ENTRY_PARTS];
+	entry->parts = nullable_value(slot, ENTRY_PARTS);
 	entry->joined = journal_read_moment(slot, ENTRY_JOINED_AT);
 	entry->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 	entry->held.is_known = !nulls[ENTRY_MULTIPLIER];
 	entry->held.multiplier = entry->held.is_known ? values[ENTRY_MULTIPLIER] : (Datum) 0;
-	entry->held.tier = nulls[ENTRY_TIER] ? (Datum) 0 : values[ENTRY_TIER];
-	entry->held.rules = nulls[ENTRY_HELD_RULES] ? (Datum) 0 : values[ENTRY_HELD_RULES];
+	entry->held.tier = nullable_value(slot, ENTRY_TIER);
+	entry->held.rules = nullable_value(slot, ENTRY_HELD_RULES);
 }
 
 /*
@@ -134,15 +142,21 @@ fold_sort(RecordedEntry **entries, int count)
 }
 
 /*
- * Is there a later revision of an order among entries?
+ * Must the fold know something of posted orders to add entries: is there a later revision of an
+ * order among them, or have rules limits?  program: the table "program".
  */
 bool
-fold_needs_posted(RecordedEntry **entries, int count)
+fold_needs_posted(Accrual *accrual, Oid program, RecordedEntry **entries, int count)
 {
+	bool		needs = false;
+
 	for (int i = 0; i < count; i++)
-		if (entries[i]->revision > 1)
-			return true;
-	return false;
+	{
+		bool		has_limits = limits_expect(accrual, terms_find(program, entries[i]->terms), entries[i]->at);
+
+		needs = needs || has_limits || entries[i]->revision > 1;
+	}
+	return needs || accrual_needs_expired(accrual);
 }
 
 /* Tell the fold how an order is posted. */
@@ -166,11 +180,11 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 						DatumGetTimestampTz(values[ENTRY_AT]),
 						journal_read_moment(slot, ENTRY_AVAILABLE_AT),
 						values[ENTRY_AMOUNT], values[LEDGER_ORDER_POINTS],
-						slot->tts_isnull[LEDGER_FORGIVEN] ? (Datum) 0 : values[LEDGER_FORGIVEN],
+						nullable_value(slot, LEDGER_FORGIVEN),
 						values[ENTRY_MULTIPLIER],
 						slot->tts_isnull[ENTRY_TIER] ? NULL :
 						TextDatumGetCString(values[ENTRY_TIER]),
-						slot->tts_isnull[ENTRY_HELD_RULES] ? (Datum) 0 : values[ENTRY_HELD_RULES]);
+						nullable_value(slot, ENTRY_HELD_RULES), nullable_value(slot, LEDGER_ROOMS), nullable_value(slot, LEDGER_LIMITED));
 	ExecClearTuple(slot);
 }
 
@@ -264,6 +278,65 @@ other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const Cust
 	return bounds;
 }
 
+/* Tell what an order gives under limits, if it was read to its end. */
+static void
+add_limited(Accrual *accrual, Oid program, const Newest *newest, int32 terms, Datum *limited)
+{
+	if (*limited == (Datum) 0)
+		return;
+	limits_known(accrual, terms_find(program, terms), newest->at, *limited);
+	pfree(DatumGetPointer(*limited));
+	*limited = (Datum) 0;
+}
+
+/* Tell the fold what posted orders give under limits, which were recorded for one of the keys of an account. */
+static void
+know_limits_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum customer, Oid program)
+{
+	Newest		newest = {0};
+	int32		terms = 0;
+	Datum		limited = (Datum) 0;
+	EntryScan	scan;
+
+	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
+	scan = entry_scan_begin(ledger, snapshot, ledger->keys, 1);
+	while (entry_scan_next(&scan))
+	{
+		Datum	   *values = scan.slot->tts_values;
+		text	   *order_key;
+
+		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
+		order_key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
+		if (!is_same_order(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key))
+		{
+			add_limited(accrual, program, &newest, terms, &limited);
+			begin_newest(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key);
+		}
+		if (limited != (Datum) 0)
+			pfree(DatumGetPointer(limited));
+		limited = scan.slot->tts_isnull[LEDGER_LIMITED] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LIMITED]));
+		newest.at = DatumGetTimestampTz(values[ENTRY_AT]);
+		terms = DatumGetInt32(values[ENTRY_TERMS]);
+		if (PointerGetDatum(order_key) != values[ENTRY_ORDER_KEY])
+			pfree(order_key);
+	}
+	add_limited(accrual, program, &newest, terms, &limited);
+	entry_scan_end(&scan);
+}
+
+/*
+ * Tell the fold what all posted orders of an account give under limits.  Its entries are read,
+ * as no index knows the periods of rules.
+ */
+static void
+know_limits(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
+{
+	Oid			program = program_relation(RelationGetNamespace(ledger->heap), "program");
+
+	for (int i = 0; i < keys->count; i++)
+		know_limits_of(accrual, ledger, snapshot, keys->keys[i], program);
+}
+
 /* What entries of the kind "expiry" of a customer took off lots. */
 static void
 put_expired_lots(EntryTable *ledger, Snapshot snapshot, Datum customer, LotList *expired)
@@ -318,6 +391,8 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 			know_order(accrual, entry, ledger, snapshot, keys);
 	}
 	fold_know_payments(accrual, entries, count, ledger, snapshot, keys);
+	if (accrual->uses != NULL)
+		know_limits(accrual, ledger, snapshot, keys);
 	if (accrual_needs_bounds(accrual))
 		accrual->others = other_bounds(accrual, ledger, snapshot, keys);
 	if (accrual_needs_expired(accrual))
@@ -421,7 +496,7 @@ fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entrie
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
 	fold_sort(entries, count);
-	if (fold_needs_posted(entries, count) || accrual_needs_expired(accrual))
+	if (fold_needs_posted(accrual, program_relation(schema, "program"), entries, count))
 	{
 		entry_table_open(&ledger, program_relation(schema, "ledger"), AccessShareLock, NULL);
 		fold_check_customer(&ledger, true, account->customer_type);

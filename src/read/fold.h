@@ -39,7 +39,7 @@ extern CustomerKeys fold_keys(Datum customer, Datum merged, Oid type);
 extern void fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, int merged, PostedAccount *account);
 extern RecordedEntry **fold_read_entries(Oid schema, const PostedAccount *account, int *count);
 extern void fold_sort(RecordedEntry **entries, int count);
-extern bool fold_needs_posted(RecordedEntry **entries, int count);
+extern bool fold_needs_posted(Accrual *accrual, Oid program, RecordedEntry **entries, int count);
 extern void fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 							 EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys);
 extern LotList *fold_expired_lots(EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys);

@@ -175,8 +175,8 @@ static Datum
 make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 {
 	const Metrics *metrics = &accrual->metrics;
-	Datum		values[16];
-	bool		nulls[16] = {false};
+	Datum		values[18];
+	bool		nulls[18] = {false};
 
 	nulls[0] = accrual->tier == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
@@ -198,8 +198,12 @@ make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 	nulls[13] = accrual->forgiven == (Datum) 0;
 	values[14] = accrual->held_rules;
 	nulls[14] = accrual->held_rules == (Datum) 0;
-	nulls[15] = accrual->returned == NIL;
-	values[15] = nulls[15] ? (Datum) 0 : make_returned(returned, accrual->returned);
+	values[15] = accrual->rooms;
+	nulls[15] = accrual->rooms == (Datum) 0;
+	values[16] = accrual->limited;
+	nulls[16] = accrual->limited == (Datum) 0;
+	nulls[17] = accrual->returned == NIL;
+	values[17] = nulls[17] ? (Datum) 0 : make_returned(returned, accrual->returned);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 

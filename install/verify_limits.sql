@@ -1,0 +1,112 @@
+-- verify(): limits of what a rule gives to a member in a period -------------------------
+--
+-- What rules gave by then in each period is summed up over all entries of an account by their numbers.  An
+-- entry adds what it gives at its number, and takes it off again at that of the next entry of its order.
+
+-- The moment at which the period of a time begins, as SQL.  The first one may begin before all times that there are.
+CREATE FUNCTION _loyalty.period_sql(at text, limit_period text, time_zone text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(CASE WHEN limit_period IS NULL THEN '%4$L::timestamptz'
+	                   ELSE 'CASE WHEN %1$s < %5$L::timestamptz + interval ''9600 hours'' THEN %4$L ELSE date_trunc(%2$L, %1$s, %3$L) END' END,
+	              at, limit_period, time_zone, '-infinity', '4714-11-24 00:00+00 BC')
+$$;
+COMMENT ON FUNCTION _loyalty.period_sql(text, text, text) IS 'when the period of a limit began that a moment is in, as SQL';
+
+-- Each entry under terms whose rules have limits, with what these rules would give and give, as SQL over the entries "x".
+CREATE FUNCTION _loyalty.limited_items_sql(program name, versions int[])
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
+		                                 metrics.rooms[%%1$s] AS room, metrics.limited[%%1$s] AS gives FROM x metrics WHERE metrics.terms = %%7$s',
+		                         g.award, r.name, g.member_limit, concat(g.limit_period, ' ', t.time_zone),
+		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version),
+		                  ' UNION ALL ')
+		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
+		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award
+		 WHERE t.version = ANY ($2) AND g.member_limit IS NOT NULL
+		$sql$, program) INTO result USING program, versions;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.limited_items_sql(name, int[]) IS 'what rules with limits would give and give to each entry, as SQL for verify()';
+
+-- The kinds of periods that rules have, with when the one of a moment began, as rows of VALUES.
+CREATE FUNCTION _loyalty.limit_kinds_sql(program name, versions int[])
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT string_agg(DISTINCT format('(%%L::text, %%L::text, %%s)', r.name, concat(r.limit_period, ' ', t.time_zone), _loyalty.period_sql('m.at', r.limit_period, t.time_zone)), ', ')
+		  FROM %1$I.terms t JOIN %1$I.terms_rule r ON r.version = t.version WHERE t.version = ANY ($1) AND r.member_limit IS NOT NULL
+		$sql$, program) INTO result USING versions;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.limit_kinds_sql(name, int[]) IS 'the kinds of periods of rules with limits, and when each began that a moment is in, as SQL for verify()';
+
+-- Of who was merged into another customer, or has others merged into him, what came first is not known: there, it is
+-- looked alone whether an order gives no more than its room.
+CREATE FUNCTION _loyalty.verify_limits(program name, versions int[], readable boolean, without_large boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	items CONSTANT text := _loyalty.limited_items_sql(program, versions);
+	merged CONSTANT boolean := _loyalty.has_merged(program);
+BEGIN
+	IF items IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH %1$s,
+		x AS MATERIALIZED (
+			SELECT y.*, lead(y.entry) OVER o AS until, count(*) FILTER (WHERE y.begins) OVER o AS stretch
+			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
+			WINDOW o AS (PARTITION BY y.who, y.tracked_table, y.order_key ORDER BY y.revision)),
+		item AS MATERIALIZED (SELECT i.*, row_number() OVER () AS id FROM (%3$s) i),
+		moved AS (
+			SELECT m.customer, m.rule, k.kind, k.began, m.entry, m.id, m.kind AS own_kind, m.points
+			  FROM (SELECT i.customer, i.rule, i.at, i.entry, i.id, i.kind, greatest(i.gives, 0) AS points FROM item i
+			        UNION ALL
+			        SELECT i.customer, i.rule, i.at, i.until, NULL, NULL, - greatest(i.gives, 0) FROM item i WHERE i.until IS NOT NULL) m
+			  JOIN LATERAL (VALUES %4$s) k (rule, kind, began) ON k.rule = m.rule),
+		used AS (
+			SELECT u.* FROM (SELECT m.*, sum(m.points) OVER (PARTITION BY m.customer, m.rule, m.kind, m.began ORDER BY m.entry) AS total FROM moved m) u
+			 WHERE u.id IS NOT NULL AND u.kind = u.own_kind),
+		before AS (
+			SELECT i.*, u.began, u.total - greatest(i.gives, 0) AS others,
+			       first_value(i.room) OVER s AS pinned, row_number() OVER s = 1 AS is_first,
+			       lag(greatest(i.gives, 0)) OVER o AS own, lag(u.began) OVER o AS own_began, lag(i.revision) OVER o AS own_revision
+			  FROM item i JOIN used u ON u.id = i.id
+			WINDOW s AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.stretch, i.award, i.parts IS NOT NULL ORDER BY i.revision),
+			       o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
+		due AS (
+			SELECT b.*, greatest(b.most - b.others, CASE WHEN b.own_revision = b.revision - 1 AND b.own_began = b.began THEN b.own END, 0) AS now_left
+			  FROM before b WHERE b.parts IS NOT NULL)
+		SELECT k.violation, d.who::text, d.order_key::text,
+		       format('revision %%s (entry %%s), rule "%%s": gives %%s of %%s, room %%s, left of %%s now: %%s', d.revision, d.entry, d.rule, coalesce(d.gives, 0), coalesce(d.would, 0), d.room, d.most, d.now_left)
+		  FROM due d
+		 CROSS JOIN LATERAL (VALUES
+			(d.room IS DISTINCT FROM d.pinned OR (d.is_first AND %5$s AND d.room IS DISTINCT FROM greatest(d.most - d.others, 0)), 'room under a limit per member is not what was left when the order began'),
+			((d.gives IS NULL) <> (d.would IS NULL) OR CASE WHEN %5$s THEN d.gives <> least(d.would, d.room, CASE WHEN NOT d.is_first THEN d.now_left END) ELSE d.gives > d.would OR d.gives > d.room END,
+			 'points of a rule are not what its limit per member leaves')) k (wrong, violation)
+		 WHERE k.wrong
+		$sql$, _loyalty.entries_sql(program, readable, without_large), CASE WHEN merged THEN 'e.recorded_for' ELSE 'e.customer' END, items, _loyalty.limit_kinds_sql(program, versions),
+		CASE WHEN merged THEN format('NOT d.customer %1$s ANY (SELECT m.customer FROM %2$I.merged m UNION SELECT m.survivor FROM %2$I.merged m)', _loyalty.customer_equality(program), program) ELSE 'true' END);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_limits(name, int[], boolean, boolean) IS 'the part of verify() that looks at limits of rules per member';

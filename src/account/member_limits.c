@@ -1,0 +1,317 @@
+/*
+ * member_limits.c: limits of what an earning rule gives to a member in a period.
+ *
+ * A rule may say how many points it gives to a member at most, in each day, week, month,
+ * quarter or year of the program's time zone, or ever.  As it depends on what the orders
+ * before gave, this is found out when entries are folded; no lock is needed, since the
+ * entries of a member are folded one after the other.
+ *
+ * What counts is what a rule gives after all multipliers and the tier, rounded.  When
+ * an order begins, the room that each rule has left is pinned: its "rooms".  What it gives then,
+ * cut to that room, is "limited".  Both are arrays by the number of the award.  A later
+ * entry of the order gets no more than that room, nor than is left beside all other orders;
+ * so a refund gives room to orders that come later, and none to those before.
+ *
+ * Uses are counted by the name of a rule, so that they go on under other terms.  The fold
+ * knows them of those periods alone in which entries are that it adds: limits_expect() is told
+ * of all of these first, and limits_known() of each posted order.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "member_limits.h"
+#include "number.h"
+
+/* Periods of one kind of a rule. */
+typedef struct LimitKind
+{
+	int			id;
+	char	   *rule;
+	char	   *period;			/* unit of date_trunc(), or NULL: ever */
+	char	   *time_zone;
+} LimitKind;
+
+typedef struct UseKey
+{
+	int64		kind;
+	TimestampTz start;			/* of the period */
+} UseKey;
+
+/* What a rule gave to the member in a period. */
+typedef struct Use
+{
+	UseKey		key;
+	Datum		points;
+	char		status;
+} Use;
+
+#define SH_PREFIX uses
+#define SH_ELEMENT_TYPE Use
+#define SH_KEY_TYPE UseKey
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) &(key), sizeof(UseKey))
+#define SH_EQUAL(tb, a, b) ((a).kind == (b).kind && (a).start == (b).start)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Orders before this moment are of one period, whose begin may be before all times that there are. */
+#define FIRST_PERIOD_ENDS (MIN_TIMESTAMP + INT64CONST(400) * USECS_PER_DAY)
+
+/* When the period of a moment began. */
+static TimestampTz
+period_start(const LimitKind *kind, TimestampTz at)
+{
+	if (kind->period == NULL || at < FIRST_PERIOD_ENDS)
+		return DT_NOBEGIN;
+	if (TIMESTAMP_IS_NOEND(at))
+		return at;
+	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_trunc_zone, CStringGetTextDatum(kind->period),
+												   TimestampTzGetDatum(at), CStringGetTextDatum(kind->time_zone)));
+}
+
+static bool
+is_of_kind(const LimitKind *kind, const Terms *terms, const RuleLimit *limit)
+{
+	return strcmp(kind->rule, limit->rule) == 0 && strcmp(kind->time_zone, terms->time_zone) == 0 &&
+		(kind->period == NULL) == (limit->period == NULL) &&
+		(kind->period == NULL || strcmp(kind->period, limit->period) == 0);
+}
+
+/* The kind of periods of a limit, or NULL: none was expected. */
+static LimitKind *
+find_kind(const Accrual *accrual, const Terms *terms, const RuleLimit *limit)
+{
+	ListCell   *lc;
+
+	foreach(lc, accrual->limit_kinds)
+	{
+		LimitKind  *kind = (LimitKind *) lfirst(lc);
+
+		if (is_of_kind(kind, terms, limit))
+			return kind;
+	}
+	return NULL;
+}
+
+/* The same, which is made if there is none; in the context of the accrual. */
+static LimitKind *
+get_kind(Accrual *accrual, const Terms *terms, const RuleLimit *limit)
+{
+	LimitKind  *kind = find_kind(accrual, terms, limit);
+
+	if (kind != NULL)
+		return kind;
+	kind = palloc(sizeof(LimitKind));
+	kind->id = list_length(accrual->limit_kinds);
+	kind->rule = pstrdup(limit->rule);
+	kind->period = limit->period == NULL ? NULL : pstrdup(limit->period);
+	kind->time_zone = pstrdup(terms->time_zone);
+	accrual->limit_kinds = lappend(accrual->limit_kinds, kind);
+	return kind;
+}
+
+/* What is known of a period, or NULL: nothing was expected in it. */
+static Use *
+find_use(const Accrual *accrual, const LimitKind *kind, TimestampTz at)
+{
+	UseKey		key = {.kind = kind->id,.start = period_start(kind, at)};
+
+	return accrual->uses == NULL ? NULL : uses_lookup(accrual->uses, key);
+}
+
+/*
+ * An entry under these terms, of this time, will be added.  False: no rule has a limit.
+ */
+bool
+limits_expect(Accrual *accrual, Terms *terms, TimestampTz at)
+{
+	int			count;
+	const RuleLimit *limits = stacking_limits(terms->stacking, &count);
+	MemoryContext old;
+
+	if (count == 0)
+		return false;
+	old = MemoryContextSwitchTo(accrual->context);
+	if (accrual->uses == NULL)
+		accrual->uses = uses_create(accrual->context, 16, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		LimitKind  *kind = get_kind(accrual, terms, &limits[i]);
+		UseKey		key = {.kind = kind->id,.start = period_start(kind, at)};
+		bool		found;
+		Use		   *use = uses_insert(accrual->uses, key, &found);
+
+		if (!found)
+			use->points = number_zero();
+	}
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* The value of an array by the number of an award, or (Datum) 0. */
+static Datum
+award_value(Datum array, int award)
+{
+	bool		isnull;
+	int			subscript = award + 1;
+	Datum		value;
+
+	if (array == (Datum) 0)
+		return (Datum) 0;
+	value = array_get_element(array, 1, &subscript, -1, -1, false, TYPALIGN_INT, &isnull);
+	return isnull ? (Datum) 0 : value;
+}
+
+/* What an order takes of a limit that it gives so many points under: points below zero take nothing. */
+static Datum
+taken(Datum points)
+{
+	return points == (Datum) 0 ? number_zero() : DirectFunctionCall2(numeric_larger, points, number_zero());
+}
+
+/* Add what an order gives under limits, or take it off. */
+static void
+add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited, PGFunction operation)
+{
+	int			count;
+	const RuleLimit *limits = stacking_limits(terms->stacking, &count);
+	ListCell   *lc;
+
+	if (limited == (Datum) 0 || accrual->uses == NULL)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		Datum		points = taken(award_value(limited, limits[i].award));
+
+		foreach(lc, accrual->limit_kinds)
+		{
+			LimitKind  *kind = (LimitKind *) lfirst(lc);
+			Use		   *use = strcmp(kind->rule, limits[i].rule) == 0 ? find_use(accrual, kind, at) : NULL;
+
+			if (use != NULL)
+			{
+				MemoryContext old = MemoryContextSwitchTo(accrual->context);
+				Datum		before = use->points;
+
+				use->points = DirectFunctionCall2(operation, before, points);
+				if (before != number_zero())
+					pfree(DatumGetPointer(before));
+				MemoryContextSwitchTo(old);
+			}
+		}
+	}
+}
+
+/*
+ * Tell how a posted order stands, which was recorded under these terms.
+ */
+void
+limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited)
+{
+	add_uses(accrual, terms, at, limited, numeric_add);
+}
+
+/* What the order itself took in the period of an entry, under whichever terms. */
+static Datum
+own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const StandingOrder *order)
+{
+	int			count;
+	const RuleLimit *limits;
+
+	if (order->limited == (Datum) 0 || period_start(kind, order->at) != period_start(kind, entry->at))
+		return number_zero();
+	limits = stacking_limits(terms_find(program, order->limited_terms)->stacking, &count);
+	for (int i = 0; i < count; i++)
+		if (strcmp(limits[i].rule, kind->rule) == 0)
+			return taken(award_value(order->limited, limits[i].award));
+	return number_zero();
+}
+
+/*
+ * How many points a rule may give to an entry: what other orders of its period leave, and no
+ * more than the room that its order began with; but what the order has stays.
+ */
+static Datum
+room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const RecordedEntry *entry,
+		 const StandingOrder *order, Datum pinned)
+{
+	LimitKind  *kind = find_kind(accrual, terms, limit);
+	Use		   *use = kind == NULL ? NULL : find_use(accrual, kind, entry->at);
+	Datum		own;
+	Datum		room;
+
+	/* all entries that are added were expected */
+	if (use == NULL)
+		elog(ERROR, "limits of a member are not known");
+	own = own_use(kind, terms->program, entry, order);
+	room = DirectFunctionCall2(numeric_sub, limit->most, DirectFunctionCall2(numeric_sub, use->points, own));
+	if (pinned == (Datum) 0)
+		return DirectFunctionCall2(numeric_larger, room, number_zero());
+	return DirectFunctionCall2(numeric_smaller, pinned, DirectFunctionCall2(numeric_larger, room, own));
+}
+
+/*
+ * What an entry is worth with limits, at its tier, rounded; with the rooms of its order, and what
+ * rules with limits give.  In the current memory context.
+ */
+Datum
+limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order,
+			Datum *rooms, Datum *limited)
+{
+	Datum	   *shares;
+	bool	   *isnull;
+	int			count = stacking_shares(terms->stacking, entry->parts, order->held_rules, order->multiplier, &shares, &isnull);
+	Datum	   *room_values = palloc0(count * sizeof(Datum));
+	Datum	   *limited_values = palloc0(count * sizeof(Datum));
+	bool	   *without_room = palloc(count * sizeof(bool));
+	bool	   *without_limited = palloc(count * sizeof(bool));
+	Datum		free_points = number_zero();
+	Datum		limited_points = number_zero();
+	int			limit_count;
+	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
+
+	memset(without_room, true, count * sizeof(bool));
+	memset(without_limited, true, count * sizeof(bool));
+	for (int i = 0; i < limit_count; i++)
+	{
+		int			award = limits[i].award;
+		Datum		pinned = award_value(order->rooms, award);
+		Datum		room = room_for(accrual, terms, &limits[i], entry, order, pinned);
+
+		room_values[award] = pinned == (Datum) 0 ? room : pinned;
+		without_room[award] = false;
+		if (isnull[award])
+			continue;
+		limited_values[award] = DirectFunctionCall2(numeric_smaller, terms_round(terms, shares[award]), room);
+		without_limited[award] = false;
+		limited_points = DirectFunctionCall2(numeric_add, limited_points, limited_values[award]);
+	}
+	for (int i = 0; i < count; i++)
+		if (!isnull[i] && without_limited[i])
+			free_points = DirectFunctionCall2(numeric_add, free_points, shares[i]);
+	*rooms = stacking_parts(room_values, without_room, count);
+	*limited = stacking_parts(limited_values, without_limited, count);
+	return DirectFunctionCall2(numeric_add, terms_round(terms, free_points), limited_points);
+}
+
+/*
+ * An entry was added, which gives so much under limits: its order is still as it stood before.
+ */
+void
+limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum limited)
+{
+	if (accrual->uses == NULL)
+		return;
+	if (order->limited != (Datum) 0)
+		add_uses(accrual, terms_find(terms->program, order->limited_terms), order->at, order->limited, numeric_sub);
+	add_uses(accrual, terms, entry->at, limited, numeric_add);
+}

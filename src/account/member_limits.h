@@ -1,0 +1,16 @@
+/*
+ * member_limits.h: limits of what an earning rule gives to a member in a period.
+ */
+#ifndef LOYALTY_MEMBER_LIMITS_H
+#define LOYALTY_MEMBER_LIMITS_H
+
+#include "accrual.h"
+
+extern bool limits_expect(Accrual *accrual, Terms *terms, TimestampTz at);
+extern void limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited);
+extern Datum limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
+						 const StandingOrder *order, Datum *rooms, Datum *limited);
+extern void limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
+						 const StandingOrder *order, Datum limited);
+
+#endif							/* LOYALTY_MEMBER_LIMITS_H */
