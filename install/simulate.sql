@@ -1,0 +1,138 @@
+-- What other rules would have given ----------------------------------------------------
+--
+-- All orders as they stand now are folded once more, by the fold that reads and posts them, as if they had been recorded in
+-- the order of their times under other terms, those that rules which were edited in this transaction have made.  Nothing is written.
+
+CREATE TYPE _loyalty.simulated_order AS (
+	terms int,
+	tracked_table int,
+	order_key text,
+	at timestamptz,
+	amount numeric,
+	awards numeric,
+	parts numeric[],
+	available_at timestamptz,
+	joined_at timestamptz
+);
+COMMENT ON TYPE _loyalty.simulated_order IS 'an order that is folded as if it was recorded now: what _loyalty.fold_orders takes';
+
+CREATE FUNCTION _loyalty.fold_orders(settings regclass, orders _loyalty.simulated_order[], OUT at timestamptz, OUT tier text, OUT points numeric)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 1000 ROWS 20
+AS 'MODULE_PATHNAME', 'loyalty_fold_orders';
+COMMENT ON FUNCTION _loyalty.fold_orders(regclass, _loyalty.simulated_order[]) IS
+'the points of the orders of a customer, and the tiers that they are multiplied by, if they are recorded one after the other for an account that is empty';
+
+-- The orders of a table as they stand, under a version of the terms.  One that has left its table is worth what it was.
+CREATE FUNCTION _loyalty.simulated_orders_sql(program name, tracked_table int, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	eq CONSTANT text := _loyalty.customer_equality(program);
+	archived CONSTANT regclass := _loyalty.view_of(program, 'archived', tracked_table);
+	result text;
+BEGIN
+	PERFORM _loyalty.require_views(program, tracked_table, terms);
+	PERFORM _loyalty.require_own_view(_loyalty.view_of(program, 'orders', tracked_table, terms));
+	result := format('SELECT v.customer, ROW(%s, %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at)::_loyalty.simulated_order AS made
+	                    FROM %s v LEFT JOIN %I.customer c ON c.customer %s v.customer WHERE v.counts AND v.customer IS NOT NULL',
+	                 terms, tracked_table, _loyalty.view_of(program, 'orders', tracked_table, terms), program, eq);
+	RETURN result || format(' UNION ALL SELECT v.customer, ROW(coalesce(a.terms, %s), %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at)::_loyalty.simulated_order
+	                            FROM %s v JOIN %5$I.archived a ON a.tracked_table = %2$s AND a.order_key = v.order_key LEFT JOIN %5$I.customer c ON c.customer %4$s v.customer WHERE %6$s',
+	                        terms, tracked_table, coalesce(archived::text, format('%I.archived', program)), eq, program,
+	                        CASE WHEN archived IS NULL THEN format('v.tracked_table = %s', tracked_table) ELSE 'v.counts' END);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.simulated_orders_sql(name, int, int) IS 'the orders of a tracked table as they are under a version of the terms, as SQL for loyalty.simulate';
+
+-- Points by customer, tier and month of the program's time zone, as SQL over orders of some times ($1, $2).
+CREATE FUNCTION _loyalty.simulated_sql(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	orders text;
+BEGIN
+	EXECUTE format('SELECT string_agg(_loyalty.simulated_orders_sql($1, t.tracked_table, $2), '' UNION ALL '' ORDER BY t.tracked_table)
+	                  FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'') AND t.active', program) INTO orders USING program, terms;
+	RETURN format($sql$
+		SELECT c.customer, f.tier, date_trunc('month', f.at AT TIME ZONE p.time_zone)::date AS month, count(*) AS orders, sum(f.points) AS points
+		  FROM (SELECT coalesce(m.survivor, o.customer) AS customer, array_agg(o.made ORDER BY (o.made).at, (o.made).tracked_table, (o.made).order_key) AS made
+		          FROM (%1$s) o LEFT JOIN %2$I.merged m ON m.customer %3$s o.customer GROUP BY 1) c
+		 CROSS JOIN %2$I.program p
+		 CROSS JOIN LATERAL _loyalty.fold_orders(%4$L::regclass, c.made) f
+		 WHERE f.at >= $1 AND f.at < $2
+		 GROUP BY 1, 2, 3 $sql$,
+		coalesce(orders, format('SELECT NULL::%s AS customer, NULL::_loyalty.simulated_order AS made WHERE false', _loyalty.customer_type(program))), program, _loyalty.customer_equality(program), format('%I.program', program));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.simulated_sql(name, int) IS 'the points that a version of the terms gives, by customer, tier and month, as SQL';
+
+-- The same of what is recorded.
+CREATE FUNCTION _loyalty.recorded_sql(program name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		SELECT coalesce(m.survivor, e.customer) AS customer, e.tier, date_trunc('month', e.at AT TIME ZONE p.time_zone)::date AS month, count(*) AS orders, sum(e.order_points) AS points
+		  FROM (SELECT DISTINCT ON (x.customer, x.tracked_table, x.order_key) x.*
+		          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.tier, l.order_points, l.counts FROM %1$I.ledger l
+		                UNION ALL SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.tier, u.order_points, u.counts FROM %1$I.unposted u) x
+		         WHERE x.tracked_table IN (SELECT t.tracked_table FROM %1$I.tracked_table t WHERE t.kind IN ('orders', 'credits') AND t.active)
+		         ORDER BY x.customer, x.tracked_table, x.order_key, x.revision DESC) e
+		 CROSS JOIN %1$I.program p
+		  LEFT JOIN %1$I.merged m ON m.customer %2$s e.customer
+		 WHERE e.counts AND e.at >= $1 AND e.at < $2
+		 GROUP BY 1, 2, 3 $sql$, program, _loyalty.customer_equality(program))
+$$;
+COMMENT ON FUNCTION _loyalty.recorded_sql(name) IS 'the points that are recorded, by customer, tier and month, as SQL';
+
+-- Runs as the owner.
+CREATE FUNCTION _loyalty.simulate_program(program name, since timestamptz, until timestamptz, compare_to int)
+RETURNS TABLE (customer text, tier text, month date, orders_before bigint, orders_after bigint, points_before numeric, points_after numeric)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	terms int;
+	known text;
+	eq CONSTANT text := _loyalty.customer_equality(program);
+BEGIN
+	EXECUTE format('SELECT p.terms, (SELECT string_agg(t.version::text, '', '' ORDER BY t.version) FROM %1$I.terms t) FROM %1$I.program p', program) INTO terms, known;
+	IF compare_to IS NOT NULL AND NOT compare_to = ANY (string_to_array(known, ', ')::int[]) THEN
+		RAISE EXCEPTION 'loyalty program "%" has no terms %', program, compare_to
+			USING ERRCODE = 'undefined_object', DETAIL = format('Its versions of the terms are %s.', known), HINT = 'Leave compare_to out to compare with what is recorded.';
+	END IF;
+	RETURN QUERY EXECUTE format('SELECT coalesce(a.customer, b.customer)::text, coalesce(a.tier, b.tier), coalesce(a.month, b.month), coalesce(b.orders, 0), coalesce(a.orders, 0), coalesce(b.points, 0), coalesce(a.points, 0)
+	                               FROM (%s) a FULL JOIN (%s) b ON a.customer %s b.customer AND coalesce(a.tier, '''') = coalesce(b.tier, '''') AND (a.tier IS NULL) = (b.tier IS NULL) AND a.month = b.month',
+	                            _loyalty.simulated_sql(program, terms), CASE WHEN compare_to IS NULL THEN _loyalty.recorded_sql(program) ELSE _loyalty.simulated_sql(program, compare_to) END, eq)
+		USING since, until;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.simulate_program(name, timestamptz, timestamptz, int) IS 'what loyalty.simulate does, with the rights of the owner of the program';
+
+CREATE FUNCTION loyalty.simulate(
+	program name,
+	since timestamptz DEFAULT '-infinity',
+	until timestamptz DEFAULT 'infinity',
+	compare_to int DEFAULT NULL)
+RETURNS TABLE (customer text, tier text, month date, orders_before bigint, orders_after bigint, points_before numeric, points_after numeric, difference numeric)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET DateStyle = 'ISO, YMD'		-- times go to the owner as text
+SET timezone = 'UTC'
+AS $$
+BEGIN
+	PERFORM _loyalty.refuse_nested('simulate');
+	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_given('{since,until}', ARRAY[since IS NULL, until IS NULL]);
+	RETURN QUERY SELECT r[1], r[2], r[3]::date, r[4]::bigint, r[5]::bigint, r[6]::numeric, r[7]::numeric, r[7]::numeric - r[6]::numeric
+	               FROM _loyalty.as_owner(program, 'SELECT * FROM _loyalty.simulate_program($1::name, $2::timestamptz, $3::timestamptz, $4::int)', program::text, since::text, until::text, compare_to::text) r;
+END
+$$;
+COMMENT ON FUNCTION loyalty.simulate(name, timestamptz, timestamptz, int) IS
+'what the present rules, tiers and settings would give for all orders as they stand, made between two moments, by customer, tier and month: compared with what is recorded, or with another version of the terms. Nothing is written: edit the rules in a transaction, look, and roll it back';
