@@ -594,9 +594,18 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
 		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart, l.pays_for, l.pays_table) > 0 $sql$, program);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT 'an order came from a key that it did not have'::text, c.customer::text, c.order_key::text, format('revision %%s: revision %%s of "%%s"', c.revision, c.came_revision, c.came_from)
+		  FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.came_from, l.came_revision, l.came_over FROM %1$I.ledger l WHERE num_nonnulls(l.came_from, l.came_revision, l.came_over) > 0
+		        UNION ALL
+		        SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.came_from, j.came_revision, j.came_over FROM %1$I.journal j WHERE num_nonnulls(j.came_from, j.came_revision, j.came_over) > 0) c
+		 WHERE c.tracked_table <= 0 OR num_nulls(c.came_from, c.came_revision, c.came_over) > 0
+		    OR NOT EXISTS (SELECT FROM %1$I.ledger b WHERE b.tracked_table = c.tracked_table AND b.order_key = c.came_from AND b.revision = c.came_revision AND (b.customer %2$s c.customer) <> c.came_over)
+		   AND NOT EXISTS (SELECT FROM %1$I.journal b WHERE b.tracked_table = c.tracked_table AND b.order_key = c.came_from AND b.revision = c.came_revision AND (b.customer %2$s c.customer) <> c.came_over) $sql$,
+		program, _loyalty.customer_equality(program));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves';
+COMMENT ON FUNCTION _loyalty.verify_ledger(name, int[], boolean) IS 'posted entries that are wrong by what they say themselves, and entries of orders that had no such key before';
 
 -- All of that in one query.  Versions are those of the terms that entries have; "unposted":
 -- are there entries in the journal; "repeated": do orders come more than once; "lost": versions whose tiers have no view; "dated": do any points wait or expire; "guarded": against

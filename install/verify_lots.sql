@@ -7,6 +7,45 @@
 -- are those that the order says itself, or else the wallets under its terms, evaluated here by
 -- SQL.
 
+-- Orders that get another key are two entries, which are one change: what the order stood with goes on,
+-- and the points of the customer are not less or more by that.  Which entries are such a pair, of those in
+-- "source", with what the order stood with; and what each of them passes on, or has from there: as WITH clauses
+-- "rekeyed" and "passed".  The entry by which an order begins says which key it had and what
+-- its newest entry was there, which comes before both; the next one there is the other of the pair, if one
+-- account has both.
+CREATE FUNCTION _loyalty.rekeyed_sql(program name, source text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		rekeyed AS MATERIALIZED (
+			SELECT DISTINCT ON (x.customer, x.left_entry) x.*
+			  FROM (SELECT DISTINCT ON (i.customer, i.entry) i.customer, i.entry AS came_entry, o.entry AS left_entry, p.order_points AS points, coalesce(p.forgiven, 0) AS forgiven
+			          FROM %2$I i
+			          JOIN %2$I o ON o.customer %3$s i.customer AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision + 1
+			                     AND o.recorded_at > i.recorded_at - interval '1 second' AND o.recorded_at < i.recorded_at + interval '1 second'
+			                     AND CASE WHEN i.came_over THEN NOT o.recorded_for %3$s i.recorded_for ELSE o.recorded_for %3$s i.recorded_for AND o.order_key <> i.order_key END
+			         CROSS JOIN LATERAL (SELECT b.order_points, b.forgiven FROM %2$I b
+			                              WHERE b.customer %3$s i.customer AND b.recorded_for %3$s o.recorded_for AND b.tracked_table = i.tracked_table AND b.order_key = i.came_from
+			                                AND b.revision = i.came_revision AND b.entry < i.entry
+			                             UNION ALL
+			                             -- in the account that a customer had before a merge
+			                             SELECT b.order_points, b.forgiven FROM %1$I.ledger b
+			                              WHERE b.customer %3$s o.recorded_for AND b.tracked_table = i.tracked_table AND b.order_key = i.came_from AND b.revision = i.came_revision
+			                                AND NOT coalesce(b.account, b.customer) %3$s i.customer) p
+			         WHERE i.came_from IS NOT NULL
+			         ORDER BY i.customer, i.entry) x
+			 ORDER BY x.customer, x.left_entry, x.came_entry),
+		passed AS MATERIALIZED (
+			SELECT x.customer, x.entry, sum(x.passed) AS passed, bool_or(x.has_left) AS has_left, NOT bool_and(x.has_left) AS has_come, sum(x.points) AS points, sum(x.forgiven) AS forgiven
+			  FROM (SELECT r.customer, r.left_entry AS entry, r.points AS passed, true AS has_left, 0 AS points, 0 AS forgiven FROM rekeyed r
+			        UNION ALL
+			        SELECT r.customer, r.came_entry, -r.points, false, r.points, r.forgiven FROM rekeyed r) x
+			 GROUP BY x.customer, x.entry) $sql$, program, source, _loyalty.customer_equality(program))
+$$;
+COMMENT ON FUNCTION _loyalty.rekeyed_sql(name, text) IS 'entries of orders that get another key in the same account, and what they pass on, as SQL for verify()';
+
 -- All entries with lots: posted, and with what posting will make of them; with the sums up
 -- to each of points and lots, and what of the points is in none.  Of which customers: those of
 -- entries for which "wanted" holds.
@@ -16,17 +55,23 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
+		lot_entries AS MATERIALIZED (
+			SELECT e.*
+			  FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %2$s, kind, reverses, counterpart FROM %1$I.ledger
+			        UNION ALL SELECT account, customer, %2$s, kind, NULL, NULL FROM %3$s u) e
+			 WHERE e.customer %5$s ANY (SELECT coalesce(d.account, d.customer) FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT coalesce(d.account, d.customer) FROM %3$s d WHERE %4$s)),
+		%6$s,
 		moves AS MATERIALIZED (
 			SELECT x.*, x.points_after - loyalty.total(x.lots_after) AS undated_after,
-			       x.points_after - x.points_change - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
+			       x.points_after - x.points_change - x.passed - loyalty.total(x.lots_after) + coalesce(loyalty.total(x.lots), 0) AS undated_before
 			  FROM (SELECT e.*, coalesce(e.kind IN ('redemption', 'hold') OR e.kind = 'transfer' AND e.points_change < 0, false) AS spends,
-			               sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
-			          FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %2$s, kind, reverses, counterpart FROM %1$I.ledger
-			                UNION ALL SELECT account, customer, %2$s, kind, NULL, NULL FROM %3$s u) e
-			         WHERE e.customer %5$s ANY (SELECT coalesce(d.account, d.customer) FROM %1$I.ledger d WHERE %4$s UNION ALL SELECT coalesce(d.account, d.customer) FROM %3$s d WHERE %4$s)
+			               coalesce(k.passed, 0) AS passed, k.entry IS NOT NULL AS is_rekeyed, k.has_left AND NOT k.has_come AS has_gone,
+			               sum(e.points_change + coalesce(k.passed, 0)) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
+			          FROM lot_entries e LEFT JOIN passed k ON k.customer %5$s e.customer AND k.entry = e.entry
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
-		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points',
-		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted, _loyalty.customer_equality(program))
+		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points, forgiven, came_from, came_revision, came_over',
+		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted, _loyalty.customer_equality(program),
+		_loyalty.rekeyed_sql(program, 'lot_entries'))
 $$;
 COMMENT ON FUNCTION _loyalty.lots_sql(name, boolean, text) IS 'entries of customers with dated points, and the sums up to each, as SQL for verify()';
 
@@ -100,7 +145,7 @@ BEGIN
 		       format('entry %%s of %%s points, of which %%s were owed: %%s, should be available at %%s and expire at %%s',
 		              m.entry, m.points_change, greatest(-m.undated_before, 0), coalesce(m.lots, '{}'), m.available, m.expires)
 		  FROM dates m
-		 WHERE m.revision = 1 AND m.points_change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity')
+		 WHERE m.revision = 1 AND NOT m.is_rekeyed AND m.points_change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity')
 		       -- what is owed is repaid by points that have not expired, and by those that the order keeps from expiring
 		       AND CASE WHEN m.extended IS NULL THEN coalesce(loyalty.total(m.lots, 1), 0) <> m.points_change - CASE WHEN m.expires > m.recorded_at THEN least(m.points_change, greatest(-m.undated_before, 0)) ELSE 0 END
 		                ELSE coalesce(loyalty.total(m.lots, 1), 0) NOT BETWEEN m.points_change - greatest(-m.undated_before, 0) AND m.points_change END
@@ -120,7 +165,7 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT o.points + CASE WHEN kept.too THEN _loyalty.points_by_dates(x.lots_before, m.undated_before, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) b
 		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, false)
 		                            + CASE WHEN kept.too THEN _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) a
-		 WHERE m.revision = m.revision_before + 1 AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
+		 WHERE m.revision = m.revision_before + 1 AND NOT m.is_rekeyed AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
 		       -- the wait is over by both: they are where they were
 		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available <= m.recorded_at)
 		   AND a.points > b.points - least(b.points, m.points_before)
@@ -184,6 +229,7 @@ BEGIN
 			(m.undated_after < 0 AND (m.undated_after < m.undated_before AND m.tracked_table > 0 OR m.kind = 'merge')
 			 AND loyalty.available(m.lots_after, m.recorded_at, 1) + loyalty.pending(m.lots_after, m.recorded_at, 1) > 0,
 			 'points are owed though there were some', format('entry %%s of %%s points leaves %%s owed and %%s', m.entry, m.points_change, -m.undated_after, m.lots_after)),
+			(m.has_gone AND m.order_points = 0 AND m.lots IS NOT NULL, 'an order that got another key took dated points', format('entry %%s: %%s', m.entry, m.lots)),
 			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.points > 0 OR l.available_at > m.at OR l.expires_at <= m.at),
 			 'points were spent that were not available', format('entry %%s: %%s', m.entry, m.lots)),
 			(m.spends AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) r

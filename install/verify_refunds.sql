@@ -4,7 +4,8 @@
 -- the terms of the order say so: then the order stands with these points, and the balance stops
 -- at zero.  Without them its points are what it is worth, which verify_entries() looks at.  Here is
 -- whether as much was forgiven as was not there: the entries of an order say by how much it is
--- worth more or less than before, and running sums what the customer has after each.
+-- worth more or less than before, and running sums what the customer has after each.  An order that gets
+-- another key goes on with what was forgiven by then, and is worth more or less than it was by the other one.
 CREATE FUNCTION _loyalty.verify_shortfalls(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -27,18 +28,25 @@ BEGIN
 			SELECT coalesce(e.account, e.customer) AS customer FROM %1$I.ledger e JOIN %1$I.terms t ON t.version = e.terms WHERE e.tracked_table > 0 AND (t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL)
 			UNION
 			SELECT coalesce(e.account, e.customer) FROM %2$s e JOIN %1$I.terms t ON t.version = e.terms WHERE t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL),
+		e AS MATERIALIZED (
+			SELECT x.*
+			  FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %4$s FROM %1$I.ledger UNION ALL SELECT account, customer, %4$s FROM %2$s u) x
+			  JOIN forgiving f ON f.customer %3$s x.customer),
+		%5$s,
 		sums AS (
-			SELECT e.*, coalesce(t.refund_shortfall = 'forgive', false) AS forgives,
-			       sum(e.points_change) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
-			  FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %4$s FROM %1$I.ledger UNION ALL SELECT account, customer, %4$s FROM %2$s u) e
-			  JOIN forgiving f ON f.customer %3$s e.customer
+			SELECT e.*, coalesce(t.refund_shortfall = 'forgive', false) AS forgives, coalesce(k.passed, 0) AS passed, coalesce(k.has_left, false) AS has_left,
+			       coalesce(k.points - k.forgiven, 0) AS worth_there, coalesce(k.forgiven, 0) AS forgiven_there,
+			       sum(e.points_change + coalesce(k.passed, 0)) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
+			  FROM e
+			  LEFT JOIN passed k ON k.customer %3$s e.customer AND k.entry = e.entry
 			  LEFT JOIN %1$I.terms t ON t.version = e.terms AND e.tracked_table > 0
 			WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)),
 		steps AS (
-			SELECT s.*, s.order_points - coalesce(s.forgiven, 0) - lag(s.order_points - coalesce(s.forgiven, 0), 1, 0::numeric) OVER o AS worth_change,
-			       coalesce(s.forgiven, 0) AS now_forgiven, coalesce(lag(s.forgiven) OVER o, 0) AS was_forgiven,
+			SELECT s.*, s.order_points - coalesce(s.forgiven, 0) - s.worth_there
+			       - CASE WHEN s.has_left THEN 0 ELSE lag(s.order_points - coalesce(s.forgiven, 0), 1, 0::numeric) OVER o END AS worth_change,
+			       coalesce(s.forgiven, 0) AS now_forgiven, s.forgiven_there + CASE WHEN s.has_left THEN 0 ELSE coalesce(lag(s.forgiven) OVER o, 0) END AS was_forgiven,
 			       s.points_after - loyalty.total(s.lots_after) AS undated_after,
-			       s.points_after - s.points_change - loyalty.total(s.lots_after) + coalesce(loyalty.total(s.lots), 0) AS undated_before,
+			       s.points_after - s.points_change - s.passed - loyalty.total(s.lots_after) + coalesce(loyalty.total(s.lots), 0) AS undated_before,
 			       CASE WHEN s.revision = 1 AND NOT s.moved AND isfinite(s.at) THEN least(s.at, s.recorded_at) ELSE s.recorded_at END AS moment
 			  FROM sums s
 			WINDOW o AS (PARTITION BY s.recorded_for, s.tracked_table, s.order_key ORDER BY s.revision))
@@ -57,7 +65,8 @@ BEGIN
 			(s.forgives AND s.undated_after < least(s.undated_before, 0), 'points are owed that were to be forgiven', format('entry %%s leaves %%s owed', s.entry, -s.undated_after)))
 		       k (wrong, violation, detail)
 		 WHERE k.wrong $sql$,
-		program, entries, eq, 'tracked_table, order_key, revision, at, recorded_at, terms, moved, entry, points_change, order_points, forgiven, lots');
+		program, entries, eq, 'tracked_table, order_key, revision, at, recorded_at, terms, moved, entry, points_change, order_points, forgiven, lots, came_from, came_revision, came_over',
+		_loyalty.rekeyed_sql(program, 'e'));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_shortfalls(name, boolean) IS

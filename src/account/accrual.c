@@ -8,6 +8,9 @@
  * An order that is taken back leaves nothing behind, in the times of the first
  * and last order neither.
  *
+ * An order that gets another key has two entries: the one by which it ends under the key that it
+ * had, and the one by which it begins under the other (see rekeying.c).
+ *
  * The fold looks whether an entry follows the revision of its order that it
  * knows.  An entry whose revision is in the account already counts nothing; one
  * that came before its predecessor, or whose numbers overflow, is left out and
@@ -396,8 +399,8 @@ fits_account(Datum sum)
 }
 
 /*
- * The points that an order stands with, which is worth so many now, and what of them is
- * forgiven.  If it is worth more than before, it was not given less than it was worth
+ * The points that an order stands with, which stood like this and is worth so many now, and what of
+ * them is forgiven.  If it is worth more than before, it was not given less than it was worth
  * before, so what was forgiven comes first: only what was really taken comes back.
  */
 static void
@@ -446,7 +449,7 @@ order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
  */
 static bool
 compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
-			 const StandingOrder *order, Datum returned, Step *step)
+			 const StandingOrder *order, const StandingOrder *from, Datum returned, Step *step)
 {
 	Metrics    *metrics = &accrual->metrics;
 	MemoryContext context = CurrentMemoryContext;
@@ -454,7 +457,7 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		compute_order_points(order, order_worth(accrual, terms, entry, order, step), step);
+		compute_order_points(from, order_worth(accrual, terms, entry, order, step), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
@@ -588,11 +591,19 @@ forgive(Step *step, Points rest)
 	step->points = DirectFunctionCall2(numeric_add, step->points, points);
 }
 
+/* All points after the latest entry, as if orders that get other keys had them already. */
+static Datum
+points_there(const Accrual *accrual)
+{
+	return accrual->between == (Datum) 0 ? accrual->points :
+		DirectFunctionCall2(numeric_add, accrual->points, accrual->between);
+}
+
 /* What is not there of points that are taken back, where no points are dated. */
 static Points
 lacking_points(const Accrual *accrual, Points taken)
 {
-	Points		there = purse_points(accrual->points);
+	Points		there = purse_points(points_there(accrual));
 	int			scale = Max(there.scale, taken.scale);
 	Points		rest = {.scale = scale};
 
@@ -634,19 +645,18 @@ extend_lots(Accrual *accrual, Terms *terms, TimestampTz active_at, TimestampTz a
 }
 
 /*
- * What an entry does to dated points.  Its order gave points to the lot of its times, by the
- * terms that it was of; where it is of other times or other terms now, what is left of
- * them goes along.  A first entry is effective at the time of its order, unless that is
+ * What an entry does to dated points, which are so many more by it.  Its order gave points to the
+ * lot of its times, by the terms that it was of; where it is of other times or other terms now, what
+ * is left of them goes along.  A first entry is effective at the time of its order, unless that is
  * still to come, and all others when they are recorded.
  */
 static void
 move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Terms *terms_before,
-		  Step *step)
+		  Points change, Step *step)
 {
 	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
 	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
 	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
-	Points		change = purse_points(step->points_change);
 
 	if (order->revision > 0)
 	{
@@ -678,7 +688,7 @@ begin_purse(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		(terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0))
 		return;
 	old = MemoryContextSwitchTo(accrual->context);
-	accrual->purse = purse_begin(accrual->points, accrual->posted_lots);
+	accrual->purse = purse_begin(points_there(accrual), accrual->posted_lots);
 	accrual->purse->expired = accrual->expired;
 	MemoryContextSwitchTo(old);
 }
@@ -694,14 +704,17 @@ give_back(Accrual *accrual, const Terms *terms, const RecordedEntry *entry, Retu
 }
 
 /*
- * What an entry does to points, but for numbers that are known already: to dated ones, and what
- * is forgiven.  Puts it into the fields of the latest entry.
+ * What an entry of an order that stood like this does to points, but for numbers that are known
+ * already: to dated ones, and what is forgiven.  Puts it into the fields of the latest entry.  passed:
+ * what it passes on to another key of the order, less than nothing if it has it from there, or
+ * (Datum) 0: the points of the customer are not less or more by that.
  */
 static void
 step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
-		  Step *step)
+		  Datum passed, Step *step)
 {
-	Points		change = purse_points(step->points_change);
+	Points		change = purse_points(passed == (Datum) 0 ? step->points_change :
+									  DirectFunctionCall2(numeric_add, step->points_change, passed));
 
 	accrual->lots = NULL;
 	accrual->is_short = false;
@@ -714,7 +727,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 	accrual->purse->now = entry->recorded_at;
 	/* what the purse itself holds stays where it is */
 	move_lots(accrual, terms, entry, order,
-			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), step);
+			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), change, step);
 	accrual->lots = purse_end_entry(accrual->purse);
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
 }
@@ -759,6 +772,28 @@ plan_returns(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const S
 						payment_share(terms, entry->counts, entry->amount, most), terms->scale, total);
 }
 
+/* So many points were passed on to another key of an order, or come from there. */
+static void
+add_between(Accrual *accrual, Datum passed)
+{
+	MemoryContext old;
+
+	if (passed == (Datum) 0)
+		return;
+	old = MemoryContextSwitchTo(accrual->context);
+	accrual->between = accrual->between == (Datum) 0 ? copy_numeric(passed) :
+		DirectFunctionCall2(numeric_add, accrual->between, passed);
+	MemoryContextSwitchTo(old);
+}
+
+/* The order that an entry is of by the key that it had until now, or NULL. */
+static const StandingOrder *
+find_origin(Accrual *accrual, const RecordedEntry *entry)
+{
+	return entry->came == NULL ? NULL :
+		find_order(accrual, entry->came->recorded_for, entry->tracked_table, entry->came->order_key);
+}
+
 /*
  * Add an entry: if it counts, fills the fields of the latest entry, which stay until the
  * next one is added, and moves the metrics on; else leaves everything as it was.
@@ -772,7 +807,10 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	StandingOrder *order = expected ? expected : &once;
 	bool		begins = order->revision == 0 || order->terms != terms->id;
 	int32		terms_before = order->terms;
+	StandingOrder joint;
+	const StandingOrder *from;
 	Step		step;
+	Datum		passed;
 	Datum		returned;
 	List	   *returns;
 	ListCell   *lc;
@@ -785,8 +823,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	old = MemoryContextSwitchTo(next_step(accrual));
 	if (begins)
 		begin_order(accrual, terms, entry, order);
+	from = rekeying_goes_on(entry, order, find_origin(accrual, entry), &joint, &passed);
 	returns = plan_returns(accrual, terms, entry, order, &returned);
-	if (!compute_step(accrual, terms, entry, order, returned, &step))
+	if (!compute_step(accrual, terms, entry, order, from, returned, &step))
 	{
 		order->failed = true;
 		undo_step(accrual);
@@ -797,7 +836,8 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	begin_purse(accrual, terms, entry);
 	foreach(lc, returns)
 		give_back(accrual, terms, entry, (Returned *) lfirst(lc));
-	step_lots(accrual, terms, entry, order, terms_before, &step);
+	step_lots(accrual, terms, entry, from, from == order ? terms_before : from->terms, passed, &step);
+	add_between(accrual, passed);
 	accrual->returned = returns;
 	accrual->number++;
 	accrual->points = step.points;

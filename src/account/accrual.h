@@ -37,6 +37,22 @@ typedef struct StandingOrder
 	pairingheap_node by_last;
 } StandingOrder;
 
+/*
+ * An order that gets another key: two entries are one change, that of the key that it had and
+ * that of the key that it has.
+ */
+typedef struct Rekeying
+{
+	int			recorded_for;	/* whose order had which key until then */
+	text	   *order_key;
+	bool		begun;			/* one of the two entries was added */
+	bool		is_void;		/* the order was not known as it stood, so they are two */
+	StandingOrder before;		/* how it stood until then */
+} Rekeying;
+
+/* A statement records both within less than this: its moment, and some microseconds (see batch.c). */
+#define REKEYED_WITHIN USECS_PER_SEC
+
 /* An entry as it was recorded. */
 typedef struct RecordedEntry
 {
@@ -57,6 +73,12 @@ typedef struct RecordedEntry
 	bool		is_rerated;		/* the next entry of its order is of other terms, and
 								 * with this one it does not count for a microsecond; or
 								 * it goes on for another key of the account */
+	text	   *came_from;		/* the key that its order had until this entry; NULL:
+								 * this one */
+	int32		came_revision;	/* by the newest entry there; */
+	bool		came_over;		/* it was another customer's */
+	Rekeying   *came;			/* the same, if it was an order of this account, or NULL */
+	Rekeying   *left;			/* its order goes on by another key of this account */
 } RecordedEntry;
 
 /* What became of an entry that was added. */
@@ -85,6 +107,9 @@ typedef struct Accrual
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
 	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
 	Datum		points;			/* numeric: all points after the latest entry */
+	Datum		between;		/* numeric: those of orders between the two entries by
+								 * which they get other keys, which are not in "points";
+								 * or (Datum) 0: none */
 	Datum		posted_lots;	/* of the account before all entries, or (Datum) 0 */
 	const LotList *expired;		/* what was taken off expired lots, or NULL: it is not
 								 * known */
@@ -139,6 +164,8 @@ extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Moment available, Datum amount, Datum order_points, Datum forgiven,
 								Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum limited);
+extern const StandingOrder *rekeying_goes_on(const RecordedEntry *entry, const StandingOrder *order,
+											 const StandingOrder *other, StandingOrder *result, Datum *passed);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);
 
 #endif							/* LOYALTY_ACCRUAL_H */

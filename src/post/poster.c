@@ -67,6 +67,9 @@
  */
 #define CUSTOMER_BATCH 50000
 
+/* Entries that are further from each other are of several statements. */
+#define A_WHILE INT64CONST(1000)
+
 /* A journal entry of the batch. */
 typedef struct JournalEntry
 {
@@ -128,6 +131,8 @@ typedef struct Poster
 	RecordedEntry **entries;	/* of one customer */
 	int			entry_count;
 	int			entry_size;
+	RecordedEntry *cut;			/* of that customer, entries from this one on are left
+								 * for the next batch; or NULL */
 	List	   *terms;			/* versions of the terms that were posted under */
 	ItemPointerData *removed;	/* places of entries to delete from the journal */
 	int			removed_count;
@@ -273,6 +278,36 @@ lock_accounts(Poster *poster)
 	pfree(query.data);
 }
 
+static void
+free_entry(RecordedEntry *entry)
+{
+	pfree(journal_entry(entry)->tuple);
+	pfree(entry->order_key);
+	if (entry->came_from != NULL)
+		pfree(entry->came_from);
+	pfree(entry);
+}
+
+/*
+ * How many of more entries than are posted at once are kept: the two halves of a change of a key
+ * (see rekeying.c) are not torn apart.  So it is cut where nothing was recorded for a while, or if
+ * a transaction recorded so many, at least between orders of other times.
+ */
+static int
+cut_place(RecordedEntry **entries)
+{
+	int			place = CUSTOMER_BATCH;
+
+	while (place > 0 && entries[place - 1]->recorded_at > entries[place]->recorded_at - A_WHILE)
+		place--;
+	if (place > 0)
+		return place;
+	place = CUSTOMER_BATCH;
+	while (place > 0 && entries[place - 1]->at == entries[place]->at)
+		place--;
+	return place > 0 ? place : CUSTOMER_BATCH;
+}
+
 /*
  * Of more entries than are posted at once, keep those that are added first.  The others
  * come with the next batch.
@@ -282,15 +317,14 @@ cut_entries(Poster *poster)
 {
 	Posting    *batch = poster->batch;
 	int			customer = (int) (poster->customers - batch->customers) + poster->current;
+	int			place;
 
 	fold_sort(poster->entries, poster->entry_count);
-	for (int i = CUSTOMER_BATCH; i < poster->entry_count; i++)
-	{
-		pfree(journal_entry(poster->entries[i])->tuple);
-		pfree(poster->entries[i]->order_key);
-		pfree(poster->entries[i]);
-	}
-	poster->entry_count = CUSTOMER_BATCH;
+	place = cut_place(poster->entries);
+	poster->cut = poster->entries[place];
+	for (int i = place + 1; i < poster->entry_count; i++)
+		free_entry(poster->entries[i]);
+	poster->entry_count = place;
 	batch->cut = Min(batch->cut, customer);
 }
 
@@ -321,8 +355,11 @@ keep_entry(Poster *poster, TupleTableSlot *slot, int recorded_for)
 	entry->tuple = ExecCopySlotMinimalTuple(slot);
 	recorded->recorded_for = recorded_for;
 	fold_read_place(slot, recorded);
-	poster->entries[poster->entry_count++] = recorded;
 	MemoryContextSwitchTo(old);
+	if (poster->cut == NULL || recorded_entry_compare(recorded, poster->cut) < 0)
+		poster->entries[poster->entry_count++] = recorded;
+	else
+		free_entry(recorded);
 }
 
 /* Write what waits to be written to the ledger. */
@@ -433,6 +470,7 @@ put_returned(Poster *poster, TupleTableSlot *from, const Account *account, const
 	values[ENTRY_CURRENCY] = text_empty();
 	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
 	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = nulls[ENTRY_PARTS] = nulls[ENTRY_HELD_RULES] = true;
+	nulls[ENTRY_CAME_FROM] = nulls[ENTRY_CAME_REVISION] = nulls[ENTRY_CAME_OVER] = true;
 	values[LEDGER_ENTRY] = Int64GetDatum(account->entries + returned->number);
 	values[LEDGER_ORDER_POINTS] = returned->net;
 	values[LEDGER_POINTS_CHANGE] = returned->points;
@@ -568,6 +606,7 @@ post_customer(Poster *poster, Account *account)
 	MemoryContextSwitchTo(old);
 
 	poster->entry_count = 0;
+	poster->cut = NULL;
 	MemoryContextReset(poster->customer);
 }
 

@@ -55,8 +55,8 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 }
 
 /*
- * What the journal says of the place of an entry in the order of entries, its terms, and
- * whether its order counts; the key is copied.
+ * What the journal says of the place of an entry in the order of entries, its terms,
+ * whether its order counts, and which key it had; keys are copied.
  */
 void
 fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
@@ -72,6 +72,17 @@ fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->terms = DatumGetInt32(values[ENTRY_TERMS]);
 	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	entry->is_rerated = false;
+	entry->came = entry->left = NULL;
+	entry->came_from = NULL;
+	entry->came_revision = 0;
+	entry->came_over = false;
+	slot_getsomeattrs(slot, ENTRY_CAME_OVER + 1);
+	if (!slot->tts_isnull[ENTRY_CAME_FROM] && !slot->tts_isnull[ENTRY_CAME_REVISION])
+	{
+		entry->came_from = DatumGetTextPCopy(values[ENTRY_CAME_FROM]);
+		entry->came_revision = DatumGetInt32(values[ENTRY_CAME_REVISION]);
+		entry->came_over = !slot->tts_isnull[ENTRY_CAME_OVER] && DatumGetBool(values[ENTRY_CAME_OVER]);
+	}
 }
 
 /*
@@ -390,6 +401,7 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 			accrual_expect(accrual, entry->recorded_for, entry->tracked_table, entry->order_key))
 			know_order(accrual, entry, ledger, snapshot, keys);
 	}
+	fold_find_rekeyed(accrual, entries, count);
 	fold_know_payments(accrual, entries, count, ledger, snapshot, keys);
 	if (accrual->uses != NULL)
 		know_limits(accrual, ledger, snapshot, keys);

@@ -43,6 +43,7 @@ extern bool fold_needs_posted(Accrual *accrual, Oid program, RecordedEntry **ent
 extern void fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 							 EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys);
 extern LotList *fold_expired_lots(EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys);
+extern void fold_find_rekeyed(Accrual *accrual, RecordedEntry **entries, int count);
 extern void fold_know_payments(Accrual *accrual, RecordedEntry **entries, int count, EntryTable *ledger,
 							   Snapshot snapshot, const CustomerKeys *keys);
 extern void fold_check_customer(EntryTable *table, bool ledger, Oid customer_type);

@@ -114,6 +114,21 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	slot->tts_isnull[ENTRY_HELD_RULES] = slot->tts_isnull[ENTRY_MULTIPLIER] || kept->held.rules == (Datum) 0;
 	if (!slot->tts_isnull[ENTRY_HELD_RULES])
 		slot->tts_values[ENTRY_HELD_RULES] = kept->held.rules;
+	slot->tts_isnull[ENTRY_CAME_FROM] = slot->tts_isnull[ENTRY_CAME_REVISION] = slot->tts_isnull[ENTRY_CAME_OVER] = true;
+}
+
+/*
+ * Say in such a slot which key the order had until now, by what it brings along.
+ */
+void
+batch_fill_origin(TupleTableSlot *slot, const OrderState *brought)
+{
+	if (brought->came_from == (Datum) 0)
+		return;
+	slot->tts_isnull[ENTRY_CAME_FROM] = slot->tts_isnull[ENTRY_CAME_REVISION] = slot->tts_isnull[ENTRY_CAME_OVER] = false;
+	slot->tts_values[ENTRY_CAME_FROM] = brought->came_from;
+	slot->tts_values[ENTRY_CAME_REVISION] = Int32GetDatum(brought->came_revision);
+	slot->tts_values[ENTRY_CAME_OVER] = BoolGetDatum(brought->came_over);
 }
 
 /*
@@ -446,6 +461,64 @@ is_recorded(const Order *order, const OrderState *known)
 		same_moment(order->available, known->available);
 }
 
+/* May more be given of an order by these terms than it is worth, since some was forgiven? */
+static bool
+may_forgive(Batch *batch, int32 version)
+{
+	Terms	   *terms = terms_if_possible(batch->table->program_relid, version);
+
+	return terms != NULL && terms->shortfall == SHORTFALL_FORGIVE;
+}
+
+/*
+ * Would the entry of an order that gets another key come before the one that it had until now,
+ * if both were recorded at one moment?  That matters where what was forgiven by then goes on with
+ * it (see account/rekeying.c).
+ */
+static bool
+comes_too_early(Batch *batch, const Order *order, const OrderState *brought, int32 terms)
+{
+	text	   *is = DatumGetTextPP(order->order_key);
+	text	   *was = DatumGetTextPP(brought->came_from);
+	int			cmp;
+
+	if (!may_forgive(batch, terms))
+		return false;
+	if (order->at != brought->at)
+		return order->at < brought->at;
+	cmp = memcmp(VARDATA_ANY(is), VARDATA_ANY(was), Min(VARSIZE_ANY_EXHDR(is), VARSIZE_ANY_EXHDR(was)));
+	return cmp < 0 || (cmp == 0 && VARSIZE_ANY_EXHDR(is) < VARSIZE_ANY_EXHDR(was));
+}
+
+/* When the next revision of an order is recorded, which stands like this. */
+static TimestampTz
+next_moment(Batch *batch, const Lookup *item, const Order *order, int32 terms)
+{
+	const OrderState *known = &item->known;
+	const OrderState *brought = &item->first;
+	TimestampTz result = batch->now;
+
+	/*
+	 * Entries are folded by recorded_at, then by at.  Those of one order are in order,
+	 * even if its time, or the clock, goes back.
+	 */
+	if (known->revision != 0)
+		result = Max(result, known->recorded_at + (order->at < known->at ? 1 : 0));
+	if (brought->came_from != (Datum) 0)
+		result = Max(result, brought->recorded_at + (comes_too_early(batch, order, brought, terms) ? 1 : 0));
+	return result;
+}
+
+/*
+ * Does an order get another key, of which something may be forgiven?  Then it has entries by both,
+ * though it may not count before and after.
+ */
+static bool
+goes_on(Batch *batch, const Lookup *item, int32 terms)
+{
+	return (item->left || item->first.came_from != (Datum) 0) && may_forgive(batch, terms);
+}
+
 /* Fill a slot with the next revision of an order; false if there is none to write. */
 static bool
 next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
@@ -454,7 +527,7 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	const OrderState *kept = item_keeps(item);
 	OrderState	anew = {.moved = true,.joined = item->first.joined};
 	Order		order = item->order;
-	TimestampTz recorded_at = batch->now;
+	int32		terms = item_terms(batch, item);
 
 	/* What is brought along is kept, even by an order that does not count by now. */
 	if (item->unknown || (kept->revision == 0 && !order.counts))
@@ -467,17 +540,12 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 		order.rate = kept->rate;
 		order.available = kept->available;
 	}
-	if (batch->mode == RECORD_ANEW ? known->terms == batch->table->terms : is_recorded(&order, known))
+	if (batch->mode == RECORD_ANEW ? known->terms == batch->table->terms :
+		is_recorded(&order, known) && !goes_on(batch, item, terms))
 		return false;
-
-	/*
-	 * Entries are folded by recorded_at, then by at.  Those of one order are in order,
-	 * even if its time, or the clock, goes back.
-	 */
-	if (known->revision != 0)
-		recorded_at = Max(recorded_at, known->recorded_at + (order.at < known->at ? 1 : 0));
-	batch_fill_entry(batch, slot, &order, known->revision + 1, item_terms(batch, item),
-					 recorded_at, batch->mode == RECORD_ANEW ? &anew : kept);
+	batch_fill_entry(batch, slot, &order, known->revision + 1, terms,
+					 next_moment(batch, item, &order, terms), batch->mode == RECORD_ANEW ? &anew : kept);
+	batch_fill_origin(slot, &item->first);
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
@@ -641,15 +709,16 @@ record_items(Batch *batch)
 
 /*
  * Add an order that is looked up, with its row, if that says how it stands, and what
- * it brings along, or NULL.
+ * it brings along, or NULL.  left: it has another customer or key now.
  */
 void
-batch_add_item(Batch *batch, const Order *order, MinimalTuple row, const OrderState *brought)
+batch_add_item(Batch *batch, const Order *order, MinimalTuple row, const OrderState *brought, bool left)
 {
 	Lookup	   *item = &batch->items[batch->item_count++];
 
 	item->order = *order;
 	item->must_read = batch->mode == RECORD_CURRENT || order->must_read;
+	item->left = left;
 	item->row = row;
 	item->unknown = false;
 	memset(&item->first, 0, sizeof(OrderState));
@@ -707,7 +776,7 @@ record_directs(Batch *batch)
 		if (known)
 		{
 			journal_retract(batch->journal, batch->direct[i]);
-			batch_add_item(batch, &order, NULL, NULL);
+			batch_add_item(batch, &order, NULL, NULL, false);
 		}
 		else
 			note_written(batch, batch->direct[i], NULL);

@@ -16,6 +16,7 @@ typedef struct Lookup
 {
 	Order		order;
 	bool		must_read;		/* its row says how it stands */
+	bool		left;			/* an order had the key, and has another one now */
 	MinimalTuple row;			/* or NULL */
 	OrderState	known;			/* what is recorded of it */
 	OrderState	first;			/* what it begins with, if nothing is */
@@ -59,10 +60,11 @@ extern Batch *batch_begin(TrackedTable *table, RecorderMode mode, int size);
 extern void batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order,
 							 int32 revision, int32 terms, TimestampTz recorded_at,
 							 const OrderState *kept);
+extern void batch_fill_origin(TupleTableSlot *slot, const OrderState *brought);
 extern void batch_read_entry(TupleTableSlot *slot, Order *order);
 extern bool batch_same_order(Batch *batch, TupleTableSlot *a, TupleTableSlot *b);
 extern void batch_add_item(Batch *batch, const Order *order, MinimalTuple row,
-						   const OrderState *brought);
+						   const OrderState *brought, bool left);
 extern bool batch_is_direct(Batch *batch, const Order *order);
 extern void batch_add_single(Batch *batch, const Order *order);
 extern void batch_flush(Batch *batch);

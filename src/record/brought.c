@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "brought.h"
+#include "joined.h"
 #include "member_rules.h"
 #include "number.h"
 #include "owner.h"
@@ -43,7 +44,8 @@ typedef struct Known
 	char	   *key;
 	HeldTier	held;			/* of an order that is not posted */
 	Datum		from_customer;	/* of an order that was moved in this statement: whose */
-	Datum		from_key;		/* it was, and which */
+	Datum		from_key;		/* it was, and which; */
+	bool		passed_on;		/* it was moved again, before it was recorded there */
 	uint32		hash;
 	char		status;
 } Known;
@@ -133,6 +135,7 @@ enter(MemoryContext context, known_hash *hash, const char *key, bool *found)
 		known = known_insert(hash, MemoryContextStrdup(context, key), found);
 		memset(&known->held, 0, sizeof(HeldTier));
 		known->from_customer = known->from_key = (Datum) 0;
+		known->passed_on = false;
 		*found = false;
 	}
 	return known;
@@ -339,12 +342,13 @@ held_before(Brought *brought, Datum customer, Datum order_key, const OrderState 
 }
 
 /*
- * What an order brings along that has been this customer's, by this key: as it is
+ * What an order brings along that has been this customer's, by this key, and is another one's now
+ * or has another key: as it is
  * recorded, with the tier held just before it.  NULL if nothing is recorded of it.
  * The answer lives until the next look-up.
  */
 const OrderState *
-brought_find(Brought *brought, Datum customer, Datum order_key)
+brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_customer)
 {
 	OrderState *state = &brought->state;
 	MemoryContext old;
@@ -360,6 +364,7 @@ brought_find(Brought *brought, Datum customer, Datum order_key)
 		{
 			customer = move->from_customer;
 			order_key = move->from_key;
+			move->passed_on = true;
 			journal_find(brought->journal, customer, order_key, state);
 		}
 	}
@@ -367,9 +372,26 @@ brought_find(Brought *brought, Datum customer, Datum order_key)
 	{
 		state->held = held_before(brought, customer, order_key, state);
 		state->moved = true;
+		state->came_from = order_key;
+		state->came_revision = state->revision;
+		state->came_over = !equals_customer(brought->table, customer, new_customer);
 	}
 	MemoryContextSwitchTo(old);
 	return state->revision == 0 ? NULL : state;
+}
+
+/*
+ * Did an order have this key of this customer only within this statement, so that it came from
+ * another one and went on?
+ */
+bool
+brought_is_passed_on(Brought *brought, Datum customer, Datum order_key)
+{
+	MemoryContext old = MemoryContextSwitchTo(brought->answer);
+	Known	   *move = known_lookup(brought->moves, order_text(brought, customer, order_key));
+
+	MemoryContextSwitchTo(old);
+	return move != NULL && move->passed_on;
 }
 
 /*

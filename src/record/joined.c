@@ -48,7 +48,10 @@ typedef struct JoinedLookUp
 	int			next;			/* whose row is most likely found next */
 } JoinedLookUp;
 
-static bool
+/*
+ * Are two customers the same one?  Equal keys can be of other bytes.
+ */
+bool
 equals_customer(TrackedTable *table, Datum a, Datum b)
 {
 	ScanKey		key = &table->entry_keys[ENTRY_CUSTOMER];

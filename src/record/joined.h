@@ -6,6 +6,7 @@
 
 #include "program.h"
 
+extern bool equals_customer(TrackedTable *table, Datum a, Datum b);
 extern void joined_read(TrackedTable *table, const Datum *customers, int count,
 						Moment *joined);
 

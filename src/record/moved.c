@@ -75,7 +75,7 @@ put_moved(Recorder *recorder, TrackedTable *root, const char *query)
 				continue;
 			recorder_put(recorder, &is, NULL, brought);
 			/* its key may be none of the type that keys have now: it is not looked for */
-			recorder_put(recorder, &was, NULL, NULL);
+			recorder_put_left(recorder, &was);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}

@@ -224,25 +224,34 @@ touch_key(Statement *statement, Datum order_key)
 
 /* An order of this customer was touched. */
 static void
-touch_order(Statement *statement, Order *order, const OrderState *brought)
+touch_order(Statement *statement, Order *order, const OrderState *brought, bool left)
 {
 	order_gone(order);
-	recorder_put(statement->recorder, order, NULL, brought);
+	if (left)
+		recorder_put_left(statement->recorder, order);
+	else
+		recorder_put(statement->recorder, order, NULL, brought);
 	touch_key(statement, order->order_key);
 }
 
-/* A row that is not there any more; or only not as it was. */
+/*
+ * A row that is not there any more; or only not as it was.  left: it has another customer or key,
+ * to which its order brings something along.
+ */
 static void
-old_row_gone(Statement *statement, Order *order, bool removed)
+old_row_gone(Statement *statement, Order *order, bool removed, bool left)
 {
 	if (statement->reread)
 	{
-		touch_order(statement, order, NULL);
+		touch_order(statement, order, NULL, left);
 		return;
 	}
 	order_gone(order);
 	order->must_read = !(removed && statement->sure) && !statement->table->rows_hidden;
-	recorder_put(statement->recorder, order, NULL, NULL);
+	if (left)
+		recorder_put_left(statement->recorder, order);
+	else
+		recorder_put(statement->recorder, order, NULL, NULL);
 }
 
 /*
@@ -254,7 +263,7 @@ new_row(Statement *statement, TupleTableSlot *row, Order *order, bool changed,
 		const OrderState *brought)
 {
 	if (statement->reread)
-		touch_order(statement, order, brought);
+		touch_order(statement, order, brought, false);
 	else if (statement->more_than_row || (changed && !statement->table->rows_hidden))
 	{
 		order_gone(order);
@@ -335,7 +344,7 @@ record_rows(Statement *statement, Relation rel, Tuplestorestate *before,
 				brought = recorder_bring(statement->recorder, &was, &is);
 		}
 		if (has_old && !same)
-			old_row_gone(statement, &was, after == NULL);
+			old_row_gone(statement, &was, after == NULL, brought != NULL);
 		if (has_new)
 			new_row(statement, new_rows.slot, &is, before != NULL && !same, brought);
 	}

@@ -38,6 +38,8 @@
 
 /* While orders are sorted, their revision tells what is known of them. */
 #define REVISION_BROUGHT (-1)	/* the key, and what the order brings along */
+#define REVISION_LEFT (-2)		/* its order has the key no more; "moved" tells whether
+								 * another one may have it */
 #define REVISION_READ 0			/* only the key */
 #define REVISION_NEW 1			/* how it stands */
 
@@ -162,7 +164,7 @@ recorder_bring(Recorder *rec, const Order *was, const Order *is)
 		rec->brought = brought_begin(rec->batch->table, rec->batch->journal);
 		MemoryContextSwitchTo(old);
 	}
-	brought = brought_find(rec->brought, was->customer, was->order_key);
+	brought = brought_find(rec->brought, was->customer, was->order_key, is->customer);
 	if (brought != NULL)
 		brought_note(rec->brought, was->customer, was->order_key, is->customer, is->order_key);
 	return brought;
@@ -179,7 +181,7 @@ write_single(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 	else
 		batch_add_item(rec->batch, order,
 					   row != NULL && order->counts && rec->batch->mode == RECORD_ROWS ?
-					   ExecFetchSlotMinimalTuple(row, &copied) : NULL, brought);
+					   ExecFetchSlotMinimalTuple(row, &copied) : NULL, brought, false);
 	batch_flush(rec->batch);
 }
 
@@ -225,7 +227,8 @@ recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 		begins.currency = brought->currency;
 		begins.rate = brought->rate;
 		begins.available = brought->available;
-		batch_fill_entry(batch, slot, &begins, REVISION_BROUGHT, brought->terms, batch->now, brought);
+		batch_fill_entry(batch, slot, &begins, REVISION_BROUGHT, brought->terms, brought->recorded_at, brought);
+		batch_fill_origin(slot, brought);
 	}
 	else
 		batch_fill_entry(batch, slot, order, order->must_read ? REVISION_READ : REVISION_NEW,
@@ -238,6 +241,28 @@ recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 	}
 	ExecStoreVirtualTuple(slot);
 	tuplesort_puttupleslot(rec->sort, slot);
+}
+
+/*
+ * The same of an order that has another customer or key now, by the ones that it had.
+ */
+void
+recorder_put_left(Recorder *rec, const Order *order)
+{
+	Batch	   *batch = rec->batch;
+
+	if (rec->sort == NULL)
+	{
+		batch_add_item(batch, order, NULL, NULL, true);
+		batch_flush(batch);
+		return;
+	}
+	batch_fill_entry(batch, rec->put, order, REVISION_LEFT, batch->table->terms, batch->now, NULL);
+	rec->put->tts_values[ENTRY_MOVED] = BoolGetDatum(order->must_read);
+	if (rec->keep_rows)
+		rec->put->tts_isnull[SORT_ROW] = true;
+	ExecStoreVirtualTuple(rec->put);
+	tuplesort_puttupleslot(rec->sort, rec->put);
 }
 
 /* An unused slot for the next sorted order. */
@@ -270,7 +295,8 @@ take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated)
 	MemoryContext old;
 
 	batch_read_entry(slot, &order);
-	order.must_read = put_revision(slot) != REVISION_NEW ||
+	order.must_read = (put_revision(slot) == REVISION_LEFT ? DatumGetBool(slot->tts_values[ENTRY_MOVED]) :
+					   put_revision(slot) != REVISION_NEW) ||
 		(repeated && !batch->table->rows_hidden);
 	if (batch_is_direct(batch, &order))
 	{
@@ -287,8 +313,18 @@ take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated)
 		memcpy(row, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 	}
 	if (put_revision(slot) == REVISION_BROUGHT)
+	{
 		journal_read_state(slot, &brought);
-	batch_add_item(batch, &order, row, put_revision(slot) == REVISION_BROUGHT ? &brought : NULL);
+
+		/*
+		 * the order does not stay with the key, so it comes from the first to the last
+		 * one
+		 */
+		if (brought_is_passed_on(rec->brought, order.customer, order.order_key))
+			brought.came_from = (Datum) 0;
+	}
+	batch_add_item(batch, &order, row, put_revision(slot) == REVISION_BROUGHT ? &brought : NULL,
+				   put_revision(slot) == REVISION_LEFT);
 	MemoryContextSwitchTo(old);
 }
 
@@ -310,6 +346,8 @@ says_more(Recorder *rec, TupleTableSlot *first, TupleTableSlot *second)
 
 	if (put_revision(first) == REVISION_BROUGHT || put_revision(second) == REVISION_BROUGHT)
 		return put_revision(second) != REVISION_BROUGHT;
+	if (put_revision(first) == REVISION_LEFT || put_revision(second) == REVISION_LEFT)
+		return put_revision(second) != REVISION_LEFT;
 	return rec->batch->table->rows_hidden &&
 		DatumGetBool(slot_getattr(first, ENTRY_COUNTS + 1, &isnull)) &&
 		!DatumGetBool(slot_getattr(second, ENTRY_COUNTS + 1, &isnull));

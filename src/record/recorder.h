@@ -24,6 +24,7 @@ extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,
 extern void recorder_at(Recorder *rec, TimestampTz moment);
 extern void recorder_reject(Recorder *rec);
 extern const OrderState *recorder_bring(Recorder *rec, const Order *was, const Order *is);
+extern void recorder_put_left(Recorder *rec, const Order *order);
 extern void recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row,
 						 const OrderState *brought);
 extern int64 recorder_finish(Recorder *rec);

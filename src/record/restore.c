@@ -226,8 +226,7 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 		values[i] = heap_getattr(trigdata->tg_trigtuple, i + 1, desc, &isnull);
 		if (i == ENTRY_JOINED_AT)
 			restored.joined.is_known = !isnull;
-		else if (isnull && i != ENTRY_TIER && i != ENTRY_MULTIPLIER && i != ENTRY_AVAILABLE_AT &&
-				 i != ENTRY_PARTS && i != ENTRY_HELD_RULES)
+		else if (isnull && i < ENTRY_TIER)
 			/* PostgreSQL is about to refuse the row */
 			return PointerGetDatum(trigdata->tg_trigtuple);
 	}

@@ -119,6 +119,10 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 	state->moved = DatumGetBool(values[ENTRY_MOVED]);
 	state->held = read_held(slot);
+	state->came_from = slot->tts_isnull[ENTRY_CAME_FROM] ? (Datum) 0 :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CAME_FROM]));
+	state->came_revision = slot->tts_isnull[ENTRY_CAME_REVISION] ? 0 : DatumGetInt32(values[ENTRY_CAME_REVISION]);
+	state->came_over = !slot->tts_isnull[ENTRY_CAME_OVER] && DatumGetBool(values[ENTRY_CAME_OVER]);
 	state->is_own = false;
 }
 

@@ -42,6 +42,10 @@ typedef struct OrderState
 	bool		moved;			/* it came from another customer or key */
 	HeldTier	held;			/* of posted and moved orders */
 	Moment		available;		/* when its points are, if it says so itself */
+	Datum		came_from;		/* text: the key that the order had until this entry, or
+								 * (Datum) 0: this one */
+	int32		came_revision;	/* by the newest entry there */
+	bool		came_over;		/* it was another customer's */
 	bool		is_own;			/* this transaction wrote it to the journal: */
 	ItemPointerData place;		/* there */
 } OrderState;
