@@ -1,5 +1,5 @@
-# Orders, refunds, calls that pay for orders, reversals, posting and maintenance at random, while the settings
-# that say what a refund takes change, against a model in Perl: which statements are refused,
+# Orders, refunds, keys of orders that change, calls that pay for orders, reversals, posting and maintenance at random, while
+# the settings that say what a refund takes change, against a model in Perl: which statements are refused,
 # what each customer has, and what is forgiven of each order.  Beside it, the same with points
 # that wait and expire, which verify() checks alone.
 #
@@ -52,6 +52,8 @@ my ($script, @expected) = ('');
 sub step { my ($sql, $expected) = @_; $script .= "$sql\n"; push @expected, $expected if defined $expected; }
 sub attempt { my ($sql, $expected) = @_; step("SELECT attempt(\$sql\$$sql\$sql\$);", $expected); }
 sub one_of { return $_[ rand @_ ] }
+# the key that an order has by now
+sub key_of { my ($id) = @_; return $order{$id}{key} // $id }
 sub least { return $_[0] < $_[1] ? $_[0] : $_[1] }
 
 # An order stands otherwise: with an amount, or not at all.  Returns what becomes of the statement.
@@ -92,7 +94,7 @@ sub stands
 # A step of the model, and the same with dates.
 sub random_step
 {
-	my $what = int rand 20;
+	my $what = int rand 23;
 	my $customer = 1 + int rand 6;
 	my $id = one_of(keys %order);
 	if ($what < 4 || !defined $id)
@@ -107,19 +109,20 @@ sub random_step
 	}
 	elsif ($what < 9)
 	{
-		my ($order, $total) = ($order{$id}, 1 + int rand 100);
-		my $sql = !$order->{counts} ? "INSERT INTO orders (id, customer, total) VALUES ($id, $order->{customer}, $total)" :
-			$what < 6 ? "DELETE FROM orders WHERE id = $id" : "UPDATE orders SET total = $total WHERE id = $id";
+		my ($order, $key, $total) = ($order{$id}, key_of($id), 1 + int rand 100);
+		my $sql = !$order->{counts} ? "INSERT INTO orders (id, customer, total) VALUES ($key, $order->{customer}, $total)" :
+			$what < 6 ? "DELETE FROM orders WHERE id = $key" : "UPDATE orders SET total = $total WHERE id = $key";
 		attempt($sql, $sql =~ /^DELETE/ ? stands($order, 0, 0) : stands($order, $total, 1));
-		step("SELECT NULL FROM attempt('" . one_of("DELETE FROM dated_orders WHERE id = $id", ("UPDATE dated_orders SET total = $total WHERE id = $id") x 2,
-			"UPDATE dated_orders SET at = at + interval ''5 days'' WHERE id = $id") . "');", '');
+		step("SELECT NULL FROM attempt('" . one_of("DELETE FROM dated_orders WHERE id = $key", ("UPDATE dated_orders SET total = $total WHERE id = $key") x 2,
+			"UPDATE dated_orders SET at = at + interval ''5 days'' WHERE id = $key") . "');", '');
 	}
 	elsif ($what < 14)
 	{
 		# of an order of the same customer, which may be there or be the next one
 		my ($points, $reference) = (1 + int rand 60, 'r' . @calls);
-		my $pays_for = rand() < 0.2 ? 1 + keys %order : $id;
-		$customer = $order{$id}{customer} if $pays_for == $id;
+		my $ordered = rand() < 0.2 ? undef : $order{$id};
+		my $pays_for = $ordered ? key_of($id) : 1 + keys %order;
+		$customer = $ordered->{customer} if $ordered;
 		my $sql = "redeem($customer, $points, '$reference', pays_for => '$pays_for')";
 		my $can = $balance{$customer} >= $points;
 		attempt("SELECT club.$sql", $can ? 'done' : 'LY001');
@@ -127,7 +130,7 @@ sub random_step
 		{
 			my $call = { customer => $customer, reference => $reference, pays_for => $pays_for, paid => $points, returned => 0 };
 			$balance{$customer} -= $points;
-			push @{ $order{$pays_for}{calls} }, $call if exists $order{$pays_for};
+			push @{ $ordered->{calls} }, $call if $ordered;
 			push @calls, $call;
 		}
 		step("SELECT NULL FROM attempt(\$sql\$SELECT dated.$sql\$sql\$);", '');
@@ -149,6 +152,27 @@ sub random_step
 		%now = (shortfall => one_of(qw(owe forgive reject)), returns => one_of(qw(never full proportional)));
 		step("UPDATE $_.program SET refunds_take = '$take', refund_shortfall = '$now{shortfall}', returns_paid_points = '$now{returns}';") for qw(club dated);
 	}
+	elsif ($what < 22)
+	{
+		# another key, sorted before or behind the old one, and another amount perhaps: the same order.  Calls pay for a
+		# key, so it keeps one that they named
+		my ($order, $key, $total) = ($order{$id}, key_of($id), 1 + int rand 100);
+		my $new = $key == $id ? $id + one_of(1000, 90000) : $id;
+		return if grep { $_->{pays_for} == $key || $_->{pays_for} == $new } @calls;
+		if ($order->{counts})
+		{
+			$total = $order->{amount} if rand() < 0.5;
+			$order->{mosts}{$key} = $order->{most};
+			my $became = stands($order, $total, 1);
+			attempt("UPDATE orders SET id = $new, total = $total WHERE id = $key", $became);
+			if ($became eq 'done')
+			{
+				$order->{key} = $new;
+				$order->{most} = $order->{mosts}{$new} && $order->{mosts}{$new} > $total ? $order->{mosts}{$new} : $total;
+			}
+		}
+		step("SELECT NULL FROM attempt('UPDATE dated_orders SET id = $new" . one_of('', ", total = $total", ", at = at - interval ''2 days''") . " WHERE id = $key');", '');
+	}
 	else
 	{
 		my $points = 1 + int rand 50;
@@ -164,7 +188,7 @@ for my $round (1 .. 6)
 	step("SELECT string_agg(points::text, ' ' ORDER BY id) FROM club.members;", join(' ', map { $balance{$_} } sort keys %balance));
 	step("SELECT coalesce(string_agg(e.order_key || ':' || e.forgiven, ' ' ORDER BY e.order_key::int), '') FROM club.entries e"
 		. " WHERE e.forgiven > 0 AND e.tracked_table > 0 AND NOT EXISTS (SELECT FROM club.entries n WHERE n.tracked_table > 0 AND n.order_key = e.order_key AND n.revision > e.revision);",
-		join(' ', map { "$_:$order{$_}{forgiven}" } grep { $order{$_}{forgiven} > 0 } sort { $a <=> $b } keys %order));
+		join(' ', map { key_of($_) . ":$order{$_}{forgiven}" } grep { $order{$_}{forgiven} > 0 } sort { key_of($a) <=> key_of($b) } keys %order));
 	step("SELECT count(*) || coalesce(min(violation || ': ' || coalesce(customer, '') || ' ' || coalesce(order_key, '') || ' ' || coalesce(detail, '')), '') FROM loyalty.verify('$_');", 0) for qw(club dated);
 	my $ran = IPC::Run::run([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ], '<', \"SET client_min_messages = warning;\n$script", '>', \my $out, '2>', \my $err);
 	my @got = split /\n/, $out, -1;
