@@ -75,7 +75,7 @@ BEGIN
 		WITH %1$s,
 		x AS MATERIALIZED (
 			SELECT y.*, lead(y.entry) OVER o AS until, count(*) FILTER (WHERE y.begins) OVER o AS stretch
-			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
+			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p OR e.came_over IS FALSE AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
 			WINDOW o AS (PARTITION BY y.who, y.tracked_table, y.order_key ORDER BY y.revision)),
 		item AS MATERIALIZED (SELECT i.*, row_number() OVER () AS id FROM (%3$s) i),
 		moved AS (
@@ -88,21 +88,26 @@ BEGIN
 			SELECT u.* FROM (SELECT m.*, sum(m.points) OVER (PARTITION BY m.customer, m.rule, m.kind, m.began ORDER BY m.entry) AS total FROM moved m) u
 			 WHERE u.id IS NOT NULL AND u.kind = u.own_kind),
 		before AS (
-			SELECT i.*, u.began, u.total - greatest(i.gives, 0) AS others,
+			SELECT i.*, u.began, u.total - greatest(i.gives, 0) - coalesce(origin.own, 0) AS others, origin.room AS room_before, coalesce(origin.own, 0) AS own_before,
 			       first_value(i.room) OVER s AS pinned, row_number() OVER s = 1 AS is_first,
 			       lag(greatest(i.gives, 0)) OVER o AS own, lag(u.began) OVER o AS own_began, lag(i.revision) OVER o AS own_revision
 			  FROM item i JOIN used u ON u.id = i.id
+			  -- an order that got another key keeps its room, and what it still has by the other one is its own
+			  LEFT JOIN LATERAL (SELECT CASE WHEN o.terms = i.terms THEN o.room END AS room,
+			                            CASE WHEN o.entry < i.entry AND o.until > i.entry THEN (SELECT greatest(m.points, 0) FROM moved m WHERE m.id = o.id AND m.kind = i.kind AND m.began = u.began) END AS own
+			                       FROM item o WHERE o.who = i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision AND o.rule = i.rule) origin
+			    ON i.came_from IS NOT NULL AND NOT i.came_over
 			WINDOW s AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.stretch, i.award, i.parts IS NOT NULL ORDER BY i.revision),
 			       o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
 		due AS (
-			SELECT b.*, greatest(b.most - b.others, CASE WHEN b.own_revision = b.revision - 1 AND b.own_began = b.began THEN b.own END, 0) AS now_left
+			SELECT b.*, greatest(b.most - b.others, CASE WHEN b.own_revision = b.revision - 1 AND b.own_began = b.began THEN coalesce(b.own, 0) ELSE 0 END + b.own_before, 0) AS now_left
 			  FROM before b WHERE b.parts IS NOT NULL)
 		SELECT k.violation, d.who::text, d.order_key::text,
 		       format('revision %%s (entry %%s), rule "%%s": gives %%s of %%s, room %%s, left of %%s now: %%s', d.revision, d.entry, d.rule, coalesce(d.gives, 0), coalesce(d.would, 0), d.room, d.most, d.now_left)
 		  FROM due d
 		 CROSS JOIN LATERAL (VALUES
-			(d.room IS DISTINCT FROM d.pinned OR (d.is_first AND %5$s AND d.room IS DISTINCT FROM greatest(d.most - d.others, 0)), 'room under a limit per member is not what was left when the order began'),
-			((d.gives IS NULL) <> (d.would IS NULL) OR CASE WHEN %5$s THEN d.gives <> least(d.would, d.room, CASE WHEN NOT d.is_first THEN d.now_left END) ELSE d.gives > d.would OR d.gives > d.room END,
+			(d.room IS DISTINCT FROM d.pinned OR (d.is_first AND %5$s AND d.room IS DISTINCT FROM coalesce(d.room_before, greatest(d.most - d.others, 0))), 'room under a limit per member is not what was left when the order began'),
+			((d.gives IS NULL) <> (d.would IS NULL) OR CASE WHEN %5$s THEN d.gives <> least(d.would, d.room, CASE WHEN NOT d.is_first OR d.room_before IS NOT NULL THEN d.now_left END) ELSE d.gives > d.would OR d.gives > d.room END,
 			 'points of a rule are not what its limit per member leaves')) k (wrong, violation)
 		 WHERE k.wrong
 		$sql$, _loyalty.entries_sql(program, readable, without_large), CASE WHEN merged THEN 'e.recorded_for' ELSE 'e.customer' END, items, _loyalty.limit_kinds_sql(program, versions),

@@ -145,6 +145,28 @@ CALL loyalty.post('club');
 SELECT points FROM club.members WHERE id = 5;
 SELECT * FROM loyalty.verify('club');
 
+-- An order that gets another key keeps its room, and leaves none behind, whichever key comes first: 7 has room for 40 and the 10 of 8 are left.
+-- 40 and 10 stay, also when both are exchanged, and 5 of 12 that come then
+INSERT INTO t_limits.orders VALUES (41, 7, '2026-03-01', 40), (42, 7, '2026-03-01', 20);
+UPDATE t_limits.orders SET id = 401 WHERE id = 41;
+UPDATE t_limits.orders SET id = 2 + 400 WHERE id = 42;
+SELECT order_key, revision, came_from, order_points, rooms, limited FROM club.unposted WHERE customer = 7 ORDER BY entry;
+SELECT points FROM club.members WHERE id = 7;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+UPDATE t_limits.orders SET id = 30 + 400 WHERE id = 401;
+ALTER TABLE t_limits.orders DROP CONSTRAINT orders_pkey, ADD CONSTRAINT orders_pkey PRIMARY KEY (id) DEFERRABLE;
+UPDATE t_limits.orders SET id = 430 + 402 - id WHERE id IN (430, 402);
+UPDATE t_limits.orders SET total = 35 WHERE total = 40 AND customer_id = 7;
+INSERT INTO t_limits.orders VALUES (43, 7, '2026-03-01', 12);
+SELECT order_key, revision, counts, came_from, order_points, rooms, limited FROM club.unposted WHERE customer = 7 ORDER BY entry;
+SELECT points FROM club.members WHERE id = 7;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT points FROM club.members WHERE id = 7;
+SELECT * FROM loyalty.verify('club');
+ALTER TABLE t_limits.orders DROP CONSTRAINT orders_pkey, ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
+
 -- Many orders of few customers that change at random, posted now and then: verify() sums up anew what was used
 DELETE FROM club.earning_rule;
 INSERT INTO club.earning_rule (name, points, member_limit, limit_period) VALUES ('day', 'amount * 1.3', 40, 'day');
@@ -164,6 +186,9 @@ BEGIN
 		DELETE FROM t_limits.orders o WHERE o.id = chosen;
 	ELSIF kind = 7 THEN
 		UPDATE t_limits.orders o SET at = o.at + interval '20 hours' WHERE o.id = chosen;
+	ELSIF kind = 8 AND n % 2 = 0 THEN
+		UPDATE t_limits.orders o SET id = 1000 + t_limits.random_number(n + 600000, 240) WHERE o.id = chosen
+		   AND NOT EXISTS (SELECT FROM t_limits.orders x WHERE x.id = 1000 + t_limits.random_number(n + 600000, 240));
 	ELSIF kind = 8 THEN
 		UPDATE t_limits.orders o SET customer_id = 10 + t_limits.random_number(n + 500000, 3) WHERE o.id = chosen;
 	ELSIF t_limits.random_number(n, 4) = 0 THEN

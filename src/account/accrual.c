@@ -424,7 +424,7 @@ compute_order_points(const StandingOrder *order, Datum worth, Step *step)
 
 /* What an order is worth: its awards, or what its rules come to, at its tier, rounded. */
 static Datum
-order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Step *step)
+order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, const StandingOrder *from, Step *step)
 {
 	int			limits;
 	Datum		bonus;
@@ -436,7 +436,7 @@ order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 		return terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier, entry->awards));
 	(void) stacking_limits(terms->stacking, &limits);
 	if (limits > 0)
-		return limits_fold(accrual, terms, entry, order, &step->rooms, &step->limited);
+		return limits_fold(accrual, terms, entry, order, from, &step->rooms, &step->limited);
 	worth = stacking_fold(terms->stacking, entry->parts, order->held_rules, &bonus);
 	worth = DirectFunctionCall2(numeric_mul, order->multiplier, worth);
 	return terms_round(terms, DirectFunctionCall2(numeric_add, worth, bonus));
@@ -457,7 +457,7 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		compute_order_points(from, order_worth(accrual, terms, entry, order, step), step);
+		compute_order_points(from, order_worth(accrual, terms, entry, order, from, step), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
@@ -808,6 +808,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	bool		begins = order->revision == 0 || order->terms != terms->id;
 	int32		terms_before = order->terms;
 	StandingOrder joint;
+	const StandingOrder *origin;
 	const StandingOrder *from;
 	Step		step;
 	Datum		passed;
@@ -823,7 +824,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	old = MemoryContextSwitchTo(next_step(accrual));
 	if (begins)
 		begin_order(accrual, terms, entry, order);
-	from = rekeying_goes_on(entry, order, find_origin(accrual, entry), &joint, &passed);
+	origin = find_origin(accrual, entry);
+	accrual->origin = origin != NULL && !entry->came->begun ? origin : NULL;
+	from = rekeying_goes_on(entry, order, origin, &joint, &passed);
 	returns = plan_returns(accrual, terms, entry, order, &returned);
 	if (!compute_step(accrual, terms, entry, order, from, returned, &step))
 	{

@@ -238,7 +238,8 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 
 /*
  * How many points a rule may give to an entry: what other orders of its period leave, and no
- * more than the room that its order began with; but what the order has stays.
+ * more than the room that its order began with; but what the order has stays.  Of an order
+ * that gets another key, what it still has by the old one is its own, too.
  */
 static Datum
 room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const RecordedEntry *entry,
@@ -253,6 +254,8 @@ room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const Rec
 	if (use == NULL)
 		elog(ERROR, "limits of a member are not known");
 	own = own_use(kind, terms->program, entry, order);
+	if (accrual->origin != NULL)
+		own = DirectFunctionCall2(numeric_add, own, own_use(kind, terms->program, entry, accrual->origin));
 	room = DirectFunctionCall2(numeric_sub, limit->most, DirectFunctionCall2(numeric_sub, use->points, own));
 	if (pinned == (Datum) 0)
 		return DirectFunctionCall2(numeric_larger, room, number_zero());
@@ -261,11 +264,12 @@ room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const Rec
 
 /*
  * What an entry is worth with limits, at its tier, rounded; with the rooms of its order, and what
- * rules with limits give.  In the current memory context.
+ * rules with limits give.  from: how the order stood, by another key perhaps, whose rooms it keeps.
+ * In the current memory context.
  */
 Datum
 limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order,
-			Datum *rooms, Datum *limited)
+			const StandingOrder *from, Datum *rooms, Datum *limited)
 {
 	Datum	   *shares;
 	bool	   *isnull;
@@ -278,13 +282,15 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	Datum		limited_points = number_zero();
 	int			limit_count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
+	bool		came = entry->came != NULL && !entry->came->is_void;
+	Datum		pinned_rooms = !came ? order->rooms : from->limited_terms == terms->id ? from->rooms : (Datum) 0;
 
 	memset(without_room, true, count * sizeof(bool));
 	memset(without_limited, true, count * sizeof(bool));
 	for (int i = 0; i < limit_count; i++)
 	{
 		int			award = limits[i].award;
-		Datum		pinned = award_value(order->rooms, award);
+		Datum		pinned = award_value(pinned_rooms, award);
 		Datum		room = room_for(accrual, terms, &limits[i], entry, order, pinned);
 
 		room_values[award] = pinned == (Datum) 0 ? room : pinned;

@@ -9,7 +9,7 @@
 extern bool limits_expect(Accrual *accrual, Terms *terms, TimestampTz at);
 extern void limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited);
 extern Datum limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
-						 const StandingOrder *order, Datum *rooms, Datum *limited);
+						 const StandingOrder *order, const StandingOrder *from, Datum *rooms, Datum *limited);
 extern void limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 						 const StandingOrder *order, Datum limited);
 
