@@ -324,7 +324,8 @@ BEGIN
 	IF (made.reward, made.quantity, made.amount) IS DISTINCT FROM (reward, quantity, amount) THEN
 		PERFORM _loyalty.refuse_reference(reference,
 			CASE WHEN made.reward IS NULL THEN format('It is that of entry %s, which is of the kind %s and changed the points by %s.', made.entry, made.kind, made.points_change)
-			     ELSE format('It is that of entry %s: %s of the reward "%s"%s.', made.entry, made.quantity, made.reward, ', for an amount of ' || made.amount) END);
+			     ELSE format('It is that of entry %s: %s of the reward "%s"%s.%s', made.entry, made.quantity, made.reward, ', for an amount of ' || made.amount,
+			                 _loyalty.differing_arguments('{reward, quantity, amount}', ARRAY[made.reward = reward, made.quantity IS NOT DISTINCT FROM quantity, made.amount IS NOT DISTINCT FROM amount])) END);
 	END IF;
 	EXECUTE format('SELECT x.reference, x.entry, x.points, x.balance, x.at FROM %I.redeem($1, $2, $3) x', program)
 	   INTO result.reference, result.entry, result.points, result.balance, result.at USING customer, made.price * made.quantity, reference;

@@ -298,6 +298,10 @@ SELECT (paid.capture(5, 'hold-5', 7, pays_for => '5')).balance;
 SELECT (paid.try_capture(5, 'hold-5', 7, pays_for => '6')).status;	-- refused: it paid for another one
 SELECT (paid.redeem(5, 50, 'cart-5', pays_for => '5')).balance;
 SELECT (paid.redeem(5, 50, 'cart-5')).balance;	-- refused
+-- all arguments that differ are named
+SELECT detail FROM paid.try_redeem(5, 40, 'cart-5', pays_for => '6');
+SELECT regexp_replace(detail, 'at .*[0-9]{2}\.[^O]*', 'at TIME. ') AS detail FROM paid.try_capture(5, 'hold-5', 6);
+SELECT detail FROM paid.try_hold(5, 9, 'hold-5', until => '2126-01-01 00:00+00');
 UPDATE t_refunds.carts SET total = 6 WHERE id = 5;
 SELECT kind, order_key, revision, points FROM t_refunds.paid_entries WHERE id = 5 ORDER BY entry;
 DELETE FROM t_refunds.carts WHERE id = 5;
