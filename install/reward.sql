@@ -94,6 +94,10 @@ BEGIN
 	END IF;
 	PERFORM _loyalty.require_span('valid_for of ' || called, NEW.valid_for, NEW.kind = 'voucher', 'Only vouchers are valid for some time; a reward ends at ends_at.');
 	PERFORM _loyalty.require_span('limit_period of ' || called, NEW.limit_period, NEW.member_limit IS NOT NULL, 'A period is that of member_limit: say that, too.');
+	IF (NEW.valid_for, NEW.limit_period) IS DISTINCT FROM (OLD.valid_for, OLD.limit_period) THEN
+		PERFORM _loyalty.tell_of_seconds('valid_for of ' || called, NEW.valid_for);
+		PERFORM _loyalty.tell_of_seconds('limit_period of ' || called, NEW.limit_period);
+	END IF;
 	PERFORM _loyalty.require_number(v.name || ' of ' || called, v.number, v.zero_too, NULL, NULL)
 	   FROM (VALUES ('stock', NEW.stock, true), ('member_limit', NEW.member_limit, false)) v (name, number, zero_too);
 	IF NEW.ends_at <= NEW.starts_at THEN

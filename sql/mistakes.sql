@@ -230,6 +230,25 @@ ROLLBACK;
 DELETE FROM club.terms;
 TRUNCATE club.terms_rule;
 DELETE FROM club.terms_tier;
+-- wallets: what rules know and they do not, lengths of time without their type, and numbers without a unit
+UPDATE club.wallet SET expires = $$at + interval '1 year'$$;
+UPDATE club.wallet SET extended = $$now() + interval '1 year'$$;
+UPDATE club.wallet SET expires = $$CURRENT_DATE + 30$$;
+UPDATE club.wallet SET expires = $$'30 days'$$;
+UPDATE club.wallet SET expires = $$earned_on + '30 days'$$;
+UPDATE club.wallet SET extended = $$active_on + 1 year$$;
+UPDATE club.wallet SET expires = $$interval '1 year'$$;
+UPDATE club.wallet SET expires = $$30$$;
+UPDATE club.wallet SET expires = $$earned_on + + interval '1 year')$$;	-- another error
+SELECT loyalty.alter_orders('club', 'orders', available_at => $$'14 days'$$);
+SET client_min_messages = notice;
+UPDATE club.wallet SET available_after = '14';
+UPDATE club.wallet SET name = 'points';	-- that is known already
+UPDATE club.wallet SET available_after = '14 days';
+INSERT INTO club.reward (name, points, kind, value, valid_for, member_limit, limit_period) VALUES ('x', 1, 'voucher', 1, '30', 1, '1 year');
+SET client_min_messages = warning;
+DELETE FROM club.reward;
+UPDATE club.wallet SET available_after = NULL;
 -- rates
 INSERT INTO club.exchange_rate VALUES ('', DEFAULT, 1);
 INSERT INTO club.exchange_rate VALUES ('CHF', DEFAULT, 'NaN');

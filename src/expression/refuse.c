@@ -88,6 +88,10 @@ hint_of_moment(Relation facts)
 {
 	if (facts == NULL)
 		return "Use times that the row has.";
+	if (get_attnum(RelationGetRelid(facts), "earned_on") != InvalidAttrNumber)
+		return "Use \"earned_on\", the day of the order, as in earned_on + interval '1 year'.";
+	if (get_attnum(RelationGetRelid(facts), "active_on") != InvalidAttrNumber)
+		return "Use \"active_on\", the day of an order, as in active_on + interval '1 year'.";
 	if (get_attnum(RelationGetRelid(facts), "today") != InvalidAttrNumber)
 		return "Use \"at\", the moment for which the tier is asked, or \"today\", its day in the time zone of the program, as in last_order_at > at - interval '1 year'.";
 	return "Use \"at\", the time of the order, or times that the order's row has.";
