@@ -92,6 +92,11 @@ BEGIN
 		PERFORM _loyalty.require_given(ARRAY['value of ' || called], ARRAY[NEW.value IS NULL]);
 		PERFORM _loyalty.require_number('value of ' || called, NEW.value, false, 'amount_scale', amount_scale);
 	END IF;
+	IF NEW.kind = 'percent' AND NEW.value < 1 AND (NEW.kind, NEW.value) IS DISTINCT FROM (OLD.kind, OLD.value) THEN
+		RAISE NOTICE 'value of % is less than 1 percent', called
+			USING DETAIL = format('It is %s, so an order of 100 costs %s less.', NEW.value, NEW.value),
+			      HINT = format('For %s percent, the value is %s.', trim_scale(NEW.value * 100), trim_scale(NEW.value * 100));
+	END IF;
 	PERFORM _loyalty.require_span('valid_for of ' || called, NEW.valid_for, NEW.kind = 'voucher', 'Only vouchers are valid for some time; a reward ends at ends_at.');
 	PERFORM _loyalty.require_span('limit_period of ' || called, NEW.limit_period, NEW.member_limit IS NOT NULL, 'A period is that of member_limit: say that, too.');
 	IF (NEW.valid_for, NEW.limit_period) IS DISTINCT FROM (OLD.valid_for, OLD.limit_period) THEN

@@ -246,6 +246,20 @@ UPDATE club.wallet SET available_after = '14';
 UPDATE club.wallet SET name = 'points';	-- that is known already
 UPDATE club.wallet SET available_after = '14 days';
 INSERT INTO club.reward (name, points, kind, value, valid_for, member_limit, limit_period) VALUES ('x', 1, 'voucher', 1, '30', 1, '1 year');
+-- what multiplies by less than 1, and percents that are a part of 1
+INSERT INTO club.earning_rule (name, multiplier) VALUES ('less', '-0.5');
+INSERT INTO club.earning_rule (name, multiplier) VALUES ('less', ' .2 ');
+UPDATE club.earning_rule SET multiplier = '-1' WHERE name = 'less';
+UPDATE club.earning_rule SET multiplier = '1.2' WHERE name = 'less';
+UPDATE club.earning_rule SET multiplier = 'amount - 1' WHERE name = 'less';	-- is not known
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('less', 9, 'false', 0.1);
+UPDATE club.tier SET rank = 8 WHERE name = 'less';	-- that is known already
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('negative', 10, 'false', -1);
+INSERT INTO club.reward (name, points, kind, value) VALUES ('tenth', 1, 'percent', 0.1);
+UPDATE club.reward SET points = 2 WHERE name = 'tenth';
+UPDATE club.reward SET value = 10 WHERE name = 'tenth';
+DELETE FROM club.tier WHERE name = 'less';
+DELETE FROM club.earning_rule WHERE name = 'less';
 SET client_min_messages = warning;
 DELETE FROM club.reward;
 UPDATE club.wallet SET available_after = NULL;
