@@ -73,6 +73,7 @@ SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', a
 SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end" + ', order_key => '"order"');
 SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => $$'end' || "end$$, order_key => '"order"');
 SELECT loyalty.track_orders('club', 'orders', customer => 'user', at => 'at', amount => 'order + 1');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id + length(CURRENT_SCHEMA)', at => 'at', amount => 'total');
 BEGIN;
 SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end"', order_key => '"order"');
 ROLLBACK;
@@ -260,6 +261,16 @@ UPDATE club.reward SET points = 2 WHERE name = 'tenth';
 UPDATE club.reward SET value = 10 WHERE name = 'tenth';
 DELETE FROM club.tier WHERE name = 'less';
 DELETE FROM club.earning_rule WHERE name = 'less';
+-- refunds as numbers below zero: two of three; and one, when it is corrected
+BEGIN;
+CREATE TABLE minus (of_order int, amount numeric);
+INSERT INTO minus VALUES (1, -1), (1, -2), (1, 3);
+SELECT loyalty.track_refunds('club', 'minus', orders => 'orders', order_key => 'of_order', amount => 'amount') IS NOT NULL AS tracked;
+SELECT loyalty.alter_refunds('club', 'minus', amount => '-amount') IS NOT NULL AS altered;
+SELECT loyalty.alter_refunds('club', 'minus', amount => 'abs(amount)') IS NOT NULL AS altered;
+ROLLBACK;
+-- the number of a wallet
+SELECT club.grant_points(1, 1, 'w', wallet => '1');
 SET client_min_messages = warning;
 DELETE FROM club.reward;
 UPDATE club.wallet SET available_after = NULL;
