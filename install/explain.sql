@@ -335,13 +335,16 @@ AS $$
 DECLARE
 	is_known boolean;
 BEGIN
+	IF to_regclass(format('%I.customer', program)) IS NULL THEN
+		RETURN false;		-- lost with the customer table, of which verify() tells
+	END IF;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.customer c WHERE c.customer %2$s k.customer) OR EXISTS (SELECT FROM %1$I.merged m WHERE m.customer %2$s k.customer)
 	                  FROM (SELECT $1::%3$s AS customer) k', program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1))
 	   INTO is_known USING customer;
 	RETURN NOT is_known;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.is_no_member(name, text) IS 'is a customer, whose key is written as text, not in the customer table, nor merged into somebody?';
+COMMENT ON FUNCTION _loyalty.is_no_member(name, text) IS 'is a customer, whose key is written as text, not in the customer table, nor merged into somebody? Nobody is if the view of the customers is lost';
 
 -- What is to be said of an order that counts, beside its rules.
 CREATE FUNCTION _loyalty.explain_remarks(program name, terms int, customer text)
