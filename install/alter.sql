@@ -334,6 +334,9 @@ BEGIN
 	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[orders]);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_refunds($1::name, $2::int, $3::jsonb, $4, $5)', program::text, part::text,
 		jsonb_strip_nulls(jsonb_build_object('key', order_key, 'amount', amount, 'counts', counts_when))::text, without_order, search_path);
+	IF amount IS NOT NULL THEN
+		PERFORM _loyalty.tell_of_negative_refunds(program, "table");
+	END IF;
 	RETURN _loyalty.record_table(program, orders, false);
 END
 $$;

@@ -109,6 +109,16 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.given_reference(text) IS 'the reference of a call, or a new one if none is given';
 
+CREATE FUNCTION _loyalty.differing_arguments(arguments text[], same boolean[])
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ' Other arguments than those of then: ' || string_agg(a.name, ', ' ORDER BY a.n) || '.'
+	  FROM unnest(arguments, same) WITH ORDINALITY a (name, is_same, n) WHERE NOT a.is_same
+$$;
+COMMENT ON FUNCTION _loyalty.differing_arguments(text[], boolean[]) IS 'what a detail says of the arguments that are not those of the call that was found; null: all are the same';
+
 CREATE FUNCTION _loyalty.refuse_reference(reference text, detail text)
 RETURNS void
 LANGUAGE plpgsql

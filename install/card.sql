@@ -102,8 +102,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.calling_role() IS 'the role of the session, or that of its last SET ROLE';
 
--- A null status is that of a card that is not there.  Who holds an old card is not told the number of the new one.
-CREATE FUNCTION _loyalty.require_card(program name, number text, status text, since timestamptz, VARIADIC accepted text[])
+-- A null status is that of a card that is not there.  When one was replaced that is blocked is not noted, and "since" is null of it.  Who holds an old card is not told the number of the new one.
+CREATE FUNCTION _loyalty.require_card(program name, number text, status text, since timestamptz, is_replaced boolean, VARIADIC accepted text[])
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -120,16 +120,18 @@ BEGIN
 	ELSIF status = 'blocked' THEN
 		RAISE EXCEPTION 'card % is blocked', number
 			USING ERRCODE = 'LY012', DETAIL = format('It was blocked at %s.', moment),
-			      HINT = format('The table %I.member_card says why; %I.unblock_card(%L) lets it be used again.', program, program, number);
+			      HINT = CASE WHEN is_replaced THEN format('The table %I.member_card says why, and which card took its place.', program)
+			             ELSE format('The table %I.member_card says why; %I.unblock_card(%L) lets it be used again.', program, program, number) END;
 	ELSE
 		RAISE EXCEPTION 'card % is replaced', number
-			USING ERRCODE = 'LY013', DETAIL = format('Another one took its place at %s.', moment),
-			      HINT = format('Take the card that the customer has now. %I.customer_of(%L, replaced => true) tells who that is.', program, number);
+			USING ERRCODE = 'LY013', DETAIL = format('Another one took its place%s.', ' at ' || moment),
+			      HINT = CASE WHEN since IS NULL THEN format('It is blocked, too. The table %I.member_card says why, and which card took its place.', program)
+			             ELSE format('Take the card that the customer has now. %I.customer_of(%L, replaced => true) tells who that is.', program, number) END;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_card(name, text, text, timestamptz, text[]) IS
-'an error unless the status of a card is one of some: it is unknown (LY011), blocked (LY012) or replaced (LY013)';
+COMMENT ON FUNCTION _loyalty.require_card(name, text, text, timestamptz, boolean, text[]) IS
+'an error unless the status of a card is one of some: it is unknown (LY011), blocked (LY012), be it replaced or not, or replaced (LY013)';
 
 -- The new card is that of a customer, or of the customer of the card that it replaces.  A number that was given, and
 -- is that of an active card of the same customer, is not issued again: who repeats a call has the same answer.  Customers
@@ -195,8 +197,17 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.issue_card(name, anyelement, text) IS 'what the function issue_card of a program does, for its owner';
 
+-- Of a card that is blocked and replaced, both reasons are kept, the earlier one first.
+CREATE FUNCTION _loyalty.reasons(earlier text, later text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN earlier = later THEN earlier ELSE concat_ws('; ', earlier, later) END $$;
+COMMENT ON FUNCTION _loyalty.reasons(text, text) IS 'the reasons why a card was blocked and replaced, as one text; null: none was said';
+
 -- The card that is replaced, and the one that takes its place if it is there, are locked in the order of their
 -- numbers.  So of two replacements of one card the second finds it replaced, and two cards cannot replace each other.
+-- One that is blocked was stolen, maybe: it stays blocked, since it was, for what was said then.
 CREATE FUNCTION _loyalty.replace_card(program name, card text, new_card text, reason text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE
@@ -217,19 +228,25 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT FROM %I.member_card c WHERE c.card IN ($1, $2) ORDER BY c.card FOR NO KEY UPDATE', program) USING old, given;
 	EXECUTE format('SELECT c.status, c.since, c.replaced_by FROM %I.member_card c WHERE c.card = $1', program) INTO present USING old;
-	IF present.status = 'replaced' AND present.replaced_by = given THEN
+	IF present.replaced_by = given THEN
 		RETURN given;
 	END IF;
-	PERFORM _loyalty.require_card(program, old, present.status, present.since, 'active', 'blocked');
+	PERFORM _loyalty.require_card(program, old, CASE WHEN present.replaced_by IS NULL THEN present.status ELSE 'replaced' END, CASE WHEN present.status <> 'blocked' OR present.replaced_by IS NULL THEN present.since END,
+	                              present.replaced_by IS NOT NULL, 'active', 'blocked');
 	number := _loyalty.put_card(program, given, NULL::text, old);
-	EXECUTE format('UPDATE %I.member_card SET status = ''replaced'', since = now(), reason = $2, actor = $3, replaced_by = $4 WHERE card = $1', program)
-	  USING old, reason, _loyalty.calling_role(), number;
+	IF present.status = 'blocked' THEN
+		EXECUTE format('UPDATE %I.member_card SET reason = _loyalty.reasons(reason, $2), replaced_by = $3 WHERE card = $1', program) USING old, reason, number;
+	ELSE
+		EXECUTE format('UPDATE %I.member_card SET status = ''replaced'', since = now(), reason = $2, actor = $3, replaced_by = $4 WHERE card = $1', program)
+		  USING old, reason, _loyalty.calling_role(), number;
+	END IF;
 	RETURN number;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.replace_card(name, text, text, text) IS 'what the function replace_card of a program does, for its owner';
 
--- A card that has the status already keeps what is noted of it.
+-- A card that has the status already keeps what is noted of it.  One that was replaced can be blocked, for it still tells
+-- whose it was, and ends what was begun with it; no more can it be used again.
 CREATE FUNCTION _loyalty.set_card_status(program name, function text, card text, status text, reason text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -245,11 +262,15 @@ BEGIN
 		RAISE EXCEPTION 'a reason must be given'
 			USING ERRCODE = 'null_value_not_allowed', HINT = 'Say why, for whoever reads it later.';
 	END IF;
-	EXECUTE format('SELECT c.status, c.since FROM %I.member_card c WHERE c.card = $1 FOR NO KEY UPDATE', program) INTO present USING number;
-	PERFORM _loyalty.require_card(program, number, present.status, present.since, 'active', 'blocked');
+	EXECUTE format('SELECT c.status, c.since, c.reason, c.replaced_by IS NOT NULL AS is_replaced FROM %I.member_card c WHERE c.card = $1 FOR NO KEY UPDATE', program)
+	   INTO present USING number;
+	IF status = 'active' AND present.is_replaced THEN
+		PERFORM _loyalty.require_card(program, number, 'replaced', CASE WHEN present.status = 'replaced' THEN present.since END, true, 'active');
+	END IF;
+	PERFORM _loyalty.require_card(program, number, present.status, present.since, present.is_replaced, 'active', 'blocked', 'replaced');
 	IF present.status <> status THEN
 		EXECUTE format('UPDATE %I.member_card SET status = $2, since = now(), reason = $3, actor = $4 WHERE card = $1', program)
-		  USING number, status, reason, _loyalty.calling_role();
+		  USING number, status, CASE WHEN present.is_replaced THEN _loyalty.reasons(present.reason, reason) ELSE reason END, _loyalty.calling_role();
 	END IF;
 END
 $$;

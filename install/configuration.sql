@@ -320,6 +320,9 @@ BEGIN
 	PERFORM _loyalty.require_rule(format('earning rule "%s"', NEW.name), NEW.points IS NOT NULL, NEW.multiplier IS NOT NULL, NEW.starts, NEW.ends,
 	                              ARRAY[NEW.minimum_order, NEW.every, NEW.gives, NEW.at_most], NEW.rounding, NEW.stacking, NEW.stacking_group);
 	PERFORM _loyalty.require_member_rule(format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.per, NEW.for_members, NEW.bonus, NEW.member_limit, NEW.limit_period);
+	IF NEW.multiplier IS DISTINCT FROM OLD.multiplier THEN
+		PERFORM _loyalty.check_multiplier(format('the earning rule "%s"', NEW.name), NEW.multiplier);
+	END IF;
 	IF tg_op = 'UPDATE' AND tg_table_name = 'earning_rule' AND NEW.name <> OLD.name AND NEW.for_members = OLD.for_members THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
 		NEW.for_members := coalesce(_loyalty.present_for_members(tg_table_schema, version, OLD.name), NEW.for_members);
@@ -430,6 +433,9 @@ BEGIN
 	IF NEW.name = '' THEN
 		RAISE EXCEPTION 'the name of a tier must not be empty'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Customers without a tier are those for whom no tier qualifies.';
+	END IF;
+	IF NEW.multiplier IS DISTINCT FROM OLD.multiplier THEN
+		PERFORM _loyalty.check_multiplier(format('the tier "%s"', NEW.name), NEW.multiplier::text);
 	END IF;
 	IF tg_op = 'UPDATE' AND tg_table_name = 'tier' AND NEW.name <> OLD.name AND NEW.qualifies = OLD.qualifies THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;

@@ -15,10 +15,10 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
+'order, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
-'counts, or why not: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
+'counts, or why not; of an order that does not count: why, and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
 COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each';
 COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
 
@@ -170,7 +170,8 @@ BEGIN
 		CONTINUE WHEN archived AND whose IS NULL;
 		IF found_in IS NOT NULL THEN
 			RAISE EXCEPTION 'several tables have an order "%"', order_key
-				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are "%s" and "%s".', found_in, s.relation), HINT = 'Name the table: tracked => ''...''.';
+				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are "%s" and "%s".', found_in, s.relation),
+				      HINT = format('Name the table, as in %I.explain(%L, tracked => %L).', program, order_key, found_in::text);
 		END IF;
 		found_in := s.relation;
 		tracked_table := s.tracked_table;
@@ -298,6 +299,99 @@ $$;
 COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric, numeric[], numeric[]) IS
 'the steps from nothing to the points of an order whose rules stack when entries are folded, out of what each rule gives';
 
+-- The order of the reasons is that in which the view asks.  "said" has its columns, "d" is what it was made of.
+CREATE FUNCTION _loyalty.why_not_counted(d jsonb, said jsonb, counts_when boolean)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'does not count: ' || CASE WHEN said ->> 'customer' IS NULL THEN 'it has no customer'
+	                                  WHEN counts_when IS NULL THEN 'counts_when is null'
+	                                  WHEN NOT counts_when THEN 'counts_when is false'
+	                                  WHEN said ->> 'at' IS NULL THEN 'it has no time'
+	                                  WHEN said ->> 'gross' IS NULL AND d ? 'amount' THEN 'it has no amount'
+	                                  WHEN said ->> 'gross' IS NULL THEN 'no line has an amount'
+	                                  WHEN said ->> 'rate' IS NULL THEN 'its currency has no exchange rate'
+	                                  ELSE 'it is refunded' END
+$$;
+COMMENT ON FUNCTION _loyalty.why_not_counted(jsonb, jsonb, boolean) IS 'why an order does not count, by what the view of its table says of it, and whether its counts_when holds';
+
+-- Numbers that recording refuses.
+CREATE FUNCTION _loyalty.is_out_of_range(said jsonb)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(NOT isfinite((said ->> 'at')::timestamptz) OR x.amount - x.amount <> 0 OR x.awards - x.awards <> 0 OR abs(x.amount) >= 1e20 OR abs(x.awards) >= 1e20, false)
+	  FROM (SELECT (said ->> 'amount')::numeric AS amount, (said ->> 'awards')::numeric AS awards) x
+$$;
+COMMENT ON FUNCTION _loyalty.is_out_of_range(jsonb) IS 'is the time of an order infinite, or its amount, or what rules make of it, not finite or too large?';
+
+-- Why an order of a tracked table is not recorded, or as one that does not count.
+CREATE FUNCTION _loyalty.status_of_order(program name, tracked_table int, terms int, order_key text, is_recorded boolean)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	said CONSTANT jsonb := _loyalty.order_as_it_is(program, tracked_table, terms, order_key);
+	d jsonb;
+	relation regclass;
+	counts_when boolean;
+BEGIN
+	IF said IS NULL OR (said ->> 'counts')::boolean THEN
+		RETURN CASE WHEN _loyalty.is_out_of_range(said) THEN 'does not count: its time or a number is not finite, or too large'
+		            WHEN is_recorded THEN 'does not count' ELSE 'not recorded' END;
+	END IF;
+	d := _loyalty.definition_of(program, tracked_table, terms);
+	EXECUTE format('SELECT t.relation FROM %I.tracked_table t WHERE t.tracked_table = $1', program) INTO relation USING tracked_table;
+	EXECUTE format('SELECT (%s) FROM %s AS tracked WHERE tracked.tableoid = $1 AND tracked.ctid = $2', d ->> 'counts', relation)
+	   INTO counts_when USING (said ->> 'row_table')::oid, (said ->> 'row_id')::tid;
+	RETURN _loyalty.why_not_counted(d, said, counts_when);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.status_of_order(name, int, int, text, boolean) IS 'why an order does not count, or that it is not recorded though it does';
+
+-- Who is neither in the customer table nor stands for somebody who is.
+CREATE FUNCTION _loyalty.is_no_member(program name, customer text)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_known boolean;
+BEGIN
+	IF to_regclass(format('%I.customer', program)) IS NULL THEN
+		RETURN false;		-- lost with the customer table, of which verify() tells
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.customer c WHERE c.customer %2$s k.customer) OR EXISTS (SELECT FROM %1$I.merged m WHERE m.customer %2$s k.customer)
+	                  FROM (SELECT $1::%3$s AS customer) k', program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1))
+	   INTO is_known USING customer;
+	RETURN NOT is_known;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.is_no_member(name, text) IS 'is a customer, whose key is written as text, not in the customer table, nor merged into somebody? Nobody is if the view of the customers is lost';
+
+-- What is to be said of an order that counts, beside its rules.
+CREATE FUNCTION _loyalty.explain_remarks(program name, terms int, customer text)
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	has_rules boolean;
+BEGIN
+	IF _loyalty.is_no_member(program, customer) THEN
+		RETURN NEXT ROW(0, 'customer', NULL, 'not in the customer table', NULL, 0)::loyalty.explanation;
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1)', program) INTO has_rules USING terms;
+	IF NOT has_rules THEN
+		RETURN NEXT ROW(0, 'order', NULL, 'no rule', NULL, 0)::loyalty.explanation;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain_remarks(name, int, text) IS 'steps of no points for an order that counts: its customer is not in the customer table, and its terms have no rule';
+
 CREATE FUNCTION _loyalty.explain_order(settings regclass, order_key text, tracked regclass)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
@@ -310,6 +404,7 @@ DECLARE
 	said jsonb;
 	total numeric := 0;
 	worth numeric;
+	current_terms int;
 	e loyalty.explanation;
 BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
@@ -319,9 +414,12 @@ BEGIN
 	SELECT * INTO o FROM _loyalty.find_order(p.program, order_key, tracked);
 	SELECT * INTO recorded FROM _loyalty.order_as_recorded(p.program, o.tracked_table, order_key, o.customer);
 	IF recorded.counts IS NOT TRUE THEN
-		RETURN QUERY SELECT 1, 'order', NULL::text, CASE WHEN recorded.terms IS NULL THEN 'not recorded' ELSE 'does not count' END, NULL::numeric, 0::numeric;
+		EXECUTE format('SELECT terms FROM %I.program', p.program) INTO current_terms;
+		RETURN QUERY SELECT 1, 'order', NULL::text, _loyalty.status_of_order(p.program, o.tracked_table, coalesce(recorded.terms, current_terms), order_key, recorded.terms IS NOT NULL),
+		                    NULL::numeric, 0::numeric;
 		RETURN;
 	END IF;
+	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer);
 	said := CASE WHEN NOT o.is_archived THEN _loyalty.order_as_it_is(p.program, o.tracked_table, recorded.terms, order_key) END;
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
 		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)),
@@ -487,6 +585,8 @@ DECLARE
 	current_terms int;
 	held int[];
 	rooms numeric[];
+	d jsonb;
+	counts_when boolean;
 BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
 	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
@@ -499,21 +599,23 @@ BEGIN
 	EXECUTE format('SELECT terms FROM %I.program', p.program) INTO current_terms;
 	PERFORM _loyalty.require_views(p.program, o.tracked_table, current_terms);
 	PERFORM _loyalty.require_own_view(_loyalty.view_of(p.program, 'orders', o.tracked_table, current_terms));
-	query := _loyalty.orders_sql(p.program, o.tracked_table, current_terms, _loyalty.definition_of(p.program, o.tracked_table, current_terms),
+	d := _loyalty.definition_of(p.program, o.tracked_table, current_terms);
+	query := _loyalty.orders_sql(p.program, o.tracked_table, current_terms, d,
 		(SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(p.program, o.tracked_table, current_terms) a),
 		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
 		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT l.*, 1::oid AS tableoid FROM unnest(%s::%s[]) l)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
 	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
-	IF NOT isfinite((said ->> 'at')::timestamptz) OR (said ->> 'amount')::numeric - (said ->> 'amount')::numeric <> 0 OR (said ->> 'awards')::numeric - (said ->> 'awards')::numeric <> 0
-	   OR abs((said ->> 'amount')::numeric) >= 1e20 OR abs((said ->> 'awards')::numeric) >= 1e20 THEN
+	IF _loyalty.is_out_of_range(said) THEN
 		RAISE EXCEPTION 'such an order would be refused'
 			USING ERRCODE = 'numeric_value_out_of_range', DETAIL = format('Its time is %s, its amount %s, and it has %s points before the multiplier of the tier.', said ->> 'at', said ->> 'amount', said ->> 'awards'),
 			      HINT = 'Each must be finite, and numbers below 1e20.';
 	END IF;
 	IF (said ->> 'counts')::boolean IS NOT TRUE THEN
-		RETURN QUERY SELECT 1, 'order', NULL::text, 'does not count', NULL::numeric, 0::numeric;
+		EXECUTE format('SELECT (%s) FROM (SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid) AS tracked', d ->> 'counts', o.relation) INTO counts_when USING "order";
+		RETURN QUERY SELECT 1, 'order', NULL::text, _loyalty.why_not_counted(d, said, counts_when), NULL::numeric, 0::numeric;
 		RETURN;
 	END IF;
+	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, current_terms, said ->> 'customer');
 	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;
 	IF _loyalty.terms_fold(p.program, current_terms) THEN
 		EXECUTE format('SELECT _loyalty.rules_of_member($1, $2, $3::%s, $4, $5)', p.customer_type) INTO held USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz, t.tier;

@@ -92,8 +92,17 @@ BEGIN
 		PERFORM _loyalty.require_given(ARRAY['value of ' || called], ARRAY[NEW.value IS NULL]);
 		PERFORM _loyalty.require_number('value of ' || called, NEW.value, false, 'amount_scale', amount_scale);
 	END IF;
+	IF NEW.kind = 'percent' AND NEW.value < 1 AND (NEW.kind, NEW.value) IS DISTINCT FROM (OLD.kind, OLD.value) THEN
+		RAISE NOTICE 'value of % is less than 1 percent', called
+			USING DETAIL = format('It is %s, so an order of 100 costs %s less.', NEW.value, NEW.value),
+			      HINT = format('For %s percent, the value is %s.', trim_scale(NEW.value * 100), trim_scale(NEW.value * 100));
+	END IF;
 	PERFORM _loyalty.require_span('valid_for of ' || called, NEW.valid_for, NEW.kind = 'voucher', 'Only vouchers are valid for some time; a reward ends at ends_at.');
 	PERFORM _loyalty.require_span('limit_period of ' || called, NEW.limit_period, NEW.member_limit IS NOT NULL, 'A period is that of member_limit: say that, too.');
+	IF (NEW.valid_for, NEW.limit_period) IS DISTINCT FROM (OLD.valid_for, OLD.limit_period) THEN
+		PERFORM _loyalty.tell_of_seconds('valid_for of ' || called, NEW.valid_for);
+		PERFORM _loyalty.tell_of_seconds('limit_period of ' || called, NEW.limit_period);
+	END IF;
 	PERFORM _loyalty.require_number(v.name || ' of ' || called, v.number, v.zero_too, NULL, NULL)
 	   FROM (VALUES ('stock', NEW.stock, true), ('member_limit', NEW.member_limit, false)) v (name, number, zero_too);
 	IF NEW.ends_at <= NEW.starts_at THEN
@@ -324,7 +333,8 @@ BEGIN
 	IF (made.reward, made.quantity, made.amount) IS DISTINCT FROM (reward, quantity, amount) THEN
 		PERFORM _loyalty.refuse_reference(reference,
 			CASE WHEN made.reward IS NULL THEN format('It is that of entry %s, which is of the kind %s and changed the points by %s.', made.entry, made.kind, made.points_change)
-			     ELSE format('It is that of entry %s: %s of the reward "%s"%s.', made.entry, made.quantity, made.reward, ', for an amount of ' || made.amount) END);
+			     ELSE format('It is that of entry %s: %s of the reward "%s"%s.%s', made.entry, made.quantity, made.reward, ', for an amount of ' || made.amount,
+			                 _loyalty.differing_arguments('{reward, quantity, amount}', ARRAY[made.reward = reward, made.quantity IS NOT DISTINCT FROM quantity, made.amount IS NOT DISTINCT FROM amount])) END);
 	END IF;
 	EXECUTE format('SELECT x.reference, x.entry, x.points, x.balance, x.at FROM %I.redeem($1, $2, $3) x', program)
 	   INTO result.reference, result.entry, result.points, result.balance, result.at USING customer, made.price * made.quantity, reference;

@@ -14,6 +14,29 @@
 -- The view of a tracked table says all of this in SQL.  Where the trigger reads rows without the
 -- view, src/record/stacking.c does the same; verify() compares the one with the other.
 
+-- Of an expression it is not known before there are orders, but most multipliers are numbers.  Below zero, an order would
+-- take points away; below 1 it is allowed, as for orders that shall earn less, but may be meant as what is added.
+CREATE FUNCTION _loyalty.check_multiplier(what text, multiplier text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	factor CONSTANT numeric := CASE WHEN multiplier ~ '^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$' THEN multiplier END;
+BEGIN
+	IF factor < 0 THEN
+		RAISE EXCEPTION 'multiplier of % must be at least 0', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s: orders would take points away.', factor),
+			      HINT = 'For twice the points, it is 2; for none, 0.';
+	ELSIF factor < 1 THEN
+		RAISE NOTICE 'with the multiplier of %, orders get fewer points than without it', what
+			USING DETAIL = format('It is %s.', factor),
+			      HINT = 'It is 1 for as many points, and 1.2 for 20 percent more.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.check_multiplier(text, text) IS 'an error if a multiplier is a number below zero, and a notice if it is one below 1';
+
 -- What an earning rule says beside its expressions.
 CREATE FUNCTION _loyalty.require_rule(what text, has_points boolean, has_multiplier boolean, starts timestamptz, ends timestamptz, numbers numeric[],
                                       rounding text, stacking text, stacking_group text)

@@ -643,6 +643,32 @@ $$;
 COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, text, boolean, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
+-- Some tables have refunds as numbers below zero, with which orders would be worth more.  That may be meant, of a charge,
+-- so it is told when the table is tracked; a refund that cannot be computed is told of elsewhere.
+CREATE FUNCTION _loyalty.tell_of_negative_refunds(program name, "table" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view text;
+	negative bigint;
+BEGIN
+	SELECT _loyalty.view_name('refunds', r[1]::int) INTO view
+	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table FROM %I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
+	BEGIN
+		SELECT r[1]::bigint INTO negative FROM _loyalty.as_owner(program, format('SELECT count(*) FROM %I.%I v WHERE v.amount < 0', program, view)) r;
+	EXCEPTION WHEN OTHERS THEN
+		RETURN;
+	END;
+	IF negative > 0 THEN
+		RAISE NOTICE '% refunds of table "%" are less than nothing, and raise what their orders are worth', negative, "table"
+			USING HINT = format('If the table has refunds as numbers below zero, call loyalty.alter_refunds(%L, %L, amount => ''-(...)'').', program, "table"::text);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.tell_of_negative_refunds(name, regclass) IS 'a notice if refunds of a table are less than nothing';
+
 CREATE FUNCTION loyalty.track_refunds(
 	program name,
 	"table" regclass,
@@ -725,6 +751,7 @@ BEGIN
 	IF backfill THEN
 		recorded := _loyalty.record_table(program, src, false);
 	END IF;
+	PERFORM _loyalty.tell_of_negative_refunds(program, "table");
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
 		own := _loyalty.add_tracked_table(program, "table", 'credits');

@@ -16,7 +16,7 @@ CREATE TYPE loyalty.outcome AS (
 );
 COMMENT ON TYPE loyalty.outcome IS 'what became of a call for a customer: result of try_redeem and the other functions of a program that try a call';
 COMMENT ON COLUMN loyalty.outcome.status IS
-'done, or why not: insufficient_points, reference_in_use, unknown_reference, already_reversed, unknown_customer, hold_closed, already_merged, unknown_wallet or voucher_used';
+'done, or why not: insufficient_points, reference_in_use, unknown_reference, already_reversed, unknown_customer, hold_closed, already_merged, unknown_wallet or voucher_used; by card also mistyped_card, unknown_card, card_blocked or card_replaced';
 COMMENT ON COLUMN loyalty.outcome.reference IS 'names the call among those for the customer: given, or a new one; null unless it is done';
 COMMENT ON COLUMN loyalty.outcome.entry IS 'number of the entry among those of the customer; null unless it is done';
 COMMENT ON COLUMN loyalty.outcome.points IS 'by how much the points changed; null unless it is done';
@@ -42,7 +42,7 @@ CREATE TYPE loyalty.reward_outcome AS (
 	hint text
 );
 COMMENT ON TYPE loyalty.reward_outcome IS 'what became of a call for a reward: result of try_redeem_reward of a program';
-COMMENT ON COLUMN loyalty.reward_outcome.status IS 'done, or why not: insufficient_points, reference_in_use, unknown_customer, unknown_reward, reward_not_available, out_of_stock or limit_reached';
+COMMENT ON COLUMN loyalty.reward_outcome.status IS 'done, or why not: insufficient_points, reference_in_use, unknown_customer, unknown_reward, reward_not_available, out_of_stock or limit_reached; by card also mistyped_card, unknown_card, card_blocked or card_replaced';
 COMMENT ON COLUMN loyalty.reward_outcome.reference IS 'names the call among those for the customer: given, or a new one; null unless it is done';
 COMMENT ON COLUMN loyalty.reward_outcome.entry IS 'number of the entry among those of the customer; null unless it is done';
 COMMENT ON COLUMN loyalty.reward_outcome.points IS 'by how much the points changed; null unless it is done';
@@ -69,7 +69,7 @@ CREATE TYPE loyalty.voucher_outcome AS (
 	hint text
 );
 COMMENT ON TYPE loyalty.voucher_outcome IS 'what became of a call for a voucher: result of try_redeem_voucher of a program';
-COMMENT ON COLUMN loyalty.voucher_outcome.status IS 'done, or why not: reference_in_use, unknown_customer, unknown_voucher, voucher_not_valid, insufficient_balance or wrong_customer';
+COMMENT ON COLUMN loyalty.voucher_outcome.status IS 'done, or why not: reference_in_use, unknown_customer, unknown_voucher, voucher_not_valid, insufficient_balance or wrong_customer; by card also mistyped_card, unknown_card, card_blocked or card_replaced';
 COMMENT ON COLUMN loyalty.voucher_outcome.code IS 'the code of the voucher; null unless it is done';
 COMMENT ON COLUMN loyalty.voucher_outcome.reference IS 'names the call among those for the voucher: given, or a new one; null unless it is done';
 COMMENT ON COLUMN loyalty.voucher_outcome.entry IS 'number of the entry among those of the voucher; null unless it is done';
@@ -95,6 +95,10 @@ AS $$
 		WHEN 'LY006' THEN 'hold_closed'
 		WHEN 'LY008' THEN 'already_merged'
 		WHEN 'LY009' THEN 'unknown_wallet'
+		WHEN 'LY010' THEN 'mistyped_card'
+		WHEN 'LY011' THEN 'unknown_card'
+		WHEN 'LY012' THEN 'card_blocked'
+		WHEN 'LY013' THEN 'card_replaced'
 		WHEN 'LY020' THEN 'unknown_reward'
 		WHEN 'LY021' THEN 'reward_not_available'
 		WHEN 'LY022' THEN 'out_of_stock'

@@ -36,11 +36,11 @@ BEGIN
 		UNION ALL
 		SELECT 'card has a status that cannot be', c.customer::text, NULL, format('card %%s; %%s, replaced by %%s', c.card, c.status, coalesce(c.replaced_by, 'none'))
 		  FROM %1$I.member_card c
-		 WHERE c.status NOT IN ('active', 'blocked', 'replaced') OR (c.status <> 'replaced' AND c.replaced_by IS NOT NULL)
+		 WHERE c.status NOT IN ('active', 'blocked', 'replaced') OR (c.status = 'active' AND c.replaced_by IS NOT NULL)
 		UNION ALL
 		SELECT 'replaced card has no successor', c.customer::text, NULL, format('card %%s; %%s', c.card, coalesce(c.replaced_by || ' is not there', 'none is noted'))
 		  FROM %1$I.member_card c
-		 WHERE c.status = 'replaced' AND NOT EXISTS (SELECT FROM %1$I.member_card n WHERE n.card = c.replaced_by)
+		 WHERE (c.status = 'replaced' OR c.replaced_by IS NOT NULL) AND NOT EXISTS (SELECT FROM %1$I.member_card n WHERE n.card = c.replaced_by)
 		UNION ALL
 		SELECT 'replaced card has a successor of another customer', r.customer::text, NULL, format('card %%s; %%s is of %%s', r.card, r.successor, r.heir)
 		  FROM replaced r WHERE NOT r.heirs_account %2$s r.account

@@ -127,8 +127,8 @@ BEGIN
 		PERFORM _loyalty.require_customer(settings, p.program, customer);
 	END IF;
 	reference := _loyalty.given_reference(reference);
-	known := format('SELECT b.*, (b.vouchers, b.amount, b.expires_at, b.campaign) IS NOT DISTINCT FROM ($3, $4, $5, $6)
-	                             AND CASE WHEN b.customer IS NULL THEN $1 IS NULL ELSE coalesce(b.customer %s, false) END AS is_same
+	known := format('SELECT b.*, ARRAY[b.vouchers IS NOT DISTINCT FROM $3, b.amount = $4, CASE WHEN b.customer IS NULL THEN $1 IS NULL ELSE coalesce(b.customer %s, false) END,
+	                                   b.expires_at = $5, b.campaign IS NOT DISTINCT FROM $6] AS same
 	                   FROM %I.voucher_batch b WHERE b.reference = $2', p.is_same, p.program);
 	EXECUTE known INTO made USING customer, reference, vouchers, amount, expires_at, campaign;
 	IF made.reference IS NULL THEN
@@ -145,8 +145,9 @@ BEGIN
 		-- somebody made the same call at the same time
 		EXECUTE known INTO made USING customer, reference, vouchers, amount, expires_at, campaign;
 	END IF;
-	IF NOT made.is_same THEN
-		PERFORM _loyalty.refuse_reference(reference, format('Vouchers were issued with it at %s: %s of %s.', made.issued_at, made.vouchers, made.amount));
+	IF false = ANY (made.same) THEN
+		PERFORM _loyalty.refuse_reference(reference, format('Vouchers were issued with it at %s: %s of %s.%s', made.issued_at, made.vouchers, made.amount,
+			_loyalty.differing_arguments('{vouchers, amount, customer, expires_at, campaign}', made.same)));
 	END IF;
 	RETURN QUERY SELECT _loyalty.issued_codes(p.program, reference);
 END

@@ -96,6 +96,22 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.next_wallet(name) IS 'a number that no wallet of a program has';
 
+-- A number alone is so many seconds, as PostgreSQL reads intervals, which nobody means here.
+CREATE FUNCTION _loyalty.tell_of_seconds(what text, span interval)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF span < interval '1 hour' THEN
+		RAISE NOTICE '% is less than an hour', what
+			USING DETAIL = format('It is %s.', span),
+			      HINT = 'A number without a unit is so many seconds. Name the unit, as in ''14 days''.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.tell_of_seconds(text, interval) IS 'a notice if an interval is so short that its unit was forgotten, maybe';
+
 CREATE FUNCTION _loyalty.check_wallet()
 RETURNS trigger
 LANGUAGE plpgsql
@@ -128,6 +144,9 @@ BEGIN
 		RAISE EXCEPTION 'available_after of the wallet "%" must have no part that is less than nothing', NEW.name
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', NEW.available_after),
 			      HINT = 'Write how long points wait with months, days and hours that are added up.';
+	END IF;
+	IF NEW.available_after IS DISTINCT FROM OLD.available_after THEN
+		PERFORM _loyalty.tell_of_seconds(format('available_after of the wallet "%s"', NEW.name), NEW.available_after);
 	END IF;
 	EXECUTE format('SELECT time_zone FROM %I.program', tg_table_schema) INTO zone;
 	IF NEW.expires IS DISTINCT FROM OLD.expires THEN

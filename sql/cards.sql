@@ -132,13 +132,13 @@ SELECT club.customer_of('79927398713', replaced => true), club.customer_of('7992
 SELECT club.replace_card('79927398713', '79927398747');
 SELECT asked($$club.replace_card('79927398713', '79927398754')$$);
 SELECT asked($$club.replace_card('79927398713')$$);
-SELECT asked($$club.block_card('79927398713', 'lost')$$);
 SELECT asked($$club.unblock_card('79927398713')$$);
 SELECT asked($$club.issue_card(1, '79927398713')$$);
 -- a blocked one can be replaced, by a new number
 SELECT club.block_card('79927398747', 'lost');
 SELECT club.replace_card('79927398747', reason => 'lost') AS new \gset
 SELECT :'new' ~ '^99[0-9]{14}$' AS so, club.customer_of(:'new'), asked($$club.customer_of('79927398747')$$);
+-- and stays blocked, for what was said then
 SELECT status, reason, replaced_by = :'new' AS by_new FROM club.member_card WHERE card = '79927398747';
 -- by a card that the customer has already, and by no other one
 SELECT club.replace_card(:'new', '12345674');
@@ -149,6 +149,41 @@ SELECT asked($$club.replace_card('12345674', '79927398740')$$);
 SELECT asked($$club.replace_card('79927398754')$$);
 SELECT asked('club.replace_card(NULL)');
 SELECT customer, status, count(*) FROM club.member_card WHERE customer < 8 GROUP BY customer, status ORDER BY 1, 2;
+SELECT * FROM loyalty.verify('club');
+
+-- a card that was stolen stays blocked when it is replaced, for all that asks a card, and so it does when
+-- its successor is replaced; the new ones work.  20 points, of which 5 are held, leave 15.
+INSERT INTO orders (id, customer, total) VALUES (6, 6, 20);
+SELECT club.issue_card(6) AS stolen, club.issue_card(6) AS other \gset
+SELECT (club.hold_by_card(:'stolen', 5, 'desk')).balance;
+SELECT club.block_card(:'stolen', 'stolen'), club.replace_card(:'stolen', reason => 'new one was sent') AS second \gset
+SELECT club.replace_card(:'stolen', :'second') = :'second' AS repeated;
+SELECT club.replace_card(:'second') AS third \gset
+SELECT replace(asked(format('club.customer_of(%L, replaced => true)', :'stolen')), :'stolen', 'CARD');
+SELECT replace(asked(format('club.unblock_card(%L)', :'stolen')), :'stolen', 'CARD');
+SELECT replace(asked(format('club.replace_card(%L)', :'stolen')), :'stolen', 'CARD');
+SELECT replace(asked(format('club.replace_card(%L, %L)', :'third', :'stolen')), :'stolen', 'CARD');
+CREATE FUNCTION by_card(card text) RETURNS TABLE (name text, answer text) LANGUAGE sql AS $$
+	SELECT c.name, left(asked(format('(club.%s_by_card(%L%s))::text', c.name, card, ', ' || c.arguments)), 5)
+	  FROM (VALUES ('balance', NULL), ('tier_at', NULL), ('rewards_for', NULL), ('quote', '1'), ('capture', $q$'desk'$q$),
+	               ('release', $q$'desk'$q$), ('reverse', $q$'desk'$q$), ('redeem', $q$1, 'x'$q$)) c (name, arguments)
+$$;
+SELECT count(*) AS asked, count(*) FILTER (WHERE answer <> 'LY012') AS answered FROM by_card(:'stolen');
+SELECT club.balance_by_card(:'second'), club.balance_by_card(:'third'), club.customer_of(:'third');
+-- what was replaced can be blocked behind that, and ends nothing from then on
+SELECT club.block_card(:'second', 'stolen, too');
+SELECT count(*) FILTER (WHERE answer <> 'LY012') AS answered FROM by_card(:'second');
+SELECT (club.capture_by_card(:'third', 'desk')).balance;
+SELECT CASE card WHEN :'stolen' THEN 1 WHEN :'second' THEN 2 WHEN :'third' THEN 3 END AS card, status, reason,
+       CASE replaced_by WHEN :'second' THEN 2 WHEN :'third' THEN 3 END AS replaced_by
+  FROM club.member_card WHERE customer = 6 AND card <> :'other' ORDER BY 1;
+-- one that took the place of others, and is blocked: those stay as they are
+SELECT club.replace_card(:'third', :'other') = :'other' AS same, club.block_card(:'other', 'lost');
+SELECT club.balance_by_card(:'third'), left(asked(format('club.balance_by_card(%L)', :'other')), 5) AS other, left(asked(format('club.balance_by_card(%L)', :'stolen')), 5) AS stolen;
+-- of somebody who was merged, too
+SELECT (club.merge(6, 5, 'same')).points;
+SELECT club.balance_by_card(:'third'), club.customer_of(:'third', true), left(asked(format('club.balance_by_card(%L)', :'stolen')), 5) AS stolen;
+SELECT left(asked(format('club.replace_card(%L)', :'third')), 5) AS replaced_already;
 SELECT * FROM loyalty.verify('club');
 
 -- what is asked by a card: 100 less 30, plus 5, less 5, of which 20 are held and 15 spent
@@ -259,6 +294,7 @@ SELECT plant($$DELETE FROM club.member_card WHERE card = '79927398747'$$);
 SELECT plant($$ALTER TABLE club.member_card DROP CONSTRAINT replaced_by_a_card; UPDATE club.member_card SET replaced_by = NULL WHERE card = '79927398713'$$);
 SELECT plant($$ALTER TABLE club.member_card DROP CONSTRAINT replaced_by_a_card; UPDATE club.member_card SET replaced_by = '79927398770' WHERE card = '12345674'$$);
 SELECT plant($$UPDATE club.member_card SET replaced_by = '79927398770' WHERE card = '6090000008'$$);
+SELECT plant($$UPDATE club.member_card SET replaced_by = '79927398812' WHERE card = '79927398747'$$);
 -- two that replace each other, and one that was replaced by one of these; one that replaced itself
 SELECT plant($$UPDATE club.member_card SET replaced_by = '79927398713' WHERE card = '79927398747'; UPDATE club.member_card SET replaced_by = '79927398747' WHERE card = '6090000008'$$);
 SELECT plant($$UPDATE club.member_card SET replaced_by = card WHERE card = '6090000008'$$);
@@ -305,8 +341,9 @@ SELECT points, balance FROM "Mein ""Club'".grant_points_by_card('79927398713', 3
 SELECT "Mein ""Club'".block_card('79927398713', 'x');
 SELECT asked($$"Mein ""Club'".customer_of('79927398713')$$);
 SELECT "Mein ""Club'".replace_card('79927398713', '79927398721');
-SELECT "Mein ""Club'".balance_by_card('79927398713');
+SELECT "Mein ""Club'".balance_by_card('79927398721');
 SELECT asked($$"Mein ""Club'".customer_of('79927398713')$$);
+SELECT asked($$"Mein ""Club'".unblock_card('79927398713')$$);
 SELECT * FROM loyalty.verify('Mein "Club''');
 SELECT loyalty.drop_program('Mein "Club''', force => true);
 CREATE DOMAIN person AS text;

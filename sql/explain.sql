@@ -82,6 +82,28 @@ UPDATE t_explain.receipts SET customer_id = NULL WHERE id = 'a';
 SELECT * FROM club.explain('a');
 SELECT * FROM club.explain('nothing');
 SELECT * FROM club.explain(NULL);
+-- an order says why it does not count, whether it did once, or never was recorded, or is not there; in the order in which
+-- it is asked: of whom it is, counts_when, when it was made, its amount, the rate of its currency, and what was refunded
+CREATE TABLE t_explain.sales (id int PRIMARY KEY, customer_id int, at timestamptz, total numeric, state text, currency text);
+CREATE TABLE t_explain.returns (sale_id int, amount numeric);
+SELECT loyalty.create_program('reasons', 't_explain.customers', time_zone => 'UTC', on_invalid => 'skip');
+SELECT loyalty.track_orders('reasons', 't_explain.sales', customer => 'customer_id', at => 'at', amount => 'total', counts_when => $$state = 'paid'$$, currency => 'currency');
+SELECT loyalty.track_refunds('reasons', 't_explain.returns', orders => 't_explain.sales', order_key => 'sale_id', amount => 'amount');
+INSERT INTO t_explain.sales VALUES
+	(1, NULL, '2026-01-01', 10, 'open', NULL), (2, 1, '2026-01-01', 10, 'open', 'CHF'), (3, 1, NULL, NULL, NULL, NULL), (4, 1, NULL, NULL, 'paid', NULL),
+	(5, 1, '2026-01-01', NULL, 'paid', NULL), (6, 1, '2026-01-01', 10, 'paid', 'CHF'), (7, 1, '2026-01-01', 10, 'paid', NULL), (8, 1, 'infinity', 10, 'paid', NULL),
+	(9, 1, '2026-01-01', 10, 'paid', NULL), (10, 99, '2026-01-01', 10, 'paid', NULL);
+INSERT INTO t_explain.returns VALUES (7, 10);
+UPDATE t_explain.sales SET state = 'returned' WHERE id = 9;
+SELECT s.id, e.step, e.what, e.status, e.points FROM t_explain.sales s CROSS JOIN LATERAL reasons.explain(s.id::text) e ORDER BY s.id, e.step;
+-- the same of those that are not there, but that these have no refunds, and what would be refused is an error
+SELECT s.id, e.step, e.what, e.status, e.points FROM t_explain.sales s CROSS JOIN LATERAL reasons.simulate_order(s) e WHERE s.id <> 8 ORDER BY s.id, e.step;
+-- with a rule, the customer who is unknown is told besides
+INSERT INTO reasons.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT step, what, status, points FROM reasons.simulate_order(ROW(11, 99, '2026-01-01', 10, 'paid', NULL)::t_explain.sales);
+DELETE FROM t_explain.sales WHERE id = 6;	-- for want of a rate
+SELECT * FROM loyalty.verify('reasons');
+SELECT loyalty.drop_program('reasons', force => true);
 INSERT INTO t_explain.receipts VALUES ('7', 1, '2026-03-01', 10, 1);
 SELECT * FROM club.explain('7');
 SELECT what, name, points FROM club.explain('7', 't_explain.receipts');

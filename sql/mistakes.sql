@@ -73,6 +73,7 @@ SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', a
 SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end" + ', order_key => '"order"');
 SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => $$'end' || "end$$, order_key => '"order"');
 SELECT loyalty.track_orders('club', 'orders', customer => 'user', at => 'at', amount => 'order + 1');
+SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id + length(CURRENT_SCHEMA)', at => 'at', amount => 'total');
 BEGIN;
 SELECT loyalty.track_orders('club', 'words', customer => '"user"', at => 'at', amount => '"end"', order_key => '"order"');
 ROLLBACK;
@@ -230,6 +231,49 @@ ROLLBACK;
 DELETE FROM club.terms;
 TRUNCATE club.terms_rule;
 DELETE FROM club.terms_tier;
+-- wallets: what rules know and they do not, lengths of time without their type, and numbers without a unit
+UPDATE club.wallet SET expires = $$at + interval '1 year'$$;
+UPDATE club.wallet SET extended = $$now() + interval '1 year'$$;
+UPDATE club.wallet SET expires = $$CURRENT_DATE + 30$$;
+UPDATE club.wallet SET expires = $$'30 days'$$;
+UPDATE club.wallet SET expires = $$earned_on + '30 days'$$;
+UPDATE club.wallet SET extended = $$active_on + 1 year$$;
+UPDATE club.wallet SET expires = $$interval '1 year'$$;
+UPDATE club.wallet SET expires = $$30$$;
+UPDATE club.wallet SET expires = $$earned_on + + interval '1 year')$$;	-- another error
+SELECT loyalty.alter_orders('club', 'orders', available_at => $$'14 days'$$);
+SET client_min_messages = notice;
+UPDATE club.wallet SET available_after = '14';
+UPDATE club.wallet SET name = 'points';	-- that is known already
+UPDATE club.wallet SET available_after = '14 days';
+INSERT INTO club.reward (name, points, kind, value, valid_for, member_limit, limit_period) VALUES ('x', 1, 'voucher', 1, '30', 1, '1 year');
+-- what multiplies by less than 1, and percents that are a part of 1
+INSERT INTO club.earning_rule (name, multiplier) VALUES ('less', '-0.5');
+INSERT INTO club.earning_rule (name, multiplier) VALUES ('less', ' .2 ');
+UPDATE club.earning_rule SET multiplier = '-1' WHERE name = 'less';
+UPDATE club.earning_rule SET multiplier = '1.2' WHERE name = 'less';
+UPDATE club.earning_rule SET multiplier = 'amount - 1' WHERE name = 'less';	-- is not known
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('less', 9, 'false', 0.1);
+UPDATE club.tier SET rank = 8 WHERE name = 'less';	-- that is known already
+INSERT INTO club.tier (name, rank, qualifies, multiplier) VALUES ('negative', 10, 'false', -1);
+INSERT INTO club.reward (name, points, kind, value) VALUES ('tenth', 1, 'percent', 0.1);
+UPDATE club.reward SET points = 2 WHERE name = 'tenth';
+UPDATE club.reward SET value = 10 WHERE name = 'tenth';
+DELETE FROM club.tier WHERE name = 'less';
+DELETE FROM club.earning_rule WHERE name = 'less';
+-- refunds as numbers below zero: two of three; and one, when it is corrected
+BEGIN;
+CREATE TABLE minus (of_order int, amount numeric);
+INSERT INTO minus VALUES (1, -1), (1, -2), (1, 3);
+SELECT loyalty.track_refunds('club', 'minus', orders => 'orders', order_key => 'of_order', amount => 'amount') IS NOT NULL AS tracked;
+SELECT loyalty.alter_refunds('club', 'minus', amount => '-amount') IS NOT NULL AS altered;
+SELECT loyalty.alter_refunds('club', 'minus', amount => 'abs(amount)') IS NOT NULL AS altered;
+ROLLBACK;
+-- the number of a wallet
+SELECT club.grant_points(1, 1, 'w', wallet => '1');
+SET client_min_messages = warning;
+DELETE FROM club.reward;
+UPDATE club.wallet SET available_after = NULL;
 -- rates
 INSERT INTO club.exchange_rate VALUES ('', DEFAULT, 1);
 INSERT INTO club.exchange_rate VALUES ('CHF', DEFAULT, 'NaN');

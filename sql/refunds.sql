@@ -298,6 +298,10 @@ SELECT (paid.capture(5, 'hold-5', 7, pays_for => '5')).balance;
 SELECT (paid.try_capture(5, 'hold-5', 7, pays_for => '6')).status;	-- refused: it paid for another one
 SELECT (paid.redeem(5, 50, 'cart-5', pays_for => '5')).balance;
 SELECT (paid.redeem(5, 50, 'cart-5')).balance;	-- refused
+-- all arguments that differ are named
+SELECT detail FROM paid.try_redeem(5, 40, 'cart-5', pays_for => '6');
+SELECT regexp_replace(detail, 'at .*[0-9]{2}\.[^O]*', 'at TIME. ') AS detail FROM paid.try_capture(5, 'hold-5', 6);
+SELECT detail FROM paid.try_hold(5, 9, 'hold-5', until => '2126-01-01 00:00+00');
 UPDATE t_refunds.carts SET total = 6 WHERE id = 5;
 SELECT kind, order_key, revision, points FROM t_refunds.paid_entries WHERE id = 5 ORDER BY entry;
 DELETE FROM t_refunds.carts WHERE id = 5;
@@ -337,6 +341,21 @@ SELECT pays_for, pays_table FROM paid.entries WHERE order_key = 'a';
 -- 2,700 given; 5, 48 and 14 earned by customers 1, 7 and 2; 943 spent; and 636 came back, and 225 of the order of customer 1, which by the present terms is refunded by three quarters
 SELECT members, outstanding FROM paid.liability;
 SELECT sum(redeemed) AS redeemed, sum(reversed) AS reversed FROM paid.points_flow;
+SELECT * FROM loyalty.verify('paid');
+-- calls that pay for an order that is not there: 'a' names one of a table that never got it, and so does a capture.  Of 9,
+-- one names order 10, which comes later, one the order of another customer, and one, of which 4 of 6 points are reversed, a
+-- key that nobody has.  What is reversed in full is not listed.  Then 10 comes, and goes, so that its 5 come back: 290 + 5.
+SELECT (paid.hold(9, 3, 'hold-9')).balance, (paid.capture(9, 'hold-9', 2, pays_for => 'x-1', tracked => 't_refunds.sold')).balance;	-- 300 - 3 + 1
+SELECT (paid.redeem(9, 5, 'early', pays_for => '10', tracked => 't_refunds.carts')).balance, (paid.redeem(9, 1, 'other', pays_for => '3', tracked => 't_refunds.carts')).balance,
+       (paid.redeem(9, 6, 'typo', pays_for => '1O', tracked => 't_refunds.carts')).balance, (paid.reverse(9, 'typo', 4, 'back')).balance,
+       (paid.redeem(9, 7, 'undone', pays_for => '1O', tracked => 't_refunds.carts')).balance, (paid.reverse(9, 'undone', reference => 'undo')).balance;
+SELECT id, reference, kind, points, pays_for, relation FROM paid.unmatched_payments ORDER BY id, reference;
+INSERT INTO t_refunds.carts VALUES (10, 9, '2026-01-01', 0);
+DELETE FROM t_refunds.carts WHERE id = 10;
+SELECT reference FROM paid.unmatched_payments WHERE id = 9 ORDER BY reference;
+-- when 9 and 3 are one, order 3 is that of who paid
+SELECT (paid.merge(9, 3, 'one')).points;
+SELECT reference FROM paid.unmatched_payments WHERE id IN (3, 9) ORDER BY reference;
 SELECT * FROM loyalty.verify('paid');
 -- planted: more came back, and what came back is not there
 CALL loyalty.post('paid');

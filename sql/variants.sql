@@ -23,11 +23,17 @@ SELECT p.proname AS function, c.proname IS NOT NULL AS by_card, t.proname IS NOT
 -- the arguments are the same, but for the card in the place of the customer, as the first one
 SELECT p.proname AS not_alike, p.proargnames, v.proargnames
   FROM pg_proc p
-  JOIN pg_proc v ON v.pronamespace = p.pronamespace AND v.proname IN (p.proname || '_by_card', 'try_' || p.proname)
+  JOIN pg_proc v ON v.pronamespace = p.pronamespace AND v.proname IN (p.proname || '_by_card', 'try_' || p.proname, 'try_' || p.proname || '_by_card')
  WHERE p.pronamespace = 'club'::regnamespace AND 'customer' = ANY (p.proargnames)
    AND p.proargnames[1:p.pronargs] <> v.proargnames[1:v.pronargs]
    AND array_prepend('card', array_remove(p.proargnames[1:p.pronargs], 'customer'))
        <> array_replace(array_replace(v.proargnames[1:v.pronargs], 'recipient_card', 'recipient'), 'survivor_card', 'survivor');
+-- what is there by card and tries is there in both
+SELECT p.proname AS not_both FROM pg_proc p
+  JOIN pg_proc c ON c.pronamespace = p.pronamespace AND c.proname = p.proname || '_by_card'
+  JOIN pg_proc t ON t.pronamespace = p.pronamespace AND t.proname = 'try_' || p.proname
+  LEFT JOIN pg_proc b ON b.pronamespace = p.pronamespace AND b.proname = 'try_' || p.proname || '_by_card'
+ WHERE p.pronamespace = 'club'::regnamespace AND (b.oid IS NULL OR b.prorettype <> t.prorettype);
 -- each runs as the owner, which nobody may call who was not granted it
 SELECT p.proname AS open FROM pg_proc p
  WHERE p.pronamespace = 'club'::regnamespace AND (p.proname LIKE '%\_by\_card' OR p.proname LIKE 'try\_%')
@@ -72,6 +78,39 @@ SELECT t_variants.told(format('(club.redeem_voucher_by_card(''79927398713'', %L,
 SELECT club.block_card('12345674', 'lost');
 SELECT t_variants.told($$club.balances_by_card('12345674')$$), t_variants.told($$club.redeem_voucher_by_card('12345674', 'x', 'v2', 4)$$);
 SELECT club.unblock_card('12345674');
+SELECT * FROM loyalty.verify('club');
+
+-- Trying by card.  What is wrong with the card is a status, of each call and each card that it takes: the card is mistyped,
+-- unknown, blocked, or replaced.  What ends something, or takes it back, takes the one that was replaced: then it is its
+-- reference that is unknown.
+CREATE FUNCTION t_variants.by_card(card text) RETURNS TABLE (call text, status text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR call, status IN VALUES ('redeem', '$1, 1, ''x'''), ('grant_points', '$1, 1, ''x'''), ('adjust', '$1, 1, ''x'', ''x'''), ('reverse', '$1, ''none'''), ('hold', '$1, 1, ''x'''),
+		('capture', '$1, ''none'''), ('release', '$1, ''none'''), ('transfer', '$1, ''79927398721'', 1, ''x'''), ('transfer', '''79927398721'', $1, 1, ''x'''),
+		('merge', '$1, ''79927398721'', ''x'''), ('merge', '''79927398721'', $1, ''x'''), ('redeem_reward', '$1, ''mug'', ''x'''), ('redeem_voucher', '$1, ''none'', ''x''')
+	LOOP
+		EXECUTE format('SELECT o.status FROM club.try_%s_by_card(%s) o', call, status) INTO status USING card;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SELECT club.block_card('12345674', 'lost');
+SELECT c.what, b.status, count(*) AS calls, string_agg(b.call, ', ') FILTER (WHERE b.status NOT LIKE '%card%') AS others
+  FROM (VALUES (1, 'mistyped', '79927398714'), (2, 'unknown', '79927398739'), (3, 'blocked', '12345674'), (4, 'replaced', '79927398713')) c (n, what, card)
+ CROSS JOIN LATERAL t_variants.by_card(c.card) b GROUP BY c.n, c.what, b.status ORDER BY c.n, b.status;
+SELECT club.unblock_card('12345674');
+-- what is done, and refused, is as by the key.  120 are left, of which 20 are held, 15 of these captured, and taken back; 30 go
+-- to customer 2: 90
+SELECT status, points, balance FROM club.try_hold_by_card('79927398721', 20, 'h');
+SELECT status, points, balance FROM club.try_capture_by_card('79927398713', 'h', 15);
+SELECT status, points, balance FROM club.try_reverse_by_card('79927398713', 'h', reference => 'h-back');
+SELECT status, points, balance FROM club.try_transfer_by_card('7992-7398-721', '12345674', 30, 'gift');
+SELECT status, detail FROM club.try_redeem_by_card('79927398721', 91, 'r9');
+SELECT status, message FROM club.try_redeem_by_card('79927398721', 1, 'r9', wallet => 'none');
+SELECT status, message, hint FROM club.try_redeem_by_card('79927398714', 1, 'r9');
+-- what is wrong by itself stays an error
+SELECT t_variants.told($$club.try_redeem_by_card('79927398721', -1, 'r9')$$), t_variants.told($$club.try_redeem_by_card(NULL, 1, 'r9')$$);
+-- taken back, for what is below
+SELECT status, points, balance FROM club.try_reverse_by_card('79927398721', 'gift');
 SELECT * FROM loyalty.verify('club');
 
 -- Trying.  A reward: what is done, and each reason why not; then what the function itself says

@@ -45,6 +45,15 @@ sub run_examples
 }
 
 run_examples('README.md', 'postgres', 8, 6);
+# signatures are those of the functions, what may be left out in brackets
+my @written = do { open(my $file, '<', "$FindBin::RealBin/../README.md") or die "README.md: $!"; map { /^    ([a-z_]+\(.*\))$/ ? $1 : () } <$file> };
+my %signature = map { $_ => 1 } split(/\n/, $node->safe_psql('postgres', q{
+	SELECT p.proname || '(' || array_to_string(p.proargnames[1:p.pronargs - p.pronargdefaults], ', ')
+	       || CASE WHEN p.pronargdefaults = 0 THEN '' WHEN p.pronargs = p.pronargdefaults THEN '[' ELSE ' [, ' END
+	       || array_to_string(p.proargnames[p.pronargs - p.pronargdefaults + 1:p.pronargs], ', ') || CASE WHEN p.pronargdefaults > 0 THEN ']' ELSE '' END || ')'
+	  FROM pg_proc p WHERE p.pronamespace = 'club'::regnamespace}));
+is(join("\n", grep { !$signature{$_} } @written), '', 'signatures are right');
+cmp_ok(scalar(@written), '>', 20, 'and there are some');
 is($node->safe_psql('postgres', "SELECT * FROM loyalty.verify('club')"), '', 'verify() is empty in the end');
 is($node->safe_psql('postgres', "CALL loyalty.post('club'); SELECT * FROM loyalty.verify('club')"), '', 'and after posting');
 $node->safe_psql('postgres', 'CREATE DATABASE programs');

@@ -9,9 +9,9 @@ DECLARE
 	number CONSTANT text := _loyalty.card_number(card);
 	present record;
 BEGIN
-	SELECT coalesce(m.survivor, c.customer) AS customer, c.status, c.since INTO present
+	SELECT coalesce(m.survivor, c.customer) AS customer, c.status, c.since, c.replaced_by IS NOT NULL AS is_replaced INTO present
 	  FROM @schema@.member_card c LEFT JOIN @schema@.merged m ON m.customer @eq@ c.customer WHERE c.card = number;
-	PERFORM _loyalty.require_card(@schema_literal@, number, present.status, present.since, 'active', CASE WHEN replaced THEN 'replaced' END);
+	PERFORM _loyalty.require_card(@schema_literal@, number, present.status, present.since, present.is_replaced, 'active', CASE WHEN replaced THEN 'replaced' END);
 	RETURN present.customer;
 END
 $fn$;
@@ -44,7 +44,7 @@ END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.replace_card(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.replace_card(text, text, text) IS
-'put another card of the same customer in the place of one, and return its number: a new card, or one that is given; repeated with a number, nothing is done';
+'put another card of the same customer in the place of one, which stays blocked if it is, and return its number: a new card, or one that is given; repeated with a number, nothing is done';
 
 CREATE OR REPLACE FUNCTION @schema@.block_card(card text, reason text)
 RETURNS void
@@ -56,7 +56,7 @@ BEGIN
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.block_card(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.block_card(text, text) IS 'let a card not be used, for a reason; one that is blocked already stays as it is';
+COMMENT ON FUNCTION @schema@.block_card(text, text) IS 'let a card not be used, for a reason, be it replaced or not; one that is blocked already stays as it is';
 
 CREATE OR REPLACE FUNCTION @schema@.unblock_card(card text)
 RETURNS void
@@ -68,4 +68,4 @@ BEGIN
 END
 $fn$;
 REVOKE ALL ON FUNCTION @schema@.unblock_card(text) FROM PUBLIC;
-COMMENT ON FUNCTION @schema@.unblock_card(text) IS 'let a card that is blocked be used again; one that is not stays as it is';
+COMMENT ON FUNCTION @schema@.unblock_card(text) IS 'let a card that is blocked be used again, unless it was replaced; one that is not blocked stays as it is';

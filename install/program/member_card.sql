@@ -11,15 +11,15 @@ CREATE TABLE @schema@.member_card (
 	replaced_by text COLLATE "C",
 	issued_at timestamptz NOT NULL DEFAULT now(),
 	issued_by text NOT NULL DEFAULT current_user,
-	CONSTRAINT replaced_by_a_card CHECK ((status = 'replaced') = (replaced_by IS NOT NULL))
+	CONSTRAINT replaced_by_a_card CHECK (CASE status WHEN 'active' THEN replaced_by IS NULL WHEN 'replaced' THEN replaced_by IS NOT NULL ELSE true END)
 );
 CREATE INDEX member_card_of_customer ON @schema@.member_card (customer);
 COMMENT ON TABLE @schema@.member_card IS 'cards of customers: a customer may have several; written by issue_card, replace_card, block_card and unblock_card';
 COMMENT ON COLUMN @schema@.member_card.card IS 'number of the card: digits, the last of which checks the others';
-COMMENT ON COLUMN @schema@.member_card.status IS 'active, blocked, or replaced by another card';
+COMMENT ON COLUMN @schema@.member_card.status IS 'active, blocked, or replaced by another card; one that is blocked and replaced is blocked';
 COMMENT ON COLUMN @schema@.member_card.since IS 'when the card got its status';
-COMMENT ON COLUMN @schema@.member_card.reason IS 'why it was blocked or replaced, as the caller said';
+COMMENT ON COLUMN @schema@.member_card.reason IS 'why it was blocked or replaced, as the callers said';
 COMMENT ON COLUMN @schema@.member_card.actor IS 'the role that gave the card its status';
-COMMENT ON COLUMN @schema@.member_card.replaced_by IS 'the card that took its place; null unless it is replaced';
+COMMENT ON COLUMN @schema@.member_card.replaced_by IS 'the card that took its place; null: none did';
 COMMENT ON COLUMN @schema@.member_card.issued_at IS 'when it was issued';
 COMMENT ON COLUMN @schema@.member_card.issued_by IS 'the role that issued it';

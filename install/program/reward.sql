@@ -18,7 +18,7 @@ COMMENT ON TABLE @schema@.reward IS 'rewards that customers may have for points,
 COMMENT ON COLUMN @schema@.reward.name IS 'name of the reward';
 COMMENT ON COLUMN @schema@.reward.points IS 'what one piece costs, unless the table reward_price has a price for the tier of the customer';
 COMMENT ON COLUMN @schema@.reward.kind IS 'product: a thing; amount or percent: off an order; voucher: codes that pay for orders later';
-COMMENT ON COLUMN @schema@.reward.value IS 'what one piece is worth: an amount of money, or percent; null: a product';
+COMMENT ON COLUMN @schema@.reward.value IS 'what one piece is worth: an amount of money, or percent (10 is 10 percent); null: a product';
 COMMENT ON COLUMN @schema@.reward.valid_for IS 'how long a voucher is valid; null: it does not expire';
 COMMENT ON COLUMN @schema@.reward.stock IS 'how many pieces there are in all, those included that are taken; null: no limit';
 COMMENT ON COLUMN @schema@.reward.member_limit IS 'how many pieces a customer may have within limit_period; null: no limit';

@@ -119,19 +119,20 @@ call_reason_argument(FunctionCallInfo fcinfo, int argument, bool is_required)
 }
 
 /*
- * The reference of a call is that of another one, which is found.
+ * The reference of a call is that of another one, which is found.  differing: what is to be said
+ * of its arguments, or "".
  */
 void
-call_refuse_reference(const Call *found)
+call_refuse_reference(const Call *found, const char *differing)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
 			 errmsg("reference \"%s\" names another call already", text_to_cstring(found->reference)),
 			 found->reverses == NULL ?
-			 errdetail("It is that of entry " INT64_FORMAT ", which is of the kind %s and changed the points by %s.",
-					   found->entry, found->kind, number_show(found->points)) :
-			 errdetail("It is that of entry " INT64_FORMAT ", which reverses \"%s\" and changed the points by %s.",
-					   found->entry, text_to_cstring(found->reverses), number_show(found->points)),
+			 errdetail("It is that of entry " INT64_FORMAT ", which is of the kind %s and changed the points by %s.%s",
+					   found->entry, found->kind, number_show(found->points), differing) :
+			 errdetail("It is that of entry " INT64_FORMAT ", which reverses \"%s\" and changed the points by %s.%s",
+					   found->entry, text_to_cstring(found->reverses), number_show(found->points), differing),
 			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
 }
 
@@ -145,32 +146,65 @@ pays_arguments(FunctionCallInfo fcinfo, int argument, Call *call)
 	call->pays_table = PG_GETARG_INT32(argument + 1);
 }
 
-/* Do two calls pay for the same order, or for none? */
+/* Are two texts the same, of which each may be NULL? */
 static bool
-pay_for_same(const Call *a, const Call *b)
+is_same_text(text *a, text *b)
 {
-	if (a->pays_for == NULL || b->pays_for == NULL)
-		return a->pays_for == b->pays_for;
-	return a->pays_table == b->pays_table &&
-		DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(a->pays_for),
-											 PointerGetDatum(b->pays_for)));
+	if (a == NULL || b == NULL)
+		return a == b;
+	return DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(a), PointerGetDatum(b)));
 }
 
-/* The reference of a call is that of one that gave to other wallets, or took from them. */
+/* Add to a list that an argument differs, and what it was then. */
 static void
-refuse_wallet(Authorization *auth, const Call *found)
+add_differing(StringInfo list, const char *argument, const char *then)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_LOYALTY_REFERENCE_IN_USE),
-			 errmsg("reference \"%s\" names another call already", text_to_cstring(found->reference)),
-			 errdetail("It is that of entry " INT64_FORMAT ", which changed the points of other wallets than %s.", found->entry,
-					   auth->wallet != 0 ? psprintf("\"%s\"", auth->wallet_name) : "a call that names none does"),
-			 errhint("Repeat a call with the arguments that it had, and give each new one a reference of its own.")));
+	appendStringInfo(list, "%s%s", list->len > 0 ? ", " : " Other arguments than those of then: ", argument);
+	if (then != NULL)
+		appendStringInfo(list, " (%s)", then);
+}
+
+/* Add the order that a call paid for, if another one names another order. */
+static void
+add_differing_order(StringInfo list, const Call *found, const Call *call)
+{
+	if (!is_same_text(found->pays_for, call->pays_for))
+		add_differing(list, "pays_for", found->pays_for == NULL ? "none" : psprintf("\"%s\"", text_to_cstring(found->pays_for)));
+	if (found->pays_for != NULL && call->pays_for != NULL && found->pays_table != call->pays_table)
+		add_differing(list, "tracked", psprintf("number %d", found->pays_table));
+}
+
+/*
+ * The arguments in which a call that is repeated differs from the one that was found of its
+ * reference, and of the same kind, as the end of a detail; "" if there are none.  Points that are
+ * not known yet are not compared, nor then the wallets.
+ */
+static char *
+differing_arguments(Authorization *auth, const Call *found, const Call *call)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	if (call->has_counterpart &&
+		(!found->has_counterpart || posting_compare_customers(&auth->posting, found->counterpart, call->counterpart) != 0))
+		add_differing(&list, strcmp(call->kind, TRANSFER) == 0 ? "recipient" : "customer", NULL);
+	if (call->reverses != NULL && !is_same_text(found->reverses, call->reverses))
+		add_differing(&list, "reverses", NULL);
+	if (call->points != (Datum) 0 && !DatumGetBool(DirectFunctionCall2(numeric_eq, found->points, call->points)))
+		add_differing(&list, "points", NULL);
+	if (found->until != call->until)
+		add_differing(&list, "until", timestamptz_to_str(found->until));
+	if (call->points != (Datum) 0 && !authorize_fits_wallet(auth, found))
+		add_differing(&list, "wallet", NULL);
+	add_differing_order(&list, found, call);
+	if (list.len > 0)
+		appendStringInfoChar(&list, '.');
+	return list.data;
 }
 
 /*
  * Was the call made already?  Then its entry is put into "call"; of one that asks for
- * something else, that is an error.  Points that are not known yet are not compared.  Who
+ * something else, that is an error, which names all arguments that differ.  Who
  * was merged into another one, and this one, know each other's references: nobody is to
  * spend twice for another key.
  */
@@ -178,20 +212,15 @@ bool
 call_is_repeated(Authorization *auth, Call *call)
 {
 	Call		found;
+	char	   *differing;
 
 	if (!authorize_find_anywhere(auth, call->reference, 1, &found))
 		return false;
-	if (strcmp(found.kind, call->kind) != 0 || found.until != call->until || !pay_for_same(&found, call) ||
-		(call->has_counterpart &&
-		 (!found.has_counterpart || posting_compare_customers(&auth->posting, found.counterpart, call->counterpart) != 0)) ||
-		(call->points != (Datum) 0 &&
-		 !DatumGetBool(DirectFunctionCall2(numeric_eq, found.points, call->points))) ||
-		(call->reverses != NULL &&
-		 !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, PointerGetDatum(found.reverses),
-											   PointerGetDatum(call->reverses)))))
-		call_refuse_reference(&found);
-	if (call->points != (Datum) 0 && !authorize_fits_wallet(auth, &found))
-		refuse_wallet(auth, &found);
+	if (strcmp(found.kind, call->kind) != 0)
+		call_refuse_reference(&found, "");
+	differing = differing_arguments(auth, &found, call);
+	if (differing[0] != '\0')
+		call_refuse_reference(&found, differing);
 	*call = found;
 	return true;
 }
@@ -405,7 +434,7 @@ take_from_recipient(FunctionCallInfo fcinfo, Authorization *auth, Call *call, co
 				 errmsg("\"%s\" cannot be reversed: both customers are one since", text_to_cstring(call->reverses)),
 				 errdetail("One of them was merged into the other, who has all points.")));
 	if (authorize_find(&recipient, call->reference, 1, &found))
-		call_refuse_reference(&found);
+		call_refuse_reference(&found, "");
 	authorize_reclaim(&recipient, lots, points);
 	mirrored.counterpart = auth->recorded_for;
 	mirrored.points = mirrored.net = DirectFunctionCall1(numeric_uminus, points);
@@ -475,7 +504,7 @@ loyalty_reverse(PG_FUNCTION_ARGS)
 	else if (!PG_ARGISNULL(3) &&
 			 !DatumGetBool(DirectFunctionCall2(numeric_eq, PG_GETARG_DATUM(3),
 											   DirectFunctionCall1(numeric_abs, call.points))))
-		call_refuse_reference(&call);
+		call_refuse_reference(&call, " Other arguments than those of then: points.");
 	return call_finish(fcinfo, &auth, &call, context);
 }
 
@@ -527,7 +556,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a customer cannot transfer points to himself")));
 		if (authorize_find(&recipient, call.reference, 1, &found))
-			call_refuse_reference(&found);
+			call_refuse_reference(&found, "");
 		asked = points_as_counted(asked, auth.points_scale);
 		call.points = DirectFunctionCall1(numeric_uminus, asked);
 		taken = authorize_take(&auth, asked);
@@ -601,18 +630,22 @@ static void
 find_ended(Authorization *auth, Call *call, Datum points)
 {
 	Call		ended;
+	StringInfoData differing;
 
 	if (!authorize_find(auth, call->reference, 2, &ended))
 		return;
-	if (strcmp(ended.kind, call->kind) != 0 || !pay_for_same(&ended, call) ||
-		(points != (Datum) 0 &&
-		 !DatumGetBool(DirectFunctionCall2(numeric_eq, points, DirectFunctionCall1(numeric_uminus, ended.net)))))
+	initStringInfo(&differing);
+	if (points != (Datum) 0 && !DatumGetBool(DirectFunctionCall2(numeric_eq, points, DirectFunctionCall1(numeric_uminus, ended.net))))
+		add_differing(&differing, "points", NULL);
+	add_differing_order(&differing, &ended, call);
+	if (strcmp(ended.kind, call->kind) != 0 || differing.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_HOLD_CLOSED),
 				 errmsg("the hold \"%s\" is closed", text_to_cstring(call->reference)),
 				 strcmp(ended.kind, CAPTURE) == 0 ?
-				 errdetail("%s points were captured at %s.", number_show(DirectFunctionCall1(numeric_uminus, ended.net)),
-						   timestamptz_to_str(ended.at)) :
+				 errdetail("%s points were captured at %s.%s%s", number_show(DirectFunctionCall1(numeric_uminus, ended.net)),
+						   timestamptz_to_str(ended.at), strcmp(call->kind, CAPTURE) == 0 ? differing.data : "",
+						   strcmp(call->kind, CAPTURE) == 0 ? "." : "") :
 				 errdetail("It was released or timed out at %s.", timestamptz_to_str(ended.at))));
 	*call = ended;
 }

@@ -21,6 +21,11 @@
 /* The table "program" comes first, and then what is asked about. */
 #define ARGUMENTS 3
 
+/* The steps that a function answers, numbered, and with numbers as short as they are exact. */
+#define STEPS(function) \
+	"SELECT e.n::pg_catalog.int4, e.what, e.name, e.status, pg_catalog.trim_scale(e.value), pg_catalog.trim_scale(e.points)" \
+	" FROM _loyalty." function "($1, $2, $3) WITH ORDINALITY e (step, what, name, status, value, points, n) ORDER BY e.n"
+
 /* Answer with the rows of a query, which takes the arguments. */
 static void
 answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
@@ -71,7 +76,7 @@ PG_FUNCTION_INFO_V1(loyalty_explain);
 Datum
 loyalty_explain(PG_FUNCTION_ARGS)
 {
-	answer_steps(fcinfo, "explain", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_order($1, $2, $3) e");
+	answer_steps(fcinfo, "explain", STEPS("explain_order"));
 	return (Datum) 0;
 }
 
@@ -86,6 +91,6 @@ PG_FUNCTION_INFO_V1(loyalty_simulate_order);
 Datum
 loyalty_simulate_order(PG_FUNCTION_ARGS)
 {
-	answer_steps(fcinfo, "simulate_order", "SELECT e.step, e.what, e.name, e.status, e.value, e.points FROM _loyalty.explain_row($1, $2, $3) e");
+	answer_steps(fcinfo, "simulate_order", STEPS("explain_row"));
 	return (Datum) 0;
 }

@@ -128,7 +128,7 @@ take_all(Authorization *from, Authorization *to, Call *call)
 	LotList    *lots;
 
 	if (authorize_find(from, call->reference, 1, &found))
-		call_refuse_reference(&found);
+		call_refuse_reference(&found, "");
 	read_sums(from, call);
 	taken.reference = call->reference;
 	taken.reason = call->reason;

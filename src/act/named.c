@@ -88,6 +88,9 @@ authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_WALLET),
 				 errmsg("loyalty program \"%s\" has no wallet \"%s\"", auth->program, auth->wallet_name),
 				 errdetail("No row of the table \"wallet\" has the name \"%s\".", auth->wallet_name),
+				 auth->wallet_name[0] != '\0' && strspn(auth->wallet_name, "0123456789") == strlen(auth->wallet_name) ?
+				 errhint("Calls take the name of a wallet, and not its number: SELECT name FROM %s.wallet WHERE wallet = %s.",
+						 quote_identifier(auth->program), auth->wallet_name) :
 				 errhint("SELECT name FROM %s.wallet tells which wallets there are; INSERT one, or leave the argument out.",
 						 quote_identifier(auth->program))));
 	auth->wallet = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));

@@ -1,6 +1,7 @@
 /*
  * hint.c: what an error says of a name that is not known: which names there are,
- * and the one that is most like it first; and of one that is a word of SQL.
+ * and the one that is most like it first; of one that is a word of SQL; and of
+ * lengths of time that are written without their type.
  */
 #include "postgres.h"
 
@@ -175,4 +176,50 @@ hint_keyword_column(ParseState *pstate)
 		pfree(word);
 	}
 	return NULL;
+}
+
+/* Does "interval", and maybe a quote, come just before a place in a text? */
+static bool
+is_interval(const char *text, const char *place)
+{
+	static const char word[] = "interval";
+
+	while (place > text &&strchr(" \t\r\n'", place[-1]) != NULL)
+		place--;
+	return place - text >=strlen(word) && pg_strncasecmp(place - strlen(word), word, strlen(word)) == 0;
+}
+
+/* Is a number followed by a unit of time, as in 30 days, which is no interval? */
+static bool
+has_bare_span(const char *text)
+{
+	static const char *const units[] = {"second", "minute", "hour", "day", "week", "month", "quarter", "year"};
+
+	for (const char *c = text; (c = strpbrk(c, "0123456789")) != NULL;)
+	{
+		bool		is_bare = !is_interval(text, c);
+
+		c += strspn(c, "0123456789");
+		c += strspn(c, " \t\r\n");
+		for (int i = 0; i < lengthof(units) && is_bare; i++)
+			if (pg_strncasecmp(c, units[i], strlen(units[i])) == 0)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * The hint for a span of time that PostgreSQL has not taken for one: of '30 days' alone it
+ * knows no type, or takes it for a day or moment.  code: of the error; day: to which it could be
+ * added, or NULL.  NULL: the error is another one.
+ */
+const char *
+hint_span(const char *text, int code, const char *day)
+{
+	if ((code != ERRCODE_SYNTAX_ERROR && code != ERRCODE_INVALID_DATETIME_FORMAT && code != ERRCODE_AMBIGUOUS_FUNCTION) ||
+		!has_bare_span(text))
+		return NULL;
+	if (day != NULL)
+		return psprintf("A length of time is written with its type, and added to a day: %s + interval '30 days'.", day);
+	return "A length of time is written with its type, as in interval '30 days', and added to or taken from a time.";
 }

@@ -90,6 +90,13 @@ typedef struct ParseContext
 	List	   *aliases;		/* the same in the view */
 } ParseContext;
 
+/* The name of the first of the facts. */
+static const char *
+first_fact(const ParseContext *pc)
+{
+	return NameStr(TupleDescAttr(RelationGetDescr(pc->facts), 0)->attname);
+}
+
 /*
  * Errors of the parser point into "SELECT " || text, while the user wrote only
  * the text, as a value in some other statement: show them as an error in an
@@ -100,7 +107,10 @@ parse_error_context(void *arg)
 {
 	ParseContext *pc = (ParseContext *) arg;
 	int			position = geterrposition();
+	const char *hint = hint_span(pc->scope->text, geterrcode(), pc->scope->built_in && pc->facts != NULL ? first_fact(pc) : NULL);
 
+	if (hint != NULL)
+		errhint("%s", hint);
 	if (position > 0)
 	{
 		position -= strlen(PREFIX);
@@ -388,8 +398,9 @@ close_relations(ParseContext *pc)
 
 /* Convert an expression to the type that it must have, or raise an error. */
 static Node *
-coerce(ParseState *pstate, const Scope *scope, Node *expr)
+coerce(ParseState *pstate, const ParseContext *pc, Node *expr)
 {
+	const Scope *scope = pc->scope;
 	Oid			type = scope->type;
 	Oid			source_type = exprType(expr);
 	Oid			seconds = FLOAT8OID;
@@ -409,7 +420,10 @@ coerce(ParseState *pstate, const Scope *scope, Node *expr)
 				 can_coerce_type(1, &source_type, &type, COERCION_EXPLICIT) ?
 				 errhint("Convert it, as in (%s)::%s.", scope->text, format_type_be(type)) :
 				 type == TIMESTAMPTZOID && can_coerce_type(1, &source_type, &seconds, COERCION_IMPLICIT) ?
-				 errhint("Convert seconds since 1970 with to_timestamp(%s).", scope->text) : 0,
+				 errhint("Convert seconds since 1970 with to_timestamp(%s).", scope->text) :
+				 scope->built_in ?
+				 errhint("It is a day or a moment, as in %1$s + 90 or %1$s + interval '1 year'.", first_fact(pc)) :
+				 source_type == INTERVALOID ? errhint("Add it to a time that the row has.") : 0,
 				 parser_errposition(pstate, exprLocation(expr))));
 	return coerced;
 }
@@ -544,7 +558,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	refuse_unevaluable(pstate, expr);
 	refuse_moment(pstate, expr, pc->facts);
 	check_tenure(pstate, expr, pc->facts, pc->facts_varno);
-	coerced = coerce(pstate, scope, expr);
+	coerced = coerce(pstate, pc, expr);
 	assign_expr_collations(pstate, coerced);
 	trust_check(coerced);
 	if (scope->type == TEXTOID)
@@ -594,7 +608,8 @@ unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
 
 	return hint_unknown_column(pstate, cref, var, pc->scope->lacks_row ?
-							   " No table of orders is tracked whose columns it could name: call loyalty.track_orders() first, with backfill => false." : "");
+							   " No table of orders is tracked whose columns it could name: call loyalty.track_orders() first, with backfill => false." :
+							   pc->scope->built_in ? " That is the day of the order; nothing else of it is known here." : "");
 }
 
 /*

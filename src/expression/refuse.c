@@ -88,9 +88,51 @@ hint_of_moment(Relation facts)
 {
 	if (facts == NULL)
 		return "Use times that the row has.";
+	if (get_attnum(RelationGetRelid(facts), "earned_on") != InvalidAttrNumber)
+		return "Use \"earned_on\", the day of the order, as in earned_on + interval '1 year'.";
+	if (get_attnum(RelationGetRelid(facts), "active_on") != InvalidAttrNumber)
+		return "Use \"active_on\", the day of an order, as in active_on + interval '1 year'.";
 	if (get_attnum(RelationGetRelid(facts), "today") != InvalidAttrNumber)
 		return "Use \"at\", the moment for which the tier is asked, or \"today\", its day in the time zone of the program, as in last_order_at > at - interval '1 year'.";
 	return "Use \"at\", the time of the order, or times that the order's row has.";
+}
+
+/* Does a word of SQL tell of who is connected, as "user" does, and not of the time? */
+static bool
+is_of_session(const Node *node)
+{
+	if (!IsA(node, SQLValueFunction))
+		return false;
+	switch (((const SQLValueFunction *) node)->op)
+	{
+		case SVFOP_CURRENT_ROLE:
+		case SVFOP_CURRENT_USER:
+		case SVFOP_USER:
+		case SVFOP_SESSION_USER:
+		case SVFOP_CURRENT_CATALOG:
+		case SVFOP_CURRENT_SCHEMA:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Refuse such a word, which was meant as a column, maybe. */
+static void
+refuse_session_word(ParseState *pstate, const Node *node)
+{
+	const char *quoted = hint_keyword_column(pstate);
+	int			location = exprLocation(node);
+	const char *word = location < 0 ? "" : pstate->p_sourcetext + location;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("\"%s\" tells of the session, and is not allowed in a loyalty expression",
+					pnstrdup(word, strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"))),
+			 errdetail("It is a word of SQL, and no column: whoever evaluates the expression would get another value."),
+			 errhint("%s", quoted != NULL ? quoted :
+					 "Name a column of the row. One that is called like a word of SQL is written in double quotes."),
+			 parser_errposition(pstate, location)));
 }
 
 /* Refuse what depends on when, or by whom, the expression is evaluated. */
@@ -102,7 +144,9 @@ refuse_moment_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	/* a column that is called "user" */
+	if (is_of_session(node))
+		refuse_session_word(moment->pstate, node);
+	/* a column that is called "localtime" */
 	if (IsA(node, SQLValueFunction))
 		quoted = hint_keyword_column(moment->pstate);
 	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, is_of_now, NULL) ||
