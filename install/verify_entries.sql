@@ -599,9 +599,10 @@ BEGIN
 		  FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.came_from, l.came_revision, l.came_over FROM %1$I.ledger l WHERE num_nonnulls(l.came_from, l.came_revision, l.came_over) > 0
 		        UNION ALL
 		        SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.came_from, j.came_revision, j.came_over FROM %1$I.journal j WHERE num_nonnulls(j.came_from, j.came_revision, j.came_over) > 0) c
-		 WHERE c.tracked_table <= 0 OR num_nulls(c.came_from, c.came_revision, c.came_over) > 0
-		    OR NOT EXISTS (SELECT FROM %1$I.ledger b WHERE b.tracked_table = c.tracked_table AND b.order_key = c.came_from AND b.revision = c.came_revision AND (b.customer %2$s c.customer) <> c.came_over)
-		   AND NOT EXISTS (SELECT FROM %1$I.journal b WHERE b.tracked_table = c.tracked_table AND b.order_key = c.came_from AND b.revision = c.came_revision AND (b.customer %2$s c.customer) <> c.came_over) $sql$,
+		 WHERE NOT EXISTS (SELECT FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision FROM %1$I.ledger l
+		                                UNION ALL
+		                                SELECT j.customer, j.tracked_table, j.order_key, j.revision FROM %1$I.journal j) b
+		                    WHERE b.tracked_table = c.tracked_table AND b.tracked_table > 0 AND b.order_key = c.came_from AND b.revision = c.came_revision AND (b.customer %2$s c.customer) <> c.came_over) $sql$,
 		program, _loyalty.customer_equality(program));
 END
 $$;

@@ -21,20 +21,21 @@ AS $$
 	SELECT format($sql$
 		rekeyed AS MATERIALIZED (
 			SELECT DISTINCT ON (x.customer, x.left_entry) x.*
-			  FROM (SELECT DISTINCT ON (i.customer, i.entry) i.customer, i.entry AS came_entry, o.entry AS left_entry, p.order_points AS points, coalesce(p.forgiven, 0) AS forgiven
+			  FROM (SELECT DISTINCT ON (i.customer, i.entry) i.customer, i.entry AS came_entry, o.entry AS left_entry, coalesce(o.points_before, b.order_points) AS points,
+			               coalesce(o.forgiven_before, b.forgiven, 0) AS forgiven
 			          FROM %2$I i
-			          JOIN %2$I o ON o.customer %3$s i.customer AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision + 1
-			                     AND o.recorded_at > i.recorded_at - interval '1 second' AND o.recorded_at < i.recorded_at + interval '1 second'
-			                     AND CASE WHEN i.came_over THEN NOT o.recorded_for %3$s i.recorded_for ELSE o.recorded_for %3$s i.recorded_for AND o.order_key <> i.order_key END
-			         CROSS JOIN LATERAL (SELECT b.order_points, b.forgiven FROM %2$I b
-			                              WHERE b.customer %3$s i.customer AND b.recorded_for %3$s o.recorded_for AND b.tracked_table = i.tracked_table AND b.order_key = i.came_from
-			                                AND b.revision = i.came_revision AND b.entry < i.entry
-			                             UNION ALL
-			                             -- in the account that a customer had before a merge
-			                             SELECT b.order_points, b.forgiven FROM %1$I.ledger b
-			                              WHERE b.customer %3$s o.recorded_for AND b.tracked_table = i.tracked_table AND b.order_key = i.came_from AND b.revision = i.came_revision
-			                                AND NOT coalesce(b.account, b.customer) %3$s i.customer) p
-			         WHERE i.came_from IS NOT NULL
+			          JOIN (SELECT h.customer, h.recorded_for, h.tracked_table, h.order_key, h.revision, h.recorded_at, h.entry, lag(h.customer) OVER w AS customer_before,
+			                       lag(h.entry) OVER w AS entry_before, lag(h.order_points) OVER w AS points_before, lag(h.forgiven) OVER w AS forgiven_before
+			                  FROM %2$I h WHERE (h.tracked_table, h.order_key) IN (SELECT c.tracked_table, c.came_from FROM %2$I c WHERE c.came_from IS NOT NULL)
+			                WINDOW w AS (PARTITION BY h.recorded_for, h.tracked_table, h.order_key ORDER BY h.revision)) o
+			            ON o.customer %3$s i.customer AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision + 1
+			               AND o.recorded_at > i.recorded_at - interval '1 second' AND o.recorded_at < i.recorded_at + interval '1 second'
+			               AND CASE WHEN i.came_over THEN NOT o.recorded_for %3$s i.recorded_for ELSE o.recorded_for %3$s i.recorded_for AND o.order_key <> i.order_key END
+			          -- in the account that a customer had before a merge, which may not be among these
+			          LEFT JOIN LATERAL (SELECT l.order_points, l.forgiven FROM %1$I.ledger l
+			                              WHERE o.points_before IS NULL AND l.customer %3$s o.recorded_for AND l.tracked_table = o.tracked_table AND l.order_key = o.order_key
+			                                AND l.revision = i.came_revision) b ON true
+			         WHERE i.came_from IS NOT NULL AND num_nonnulls(o.points_before, b.order_points) > 0 AND (NOT o.customer_before %3$s i.customer OR o.entry_before < i.entry) IS NOT FALSE
 			         ORDER BY i.customer, i.entry) x
 			 ORDER BY x.customer, x.left_entry, x.came_entry),
 		passed AS MATERIALIZED (
