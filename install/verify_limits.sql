@@ -67,6 +67,7 @@ AS $$
 DECLARE
 	items CONSTANT text := _loyalty.limited_items_sql(program, versions);
 	merged CONSTANT boolean := _loyalty.has_merged(program);
+	eq CONSTANT text := _loyalty.customer_equality(program);
 BEGIN
 	IF items IS NULL THEN
 		RETURN;
@@ -78,7 +79,7 @@ BEGIN
 			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p OR e.came_over IS FALSE AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
 			WINDOW o AS (PARTITION BY y.who, y.tracked_table, y.order_key ORDER BY y.revision)),
 		item AS MATERIALIZED (SELECT i.*, row_number() OVER () AS id FROM (%3$s) i),
-		moved AS (
+		moved AS MATERIALIZED (
 			SELECT m.customer, m.rule, k.kind, k.began, m.entry, m.id, m.kind AS own_kind, m.points
 			  FROM (SELECT i.customer, i.rule, i.at, i.entry, i.id, i.kind, greatest(i.gives, 0) AS points FROM item i
 			        UNION ALL
@@ -87,16 +88,19 @@ BEGIN
 		used AS (
 			SELECT u.* FROM (SELECT m.*, sum(m.points) OVER (PARTITION BY m.customer, m.rule, m.kind, m.began ORDER BY m.entry) AS total FROM moved m) u
 			 WHERE u.id IS NOT NULL AND u.kind = u.own_kind),
+		-- an order that got another key keeps its room, and what it still has by the other one is its own
+		origin AS (
+			SELECT i.id, CASE WHEN o.terms = i.terms THEN o.room END AS room, m.began, CASE WHEN o.entry < i.entry AND o.until > i.entry THEN coalesce(m.points, 0) ELSE 0 END AS own
+			  FROM item i JOIN item o ON o.who %6$s i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision AND o.rule = i.rule
+			  LEFT JOIN moved m ON m.id = o.id AND m.kind = i.kind
+			 WHERE i.came_from IS NOT NULL AND NOT i.came_over),
 		before AS (
-			SELECT i.*, u.began, u.total - greatest(i.gives, 0) - coalesce(origin.own, 0) AS others, origin.room AS room_before, coalesce(origin.own, 0) AS own_before,
+			SELECT i.*, u.began, u.total - greatest(i.gives, 0) - CASE WHEN origin.began = u.began THEN origin.own ELSE 0 END AS others, origin.room AS room_before,
+			       CASE WHEN origin.began = u.began THEN origin.own ELSE 0 END AS own_before,
 			       first_value(i.room) OVER s AS pinned, row_number() OVER s = 1 AS is_first,
 			       lag(greatest(i.gives, 0)) OVER o AS own, lag(u.began) OVER o AS own_began, lag(i.revision) OVER o AS own_revision
 			  FROM item i JOIN used u ON u.id = i.id
-			  -- an order that got another key keeps its room, and what it still has by the other one is its own
-			  LEFT JOIN LATERAL (SELECT CASE WHEN o.terms = i.terms THEN o.room END AS room,
-			                            CASE WHEN o.entry < i.entry AND o.until > i.entry THEN (SELECT greatest(m.points, 0) FROM moved m WHERE m.id = o.id AND m.kind = i.kind AND m.began = u.began) END AS own
-			                       FROM item o WHERE o.who = i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision AND o.rule = i.rule) origin
-			    ON i.came_from IS NOT NULL AND NOT i.came_over
+			  LEFT JOIN origin ON origin.id = i.id
 			WINDOW s AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.stretch, i.award, i.parts IS NOT NULL ORDER BY i.revision),
 			       o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
 		due AS (
@@ -111,7 +115,7 @@ BEGIN
 			 'points of a rule are not what its limit per member leaves')) k (wrong, violation)
 		 WHERE k.wrong
 		$sql$, _loyalty.entries_sql(program, readable, without_large), CASE WHEN merged THEN 'e.recorded_for' ELSE 'e.customer' END, items, _loyalty.limit_kinds_sql(program, versions),
-		CASE WHEN merged THEN format('NOT d.customer %1$s ANY (SELECT m.customer FROM %2$I.merged m UNION SELECT m.survivor FROM %2$I.merged m)', _loyalty.customer_equality(program), program) ELSE 'true' END);
+		CASE WHEN merged THEN format('NOT d.customer %1$s ANY (SELECT m.customer FROM %2$I.merged m UNION SELECT m.survivor FROM %2$I.merged m)', eq, program) ELSE 'true' END, eq);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_limits(name, int[], boolean, boolean) IS 'the part of verify() that looks at limits of rules per member';
