@@ -529,7 +529,7 @@ DECLARE
 	r record;
 	used numeric;
 BEGIN
-	FOR r IN EXECUTE format('SELECT x.award, x.name, x.member_limit, _loyalty.period_sql(''$3'', x.limit_period, t.time_zone) AS began, _loyalty.period_sql(''n.at'', x.limit_period, t.time_zone) AS order_began
+	FOR r IN EXECUTE format('SELECT x.award, x.name, x.member_limit, t.points_scale, _loyalty.period_sql(''$3'', x.limit_period, t.time_zone) AS began, _loyalty.period_sql(''n.at'', x.limit_period, t.time_zone) AS order_began
 	                           FROM %1$I.terms_rule x JOIN %1$I.terms t ON t.version = x.version WHERE x.version = $1 AND x.member_limit IS NOT NULL', program) USING terms
 	LOOP
 		EXECUTE format($sql$
@@ -544,7 +544,7 @@ BEGIN
 			  JOIN %1$I.terms_rule x ON x.version = n.terms AND x.name = $2
 			 WHERE n.limited IS NOT NULL AND %3$s = %4$s
 			$sql$, program, _loyalty.customer_equality(program), r.order_began, r.began) INTO used USING customer, r.name, at;
-		rooms[r.award] := greatest(r.member_limit - coalesce(used, 0), 0);
+		rooms[r.award] := trunc(greatest(r.member_limit - coalesce(used, 0), 0), r.points_scale);
 	END LOOP;
 	RETURN rooms;
 END

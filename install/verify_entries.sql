@@ -106,26 +106,26 @@ $$;
 COMMENT ON FUNCTION _loyalty.tenure_sql(text, text, text) IS
 'tenure as verify() computes it, independently of _loyalty.tenure, as SQL';
 
--- Are points, without those that were forgiven, another number than what the entry is worth,
+-- Are points (see rounded_points_sql()) another number than what the entry is worth,
 -- which is awards times multiplier or has their sign, rounded on the magnitude?
-CREATE FUNCTION _loyalty.rounding_sql(rounding text, points_scale int, worth text)
+CREATE FUNCTION _loyalty.rounding_sql(rounding text, points_scale int, points text, worth text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE rounding
-	       WHEN 'floor' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> trunc(%s%s)', worth, u.places)
-	       WHEN 'half_up' THEN format('metrics.order_points - coalesce(metrics.forgiven, 0) <> round(%s%s)', worth, u.places)
-	       ELSE format('abs(metrics.order_points - coalesce(metrics.forgiven, 0))%s <> ', u.unit)
+	       WHEN 'floor' THEN format('%s <> trunc(%s%s)', points, worth, u.places)
+	       WHEN 'half_up' THEN format('%s <> round(%s%s)', points, worth, u.places)
+	       ELSE format('abs(%s)%s <> ', points, u.unit)
 	            || replace(CASE rounding WHEN 'ceil' THEN 'ceil(units)'
 	                       ELSE 'CASE WHEN units - floor(units) = 0.5 THEN 2 * round(floor(units + 0.5) / 2 - 0.25) ELSE floor(units + 0.5) END' END,
 	                       'units', format('(abs(%s)%s)', worth, u.unit))
-	            || format(' OR (metrics.order_points - coalesce(metrics.forgiven, 0) > 0 AND %1$s < 0) OR (metrics.order_points - coalesce(metrics.forgiven, 0) < 0 AND %1$s > 0)',
-	                      CASE worth WHEN 'metrics.awards * metrics.multiplier' THEN 'metrics.awards' ELSE worth END) END
+	            || format(' OR (%2$s > 0 AND %1$s < 0) OR (%2$s < 0 AND %1$s > 0)',
+	                      CASE worth WHEN 'metrics.awards * metrics.multiplier' THEN 'metrics.awards' ELSE worth END, points) END
 	  FROM (SELECT CASE WHEN points_scale > 0 THEN ' * 1' || repeat('0', points_scale) || '::numeric' ELSE '' END AS unit,
 	               CASE WHEN points_scale > 0 THEN format(', %s', points_scale) ELSE '' END AS places) u
 $$;
-COMMENT ON FUNCTION _loyalty.rounding_sql(text, int, text) IS 'whether the points of an order are not what it is worth, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.rounding_sql(text, int, text, text) IS 'whether the points of an order are not what it is worth, as SQL for verify()';
 
 -- Customers whose sums may overflow are left out, and told.
 CREATE FUNCTION _loyalty.not_large_sql(program name, alias text)
@@ -345,7 +345,7 @@ DECLARE
 	misfits text[];
 BEGIN
 	EXECUTE format($sql$
-		SELECT array_agg(_loyalty.rounding_sql(t.rounding, t.points_scale, _loyalty.worth_sql($2, x.version)) ORDER BY x.n),
+		SELECT array_agg(_loyalty.rounding_sql(t.rounding, t.points_scale, _loyalty.rounded_points_sql($2, x.version), _loyalty.worth_sql($2, x.version)) ORDER BY x.n),
 		       array_agg(_loyalty.misfit_sql($2, x.version) ORDER BY x.n),
 		       array_agg(format('%%L::timestamptz', t.since - interval '5 minutes') ORDER BY x.n)
 		  FROM unnest($1) WITH ORDINALITY x (version, n) JOIN %I.terms t ON t.version = x.version $sql$, program)

@@ -25,10 +25,10 @@ DECLARE
 	result text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
+		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
 		                                 metrics.rooms[%%1$s] AS room, metrics.limited[%%1$s] AS gives FROM x metrics WHERE metrics.terms = %%7$s',
 		                         g.award, r.name, g.member_limit, concat(g.limit_period, ' ', t.time_zone),
-		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version),
+		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version, t.points_scale),
 		                  ' UNION ALL ')
 		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
 		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award
@@ -94,23 +94,26 @@ BEGIN
 			  FROM item i JOIN item o ON o.who %6$s i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision AND o.rule = i.rule
 			  LEFT JOIN moved m ON m.id = o.id AND m.kind = i.kind
 			 WHERE i.came_from IS NOT NULL AND NOT i.came_over),
-		before AS (
-			SELECT i.*, u.began, u.total - greatest(i.gives, 0) - CASE WHEN origin.began = u.began THEN origin.own ELSE 0 END AS others, origin.room AS room_before,
-			       CASE WHEN origin.began = u.began THEN origin.own ELSE 0 END AS own_before,
-			       first_value(i.room) OVER s AS pinned, row_number() OVER s = 1 AS is_first,
-			       lag(greatest(i.gives, 0)) OVER o AS own, lag(u.began) OVER o AS own_began, lag(i.revision) OVER o AS own_revision
+		placed AS (
+			SELECT i.*, u.began, u.total, lag(i.id) OVER o AS own_id, lag(greatest(i.gives, 0)) OVER o AS own, lag(i.revision) OVER o AS own_revision
 			  FROM item i JOIN used u ON u.id = i.id
-			  LEFT JOIN origin ON origin.id = i.id
-			WINDOW s AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.stretch, i.award, i.parts IS NOT NULL ORDER BY i.revision),
-			       o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
+			WINDOW o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
+		before AS (
+			SELECT p.*, p.total - greatest(p.gives, 0) - CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS others,
+			       CASE WHEN origin.began = p.began THEN origin.room END AS room_before, CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS own_before
+			  FROM (SELECT n.*, m.began AS own_began, count(*) FILTER (WHERE m.began <> n.began) OVER (PARTITION BY n.who, n.tracked_table, n.order_key, n.award, n.stretch ORDER BY n.revision) AS moves
+			          FROM placed n LEFT JOIN moved m ON m.id = n.own_id AND m.kind = n.kind) p
+			  LEFT JOIN origin ON origin.id = p.id),
 		due AS (
-			SELECT b.*, greatest(b.most - b.others, CASE WHEN b.own_revision = b.revision - 1 AND b.own_began = b.began THEN coalesce(b.own, 0) ELSE 0 END + b.own_before, 0) AS now_left
-			  FROM before b WHERE b.parts IS NOT NULL)
+			SELECT b.*, first_value(b.room) OVER s AS pinned, row_number() OVER s = 1 AS is_first, trunc(greatest(b.most - b.others, 0), b.scale) AS free,
+			       trunc(greatest(b.most - b.others, CASE WHEN b.own_revision = b.revision - 1 AND b.own_began = b.began THEN coalesce(b.own, 0) ELSE 0 END + b.own_before, 0), b.scale) AS now_left
+			  FROM before b WHERE b.parts IS NOT NULL
+			WINDOW s AS (PARTITION BY b.who, b.tracked_table, b.order_key, b.stretch, b.moves, b.award ORDER BY b.revision))
 		SELECT k.violation, d.who::text, d.order_key::text,
 		       format('revision %%s (entry %%s), rule "%%s": gives %%s of %%s, room %%s, left of %%s now: %%s', d.revision, d.entry, d.rule, coalesce(d.gives, 0), coalesce(d.would, 0), d.room, d.most, d.now_left)
 		  FROM due d
 		 CROSS JOIN LATERAL (VALUES
-			(d.room IS DISTINCT FROM d.pinned OR (d.is_first AND %5$s AND d.room IS DISTINCT FROM coalesce(d.room_before, greatest(d.most - d.others, 0))), 'room under a limit per member is not what was left when the order began'),
+			(d.room IS DISTINCT FROM d.pinned OR (d.is_first AND %5$s AND d.room IS DISTINCT FROM coalesce(d.room_before, d.free)), 'room under a limit per member is not what was left when the order began'),
 			((d.gives IS NULL) <> (d.would IS NULL) OR CASE WHEN %5$s THEN d.gives <> least(d.would, d.room, CASE WHEN NOT d.is_first OR d.room_before IS NOT NULL THEN d.now_left END) ELSE d.gives > d.would OR d.gives > d.room END,
 			 'points of a rule are not what its limit per member leaves')) k (wrong, violation)
 		 WHERE k.wrong

@@ -117,22 +117,34 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.given_sql(name, int) IS 'what each rule with points gives to an entry, as SQL over what folded_sql() has';
 
--- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier.  What
--- rules with limits give is taken as it is written: verify_limits() looks at that.
+-- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier; without what rules
+-- with limits give, which is rounded already.
 CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'metrics.awards * metrics.multiplier'
-	            ELSE (SELECT format('(SELECT (%s) * %s + %s FROM %s)',
+	            ELSE (SELECT format('(SELECT (%s) * %s + (%s) FROM %s)',
 	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE NOT g.bonus AND g.member_limit IS NULL), '0'), f.factor,
-	                                concat_ws(' + ', coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE g.bonus AND g.member_limit IS NULL), '0'),
-	                                          string_agg(format('coalesce(metrics.limited[%s], 0)', g.award), ' + ' ORDER BY g.place) FILTER (WHERE g.member_limit IS NOT NULL)), f.source)
+	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE g.bonus AND g.member_limit IS NULL), '0'), f.source)
 	                    FROM _loyalty.folded_sql(program, terms) f LEFT JOIN _loyalty.given_sql(program, terms) g ON true
 	                   GROUP BY f.factor, f.source) END
 $$;
 COMMENT ON FUNCTION _loyalty.worth_sql(name, int) IS 'what an entry under a version of the terms is worth before rounding, as SQL for verify()';
+
+-- The points of an entry that are rounded there: without those that were forgiven, and what rules with limits give, which is taken as it is written:
+-- verify_limits() looks at that.
+CREATE FUNCTION _loyalty.rounded_points_sql(program name, terms int)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat_ws(' - ', 'metrics.order_points', 'coalesce(metrics.forgiven, 0)',
+	                 string_agg(format('coalesce(metrics.limited[%s], 0)', r.award), ' - ' ORDER BY r.award) FILTER (WHERE r.member_limit IS NOT NULL))
+	  FROM _loyalty.stacked_rules(program, terms) r
+$$;
+COMMENT ON FUNCTION _loyalty.rounded_points_sql(name, int) IS 'the points of an entry that come of rounding what worth_sql() says, as SQL for verify()';
 
 -- Does an entry not fit the rules of its terms, as SQL over "metrics"?
 CREATE FUNCTION _loyalty.misfit_sql(program name, terms int)

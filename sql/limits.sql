@@ -167,6 +167,34 @@ SELECT points FROM club.members WHERE id = 7;
 SELECT * FROM loyalty.verify('club');
 ALTER TABLE t_limits.orders DROP CONSTRAINT orders_pkey, ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
 
+-- An order that is moved to another period has the room that is left there: 52 had none in June, and has 20 in July; 53 has 30 then
+UPDATE club.earning_rule SET limit_period = 'month';
+INSERT INTO t_limits.orders VALUES (51, 8, '2026-06-01', 50), (52, 8, '2026-06-02', 20);
+UPDATE t_limits.orders SET at = '2026-07-02' WHERE id = 52;
+INSERT INTO t_limits.orders VALUES (53, 8, '2026-07-03', 40);
+-- with another key at once: 20 in August; back, 30 are left in July of 53, and the room is found anew: 20
+UPDATE t_limits.orders SET at = '2026-08-02', id = 520 WHERE id = 52;
+UPDATE t_limits.orders SET at = '2026-07-02' WHERE id = 520;
+SELECT order_key, revision, counts, order_points, rooms, limited FROM club.unposted WHERE customer = 8 ORDER BY entry;
+SELECT points FROM club.members WHERE id = 8;		-- 50 + 20 + 30 = 100
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT points FROM club.members WHERE id = 8;
+SELECT * FROM loyalty.verify('club');
+
+-- A limit has as many decimals as points have: 10.5 is 10.  Points of other rules are rounded alone: 2.5 to 2 (half_even), and 10: 12
+UPDATE club.program SET rounding = 'half_even';
+UPDATE club.earning_rule SET limit_period = NULL, member_limit = 10.5;
+INSERT INTO club.earning_rule (name, points) VALUES ('free', 'amount');
+INSERT INTO t_limits.orders VALUES (61, 9, '2026-06-01', 2.5), (62, 9, '2026-06-01', 20.5), (63, 9, '2026-06-01', 0.5);
+SELECT order_key, order_points, rooms, limited FROM club.unposted WHERE customer = 9 ORDER BY entry;		-- 2 + 2 of 2.5; 20 + 8; 0
+SELECT sum(points) FROM club.simulate_order(ROW(0, 20, '2026-06-01', 30)::t_limits.orders);		-- 30 + 10
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT points FROM club.members WHERE id = 9;		-- 32
+SELECT * FROM loyalty.verify('club');
+UPDATE club.program SET rounding = 'floor';
+
 -- Many orders of few customers that change at random, posted now and then: verify() sums up anew what was used
 DELETE FROM club.earning_rule;
 INSERT INTO club.earning_rule (name, points, member_limit, limit_period) VALUES ('day', 'amount * 1.3', 40, 'day');

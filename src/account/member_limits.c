@@ -7,7 +7,8 @@
  * entries of a member are folded one after the other.
  *
  * What counts is what a rule gives after all multipliers and the tier, rounded.  When
- * an order begins, the room that each rule has left is pinned: its "rooms".  What it gives then,
+ * an order begins, the room that each rule has left is pinned: its "rooms"; and once more if it is
+ * moved to another period.  What it gives then,
  * cut to that room, is "limited".  Both are arrays by the number of the award.  A later
  * entry of the order gets no more than that room, nor than is left beside all other orders;
  * so a refund gives room to orders that come later, and none to those before.
@@ -238,12 +239,12 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 
 /*
  * How many points a rule may give to an entry: what other orders of its period leave, and no
- * more than the room that its order began with; but what the order has stays.  Of an order
+ * more than the room that its order began with in the period; but what the order has stays.  Of an order
  * that gets another key, what it still has by the old one is its own, too.
  */
 static Datum
 room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const RecordedEntry *entry,
-		 const StandingOrder *order, Datum pinned)
+		 const StandingOrder *order, const StandingOrder *before, Datum pinned, bool *is_new)
 {
 	LimitKind  *kind = find_kind(accrual, terms, limit);
 	Use		   *use = kind == NULL ? NULL : find_use(accrual, kind, entry->at);
@@ -254,12 +255,17 @@ room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const Rec
 	if (use == NULL)
 		elog(ERROR, "limits of a member are not known");
 	own = own_use(kind, terms->program, entry, order);
+	if (before->revision > 0 && period_start(kind, before->at) != period_start(kind, entry->at))
+		pinned = (Datum) 0;
 	if (accrual->origin != NULL)
 		own = DirectFunctionCall2(numeric_add, own, own_use(kind, terms->program, entry, accrual->origin));
 	room = DirectFunctionCall2(numeric_sub, limit->most, DirectFunctionCall2(numeric_sub, use->points, own));
-	if (pinned == (Datum) 0)
-		return DirectFunctionCall2(numeric_larger, room, number_zero());
-	return DirectFunctionCall2(numeric_smaller, pinned, DirectFunctionCall2(numeric_larger, room, own));
+	room = DirectFunctionCall2(numeric_larger, room, pinned == (Datum) 0 ? number_zero() : own);
+	*is_new = pinned == (Datum) 0;
+	if (pinned != (Datum) 0)
+		room = DirectFunctionCall2(numeric_smaller, pinned, room);
+	/* points have the decimals of the terms, whatever the limit has */
+	return DirectFunctionCall2(numeric_trunc, room, Int32GetDatum(terms->scale));
 }
 
 /*
@@ -291,9 +297,10 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	{
 		int			award = limits[i].award;
 		Datum		pinned = award_value(pinned_rooms, award);
-		Datum		room = room_for(accrual, terms, &limits[i], entry, order, pinned);
+		bool		is_new;
+		Datum		room = room_for(accrual, terms, &limits[i], entry, order, came ? from : order, pinned, &is_new);
 
-		room_values[award] = pinned == (Datum) 0 ? room : pinned;
+		room_values[award] = is_new ? room : pinned;
 		without_room[award] = false;
 		if (isnull[award])
 			continue;

@@ -7,9 +7,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "answer.h"
@@ -80,6 +82,28 @@ loyalty_explain(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * Whoever calls may have made the types of the arguments.  A row of a table has no code of its
+ * own; a domain over one has, which would run as the owner, so it is refused before.
+ */
+static void
+require_rows(Oid order, Oid lines)
+{
+	Oid			element = get_element_type(lines);
+
+	if (get_typtype(order) != TYPTYPE_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("an order must be a row of a table"),
+				 errdetail("It is of type %s.", format_type_be(order)),
+				 errhint("Write it as ROW(...)::shop.orders, or jsonb_populate_record(NULL::shop.orders, '{...}') with the name of your table.")));
+	if (element != TEXTOID && get_typtype(element) != TYPTYPE_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("lines must be an array of rows of a table"),
+				 errdetail("They are of type %s.", format_type_be(lines))));
+}
+
 PG_FUNCTION_INFO_V1(loyalty_simulate_order);
 
 /*
@@ -91,6 +115,7 @@ PG_FUNCTION_INFO_V1(loyalty_simulate_order);
 Datum
 loyalty_simulate_order(PG_FUNCTION_ARGS)
 {
+	require_rows(get_fn_expr_argtype(fcinfo->flinfo, 1), get_fn_expr_argtype(fcinfo->flinfo, 2));
 	answer_steps(fcinfo, "simulate_order", STEPS("explain_row"));
 	return (Datum) 0;
 }
