@@ -299,3 +299,33 @@ SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_hostile CASCADE;
 DROP SCHEMA t_evil CASCADE;
 DROP ROLE regress_loyalty_mallory;
+
+-- Whoever may read a program makes a type whose check would run as the owner of the program, if the function took it
+CREATE ROLE regress_loyalty_reader;
+CREATE SCHEMA t_types AUTHORIZATION regress_loyalty_reader;
+CREATE TABLE t_types.customers (id int PRIMARY KEY);
+CREATE TABLE t_types.orders (id int PRIMARY KEY, customer_id int, at timestamptz, total numeric);
+SELECT loyalty.create_program('club', customers => 't_types.customers');
+SELECT loyalty.track_orders('club', 't_types.orders', customer => 'customer_id', at => 'at', amount => 'total');
+SELECT loyalty.grant_access('club', 'regress_loyalty_reader', 'read');
+SET ROLE regress_loyalty_reader;
+GRANT USAGE ON SCHEMA t_types TO PUBLIC;
+CREATE TYPE t_types.pair AS (x int, y int);
+CREATE FUNCTION t_types.looks() RETURNS boolean LANGUAGE plpgsql AS
+	$$ BEGIN IF current_user <> 'regress_loyalty_reader' THEN RAISE EXCEPTION 'runs as somebody else'; END IF; RETURN true; END $$;
+CREATE DOMAIN t_types.checked AS t_types.pair CHECK (t_types.looks());
+CREATE DOMAIN t_types.checked_list AS t_types.pair[] CHECK (t_types.looks());
+SELECT * FROM club.simulate_order(ROW(1, 2)::t_types.checked);
+SELECT * FROM club.simulate_order(NULL::t_types.checked);
+SELECT * FROM club.simulate_order(ROW(1, 2)::t_types.pair);
+SELECT * FROM club.simulate_order(ROW(1, 2)::t_types.pair, ARRAY[ROW(1, 2)::t_types.checked]);
+SELECT * FROM club.simulate_order(ROW(1, 2)::t_types.pair, '{}'::t_types.checked_list);
+SELECT * FROM club.simulate_order(ROW(1, 2));
+SELECT * FROM club.simulate_order(12);
+RESET ROLE;
+-- no other function with the rights of the owner takes whatever type a caller has
+SELECT p.oid::regprocedure FROM pg_proc p WHERE p.prosecdef AND p.pronamespace = 'club'::regnamespace
+   AND EXISTS (SELECT FROM unnest(p.proargtypes) a WHERE a IN ('anyelement'::regtype, 'anyarray'::regtype, 'anycompatiblearray'::regtype, 'anynonarray'::regtype, 'anycompatible'::regtype, 'record'::regtype));
+SELECT loyalty.drop_program('club', force => true);
+DROP OWNED BY regress_loyalty_reader CASCADE;
+DROP ROLE regress_loyalty_reader;
