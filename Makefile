@@ -7,7 +7,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sql install/tier.sql install/as_of.sql install/configuration.sql \
 	install/stacking.sql install/views.sql install/member_rules.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
-	install/alter.sql install/post.sql install/call.sql install/calling.sql install/try.sql install/card.sql install/erase.sql install/maintain.sql install/accounting.sql install/conversion.sql install/voucher.sql install/reward.sql install/explain.sql install/simulate.sql \
+	install/alter.sql install/post.sql install/call.sql install/calling.sql install/try.sql install/card.sql install/erase.sql install/maintain.sql install/accounting.sql install/conversion.sql install/voucher.sql install/reward.sql install/failing.sql install/explain.sql install/simulate.sql \
 	install/verify_orders.sql install/verify_rules.sql install/verify_limits.sql install/verify_entries.sql install/verify_calls.sql install/verify_merges.sql install/verify_lots.sql install/verify_wallets.sql install/verify_refunds.sql install/verify_cards.sql install/verify_rewards.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
 # What a program is made of, in the order of creation.

@@ -162,6 +162,26 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.quotient(numeric, numeric, boolean) IS 'the whole number below or above an exact quotient of two numbers that are not negative';
 
+-- Of an order, its table is said where several are tracked.
+CREATE FUNCTION _loyalty.require_tracks(program name, tracked regclass, kinds text[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_tracked boolean;
+	relations text;
+BEGIN
+	EXECUTE format('SELECT bool_or(t.relation = $1), string_agg(format(''"%%s"'', t.relation::regclass), '', '' ORDER BY t.tracked_table) FILTER (WHERE t.kind = ''orders'' AND t.active)
+	                  FROM %I.tracked_table t WHERE t.kind = ANY ($2)', program) INTO is_tracked, relations USING tracked, kinds;
+	IF is_tracked IS NOT TRUE THEN
+		RAISE EXCEPTION '%', CASE WHEN tracked IS NULL THEN format('loyalty program "%s" tracks no orders', program) ELSE format('loyalty program "%s" does not track table "%s"', program, tracked) END
+			USING ERRCODE = 'undefined_object', DETAIL = format('It tracks orders in %s.', coalesce(relations, 'no table')), HINT = 'Name the table that has the order with tracked.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_tracks(name, regclass, text[]) IS 'an error unless a program tracks a table, or did, with rows of some kinds';
+
 -- Points may pay for an order that is not there yet, so only its tracked table is looked for.
 CREATE FUNCTION _loyalty.paid_table(settings regclass, pays_for text, tracked regclass)
 RETURNS int
@@ -187,8 +207,7 @@ BEGIN
 	EXECUTE format('SELECT array_agg(s.tracked_table) FILTER (WHERE s.relation = $1 OR $1 IS NULL), string_agg(format(''"%%s"'', s.relation::regclass), '', '' ORDER BY s.tracked_table)
 	                  FROM %I.tracked_table s WHERE s.kind = ''orders'' AND (s.active OR s.relation = $1)', program) INTO numbers, relations USING tracked;
 	IF coalesce(cardinality(numbers), 0) = 0 THEN
-		RAISE EXCEPTION '%', CASE WHEN tracked IS NULL THEN format('loyalty program "%s" tracks no orders', program) ELSE format('loyalty program "%s" does not track table "%s"', program, tracked) END
-			USING ERRCODE = 'undefined_object', DETAIL = format('It tracks orders in %s.', coalesce(relations, 'no table')), HINT = 'Name the table that has the order with tracked.';
+		PERFORM _loyalty.require_tracks(program, tracked, '{orders}');
 	ELSIF cardinality(numbers) > 1 THEN
 		RAISE EXCEPTION 'loyalty program "%" tracks orders in several tables', program
 			USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are %s.', relations), HINT = 'Name the table that has the order with tracked.';

@@ -18,7 +18,7 @@ COMMENT ON COLUMN loyalty.explanation.what IS
 'order, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
-'counts, or why not; of an order that does not count: why, and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
+'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
 COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each';
 COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
 
@@ -159,6 +159,9 @@ DECLARE
 	whose text;
 	archived boolean;
 BEGIN
+	IF tracked IS NOT NULL THEN
+		PERFORM _loyalty.require_tracks(program, tracked, '{orders,credits}');
+	END IF;
 	FOR s IN EXECUTE format('SELECT t.tracked_table, t.relation FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'') AND ($1 IS NULL OR t.relation = $1) ORDER BY 1', program) USING tracked
 	LOOP
 		said := _loyalty.order_as_it_is(program, s.tracked_table, NULL, order_key);
@@ -182,7 +185,7 @@ BEGIN
 		RAISE EXCEPTION 'there is no order "%"', order_key
 			USING ERRCODE = 'no_data_found',
 			      DETAIL = CASE WHEN tracked IS NULL THEN format('No table that loyalty program "%s" tracks has an order with this key.', program)
-			               ELSE format('Table "%s" has none with this key, or loyalty program "%s" does not track it.', tracked, program) END,
+			               ELSE format('Table "%s" has none with this key.', tracked) END,
 			      HINT = format('The key is the text that the column order_key of %I.order_points shows.', program);
 	END IF;
 END
@@ -327,6 +330,24 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.is_out_of_range(jsonb) IS 'is the time of an order infinite, or its amount, or what rules make of it, not finite or too large?';
 
+-- How an order stands by its rows, or what fails where that cannot be computed.
+CREATE FUNCTION _loyalty.try_order(program name, tracked_table int, terms int, order_key text, OUT said jsonb, OUT failure text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	message text;
+BEGIN
+	said := _loyalty.order_as_it_is(program, tracked_table, terms, order_key);
+EXCEPTION WHEN OTHERS THEN
+	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+	message := SQLERRM;
+	SELECT format('%s failed: %s', coalesce(f.part, 'an expression'), coalesce(f.error, message)) INTO failure
+	  FROM _loyalty.failing_part(program, tracked_table, terms, order_key) f;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.try_order(name, int, int, text) IS 'the row of an order in the view of its table, or null, and then what fails for it if that is why';
+
 -- Why an order of a tracked table is not recorded, or as one that does not count.
 CREATE FUNCTION _loyalty.status_of_order(program name, tracked_table int, terms int, order_key text, is_recorded boolean)
 RETURNS text
@@ -334,11 +355,16 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	said CONSTANT jsonb := _loyalty.order_as_it_is(program, tracked_table, terms, order_key);
+	said jsonb;
+	failure text;
 	d jsonb;
 	relation regclass;
 	counts_when boolean;
 BEGIN
+	SELECT * INTO said, failure FROM _loyalty.try_order(program, tracked_table, terms, order_key);
+	IF failure IS NOT NULL THEN
+		RETURN 'does not count: ' || failure;
+	END IF;
 	IF said IS NULL OR (said ->> 'counts')::boolean THEN
 		RETURN CASE WHEN _loyalty.is_out_of_range(said) THEN 'does not count: its time or a number is not finite, or too large'
 		            WHEN is_recorded THEN 'does not count' ELSE 'not recorded' END;
@@ -402,6 +428,7 @@ DECLARE
 	o record;
 	recorded record;
 	said jsonb;
+	failure text;
 	total numeric := 0;
 	worth numeric;
 	current_terms int;
@@ -420,7 +447,13 @@ BEGIN
 		RETURN;
 	END IF;
 	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer);
-	said := CASE WHEN NOT o.is_archived THEN _loyalty.order_as_it_is(p.program, o.tracked_table, recorded.terms, order_key) END;
+	IF NOT o.is_archived THEN
+		SELECT * INTO said, failure FROM _loyalty.try_order(p.program, o.tracked_table, recorded.terms, order_key);
+	END IF;
+	IF failure IS NOT NULL THEN
+		e := ROW(1, 'order', NULL, failure, NULL, 0);
+		RETURN NEXT e;
+	END IF;
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
 		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)),
 		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,

@@ -97,4 +97,29 @@ SELECT * FROM loyalty.simulate('nobody');
 SELECT * FROM loyalty.simulate('club', since => NULL);
 
 SELECT loyalty.drop_program('club', force => true);
+
+-- Orders for which an expression fails are left out, and told: of 1 there are 12.5 (12), of 2 there are 20 and 30
+CREATE TABLE t_sim.texts (id int PRIMARY KEY, customer_id int, at timestamptz DEFAULT '2026-03-01', total text);
+CREATE TABLE t_sim.refunds (order_id int, amount text);
+SELECT loyalty.create_program('club', 't_sim.customers', time_zone => 'UTC');
+UPDATE club.program SET on_invalid = 'skip';
+INSERT INTO club.earning_rule (name, points) VALUES ('one', 'amount');
+SELECT loyalty.track_orders('club', 't_sim.texts', customer => 'customer_id', at => 'at', amount => 'total::numeric');
+INSERT INTO t_sim.texts VALUES (1, 1, DEFAULT, '12.5'), (2, 1, DEFAULT, '12,5'), (3, 2, DEFAULT, '20'), (4, 2, DEFAULT, '30');
+SELECT customer, orders_before, orders_after, points_before, points_after FROM loyalty.simulate('club') ORDER BY customer;
+-- 5 of the 30 are refunded, and a refund of the 20 fails, which no other order has: 12, and 25
+SELECT loyalty.track_refunds('club', 't_sim.refunds', order_key => 'order_id', amount => 'amount::numeric');
+INSERT INTO t_sim.refunds VALUES (4, '5'), (3, 'x');
+SELECT customer, orders_before, orders_after, points_before, points_after FROM loyalty.simulate('club') ORDER BY customer;
+-- under a rule that fails for 25: 100 / -12.5 = -8 of customer 1, and of customer 2 there is nothing left
+BEGIN;
+UPDATE club.earning_rule SET points = '100 / (amount - 25)';
+SELECT customer, orders_before, orders_after, points_before, points_after FROM loyalty.simulate('club') ORDER BY customer;
+ROLLBACK;
+SELECT * FROM loyalty.verify('club');
+-- an error of another kind is one; and since is before until
+SELECT * FROM loyalty.simulate('club', compare_to => 77);
+SELECT * FROM loyalty.simulate('club', since => '2026-03-02', until => '2026-03-01');
+SELECT * FROM loyalty.simulate('club', since => '2026-03-01', until => '2026-03-01');
+SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_sim CASCADE;

@@ -533,31 +533,36 @@ loyalty_pinned_rate(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* The name of the rule that fails for an order, or NULL if it is no rule. */
+/*
+ * What fails for an order, or NULL if that cannot be told.
+ *
+ * ----------
+ *	SELECT f.part FROM _loyalty.failing_part(program, tracked_table, terms, $1[1]) AS f
+ * ----------
+ */
 static char *
-failing_rule(TrackedTable *table, const OrderPin *pin, RuleSet *set)
+failing_part(TrackedTable *table, const OrderPin *pin, RuleSet *set)
 {
-	ListCell   *lc;
-	int			award = 0;
+	OrderLookUp lookup = {.table = table,.pins = pin,.count = 1};
+	StringInfoData query;
+	ErrorData  *error;
+	char	   *part = NULL;
 
-	foreach(lc, set->rules)
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT f.part FROM _loyalty.failing_part(%s::pg_catalog.name, %d, %d, ($1)[1]) AS f",
+					 quote_literal_cstr(table->program), table->tracked_table, set->terms);
+	lookup.plan = prepare_query(table, &query);
+	error = try_look_up(&lookup);
+	SPI_freeplan(lookup.plan);
+	if (error != NULL)
 	{
-		Rule	   *rule = (Rule *) lfirst(lc);
-		OrderLookUp lookup = {.table = table,.pins = pin,.count = 1};
-		StringInfoData query;
-		ErrorData  *error;
-
-		initStringInfo(&query);
-		appendStringInfo(&query, "SELECT o.award_%d", ++award);
-		append_look_up(&query, table, set->view, InvalidOid, psprintf("v.award_%d", award), SAME_TEXT);
-		lookup.plan = prepare_query(table, &query);
-		error = try_look_up(&lookup);
-		SPI_freeplan(lookup.plan);
-		if (error != NULL)
-			return rule->name;
-		SPI_freetuptable(SPI_tuptable);
+		FreeErrorData(error);
+		return NULL;
 	}
-	return NULL;
+	if (SPI_processed > 0)
+		part = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	SPI_freetuptable(SPI_tuptable);
+	return part;
 }
 
 /* Give the orders that a look-up found to a sink. */
@@ -604,8 +609,7 @@ find_orders(TrackedTable *table, const OrderPin *pins, int first, int count, Rul
 	else
 	{
 		/* An order that is skipped is not given to the sink: it does not count. */
-		order_failed(table, failing_rule(table, pins + first, set), NULL,
-					 pins[first].order_key, error);
+		order_failed(table, NULL, failing_part(table, pins + first, set), pins[first].order_key, error);
 	}
 }
 
