@@ -15,7 +15,7 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'order, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; difference: what is recorded is not what the rows say now';
+'order, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
 'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
@@ -444,6 +444,10 @@ BEGIN
 		EXECUTE format('SELECT terms FROM %I.program', p.program) INTO current_terms;
 		RETURN QUERY SELECT 1, 'order', NULL::text, _loyalty.status_of_order(p.program, o.tracked_table, coalesce(recorded.terms, current_terms), order_key, recorded.terms IS NOT NULL),
 		                    NULL::numeric, 0::numeric;
+		-- it may keep points that were not there to be taken back
+		IF recorded.points <> 0 THEN
+			RETURN NEXT ROW(2, 'forgiven', NULL, 'counts', NULL, recorded.points)::loyalty.explanation;
+		END IF;
 		RETURN;
 	END IF;
 	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer);

@@ -107,7 +107,10 @@ BEGIN
 		archived_orders := CASE WHEN archived IS NULL THEN archived_orders ELSE format('(%s)', _loyalty.orders_of_keys_sql(archived, keys)) END;
 	END IF;
 	result := format('SELECT v.customer, ROW(%s, %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at)::_loyalty.simulated_order AS made
-	                    FROM %s v LEFT JOIN %I.customer c ON c.customer %s v.customer WHERE v.counts AND v.customer IS NOT NULL',
+	                    FROM %s v LEFT JOIN %I.customer c ON c.customer %s v.customer
+	                   -- what recording refuses, or leaves out
+	                   WHERE v.counts AND v.customer IS NOT NULL AND isfinite(v.at) AND abs(v.amount) < 1e20 AND abs(v.awards) < 1e20
+	                     AND NOT EXISTS (SELECT FROM unnest(v.parts) p (part) WHERE NOT abs(p.part) < 1e20)',
 	                 terms, tracked_table, orders, program, eq);
 	RETURN result || format(' UNION ALL SELECT v.customer, ROW(coalesce(a.terms, %s), %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at)::_loyalty.simulated_order
 	                            FROM %s v JOIN %5$I.archived a ON a.tracked_table = %2$s AND a.order_key = v.order_key LEFT JOIN %5$I.customer c ON c.customer %4$s v.customer WHERE %6$s',
@@ -117,8 +120,25 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.simulated_orders_sql(name, int, int, boolean) IS 'the orders of a tracked table as they are under a version of the terms, as SQL for loyalty.simulate';
 
--- Points by customer, tier and month of the program's time zone, as SQL over orders of some times ($1, $2).
-CREATE FUNCTION _loyalty.simulated_sql(program name, terms int, one_by_one boolean)
+-- The tables of orders that can be asked; those that are paused, or lack a view, cannot.
+CREATE FUNCTION _loyalty.simulated_tables(program name, versions int[])
+RETURNS int[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result int[];
+BEGIN
+	EXECUTE format('SELECT coalesce(array_agg(t.tracked_table ORDER BY t.tracked_table), ''{}'') FROM %I.tracked_table t
+	                 WHERE t.kind IN (''orders'', ''credits'') AND t.active AND NOT EXISTS (SELECT FROM unnest($2) v WHERE _loyalty.lacks_view($1, t.tracked_table, v))', program)
+	   INTO result USING program, versions;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.simulated_tables(name, int[]) IS 'the tracked tables of orders that have views under all of some versions of the terms';
+
+-- Points by customer, tier and month of the program's time zone, as SQL over orders of some tables and times ($1, $2).
+CREATE FUNCTION _loyalty.simulated_sql(program name, tables int[], terms int, one_by_one boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -126,8 +146,7 @@ AS $$
 DECLARE
 	orders text;
 BEGIN
-	EXECUTE format('SELECT string_agg(_loyalty.simulated_orders_sql($1, t.tracked_table, $2, $3), '' UNION ALL '' ORDER BY t.tracked_table)
-	                  FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'') AND t.active', program) INTO orders USING program, terms, one_by_one;
+	orders := (SELECT string_agg(_loyalty.simulated_orders_sql(program, t, terms, one_by_one), ' UNION ALL ' ORDER BY t) FROM unnest(tables) t);
 	RETURN format($sql$
 		SELECT c.customer, f.tier, date_trunc('month', f.at AT TIME ZONE p.time_zone)::date AS month, count(*) AS orders, sum(f.points) AS points
 		  FROM (SELECT coalesce(m.survivor, o.customer) AS customer, array_agg(o.made ORDER BY (o.made).at, (o.made).tracked_table, (o.made).order_key) AS made
@@ -139,10 +158,10 @@ BEGIN
 		coalesce(orders, format('SELECT NULL::%s AS customer, NULL::_loyalty.simulated_order AS made WHERE false', _loyalty.customer_type(program))), program, _loyalty.customer_equality(program), format('%I.program', program));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.simulated_sql(name, int, boolean) IS 'the points that a version of the terms gives, by customer, tier and month, as SQL';
+COMMENT ON FUNCTION _loyalty.simulated_sql(name, int[], int, boolean) IS 'the points that a version of the terms gives, by customer, tier and month, as SQL';
 
 -- The same of what is recorded.
-CREATE FUNCTION _loyalty.recorded_sql(program name)
+CREATE FUNCTION _loyalty.recorded_sql(program name, tables int[])
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -152,14 +171,14 @@ AS $$
 		  FROM (SELECT DISTINCT ON (x.customer, x.tracked_table, x.order_key) x.*
 		          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.tier, l.order_points, l.counts FROM %1$I.ledger l
 		                UNION ALL SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.tier, u.order_points, u.counts FROM %1$I.unposted u) x
-		         WHERE x.tracked_table IN (SELECT t.tracked_table FROM %1$I.tracked_table t WHERE t.kind IN ('orders', 'credits') AND t.active)
+		         WHERE x.tracked_table = ANY (%3$L::int[])
 		         ORDER BY x.customer, x.tracked_table, x.order_key, x.revision DESC) e
 		 CROSS JOIN %1$I.program p
 		  LEFT JOIN %1$I.merged m ON m.customer %2$s e.customer
 		 WHERE e.counts AND e.at >= $1 AND e.at < $2
-		 GROUP BY 1, 2, 3 $sql$, program, _loyalty.customer_equality(program))
+		 GROUP BY 1, 2, 3 $sql$, program, _loyalty.customer_equality(program), tables)
 $$;
-COMMENT ON FUNCTION _loyalty.recorded_sql(name) IS 'the points that are recorded, by customer, tier and month, as SQL';
+COMMENT ON FUNCTION _loyalty.recorded_sql(name, int[]) IS 'the points that are recorded, by customer, tier and month, as SQL';
 
 -- Runs as the owner.
 CREATE FUNCTION _loyalty.simulate_program(program name, since timestamptz, until timestamptz, compare_to int, one_by_one boolean)
@@ -170,16 +189,22 @@ AS $$
 DECLARE
 	terms int;
 	known text;
+	zone text;
+	tables int[];
 	eq CONSTANT text := _loyalty.customer_equality(program);
 BEGIN
-	EXECUTE format('SELECT p.terms, (SELECT string_agg(t.version::text, '', '' ORDER BY t.version) FROM %1$I.terms t) FROM %1$I.program p', program) INTO terms, known;
+	EXECUTE format('SELECT p.terms, p.time_zone, (SELECT string_agg(t.version::text, '', '' ORDER BY t.version) FROM %1$I.terms t) FROM %1$I.program p', program) INTO terms, zone, known;
+	-- as recording does, until the owner's rights end
+	PERFORM set_config('timezone', zone, true);
 	IF compare_to IS NOT NULL AND NOT compare_to = ANY (string_to_array(known, ', ')::int[]) THEN
 		RAISE EXCEPTION 'loyalty program "%" has no terms %', program, compare_to
 			USING ERRCODE = 'undefined_object', DETAIL = format('Its versions of the terms are %s.', known), HINT = 'Leave compare_to out to compare with what is recorded.';
 	END IF;
+	tables := _loyalty.simulated_tables(program, ARRAY[terms, coalesce(compare_to, terms)]);
 	RETURN QUERY EXECUTE format('SELECT coalesce(a.customer, b.customer)::text, coalesce(a.tier, b.tier), coalesce(a.month, b.month), coalesce(b.orders, 0), coalesce(a.orders, 0), coalesce(b.points, 0), coalesce(a.points, 0)
 	                               FROM (%s) a FULL JOIN (%s) b ON a.customer %s b.customer AND coalesce(a.tier, '''') = coalesce(b.tier, '''') AND (a.tier IS NULL) = (b.tier IS NULL) AND a.month = b.month',
-	                            _loyalty.simulated_sql(program, terms, one_by_one), CASE WHEN compare_to IS NULL THEN _loyalty.recorded_sql(program) ELSE _loyalty.simulated_sql(program, compare_to, one_by_one) END, eq)
+	                            _loyalty.simulated_sql(program, tables, terms, one_by_one),
+	                            CASE WHEN compare_to IS NULL THEN _loyalty.recorded_sql(program, tables) ELSE _loyalty.simulated_sql(program, tables, compare_to, one_by_one) END, eq)
 		USING since, until;
 END
 $$;
@@ -207,6 +232,7 @@ BEGIN
 		RAISE EXCEPTION 'since must not be later than until'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('since is %s, and until is %s.', since, until);
 	END IF;
+	PERFORM _loyalty.warn_of_tables_left_out(program, 'simulated');
 	FOREACH one_by_one IN ARRAY '{false,true}'::boolean[]
 	LOOP
 		-- an expression may fail for an order: then one by one, where any other error comes again

@@ -125,6 +125,8 @@ SELECT s.kind, s.relation, e.expression AS key FROM club.tracked_table s
 
 -- names that are not known
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amont');
+-- of two names that are as much like it, the longer one: "amount" and "at" are two letters away
+INSERT INTO club.earning_rule (name, points) VALUES ('x', 'amnt');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'new.cent');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'old.cents');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'purchase.totall');

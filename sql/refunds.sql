@@ -128,6 +128,26 @@ BEGIN
 END $$;
 SELECT points FROM plain.members WHERE id = 3;	-- 0: what is forgiven is given once
 SELECT * FROM loyalty.verify('plain');
+-- An order that does not count keeps what was forgiven, and explain() says so: of 100, 30 are taken and 70 forgiven.  It is not in
+-- order_points, for it does not count; the last entry has its points.  When it is worth 40 again, 30 are forgiven still.
+INSERT INTO t_refunds.sales VALUES (54, 54, '2026-01-01', 100);
+SELECT (plain.redeem(54, 70, 'spent')).balance;
+UPDATE t_refunds.sales SET total = NULL WHERE id = 54;
+SELECT what, name, status, value, points FROM plain.explain('54');
+SELECT count(*) FROM plain.order_points WHERE order_key = '54';
+CALL loyalty.post('plain');
+SELECT order_points, (SELECT sum(points) FROM plain.explain('54')) AS explained FROM plain.ledger WHERE order_key = '54' ORDER BY revision DESC LIMIT 1;
+UPDATE t_refunds.sales SET total = 40 WHERE id = 54;
+SELECT what, name, status, value, points FROM plain.explain('54');
+SELECT points FROM plain.order_points WHERE order_key = '54';	-- 70
+SELECT * FROM loyalty.verify('plain');
+-- Points of an open hold are not there for a refund: who holds all 100 is forgiven 100, and has them when the hold is released
+INSERT INTO t_refunds.sales VALUES (55, 55, '2026-01-01', 100);
+SELECT (plain.hold(55, 100, 'kept')).balance;
+DELETE FROM t_refunds.sales WHERE id = 55;
+SELECT (plain.release(55, 'kept')).balance;
+SELECT points, held FROM plain.members WHERE id = 55;
+SELECT * FROM loyalty.verify('plain');
 -- who owes from before owes no more, and no less
 UPDATE plain.program SET refund_shortfall = 'owe';
 INSERT INTO t_refunds.sales VALUES (4, 4, '2026-01-01', 30);

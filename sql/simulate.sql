@@ -81,6 +81,23 @@ SELECT sum(orders_before) AS before, sum(orders_after) AS after FROM loyalty.sim
 ROLLBACK;
 SELECT * FROM loyalty.verify('club');
 
+-- In the time zone of the program, as when they are recorded: 2026-06-18 00:19 in Berlin is a Thursday.  What recording leaves out is left out: no order
+-- is worth more than 1e20.  A table that is paused is told.
+BEGIN;
+DELETE FROM club.tier;
+DELETE FROM club.earning_rule;
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('Thursday', '10', 'extract(isodow FROM at) = 4');
+INSERT INTO t_sim.orders VALUES (13, 7, '2026-06-18 00:19+02', 5), (14, 7, '2026-06-17 23:19+02', 5);
+SELECT points_before, points_after FROM loyalty.simulate('club', since => '2026-06-01');
+SELECT current_setting('timezone');
+UPDATE club.program SET on_invalid = 'skip';
+INSERT INTO t_sim.orders VALUES (15, 7, '2026-06-18 00:19+02', 'NaN'), (16, 7, '2026-06-18 00:19+02', 1e25), (17, 7, 'infinity', 1);
+SELECT orders_before, orders_after FROM loyalty.simulate('club', since => '2026-06-01');
+SELECT loyalty.pause('club', 't_sim.orders');
+SELECT * FROM loyalty.simulate('club');
+ROLLBACK;
+SELECT * FROM loyalty.verify('club');
+
 -- who may ask
 CREATE ROLE t_sim_reader;
 SELECT loyalty.grant_access('club', 't_sim_reader', 'operate');

@@ -231,6 +231,15 @@ SELECT count(*) AS rules FROM shop.rules_at();
 ROLLBACK;
 SELECT count(*) AS rules FROM shop.rules_at('2099-01-01');
 DELETE FROM shop.earning_rule WHERE name = 'next year';
+-- all that a rule says is told: each column of earning_rule is one of the answer, which has the version besides
+SELECT r.attname AS left_out
+  FROM pg_attribute r
+ WHERE r.attrelid = 'shop.earning_rule'::regclass AND r.attnum > 0 AND NOT r.attisdropped
+   AND r.attname NOT IN (SELECT unnest(p.proargnames) FROM pg_proc p WHERE p.oid = 'shop.rules_at'::regproc);
+INSERT INTO shop.earning_rule (name, points, for_members, bonus, member_limit, limit_period, starts)
+VALUES ('next year', '1', 'orders = 0', true, 5, 'month', '2099-01-01');
+SELECT name, for_members, bonus, member_limit, limit_period FROM shop.rules_at('2099-01-01');
+DELETE FROM shop.earning_rule WHERE name = 'next year';
 
 -- Mistakes
 INSERT INTO shop.earning_rule (name) VALUES ('none');

@@ -141,8 +141,8 @@ pass_time_of(Posting *batch, Datum customer)
 		return true;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("what time did to the points of the customer %s of loyalty program %s cannot be written: %s",
-					text_to_cstring(posting_key_to_text(batch, customer)), batch->program, error->message)));
+			 errmsg("what time did to the points of the customer %s of loyalty program \"%s\" cannot be written: %s",
+					text_to_cstring(posting_key_to_text(batch, customer)), batch->name, error->message)));
 	FreeErrorData(error);
 	return false;
 }

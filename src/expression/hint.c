@@ -28,18 +28,22 @@ typedef struct Suggestion
 	int			distance;
 } Suggestion;
 
-/* Is this name more like the one that was written than those before? */
+/*
+ * Is this name more like the one that was written than those before?  Of two that are as much
+ * alike, the longer one is, for it has more of what was written: "amnt" is "amount", not "at".
+ */
 static void
 suggest_name(Suggestion *suggestion, const char *name)
 {
-	int			limit = Min(suggestion->distance - 1, (int) strlen(suggestion->name) / 2);
+	int			limit = Min(suggestion->distance, (int) strlen(suggestion->name) / 2);
 	int			distance;
 
 	if (limit < 1 || strlen(name) > NAMEDATALEN || strlen(suggestion->name) > NAMEDATALEN)
 		return;
 	distance = varstr_levenshtein_less_equal(suggestion->name, strlen(suggestion->name),
 											 name, strlen(name), 1, 1, 1, limit, true);
-	if (distance > limit)
+	if (distance > limit ||
+		(distance == suggestion->distance && strlen(name) <= strlen(suggestion->nearest)))
 		return;
 	suggestion->distance = distance;
 	suggestion->nearest = name;

@@ -258,8 +258,8 @@ lock_accounts(Poster *poster)
 	if (SPI_processed != poster->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the accounts of the loyalty program %s are not one per customer",
-						batch->program),
+				 errmsg("the accounts of the loyalty program \"%s\" are not one per customer",
+						batch->name),
 				 errdetail("There are %lu for %d customers.", (unsigned long) SPI_processed,
 						   poster->count),
 				 errhint("The customer must be the primary key of the table \"account\".")));
@@ -901,8 +901,8 @@ set_customer_aside(Posting *batch, Datum customer, ErrorData *error)
 	if (batch->failed++ < WARNINGS)
 		ereport(batch->tell == NULL ? WARNING : LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
-				 errmsg("the entries of the customer %s of loyalty program %s cannot be posted: %s",
-						text_to_cstring(posting_key_to_text(batch, customer)), batch->program,
+				 errmsg("the entries of the customer %s of loyalty program \"%s\" cannot be posted: %s",
+						text_to_cstring(posting_key_to_text(batch, customer)), batch->name,
 						error->message),
 				 errhint("The table \"set_aside\" of the program names all such customers.")));
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -962,6 +962,7 @@ posting_begin(Posting *batch, const char *program, Oid schema)
 	EntryTable	ledger;
 	TypeCacheEntry *type;
 
+	batch->name = program;
 	batch->program = quote_identifier(program);
 	batch->program_relid = program_relation(schema, "program");
 	batch->journal = program_relation(schema, "journal");
@@ -975,8 +976,8 @@ posting_begin(Posting *batch, const char *program, Oid schema)
 	if (TupleDescAttr(RelationGetDescr(ledger.heap), 0)->atttypid != batch->key_type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("journal and ledger of loyalty program %s have customers of different types",
-						batch->program)));
+				 errmsg("journal and ledger of loyalty program \"%s\" have customers of different types",
+						batch->name)));
 	get_typlenbyvalalign(batch->key_type, &batch->key_length, &batch->key_by_value,
 						 &batch->key_align);
 	type = lookup_type_cache(journal.index->rd_opcintype[0], TYPECACHE_CMP_PROC);

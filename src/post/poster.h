@@ -17,7 +17,8 @@ typedef void (*PostingListener) (void *arg, const RecordedEntry *entry, Datum po
 /* What a batch of posting is about: a program, and customers of it. */
 typedef struct Posting
 {
-	const char *program;		/* quoted */
+	const char *name;			/* of the program, as messages show it */
+	const char *program;		/* the same as SQL, quoted if need be */
 	Oid			program_relid;
 	Oid			journal;
 	Oid			ledger;
