@@ -53,7 +53,8 @@ INSERT INTO t_nested.commands VALUES
 	(22, $$SELECT loyalty.upgrade_program('club')$$),
 	(23, $$SELECT _loyalty.issue_card('club', 1::numeric, NULL)$$),
 	(24, $$SELECT _loyalty.replace_card('club', '79927398713', NULL, NULL)$$),
-	(25, $$SELECT _loyalty.set_card_status('club', 'block_card', '79927398713', 'blocked', 'x')$$);
+	(25, $$SELECT _loyalty.set_card_status('club', 'block_card', '79927398713', 'blocked', 'x')$$),
+	(26, $$SELECT * FROM loyalty.simulate('club')$$);
 -- every function that changes or recomputes a program is in that list, but for one that makes a
 -- new program, and one that only counts
 SELECT p.proname FROM pg_proc p

@@ -22,7 +22,7 @@ SELECT x.customer AS @key@, w.name AS wallet,
  GROUP BY x.customer, w.name, x.available_at, x.expires_at
 HAVING sum(x.points) <> 0;
 COMMENT ON VIEW @schema@.lots IS 'the points of each customer by when they are available and when they expire, at this moment';
-COMMENT ON COLUMN @schema@.lots.wallet IS 'the wallet that they are in';
+COMMENT ON COLUMN @schema@.lots.wallet IS 'name of the wallet that they are in';
 COMMENT ON COLUMN @schema@.lots.available_at IS 'from when on they can be spent; null: at once; infinity: it is not known yet';
 COMMENT ON COLUMN @schema@.lots.expires_at IS 'the first moment at which they are gone; null: never';
 COMMENT ON COLUMN @schema@.lots.points IS 'so many points';
