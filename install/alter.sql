@@ -337,6 +337,9 @@ BEGIN
 	IF amount IS NOT NULL THEN
 		PERFORM _loyalty.tell_of_negative_refunds(program, "table");
 	END IF;
+	IF without_order IS NOT NULL OR order_key IS NOT NULL OR counts_when IS NOT NULL THEN
+		PERFORM _loyalty.warn_of_refunds_without_order(program, "table");
+	END IF;
 	RETURN _loyalty.record_table(program, orders, false);
 END
 $$;

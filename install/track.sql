@@ -669,6 +669,36 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.tell_of_negative_refunds(name, regclass) IS 'a notice if refunds of a table are less than nothing';
 
+-- Refunds that belong to no order are an error, but not those that are there before: they would keep the table from being tracked
+-- for ever, so they are told.
+CREATE FUNCTION _loyalty.warn_of_refunds_without_order(program name, "table" regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	part record;
+	unnamed bigint;
+BEGIN
+	SELECT _loyalty.view_name('refunds', r[1]::int) AS view, r[2] AS without_order INTO part
+	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.without_order FROM %I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
+	IF part.without_order IS DISTINCT FROM 'error' THEN
+		RETURN;
+	END IF;
+	BEGIN
+		SELECT r[1]::bigint INTO unnamed FROM _loyalty.as_owner(program, format('SELECT count(*) FROM %I.%I v WHERE v.counts AND v.order_key IS NULL', program, part.view)) r;
+	EXCEPTION WHEN OTHERS THEN
+		RETURN;		-- one that cannot be computed is told of elsewhere
+	END;
+	IF unnamed > 0 THEN
+		RAISE WARNING 'table "%" has % without an order', "table", CASE unnamed WHEN 1 THEN 'one refund' ELSE unnamed || ' refunds' END
+			USING ERRCODE = 'null_value_not_allowed', DETAIL = 'A refund whose order key is null takes nothing, and from now on it is an error to write one.',
+			      HINT = format('Name the orders. If such refunds are to be let be, call loyalty.alter_refunds(%L, %L, without_order => ''skip'').', program, "table"::text);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.warn_of_refunds_without_order(name, regclass) IS 'a warning if refunds of a table name no order, which is an error from now on';
+
 CREATE FUNCTION loyalty.track_refunds(
 	program name,
 	"table" regclass,
@@ -752,6 +782,7 @@ BEGIN
 		recorded := _loyalty.record_table(program, src, false);
 	END IF;
 	PERFORM _loyalty.tell_of_negative_refunds(program, "table");
+	PERFORM _loyalty.warn_of_refunds_without_order(program, "table");
 	-- refunds without an order are orders of their own, of less than nothing
 	IF customer IS NOT NULL THEN
 		own := _loyalty.add_tracked_table(program, "table", 'credits');

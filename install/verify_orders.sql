@@ -268,7 +268,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.verify_failing_orders(name, int, int[], boolean) IS
 'what _loyalty.verify_orders does, when an expression fails for some order';
 
--- Refunds that name no order that was ever there.  They apply when it comes.
+-- Refunds that name no order that was ever there, which apply when it comes, and those that name none, where that is an error.
 CREATE FUNCTION _loyalty.verify_refunds(program name, tracked_table int)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -281,7 +281,7 @@ DECLARE
 	part record;
 BEGIN
 	SELECT * INTO o FROM _loyalty.view_expression(orders, NULL, 'key', false);
-	FOR part IN EXECUTE format('SELECT s.tracked_table, s.relation FROM %I.tracked_table s WHERE s.of_tracked_table = $1 AND s.active AND s.kind = ''refunds'' ORDER BY 1', program)
+	FOR part IN EXECUTE format('SELECT s.tracked_table, s.relation, s.without_order FROM %I.tracked_table s WHERE s.of_tracked_table = $1 AND s.active AND s.kind = ''refunds'' ORDER BY 1', program)
 		USING tracked_table
 	LOOP
 		SELECT * INTO k FROM _loyalty.view_expression(_loyalty.view_of(program, 'refunds', part.tracked_table), NULL, 'key', false);
@@ -302,10 +302,17 @@ BEGIN
 			CASE WHEN o.type = ANY ('{smallint,integer,bigint,uuid,text,varchar}'::regtype[]) THEN 'r.order_key = p.order_key'
 			     ELSE _loyalty.same_key('p.key', k.type, k.collation, _loyalty.key_of_text('r.order_key', o.type, o.collation), o.type, o.collation) END)
 			USING tracked_table, part.relation;
+		CONTINUE WHEN part.without_order <> 'error';
+		RETURN QUERY EXECUTE format($sql$
+			SELECT 'refund without an order'::text, NULL::text, NULL::text,
+			       format('table %%s has %%s of them; name their orders, or call loyalty.alter_refunds(%%L, %%L, without_order => %%L)', $1, count(*), $2, $1::text, 'skip')
+			  FROM %s p WHERE p.counts AND p.order_key IS NULL HAVING count(*) > 0
+			$sql$, _loyalty.view_of(program, 'refunds', part.tracked_table))
+			USING part.relation, program;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_refunds(name, int) IS 'refunds of orders that are neither there nor archived, and were never recorded';
+COMMENT ON FUNCTION _loyalty.verify_refunds(name, int) IS 'refunds of orders that are neither there nor archived, and were never recorded, and refunds of no order where that is an error';
 
 -- The views of a table of orders among themselves: each version of the terms that orders
 -- are recorded under has one, and that of the orders there are means the same orders.

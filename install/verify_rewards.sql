@@ -118,6 +118,9 @@ BEGIN
 			     THEN 'entry of a voucher changes the balance the wrong way' END,
 			CASE WHEN e.balance < 0 THEN 'more of a voucher was redeemed than there was' END,
 			CASE WHEN e.kind = 'redemption' AND e.at >= v.expires_at THEN 'voucher was redeemed after it expired' END,
+			-- but for those of a reward that was given back
+			CASE WHEN e.kind = 'void' AND e.at >= v.expires_at AND NOT EXISTS (SELECT FROM %1$I.reward_redemption r WHERE r.vouchers = v.batch AND r.reversed_at IS NOT NULL)
+			     THEN 'voucher was made void after it expired' END,
 			CASE WHEN e.kind_before = 'void' THEN 'voucher has entries after it was made void' END,
 			CASE WHEN e.is_last AND (v.balance, v.entries) IS DISTINCT FROM (e.balance, e.n::int) THEN 'voucher is not what its entries add up to' END]) k (violation)
 		 WHERE k.violation IS NOT NULL

@@ -254,7 +254,7 @@ BEGIN
 	ELSIF found.status = 'of another customer' OR (found.is_bound AND NOT has_customer) THEN
 		RAISE EXCEPTION 'the voucher can be redeemed by one customer only'
 			USING ERRCODE = 'LY033', DETAIL = CASE WHEN has_customer THEN 'It is that of another one.' ELSE 'No customer is named.' END,
-			      HINT = 'Say who redeems it: customer => ...';
+			      HINT = CASE WHEN has_customer THEN 'Redeem it for the customer whose it is.' ELSE 'Say who redeems it: customer => ...' END;
 	END IF;
 END
 $$;
@@ -336,6 +336,8 @@ BEGIN
 	plain := _loyalty.lock_voucher(p.program, code);
 	SELECT * INTO v FROM _loyalty.find_voucher(p.program, p.is_same, NULL::text, plain);
 	IF (v.found).status <> 'void' THEN
+		-- nothing is left of one that has expired, and what became of it is known
+		PERFORM _loyalty.require_valid(v.found, true);
 		PERFORM _loyalty.require_left(v.present, NULL);
 		PERFORM _loyalty.void_vouchers(p.program, ARRAY[plain], reason);
 	END IF;

@@ -74,7 +74,24 @@ INSERT INTO t_altered.refs VALUES (2, NULL, 3);
 SELECT without_order FROM club.tracked_table WHERE kind = 'refunds';
 SELECT loyalty.alter_refunds('club', 't_altered.refs', without_order => 'error', amount => '2 * amt');
 INSERT INTO t_altered.refs VALUES (3, NULL, 3);
--- 30 less
+-- 30 less; the refund that is there is told, and its next change is an error
+:now
+:verify
+UPDATE t_altered.refs SET amt = 4 WHERE id = 2;
+-- one that is there does not keep the table from being tracked
+SELECT loyalty.untrack('club', 't_altered.refs');
+SELECT loyalty.track_refunds('club', 't_altered.refs', orders => 't_altered.sales', order_key => $$'S' || sale_no::text$$, amount => '2 * amt') \g /dev/null
+INSERT INTO t_altered.refs VALUES (3, NULL, 3);
+:now
+:verify
+-- one that does not count is none, and of those that may be, nothing is told
+SELECT loyalty.alter_refunds('club', 't_altered.refs', counts_when => 'id <> 2') \g /dev/null
+:verify
+SELECT loyalty.alter_refunds('club', 't_altered.refs', counts_when => 'true', without_order => 'skip') \g /dev/null
+:verify
+SELECT loyalty.alter_refunds('club', 't_altered.refs', without_order => 'error') \g /dev/null
+UPDATE t_altered.refs SET sale_no = 1 WHERE id = 2;
+-- 2 * 3 less
 :now
 :verify
 

@@ -89,6 +89,8 @@ SELECT call($$club.reverse(1, 'cart-1', NULL, 'back-2')$$);
 SELECT call($$club.reverse(1, 'cart-1', NULL, 'back-3')$$);
 SELECT call($$club.reverse(1, 'back-1', NULL, 'back-3')$$);
 SELECT call($$club.reverse(1, 'nothing', NULL, 'back-3')$$);
+-- the key of an order is none, and is told of who has the order
+SELECT call($$club.reverse(1, '1', NULL, 'back-3')$$), call($$club.reverse(2, '1', NULL, 'back-3')$$);
 SELECT call($$club.reverse(2, 'cart-2', NULL, 'back-3')$$);
 -- a grant that was spent meanwhile
 SELECT call($$club.reverse(3, 'welcome')$$);

@@ -243,6 +243,8 @@ SELECT plant($$UPDATE club.reward_redemption SET price = 99 WHERE customer = 1 A
 SELECT plant($$UPDATE club.reward_redemption SET reference = 'b' WHERE customer = 1 AND reference = 'a'$$);
 SELECT plant($$UPDATE club.reward_redemption SET at = now() WHERE customer = 1 AND reference = 'a'$$);
 SELECT plant($$UPDATE club.reward_redemption SET quantity = -1 WHERE customer = 1 AND reference = 'a'$$);
+-- vouchers of a reward that was given back are void, though they had expired by then
+SELECT plant($$UPDATE club.voucher_batch SET expires_at = issued_at WHERE reference IN (SELECT vouchers FROM club.reward_redemption WHERE reversed_at IS NOT NULL)$$);
 SELECT plant($$UPDATE club.reward_redemption SET reversed_at = now() WHERE customer = 1 AND reference = 'a'$$);
 SELECT plant($$UPDATE club.reward_redemption SET reversed_at = NULL WHERE customer = 1 AND reference = 'pen'$$);
 SELECT plant($$UPDATE club.reward_redemption SET member_limit = 1 WHERE customer = 1 AND reference = 't2'$$);

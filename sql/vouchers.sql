@@ -112,6 +112,7 @@ SELECT redeem('lost', $$'first', 4$$);
 SELECT void('lost', ' '), void('lost', NULL);
 SELECT void('lost', 'was lost'), void('lost', 'was lost again'), status('lost');
 SELECT redeem('lost', $$'second', 1$$), redeem('lost', $$'first', 4$$);
+-- of one that is used or has expired, nothing is left
 SELECT void('gift', 'is used'), void('short', 'has expired');
 
 -- what is no code, amount, reference, number or time
@@ -135,7 +136,7 @@ SELECT status('good'), redeem('good', $$'x'$$);
 ROLLBACK;
 
 -- what became of them.  Without a campaign: 25, three of 1, two of 3 and four of 10 were issued; redeemed
--- were 25, 3, 1, 10, 4, 4 and 10, and twice 6 are void
+-- were 25, 3, 1, 10, 4, 4 and 10, 6 are void, and 6 have expired
 SELECT * FROM club.voucher_campaigns ORDER BY campaign;
 SELECT * FROM loyalty.verify('club');
 
@@ -209,6 +210,7 @@ SELECT plant($$DELETE FROM club.voucher_entry WHERE reference = 'cart-2'$$);
 SELECT plant($$DELETE FROM club.voucher_entry WHERE code = t_vouchers.plain('till')$$);
 SELECT plant($$UPDATE club.voucher_entry SET at = '2100-01-01' WHERE reference = 'in time'$$);
 SELECT plant($$UPDATE club.voucher_batch SET expires_at = '2020-01-01' WHERE reference = 'short'$$);
+SELECT plant($$INSERT INTO club.voucher_entry VALUES (t_vouchers.plain('short'), 3, 'void', -6, NULL, 'has expired', current_user, now()); UPDATE club.voucher SET balance = 0, entries = 3 WHERE code = t_vouchers.plain('short')$$);
 SELECT plant($$UPDATE club.voucher_batch SET amount = 5 WHERE reference = 'short'$$);
 SELECT plant($$UPDATE club.voucher_batch SET customer = 1, vouchers = 2 WHERE reference = 'short'$$);
 SELECT plant($$UPDATE club.voucher_batch SET reference = 'long' WHERE reference = 'short'$$);

@@ -631,11 +631,9 @@ purse_available(const Purse *purse, TimestampTz at)
 	return purse_available_in(purse, purse->wallet, purse->wallets, at);
 }
 
-/*
- * What is available in some wallets at a moment, or if these are 0 in all.
- */
-Datum
-purse_available_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at)
+/* The points of lots in some wallets, or if these are 0 in all, that are in a state at a moment. */
+static Datum
+points_in_state(const Purse *purse, const int32 *wallet, int wallets, LotState state, TimestampTz at)
 {
 	int128		points = 0;
 
@@ -643,11 +641,29 @@ purse_available_in(const Purse *purse, const int32 *wallet, int wallets, Timesta
 	{
 		const Lot  *lot = &purse->lots->lot[i];
 
-		if (lot_state(lot, at) == LOT_AVAILABLE &&
+		if (lot_state(lot, at) == state &&
 			(wallets == 0 || place_of_wallet(wallet, wallets, lot->wallet) < wallets))
 			points = exact_add(points, lot->points);
 	}
 	return lots_points(points, purse->lots->scale);
+}
+
+/*
+ * What is available in some wallets at a moment, or if these are 0 in all.
+ */
+Datum
+purse_available_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at)
+{
+	return points_in_state(purse, wallet, wallets, LOT_AVAILABLE, at);
+}
+
+/*
+ * What waits there, and is available later.
+ */
+Datum
+purse_waiting_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at)
+{
+	return points_in_state(purse, wallet, wallets, LOT_PENDING, at);
 }
 
 /*

@@ -51,6 +51,7 @@ extern bool purse_vest(Purse *purse, TimestampTz at, TimestampTz *moment);
 extern Datum purse_debt(const Purse *purse);
 extern Datum purse_available(const Purse *purse, TimestampTz at);
 extern Datum purse_available_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at);
+extern Datum purse_waiting_in(const Purse *purse, const int32 *wallet, int wallets, TimestampTz at);
 extern bool purse_is_of(const LotList *lots, const int32 *wallet, int wallets);
 extern Lots *purse_end_entry(Purse *purse);
 extern Lots *purse_lots(const Purse *purse);

@@ -89,6 +89,10 @@ static const char counterpart_of[] =
 "SELECT l.counterpart AS %2$s FROM %1$s.ledger l WHERE l.customer %3$s %4$s AND l.tracked_table = 0 AND l.order_key = $2"
 " AND l.revision = 1 AND l.kind = 'transfer' AND l.counterpart IS NOT NULL";
 
+static const char table_of_order[] =
+"SELECT t.relation::pg_catalog.regclass::pg_catalog.text AS %2$s FROM %1$s.tracked_table t WHERE EXISTS (SELECT FROM %1$s.ledger l"
+" WHERE l.customer %3$s %4$s AND l.tracked_table = t.tracked_table AND l.order_key = $2) ORDER BY t.tracked_table LIMIT 1";
+
 static const char make_two[] =
 "INSERT INTO %1$s.account (customer) SELECT k.%2$s FROM"
 " (SELECT c.customer AS %2$s FROM %1$s.customer c WHERE c.customer %3$s %4$s OR c.customer %3$s %5$s"
@@ -540,6 +544,24 @@ authorize_counterpart(Authorization *auth, Datum customer, Oid type, text *refer
 }
 
 /*
+ * The table of an order of the customer that is posted and has this key, for a message; NULL
+ * if there is none.
+ */
+char *
+authorize_table_of_order(Authorization *auth, text *order_key)
+{
+	Oid			types[2] = {auth->asked_type, TEXTOID};
+	Datum		values[2] = {auth->asked, PointerGetDatum(order_key)};
+	char	   *table = NULL;
+
+	kept_execute(auth->plans, KEPT_TABLE_OF_ORDER, table_of_order, 2, types, values, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		table = TextDatumGetCString(result_value(1));
+	SPI_freetuptable(SPI_tuptable);
+	return table;
+}
+
+/*
  * Was a customer merged into another one?  Then this one takes the place of the key, and the
  * customer as tables have it is put into "named", if that is not NULL.
  */
@@ -805,6 +827,19 @@ authorize_as_shown(Authorization *auth, Datum points)
 		DirectFunctionCall2(numeric_round, points, Int32GetDatum(auth->points_scale)) : points;
 }
 
+/* What there is beside the points that can be spent, for the end of a sentence. */
+static char *
+show_waiting(Authorization *auth)
+{
+	bool		is_named = auth->wallet != 0;
+	Datum		points = purse_waiting_in(auth->purse, is_named ? &auth->wallet : auth->purse->wallet,
+										  is_named ? 1 : auth->purse->wallets, auth->at);
+
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, points, number_zero())))
+		return "";
+	return psprintf("; %s more are not available yet", number_show(authorize_as_shown(auth, points)));
+}
+
 /*
  * There are not as many points as are asked for.
  */
@@ -817,12 +852,13 @@ authorize_insufficient(Authorization *auth, Datum points)
 			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
 			 errmsg("not enough points"),
 			 auth->wallet != 0 ?
-			 errdetail("Customer %s has %s in the wallet \"%s\", and %s are asked for.",
+			 errdetail("Customer %s has %s in the wallet \"%s\", and %s are asked for%s.",
 					   show_customer(auth->asked, auth->asked_type),
-					   number_show(authorize_as_shown(auth, authorize_in_wallet(auth))), auth->wallet_name, number_show(points)) :
-			 errdetail("Customer %s has %s, and %s are asked for.",
+					   number_show(authorize_as_shown(auth, authorize_in_wallet(auth))), auth->wallet_name, number_show(points),
+					   show_waiting(auth)) :
+			 errdetail("Customer %s has %s, and %s are asked for%s.",
 					   show_customer(auth->asked, auth->asked_type),
-					   number_show(authorize_as_shown(auth, auth->present)), number_show(points)),
+					   number_show(authorize_as_shown(auth, auth->present)), number_show(points), show_waiting(auth)),
 			 waits ?
 			 errhint("These are without entries that could not be posted; CALL loyalty.post(%s) says which, in the table \"set_aside\".",
 					 quote_literal_cstr(auth->program)) : 0));

@@ -116,6 +116,7 @@ extern void authorize_reclaim(Authorization *auth, const LotList *given, Datum p
 extern Datum authorize_as_shown(Authorization *auth, Datum points);
 extern Datum authorize_available(Authorization *auth);
 extern void authorize_credit(Authorization *auth, Datum points);
+extern char *authorize_table_of_order(Authorization *auth, text *order_key);
 extern void authorize_insufficient(Authorization *auth, Datum points);
 extern void authorize_require_room(Authorization *auth, Datum change);
 extern void authorize_write(Authorization *auth, Call *call);

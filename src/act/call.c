@@ -351,6 +351,22 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	return simple_call(fcinfo, "adjust", ADJUSTMENT, 0, true);
 }
 
+/* There is no such call to reverse; but who took the key of an order for one is told. */
+static void
+unknown_call(Authorization *auth, text *reference)
+{
+	char	   *table = authorize_table_of_order(auth, reference);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
+			 errmsg("the customer has no call with the reference \"%s\"", text_to_cstring(reference)),
+			 table != NULL ? errdetail("It is the key of an order in table \"%s\".", table) : 0,
+			 table != NULL ?
+			 errhint("An order is corrected in its table: its points follow. What is not of an order is corrected with the function adjust.") :
+			 errhint("The view %s.entries has the references of the calls in the column order_key.",
+					 quote_identifier(auth->program))));
+}
+
 /*
  * What is left of a call, which may be taken back.  If it is a transfer that was made since
  * its other customer was looked for, this one is known now.
@@ -364,11 +380,7 @@ reversible_lots(Authorization *auth, Call *call)
 
 	if (!authorize_find_anywhere(auth, reference, 1, &first) ||
 		!authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &original))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_REFERENCE),
-				 errmsg("the customer has no call with the reference \"%s\"", text_to_cstring(reference)),
-				 errhint("The view %s.entries has the references of the calls in the column order_key.",
-						 quote_identifier(auth->program))));
+		unknown_call(auth, reference);
 	if (strcmp(original.kind, REVERSAL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
