@@ -94,7 +94,7 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT club.block_card('12345674', 'lost');
-SELECT c.what, b.status, count(*) AS calls, string_agg(b.call, ', ') FILTER (WHERE b.status NOT LIKE '%card%') AS others
+SELECT c.what, b.status, count(*) AS calls, string_agg(b.call, ', ' ORDER BY b.call) FILTER (WHERE b.status NOT LIKE '%card%') AS others
   FROM (VALUES (1, 'mistyped', '79927398714'), (2, 'unknown', '79927398739'), (3, 'blocked', '12345674'), (4, 'replaced', '79927398713')) c (n, what, card)
  CROSS JOIN LATERAL t_variants.by_card(c.card) b GROUP BY c.n, c.what, b.status ORDER BY c.n, b.status;
 SELECT club.unblock_card('12345674');
