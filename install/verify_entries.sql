@@ -14,8 +14,8 @@
 --
 -- Where something was decided by what is not there any more, what must hold of it is checked:
 -- the terms, the rate, the joining date and the multiplier of an order are the same in all its
--- entries, until it begins anew under other terms; what an order brought along from another
--- customer or key is a tier of its terms with its multiplier; and an entry that is not posted
+-- entries, until it begins anew under other terms or another order gets its key; what an order brought
+-- along from another customer or key is a tier of the terms that it had there, with its multiplier; and an entry that is not posted
 -- has its place by when it was recorded.
 
 -- An expression for each version of the terms, as one over "metrics.terms".
@@ -202,8 +202,8 @@ AS $$
 			       first_value(x.multiplier) OVER s AS first_multiplier, first_value(x.joined_at) OVER s AS first_joined_at,
 			       first_value(x.moved) OVER s AS first_moved, first_value(x.held_rules) OVER s AS first_held_rules, %4$s AS same_account
 			  FROM (SELECT b.*, count(*) FILTER (WHERE b.begins_anew) OVER (PARTITION BY b.%3$s, b.tracked_table, b.order_key ORDER BY b.revision) AS stretch
-			          FROM (SELECT y.*, y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counts) OVER o AS begins_anew,
-			                       y.moved AND y.terms <> lag(y.terms) OVER o AS of_other_terms
+			          FROM (SELECT y.*, y.came_from IS NOT NULL OR (y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counts) OVER o) AS begins_anew,
+			                       y.came_from IS NOT NULL OR (y.moved AND y.terms <> lag(y.terms) OVER o) AS of_other_terms
 			                  FROM (SELECT e.* FROM e JOIN again a ON a.customer %2$s e.%3$s AND a.tracked_table = e.tracked_table AND a.order_key = e.order_key) y
 			                WINDOW o AS (PARTITION BY y.%3$s, y.tracked_table, y.order_key ORDER BY y.revision)) b) x
 			WINDOW w AS (PARTITION BY x.%3$s, x.tracked_table, x.order_key ORDER BY x.revision),
@@ -249,7 +249,7 @@ AS $$
 	SELECT format($sql$
 		steps AS NOT MATERIALIZED (
 			SELECT e.customer, e.order_key, e.at, e.terms, e.joined_at, e.tier, e.multiplier, e.held_rules, e.entry, e.orders_change, e.amount_change, e.points_change, e.posted,
-			       e.tracked_table > 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND e.revision = 1 AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
+			       e.tracked_table > 0 AND (e.revision = 1 %1$s) AS begins, e.tracked_table, e.moved AND (e.revision = 1 OR e.came_from IS NOT NULL) AS brought, row_number() OVER w AS number, lead(e.posted) OVER w AS next_posted,
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
 			       %9$s AS earned_after,
@@ -422,7 +422,7 @@ AS $$
 		                 OR c.orders_change <> c.counts::int - c.counts_before THEN 'entries of an order do not add up'
 		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules THEN 'terms of an order have changed'
-		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before THEN 'rate of an order has changed'
+		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before AND c.came_from IS NULL THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       c.customer::text, c.order_key::text,
 		       format('revision %s (entry %s): amount %s by %s, points %s by %s', c.revision, c.entry, c.amount, c.amount_change, c.order_points, c.points_change)
@@ -432,7 +432,7 @@ AS $$
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> c.counts::int - c.counts_before
 		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules
-		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before)
+		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before AND c.came_from IS NULL)
 		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR (c.entry <= c.entry_before AND c.same_account)) $sql$
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_chain_sql() IS 'entries that do not follow from those of the same order before them, as SQL for verify()';
@@ -595,14 +595,14 @@ BEGIN
 		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
 		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart, l.pays_for, l.pays_table) > 0 $sql$, program);
 	RETURN QUERY EXECUTE format($sql$
-		SELECT 'an order came from a key that it did not have'::text, c.customer::text, c.order_key::text, format('revision %%s: revision %%s of "%%s"', c.revision, c.came_revision, c.came_from)
-		  FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.came_from, l.came_revision, l.came_over FROM %1$I.ledger l WHERE num_nonnulls(l.came_from, l.came_revision, l.came_over) > 0
+		SELECT 'an order came from a key, or with terms, that it did not have'::text, c.customer::text, c.order_key::text, format('revision %%s: revision %%s of "%%s"', c.revision, c.came_revision, c.came_from)
+		  FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.terms, l.came_from, l.came_revision, l.came_over FROM %1$I.ledger l WHERE num_nonnulls(l.came_from, l.came_revision, l.came_over) > 0
 		        UNION ALL
-		        SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.came_from, j.came_revision, j.came_over FROM %1$I.journal j WHERE num_nonnulls(j.came_from, j.came_revision, j.came_over) > 0) c
-		 WHERE NOT EXISTS (SELECT FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision FROM %1$I.ledger l
+		        SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.terms, j.came_from, j.came_revision, j.came_over FROM %1$I.journal j WHERE num_nonnulls(j.came_from, j.came_revision, j.came_over) > 0) c
+		 WHERE NOT EXISTS (SELECT FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.terms FROM %1$I.ledger l
 		                                UNION ALL
-		                                SELECT j.customer, j.tracked_table, j.order_key, j.revision FROM %1$I.journal j) b
-		                    WHERE b.tracked_table = c.tracked_table AND b.tracked_table > 0 AND b.order_key = c.came_from AND b.revision = c.came_revision AND (b.customer %2$s c.customer) <> c.came_over) $sql$,
+		                                SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.terms FROM %1$I.journal j) b
+		                    WHERE b.tracked_table = c.tracked_table AND b.tracked_table > 0 AND b.order_key = c.came_from AND b.revision = c.came_revision AND b.terms = c.terms AND (b.customer %2$s c.customer) <> c.came_over) $sql$,
 		program, _loyalty.customer_equality(program));
 END
 $$;

@@ -76,30 +76,37 @@ BEGIN
 		WITH %1$s,
 		x AS MATERIALIZED (
 			SELECT y.*, lead(y.entry) OVER o AS until, count(*) FILTER (WHERE y.begins) OVER o AS stretch
-			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p OR e.came_over IS FALSE AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
+			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p OR e.came_from IS NOT NULL AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
 			WINDOW o AS (PARTITION BY y.who, y.tracked_table, y.order_key ORDER BY y.revision)),
-		item AS MATERIALIZED (SELECT i.*, row_number() OVER () AS id FROM (%3$s) i),
+		-- what an order has that gets another key is its own until the entry by that key
+		goes_on AS MATERIALIZED (
+			SELECT o.who, o.tracked_table, o.order_key, o.revision, i.entry AS ends, i.order_key AS next_key, i.revision AS next_revision
+			  FROM x i JOIN x o ON o.who %6$s i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision
+			 WHERE i.came_from IS NOT NULL AND NOT i.came_over AND o.until IS NOT NULL),
+		item AS MATERIALIZED (
+			SELECT i.*, row_number() OVER () AS id, coalesce(g.ends, i.until) AS ends
+			  FROM (%3$s) i LEFT JOIN goes_on g ON g.who %6$s i.who AND g.tracked_table = i.tracked_table AND g.order_key = i.order_key AND g.revision = i.revision),
 		moved AS MATERIALIZED (
 			SELECT m.customer, m.rule, k.kind, k.began, m.entry, m.id, m.kind AS own_kind, m.points
 			  FROM (SELECT i.customer, i.rule, i.at, i.entry, i.id, i.kind, greatest(i.gives, 0) AS points FROM item i
 			        UNION ALL
-			        SELECT i.customer, i.rule, i.at, i.until, NULL, NULL, - greatest(i.gives, 0) FROM item i WHERE i.until IS NOT NULL) m
+			        SELECT i.customer, i.rule, i.at, i.ends, NULL, NULL, - greatest(i.gives, 0) FROM item i WHERE i.ends IS NOT NULL) m
 			  JOIN LATERAL (VALUES %4$s) k (rule, kind, began) ON k.rule = m.rule),
 		used AS (
 			SELECT u.* FROM (SELECT m.*, sum(m.points) OVER (PARTITION BY m.customer, m.rule, m.kind, m.began ORDER BY m.entry) AS total FROM moved m) u
 			 WHERE u.id IS NOT NULL AND u.kind = u.own_kind),
-		-- an order that got another key keeps its room, and what it still has by the other one is its own
+		-- an order that got another key keeps its room
 		origin AS (
-			SELECT i.id, CASE WHEN o.terms = i.terms THEN o.room END AS room, m.began, CASE WHEN o.entry < i.entry AND o.until > i.entry THEN coalesce(m.points, 0) ELSE 0 END AS own
-			  FROM item i JOIN item o ON o.who %6$s i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision AND o.rule = i.rule
-			  LEFT JOIN moved m ON m.id = o.id AND m.kind = i.kind
-			 WHERE i.came_from IS NOT NULL AND NOT i.came_over),
+			SELECT i.id, CASE WHEN o.terms = i.terms THEN o.room END AS room, m.began, coalesce(m.points, 0) AS own
+			  FROM item i JOIN goes_on g ON g.who %6$s i.who AND g.tracked_table = i.tracked_table AND g.next_key = i.order_key AND g.next_revision = i.revision
+			  JOIN item o ON o.who %6$s g.who AND o.tracked_table = g.tracked_table AND o.order_key = g.order_key AND o.revision = g.revision AND o.rule = i.rule
+			  LEFT JOIN moved m ON m.id = o.id AND m.kind = i.kind),
 		placed AS (
-			SELECT i.*, u.began, u.total, lag(i.id) OVER o AS own_id, lag(greatest(i.gives, 0)) OVER o AS own, lag(i.revision) OVER o AS own_revision
+			SELECT i.*, u.began, u.total, lag(i.id) OVER o AS own_id, CASE WHEN lag(i.ends) OVER o = i.entry THEN lag(greatest(i.gives, 0)) OVER o ELSE 0 END AS own, lag(i.revision) OVER o AS own_revision
 			  FROM item i JOIN used u ON u.id = i.id
 			WINDOW o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
 		before AS (
-			SELECT p.*, p.total - greatest(p.gives, 0) - CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS others,
+			SELECT p.*, p.total - greatest(p.gives, 0) AS others,
 			       CASE WHEN origin.began = p.began THEN origin.room END AS room_before, CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS own_before
 			  FROM (SELECT n.*, m.began AS own_began, count(*) FILTER (WHERE m.began <> n.began) OVER (PARTITION BY n.who, n.tracked_table, n.order_key, n.award, n.stretch ORDER BY n.revision) AS moves
 			          FROM placed n LEFT JOIN moved m ON m.id = n.own_id AND m.kind = n.kind) p

@@ -7,7 +7,7 @@ SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, MDY';
 CREATE SCHEMA t_rekeyed;
 CREATE TABLE t_rekeyed.customers (id int PRIMARY KEY);
-INSERT INTO t_rekeyed.customers SELECT generate_series(1, 99);
+INSERT INTO t_rekeyed.customers SELECT generate_series(1, 120);
 CREATE TABLE t_rekeyed.orders (id int PRIMARY KEY, customer int, total numeric, paid boolean DEFAULT true,
 	at timestamptz DEFAULT '2026-01-01');
 -- of these, two can exchange their keys
@@ -322,7 +322,133 @@ CALL loyalty.post('owing');
 SELECT * FROM loyalty.verify('dated');
 SELECT * FROM loyalty.verify('owing');
 
--- 14. faults that are planted are found: a key that an order did not have, no key, other points, and lots that went along
+-- 14. an order on a key that another one had goes on by its own terms, tier, rate and rules.  In keyed, nothing is forgiven
+SELECT loyalty.create_program('keyed', customers => 't_rekeyed.customers', time_zone => 'UTC');
+INSERT INTO keyed.tier (name, rank, multiplier, qualifies) VALUES ('gold', 1, 2, 'spend >= 300');
+INSERT INTO keyed.exchange_rate VALUES ('EUR', '-infinity', 1), ('USD', '2020-01-01', 0.5);
+INSERT INTO keyed.earning_rule (name, points) VALUES ('one', 'amount');
+CREATE TABLE t_rekeyed.keyed (id int PRIMARY KEY DEFERRABLE, customer int, total numeric, currency text DEFAULT 'EUR', at timestamptz DEFAULT '2026-01-01');
+SELECT loyalty.track_orders('keyed', 't_rekeyed.keyed', customer => 'customer', at => 'at', amount => 'total', currency => 'currency');
+CREATE FUNCTION t_rekeyed.wrong_keyed(whose int, points numeric, keys text) RETURNS TABLE (customer int, points_are numeric, should_be numeric, keys_are text)
+LANGUAGE sql AS $$
+	SELECT whose, m.points, wrong_keyed.points, k.keys
+	  FROM keyed.members m CROSS JOIN (SELECT string_agg(o.order_key || '=' || o.points, ' ' ORDER BY o.order_key) AS keys FROM keyed.order_points o WHERE o.id = whose) k
+	 WHERE m.id = whose AND (m.points, k.keys) IS DISTINCT FROM (wrong_keyed.points, wrong_keyed.keys)
+$$;
+\set verify_keyed 'SELECT * FROM loyalty.verify(''keyed'');'
+-- 100 times 1 on key 1, which is gone; 100 times 2 on key 2, which gets key 1
+INSERT INTO t_rekeyed.keyed VALUES (1, 20, 100), (201, 120, 100);
+DELETE FROM t_rekeyed.keyed;
+UPDATE keyed.earning_rule SET points = 'amount * 2';
+INSERT INTO t_rekeyed.keyed VALUES (2, 20, 100);
+UPDATE t_rekeyed.keyed SET id = 1 WHERE id = 2;
+SELECT * FROM t_rekeyed.wrong_keyed(20, 200, '1=200');
+:verify_keyed
+CALL loyalty.post('keyed');
+UPDATE t_rekeyed.keyed SET total = 110 WHERE id = 1;
+SELECT * FROM t_rekeyed.wrong_keyed(20, 220, '1=220');
+:verify_keyed
+-- 100 times 2 and 100 times 3 exchange their keys, which stand alike; then one of them goes, and the other one is worth 50
+INSERT INTO t_rekeyed.keyed VALUES (3, 21, 100);
+UPDATE keyed.earning_rule SET points = 'amount * 3';
+INSERT INTO t_rekeyed.keyed VALUES (4, 21, 100);
+UPDATE t_rekeyed.keyed SET id = 7 - id WHERE customer = 21;
+SELECT * FROM t_rekeyed.wrong_keyed(21, 500, '3=300 4=200');
+:verify_keyed
+CALL loyalty.post('keyed');
+UPDATE t_rekeyed.keyed SET id = 7 - id WHERE customer = 21;
+SELECT * FROM t_rekeyed.wrong_keyed(21, 500, '3=200 4=300');
+DELETE FROM t_rekeyed.keyed WHERE id = 4;
+UPDATE t_rekeyed.keyed SET total = 50 WHERE id = 3;
+SELECT * FROM t_rekeyed.wrong_keyed(21, 100, '3=100');
+:verify_keyed
+CALL loyalty.post('keyed');
+:verify_keyed
+-- 300 before gold and 300 with it: 900 and 1800.  They exchange their keys, and each goes on at its own tier
+INSERT INTO t_rekeyed.keyed VALUES (10, 22, 300);
+INSERT INTO t_rekeyed.keyed VALUES (11, 22, 300, 'EUR', '2026-01-02');
+UPDATE t_rekeyed.keyed SET id = 21 - id WHERE customer = 22;
+SELECT * FROM t_rekeyed.wrong_keyed(22, 2700, '10=1800 11=900');
+:verify_keyed
+CALL loyalty.post('keyed');
+UPDATE t_rekeyed.keyed SET total = 100 WHERE customer = 22;
+SELECT * FROM t_rekeyed.wrong_keyed(22, 900, '10=600 11=300');
+UPDATE t_rekeyed.keyed SET id = 21 - id WHERE customer = 22;
+SELECT * FROM t_rekeyed.wrong_keyed(22, 900, '10=300 11=600');
+:verify_keyed
+-- and of these, one that is gone, whose key gets one of before it
+DELETE FROM t_rekeyed.keyed WHERE id = 11;
+UPDATE t_rekeyed.keyed SET id = 11 WHERE id = 10;
+SELECT * FROM t_rekeyed.wrong_keyed(22, 300, '11=300');
+CALL loyalty.post('keyed');
+SELECT * FROM t_rekeyed.wrong_keyed(22, 300, '11=300');
+:verify_keyed
+-- 100 dollars at 0.5 times 3 and 100 euros times 3 exchange their keys; a rate that is in force by now changes neither
+INSERT INTO t_rekeyed.keyed VALUES (20, 23, 100, 'USD'), (21, 23, 100, 'EUR');
+INSERT INTO keyed.exchange_rate VALUES ('USD', '2025-12-01', 0.25);
+INSERT INTO t_rekeyed.keyed VALUES (22, 23, 100, 'USD');
+SELECT * FROM t_rekeyed.wrong_keyed(23, 525, '20=150 21=300 22=75');
+UPDATE t_rekeyed.keyed SET id = CASE id WHEN 20 THEN 22 WHEN 22 THEN 21 ELSE 20 END WHERE customer = 23;
+SELECT * FROM t_rekeyed.wrong_keyed(23, 525, '20=300 21=75 22=150');
+:verify_keyed
+CALL loyalty.post('keyed');
+UPDATE t_rekeyed.keyed SET total = 200 WHERE customer = 23;
+SELECT * FROM t_rekeyed.wrong_keyed(23, 1050, '20=600 21=150 22=300');
+:verify_keyed
+-- another customer had that key, by other terms; the order goes to him, with its own, and there on another key
+INSERT INTO t_rekeyed.keyed VALUES (201, 24, 100);
+UPDATE t_rekeyed.keyed SET customer = 120 WHERE id = 201;
+SELECT * FROM t_rekeyed.wrong_keyed(24, 0, NULL);
+SELECT sum(points) AS "should be 300" FROM keyed.order_points WHERE order_key = '201';
+UPDATE t_rekeyed.keyed SET customer = 24, id = 202 WHERE id = 201;
+SELECT * FROM t_rekeyed.wrong_keyed(24, 300, '202=300');
+:verify_keyed
+CALL loyalty.post('keyed');
+:verify_keyed
+-- an order that does not count for now takes its terms along to a key that nobody has any more, by whose terms it would be worth 100
+INSERT INTO t_rekeyed.keyed VALUES (31, 25, 100);
+UPDATE keyed.earning_rule SET points = 'amount';
+INSERT INTO t_rekeyed.keyed VALUES (32, 25, 100);
+DELETE FROM t_rekeyed.keyed WHERE id = 32;
+UPDATE t_rekeyed.keyed SET at = NULL WHERE id = 31;
+UPDATE t_rekeyed.keyed SET id = 32 WHERE id = 31;
+SELECT * FROM t_rekeyed.wrong_keyed(25, 0, NULL);
+UPDATE t_rekeyed.keyed SET at = '2026-01-03' WHERE id = 32;
+SELECT * FROM t_rekeyed.wrong_keyed(25, 300, '32=300');
+:verify_keyed
+CALL loyalty.post('keyed');
+:verify_keyed
+-- limits: 50 in all, of which the first one has 40 and the other one 10.  The room of each is its own
+DELETE FROM keyed.earning_rule;
+INSERT INTO keyed.earning_rule (name, points, member_limit) VALUES ('some', 'amount', 50);
+INSERT INTO t_rekeyed.keyed VALUES (41, 26, 40);
+INSERT INTO t_rekeyed.keyed VALUES (42, 26, 40, 'EUR', '2026-01-02');
+SELECT * FROM t_rekeyed.wrong_keyed(26, 50, '41=40 42=10');
+UPDATE t_rekeyed.keyed SET id = 83 - id WHERE customer = 26;
+SELECT * FROM t_rekeyed.wrong_keyed(26, 50, '41=10 42=40');
+:verify_keyed
+UPDATE t_rekeyed.keyed SET total = 5 WHERE id = 41;
+UPDATE t_rekeyed.keyed SET total = 100 WHERE id = 42;
+SELECT * FROM t_rekeyed.wrong_keyed(26, 50, '41=5 42=45');
+CALL loyalty.post('keyed');
+UPDATE t_rekeyed.keyed SET id = 83 - id WHERE customer = 26;
+UPDATE t_rekeyed.keyed SET total = 20 WHERE id = 41;
+SELECT * FROM t_rekeyed.wrong_keyed(26, 25, '41=20 42=5');
+-- no more than the room of 10 with which it began
+UPDATE t_rekeyed.keyed SET total = 60 WHERE id = 42;
+SELECT * FROM t_rekeyed.wrong_keyed(26, 30, '41=20 42=10');
+:verify_keyed
+CALL loyalty.post('keyed');
+:verify_keyed
+-- other terms than it had there are found
+ALTER TABLE keyed.ledger DISABLE TRIGGER append_only;
+BEGIN;
+UPDATE keyed.ledger SET terms = (SELECT max(version) FROM keyed.terms) WHERE order_key = '1' AND came_from = '2';
+SELECT DISTINCT violation, customer, order_key FROM loyalty.verify('keyed') WHERE violation LIKE '%key%' OR violation LIKE '%terms%' ORDER BY 1, 2, 3;
+ROLLBACK;
+ALTER TABLE keyed.ledger ENABLE TRIGGER append_only;
+
+-- 15. faults that are planted are found: a key that an order did not have, no key, other points, and lots that went along
 CALL loyalty.post('club');
 ALTER TABLE club.ledger DISABLE TRIGGER append_only;
 ALTER TABLE dated.ledger DISABLE TRIGGER append_only;
@@ -352,5 +478,5 @@ ALTER TABLE club.ledger ENABLE TRIGGER append_only;
 ALTER TABLE dated.ledger ENABLE TRIGGER append_only;
 :verify
 
-SELECT loyalty.drop_program(p, force => true) FROM unnest('{club,dated,owing}'::name[]) p;
+SELECT loyalty.drop_program(p, force => true) FROM unnest('{club,dated,owing,keyed}'::name[]) p;
 DROP SCHEMA t_rekeyed CASCADE;

@@ -481,9 +481,9 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 }
 
 /*
- * A new order, or one that begins anew under other terms: the tier, and the rules for its
- * customer, that it brought along from another customer or key, or else those of just
- * before it, as of its time.  What is taken of a tier lives to the end of the transaction.
+ * A new order, or one that begins anew, under other terms or where another one had its key: the
+ * tier, and the rules for its customer, that it brought along from another customer or key, or
+ * else those of just before it, as of its time.  What is taken of a tier lives to the end of the transaction.
  */
 static void
 begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
@@ -492,11 +492,6 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	Metrics    *metrics = &accrual->metrics;
 	Tier	   *tier;
 
-	if (order->revision == 0)
-	{
-		order->amount = number_zero();
-		order->order_points = number_zero();
-	}
 	order->terms = terms->id;
 	order->held_rules = (Datum) 0;
 	order->rooms = (Datum) 0;
@@ -805,10 +800,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	StandingOrder once = {0};
 	StandingOrder *expected = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
 	StandingOrder *order = expected ? expected : &once;
-	bool		begins = order->revision == 0 || order->terms != terms->id;
+	bool		begins = order->revision == 0 || order->terms != terms->id || entry->came_from != NULL;
 	int32		terms_before = order->terms;
 	StandingOrder joint;
-	const StandingOrder *origin;
 	const StandingOrder *from;
 	Step		step;
 	Datum		passed;
@@ -822,11 +816,15 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	if (order->failed || (entry->revision != order->revision + 1 && !accrual->is_read))
 		return VERDICT_WAITS;
 	old = MemoryContextSwitchTo(next_step(accrual));
+	if (order->revision == 0)
+	{
+		order->amount = number_zero();
+		order->order_points = number_zero();
+	}
+	/* how another order stood that had this key is known to its next one, before it is this one's */
+	from = rekeying_goes_on(entry, order, find_origin(accrual, entry), &joint, &passed);
 	if (begins)
 		begin_order(accrual, terms, entry, order);
-	origin = find_origin(accrual, entry);
-	accrual->origin = origin != NULL && !entry->came->begun ? origin : NULL;
-	from = rekeying_goes_on(entry, order, origin, &joint, &passed);
 	returns = plan_returns(accrual, terms, entry, order, &returned);
 	if (!compute_step(accrual, terms, entry, order, from, returned, &step))
 	{

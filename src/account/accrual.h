@@ -130,8 +130,6 @@ typedef struct Accrual
 	 */
 	List	   *limit_kinds;
 	struct uses_hash *uses;		/* or NULL: no rule has a limit */
-	const StandingOrder *origin;	/* how the order of the latest entry still stood by
-									 * another key that it had, or NULL */
 
 	/* the latest entry that counts */
 	int64		number;			/* how many counted so far */

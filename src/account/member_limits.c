@@ -221,7 +221,7 @@ limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited)
 	add_uses(accrual, terms, at, limited, numeric_add);
 }
 
-/* What the order itself took in the period of an entry, under whichever terms. */
+/* What an order took in the period of an entry, under whichever terms. */
 static Datum
 own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const StandingOrder *order)
 {
@@ -235,6 +235,33 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 		if (strcmp(limits[i].rule, kind->rule) == 0)
 			return taken(award_value(order->limited, limits[i].award));
 	return number_zero();
+}
+
+/* Does the order of an entry, as it stood before, go on by another key of the account? */
+static bool
+goes_away(const RecordedEntry *entry)
+{
+	return entry->left != NULL && !entry->left->is_void;
+}
+
+/* Did the order of an entry go on from another key of the account? */
+static bool
+comes_along(const RecordedEntry *entry)
+{
+	return entry->came != NULL && !entry->came->is_void;
+}
+
+/*
+ * What the order itself took in the period of an entry until then, which is counted still: what an
+ * order has that gets another key is counted until the entry by that key is added.
+ */
+static Datum
+use_until(const LimitKind *kind, Oid program, const RecordedEntry *entry, const StandingOrder *order)
+{
+	Datum		own = goes_away(entry) ? number_zero() : own_use(kind, program, entry, order);
+
+	return !comes_along(entry) ? own :
+		DirectFunctionCall2(numeric_add, own, own_use(kind, program, entry, &entry->came->before));
 }
 
 /*
@@ -254,11 +281,9 @@ room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const Rec
 	/* all entries that are added were expected */
 	if (use == NULL)
 		elog(ERROR, "limits of a member are not known");
-	own = own_use(kind, terms->program, entry, order);
+	own = use_until(kind, terms->program, entry, order);
 	if (before->revision > 0 && period_start(kind, before->at) != period_start(kind, entry->at))
 		pinned = (Datum) 0;
-	if (accrual->origin != NULL)
-		own = DirectFunctionCall2(numeric_add, own, own_use(kind, terms->program, entry, accrual->origin));
 	room = DirectFunctionCall2(numeric_sub, limit->most, DirectFunctionCall2(numeric_sub, use->points, own));
 	room = DirectFunctionCall2(numeric_larger, room, pinned == (Datum) 0 ? number_zero() : own);
 	*is_new = pinned == (Datum) 0;
@@ -288,7 +313,7 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	Datum		limited_points = number_zero();
 	int			limit_count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
-	bool		came = entry->came != NULL && !entry->came->is_void;
+	bool		came = comes_along(entry);
 	Datum		pinned_rooms = !came ? order->rooms : from->limited_terms == terms->id ? from->rooms : (Datum) 0;
 
 	memset(without_room, true, count * sizeof(bool));
@@ -324,7 +349,13 @@ limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const S
 {
 	if (accrual->uses == NULL)
 		return;
-	if (order->limited != (Datum) 0)
+	if (order->limited != (Datum) 0 && !goes_away(entry))
 		add_uses(accrual, terms_find(terms->program, order->limited_terms), order->at, order->limited, numeric_sub);
+	if (comes_along(entry) && entry->came->before.limited != (Datum) 0)
+	{
+		const StandingOrder *before = &entry->came->before;
+
+		add_uses(accrual, terms_find(terms->program, before->limited_terms), before->at, before->limited, numeric_sub);
+	}
 	add_uses(accrual, terms, entry->at, limited, numeric_add);
 }

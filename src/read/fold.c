@@ -160,11 +160,16 @@ bool
 fold_needs_posted(Accrual *accrual, Oid program, RecordedEntry **entries, int count)
 {
 	bool		needs = false;
+	Terms	   *terms = NULL;
 
 	for (int i = 0; i < count; i++)
 	{
-		bool		has_limits = limits_expect(accrual, terms_find(program, entries[i]->terms), entries[i]->at);
+		bool		has_limits;
 
+		/* most entries are of the same terms as the one before */
+		if (terms == NULL || terms->id != entries[i]->terms)
+			terms = terms_find(program, entries[i]->terms);
+		has_limits = limits_expect(accrual, terms, entries[i]->at);
 		needs = needs || has_limits || entries[i]->revision > 1;
 	}
 	return needs || accrual_needs_expired(accrual);
@@ -208,16 +213,16 @@ typedef struct Newest
 	int32		tracked_table;
 	text	   *order_key;		/* in a buffer */
 	Size		size;			/* of it */
+	int32		terms;
+	Datum		limited;		/* a copy, or (Datum) 0: nothing, or it is not asked for */
 } Newest;
 
-/* An order is read to its end. */
-static void
-add_bounds(Accrual *accrual, Newest *newest, Bounds *bounds)
+/* What is asked about all posted orders of an account. */
+typedef struct OrdersAsked
 {
-	if (newest->counts && (!bounds->any || newest->at < bounds->first || newest->at > bounds->last) &&
-		!accrual_expects(accrual, newest->recorded_for, newest->tracked_table, newest->order_key))
-		bounds_extend(bounds, newest->at);
-}
+	Bounds	   *bounds;			/* of those that are not expected; or NULL */
+	Oid			limits_of;		/* the table "program" whose rules have limits, or InvalidOid */
+} OrdersAsked;
 
 /* Is this an entry of the same order? */
 static bool
@@ -247,10 +252,32 @@ begin_newest(Newest *newest, int32 tracked_table, const text *order_key)
 	memcpy(VARDATA(newest->order_key), VARDATA_ANY(order_key), size - VARHDRSZ);
 }
 
-/* The same of the posted orders that were recorded for one of the keys of an account. */
 static void
-add_bounds_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys, int which,
-			  Bounds *bounds)
+set_limited(Newest *newest, Datum limited)
+{
+	if (newest->limited != (Datum) 0)
+		pfree(DatumGetPointer(newest->limited));
+	newest->limited = limited;
+}
+
+/* An order is read to its end. */
+static void
+end_newest(Accrual *accrual, Newest *newest, const OrdersAsked *asked)
+{
+	Bounds	   *bounds = asked->bounds;
+
+	if (bounds != NULL && newest->counts && (!bounds->any || newest->at < bounds->first || newest->at > bounds->last) &&
+		!accrual_expects(accrual, newest->recorded_for, newest->tracked_table, newest->order_key))
+		bounds_extend(bounds, newest->at);
+	if (newest->limited != (Datum) 0)
+		limits_known(accrual, terms_find(asked->limits_of, newest->terms), newest->at, newest->limited);
+	set_limited(newest, (Datum) 0);
+}
+
+/* Read the posted orders that were recorded for one of the keys of an account. */
+static void
+read_orders_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys, int which,
+			   const OrdersAsked *asked)
 {
 	Newest		newest = {.recorded_for = which};
 	EntryScan	scan;
@@ -262,90 +289,47 @@ add_bounds_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const Cus
 		Datum	   *values = scan.slot->tts_values;
 		text	   *order_key;
 
-		slot_getsomeattrs(scan.slot, ENTRY_COUNTS + 1);
+		slot_getsomeattrs(scan.slot, OidIsValid(asked->limits_of) ? LEDGER_COLUMNS : ENTRY_COUNTS + 1);
 		order_key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
 		if (!is_same_order(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key))
 		{
-			add_bounds(accrual, &newest, bounds);
+			end_newest(accrual, &newest, asked);
 			begin_newest(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key);
 		}
 		newest.counts = DatumGetBool(values[ENTRY_COUNTS]);
 		newest.at = DatumGetTimestampTz(values[ENTRY_AT]);
+		newest.terms = DatumGetInt32(values[ENTRY_TERMS]);
+		if (OidIsValid(asked->limits_of))
+			set_limited(&newest, scan.slot->tts_isnull[LEDGER_LIMITED] ? (Datum) 0 :
+						PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LIMITED])));
 		if (PointerGetDatum(order_key) != values[ENTRY_ORDER_KEY])
 			pfree(order_key);
 	}
-	add_bounds(accrual, &newest, bounds);
-	entry_scan_end(&scan);
-}
-
-/* The times of the first and the last posted order that is not expected, and counts. */
-static Bounds
-other_bounds(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
-{
-	Bounds		bounds = {0};
-
-	for (int i = 0; i < keys->count; i++)
-		add_bounds_of(accrual, ledger, snapshot, keys, i, &bounds);
-	return bounds;
-}
-
-/* Tell what an order gives under limits, if it was read to its end. */
-static void
-add_limited(Accrual *accrual, Oid program, const Newest *newest, int32 terms, Datum *limited)
-{
-	if (*limited == (Datum) 0)
-		return;
-	limits_known(accrual, terms_find(program, terms), newest->at, *limited);
-	pfree(DatumGetPointer(*limited));
-	*limited = (Datum) 0;
-}
-
-/* Tell the fold what posted orders give under limits, which were recorded for one of the keys of an account. */
-static void
-know_limits_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, Datum customer, Oid program)
-{
-	Newest		newest = {0};
-	int32		terms = 0;
-	Datum		limited = (Datum) 0;
-	EntryScan	scan;
-
-	ledger->keys[ENTRY_CUSTOMER].sk_argument = customer;
-	scan = entry_scan_begin(ledger, snapshot, ledger->keys, 1);
-	while (entry_scan_next(&scan))
-	{
-		Datum	   *values = scan.slot->tts_values;
-		text	   *order_key;
-
-		slot_getsomeattrs(scan.slot, LEDGER_COLUMNS);
-		order_key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
-		if (!is_same_order(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key))
-		{
-			add_limited(accrual, program, &newest, terms, &limited);
-			begin_newest(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key);
-		}
-		if (limited != (Datum) 0)
-			pfree(DatumGetPointer(limited));
-		limited = scan.slot->tts_isnull[LEDGER_LIMITED] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LIMITED]));
-		newest.at = DatumGetTimestampTz(values[ENTRY_AT]);
-		terms = DatumGetInt32(values[ENTRY_TERMS]);
-		if (PointerGetDatum(order_key) != values[ENTRY_ORDER_KEY])
-			pfree(order_key);
-	}
-	add_limited(accrual, program, &newest, terms, &limited);
+	end_newest(accrual, &newest, asked);
 	entry_scan_end(&scan);
 }
 
 /*
- * Tell the fold what all posted orders of an account give under limits.  Its entries are read,
- * as no index knows the periods of rules.
+ * Tell the fold the times of the first and the last posted order that is not expected, and counts,
+ * and what all of them give under limits, as far as it needs that.  The entries of the account are read
+ * for it, as no index knows the times of orders and the periods of rules.
  */
 static void
-know_limits(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
+know_orders(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const CustomerKeys *keys)
 {
-	Oid			program = program_relation(RelationGetNamespace(ledger->heap), "program");
+	Bounds		bounds = {0};
+	OrdersAsked asked = {0};
 
+	if (accrual_needs_bounds(accrual))
+		asked.bounds = &bounds;
+	if (accrual->uses != NULL)
+		asked.limits_of = program_relation(RelationGetNamespace(ledger->heap), "program");
+	if (asked.bounds == NULL && !OidIsValid(asked.limits_of))
+		return;
 	for (int i = 0; i < keys->count; i++)
-		know_limits_of(accrual, ledger, snapshot, keys->keys[i], program);
+		read_orders_of(accrual, ledger, snapshot, keys, i, &asked);
+	if (asked.bounds != NULL)
+		accrual->others = bounds;
 }
 
 /* What entries of the kind "expiry" of a customer took off lots. */
@@ -403,10 +387,7 @@ fold_know_posted(Accrual *accrual, RecordedEntry **entries, int count, bool all,
 	}
 	fold_find_rekeyed(accrual, entries, count);
 	fold_know_payments(accrual, entries, count, ledger, snapshot, keys);
-	if (accrual->uses != NULL)
-		know_limits(accrual, ledger, snapshot, keys);
-	if (accrual_needs_bounds(accrual))
-		accrual->others = other_bounds(accrual, ledger, snapshot, keys);
+	know_orders(accrual, ledger, snapshot, keys);
 	if (accrual_needs_expired(accrual))
 	{
 		MemoryContext old = MemoryContextSwitchTo(accrual->context);

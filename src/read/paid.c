@@ -203,7 +203,7 @@ find_rerated(const Payment *payment, RecordedEntry **entries, int count, int whi
 		if (entry->recorded_for != which || !payment_is_for(payment, entry->tracked_table, entry->order_key))
 			continue;
 		if (before != NULL && before->revision + 1 == entry->revision && before->terms != entry->terms &&
-			before->recorded_at + 1 == entry->recorded_at)
+			entry->came_from == NULL && before->recorded_at + 1 == entry->recorded_at)
 			before->is_rerated = true;
 		before = entry;
 	}

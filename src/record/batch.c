@@ -11,7 +11,7 @@
  * is not known to be new, its points are evaluated after it was looked up, over
  * the row that was put with it or else over its row in the table.  So is the rate
  * of its currency.  An order that gets another customer or key begins with what it
- * brings along (see brought.c), unless it was recorded as that customer's before.
+ * brings along (see brought.c), even where another order had that key of that customer before.
  * In mode RECORD_ANEW, orders begin anew under the present terms (see rerate.c).
  */
 #include "postgres.h"
@@ -295,11 +295,14 @@ refresh_item(void *arg, Order *order, int asked)
 	MemoryContextSwitchTo(old);
 }
 
-/* What an order keeps: it is recorded already, or brings something along. */
+/*
+ * What an order keeps: what it brings along from another key, whichever order had its key before;
+ * or else what is recorded of it.
+ */
 static const OrderState *
 item_keeps(const Lookup *item)
 {
-	return item->known.revision != 0 ? &item->known : &item->first;
+	return item->known.revision != 0 && item->first.came_from == (Datum) 0 ? &item->known : &item->first;
 }
 
 /* The terms of an order are those of the first time, for good, unless it begins anew. */
@@ -510,13 +513,14 @@ next_moment(Batch *batch, const Lookup *item, const Order *order, int32 terms)
 }
 
 /*
- * Does an order get another key, of which something may be forgiven?  Then it has entries by both,
- * though it may not count before and after.
+ * Does an order have an entry though it stands as is recorded under its key?  The one that gets a
+ * key brings other things along than the one that had it; the one that leaves a key, of which
+ * something may be forgiven, passes that on even if it does not count.
  */
 static bool
 goes_on(Batch *batch, const Lookup *item, int32 terms)
 {
-	return (item->left || item->first.came_from != (Datum) 0) && may_forgive(batch, terms);
+	return item->first.came_from != (Datum) 0 || (item->left && may_forgive(batch, terms));
 }
 
 /* Fill a slot with the next revision of an order; false if there is none to write. */
