@@ -478,5 +478,15 @@ ALTER TABLE club.ledger ENABLE TRIGGER append_only;
 ALTER TABLE dated.ledger ENABLE TRIGGER append_only;
 :verify
 
+-- 16. more orders of one customer than are posted at once, all of which get other keys in one statement: of 60,000, all are
+-- spent, and nothing is forgiven
+INSERT INTO t_rekeyed.orders SELECT 1000000 + n, 18, 2, true, '2026-01-01'::timestamptz + n % 9000 * interval '1 second' FROM generate_series(1, 30000) n;
+SELECT t_rekeyed.spend(18, 60000);
+UPDATE t_rekeyed.orders SET id = id + CASE WHEN id % 2 = 0 THEN 100001 ELSE -100001 END, at = at + interval '1 day' WHERE customer = 18;
+CALL loyalty.post('club');
+SELECT * FROM t_rekeyed.wrong(18, 0, 0);
+SELECT count(*) FILTER (WHERE forgiven <> 0) AS forgiven, count(*) AS entries FROM club.ledger WHERE customer = 18 AND tracked_table > 0;
+:verify
+
 SELECT loyalty.drop_program(p, force => true) FROM unnest('{club,dated,owing,keyed}'::name[]) p;
 DROP SCHEMA t_rekeyed CASCADE;

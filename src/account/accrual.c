@@ -821,7 +821,11 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		order->amount = number_zero();
 		order->order_points = number_zero();
 	}
-	/* how another order stood that had this key is known to its next one, before it is this one's */
+
+	/*
+	 * how another order stood that had this key is known to its next one, before it is
+	 * this one's
+	 */
 	from = rekeying_goes_on(entry, order, find_origin(accrual, entry), &joint, &passed);
 	if (begins)
 		begin_order(accrual, terms, entry, order);

@@ -131,6 +131,7 @@ typedef struct Poster
 	RecordedEntry **entries;	/* of one customer */
 	int			entry_count;
 	int			entry_size;
+	int			entry_limit;	/* so many are kept of one customer before they are cut */
 	RecordedEntry *cut;			/* of that customer, entries from this one on are left
 								 * for the next batch; or NULL */
 	List	   *terms;			/* versions of the terms that were posted under */
@@ -288,14 +289,37 @@ free_entry(RecordedEntry *entry)
 	pfree(entry);
 }
 
+/* Did orders of the customer whose entries are read get other keys, by any of these entries? */
+static bool
+has_rekeyed(Poster *poster)
+{
+	const Account *account = &poster->accounts[poster->current];
+	bool		found = false;
+
+	for (int i = 0; i < account->keys.count && !found; i++)
+	{
+		ScanKeyData key;
+		EntryScan	scan;
+
+		entry_customer_key(&poster->journal, BTEqualStrategyNumber, account->keys.keys[i], &key);
+		scan = entry_scan_begin(&poster->journal, poster->snapshot, &key, 1);
+		while (!found && entry_scan_next(&scan))
+			found = !slot_attisnull(scan.slot, ENTRY_CAME_FROM + 1);
+		entry_scan_end(&scan);
+	}
+	return found;
+}
+
 /*
  * How many of more entries than are posted at once are kept: the two halves of a change of a key
- * (see rekeying.c) are not torn apart.  So it is cut where nothing was recorded for a while, or if
- * a transaction recorded so many, at least between orders of other times.
+ * (see rekeying.c) are not torn apart.  So it is cut where nothing was recorded for a while.  Where
+ * one transaction recorded so many, it is cut between orders of other times; or behind all of
+ * them, if there are such changes.
  */
 static int
-cut_place(RecordedEntry **entries)
+cut_place(Poster *poster)
 {
+	RecordedEntry **entries = poster->entries;
 	int			place = CUSTOMER_BATCH;
 
 	while (place > 0 && entries[place - 1]->recorded_at > entries[place]->recorded_at - A_WHILE)
@@ -303,6 +327,12 @@ cut_place(RecordedEntry **entries)
 	if (place > 0)
 		return place;
 	place = CUSTOMER_BATCH;
+	if (has_rekeyed(poster))
+	{
+		while (place < poster->entry_count && entries[place - 1]->recorded_at > entries[place]->recorded_at - A_WHILE)
+			place++;
+		return place;
+	}
 	while (place > 0 && entries[place - 1]->at == entries[place]->at)
 		place--;
 	return place > 0 ? place : CUSTOMER_BATCH;
@@ -320,7 +350,12 @@ cut_entries(Poster *poster)
 	int			place;
 
 	fold_sort(poster->entries, poster->entry_count);
-	place = cut_place(poster->entries);
+	place = cut_place(poster);
+	if (place == poster->entry_count)
+	{
+		poster->entry_limit = 2 * poster->entry_count;
+		return;
+	}
 	poster->cut = poster->entries[place];
 	for (int i = place + 1; i < poster->entry_count; i++)
 		free_entry(poster->entries[i]);
@@ -339,7 +374,9 @@ keep_entry(Poster *poster, TupleTableSlot *slot, int recorded_for)
 	RecordedEntry *recorded;
 	MemoryContext old;
 
-	if (poster->entry_count == 2 * CUSTOMER_BATCH)
+	if (poster->entry_count == 0)
+		poster->entry_limit = 2 * CUSTOMER_BATCH;
+	if (poster->entry_count == poster->entry_limit)
 		cut_entries(poster);
 	if (poster->entry_count == poster->entry_size)
 	{

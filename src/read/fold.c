@@ -221,7 +221,8 @@ typedef struct Newest
 typedef struct OrdersAsked
 {
 	Bounds	   *bounds;			/* of those that are not expected; or NULL */
-	Oid			limits_of;		/* the table "program" whose rules have limits, or InvalidOid */
+	Oid			limits_of;		/* the table "program" whose rules have limits, or
+								 * InvalidOid */
 } OrdersAsked;
 
 /* Is this an entry of the same order? */
