@@ -789,6 +789,24 @@ find_origin(Accrual *accrual, const RecordedEntry *entry)
 		find_order(accrual, entry->came->recorded_for, entry->tracked_table, entry->came->order_key);
 }
 
+/* The entry is the latest one: it made this, and its order is still as it stood before. */
+static void
+set_latest(Accrual *accrual, const RecordedEntry *entry, const StandingOrder *order, const Step *step)
+{
+	accrual->number++;
+	accrual->points = step->points;
+	accrual->tier = order->tier;
+	accrual->multiplier = order->multiplier;
+	accrual->held_rules = order->held_rules;
+	accrual->rooms = step->rooms;
+	accrual->limited = step->limited;
+	accrual->order_points = step->order_points;
+	accrual->forgiven = step->forgiven;
+	accrual->points_change = step->points_change;
+	accrual->amount_change = step->amount_change;
+	accrual->orders_change = (int) entry->counts - (int) order->counts;
+}
+
 /*
  * Add an entry: if it counts, fills the fields of the latest entry, which stay until the
  * next one is added, and moves the metrics on; else leaves everything as it was.
@@ -844,18 +862,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	step_lots(accrual, terms, entry, from, from == order ? terms_before : from->terms, passed, &step);
 	add_between(accrual, passed);
 	accrual->returned = returns;
-	accrual->number++;
-	accrual->points = step.points;
-	accrual->tier = order->tier;
-	accrual->multiplier = order->multiplier;
-	accrual->held_rules = order->held_rules;
-	accrual->rooms = step.rooms;
-	accrual->limited = step.limited;
-	accrual->order_points = step.order_points;
-	accrual->forgiven = step.forgiven;
-	accrual->points_change = step.points_change;
-	accrual->amount_change = step.amount_change;
-	accrual->orders_change = (int) entry->counts - (int) order->counts;
+	set_latest(accrual, entry, order, &step);
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
 	order->forgiven = step.forgiven;
