@@ -71,6 +71,8 @@ BEGIN
 			(NULL, 'limit_period', 'day, week, month, quarter or year, in the time zone of the program; null: ever'),
 			(NULL, 'rooms', 'what was left of the limits of rules when the order began, by their number in terms_rule; null: no rule has a member_limit'),
 			(NULL, 'limited', 'what rules with a member_limit give, by their number in terms_rule; null: nothing'),
+			(NULL, 'budget', 'the budget out of which the rule gives points to all members; null: it has none'),
+			(NULL, 'allotted', 'what rules with a budget give, by their number in terms_rule; null: no rule has one'),
 			('kept', 'parts', 'what the lines add to what each rule gives, before refunds; null: nothing'),
 			(NULL, 'parts', 'what each earning rule gives, by its number in terms_rule, where rules are for some members or bonuses; null: awards has what they come to'),
 			(NULL, 'held_rules', 'numbers of the rules whose for_members held just before the order; null: its terms have no rules that stack when entries are folded'),

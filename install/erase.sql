@@ -61,6 +61,7 @@ AS $$
 		(0, 'archived', 'nobody', '{order_key, currency}'),
 		(0, 'earning_rule', 'nobody', '{name, points, multiplier, applies_when, per, rounding, stacking, stacking_group, for_members, limit_period}'),
 		(0, 'exchange_rate', 'nobody', '{currency}'),
+		(0, 'budget', 'nobody', '{name}'),
 		(0, 'journal', 'nobody', '{order_key, currency, tier, came_from}'),
 		(0, 'kept', 'nobody', '{order_key}'),
 		(0, 'ledger', 'nobody', '{currency, tier, kind, actor, pays_for, came_from}'),

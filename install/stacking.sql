@@ -91,7 +91,7 @@ COMMENT ON FUNCTION _loyalty.require_rule(text, boolean, boolean, timestamptz, t
 -- The rules of a version of the terms as they come after each other; groups are numbered, and 0 is none.
 CREATE FUNCTION _loyalty.stacked_rules(program name, terms int)
 RETURNS TABLE (place int, award int, per text, multiplies boolean, stacking text, "group" int, starts timestamptz, ends timestamptz, minimum_order numeric,
-               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_period text)
+               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_period text, budget text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -100,7 +100,7 @@ BEGIN
 		SELECT row_number() OVER (ORDER BY r.priority DESC, r.name COLLATE "C")::int, r.award, r.per, r.multiplier IS NOT NULL, r.stacking,
 		       CASE WHEN r.stacking_group IS NULL THEN 0 ELSE dense_rank() OVER (ORDER BY r.stacking_group COLLATE "C" NULLS LAST)::int END,
 		       r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, t.points_scale, r.for_members IS NOT NULL, r.bonus,
-		       r.member_limit, r.limit_period
+		       r.member_limit, r.limit_period, r.budget
 		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version WHERE r.version = $1 ORDER BY 1
 		$sql$, program) USING terms;
 END
@@ -157,7 +157,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT r.award, string_agg(format('%I.value_%s IS NULL', "values", e.award), ' AND ' ORDER BY e.place) FILTER (WHERE e.award IS NOT NULL)
 	  FROM _loyalty.stacked_rules(program, terms) r
-	  LEFT JOIN _loyalty.stacked_rules(program, terms) e ON e.award = ANY (awards) AND e.stacking = 'exclusive' AND e.place < r.place AND e."group" IN (0, r."group")
+	  LEFT JOIN _loyalty.stacked_rules(program, terms) e ON e.award = ANY (awards) AND e.stacking = 'exclusive' AND e.place < r.place AND e."group" IN (0, r."group") AND r.budget IS NULL
 	 WHERE r.award = ANY (awards)
 	 GROUP BY r.award
 $$;

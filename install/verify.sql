@@ -540,6 +540,7 @@ BEGIN
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_limits(%L, %L, %L, false)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}'),
 	                                                        format('verify_limits(%L, %L, %L, true)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}')]) v;
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_budgets(%L)', program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_merges(%L)', program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_shortfalls(%L, %L)', program, lost = '{}')]) v;

@@ -163,7 +163,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
 		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over, allotted',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (
@@ -362,7 +362,7 @@ BEGIN
 			 format('revision %%s (entry %%s): amount %%s, awards %%s', metrics.revision, metrics.entry, metrics.amount, metrics.awards)),
 			(%2$s, CASE WHEN metrics.parts IS NULL THEN 'points are not awards times multiplier' ELSE 'points are not what the earning rules come to' END,
 			 format('%%s * %%s gives %%s', coalesce(metrics.parts::text, metrics.awards::text), metrics.multiplier, metrics.order_points)),
-			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', metrics.revision, metrics.entry, metrics.parts, metrics.held_rules)),
+			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', metrics.revision, metrics.entry, metrics.parts, metrics.held_rules) || coalesce(format(', of budgets %%s', metrics.allotted), '')),
 			(metrics.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', metrics.recorded_at, metrics.terms)),
 			(metrics.recorded_at > $1, 'entry was recorded in the future', format('at %%s', metrics.recorded_at))) k (wrong, violation, detail)
 		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points

@@ -129,3 +129,33 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_limits(name, int[], boolean, boolean) IS 'the part of verify() that looks at limits of rules per member';
+
+-- What orders have of each budget, by their newest entries, is what the table "budget" says was given.
+CREATE FUNCTION _loyalty.verify_budgets(program name)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	asked boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.budget) OR EXISTS (SELECT FROM %1$I.terms_rule WHERE budget IS NOT NULL)', program) INTO asked;
+	IF NOT asked THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH given AS (
+			SELECT r.budget, sum(greatest(o.allotted[r.award], 0)) AS points
+			  FROM %1$I.recorded_orders o JOIN %1$I.terms_rule r ON r.version = o.terms
+			 WHERE o.allotted IS NOT NULL AND r.budget IS NOT NULL GROUP BY r.budget)
+		SELECT CASE WHEN b.name IS NULL THEN 'budget of an earning rule is missing' ELSE 'points given out of a budget are not what orders have of it' END,
+		       NULL::text, NULL::text, format('budget "%%s": %%s are given, and orders have %%s', coalesce(b.name, g.budget), coalesce(b.given::text, 'none'), trim_scale(coalesce(g.points, 0)))
+		  FROM %1$I.budget b FULL JOIN given g ON g.budget = b.name COLLATE "C"
+		 WHERE b.given IS DISTINCT FROM coalesce(g.points, 0) AND (b.name IS NOT NULL OR g.points <> 0)
+		UNION ALL
+		SELECT 'budget of an earning rule is missing', NULL, NULL, format('earning rule "%%s": budget "%%s"; INSERT INTO %%I.budget (name, points) makes it', r.name, r.budget, %2$L)
+		  FROM %1$I.earning_rule r WHERE NOT EXISTS (SELECT FROM %1$I.budget b WHERE b.name = r.budget) AND r.budget IS NOT NULL
+		$sql$, program, program);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_budgets(name) IS 'the part of verify() that looks at budgets of rules';

@@ -94,7 +94,7 @@ DECLARE
 	counting text;
 BEGIN
 	SELECT array_agg(r.award ORDER BY r.place) FILTER (WHERE NOT r.multiplies), array_agg(r.award ORDER BY r.place) FILTER (WHERE r.multiplies AND r.per = 'order'),
-	       string_agg(format(CASE WHEN r.for_members THEN 'CASE WHEN %1$s = ANY (metrics.held_rules) THEN metrics.parts[%1$s] END AS value_%1$s' ELSE 'metrics.parts[%1$s] AS value_%1$s' END, r.award), ', ' ORDER BY r.place)
+	       string_agg(format(CASE WHEN r.for_members THEN 'CASE WHEN %1$s = ANY (metrics.held_rules) THEN metrics.parts[%1$s] END AS value_%1$s' WHEN r.budget IS NOT NULL THEN 'metrics.allotted[%1$s] AS value_%1$s' ELSE 'metrics.parts[%1$s] AS value_%1$s' END, r.award), ', ' ORDER BY r.place)
 	  INTO points, multipliers, parts FROM _loyalty.stacked_rules(program, terms) r;
 	SELECT string_agg(format(CASE WHEN x.condition IS NULL THEN 'part.value_%1$s AS value_%1$s' ELSE 'CASE WHEN %2$s THEN part.value_%1$s END AS value_%1$s' END, x.award, x.condition), ', ')
 	  INTO counting FROM _loyalty.exclusions_sql(program, terms, points, 'part') x;
@@ -146,19 +146,40 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.rounded_points_sql(name, int) IS 'the points of an entry that come of rounding what worth_sql() says, as SQL for verify()';
 
+-- What rules with a budget give is there where they give something, and is no more than that, rounded; as SQL over "metrics".
+CREATE FUNCTION _loyalty.allotted_fits_sql(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT CASE WHEN count(r.budget) = 0 THEN 'metrics.allotted IS NULL'
+		            ELSE concat_ws(' AND ', string_agg(CASE WHEN r.budget IS NULL THEN format('metrics.allotted[%%s] IS NULL', r.award)
+		                                                    ELSE format('(metrics.parts[%%1$s] IS NULL) = (metrics.allotted[%%1$s] IS NULL) AND (metrics.allotted[%%1$s] <= %%2$s) IS NOT FALSE', r.award,
+		                                                                _loyalty.rounded_sql(format('metrics.parts[%%s]', r.award), t.rounding, t.points_scale)) END, ' AND ' ORDER BY r.award)) END
+		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version WHERE r.version = $1 $sql$, program) INTO result USING terms;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.allotted_fits_sql(name, int) IS 'the condition that an entry fits the budgets of the rules of its terms, as SQL for verify()';
+
 -- Does an entry not fit the rules of its terms, as SQL over "metrics"?
 CREATE FUNCTION _loyalty.misfit_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.limited) > 0'
-	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s) IS NOT TRUE',
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.limited, metrics.allotted) > 0'
+	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s AND %4$s) IS NOT TRUE',
 	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*),
 	                        CASE WHEN count(r.member_limit) = 0 THEN 'num_nonnulls(metrics.rooms, metrics.limited) = 0'
 	                             ELSE format('(metrics.parts IS NOT NULL) = (metrics.limited IS NOT NULL) AND (metrics.parts IS NULL OR metrics.rooms IS NOT NULL)
 	                                          AND coalesce(cardinality(metrics.rooms), %1$s) = %1$s AND coalesce(cardinality(metrics.limited), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
-	                                         count(*), string_agg(format(', metrics.rooms[%1$s], metrics.limited[%1$s]', r.award), '') FILTER (WHERE r.member_limit IS NULL)) END) END
+	                                         count(*), string_agg(format(', metrics.rooms[%1$s], metrics.limited[%1$s]', r.award), '') FILTER (WHERE r.member_limit IS NULL)) END,
+	                        _loyalty.allotted_fits_sql(program, terms)) END
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.misfit_sql(name, int) IS 'the condition that an entry does not fit the earning rules of its terms, as SQL for verify()';

@@ -21,6 +21,7 @@ CREATE TABLE @schema@.earning_rule (
 	bonus boolean NOT NULL DEFAULT false,
 	member_limit numeric CHECK (member_limit >= 0),
 	limit_period text CHECK (limit_period IN ('day', 'week', 'month', 'quarter', 'year')),
+	budget text,
 	CHECK (num_nonnulls(points, multiplier) = 1)
 );
 COMMENT ON TABLE @schema@.earning_rule IS 'earning rules: an order gets the points of all that apply, multiplied by the multipliers of all that apply';

@@ -56,6 +56,7 @@ typedef struct StackedRule
 	bool		for_members;	/* it is for some of them only */
 	bool		bonus;			/* its points are not multiplied */
 	RuleLimit	limit;			/* if it has one; else "most" is (Datum) 0 */
+	char	   *budget;			/* out of which it gives points, or NULL */
 } StackedRule;
 
 struct Stacking
@@ -66,6 +67,8 @@ struct Stacking
 								 * they stack when entries are folded */
 	RuleLimit  *limits;
 	int			limit_count;
+	RuleBudget *budgets;
+	int			budget_count;
 	StackedRule *rules;			/* in the order in which they come */
 	StackedRule **by_award;
 };
@@ -150,6 +153,7 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 	rule->limit.rule = text_value(row, 15, context);
 	rule->limit.most = number_value(row, 16, context);
 	rule->limit.period = text_value(row, 17, context);
+	rule->budget = text_value(row, 18, context);
 }
 
 /* Are the points of a rule just added up? */
@@ -175,7 +179,7 @@ read_rules(const char *program, int32 terms)
 			 " ELSE (pg_catalog.dense_rank() OVER (ORDER BY r.stacking_group COLLATE pg_catalog.\"C\" NULLS LAST))::pg_catalog.int4 END,"
 			 " r.starts::pg_catalog.timestamptz, r.ends::pg_catalog.timestamptz, r.minimum_order::pg_catalog.numeric, r.every::pg_catalog.numeric,"
 			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool,"
-			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period"
+			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget"
 			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version WHERE r.version OPERATOR(pg_catalog.=) $1"
 			 " ORDER BY r.priority DESC, r.name COLLATE pg_catalog.\"C\"", quote_identifier(program));
 
@@ -201,6 +205,7 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 	stacking->count = (int) SPI_processed;
 	stacking->rules = MemoryContextAllocZero(context, stacking->count * sizeof(StackedRule));
 	stacking->limits = MemoryContextAllocZero(context, stacking->count * sizeof(RuleLimit));
+	stacking->budgets = MemoryContextAllocZero(context, stacking->count * sizeof(RuleBudget));
 	stacking->by_award = MemoryContextAllocZero(context, stacking->count * sizeof(StackedRule *));
 	for (int i = 0; i < stacking->count; i++)
 	{
@@ -212,6 +217,13 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 		stacking->groups = Max(stacking->groups, rule->group);
 		if (rule->limit.most != (Datum) 0)
 			stacking->limits[stacking->limit_count++] = rule->limit;
+		if (rule->budget != NULL)
+		{
+			RuleBudget *budget = &stacking->budgets[stacking->budget_count++];
+
+			budget->award = rule->award;
+			budget->budget = rule->budget;
+		}
 		stacking->folds = stacking->folds || rule->for_members || rule->bonus || rule->limit.most != (Datum) 0;
 		plain = plain && is_just_added(rule);
 	}
@@ -242,7 +254,7 @@ rule_points(const StackedRule *rule, Datum points)
 	return rule->is_rounded ? rounding_apply(rule->rounding, rule->points_scale, points) : points;
 }
 
-/* Leave out what comes after an exclusive rule of the same kind. */
+/* Leave out what comes after an exclusive rule of the same kind, but for what budgets give. */
 static void
 leave_out(const Stacking *stacking, bool multiplies, bool *isnull)
 {
@@ -252,7 +264,7 @@ leave_out(const Stacking *stacking, bool multiplies, bool *isnull)
 	{
 		const StackedRule *rule = &stacking->rules[i];
 
-		if (rule->multiplies != multiplies || isnull[rule->award])
+		if (rule->multiplies != multiplies || isnull[rule->award] || rule->budget != NULL)
 			continue;
 		if (closed[0] || closed[rule->group])
 			isnull[rule->award] = true;
@@ -422,6 +434,40 @@ stacking_limits(const Stacking *stacking, int *count)
 {
 	*count = stacking == NULL ? 0 : stacking->limit_count;
 	return stacking == NULL ? NULL : stacking->limits;
+}
+
+/*
+ * The budgets that rules have, or none.
+ */
+const RuleBudget *
+stacking_budgets(const Stacking *stacking, int *count)
+{
+	*count = stacking == NULL ? 0 : stacking->budget_count;
+	return stacking == NULL ? NULL : stacking->budgets;
+}
+
+/*
+ * The parts of an entry, where rules with a budget give what is allotted to it; in the current memory
+ * context, or as they are.
+ */
+Datum
+stacking_given(Datum parts, Datum allotted)
+{
+	Datum	   *values;
+	Datum	   *instead;
+	bool	   *isnull;
+	bool	   *instead_null;
+	int			count;
+	int			instead_count;
+
+	if (parts == (Datum) 0 || allotted == (Datum) 0)
+		return parts;
+	deconstruct_array(DatumGetArrayTypeP(parts), NUMERICOID, -1, false, TYPALIGN_INT, &values, &isnull, &count);
+	deconstruct_array(DatumGetArrayTypeP(allotted), NUMERICOID, -1, false, TYPALIGN_INT, &instead, &instead_null, &instead_count);
+	for (int i = 0; i < Min(count, instead_count); i++)
+		if (!instead_null[i])
+			values[i] = instead[i];
+	return stacking_parts(values, isnull, count);
 }
 
 /*

@@ -19,6 +19,13 @@ typedef struct RuleLimit
 								 * ever */
 } RuleLimit;
 
+/* Out of which budget a rule gives points: see record/budgets.c. */
+typedef struct RuleBudget
+{
+	int			award;			/* from 0 */
+	char	   *budget;			/* its name */
+} RuleBudget;
+
 extern Stacking *stacking_load(const char *program, int32 terms, MemoryContext context);
 extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount);
 extern void stacking_count(const Stacking *stacking, Datum *values, const bool *isnull);
@@ -26,6 +33,8 @@ extern bool stacking_folds(const Stacking *stacking);
 extern Datum stacking_parts(Datum *values, bool *isnull, int count);
 extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus);
 extern const RuleLimit *stacking_limits(const Stacking *stacking, int *count);
+extern const RuleBudget *stacking_budgets(const Stacking *stacking, int *count);
+extern Datum stacking_given(Datum parts, Datum allotted);
 extern int	stacking_shares(const Stacking *stacking, Datum parts, Datum held, Datum multiplier,
 							Datum **shares, bool **isnull);
 extern Datum stacking_fold(const Stacking *stacking, Datum parts, Datum held, Datum *bonus);

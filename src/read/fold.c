@@ -45,7 +45,7 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
 	entry->amount = values[ENTRY_AMOUNT];
 	entry->awards = values[ENTRY_AWARDS];
-	entry->parts = nullable_value(slot, ENTRY_PARTS);
+	entry->parts = stacking_given(nullable_value(slot, ENTRY_PARTS), nullable_value(slot, ENTRY_ALLOTTED));
 	entry->joined = journal_read_moment(slot, ENTRY_JOINED_AT);
 	entry->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
 	entry->held.is_known = !nulls[ENTRY_MULTIPLIER];

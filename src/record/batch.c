@@ -94,6 +94,8 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	slot->tts_values[ENTRY_AWARDS] = order->awards;
 	slot->tts_isnull[ENTRY_PARTS] = order->parts == (Datum) 0;
 	slot->tts_values[ENTRY_PARTS] = order->parts;
+	slot->tts_isnull[ENTRY_ALLOTTED] = order->allotted == (Datum) 0;
+	slot->tts_values[ENTRY_ALLOTTED] = order->allotted;
 	slot->tts_values[ENTRY_CURRENCY] = order->currency;
 	slot->tts_values[ENTRY_RATE] = order->rate;
 	slot->tts_values[ENTRY_MOVED] = BoolGetDatum(kept != NULL && kept->moved);
@@ -147,6 +149,7 @@ batch_read_entry(TupleTableSlot *slot, Order *order)
 	order->amount = slot->tts_values[ENTRY_AMOUNT];
 	order->awards = slot->tts_values[ENTRY_AWARDS];
 	order->parts = slot->tts_isnull[ENTRY_PARTS] ? (Datum) 0 : slot->tts_values[ENTRY_PARTS];
+	order->allotted = slot->tts_isnull[ENTRY_ALLOTTED] ? (Datum) 0 : slot->tts_values[ENTRY_ALLOTTED];
 	order->currency = slot->tts_values[ENTRY_CURRENCY];
 	order->rate = slot->tts_values[ENTRY_RATE];
 	order->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
@@ -523,6 +526,131 @@ goes_on(Batch *batch, const Lookup *item, int32 terms)
 	return item->first.came_from != (Datum) 0 || (item->left && may_forgive(batch, terms));
 }
 
+/* Has an order a next revision that is to be written?  If so, how it stands then. */
+static bool
+is_due(Batch *batch, Lookup *item, Order *order)
+{
+	const OrderState *known = &item->known;
+	const OrderState *kept = item_keeps(item);
+
+	*order = item->order;
+	/* What is brought along is kept, even by an order that does not count by now. */
+	if (item->unknown || (kept->revision == 0 && !order->counts))
+		return false;
+	/* An order that is gone keeps its times, and its rate. */
+	if (!order->counts)
+	{
+		order->at = kept->at;
+		order->currency = kept->currency;
+		order->rate = kept->rate;
+		order->available = kept->available;
+	}
+	if (batch->mode == RECORD_ANEW)
+		return known->terms != batch->table->terms;
+	return !is_recorded(order, known) || goes_on(batch, item, item_terms(batch, item));
+}
+
+/*
+ * What an order has of budgets until its next revision.  One that gets another key has what it had
+ * by the old one, and the entry by that gives nothing back.
+ */
+static Allotment
+item_allotment(Batch *batch, const Lookup *item)
+{
+	const OrderState *had = item->first.came_from != (Datum) 0 ? &item->first : &item->known;
+	Allotment	result = {0};
+
+	if ((item->left && had == &item->known) || had->allotted == (Datum) 0)
+		return result;
+	result.terms = terms_if_possible(batch->table->program_relid, had->terms);
+	result.parts = had->parts;
+	result.allotted = had->allotted;
+	return result;
+}
+
+/* Can budgets have to do with an order?  Without rules that stack when entries are folded, none can. */
+static bool
+may_have_budget(const Lookup *item, const Order *order)
+{
+	return order->parts != (Datum) 0 || item->known.allotted != (Datum) 0 || item->first.allotted != (Datum) 0 ||
+		item->removed_allotted != (Datum) 0;
+}
+
+/* Expect and lock the budgets of all items, before the first of them is written. */
+static void
+prepare_budgets(Batch *batch)
+{
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		Lookup	   *item = &batch->items[i];
+		Allotment	had;
+		Order		order;
+		Terms	   *terms;
+		bool		asks;
+
+		if (!may_have_budget(item, &item->order))
+			continue;
+		had = item_allotment(batch, item);
+		terms = is_due(batch, item, &order) ? terms_if_possible(batch->table->program_relid, item_terms(batch, item)) : NULL;
+		asks = budgets_are_asked(terms, order.parts);
+		if (!asks && (terms == NULL || had.terms == NULL) && item->removed_allotted == (Datum) 0)
+			continue;
+		if (batch->budgets == NULL)
+			batch->budgets = budgets_begin(batch->table);
+		if (asks)
+			budgets_expect(batch->budgets, terms, order.parts);
+		if (terms != NULL && had.terms != NULL)
+			budgets_expect(batch->budgets, had.terms, had.allotted);
+		if (item->removed_allotted != (Datum) 0)
+			budgets_expect(batch->budgets, terms_find(batch->table->program_relid, item->removed_terms), item->removed_allotted);
+	}
+	if (batch->budgets == NULL)
+		return;
+	budgets_lock(batch->budgets);
+	for (int i = 0; i < batch->item_count; i++)
+		if (batch->items[i].removed_allotted != (Datum) 0)
+			budgets_count(batch->budgets, terms_find(batch->table->program_relid, batch->items[i].removed_terms),
+						  batch->items[i].removed_allotted, false);
+}
+
+/* What budgets give to the next revision of an order, which stands like this. */
+static Datum
+allot(Batch *batch, Lookup *item, const Order *order, int32 version)
+{
+	Terms	   *terms;
+	Allotment	had;
+
+	if (!may_have_budget(item, order))
+		return (Datum) 0;
+	terms = terms_if_possible(batch->table->program_relid, version);
+	had = item_allotment(batch, item);
+	if (terms == NULL || (had.terms == NULL && !budgets_are_asked(terms, order->parts)))
+		return (Datum) 0;
+	/* the order was changed by others while it was recorded */
+	if (batch->budgets == NULL)
+		batch->budgets = budgets_begin(batch->table);
+	if (order->parts != (Datum) 0)
+		budgets_expect(batch->budgets, terms, order->parts);
+	if (had.terms != NULL)
+		budgets_expect(batch->budgets, had.terms, had.allotted);
+	budgets_lock(batch->budgets);
+	return budgets_allot(batch->budgets, terms, order->parts, &had);
+}
+
+/* The revision in a slot, which budgets gave to, is not written after all. */
+static void
+take_back(Batch *batch, const Lookup *item, TupleTableSlot *slot)
+{
+	Allotment	had = item_allotment(batch, item);
+
+	if (batch->budgets == NULL)
+		return;
+	if (!slot->tts_isnull[ENTRY_ALLOTTED])
+		budgets_count(batch->budgets, terms_if_possible(batch->table->program_relid, DatumGetInt32(slot->tts_values[ENTRY_TERMS])),
+					  slot->tts_values[ENTRY_ALLOTTED], false);
+	budgets_count(batch->budgets, had.terms, had.allotted, true);
+}
+
 /* Fill a slot with the next revision of an order; false if there is none to write. */
 static bool
 next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
@@ -530,23 +658,12 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	const OrderState *known = &item->known;
 	const OrderState *kept = item_keeps(item);
 	OrderState	anew = {.moved = true,.joined = item->first.joined};
-	Order		order = item->order;
+	Order		order;
 	int32		terms = item_terms(batch, item);
 
-	/* What is brought along is kept, even by an order that does not count by now. */
-	if (item->unknown || (kept->revision == 0 && !order.counts))
+	if (!is_due(batch, item, &order))
 		return false;
-	/* An order that is gone keeps its times, and its rate. */
-	if (!order.counts)
-	{
-		order.at = kept->at;
-		order.currency = kept->currency;
-		order.rate = kept->rate;
-		order.available = kept->available;
-	}
-	if (batch->mode == RECORD_ANEW ? known->terms == batch->table->terms :
-		is_recorded(&order, known) && !goes_on(batch, item, terms))
-		return false;
+	order.allotted = allot(batch, item, &order, terms);
 	batch_fill_entry(batch, slot, &order, known->revision + 1, terms,
 					 next_moment(batch, item, &order, terms), batch->mode == RECORD_ANEW ? &anew : kept);
 	batch_fill_origin(slot, &item->first);
@@ -576,6 +693,7 @@ record_again(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
+		take_back(batch, item, slot);
 		journal_retract(batch->journal, slot);
 		journal_wait(batch->journal, slot);
 		journal_find(batch->journal, item->order.customer, item->order.order_key,
@@ -673,6 +791,8 @@ find_known(Batch *batch, Lookup *item)
 		!known->is_own || known->moved || batch->table->look_first)
 		return;
 	journal_remove(batch->journal, &known->place);
+	item->removed_terms = known->terms;
+	item->removed_allotted = known->allotted;
 	memset(known, 0, sizeof(OrderState));
 }
 
@@ -687,14 +807,14 @@ record_items(Batch *batch)
 	apply_known_terms(batch);
 	if (uses_tenure(batch))
 		read_joined_of_items(batch);
+	prepare_budgets(batch);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		if (next_revision(batch, &batch->items[i], entry_slot(batch, batch->entries, count)))
 			batch->entry_items[count++] = &batch->items[i];
 	}
-	if (count == 0)
-		return;
-	journal_append(batch->journal, batch->entries, count, batch->conflict);
+	if (count > 0)
+		journal_append(batch->journal, batch->entries, count, batch->conflict);
 	for (int i = 0; i < count; i++)
 	{
 		Lookup	   *item = batch->entry_items[i];
@@ -709,6 +829,9 @@ record_items(Batch *batch)
 		else
 			note_written(batch, batch->entries[i], &item->known);
 	}
+	if (batch->budgets != NULL)
+		budgets_end(batch->budgets);
+	batch->budgets = NULL;
 }
 
 /*
@@ -725,6 +848,8 @@ batch_add_item(Batch *batch, const Order *order, MinimalTuple row, const OrderSt
 	item->left = left;
 	item->row = row;
 	item->unknown = false;
+	item->removed_terms = 0;
+	item->removed_allotted = (Datum) 0;
 	memset(&item->first, 0, sizeof(OrderState));
 	if (brought != NULL)
 		item->first = *brought;
@@ -737,7 +862,7 @@ bool
 batch_is_direct(Batch *batch, const Order *order)
 {
 	return batch->mode == RECORD_NEW && order->counts && !order->no_points &&
-		!order->must_read && !batch->table->look_first;
+		!order->must_read && !batch->table->look_first && !budgets_are_asked(batch->terms, order->parts);
 }
 
 /*

@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 
+#include "budgets.h"
 #include "order.h"
 #include "recorder.h"
 #include "refunding.h"
@@ -20,6 +21,8 @@ typedef struct Lookup
 	MinimalTuple row;			/* or NULL */
 	OrderState	known;			/* what is recorded of it */
 	OrderState	first;			/* what it begins with, if nothing is */
+	int32		removed_terms;	/* what budgets gave to an own entry of these terms that was */
+	Datum		removed_allotted;	/* taken away again; or (Datum) 0 */
 	bool		unknown;		/* its own terms have no view, which was dropped: it is
 								 * left as it is recorded */
 } Lookup;
@@ -36,6 +39,7 @@ typedef struct Batch
 	FmgrInfo	compare;		/* of customers */
 	Oid			collation;
 	int64		written;
+	Budgets    *budgets;		/* NULL: none are asked for */
 	Refunding  *refunding;		/* NULL: nobody is refused */
 
 	/* arrays of "size" */

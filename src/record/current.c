@@ -460,6 +460,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 	order->available.is_known = !isnull[AVAILABLE_AT];
 	if (order->available.is_known)
 		order->available.at = DatumGetTimestampTz(values[AVAILABLE_AT]);
+	order->allotted = (Datum) 0;
 	order->parts = isnull[PARTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[PARTS]));
 	order_check_finite(table, order);
 	return true;

@@ -96,7 +96,7 @@ order_gone(Order *order)
 	order->at = 0;
 	order->amount = number_zero();
 	order->awards = number_zero();
-	order->parts = (Datum) 0;
+	order->parts = order->allotted = (Datum) 0;
 	order->currency = text_empty();
 	order->rate = number_one();
 	order->available.is_known = false;
@@ -544,7 +544,7 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 		return;
 	}
 	order->amount = plain_value(reader, order->amount);
-	order->awards = order->parts = (Datum) 0;
+	order->awards = order->parts = order->allotted = (Datum) 0;
 	order_check_finite(table, order);
 	if (!order->counts)
 		return;

@@ -227,6 +227,8 @@ recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 		begins.currency = brought->currency;
 		begins.rate = brought->rate;
 		begins.available = brought->available;
+		begins.parts = brought->parts;
+		begins.allotted = brought->allotted;
 		batch_fill_entry(batch, slot, &begins, REVISION_BROUGHT, brought->terms, brought->recorded_at, brought);
 		batch_fill_origin(slot, brought);
 	}
@@ -286,7 +288,7 @@ put_revision(TupleTableSlot *slot)
 
 /* One sorted order goes into the batch. */
 static void
-take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated)
+take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated, bool left)
 {
 	Batch	   *batch = rec->batch;
 	Order		order;
@@ -323,8 +325,7 @@ take_sorted(Recorder *rec, TupleTableSlot *slot, bool repeated)
 		if (brought_is_passed_on(rec->brought, order.customer, order.order_key))
 			brought.came_from = (Datum) 0;
 	}
-	batch_add_item(batch, &order, row, put_revision(slot) == REVISION_BROUGHT ? &brought : NULL,
-				   put_revision(slot) == REVISION_LEFT);
+	batch_add_item(batch, &order, row, put_revision(slot) == REVISION_BROUGHT ? &brought : NULL, left);
 	MemoryContextSwitchTo(old);
 }
 
@@ -359,6 +360,7 @@ write_sorted(Recorder *rec)
 	Batch	   *batch = rec->batch;
 	TupleTableSlot *previous = NULL;
 	bool		repeated = false;	/* is previous one of several puts? */
+	bool		left = false;	/* is one of them that the order has another key now? */
 
 	tuplesort_performsort(rec->sort);
 	for (;;)
@@ -370,6 +372,7 @@ write_sorted(Recorder *rec)
 		{
 			/* one of the two is void; its slot is used again */
 			repeated = true;
+			left = left || put_revision(next) == REVISION_LEFT;
 			if (says_more(rec, previous, next))
 				next = previous;
 			else
@@ -379,8 +382,9 @@ write_sorted(Recorder *rec)
 		else
 		{
 			if (previous != NULL)
-				take_sorted(rec, previous, repeated);
+				take_sorted(rec, previous, repeated, left);
 			repeated = false;
+			left = got && put_revision(next) == REVISION_LEFT;
 		}
 		if (!got)
 			break;

@@ -113,6 +113,8 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_AWARDS]));
 	state->parts = slot->tts_isnull[ENTRY_PARTS] ? (Datum) 0 :
 		PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_PARTS]));
+	state->allotted = slot->tts_isnull[ENTRY_ALLOTTED] ? (Datum) 0 :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_ALLOTTED]));
 	state->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_CURRENCY]));
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
 	state->joined = journal_read_moment(slot, ENTRY_JOINED_AT);

@@ -36,6 +36,7 @@ typedef struct OrderState
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric: points before the multiplier */
 	Datum		parts;			/* numeric[]: what each rule gives, or (Datum) 0 */
+	Datum		allotted;		/* the same of what budgets give; or (Datum) 0 */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	Moment		joined;			/* since when its customer is one, if the tenure matters */

@@ -21,6 +21,8 @@ ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS member_limit numeric 
 ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS limit_period text CHECK (limit_period IN ('day', 'week', 'month', 'quarter', 'year'));
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS member_limit numeric;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS limit_period text;
+ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS budget text;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS budget text;
 ALTER TABLE @schema@.archived ADD COLUMN IF NOT EXISTS terms int;
 ALTER TABLE @schema@.archived ADD COLUMN IF NOT EXISTS parts numeric[];
 ALTER TABLE @schema@.kept ADD COLUMN IF NOT EXISTS parts numeric[];

@@ -1,0 +1,416 @@
+/*
+ * budgets.c: what earning rules give out of budgets for all members.
+ *
+ * A rule may name a budget: all rules that do give no more points than that to all members
+ * together.  What is left of it must be known when an order is recorded, so this is the one
+ * place where recording waits for others: whoever records an order that such a rule gives points to
+ * locks the row of the budget, to the end of the transaction.  Orders that no such rule gives anything
+ * wait for nobody.  What rules give to an order is its "allotted", an array by the number of
+ * the award beside its "parts", which is what they would give; the fold takes it in their place.
+ *
+ * An order that stands as before keeps what it has, whatever is left by then.  One that is worth
+ * less gives back the difference, and one that is worth more gets no more than what is left;
+ * but what was cut once stays cut, or else any later change of the order would be worth points.
+ *
+ * The row is locked and written by direct table access, like all that recording writes; and
+ * its newest version, whatever the isolation level, so no order fails for another one's
+ * sake.  What a batch needs is locked in the order of the names, before it is counted; no code of
+ * users runs from then until it is written.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "budgets.h"
+#include "compat.h"
+#include "layout.h"
+#include "number.h"
+
+/* The columns of the table "budget". */
+enum
+{
+	BUDGET_NAME, BUDGET_POINTS, BUDGET_GIVEN, BUDGET_COLUMNS
+};
+
+typedef struct Budget
+{
+	const char *name;
+	bool		exists;			/* the row is there, and locked */
+	Datum		points;
+	Datum		given;
+	HeapTuple	tuple;			/* the row as it is */
+	bool		changed;		/* given is another than there */
+} Budget;
+
+struct Budgets
+{
+	TrackedTable *table;
+	List	   *expected;		/* of Budget *, by their names */
+	Relation	heap;			/* NULL: nothing was locked yet */
+	Relation	index;
+};
+
+/* An array by the number of the award, or nothing. */
+static void
+read_array(Datum array, Datum **values, bool **isnull, int *count)
+{
+	*count = 0;
+	if (array != (Datum) 0)
+		deconstruct_array(DatumGetArrayTypeP(array), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, count);
+}
+
+/*
+ * Does a rule with a budget give something to an order of these parts?
+ */
+bool
+budgets_are_asked(const Terms *terms, Datum parts)
+{
+	Datum	   *values;
+	bool	   *isnull;
+	int			count;
+	int			budget_count;
+	const RuleBudget *budgets;
+
+	if (terms == NULL || parts == (Datum) 0)
+		return false;
+	budgets = stacking_budgets(terms->stacking, &budget_count);
+	if (budget_count == 0)
+		return false;
+	read_array(parts, &values, &isnull, &count);
+	for (int i = 0; i < budget_count; i++)
+		if (budgets[i].award < count && !isnull[budgets[i].award])
+			return true;
+	return false;
+}
+
+/*
+ * Begin to count for orders of a table, in the current memory context, which must live as long.
+ */
+Budgets *
+budgets_begin(TrackedTable *table)
+{
+	Budgets    *budgets = palloc0(sizeof(Budgets));
+
+	budgets->table = table;
+	return budgets;
+}
+
+static Budget *
+find_budget(const Budgets *budgets, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, budgets->expected)
+		if (strcmp(((Budget *) lfirst(lc))->name, name) == 0)
+			return (Budget *) lfirst(lc);
+	return NULL;
+}
+
+/*
+ * Rules will give something of these parts, or give it back.
+ */
+void
+budgets_expect(Budgets *budgets, const Terms *terms, Datum parts)
+{
+	Datum	   *values;
+	bool	   *isnull;
+	int			count;
+	int			budget_count;
+	const RuleBudget *rules = stacking_budgets(terms->stacking, &budget_count);
+
+	read_array(parts, &values, &isnull, &count);
+	for (int i = 0; i < budget_count && count > 0; i++)
+	{
+		Budget	   *budget;
+
+		if (rules[i].award >= count || isnull[rules[i].award] || find_budget(budgets, rules[i].budget) != NULL)
+			continue;
+		budget = palloc0(sizeof(Budget));
+		budget->name = rules[i].budget;
+		budgets->expected = lappend(budgets->expected, budget);
+	}
+}
+
+static int
+compare_budgets(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const Budget *) lfirst(a))->name, ((const Budget *) lfirst(b))->name);
+}
+
+/* Is the table laid out as it was made?  Its owner may have put another one in its place. */
+static bool
+has_layout(Relation heap)
+{
+	static const Oid types[BUDGET_COLUMNS] = {TEXTOID, NUMERICOID, NUMERICOID};
+	TupleDesc	desc = RelationGetDescr(heap);
+
+	if (heap->rd_rel->relkind != RELKIND_RELATION || heap->rd_rel->relam != HEAP_TABLE_AM_OID || desc->natts < BUDGET_COLUMNS)
+		return false;
+	for (int i = 0; i < BUDGET_COLUMNS; i++)
+		if (TupleDescAttr(desc, i)->atttypid != types[i] || TupleDescAttr(desc, i)->attisdropped)
+			return false;
+	return true;
+}
+
+/* Open the table with its primary key; false if there is none. */
+static bool
+open_budgets(Budgets *budgets)
+{
+	Oid			schema = get_rel_namespace(budgets->table->program_relid);
+	Oid			relid = get_relname_relid("budget", schema);
+	Oid			key;
+
+	if (budgets->heap != NULL)
+		return true;
+	budgets->heap = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
+	if (budgets->heap == NULL)
+		return false;
+	key = has_layout(budgets->heap) ? layout_primary_key(budgets->heap) : InvalidOid;
+	if (OidIsValid(key))
+		budgets->index = index_open(key, RowExclusiveLock);
+	if (budgets->index == NULL || budgets->index->rd_index->indkey.values[0] != BUDGET_NAME + 1)
+	{
+		if (budgets->index != NULL)
+			index_close(budgets->index, NoLock);
+		budgets->index = NULL;
+		relation_close(budgets->heap, NoLock);
+		budgets->heap = NULL;
+		return false;
+	}
+	return true;
+}
+
+/* The place of the row of a budget; false if there is none. */
+static bool
+find_row(Budgets *budgets, const char *name, TupleTableSlot *slot)
+{
+	IndexScanDesc scan = loyalty_index_beginscan(budgets->heap, budgets->index, SnapshotSelf, 1);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	return found;
+}
+
+/* Lock the row of a budget as it is by now, and read it. */
+static void
+lock_budget(Budgets *budgets, Budget *budget)
+{
+	TupleTableSlot *slot = table_slot_create(budgets->heap, NULL);
+	TupleTableSlot *newest = table_slot_create(budgets->heap, NULL);
+
+	while (!budget->exists && find_row(budgets, budget->name, slot))
+	{
+		ItemPointerData place = slot->tts_tid;
+		TM_FailureData failure;
+		TM_Result	result = table_tuple_lock(budgets->heap, &place, GetLatestSnapshot(), newest, GetCurrentCommandId(false),
+											  LockTupleNoKeyExclusive, LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+
+		CHECK_FOR_INTERRUPTS();
+		/* somebody deleted it meanwhile, and may have made it again */
+		if (result == TM_Updated || result == TM_Deleted)
+			continue;
+		if (result != TM_Ok)
+			elog(ERROR, "could not lock the budget \"%s\"", budget->name);
+		slot_getallattrs(newest);
+		budget->exists = !newest->tts_isnull[BUDGET_POINTS] && !newest->tts_isnull[BUDGET_GIVEN];
+		if (!budget->exists)
+			break;
+		budget->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(newest->tts_values[BUDGET_POINTS]));
+		budget->given = PointerGetDatum(PG_DETOAST_DATUM_COPY(newest->tts_values[BUDGET_GIVEN]));
+		budget->tuple = ExecCopySlotHeapTuple(newest);
+		budget->tuple->t_self = newest->tts_tid;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	ExecDropSingleTupleTableSlot(newest);
+}
+
+/*
+ * Lock the budgets that are expected, which are not locked yet.  A budget without a row gives nothing.
+ */
+void
+budgets_lock(Budgets *budgets)
+{
+	ListCell   *lc;
+
+	if (budgets->expected == NIL || !open_budgets(budgets))
+		return;
+	list_sort(budgets->expected, compare_budgets);
+	/* what this transaction wrote before */
+	CommandCounterIncrement();
+	foreach(lc, budgets->expected)
+		if (!((Budget *) lfirst(lc))->exists)
+			lock_budget(budgets, (Budget *) lfirst(lc));
+}
+
+static void
+change_given(Budget *budget, Datum points, bool more)
+{
+	if (budget == NULL || !budget->exists || DatumGetBool(DirectFunctionCall2(numeric_le, points, number_zero())))
+		return;
+	budget->given = DirectFunctionCall2(more ? numeric_add : numeric_sub, budget->given, points);
+	budget->changed = true;
+}
+
+/*
+ * Count what was allotted to an order, or not any more.
+ */
+void
+budgets_count(Budgets *budgets, const Terms *terms, Datum allotted, bool more)
+{
+	Datum	   *values;
+	bool	   *isnull;
+	int			count;
+	int			budget_count;
+	const RuleBudget *rules;
+
+	if (terms == NULL || allotted == (Datum) 0)
+		return;
+	rules = stacking_budgets(terms->stacking, &budget_count);
+	read_array(allotted, &values, &isnull, &count);
+	for (int i = 0; i < budget_count; i++)
+		if (rules[i].award < count && !isnull[rules[i].award])
+			change_given(find_budget(budgets, rules[i].budget), values[rules[i].award], more);
+}
+
+/* What an order has by a rule until now. */
+typedef struct Had
+{
+	bool		any;
+	Datum		worth;			/* what it would give */
+	Datum		allotted;
+} Had;
+
+/* What a rule gives to an order that would get so much, where what it has is given back. */
+static Datum
+give(const Budget *budget, Terms *terms, Datum worth, const Had *had)
+{
+	Datum		room = budget == NULL || !budget->exists ? number_zero() :
+		DirectFunctionCall2(numeric_sub, budget->points, budget->given);
+
+	if (had->any)
+	{
+		bool		was_cut = DatumGetBool(DirectFunctionCall2(numeric_lt, had->allotted, had->worth));
+
+		/* it stays cut, or keeps what it has */
+		room = was_cut ? had->allotted : DirectFunctionCall2(numeric_larger, room, had->allotted);
+	}
+	room = DirectFunctionCall2(numeric_trunc, DirectFunctionCall2(numeric_larger, room, number_zero()), Int32GetDatum(terms->scale));
+	return DirectFunctionCall2(numeric_smaller, worth, room);
+}
+
+/* What orders had until now by the rules of the same terms, by the number of the award. */
+static Had *
+read_had(Terms *terms, const Allotment *before, int count)
+{
+	Had		   *had = palloc0(count * sizeof(Had));
+	Datum	   *parts;
+	Datum	   *allotted;
+	bool	   *no_part;
+	bool	   *not_allotted;
+	int			part_count;
+	int			allotted_count;
+
+	read_array(before->parts, &parts, &no_part, &part_count);
+	read_array(before->allotted, &allotted, &not_allotted, &allotted_count);
+	for (int i = 0; i < Min(count, Min(part_count, allotted_count)); i++)
+	{
+		had[i].any = !no_part[i] && !not_allotted[i];
+		if (!had[i].any)
+			continue;
+		had[i].worth = terms_round(terms, parts[i]);
+		had[i].allotted = allotted[i];
+	}
+	return had;
+}
+
+/*
+ * What rules give to an order of these parts out of their budgets: a numeric[] by the number of the
+ * award, or (Datum) 0: there is no such rule.  before: what it has by now, which is given back.
+ */
+Datum
+budgets_allot(Budgets *budgets, Terms *terms, Datum parts, const Allotment *before)
+{
+	Datum	   *values;
+	bool	   *isnull;
+	bool	   *not_allotted;
+	int			count;
+	int			budget_count;
+	const RuleBudget *rules = stacking_budgets(terms->stacking, &budget_count);
+	Had		   *had;
+
+	if (before->terms != terms || parts == (Datum) 0)
+		budgets_count(budgets, before->terms, before->allotted, false);
+	if (budget_count == 0 || parts == (Datum) 0)
+		return (Datum) 0;
+	read_array(parts, &values, &isnull, &count);
+	had = before->terms == terms ? read_had(terms, before, count) : palloc0(count * sizeof(Had));
+	not_allotted = palloc(count * sizeof(bool));
+	memset(not_allotted, true, count * sizeof(bool));
+	for (int i = 0; i < budget_count; i++)
+	{
+		int			award = rules[i].award;
+		Budget	   *budget = find_budget(budgets, rules[i].budget);
+
+		if (award >= count)
+			continue;
+		if (had[award].any)
+			change_given(budget, had[award].allotted, false);
+		if (isnull[award])
+			continue;
+		values[award] = give(budget, terms, terms_round(terms, values[award]), &had[award]);
+		not_allotted[award] = false;
+		change_given(budget, values[award], true);
+	}
+	return stacking_parts(values, not_allotted, count);
+}
+
+static void
+write_budget(Budgets *budgets, Budget *budget)
+{
+	TupleDesc	desc = RelationGetDescr(budgets->heap);
+	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc0(desc->natts * sizeof(bool));
+	bool	   *replaced = palloc0(desc->natts * sizeof(bool));
+	HeapTuple	tuple;
+
+	values[BUDGET_GIVEN] = budget->given;
+	replaced[BUDGET_GIVEN] = true;
+	tuple = heap_modify_tuple(budget->tuple, desc, values, isnull, replaced);
+	CatalogTupleUpdate(budgets->heap, &budget->tuple->t_self, tuple);
+}
+
+/*
+ * Write what was counted.  The locks stay to the end of the transaction.
+ */
+void
+budgets_end(Budgets *budgets)
+{
+	ListCell   *lc;
+
+	if (budgets->heap == NULL)
+		return;
+	foreach(lc, budgets->expected)
+		if (((Budget *) lfirst(lc))->changed)
+			write_budget(budgets, (Budget *) lfirst(lc));
+	index_close(budgets->index, NoLock);
+	relation_close(budgets->heap, NoLock);
+}
