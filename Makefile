@@ -33,14 +33,14 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
-REGRESS += rerate stacking explain member_rules limits simulate
+REGRESS += rerate stacking explain member_rules limits budgets simulate
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
 REGRESS += lots refunds refunds2 rekeyed returned
 REGRESS += history wallets wallets2 transfers available as_of accounting flows
 REGRESS += erase erase_merged equal_keys given merge2 wallets3
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited
+ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited budgeted
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

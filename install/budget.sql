@@ -107,3 +107,28 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.check_budget() IS 'trigger: check a budget, and keep what was given of it';
+
+-- One rule after the other, as they may share a budget.
+CREATE FUNCTION _loyalty.allotted_now(program name, terms int, parts numeric[])
+RETURNS numeric[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	r record;
+	result numeric[] := array_fill(NULL::numeric, ARRAY[cardinality(parts)]);
+	taken jsonb := '{}';
+	used numeric;
+BEGIN
+	FOR r IN EXECUTE format('SELECT s.award, s.budget, s.points_scale, greatest(coalesce(b.points - b.given, 0), 0) AS free FROM _loyalty.stacked_rules($1, $2) s LEFT JOIN %I.budget b ON b.name = s.budget
+	                          WHERE s.budget IS NOT NULL ORDER BY s.place', program) USING program, terms
+	LOOP
+		CONTINUE WHEN parts[r.award] IS NULL;
+		used := coalesce((taken ->> r.budget)::numeric, 0);
+		result[r.award] := least(_loyalty.round_points(program, terms, parts[r.award]), trunc(r.free - used, r.points_scale));
+		taken := taken || jsonb_build_object(r.budget, used + greatest(result[r.award], 0));
+	END LOOP;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.allotted_now(name, int, numeric[]) IS 'what rules would give to a new order of these parts out of what is left of their budgets';

@@ -46,7 +46,7 @@ BEGIN
 			  FROM rules r),
 		-- of multipliers of lines, each line has its own
 		left_over AS (
-			SELECT j.*, coalesce(j.why, CASE WHEN j.what <> 'line multiplier' AND EXISTS (SELECT FROM judged e WHERE e.what <> 'line multiplier' AND e.multiplies = j.multiplies AND e.why IS NULL AND e.stacking = 'exclusive' AND e.place < j.place AND e."group" IN (0, j."group"))
+			SELECT j.*, coalesce(j.why, CASE WHEN j.what <> 'line multiplier' AND j.budget IS NULL AND EXISTS (SELECT FROM judged e WHERE e.what <> 'line multiplier' AND e.multiplies = j.multiplies AND e.why IS NULL AND e.stacking = 'exclusive' AND e.place < j.place AND e."group" IN (0, j."group"))
 			                                 THEN 'left out' END) AS reason
 			  FROM judged j)
 		SELECT l.place, l.award, l.name, l.what, l.stacking, l."group",
@@ -129,17 +129,17 @@ COMMENT ON FUNCTION _loyalty.order_as_it_is(name, int, int, text) IS 'the row of
 
 -- How an order is recorded: its terms, points, tier and multiplier.
 CREATE FUNCTION _loyalty.order_as_recorded(program name, tracked_table int, order_key text, customer text)
-RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], limited numeric[])
+RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], limited numeric[], allotted numeric[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.limited
-		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.limited FROM %1$I.ledger l
+		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.limited, x.allotted
+		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.limited, l.allotted FROM %1$I.ledger l
 		         WHERE l.customer %2$s $3::%3$s AND l.tracked_table = $1 AND l.order_key = $2
 		        UNION ALL
-		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.limited FROM %1$I.unposted u
+		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.limited, u.allotted FROM %1$I.unposted u
 		         WHERE u.customer %2$s $3::%3$s AND u.tracked_table = $1 AND u.order_key = $2) x
 		 ORDER BY x.revision DESC LIMIT 1
 		$sql$, program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) USING tracked_table, order_key, customer;
@@ -234,8 +234,8 @@ COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text
 'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
 
 -- The same under terms whose rules stack when entries are folded, from nothing to the points of the order: bonuses come after the tier, and
--- then what limits per member take off.  What rules with limits give is in "limited", or found out of the rooms that are left.
-CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric, limited numeric[], rooms numeric[])
+-- then what limits per member and budgets take off.  What rules with limits give is in "limited", or found out of the rooms that are left.
+CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric, limited numeric[], rooms numeric[], allotted numeric[])
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -278,16 +278,16 @@ BEGIN
 		RETURN NEXT e;
 	END LOOP;
 	free := total;
-	FOR r IN SELECT x.award, x.name, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
+	FOR r IN SELECT x.award, x.name, s.budget IS NOT NULL AS has_budget, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
 	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
-	          WHERE s.member_limit IS NOT NULL AND x.status = 'counts' ORDER BY x.place
+	          WHERE num_nonnulls(s.member_limit, s.budget) > 0 AND x.status = 'counts' ORDER BY x.place
 	LOOP
 		worth := _loyalty.round_points(program, terms, r.share);
-		gives := coalesce(limited[r.award], least(worth, rooms[r.award]));
+		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(limited[r.award], least(worth, rooms[r.award])) END;
 		free := free - r.share;
 		under_limits := under_limits + gives;
 		IF gives <> worth THEN
-			e := ROW(coalesce(e.step, 0) + 1, 'limit', r.name, 'counts', gives, gives - r.share);
+			e := ROW(coalesce(e.step, 0) + 1, CASE WHEN r.has_budget THEN 'budget' ELSE 'limit' END, r.name, 'counts', gives, gives - r.share);
 			total := total + e.points;
 			RETURN NEXT e;
 		END IF;
@@ -299,7 +299,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric, numeric[], numeric[]) IS
+COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric, numeric[], numeric[], numeric[]) IS
 'the steps from nothing to the points of an order whose rules stack when entries are folded, out of what each rule gives';
 
 -- The order of the reasons is that in which the view asks.  "said" has its columns, "d" is what it was made of.
@@ -461,7 +461,7 @@ BEGIN
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
 		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)),
 		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
-		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.limited, NULL)
+		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.limited, NULL, recorded.allotted)
 		LOOP
 			total := total + e.points;
 			RETURN NEXT e;
@@ -622,6 +622,7 @@ DECLARE
 	current_terms int;
 	held int[];
 	rooms numeric[];
+	parts numeric[];
 	d jsonb;
 	counts_when boolean;
 BEGIN
@@ -657,8 +658,8 @@ BEGIN
 	IF _loyalty.terms_fold(p.program, current_terms) THEN
 		EXECUTE format('SELECT _loyalty.rules_of_member($1, $2, $3::%s, $4, $5)', p.customer_type) INTO held USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz, t.tier;
 		EXECUTE format('SELECT _loyalty.rooms_of_member($1, $2, $3::%s, $4)', p.customer_type) INTO rooms USING p.program, current_terms, said ->> 'customer', (said ->> 'at')::timestamptz;
-		RETURN QUERY SELECT * FROM _loyalty.explain_folded(p.program, current_terms, said, ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n),
-		                                                   held, t.tier, t.multiplier, NULL, rooms);
+		parts := ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n);
+		RETURN QUERY SELECT * FROM _loyalty.explain_folded(p.program, current_terms, said, parts, held, t.tier, t.multiplier, NULL, rooms, _loyalty.allotted_now(p.program, current_terms, parts));
 		RETURN;
 	END IF;
 	FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, current_terms, said)

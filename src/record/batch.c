@@ -517,13 +517,13 @@ next_moment(Batch *batch, const Lookup *item, const Order *order, int32 terms)
 
 /*
  * Does an order have an entry though it stands as is recorded under its key?  The one that gets a
- * key brings other things along than the one that had it; the one that leaves a key, of which
- * something may be forgiven, passes that on even if it does not count.
+ * key brings other things along than the one that had it; the one that leaves a key passes on what
+ * was forgiven of it, even if it does not count, and what it has of budgets, even if another one has that key.
  */
 static bool
 goes_on(Batch *batch, const Lookup *item, int32 terms)
 {
-	return item->first.came_from != (Datum) 0 || (item->left && may_forgive(batch, terms));
+	return item->first.came_from != (Datum) 0 || (item->left && (item->known.allotted != (Datum) 0 || may_forgive(batch, terms)));
 }
 
 /* Has an order a next revision that is to be written?  If so, how it stands then. */

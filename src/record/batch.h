@@ -21,7 +21,8 @@ typedef struct Lookup
 	MinimalTuple row;			/* or NULL */
 	OrderState	known;			/* what is recorded of it */
 	OrderState	first;			/* what it begins with, if nothing is */
-	int32		removed_terms;	/* what budgets gave to an own entry of these terms that was */
+	int32		removed_terms;	/* what budgets gave to an own entry of these terms that
+								 * was */
 	Datum		removed_allotted;	/* taken away again; or (Datum) 0 */
 	bool		unknown;		/* its own terms have no view, which was dropped: it is
 								 * left as it is recorded */

@@ -117,7 +117,7 @@ find_budget(const Budgets *budgets, const char *name)
 
 	foreach(lc, budgets->expected)
 		if (strcmp(((Budget *) lfirst(lc))->name, name) == 0)
-			return (Budget *) lfirst(lc);
+		return (Budget *) lfirst(lc);
 	return NULL;
 }
 
@@ -258,7 +258,7 @@ budgets_lock(Budgets *budgets)
 	CommandCounterIncrement();
 	foreach(lc, budgets->expected)
 		if (!((Budget *) lfirst(lc))->exists)
-			lock_budget(budgets, (Budget *) lfirst(lc));
+		lock_budget(budgets, (Budget *) lfirst(lc));
 }
 
 static void
@@ -304,7 +304,7 @@ static Datum
 give(const Budget *budget, Terms *terms, Datum worth, const Had *had)
 {
 	Datum		room = budget == NULL || !budget->exists ? number_zero() :
-		DirectFunctionCall2(numeric_sub, budget->points, budget->given);
+	DirectFunctionCall2(numeric_sub, budget->points, budget->given);
 
 	if (had->any)
 	{
@@ -410,7 +410,7 @@ budgets_end(Budgets *budgets)
 		return;
 	foreach(lc, budgets->expected)
 		if (((Budget *) lfirst(lc))->changed)
-			write_budget(budgets, (Budget *) lfirst(lc));
+		write_budget(budgets, (Budget *) lfirst(lc));
 	index_close(budgets->index, NoLock);
 	relation_close(budgets->heap, NoLock);
 }

@@ -24,8 +24,8 @@ typedef struct Order
 								 * parts */
 	Datum		parts;			/* numeric[]: what each rule gives, where they stack when
 								 * entries are folded; or (Datum) 0 */
-	Datum		allotted;		/* numeric[]: what budgets give of that (see budgets.c), once it
-								 * is written; or (Datum) 0 */
+	Datum		allotted;		/* numeric[]: what budgets give of that (see budgets.c),
+								 * once it is written; or (Datum) 0 */
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	Moment		available;		/* when its points are, if it says so itself */
