@@ -75,14 +75,14 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH %1$s,
 		x AS MATERIALIZED (
-			SELECT y.*, lead(y.entry) OVER o AS until, count(*) FILTER (WHERE y.begins) OVER o AS stretch
+			SELECT y.*, lead(y.entry) OVER o AS until, lead(y.recorded_at) OVER o AS until_at, count(*) FILTER (WHERE y.begins) OVER o AS stretch
 			  FROM (SELECT e.*, e.terms IS DISTINCT FROM lag(e.terms) OVER p OR e.came_from IS NOT NULL AS begins, %2$s AS who FROM e WHERE e.tracked_table > 0 WINDOW p AS (PARTITION BY %2$s, e.tracked_table, e.order_key ORDER BY e.revision)) y
 			WINDOW o AS (PARTITION BY y.who, y.tracked_table, y.order_key ORDER BY y.revision)),
 		-- what an order has that gets another key is its own until the entry by that key
 		goes_on AS MATERIALIZED (
 			SELECT o.who, o.tracked_table, o.order_key, o.revision, i.entry AS ends, i.order_key AS next_key, i.revision AS next_revision
 			  FROM x i JOIN x o ON o.who %6$s i.who AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision
-			 WHERE i.came_from IS NOT NULL AND NOT i.came_over AND o.until IS NOT NULL),
+			 WHERE i.came_from IS NOT NULL AND NOT i.came_over AND o.until_at = i.recorded_at),
 		item AS MATERIALIZED (
 			SELECT i.*, row_number() OVER () AS id, coalesce(g.ends, i.until) AS ends
 			  FROM (%3$s) i LEFT JOIN goes_on g ON g.who %6$s i.who AND g.tracked_table = i.tracked_table AND g.order_key = i.order_key AND g.revision = i.revision),
@@ -106,11 +106,13 @@ BEGIN
 			  FROM item i JOIN used u ON u.id = i.id
 			WINDOW o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
 		before AS (
-			SELECT p.*, p.total - greatest(p.gives, 0) AS others,
-			       CASE WHEN origin.began = p.began THEN origin.room END AS room_before, CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS own_before
+			SELECT p.*, p.total - greatest(p.gives, 0) AS others, CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS own_before,
+			       -- of an order that did not count when it got its key, too
+			       CASE WHEN first_value(origin.began) OVER s = p.began AND first_value(p.moves) OVER s = p.moves THEN first_value(origin.room) OVER s END AS room_before
 			  FROM (SELECT n.*, m.began AS own_began, count(*) FILTER (WHERE m.began <> n.began) OVER (PARTITION BY n.who, n.tracked_table, n.order_key, n.award, n.stretch ORDER BY n.revision) AS moves
 			          FROM placed n LEFT JOIN moved m ON m.id = n.own_id AND m.kind = n.kind) p
-			  LEFT JOIN origin ON origin.id = p.id),
+			  LEFT JOIN origin ON origin.id = p.id
+			WINDOW s AS (PARTITION BY p.who, p.tracked_table, p.order_key, p.award, p.stretch ORDER BY p.revision)),
 		due AS (
 			SELECT b.*, first_value(b.room) OVER s AS pinned, row_number() OVER s = 1 AS is_first, trunc(greatest(b.most - b.others, 0), b.scale) AS free,
 			       trunc(greatest(b.most - b.others, CASE WHEN b.own_revision = b.revision - 1 AND b.own_began = b.began THEN coalesce(b.own, 0) ELSE 0 END + b.own_before, 0), b.scale) AS now_left

@@ -29,7 +29,7 @@ AS $$
 			                  FROM %2$I h WHERE (h.tracked_table, h.order_key) IN (SELECT c.tracked_table, c.came_from FROM %2$I c WHERE c.came_from IS NOT NULL)
 			                WINDOW w AS (PARTITION BY h.recorded_for, h.tracked_table, h.order_key ORDER BY h.revision)) o
 			            ON o.customer %3$s i.customer AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision + 1
-			               AND o.recorded_at > i.recorded_at - interval '1 second' AND o.recorded_at < i.recorded_at + interval '1 second'
+			               AND o.recorded_at = i.recorded_at
 			               AND CASE WHEN i.came_over THEN NOT o.recorded_for %3$s i.recorded_for ELSE o.recorded_for %3$s i.recorded_for AND o.order_key <> i.order_key END
 			          -- in the account that a customer had before a merge, which may not be among these
 			          LEFT JOIN LATERAL (SELECT l.order_points, l.forgiven FROM %1$I.ledger l

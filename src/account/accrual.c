@@ -430,7 +430,8 @@ order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	Datum		bonus;
 	Datum		worth;
 
-	step->rooms = order->rooms;
+	/* an order that does not count keeps its rooms, by another key, too */
+	step->rooms = entry->came != NULL && !entry->came->is_void && from->limited_terms == terms->id ? from->rooms : order->rooms;
 	step->limited = (Datum) 0;
 	if (entry->parts == (Datum) 0 || !terms_fold(terms))
 		return terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier, entry->awards));

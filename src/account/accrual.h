@@ -50,9 +50,6 @@ typedef struct Rekeying
 	StandingOrder before;		/* how it stood until then */
 } Rekeying;
 
-/* A statement records both within less than this: its moment, and some microseconds (see batch.c). */
-#define REKEYED_WITHIN USECS_PER_SEC
-
 /* An entry as it was recorded. */
 typedef struct RecordedEntry
 {

@@ -67,8 +67,6 @@
  */
 #define CUSTOMER_BATCH 50000
 
-/* Entries that are further from each other are of several statements. */
-#define A_WHILE INT64CONST(1000)
 
 /* A journal entry of the batch. */
 typedef struct JournalEntry
@@ -312,8 +310,8 @@ has_rekeyed(Poster *poster)
 
 /*
  * How many of more entries than are posted at once are kept: the two halves of a change of a key
- * (see rekeying.c) are not torn apart.  So it is cut where nothing was recorded for a while.  Where
- * one transaction recorded so many, it is cut between orders of other times; or behind all of
+ * (see rekeying.c), which are recorded at one moment, are not torn apart.  So it is cut between entries of
+ * several moments.  Where so many are of one, it is cut between orders of other times; or behind all of
  * them, if there are such changes.
  */
 static int
@@ -322,14 +320,14 @@ cut_place(Poster *poster)
 	RecordedEntry **entries = poster->entries;
 	int			place = CUSTOMER_BATCH;
 
-	while (place > 0 && entries[place - 1]->recorded_at > entries[place]->recorded_at - A_WHILE)
+	while (place > 0 && entries[place - 1]->recorded_at == entries[place]->recorded_at)
 		place--;
 	if (place > 0)
 		return place;
 	place = CUSTOMER_BATCH;
 	if (has_rekeyed(poster))
 	{
-		while (place < poster->entry_count && entries[place - 1]->recorded_at > entries[place]->recorded_at - A_WHILE)
+		while (place < poster->entry_count && entries[place - 1]->recorded_at == entries[place]->recorded_at)
 			place++;
 		return place;
 	}

@@ -64,7 +64,7 @@ static bool
 is_half(const RecordedEntry *half, const RecordedEntry *entry)
 {
 	return (half->recorded_for != entry->recorded_for) == entry->came_over &&
-		Max(half->recorded_at, entry->recorded_at) - Min(half->recorded_at, entry->recorded_at) < REKEYED_WITHIN &&
+		half->recorded_at == entry->recorded_at &&
 		(entry->came_over || compare_to(half, entry->tracked_table, entry->order_key, half->revision) != 0);
 }
 

@@ -467,42 +467,12 @@ is_recorded(const Order *order, const OrderState *known)
 		same_moment(order->available, known->available);
 }
 
-/* May more be given of an order by these terms than it is worth, since some was forgiven? */
-static bool
-may_forgive(Batch *batch, int32 version)
-{
-	Terms	   *terms = terms_if_possible(batch->table->program_relid, version);
-
-	return terms != NULL && terms->shortfall == SHORTFALL_FORGIVE;
-}
-
-/*
- * Would the entry of an order that gets another key come before the one that it had until now,
- * if both were recorded at one moment?  That matters where what was forgiven by then goes on with
- * it (see account/rekeying.c).
- */
-static bool
-comes_too_early(Batch *batch, const Order *order, const OrderState *brought, int32 terms)
-{
-	text	   *is = DatumGetTextPP(order->order_key);
-	text	   *was = DatumGetTextPP(brought->came_from);
-	int			cmp;
-
-	if (!may_forgive(batch, terms))
-		return false;
-	if (order->at != brought->at)
-		return order->at < brought->at;
-	cmp = memcmp(VARDATA_ANY(is), VARDATA_ANY(was), Min(VARSIZE_ANY_EXHDR(is), VARSIZE_ANY_EXHDR(was)));
-	return cmp < 0 || (cmp == 0 && VARSIZE_ANY_EXHDR(is) < VARSIZE_ANY_EXHDR(was));
-}
-
 /* When the next revision of an order is recorded, which stands like this. */
 static TimestampTz
-next_moment(Batch *batch, const Lookup *item, const Order *order, int32 terms)
+next_moment(Batch *batch, const Lookup *item, const Order *order)
 {
 	const OrderState *known = &item->known;
-	const OrderState *brought = &item->first;
-	TimestampTz result = batch->now;
+	TimestampTz result = item->left || item->first.came_from != (Datum) 0 ? batch->moved_at : batch->now;
 
 	/*
 	 * Entries are folded by recorded_at, then by at.  Those of one order are in order,
@@ -510,20 +480,18 @@ next_moment(Batch *batch, const Lookup *item, const Order *order, int32 terms)
 	 */
 	if (known->revision != 0)
 		result = Max(result, known->recorded_at + (order->at < known->at ? 1 : 0));
-	if (brought->came_from != (Datum) 0)
-		result = Max(result, brought->recorded_at + (comes_too_early(batch, order, brought, terms) ? 1 : 0));
 	return result;
 }
 
 /*
  * Does an order have an entry though it stands as is recorded under its key?  The one that gets a
- * key brings other things along than the one that had it; the one that leaves a key passes on what
- * was forgiven of it, even if it does not count, and what it has of budgets, even if another one has that key.
+ * key brings other things along than the one that had it; and the one that leaves a key passes on what it has,
+ * even if it does not count, or another one has that key.
  */
 static bool
-goes_on(Batch *batch, const Lookup *item, int32 terms)
+goes_on(const Lookup *item)
 {
-	return item->first.came_from != (Datum) 0 || (item->left && (item->known.allotted != (Datum) 0 || may_forgive(batch, terms)));
+	return item->first.came_from != (Datum) 0 || item->left;
 }
 
 /* Has an order a next revision that is to be written?  If so, how it stands then. */
@@ -547,7 +515,7 @@ is_due(Batch *batch, Lookup *item, Order *order)
 	}
 	if (batch->mode == RECORD_ANEW)
 		return known->terms != batch->table->terms;
-	return !is_recorded(order, known) || goes_on(batch, item, item_terms(batch, item));
+	return !is_recorded(order, known) || goes_on(item);
 }
 
 /*
@@ -639,7 +607,7 @@ allot(Batch *batch, Lookup *item, const Order *order, int32 version)
 
 /* The revision in a slot, which budgets gave to, is not written after all. */
 static void
-take_back(Batch *batch, const Lookup *item, TupleTableSlot *slot)
+untake(Batch *batch, const Lookup *item, TupleTableSlot *slot)
 {
 	Allotment	had = item_allotment(batch, item);
 
@@ -665,7 +633,7 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 		return false;
 	order.allotted = allot(batch, item, &order, terms);
 	batch_fill_entry(batch, slot, &order, known->revision + 1, terms,
-					 next_moment(batch, item, &order, terms), batch->mode == RECORD_ANEW ? &anew : kept);
+					 next_moment(batch, item, &order), batch->mode == RECORD_ANEW ? &anew : kept);
 	batch_fill_origin(slot, &item->first);
 	ExecStoreVirtualTuple(slot);
 	return true;
@@ -693,7 +661,7 @@ record_again(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		take_back(batch, item, slot);
+		untake(batch, item, slot);
 		journal_retract(batch->journal, slot);
 		journal_wait(batch->journal, slot);
 		journal_find(batch->journal, item->order.customer, item->order.order_key,
@@ -787,7 +755,7 @@ find_known(Batch *batch, Lookup *item)
 	OrderState *known = &item->known;
 
 	journal_find(batch->journal, item->order.customer, item->order.order_key, known);
-	if (batch->mode != RECORD_CURRENT || item->first.revision == 0 || known->revision != 1 ||
+	if (batch->mode != RECORD_CURRENT || item->first.revision == 0 || item->left || known->revision != 1 ||
 		!known->is_own || known->moved || batch->table->look_first)
 		return;
 	journal_remove(batch->journal, &known->place);

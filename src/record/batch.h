@@ -33,7 +33,8 @@ typedef struct Batch
 	TrackedTable *table;
 	RecorderMode mode;
 	Terms	   *terms;			/* of new orders, or NULL if they cannot be read */
-	TimestampTz now;			/* when all of this is recorded */
+	TimestampTz now;			/* when all of this is recorded, */
+	TimestampTz moved_at;		/* but for orders that get another customer or key */
 	MemoryContext context;
 	MemoryContext values;		/* reset with each batch, unless it is context */
 	Journal    *journal;

@@ -30,8 +30,10 @@
 #include "utils/snapmgr.h"
 
 #include "brought.h"
+#include "current.h"
 #include "joined.h"
 #include "member_rules.h"
+#include "moment.h"
 #include "number.h"
 #include "owner.h"
 #include "protect.h"
@@ -74,6 +76,8 @@ struct Brought
 	known_hash *folds;			/* tiers of orders, and the customers they were read of */
 	known_hash *moves;			/* orders that were moved in this statement */
 	bool		too_many_moves; /* no more of them are kept */
+	TimestampTz newest;			/* when the newest entry of both keys of all moves was recorded */
+	TimestampTz moment;			/* when the moves are, once it is known */
 	OrderState	state;			/* the answer */
 };
 
@@ -98,6 +102,7 @@ brought_begin(TrackedTable *table, Journal *journal)
 												  ALLOCSET_DEFAULT_SIZES);
 	brought->folds = known_create(brought->fold_context, 64, NULL);
 	brought->moves = known_create(context, 64, NULL);
+	brought->newest = brought->moment = DT_NOBEGIN;
 	getTypeOutputInfo(table->customer_type, &output, &is_varlena);
 	fmgr_info_cxt(output, &brought->output, context);
 	return brought;
@@ -341,6 +346,42 @@ held_before(Brought *brought, Datum customer, Datum order_key, const OrderState 
 	return held;
 }
 
+/* Whose key a row must have, for find_holder(). */
+typedef struct Holder
+{
+	TrackedTable *table;
+	Datum		customer;
+	bool		found;
+} Holder;
+
+static void
+find_holder(void *arg, Order *order)
+{
+	Holder	   *holder = (Holder *) arg;
+
+	holder->found = holder->found || equals_customer(holder->table, holder->customer, order->customer);
+}
+
+/* Has a row this key of this customer now, at the end of the statement? */
+static bool
+has_row(Brought *brought, Datum customer, Datum order_key)
+{
+	TrackedTable *root = program_root_table(brought->table);
+	Holder		holder = {.table = brought->table,.customer = customer};
+
+	if (root != NULL)
+		current_customers(root, &order_key, 1, false, NULL, find_holder, &holder);
+	return holder.found;
+}
+
+/* The newest entry by one of the keys of a move. */
+static void
+note_newest(Brought *brought, const OrderState *state)
+{
+	if (state->revision != 0)
+		brought->newest = Max(brought->newest, state->recorded_at);
+}
+
 /*
  * What an order brings along that has been this customer's, by this key, and is another one's now
  * or has another key: as it is
@@ -348,9 +389,10 @@ held_before(Brought *brought, Datum customer, Datum order_key, const OrderState 
  * The answer lives until the next look-up.
  */
 const OrderState *
-brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_customer)
+brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_customer, Datum new_key)
 {
 	OrderState *state = &brought->state;
+	OrderState	other;
 	MemoryContext old;
 
 	MemoryContextReset(brought->answer);
@@ -360,7 +402,8 @@ brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_custom
 	{
 		Known	   *move = known_lookup(brought->moves, order_text(brought, customer, order_key));
 
-		if (move != NULL)
+		/* else it is another order that has the key now, and nothing is recorded of this one */
+		if (move != NULL && !has_row(brought, customer, order_key))
 		{
 			customer = move->from_customer;
 			order_key = move->from_key;
@@ -370,6 +413,9 @@ brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_custom
 	}
 	if (state->revision != 0)
 	{
+		note_newest(brought, state);
+		journal_find(brought->journal, new_customer, new_key, &other);
+		note_newest(brought, &other);
 		state->held = held_before(brought, customer, order_key, state);
 		state->moved = true;
 		state->came_from = order_key;
@@ -378,6 +424,18 @@ brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_custom
 	}
 	MemoryContextSwitchTo(old);
 	return state->revision == 0 ? NULL : state;
+}
+
+/*
+ * The moment of all moves of this statement, when all of them were looked up: the two entries of each are
+ * recorded at it, behind all else, so that they are folded one after the other (see account/rekeying.c).
+ */
+TimestampTz
+brought_moment(Brought *brought, TimestampTz now)
+{
+	if (brought->moment == DT_NOBEGIN)
+		brought->moment = moment_of_moves(Max(brought->newest, now) + 1);
+	return brought->moment;
 }
 
 /*

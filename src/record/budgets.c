@@ -19,41 +19,23 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
+#include "budget_table.h"
 #include "budgets.h"
 #include "compat.h"
-#include "layout.h"
 #include "number.h"
-
-/* The columns of the table "budget". */
-enum
-{
-	BUDGET_NAME, BUDGET_POINTS, BUDGET_GIVEN, BUDGET_COLUMNS
-};
 
 typedef struct Budget
 {
 	const char *name;
 	bool		exists;			/* the row is there, and locked */
-	Datum		points;
-	Datum		given;
-	HeapTuple	tuple;			/* the row as it is */
+	BudgetRow	row;
 	bool		changed;		/* given is another than there */
 } Budget;
 
@@ -61,8 +43,7 @@ struct Budgets
 {
 	TrackedTable *table;
 	List	   *expected;		/* of Budget *, by their names */
-	Relation	heap;			/* NULL: nothing was locked yet */
-	Relation	index;
+	BudgetTable *rows;			/* NULL: nothing was locked yet, or there is no such table */
 };
 
 /* An array by the number of the award, or nothing. */
@@ -152,97 +133,6 @@ compare_budgets(const ListCell *a, const ListCell *b)
 	return strcmp(((const Budget *) lfirst(a))->name, ((const Budget *) lfirst(b))->name);
 }
 
-/* Is the table laid out as it was made?  Its owner may have put another one in its place. */
-static bool
-has_layout(Relation heap)
-{
-	static const Oid types[BUDGET_COLUMNS] = {TEXTOID, NUMERICOID, NUMERICOID};
-	TupleDesc	desc = RelationGetDescr(heap);
-
-	if (heap->rd_rel->relkind != RELKIND_RELATION || heap->rd_rel->relam != HEAP_TABLE_AM_OID || desc->natts < BUDGET_COLUMNS)
-		return false;
-	for (int i = 0; i < BUDGET_COLUMNS; i++)
-		if (TupleDescAttr(desc, i)->atttypid != types[i] || TupleDescAttr(desc, i)->attisdropped)
-			return false;
-	return true;
-}
-
-/* Open the table with its primary key; false if there is none. */
-static bool
-open_budgets(Budgets *budgets)
-{
-	Oid			schema = get_rel_namespace(budgets->table->program_relid);
-	Oid			relid = get_relname_relid("budget", schema);
-	Oid			key;
-
-	if (budgets->heap != NULL)
-		return true;
-	budgets->heap = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
-	if (budgets->heap == NULL)
-		return false;
-	key = has_layout(budgets->heap) ? layout_primary_key(budgets->heap) : InvalidOid;
-	if (OidIsValid(key))
-		budgets->index = index_open(key, RowExclusiveLock);
-	if (budgets->index == NULL || budgets->index->rd_index->indkey.values[0] != BUDGET_NAME + 1)
-	{
-		if (budgets->index != NULL)
-			index_close(budgets->index, NoLock);
-		budgets->index = NULL;
-		relation_close(budgets->heap, NoLock);
-		budgets->heap = NULL;
-		return false;
-	}
-	return true;
-}
-
-/* The place of the row of a budget; false if there is none. */
-static bool
-find_row(Budgets *budgets, const char *name, TupleTableSlot *slot)
-{
-	IndexScanDesc scan = loyalty_index_beginscan(budgets->heap, budgets->index, SnapshotSelf, 1);
-	ScanKeyData key;
-	bool		found;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	return found;
-}
-
-/* Lock the row of a budget as it is by now, and read it. */
-static void
-lock_budget(Budgets *budgets, Budget *budget)
-{
-	TupleTableSlot *slot = table_slot_create(budgets->heap, NULL);
-	TupleTableSlot *newest = table_slot_create(budgets->heap, NULL);
-
-	while (!budget->exists && find_row(budgets, budget->name, slot))
-	{
-		ItemPointerData place = slot->tts_tid;
-		TM_FailureData failure;
-		TM_Result	result = table_tuple_lock(budgets->heap, &place, GetLatestSnapshot(), newest, GetCurrentCommandId(false),
-											  LockTupleNoKeyExclusive, LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-
-		CHECK_FOR_INTERRUPTS();
-		/* somebody deleted it meanwhile, and may have made it again */
-		if (result == TM_Updated || result == TM_Deleted)
-			continue;
-		if (result != TM_Ok)
-			elog(ERROR, "could not lock the budget \"%s\"", budget->name);
-		slot_getallattrs(newest);
-		budget->exists = !newest->tts_isnull[BUDGET_POINTS] && !newest->tts_isnull[BUDGET_GIVEN];
-		if (!budget->exists)
-			break;
-		budget->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(newest->tts_values[BUDGET_POINTS]));
-		budget->given = PointerGetDatum(PG_DETOAST_DATUM_COPY(newest->tts_values[BUDGET_GIVEN]));
-		budget->tuple = ExecCopySlotHeapTuple(newest);
-		budget->tuple->t_self = newest->tts_tid;
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	ExecDropSingleTupleTableSlot(newest);
-}
-
 /*
  * Lock the budgets that are expected, which are not locked yet.  A budget without a row gives nothing.
  */
@@ -251,14 +141,19 @@ budgets_lock(Budgets *budgets)
 {
 	ListCell   *lc;
 
-	if (budgets->expected == NIL || !open_budgets(budgets))
+	if (budgets->rows == NULL && budgets->expected != NIL)
+		budgets->rows = budget_table_open(get_rel_namespace(budgets->table->program_relid));
+	if (budgets->rows == NULL)
 		return;
 	list_sort(budgets->expected, compare_budgets);
 	/* what this transaction wrote before */
 	CommandCounterIncrement();
 	foreach(lc, budgets->expected)
-		if (!((Budget *) lfirst(lc))->exists)
-		lock_budget(budgets, (Budget *) lfirst(lc));
+	{
+		Budget	   *budget = (Budget *) lfirst(lc);
+
+		budget->exists = budget->exists || budget_table_lock(budgets->rows, budget->name, &budget->row);
+	}
 }
 
 static void
@@ -266,7 +161,7 @@ change_given(Budget *budget, Datum points, bool more)
 {
 	if (budget == NULL || !budget->exists || DatumGetBool(DirectFunctionCall2(numeric_le, points, number_zero())))
 		return;
-	budget->given = DirectFunctionCall2(more ? numeric_add : numeric_sub, budget->given, points);
+	budget->row.given = DirectFunctionCall2(more ? numeric_add : numeric_sub, budget->row.given, points);
 	budget->changed = true;
 }
 
@@ -304,7 +199,7 @@ static Datum
 give(const Budget *budget, Terms *terms, Datum worth, const Had *had)
 {
 	Datum		room = budget == NULL || !budget->exists ? number_zero() :
-	DirectFunctionCall2(numeric_sub, budget->points, budget->given);
+	DirectFunctionCall2(numeric_sub, budget->row.points, budget->row.given);
 
 	if (had->any)
 	{
@@ -383,21 +278,6 @@ budgets_allot(Budgets *budgets, Terms *terms, Datum parts, const Allotment *befo
 	return stacking_parts(values, not_allotted, count);
 }
 
-static void
-write_budget(Budgets *budgets, Budget *budget)
-{
-	TupleDesc	desc = RelationGetDescr(budgets->heap);
-	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
-	bool	   *isnull = palloc0(desc->natts * sizeof(bool));
-	bool	   *replaced = palloc0(desc->natts * sizeof(bool));
-	HeapTuple	tuple;
-
-	values[BUDGET_GIVEN] = budget->given;
-	replaced[BUDGET_GIVEN] = true;
-	tuple = heap_modify_tuple(budget->tuple, desc, values, isnull, replaced);
-	CatalogTupleUpdate(budgets->heap, &budget->tuple->t_self, tuple);
-}
-
 /*
  * Write what was counted.  The locks stay to the end of the transaction.
  */
@@ -406,11 +286,10 @@ budgets_end(Budgets *budgets)
 {
 	ListCell   *lc;
 
-	if (budgets->heap == NULL)
+	if (budgets->rows == NULL)
 		return;
 	foreach(lc, budgets->expected)
 		if (((Budget *) lfirst(lc))->changed)
-		write_budget(budgets, (Budget *) lfirst(lc));
-	index_close(budgets->index, NoLock);
-	relation_close(budgets->heap, NoLock);
+			budget_table_write(budgets->rows, &((Budget *) lfirst(lc))->row);
+	budget_table_close(budgets->rows);
 }

@@ -5,6 +5,9 @@
  * first records something.  So an import of orders, and then of the refunds that
  * came between them, is folded by the times of orders and refunds, like the same
  * orders and refunds when they came one by one.
+ *
+ * Orders that get another customer or key are the exception: each statement that moves some has a moment
+ * of its own, behind all else that it and the statements before it record.
  */
 #include "postgres.h"
 
@@ -15,6 +18,7 @@
 
 static LocalTransactionId known_transaction = InvalidLocalTransactionId;
 static TimestampTz known_moment;
+static TimestampTz known_moves;
 
 /*
  * The moment at which this transaction, whatever its subtransaction, records.
@@ -27,7 +31,7 @@ moment_of_recording(void)
 	if (transaction != known_transaction)
 	{
 		known_transaction = transaction;
-		known_moment = GetCurrentTimestamp();
+		known_moment = known_moves = GetCurrentTimestamp();
 	}
 	return known_moment;
 }
@@ -40,4 +44,16 @@ void
 moment_not_before(TimestampTz moment)
 {
 	known_moment = Max(moment_of_recording(), moment);
+}
+
+/*
+ * The moment at which a statement records the orders that it moves, at least this one.
+ */
+TimestampTz
+moment_of_moves(TimestampTz least)
+{
+	TimestampTz moment = moment_of_recording();
+
+	known_moves = Max(Max(known_moves, moment) + 1, least);
+	return known_moves;
 }

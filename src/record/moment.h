@@ -8,5 +8,6 @@
 
 extern TimestampTz moment_of_recording(void);
 extern void moment_not_before(TimestampTz moment);
+extern TimestampTz moment_of_moves(TimestampTz least);
 
 #endif							/* LOYALTY_MOMENT_H */

@@ -164,10 +164,18 @@ recorder_bring(Recorder *rec, const Order *was, const Order *is)
 		rec->brought = brought_begin(rec->batch->table, rec->batch->journal);
 		MemoryContextSwitchTo(old);
 	}
-	brought = brought_find(rec->brought, was->customer, was->order_key, is->customer);
+	brought = brought_find(rec->brought, was->customer, was->order_key, is->customer, is->order_key);
 	if (brought != NULL)
 		brought_note(rec->brought, was->customer, was->order_key, is->customer, is->order_key);
 	return brought;
+}
+
+/* All moves of the statement were looked up: orders are written now. */
+static void
+set_moved_at(Recorder *rec)
+{
+	if (rec->brought != NULL)
+		rec->batch->moved_at = brought_moment(rec->brought, rec->batch->now);
 }
 
 /* Write the only order of a batch. */
@@ -176,6 +184,7 @@ write_single(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 {
 	bool		copied;
 
+	set_moved_at(rec);
 	if (batch_is_direct(rec->batch, order))
 		batch_add_single(rec->batch, order);
 	else
@@ -255,6 +264,7 @@ recorder_put_left(Recorder *rec, const Order *order)
 
 	if (rec->sort == NULL)
 	{
+		set_moved_at(rec);
 		batch_add_item(batch, order, NULL, NULL, true);
 		batch_flush(batch);
 		return;
@@ -362,6 +372,7 @@ write_sorted(Recorder *rec)
 	bool		repeated = false;	/* is previous one of several puts? */
 	bool		left = false;	/* is one of them that the order has another key now? */
 
+	set_moved_at(rec);
 	tuplesort_performsort(rec->sort);
 	for (;;)
 	{
