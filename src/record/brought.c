@@ -76,7 +76,8 @@ struct Brought
 	known_hash *folds;			/* tiers of orders, and the customers they were read of */
 	known_hash *moves;			/* orders that were moved in this statement */
 	bool		too_many_moves; /* no more of them are kept */
-	TimestampTz newest;			/* when the newest entry of both keys of all moves was recorded */
+	TimestampTz newest;			/* when the newest entry of both keys of all moves was
+								 * recorded */
 	TimestampTz moment;			/* when the moves are, once it is known */
 	OrderState	state;			/* the answer */
 };
@@ -402,7 +403,10 @@ brought_find(Brought *brought, Datum customer, Datum order_key, Datum new_custom
 	{
 		Known	   *move = known_lookup(brought->moves, order_text(brought, customer, order_key));
 
-		/* else it is another order that has the key now, and nothing is recorded of this one */
+		/*
+		 * else it is another order that has the key now, and nothing is recorded of this
+		 * one
+		 */
 		if (move != NULL && !has_row(brought, customer, order_key))
 		{
 			customer = move->from_customer;

@@ -43,7 +43,8 @@ struct Budgets
 {
 	TrackedTable *table;
 	List	   *expected;		/* of Budget *, by their names */
-	BudgetTable *rows;			/* NULL: nothing was locked yet, or there is no such table */
+	BudgetTable *rows;			/* NULL: nothing was locked yet, or there is no such
+								 * table */
 };
 
 /* An array by the number of the award, or nothing. */
@@ -290,6 +291,6 @@ budgets_end(Budgets *budgets)
 		return;
 	foreach(lc, budgets->expected)
 		if (((Budget *) lfirst(lc))->changed)
-			budget_table_write(budgets->rows, &((Budget *) lfirst(lc))->row);
+		budget_table_write(budgets->rows, &((Budget *) lfirst(lc))->row);
 	budget_table_close(budgets->rows);
 }
