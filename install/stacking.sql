@@ -22,8 +22,13 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	factor CONSTANT numeric := CASE WHEN multiplier ~ '^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$' THEN multiplier END;
+	factor numeric;
 BEGIN
+	BEGIN
+		factor := multiplier;
+	EXCEPTION WHEN data_exception THEN
+		RETURN;		-- an expression that is no number by itself
+	END;
 	IF factor < 0 THEN
 		RAISE EXCEPTION 'multiplier of % must be at least 0', what
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s: orders would take points away.', factor),

@@ -645,22 +645,32 @@ COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text,
 
 -- Some tables have refunds as numbers below zero, with which orders would be worth more.  That may be meant, of a charge,
 -- so it is told when the table is tracked; a refund that cannot be computed is told of elsewhere.
+-- How many refunds of a table fulfil a condition over its view, and what becomes of those without an order; null where that cannot be
+-- computed, which is told of elsewhere.
+CREATE FUNCTION _loyalty.count_refunds(program name, "table" regclass, condition text, OUT number bigint, OUT without_order text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view text;
+BEGIN
+	SELECT _loyalty.view_name('refunds', r[1]::int), r[2] INTO view, without_order
+	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.without_order FROM %I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
+	SELECT r[1]::bigint INTO number FROM _loyalty.as_owner(program, format('SELECT count(*) FROM %I.%I v WHERE %s', program, view, condition)) r;
+EXCEPTION WHEN OTHERS THEN
+	number := NULL;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.count_refunds(name, regclass, text) IS 'how many refunds of a table fulfil a condition over its view';
+
 CREATE FUNCTION _loyalty.tell_of_negative_refunds(program name, "table" regclass)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view text;
-	negative bigint;
+	negative CONSTANT bigint := (SELECT c.number FROM _loyalty.count_refunds(program, "table", 'v.amount < 0') c);
 BEGIN
-	SELECT _loyalty.view_name('refunds', r[1]::int) INTO view
-	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table FROM %I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
-	BEGIN
-		SELECT r[1]::bigint INTO negative FROM _loyalty.as_owner(program, format('SELECT count(*) FROM %I.%I v WHERE v.amount < 0', program, view)) r;
-	EXCEPTION WHEN OTHERS THEN
-		RETURN;
-	END;
 	IF negative > 0 THEN
 		RAISE NOTICE '% refunds of table "%" are less than nothing, and raise what their orders are worth', negative, "table"
 			USING HINT = format('If the table has refunds as numbers below zero, call loyalty.alter_refunds(%L, %L, amount => ''-(...)'').', program, "table"::text);
@@ -677,19 +687,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	part record;
-	unnamed bigint;
+	unnamed CONSTANT bigint := (SELECT c.number FROM _loyalty.count_refunds(program, "table", 'v.counts AND v.order_key IS NULL') c WHERE c.without_order = 'error');
 BEGIN
-	SELECT _loyalty.view_name('refunds', r[1]::int) AS view, r[2] AS without_order INTO part
-	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.without_order FROM %I.tracked_table s WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active', program), "table"::oid::text) r;
-	IF part.without_order IS DISTINCT FROM 'error' THEN
-		RETURN;
-	END IF;
-	BEGIN
-		SELECT r[1]::bigint INTO unnamed FROM _loyalty.as_owner(program, format('SELECT count(*) FROM %I.%I v WHERE v.counts AND v.order_key IS NULL', program, part.view)) r;
-	EXCEPTION WHEN OTHERS THEN
-		RETURN;		-- one that cannot be computed is told of elsewhere
-	END;
 	IF unnamed > 0 THEN
 		RAISE WARNING 'table "%" has % without an order', "table", CASE unnamed WHEN 1 THEN 'one refund' ELSE unnamed || ' refunds' END
 			USING ERRCODE = 'null_value_not_allowed', DETAIL = 'A refund whose order key is null takes nothing, and from now on it is an error to write one.',

@@ -15,6 +15,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.period_sql(text, text, text) IS 'when the period of a limit began that a moment is in, as SQL';
 
+-- The kind of the periods of a limit, which is the same where their length and time zone are.
+CREATE FUNCTION _loyalty.period_kind(limit_period text, time_zone text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT concat(limit_period, ' ', time_zone) $$;
+COMMENT ON FUNCTION _loyalty.period_kind(text, text) IS 'what tells the periods of one limit from those of another one';
+
 -- Each entry under terms whose rules have limits, with what these rules would give and give, as SQL over the entries "x".
 CREATE FUNCTION _loyalty.limited_items_sql(program name, versions int[])
 RETURNS text
@@ -27,7 +35,7 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
 		                                 metrics.rooms[%%1$s] AS room, metrics.limited[%%1$s] AS gives FROM x metrics WHERE metrics.terms = %%7$s',
-		                         g.award, r.name, g.member_limit, concat(g.limit_period, ' ', t.time_zone),
+		                         g.award, r.name, g.member_limit, _loyalty.period_kind(g.limit_period, t.time_zone),
 		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version, t.points_scale),
 		                  ' UNION ALL ')
 		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
@@ -49,7 +57,7 @@ DECLARE
 	result text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT string_agg(DISTINCT format('(%%L::text, %%L::text, %%s)', r.name, concat(r.limit_period, ' ', t.time_zone), _loyalty.period_sql('m.at', r.limit_period, t.time_zone)), ', ')
+		SELECT string_agg(DISTINCT format('(%%L::text, %%L::text, %%s)', r.name, _loyalty.period_kind(r.limit_period, t.time_zone), _loyalty.period_sql('m.at', r.limit_period, t.time_zone)), ', ')
 		  FROM %1$I.terms t JOIN %1$I.terms_rule r ON r.version = t.version WHERE t.version = ANY ($1) AND r.member_limit IS NOT NULL
 		$sql$, program) INTO result USING versions;
 	RETURN result;
