@@ -15,5 +15,5 @@ COMMENT ON COLUMN @schema@.budget.given IS 'what orders have of it, without what
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE OR DELETE ON @schema@.budget
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('check_budget');
-CREATE TRIGGER keep_rows BEFORE TRUNCATE ON @schema@.budget
+CREATE TRIGGER keep_row BEFORE TRUNCATE ON @schema@.budget
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('check_budget');
