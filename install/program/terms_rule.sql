@@ -6,6 +6,7 @@ CREATE TABLE @schema@.terms_rule (
 	priority int NOT NULL DEFAULT 0, stacking text NOT NULL DEFAULT 'add', stacking_group text,
 	for_members text, bonus boolean NOT NULL DEFAULT false,
 	member_limit numeric, limit_period text,
+	event text,
 	PRIMARY KEY (version, name)
 );
 COMMENT ON TABLE @schema@.terms_rule IS 'earning rules of each version of the terms';

@@ -30,6 +30,7 @@ typedef struct Batch
 	RecorderMode mode;
 	Terms	   *terms;			/* of new orders, or NULL if they cannot be read */
 	TimestampTz now;			/* when all of this is recorded */
+	Datum		event;			/* text: of which kind these events are, or (Datum) 0 */
 	MemoryContext context;
 	MemoryContext values;		/* reset with each batch, unless it is context */
 	Journal    *journal;
