@@ -329,6 +329,69 @@ COMMIT;
 SELECT event, order_key, points FROM stay.entries WHERE id = 900 ORDER BY entry;
 SELECT * FROM loyalty.verify('stay');
 
+-- 19. At random: orders and customers that are events besides, under rules with limits and for some members, and forgiven points
+CREATE TABLE t_events.c (id int PRIMARY KEY, by int, at timestamptz DEFAULT '2020-01-01');
+CREATE TABLE t_events.o (id int PRIMARY KEY, c int, at timestamptz, total numeric, by int);
+SELECT loyalty.create_program('mix', 't_events.c', joined_at => 'at', time_zone => 'UTC');
+SELECT loyalty.track_events('mix', 'sign', 't_events.c', customer => 'id', at => 'at');
+SELECT loyalty.track_events('mix', 'ref', 't_events.c', customer => 'by', at => 'at');
+SELECT loyalty.track_events('mix', 'friend', 't_events.o', customer => 'by', at => 'at');
+SELECT loyalty.track_orders('mix', 't_events.o', customer => 'c', at => 'at', amount => 'total', counts_when => 'total < 90');
+SELECT loyalty.track_events('mix', 'own', 't_events.o', customer => 'c', at => 'at + interval ''1 day''');
+INSERT INTO mix.earning_rule (name, points) VALUES ('one', 'amount');
+INSERT INTO mix.earning_rule (name, points, event, for_members) VALUES
+  ('f', 'total / 10', 'friend', 'orders > 1'), ('s', '20', 'sign', NULL), ('r', '30', 'ref', 'last_order_at IS NULL');
+INSERT INTO mix.earning_rule (name, points, event, bonus, member_limit, limit_period) VALUES ('own', '3', 'own', true, 40, 'year');
+INSERT INTO mix.tier (name, rank, qualifies, multiplier) VALUES
+  ('A', 1, 'spend > 100', 1.5), ('B', 2, $$first_order_at < timestamptz '2021-01-01' AND points_earned > 300$$, 2);
+UPDATE mix.program SET refund_shortfall = 'forgive';
+CREATE FUNCTION t_events.go_on(steps int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	r float;
+	n int;
+BEGIN
+	FOR i IN 1 .. steps LOOP
+		r := random();
+		n := (random() * 60)::int;
+		IF r < 0.35 THEN
+			INSERT INTO t_events.o
+			SELECT n + g, 1 + (random() * 9)::int, '2020-06-01'::timestamptz + random() * interval '3 years', (random() * 100)::int,
+			       CASE WHEN random() < 0.6 THEN 1 + (random() * 9)::int END FROM generate_series(0, 3) g
+			ON CONFLICT (id) DO UPDATE SET total = excluded.total, by = excluded.by;
+		ELSIF r < 0.45 THEN
+			UPDATE t_events.o SET by = 1 + (random() * 9)::int WHERE id BETWEEN n AND n + 3;
+		ELSIF r < 0.55 THEN
+			UPDATE t_events.o SET c = 1 + (random() * 9)::int WHERE id = n;
+		ELSIF r < 0.65 THEN
+			UPDATE t_events.o SET id = id + 100 WHERE id = n AND NOT EXISTS (SELECT FROM t_events.o WHERE id = n + 100);
+		ELSIF r < 0.75 THEN
+			DELETE FROM t_events.o WHERE id BETWEEN n AND n + 1;
+		ELSIF r < 0.85 THEN
+			UPDATE t_events.o SET total = (random() * 100)::int, at = at + interval '1 month' WHERE id BETWEEN n AND n + 2;
+		ELSIF r < 0.9 THEN
+			UPDATE t_events.c SET by = 1 + (random() * 9)::int, at = at + interval '1 day' WHERE id = 1 + n % 10;
+		ELSIF EXISTS (SELECT FROM mix.members WHERE id = 1 + n % 10 AND points > 10) THEN
+			PERFORM mix.redeem(1 + n % 10, 10, reference => gen_random_uuid()::text);
+		END IF;
+	END LOOP;
+END $$;
+INSERT INTO t_events.c SELECT g, 1 + g % 7 FROM generate_series(1, 10) g;
+SELECT setseed(0.42);
+SELECT t_events.go_on(250);
+SELECT * FROM loyalty.verify('mix');
+CALL loyalty.post('mix', 7);
+SELECT t_events.go_on(100);
+SELECT * FROM loyalty.verify('mix');
+SELECT mix.merge(1, 2, reference => 'm', reason => 'one') IS NOT NULL AS merged;
+INSERT INTO t_events.o VALUES (1000, 1, '2019-01-01', 5, 1), (1001, 2, '2030-01-01', 5, 1);
+SELECT * FROM loyalty.verify('mix');
+CALL loyalty.post('mix');
+SELECT * FROM loyalty.verify('mix');
+TRUNCATE t_events.o;
+SELECT * FROM loyalty.verify('mix');
+SELECT DISTINCT lifetime_value, orders, first_order_at, last_order_at FROM mix.members;
+SELECT loyalty.drop_program('mix', force => true);
+
 SELECT loyalty.drop_program('club', force => true);
 SELECT loyalty.drop_program('stay', force => true);
 DROP SCHEMA t_events CASCADE;
