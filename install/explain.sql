@@ -600,26 +600,41 @@ $$;
 COMMENT ON FUNCTION _loyalty.rooms_of_member(name, int, anyelement, timestamptz) IS 'what is left of the limits that rules have per member, for an order of a time that is made now';
 
 -- The tracked table whose row a value is.
-CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, OUT tracked_table int, OUT relation regclass, OUT lines regclass, OUT event text)
+CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, INOUT event text, OUT tracked_table int, OUT relation regclass, OUT lines regclass)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	kinds text;
+	named CONSTANT text := event;
 BEGIN
 	-- a row that is an order, and an event besides, is asked about as the order
 	EXECUTE format('SELECT t.tracked_table, t.relation, l.relation, t.event FROM %1$I.tracked_table t JOIN pg_class c ON c.oid = t.relation
 	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = t.tracked_table AND l.kind = ''lines'' AND l.active
 	                 WHERE t.kind IN (''orders'', ''events'') AND t.active AND t.definition IS NULL AND c.reltype = $1
-	                 ORDER BY t.event IS NOT NULL, t.tracked_table LIMIT 1', program) INTO tracked_table, relation, lines, event USING type;
-	IF tracked_table IS NULL THEN
+	                   AND ($2 IS NULL OR t.event = $2) ORDER BY t.event IS NOT NULL, t.tracked_table LIMIT 1', program) INTO tracked_table, relation, lines, event USING type, named;
+	IF event IS NOT NULL AND named IS NULL THEN
+		EXECUTE format('SELECT string_agg(format(''"%%s"'', t.event), '', '' ORDER BY t.tracked_table) FROM %I.tracked_table t WHERE t.relation = $1 AND t.kind = ''events'' AND t.active HAVING count(*) > 1', program)
+		   INTO kinds USING relation;
+		IF kinds IS NOT NULL THEN
+			RAISE EXCEPTION 'rows of table "%" are events of several kinds', relation
+				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are %s.', kinds), HINT = format('Name one, as in event => %L.', event);
+		END IF;
+	END IF;
+	IF tracked_table IS NULL AND named IS NOT NULL THEN
+		RAISE EXCEPTION 'an event must be a row of a table that loyalty program "%" tracks for events of the kind "%"', program, named
+			USING ERRCODE = 'datatype_mismatch', DETAIL = format('It is of type %s.', type),
+			      HINT = 'Write it as ROW(...)::shop.reviews with the name of your table, and the kind as loyalty.track_events() was told.';
+	ELSIF tracked_table IS NULL THEN
 		RAISE EXCEPTION 'an order must be a row of a table of orders that loyalty program "%" tracks', program
 			USING ERRCODE = 'datatype_mismatch', DETAIL = format('It is of type %s.', type),
 			      HINT = 'Write it as ROW(...)::shop.orders, or jsonb_populate_record(NULL::shop.orders, ''{...}'') with the name of your table.';
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.table_of_row(name, regtype) IS 'the tracked table of orders that has rows of a type, and the table of its lines; else an error';
+COMMENT ON FUNCTION _loyalty.table_of_row(name, regtype, text) IS 'the tracked table of orders, or of events of a kind, that has rows of a type, and the table of its lines; else an error';
 
-CREATE FUNCTION _loyalty.explain_row(settings regclass, "order" anyelement, lines anycompatiblearray)
+CREATE FUNCTION _loyalty.explain_row(settings regclass, "order" anyelement, lines anycompatiblearray, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -641,7 +656,7 @@ BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
 	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
 	PERFORM _loyalty.require_layout(p.program);
-	SELECT * INTO o FROM _loyalty.table_of_row(p.program, pg_typeof("order"));
+	SELECT * INTO o FROM _loyalty.table_of_row(p.program, pg_typeof("order"), event);
 	IF lines IS NOT NULL AND (o.lines IS NULL OR pg_typeof(lines) <> (SELECT y.typarray::regtype FROM pg_class c JOIN pg_type y ON y.oid = c.reltype WHERE c.oid = o.lines)) THEN
 		RAISE EXCEPTION 'lines must be an array of rows of the lines of table "%"', o.relation
 			USING ERRCODE = 'datatype_mismatch', DETAIL = CASE WHEN o.lines IS NULL THEN 'Its orders have no lines.' ELSE format('They are of type %s, and not of %s[].', pg_typeof(lines), o.lines) END;
@@ -683,10 +698,10 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.explain_tier(p.program, current_terms, coalesce(e.step, 0), (said ->> 'awards')::numeric, total, t.tier, t.multiplier);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.explain_row(regclass, anyelement, anycompatiblearray) IS 'the steps from nothing to the points that an order would have that is not there';
+COMMENT ON FUNCTION _loyalty.explain_row(regclass, anyelement, anycompatiblearray, text) IS 'the steps from nothing to the points that an order, or an event, would have that is not there';
 
-CREATE FUNCTION _loyalty.simulate_order(settings regclass, "order" anyelement, lines anycompatiblearray)
+CREATE FUNCTION _loyalty.simulate_order(settings regclass, "order" anyelement, lines anycompatiblearray, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_simulate_order';
-COMMENT ON FUNCTION _loyalty.simulate_order(regclass, anyelement, anycompatiblearray) IS 'what the function simulate_order of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.simulate_order(regclass, anyelement, anycompatiblearray, text) IS 'what the function simulate_order of a program does, for its owner';

@@ -145,6 +145,14 @@ SELECT o.event, o.order_key, o.points, sum(e.points) FROM club.order_points o CR
  WHERE o.event IS NOT NULL GROUP BY 1, 2, 3 HAVING sum(e.points) <> o.points;
 -- 10 * 4 * 2 (Gold) = 80, and 100 are left of 250 in February
 SELECT * FROM club.simulate_order(ROW(0, 1, '2024-02-27', 4, true)::t_events.reviews);
+-- a visit of 1 gives 10, and a survey 5 * 3 * 2 (Gold); of customers and orders, which is meant must be said
+SELECT sum(points) FROM club.simulate_order(ROW(0, 1, '2024-02-27', 'visit')::t_events.visits, event => 'visit');
+SELECT sum(points) FROM club.simulate_order(ROW(0, 1, '2024-02-27', 'survey')::t_events.visits, event => 'survey');
+SELECT * FROM club.simulate_order(ROW(0, 1, '2024-02-27', 'survey')::t_events.visits, event => 'visit');
+SELECT * FROM club.simulate_order(ROW(0, 1, '2024-02-27', 'visit')::t_events.visits);
+SELECT * FROM club.simulate_order(ROW(0, 1, '2024-02-27', 'visit')::t_events.visits, event => 'review');
+SELECT sum(points) FROM club.simulate_order(ROW(0, 4, '2024-03-05', 30, 3)::t_events.orders);						-- 30 * 2
+SELECT sum(points) FROM club.simulate_order(ROW(0, 4, '2024-03-05', 30, 3)::t_events.orders, event => 'order of a friend');	-- 3
 SELECT name, event FROM club.rules_at() ORDER BY 1;
 -- 1 has 790, less 200 for reviews 2 and 4, and 10 * 2 * 2 of order 2: 630.  If all had been recorded as it stands,
 -- review 3 would have had room for 100 in place of 50, and 4 would have been one of 2, who is not Gold: 50 in place of 100.

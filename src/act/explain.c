@@ -20,13 +20,13 @@
 #include "owner.h"
 #include "result.h"
 
-/* The table "program" comes first, and then what is asked about: so many arguments at most. */
+/* The table "program" comes first, and then what is asked about. */
 #define ARGUMENTS 4
 
 /* The steps that a function answers, numbered, and with numbers as short as they are exact. */
-#define STEPS(function, arguments) \
+#define STEPS(function) \
 	"SELECT e.n::pg_catalog.int4, e.what, e.name, e.status, pg_catalog.trim_scale(e.value), pg_catalog.trim_scale(e.points)" \
-	" FROM _loyalty." function "(" arguments ") WITH ORDINALITY e (step, what, name, status, value, points, n) ORDER BY e.n"
+	" FROM _loyalty." function "($1, $2, $3, $4) WITH ORDINALITY e (step, what, name, status, value, points, n) ORDER BY e.n"
 
 /* Answer with the rows of a query, which takes the arguments. */
 static void
@@ -40,14 +40,14 @@ answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
 	OwnerScope	scope;
 	Oid			owner;
 
-	Assert(PG_NARGS() <= ARGUMENTS);
+	Assert(PG_NARGS() == ARGUMENTS);
 	nested_refuse_call(function);
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("program must not be null")));
 	owner = authorize_require_owner(PG_GETARG_OID(0), function);
-	for (int i = 0; i < PG_NARGS(); i++)
+	for (int i = 0; i < ARGUMENTS; i++)
 	{
 		types[i] = get_fn_expr_argtype(fcinfo->flinfo, i);
 		values[i] = PG_GETARG_DATUM(i);
@@ -59,7 +59,7 @@ answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	answer_fix_zone(get_namespace_name(get_rel_namespace(PG_GETARG_OID(0))));
-	if (SPI_execute_with_args(query, PG_NARGS(), types, values, nulls, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(query, ARGUMENTS, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not explain an order");
 	Assert(SPI_tuptable->tupdesc->natts == desc->natts);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -78,7 +78,7 @@ PG_FUNCTION_INFO_V1(loyalty_explain);
 Datum
 loyalty_explain(PG_FUNCTION_ARGS)
 {
-	answer_steps(fcinfo, "explain", STEPS("explain_order", "$1, $2, $3, $4"));
+	answer_steps(fcinfo, "explain", STEPS("explain_order"));
 	return (Datum) 0;
 }
 
@@ -107,7 +107,7 @@ require_rows(Oid order, Oid lines)
 PG_FUNCTION_INFO_V1(loyalty_simulate_order);
 
 /*
- * simulate_order(program regclass, order anyelement, lines anycompatiblearray)
+ * simulate_order(program regclass, order anyelement, lines anycompatiblearray, event text)
  * returns setof explanation
  *
  * The same of an order that is not there: a row of a tracked table, and rows of its lines.
@@ -116,6 +116,6 @@ Datum
 loyalty_simulate_order(PG_FUNCTION_ARGS)
 {
 	require_rows(get_fn_expr_argtype(fcinfo->flinfo, 1), get_fn_expr_argtype(fcinfo->flinfo, 2));
-	answer_steps(fcinfo, "simulate_order", STEPS("explain_row", "$1, $2, $3"));
+	answer_steps(fcinfo, "simulate_order", STEPS("explain_row"));
 	return (Datum) 0;
 }
