@@ -7,7 +7,7 @@ LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE said WHEN 'counts' THEN 'counts_when'
-	                 WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
+	                 WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'events' THEN 'event_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
 	                 WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
 	                 ELSE said END
 $$;
@@ -35,13 +35,14 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = CASE WHEN needed = 'counts' THEN 'What always counts is counts_when => ''true''.'
 			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
+			                  WHEN s.kind = 'events' THEN 'What is left out stays. Only available_at can be taken away with an empty text.'
 			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
 			                  ELSE 'What is left out stays. Only an amount, a currency or available_at can be taken away with an empty text.' END;
 	END IF;
 	parsed := _loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
 	PERFORM _loyalty.require_views(program, tracked_table, NULL);
 	known := s.newest;
-	IF s.definition IS NULL AND s.kind IN ('orders', 'credits') THEN
+	IF s.definition IS NULL AND s.kind IN ('orders', 'credits', 'events') THEN
 		known := _loyalty.terms_with_view(program, tracked_table, s.newest);
 		PERFORM _loyalty.require_views(program, tracked_table, s.newest) WHERE known IS NULL;
 	END IF;
@@ -86,6 +87,10 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND kind = ''lines'' AND active', program) INTO lines USING tracked_table;
+	IF s.kind = 'events' AND given ?| '{amount,currency}' THEN
+		RAISE EXCEPTION 'table "%" has events, which have no % of their own', s.relation, CASE WHEN given ? 'amount' THEN 'amount' ELSE 'currency' END
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Their kind is "%s".', s.event), HINT = 'Leave it out: earning rules say what an event gives.';
+	END IF;
 	d := _loyalty.changed_definition(program, tracked_table, given, search_path);
 	IF d ->> 'amount' IS NULL AND lines IS NULL THEN
 		RAISE EXCEPTION 'the orders of table "%" have no lines, so they need an amount', s.relation
@@ -116,7 +121,7 @@ BEGIN
 	END IF;
 	IF given ? 'key' AND NOT coalesce(key_is_unique, false) THEN
 		PERFORM _loyalty.require_unique_key(s.relation, _loyalty.view_of(program, 'orders', tracked_table), given ->> 'key',
-		                                   CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
+		                                   _loyalty.argument_name(s.kind, 'key'));
 	END IF;
 	IF given ?| '{key,customer}' THEN
 		PERFORM _loyalty.require_given_columns(s.relation, _loyalty.view_of(program, 'orders', tracked_table, s.newest));
@@ -168,11 +173,11 @@ AS $$
 DECLARE
 	s record;
 BEGIN
-	EXECUTE format('SELECT relation, definition FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	EXECUTE format('SELECT relation, definition, event FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	IF s.definition IS NOT NULL THEN
 		RAISE EXCEPTION 'table "%" is paused', s.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = format('Call loyalty.resume(%L, %L), with what shall be said of it from then on.', program, s.relation);
+			      HINT = format('Call loyalty.resume(%L, %s), with what shall be said of it from then on.', program, _loyalty.table_arguments(s.relation::text, s.event));
 	END IF;
 END
 $$;
@@ -194,6 +199,57 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.require_recording(name, int) IS 'an error if nothing is recorded of a tracked table, because it is paused or lacks a view';
 
+-- What is said of orders does not fit events, nor the other way round.
+CREATE FUNCTION _loyalty.require_kind(program name, tracked_table int, kind text, hint text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s record;
+BEGIN
+	SELECT r[1] AS kind, r[2]::oid::regclass AS relation INTO s
+	  FROM _loyalty.as_owner(program, format('SELECT s.kind, s.relation::oid FROM %I.tracked_table s WHERE s.tracked_table = $1::int', program), tracked_table::text) r;
+	IF s.kind <> kind THEN
+		RAISE EXCEPTION 'table "%" has %, not %', s.relation, s.kind, kind
+			USING ERRCODE = 'wrong_object_type', HINT = hint;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_kind(name, int, text, text) IS 'an error, with a hint, unless a tracked table has orders, or events, as it is said';
+
+CREATE FUNCTION _loyalty.alter_table(program name, tracked_table int, given jsonb, line jsonb, search_path text, key_is_unique boolean)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	identifies CONSTANT boolean := given ?| '{customer,key}';
+	recorded bigint := 0;
+	by_row boolean;
+BEGIN
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_not_paused($1::name, $2::int)', program::text, tracked_table::text);
+	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[tracked_table]);
+	IF identifies THEN
+		SELECT r[1]::boolean INTO by_row
+		  FROM _loyalty.as_owner(program, 'SELECT _loyalty.keep_identity($1::name, $2::int, true)', program::text, tracked_table::text) r;
+	END IF;
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
+		program::text, tracked_table::text, given::text, line::text, search_path, key_is_unique::text);
+	IF identifies THEN
+		recorded := _loyalty.record_moved(program, tracked_table, by_row);
+		PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.keep_identity($1::name, $2::int, false)', program::text, tracked_table::text);
+	END IF;
+	recorded := recorded + _loyalty.record_table(program, tracked_table, false);
+	IF identifies THEN
+		recorded := recorded + _loyalty.record_table(program, tracked_table, true);
+	END IF;
+	RETURN recorded;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.alter_table(name, int, jsonb, jsonb, text, boolean) IS
+'change what is known of a tracked table of orders or events, and of lines, and record how its rows stand by that; returns the number of entries';
+
 CREATE FUNCTION loyalty.alter_orders(
 	program name,
 	"table" regclass,
@@ -214,37 +270,47 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
-	identifies boolean := customer IS NOT NULL OR order_key IS NOT NULL;
-	recorded bigint := 0;
-	by_row boolean;
 BEGIN
 	PERFORM _loyalty.refuse_nested('alter_orders');
 	src := _loyalty.require_tracked_table(program, "table");
-	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
-	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src]);
-	IF identifies THEN
-		SELECT r[1]::boolean INTO by_row
-		  FROM _loyalty.as_owner(program, 'SELECT _loyalty.keep_identity($1::name, $2::int, true)', program::text, src::text) r;
-	END IF;
-	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
-		program::text, src::text,
+	PERFORM _loyalty.require_kind(program, src, 'orders', 'Call loyalty.alter_events().');
+	RETURN _loyalty.alter_table(program, src,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency, 'available_at', available_at))::text,
-		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text,
-		search_path, key_is_unique::text);
-	IF identifies THEN
-		recorded := _loyalty.record_moved(program, src, by_row);
-		PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.keep_identity($1::name, $2::int, false)', program::text, src::text);
-	END IF;
-	recorded := recorded + _loyalty.record_table(program, src, false);
-	IF identifies THEN
-		recorded := recorded + _loyalty.record_table(program, src, true);
-	END IF;
-	RETURN recorded;
+		                                     'key', order_key, 'currency', currency, 'available_at', available_at)),
+		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount)), search_path, key_is_unique);
 END
 $$;
 COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, text, boolean, text) IS
 'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program, and without available_at the wallet says when points are available; returns the number of entries';
+
+CREATE FUNCTION loyalty.alter_events(
+	program name,
+	kind text,
+	"table" regclass,
+	customer text DEFAULT NULL,
+	at text DEFAULT NULL,
+	counts_when text DEFAULT NULL,
+	event_key text DEFAULT NULL,
+	available_at text DEFAULT NULL,
+	key_is_unique boolean DEFAULT false,
+	search_path text DEFAULT current_setting('search_path'))
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int;
+BEGIN
+	PERFORM _loyalty.refuse_nested('alter_events');
+	PERFORM _loyalty.require_given('{kind,table}', ARRAY[kind IS NULL, "table" IS NULL]);
+	src := _loyalty.require_tracked_table(program, "table", kind);
+	RETURN _loyalty.alter_table(program, src,
+		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'counts', counts_when, 'key', event_key, 'available_at', available_at)),
+		'{}', search_path, key_is_unique);
+END
+$$;
+COMMENT ON FUNCTION loyalty.alter_events(name, text, regclass, text, text, text, text, text, boolean, text) IS
+'change what is known of the events of a kind in a tracked table, and record how they stand by that; what is null stays, and without available_at, which an empty text takes away, the wallet says when points are available; returns the number of entries';
 
 -- Whoever names the table of the orders, or of their lines, is told which one has the refunds.
 CREATE FUNCTION _loyalty.require_no_orders(program name, "table" regclass)
@@ -412,13 +478,13 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.note_paused(name, int) IS 'let go of a table of orders, its lines and its refunds';
 
-CREATE FUNCTION loyalty.pause(program name, "table" regclass)
+CREATE FUNCTION loyalty.pause(program name, "table" regclass, kind text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := _loyalty.require_tracked_table(program, "table");
+	src int := _loyalty.require_tracked_table(program, "table", kind);
 	is_paused boolean;
 BEGIN
 	PERFORM _loyalty.refuse_nested('pause');
@@ -435,8 +501,8 @@ BEGIN
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_paused($1::name, $2::int)', program::text, src::text);
 END
 $$;
-COMMENT ON FUNCTION loyalty.pause(name, regclass) IS
-'let go of the columns of a tracked table of orders, its lines and its refunds, for a migration; until loyalty.resume(), what is written to them is not recorded';
+COMMENT ON FUNCTION loyalty.pause(name, regclass, text) IS
+'let go of the columns of a tracked table of orders, its lines and its refunds, or of events of a kind, for a migration; until loyalty.resume(), what is written to them is not recorded';
 
 -- Runs as the owner.
 CREATE FUNCTION _loyalty.note_resumed(program name, tracked_table int, given jsonb, line jsonb, search_path text)
@@ -454,7 +520,8 @@ BEGIN
 	IF s.definition IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not paused', s.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = format('It is recorded already. To change what is known of it, call loyalty.alter_orders(%L, %L, ...).', program, s.relation);
+			      HINT = CASE WHEN s.event IS NULL THEN format('It is recorded already. To change what is known of it, call loyalty.alter_orders(%L, %L, ...).', program, s.relation)
+			             ELSE format('It is recorded already. To change what is known of it, call loyalty.alter_events(%L, %L, %L, ...).', program, s.event, s.relation) END;
 	END IF;
 	FOR part IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE of_tracked_table = $1 AND active AND kind <> ''credits''', program) USING tracked_table
 	LOOP
@@ -479,13 +546,15 @@ CREATE FUNCTION loyalty.resume(
 	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	event_key text DEFAULT NULL,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := _loyalty.require_tracked_table(program, "table");
+	src int := _loyalty.require_tracked_table(program, "table", kind);
 	moved bigint := 0;
 BEGIN
 	PERFORM _loyalty.refuse_nested('resume');
@@ -493,7 +562,7 @@ BEGIN
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency, 'available_at', available_at))::text,
+		                                     'key', coalesce(order_key, event_key), 'currency', currency, 'available_at', available_at))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
 	IF customer IS NOT NULL THEN
 		moved := _loyalty.record_moved(program, src, false);
@@ -501,8 +570,8 @@ BEGIN
 	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.reversed), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text) IS
-'track a table again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';
+COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text, text, text) IS
+'track a table of orders, or of events of a kind, again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';
 
 -- Rerating ----------------------------------------------------------------------------
 
@@ -574,7 +643,7 @@ BEGIN
 	PERFORM _loyalty.require_given('{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
 	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
 	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
-	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'')
+	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'', ''events'')
 	                                            AND NOT _loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r;
 	PERFORM _loyalty.lock_tracked_tables(program, coalesce(tracked_tables, '{}'));
 	PERFORM _loyalty.warn_of_tables_left_out(program, 'rerated');

@@ -128,13 +128,13 @@ BEGIN
 		       coalesce(sum(c.amount_change) FILTER (WHERE c.is_counted), 0),
 		       coalesce(sum(c.orders_change) FILTER (WHERE c.is_counted), 0),
 		       coalesce(sum(c.points_change) FILTER (WHERE c.is_counted AND c.tracked_table > 0), 0),
-		       min(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts), max(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts),
+		       min(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts AND c.event IS NULL), max(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts AND c.event IS NULL),
 		       %4$s, (SELECT max(t.version) FROM %1$I.terms t WHERE t.since <= $3)
 		  FROM (SELECT c.*, coalesce(c.is_newest AND c.kind = 'hold', false) AS is_open,
 		               coalesce(c.is_newest AND c.kind = 'hold' AND c.until <= $4, false) AS is_given_back
 		          FROM counted c) c
 		 %5$s $sql$,
-		program, 'customer, tracked_table, order_key, revision, moved, at, recorded_at, counts, amount_change, orders_change, points_change, lots',
+		program, 'customer, tracked_table, order_key, revision, moved, at, recorded_at, counts, amount_change, orders_change, points_change, lots, event',
 		CASE WHEN any_merged AND is_of_one THEN format('e.customer %s ANY (ARRAY(SELECT unnest(%s)))', eq, keys) WHEN is_of_one THEN format('e.customer %s $1', eq) ELSE 'true' END,
 		CASE WHEN is_of_one THEN format('(SELECT c.joined_at FROM %I.customer c WHERE c.customer %s %s)', program, eq, CASE WHEN any_merged THEN format('(%s)[1]', keys) ELSE '$1' END) ELSE 'NULL::timestamptz' END,
 		CASE WHEN is_of_one THEN '' WHEN any_merged THEN format('LEFT JOIN survivor s ON s.customer %s c.customer GROUP BY coalesce(s.survivor, c.customer)', eq)

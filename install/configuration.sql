@@ -172,7 +172,7 @@ AS $$
 DECLARE
 	fixed text[] := '{relation,without_order}';
 BEGIN
-	PERFORM _loyalty.require_choice('kind', NEW.kind, 'orders', 'lines', 'refunds', 'credits');
+	PERFORM _loyalty.require_choice('kind', NEW.kind, 'orders', 'lines', 'refunds', 'credits', 'events');
 	PERFORM _loyalty.require_choice('without_order', NEW.without_order, 'error', 'skip', 'customer');
 	IF NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
@@ -180,13 +180,14 @@ BEGIN
 	IF tg_op = 'INSERT' THEN
 		RAISE EXCEPTION 'rows of table "%" cannot be inserted directly', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = 'Call loyalty.track_orders() or loyalty.track_refunds(), which make the triggers, too.';
+			      HINT = 'Call loyalty.track_orders(), loyalty.track_refunds() or loyalty.track_events(), which make the triggers, too.';
 	END IF;
 	IF to_jsonb(NEW) - fixed IS DISTINCT FROM to_jsonb(OLD) - fixed
 	   OR (NEW.without_order IS DISTINCT FROM OLD.without_order AND 'customer' IN (NEW.without_order, OLD.without_order)) THEN
 		RAISE EXCEPTION 'what is tracked of table "%" cannot be changed directly', OLD.relation
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = 'Call loyalty.alter_orders() or loyalty.alter_refunds(), or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().';
+			      HINT = CASE OLD.kind WHEN 'events' THEN 'Call loyalty.alter_events(), or loyalty.untrack() and then loyalty.track_events().'
+			              ELSE 'Call loyalty.alter_orders() or loyalty.alter_refunds(), or loyalty.untrack() and then loyalty.track_orders() or loyalty.track_refunds().' END;
 	END IF;
 	IF NEW.relation IS DISTINCT FROM OLD.relation THEN
 		PERFORM _loyalty.require_trackable(NEW.relation, tg_table_schema);
@@ -262,9 +263,9 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.check_terms() IS 'trigger: refuse changes of the versions of the terms by hand, but for corrections of expressions';
 
--- The tables that an earning rule must fit: those of orders that are tracked, or where none
+-- The tables that an earning rule must fit: those of orders, or of events of its kind, that are tracked, or where none
 -- is, those that may be tracked again.  A rule of older terms is for tables that were there.
-CREATE FUNCTION _loyalty.tables_of_rule(program name, per text, terms int)
+CREATE FUNCTION _loyalty.tables_of_rule(program name, per text, terms int, event text)
 RETURNS TABLE (tracked_table int, relation regclass, active boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -272,16 +273,64 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH known AS (SELECT s.tracked_table, s.relation, s.active FROM %I.tracked_table s JOIN pg_class c ON c.oid = s.relation
-		                WHERE s.kind = 'orders' AND ($2 IS NULL OR s.terms <= $2)),
+		                WHERE s.kind IN ('orders', 'events') AND s.event IS NOT DISTINCT FROM $3 AND ($2 IS NULL OR s.terms <= $2)),
 		     fitting AS (SELECT k.* FROM known k WHERE k.active OR NOT EXISTS (SELECT FROM known a WHERE a.active))
 		SELECT f.* FROM fitting f
 		UNION ALL SELECT NULL, NULL, true WHERE NOT EXISTS (SELECT FROM fitting) AND $1 = 'order'
 		ORDER BY 1
-		$sql$, program) USING per, terms;
+		$sql$, program) USING per, terms, event;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.tables_of_rule(name, text, int) IS
-'the tables of orders that an earning rule must fit, or without any, those that it may; a null if there is none at all';
+COMMENT ON FUNCTION _loyalty.tables_of_rule(name, text, int, text) IS
+'the tables of orders, or of events of a kind, that an earning rule must fit, or without any, those that it may; a null if there is none at all';
+
+-- A rule for events says nothing that only orders have.
+CREATE FUNCTION _loyalty.require_event_rule(what text, event text, per text, minimum_order numeric)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF event IS NULL THEN
+		RETURN;
+	ELSIF btrim(event) = '' THEN
+		RAISE EXCEPTION 'event of the % must not be empty', what
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Set it to null for a rule that is for orders.';
+	ELSIF per = 'line' THEN
+		RAISE EXCEPTION 'the % is for events, which have no lines', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Its event is "%s", and per is "line".', event), HINT = 'Leave per => ''order'', or set event to null.';
+	ELSIF minimum_order IS NOT NULL THEN
+		RAISE EXCEPTION 'the % is for events, which are worth nothing', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Its event is "%s", and minimum_order is %s.', event, minimum_order),
+			      HINT = 'Set minimum_order to null, and say in applies_when for which events the rule is.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_event_rule(text, text, text, numeric) IS 'an error if an earning rule for events says what only orders have';
+
+-- A table of such events may be tracked later, so that they are unknown is told, and no error.
+CREATE FUNCTION _loyalty.tell_of_unknown_events(program name, rule_name text, event text)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	known text;
+	is_known boolean;
+BEGIN
+	IF event IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT coalesce(bool_or(s.event = $1), false), string_agg(DISTINCT format(''"%%s"'', s.event), '', '') FROM %I.tracked_table s WHERE s.event IS NOT NULL', program)
+	   INTO is_known, known USING event;
+	IF NOT is_known THEN
+		RAISE NOTICE 'the earning rule "%" is for events that no tracked table has', rule_name
+			USING DETAIL = format('Their kind is "%s"; those that are known are: %s.', event, coalesce(known, 'none')),
+			      HINT = format('Call loyalty.track_events(%L, %L, ...) with the table of the events, or write the kind as it is known.', program, event);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.tell_of_unknown_events(name, text, text) IS 'a notice if an earning rule is for events of a kind that was never tracked';
 
 -- An earning rule must fit every tracked table that it can be for, and one of those that may
 -- be tracked again.
@@ -321,6 +370,7 @@ BEGIN
 	                              ARRAY[NEW.minimum_order, NEW.every, NEW.gives, NEW.at_most], NEW.rounding, NEW.stacking, NEW.stacking_group);
 	PERFORM _loyalty.require_member_rule(format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.per, NEW.for_members, NEW.bonus, NEW.member_limit, NEW.limit_period);
 	PERFORM _loyalty.require_budget_rule(tg_table_schema, format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.for_members, NEW.bonus, NEW.member_limit, NEW.stacking, NEW.budget);
+	PERFORM _loyalty.require_event_rule(format('earning rule "%s"', NEW.name), NEW.event, NEW.per, NEW.minimum_order);
 	IF NEW.multiplier IS DISTINCT FROM OLD.multiplier THEN
 		PERFORM _loyalty.check_multiplier(format('the earning rule "%s"', NEW.name), NEW.multiplier);
 	END IF;
@@ -332,9 +382,10 @@ BEGIN
 	END IF;
 	expression := coalesce(NEW.points, NEW.multiplier);
 	before := coalesce(OLD.points, OLD.multiplier);
-	IF tg_op = 'UPDATE' AND (NEW.name, expression, NEW.applies_when, NEW.per) IS NOT DISTINCT FROM (OLD.name, before, OLD.applies_when, OLD.per) THEN
+	IF tg_op = 'UPDATE' AND (NEW.name, expression, NEW.applies_when, NEW.per, NEW.event) IS NOT DISTINCT FROM (OLD.name, before, OLD.applies_when, OLD.per, OLD.event) THEN
 		RETURN NEW;
 	END IF;
+	PERFORM _loyalty.tell_of_unknown_events(tg_table_schema, NEW.name, NEW.event) WHERE tg_op = 'INSERT' OR NEW.event IS DISTINCT FROM OLD.event;
 	IF tg_op = 'UPDATE' THEN
 		IF tg_table_name = 'terms_rule' THEN
 			version := to_jsonb(OLD) ->> 'version';
@@ -342,12 +393,12 @@ BEGIN
 			EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
 		END IF;
 	END IF;
-	FOR src IN SELECT * FROM _loyalty.tables_of_rule(tg_table_schema, NEW.per, CASE tg_table_name WHEN 'terms_rule' THEN version END)
+	FOR src IN SELECT * FROM _loyalty.tables_of_rule(tg_table_schema, NEW.per, CASE tg_table_name WHEN 'terms_rule' THEN version END, NEW.event)
 	LOOP
 		-- what was not changed may have been renamed since it was written
 		points := NULL;
 		applies_when := NULL;
-		IF tg_op = 'UPDATE' THEN
+		IF tg_op = 'UPDATE' AND NEW.event IS NOT DISTINCT FROM OLD.event THEN
 			SELECT CASE WHEN expression = before THEN p.points END, CASE WHEN NEW.applies_when = OLD.applies_when THEN p.applies_when END
 			  INTO points, applies_when
 			  FROM _loyalty.present_rule(tg_table_schema, src.tracked_table, version, OLD.name, 'new') p;
@@ -378,7 +429,7 @@ BEGIN
 		IF misfit.active THEN
 			RAISE EXCEPTION 'the earning rule "%" does not hold for table "%"', NEW.name, misfit.relation
 				USING ERRCODE = misfit.state, DETAIL = _loyalty.as_sentence(misfit.message),
-				      HINT = concat_ws(' ', 'A rule must hold for each table of orders that is tracked.', nullif(misfit.known, ''));
+				      HINT = concat_ws(' ', CASE WHEN NEW.event IS NULL THEN 'A rule must hold for each table of orders that is tracked.' ELSE 'A rule must hold for each table of events of its kind that is tracked.' END, nullif(misfit.known, ''));
 		END IF;
 	END IF;
 	IF NEW.per = 'line' AND fits IS NULL THEN
@@ -466,7 +517,7 @@ BEGIN
 		EXECUTE format($sql$
 			SELECT _loyalty.make_orders_view($1, $2, $3, x.d, x.awards)
 			  FROM (SELECT _loyalty.definition_of($1, $2, $3) AS d,
-			               jsonb_agg(CASE WHEN a.award = $4 THEN _loyalty.parse_award($1, $2, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)
+			               jsonb_agg(CASE WHEN a.award = $4 THEN CASE WHEN _loyalty.is_for_table($1, $2, r.event) THEN _loyalty.parse_award($1, $2, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per) END
 			                         ELSE a.expression END ORDER BY a.award) AS awards
 			          FROM _loyalty.awards_of($1, $2, $3) a JOIN %I.terms_rule r ON r.version = $3 AND r.award = a.award OFFSET 0) x
 			$sql$, program) USING program, tracked_table, version, award;
@@ -514,7 +565,7 @@ BEGIN
 	EXECUTE format(CASE terms_table WHEN 'terms_rule' THEN $sql$
 		UPDATE %1$I.earning_rule e SET points = r.points, multiplier = r.multiplier, applies_when = r.applies_when, for_members = r.for_members
 		  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
-		 WHERE r.name = e.name AND r.per = e.per AND (r.for_members IS NULL) = (e.for_members IS NULL)
+		 WHERE r.name = e.name AND r.per = e.per AND r.event IS NOT DISTINCT FROM e.event AND (r.for_members IS NULL) = (e.for_members IS NULL)
 		   AND (r.points, r.multiplier, r.applies_when, r.for_members) IS DISTINCT FROM (e.points, e.multiplier, e.applies_when, e.for_members)
 		$sql$ ELSE $sql$
 		UPDATE %1$I.tier e SET qualifies = r.qualifies
@@ -537,7 +588,7 @@ BEGIN
 		RETURN NULL;		-- see _loyalty.refresh_texts()
 	END IF;
 	FOR src IN EXECUTE format('SELECT tracked_table, definition FROM %I.tracked_table
-	                            WHERE (active OR definition IS NOT NULL) AND kind IN (''orders'', ''credits'') AND terms <= $1', tg_table_schema) USING NEW.version
+	                            WHERE (active OR definition IS NOT NULL) AND kind IN (''orders'', ''credits'', ''events'') AND terms <= $1', tg_table_schema) USING NEW.version
 	LOOP
 		IF src.definition IS NULL THEN
 			PERFORM _loyalty.correct_view(tg_table_schema, src.tracked_table, NEW.version, NEW.award);
@@ -979,7 +1030,7 @@ BEGIN
 	                               ORDER BY 1', program)
 	LOOP
 		BEGIN
-			FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE kind IN (''orders'', ''credits'')', program)
+			FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE kind IN (''orders'', ''credits'', ''events'')', program)
 			LOOP
 				EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('orders', src, unused));
 			END LOOP;
@@ -1023,14 +1074,15 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT _loyalty.make_orders_view($1, $2, $4, _loyalty.definition_of($1, $2, $3), coalesce(jsonb_agg(x.expression ORDER BY x.award), '[]'))
 		  FROM (SELECT r.award, CASE WHEN b.points = coalesce(r.points, r.multiplier) AND b.applies_when = r.applies_when THEN b.expression
+		                        WHEN NOT _loyalty.is_for_table($1, $2, r.event) THEN NULL
 		                        ELSE _loyalty.parse_award($1, $2, r.name,
 		                             CASE WHEN b.points = coalesce(r.points, r.multiplier) THEN coalesce(p.points, r.points, r.multiplier) ELSE coalesce(r.points, r.multiplier) END,
 		                             CASE WHEN b.applies_when = r.applies_when THEN coalesce(p.applies_when, r.applies_when) ELSE r.applies_when END,
 		                             r.per) END AS expression
 		          FROM %1$I.terms_rule r
-		          LEFT JOIN (SELECT o.name, coalesce(o.points, o.multiplier) AS points, o.applies_when, o.per, a.expression
+		          LEFT JOIN (SELECT o.name, coalesce(o.points, o.multiplier) AS points, o.applies_when, o.per, o.event, a.expression
 		                       FROM %1$I.terms_rule o JOIN _loyalty.awards_of($1, $2, $3) a ON a.award = o.award WHERE o.version = $3) b
-		            ON b.name = r.name AND b.per = r.per
+		            ON b.name = r.name AND b.per = r.per AND b.event IS NOT DISTINCT FROM r.event
 		          LEFT JOIN LATERAL _loyalty.present_rule($1, $2, $3, b.name, 'new') p ON true
 		         WHERE r.version = $4) x
 		$sql$, program) USING program, tracked_table, before, version;
@@ -1051,7 +1103,7 @@ RETURNS TABLE (configured name, pinned name, columns text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_period, budget'),
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_period, budget, event'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
@@ -1129,7 +1181,7 @@ BEGIN
 		$sql$, tg_table_schema) USING version;
 	PERFORM _loyalty.pin_wallets(tg_table_schema, version);
 
-	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'') ORDER BY 1', tg_table_schema)
+	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'', ''events'') ORDER BY 1', tg_table_schema)
 	LOOP
 		PERFORM _loyalty.make_next_view(tg_table_schema, src.tracked_table, before, version);
 	END LOOP;

@@ -15,7 +15,7 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'order, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
+'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
 'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
@@ -39,7 +39,7 @@ BEGIN
 			       coalesce(($3 ->> format('award_%%s', r.award))::numeric, $5[r.award]) AS said, CASE WHEN $5 IS NOT NULL AND NOT (r.multiplies AND r.per = 'line') THEN $5[r.award] ELSE ($3 ->> format(CASE WHEN $4 OR (r.multiplies AND r.per = 'line') THEN 'award_%%s' ELSE 'value_%%s' END, r.award))::numeric END AS comes_to,
 			       ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount
 			  FROM _loyalty.stacked_rules($1, $2) r JOIN %I.terms_rule t ON t.version = $2 AND t.award = r.award
-			 WHERE NOT (r.multiplies AND r.per = 'line') OR $3 ? format('award_%%s', r.award)),
+			 WHERE (NOT (r.multiplies AND r.per = 'line') OR $3 ? format('award_%%s', r.award)) AND t.event IS NOT DISTINCT FROM $7),
 		judged AS (
 			SELECT r.*, CASE WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply'
 			                 WHEN r.for_members AND r.award <> ALL (coalesce($6, '{}')) THEN 'not for this member' END AS why
@@ -55,7 +55,7 @@ BEGIN
 		                                                 AND (b.comes_to > l.comes_to OR (b.comes_to = l.comes_to AND b.place < l.place))) THEN 'not the best' ELSE 'counts' END),
 		       CASE WHEN l.what <> 'line multiplier' THEN l.said END, l.comes_to
 		  FROM left_over l ORDER BY l.what = 'multiplier', l.what = 'points', l.place
-		$sql$, program) USING program, terms, said, plain, parts, held_rules;
+		$sql$, program) USING program, terms, said, plain, parts, held_rules, said ->> 'event';
 END
 $$;
 COMMENT ON FUNCTION _loyalty.rules_of_order(name, int, jsonb, numeric[], int[]) IS 'each rule of a version of the terms, with what it says of an order, whether it counts there, and why not';
@@ -148,22 +148,26 @@ $$;
 COMMENT ON FUNCTION _loyalty.order_as_recorded(name, int, text, text) IS 'the newest entry of an order of a customer, whose key is written as text';
 
 -- The table that has an order, and whose it is.
-CREATE FUNCTION _loyalty.find_order(program name, order_key text, tracked regclass, OUT tracked_table int, OUT customer text, OUT is_archived boolean)
+CREATE FUNCTION _loyalty.find_order(program name, order_key text, tracked regclass, INOUT event text, OUT tracked_table int, OUT customer text, OUT is_archived boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	s record;
 	found_in regclass;
+	found_event text;
 	said jsonb;
 	whose text;
 	archived boolean;
 BEGIN
 	IF tracked IS NOT NULL THEN
-		PERFORM _loyalty.require_tracks(program, tracked, '{orders,credits}');
+		PERFORM _loyalty.require_tracks(program, tracked, '{orders,credits,events}');
 	END IF;
-	FOR s IN EXECUTE format('SELECT t.tracked_table, t.relation FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'') AND ($1 IS NULL OR t.relation = $1) ORDER BY 1', program) USING tracked
+	-- orders come before events, whose keys may be the same
+	FOR s IN EXECUTE format('SELECT t.tracked_table, t.relation, t.event FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'', ''events'') AND ($1 IS NULL OR t.relation = $1) AND ($2 IS NULL OR t.event = $2)
+	                         ORDER BY t.event IS NOT NULL, 1', program) USING tracked, event
 	LOOP
+		EXIT WHEN s.event IS NOT NULL AND found_in IS NOT NULL AND found_event IS NULL;
 		said := _loyalty.order_as_it_is(program, s.tracked_table, NULL, order_key);
 		archived := said IS NULL;
 		whose := said ->> 'customer';		-- maybe nobody's
@@ -171,26 +175,33 @@ BEGIN
 			EXECUTE format('SELECT a.customer::text FROM %I.archived a WHERE a.tracked_table = $1 AND a.order_key = $2', program) INTO whose USING s.tracked_table, order_key;
 		END IF;
 		CONTINUE WHEN archived AND whose IS NULL;
-		IF found_in IS NOT NULL THEN
+		IF found_in IS NOT NULL AND found_event <> s.event THEN
+			RAISE EXCEPTION 'there are events "%" of several kinds', order_key
+				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are "%s" and "%s".', found_event, s.event),
+				      HINT = format('Name the kind, as in %I.explain(%L, event => %L).', program, order_key, found_event);
+		ELSIF found_in IS NOT NULL THEN
 			RAISE EXCEPTION 'several tables have an order "%"', order_key
 				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are "%s" and "%s".', found_in, s.relation),
 				      HINT = format('Name the table, as in %I.explain(%L, tracked => %L).', program, order_key, found_in::text);
 		END IF;
 		found_in := s.relation;
+		found_event := s.event;
 		tracked_table := s.tracked_table;
 		customer := whose;
 		is_archived := archived;
 	END LOOP;
 	IF found_in IS NULL THEN
-		RAISE EXCEPTION 'there is no order "%"', order_key
+		RAISE EXCEPTION 'there is no % "%"', CASE WHEN event IS NULL THEN 'order' ELSE 'event' END, order_key
 			USING ERRCODE = 'no_data_found',
-			      DETAIL = CASE WHEN tracked IS NULL THEN format('No table that loyalty program "%s" tracks has an order with this key.', program)
+			      DETAIL = CASE WHEN event IS NOT NULL THEN format('No table that loyalty program "%s" tracks has an event of the kind "%s" with this key.', program, event)
+			               WHEN tracked IS NULL THEN format('No table that loyalty program "%s" tracks has an order with this key.', program)
 			               ELSE format('Table "%s" has none with this key.', tracked) END,
 			      HINT = format('The key is the text that the column order_key of %I.order_points shows.', program);
 	END IF;
+	event := found_event;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass) IS 'the number of the tracked table that has an order, or had it if it is archived, and its customer as text; else an error';
+COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass, text) IS 'the number of the tracked table that has an order, or had it if it is archived, and its customer as text; else an error';
 
 CREATE FUNCTION _loyalty.round_points(program name, terms int, points numeric)
 RETURNS numeric
@@ -399,7 +410,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.is_no_member(name, text) IS 'is a customer, whose key is written as text, not in the customer table, nor merged into somebody? Nobody is if the view of the customers is lost';
 
 -- What is to be said of an order that counts, beside its rules.
-CREATE FUNCTION _loyalty.explain_remarks(program name, terms int, customer text)
+CREATE FUNCTION _loyalty.explain_remarks(program name, terms int, customer text, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -410,15 +421,15 @@ BEGIN
 	IF _loyalty.is_no_member(program, customer) THEN
 		RETURN NEXT ROW(0, 'customer', NULL, 'not in the customer table', NULL, 0)::loyalty.explanation;
 	END IF;
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1)', program) INTO has_rules USING terms;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1 AND r.event IS NOT DISTINCT FROM $2)', program) INTO has_rules USING terms, event;
 	IF NOT has_rules THEN
-		RETURN NEXT ROW(0, 'order', NULL, 'no rule', NULL, 0)::loyalty.explanation;
+		RETURN NEXT ROW(0, CASE WHEN event IS NULL THEN 'order' ELSE 'event' END, NULL, 'no rule', NULL, 0)::loyalty.explanation;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.explain_remarks(name, int, text) IS 'steps of no points for an order that counts: its customer is not in the customer table, and its terms have no rule';
+COMMENT ON FUNCTION _loyalty.explain_remarks(name, int, text, text) IS 'steps of no points for an order that counts: its customer is not in the customer table, and its terms have no rule';
 
-CREATE FUNCTION _loyalty.explain_order(settings regclass, order_key text, tracked regclass)
+CREATE FUNCTION _loyalty.explain_order(settings regclass, order_key text, tracked regclass, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -438,11 +449,11 @@ BEGIN
 	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
 	PERFORM _loyalty.require_layout(p.program);
 	PERFORM _loyalty.require_given('{order_key}', ARRAY[order_key IS NULL]);
-	SELECT * INTO o FROM _loyalty.find_order(p.program, order_key, tracked);
+	SELECT * INTO o FROM _loyalty.find_order(p.program, order_key, tracked, event);
 	SELECT * INTO recorded FROM _loyalty.order_as_recorded(p.program, o.tracked_table, order_key, o.customer);
 	IF recorded.counts IS NOT TRUE THEN
 		EXECUTE format('SELECT terms FROM %I.program', p.program) INTO current_terms;
-		RETURN QUERY SELECT 1, 'order', NULL::text, _loyalty.status_of_order(p.program, o.tracked_table, coalesce(recorded.terms, current_terms), order_key, recorded.terms IS NOT NULL),
+		RETURN QUERY SELECT 1, CASE WHEN o.event IS NULL THEN 'order' ELSE 'event' END, NULL::text, _loyalty.status_of_order(p.program, o.tracked_table, coalesce(recorded.terms, current_terms), order_key, recorded.terms IS NOT NULL),
 		                    NULL::numeric, 0::numeric;
 		-- it may keep points that were not there to be taken back
 		IF recorded.points <> 0 THEN
@@ -450,16 +461,16 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer);
+	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer, o.event);
 	IF NOT o.is_archived THEN
 		SELECT * INTO said, failure FROM _loyalty.try_order(p.program, o.tracked_table, recorded.terms, order_key);
 	END IF;
 	IF failure IS NOT NULL THEN
-		e := ROW(1, 'order', NULL, failure, NULL, 0);
+		e := ROW(1, CASE WHEN o.event IS NULL THEN 'order' ELSE 'event' END, NULL, failure, NULL, 0);
 		RETURN NEXT e;
 	END IF;
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
-		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)),
+		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)) || jsonb_build_object('event', o.event),
 		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
 		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.limited, NULL, recorded.allotted)
 		LOOP
@@ -467,7 +478,7 @@ BEGIN
 			RETURN NEXT e;
 		END LOOP;
 	ELSIF (said ->> 'counts')::boolean THEN
-		FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, recorded.terms, said)
+		FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, recorded.terms, said || jsonb_build_object('event', o.event))
 		LOOP
 			total := total + e.points;
 			RETURN NEXT e;
@@ -496,13 +507,13 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.explain_order(regclass, text, regclass) IS 'the steps from nothing to the points that an order has';
+COMMENT ON FUNCTION _loyalty.explain_order(regclass, text, regclass, text) IS 'the steps from nothing to the points that an order has';
 
-CREATE FUNCTION _loyalty.explain(settings regclass, order_key text, tracked regclass)
+CREATE FUNCTION _loyalty.explain(settings regclass, order_key text, tracked regclass, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_explain';
-COMMENT ON FUNCTION _loyalty.explain(regclass, text, regclass) IS 'what the function explain of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.explain(regclass, text, regclass, text) IS 'what the function explain of a program does, for its owner';
 
 -- The tier that multiplies an order that is made now: as of its time, with all that is recorded.
 CREATE FUNCTION _loyalty.tier_of_order(settings regclass, program name, customer anyelement, at timestamptz, OUT tier text, OUT multiplier numeric)
@@ -589,24 +600,41 @@ $$;
 COMMENT ON FUNCTION _loyalty.rooms_of_member(name, int, anyelement, timestamptz) IS 'what is left of the limits that rules have per member, for an order of a time that is made now';
 
 -- The tracked table whose row a value is.
-CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, OUT tracked_table int, OUT relation regclass, OUT lines regclass)
+CREATE FUNCTION _loyalty.table_of_row(program name, type regtype, INOUT event text, OUT tracked_table int, OUT relation regclass, OUT lines regclass)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	kinds text;
+	named CONSTANT text := event;
 BEGIN
-	EXECUTE format('SELECT t.tracked_table, t.relation, l.relation FROM %1$I.tracked_table t JOIN pg_class c ON c.oid = t.relation
+	-- a row that is an order, and an event besides, is asked about as the order
+	EXECUTE format('SELECT t.tracked_table, t.relation, l.relation, t.event FROM %1$I.tracked_table t JOIN pg_class c ON c.oid = t.relation
 	                  LEFT JOIN %1$I.tracked_table l ON l.of_tracked_table = t.tracked_table AND l.kind = ''lines'' AND l.active
-	                 WHERE t.kind = ''orders'' AND t.active AND t.definition IS NULL AND c.reltype = $1', program) INTO tracked_table, relation, lines USING type;
-	IF tracked_table IS NULL THEN
+	                 WHERE t.kind IN (''orders'', ''events'') AND t.active AND t.definition IS NULL AND c.reltype = $1
+	                   AND ($2 IS NULL OR t.event = $2) ORDER BY t.event IS NOT NULL, t.tracked_table LIMIT 1', program) INTO tracked_table, relation, lines, event USING type, named;
+	IF event IS NOT NULL AND named IS NULL THEN
+		EXECUTE format('SELECT string_agg(format(''"%%s"'', t.event), '', '' ORDER BY t.tracked_table) FROM %I.tracked_table t WHERE t.relation = $1 AND t.kind = ''events'' AND t.active HAVING count(*) > 1', program)
+		   INTO kinds USING relation;
+		IF kinds IS NOT NULL THEN
+			RAISE EXCEPTION 'rows of table "%" are events of several kinds', relation
+				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are %s.', kinds), HINT = format('Name one, as in event => %L.', event);
+		END IF;
+	END IF;
+	IF tracked_table IS NULL AND named IS NOT NULL THEN
+		RAISE EXCEPTION 'an event must be a row of a table that loyalty program "%" tracks for events of the kind "%"', program, named
+			USING ERRCODE = 'datatype_mismatch', DETAIL = format('It is of type %s.', type),
+			      HINT = 'Write it as ROW(...)::shop.reviews with the name of your table, and the kind as loyalty.track_events() was told.';
+	ELSIF tracked_table IS NULL THEN
 		RAISE EXCEPTION 'an order must be a row of a table of orders that loyalty program "%" tracks', program
 			USING ERRCODE = 'datatype_mismatch', DETAIL = format('It is of type %s.', type),
 			      HINT = 'Write it as ROW(...)::shop.orders, or jsonb_populate_record(NULL::shop.orders, ''{...}'') with the name of your table.';
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.table_of_row(name, regtype) IS 'the tracked table of orders that has rows of a type, and the table of its lines; else an error';
+COMMENT ON FUNCTION _loyalty.table_of_row(name, regtype, text) IS 'the tracked table of orders, or of events of a kind, that has rows of a type, and the table of its lines; else an error';
 
-CREATE FUNCTION _loyalty.explain_row(settings regclass, "order" anyelement, lines anycompatiblearray)
+CREATE FUNCTION _loyalty.explain_row(settings regclass, "order" anyelement, lines anycompatiblearray, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -629,7 +657,7 @@ BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
 	  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings;
 	PERFORM _loyalty.require_layout(p.program);
-	SELECT * INTO o FROM _loyalty.table_of_row(p.program, pg_typeof("order"));
+	SELECT * INTO o FROM _loyalty.table_of_row(p.program, pg_typeof("order"), event);
 	IF lines IS NOT NULL AND (o.lines IS NULL OR pg_typeof(lines) <> (SELECT y.typarray::regtype FROM pg_class c JOIN pg_type y ON y.oid = c.reltype WHERE c.oid = o.lines)) THEN
 		RAISE EXCEPTION 'lines must be an array of rows of the lines of table "%"', o.relation
 			USING ERRCODE = 'datatype_mismatch', DETAIL = CASE WHEN o.lines IS NULL THEN 'Its orders have no lines.' ELSE format('They are of type %s, and not of %s[].', pg_typeof(lines), o.lines) END;
@@ -643,6 +671,7 @@ BEGIN
 		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
 		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT l.*, 1::oid AS tableoid FROM unnest(%s::%s[]) l)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
 	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
+	said := said || jsonb_build_object('event', o.event);
 	IF _loyalty.is_out_of_range(said) THEN
 		RAISE EXCEPTION 'such an order would be refused'
 			USING ERRCODE = 'numeric_value_out_of_range', DETAIL = format('Its time is %s, its amount %s, and it has %s points before the multiplier of the tier.', said ->> 'at', said ->> 'amount', said ->> 'awards'),
@@ -650,10 +679,10 @@ BEGIN
 	END IF;
 	IF (said ->> 'counts')::boolean IS NOT TRUE THEN
 		EXECUTE format('SELECT (%s) FROM (SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid) AS tracked', d ->> 'counts', o.relation) INTO counts_when USING "order";
-		RETURN QUERY SELECT 1, 'order', NULL::text, _loyalty.why_not_counted(d, said, counts_when), NULL::numeric, 0::numeric;
+		RETURN QUERY SELECT 1, CASE WHEN o.event IS NULL THEN 'order' ELSE 'event' END, NULL::text, _loyalty.why_not_counted(d, said, counts_when), NULL::numeric, 0::numeric;
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, current_terms, said ->> 'customer');
+	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, current_terms, said ->> 'customer', o.event);
 	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;
 	IF _loyalty.terms_fold(p.program, current_terms) THEN
 		EXECUTE format('SELECT _loyalty.rules_of_member($1, $2, $3::%s, $4, $5)', p.customer_type) INTO held USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz, t.tier;
@@ -670,10 +699,10 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.explain_tier(p.program, current_terms, coalesce(e.step, 0), (said ->> 'awards')::numeric, total, t.tier, t.multiplier);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.explain_row(regclass, anyelement, anycompatiblearray) IS 'the steps from nothing to the points that an order would have that is not there';
+COMMENT ON FUNCTION _loyalty.explain_row(regclass, anyelement, anycompatiblearray, text) IS 'the steps from nothing to the points that an order, or an event, would have that is not there';
 
-CREATE FUNCTION _loyalty.simulate_order(settings regclass, "order" anyelement, lines anycompatiblearray)
+CREATE FUNCTION _loyalty.simulate_order(settings regclass, "order" anyelement, lines anycompatiblearray, event text)
 RETURNS SETOF loyalty.explanation
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_simulate_order';
-COMMENT ON FUNCTION _loyalty.simulate_order(regclass, anyelement, anycompatiblearray) IS 'what the function simulate_order of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.simulate_order(regclass, anyelement, anycompatiblearray, text) IS 'what the function simulate_order of a program does, for its owner';

@@ -136,7 +136,7 @@ BEGIN
 	SELECT coalesce(array_agg(r[1]::int), '{}') INTO tracked_tables
 	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                          WHERE s.tracked_table = $2::int
-	                                             OR (s.active AND s.kind IN (''orders'', ''credits'') AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+	                                             OR (s.active AND s.kind IN (''orders'', ''credits'', ''events'') AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 	                                                 AND NOT _loyalty.lacks_view($1::name, s.tracked_table, p.terms))', program), program::text, resumed::text) r;
 	SELECT coalesce(array_agg(DISTINCT t.relation), '{}') INTO detached
 	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %I.tracked_table s WHERE s.active', program)) r

@@ -12,16 +12,17 @@ CREATE TYPE _loyalty.simulated_order AS (
 	awards numeric,
 	parts numeric[],
 	available_at timestamptz,
-	joined_at timestamptz
+	joined_at timestamptz,
+	event text
 );
 COMMENT ON TYPE _loyalty.simulated_order IS 'an order that is folded as if it was recorded now: what _loyalty.fold_orders takes';
 
-CREATE FUNCTION _loyalty.fold_orders(settings regclass, orders _loyalty.simulated_order[], OUT at timestamptz, OUT tier text, OUT points numeric)
+CREATE FUNCTION _loyalty.fold_orders(settings regclass, orders _loyalty.simulated_order[], OUT at timestamptz, OUT tier text, OUT points numeric, OUT is_order boolean)
 RETURNS SETOF record
 LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 1000 ROWS 20
 AS 'MODULE_PATHNAME', 'loyalty_fold_orders';
 COMMENT ON FUNCTION _loyalty.fold_orders(regclass, _loyalty.simulated_order[]) IS
-'the points of the orders of a customer, and the tiers that they are multiplied by, if they are recorded one after the other for an account that is empty';
+'the points of the orders and events of a customer, the tiers that they are multiplied by, and which are orders, if they are recorded one after the other for an account that is empty';
 
 -- The rows that a view of a table of orders has for some keys, as SQL: each is looked up on its own, so that no other
 -- order, and none of its lines and refunds, is computed.
@@ -97,25 +98,27 @@ DECLARE
 	orders text := view::text;
 	archived_orders text := coalesce(archived::text, format('%I.archived', program));
 	keys text;
+	event text;
 	result text;
 BEGIN
 	PERFORM _loyalty.require_views(program, tracked_table, terms);
 	PERFORM _loyalty.require_own_view(view);
+	EXECUTE format('SELECT s.event FROM %I.tracked_table s WHERE s.tracked_table = $1', program) INTO event USING tracked_table;
 	IF one_by_one THEN
 		keys := format('%L::text[]', _loyalty.computable_orders(program, tracked_table, terms));
 		orders := format('(%s)', _loyalty.orders_of_keys_sql(view, keys));
 		archived_orders := CASE WHEN archived IS NULL THEN archived_orders ELSE format('(%s)', _loyalty.orders_of_keys_sql(archived, keys)) END;
 	END IF;
-	result := format('SELECT v.customer, ROW(%s, %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at)::_loyalty.simulated_order AS made
+	result := format('SELECT v.customer, ROW(%s, %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at, %L)::_loyalty.simulated_order AS made
 	                    FROM %s v LEFT JOIN %I.customer c ON c.customer %s v.customer
 	                   -- what recording refuses, or leaves out
 	                   WHERE v.counts AND v.customer IS NOT NULL AND isfinite(v.at) AND abs(v.amount) < 1e20 AND abs(v.awards) < 1e20
 	                     AND NOT EXISTS (SELECT FROM unnest(v.parts) p (part) WHERE NOT abs(p.part) < 1e20)',
-	                 terms, tracked_table, orders, program, eq);
-	RETURN result || format(' UNION ALL SELECT v.customer, ROW(coalesce(a.terms, %s), %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at)::_loyalty.simulated_order
-	                            FROM %s v JOIN %5$I.archived a ON a.tracked_table = %2$s AND a.order_key = v.order_key LEFT JOIN %5$I.customer c ON c.customer %4$s v.customer WHERE %6$s',
+	                 terms, tracked_table, event, orders, program, eq);
+	RETURN result || format(' UNION ALL SELECT v.customer, ROW(coalesce(a.terms, %s), %s, v.order_key, v.at, v.amount, v.awards, v.parts, v.available_at, c.joined_at, %7$L)::_loyalty.simulated_order
+	                            FROM %3$s v JOIN %5$I.archived a ON a.tracked_table = %2$s AND a.order_key = v.order_key LEFT JOIN %5$I.customer c ON c.customer %4$s v.customer WHERE %6$s',
 	                        terms, tracked_table, archived_orders, eq, program,
-	                        CASE WHEN archived IS NULL THEN format('v.tracked_table = %s', tracked_table) ELSE 'v.counts' END);
+	                        CASE WHEN archived IS NULL THEN format('v.tracked_table = %s', tracked_table) ELSE 'v.counts' END, event);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.simulated_orders_sql(name, int, int, boolean) IS 'the orders of a tracked table as they are under a version of the terms, as SQL for loyalty.simulate';
@@ -130,7 +133,7 @@ DECLARE
 	result int[];
 BEGIN
 	EXECUTE format('SELECT coalesce(array_agg(t.tracked_table ORDER BY t.tracked_table), ''{}'') FROM %I.tracked_table t
-	                 WHERE t.kind IN (''orders'', ''credits'') AND t.active AND NOT EXISTS (SELECT FROM unnest($2) v WHERE _loyalty.lacks_view($1, t.tracked_table, v))', program)
+	                 WHERE t.kind IN (''orders'', ''credits'', ''events'') AND t.active AND NOT EXISTS (SELECT FROM unnest($2) v WHERE _loyalty.lacks_view($1, t.tracked_table, v))', program)
 	   INTO result USING program, versions;
 	RETURN result;
 END
@@ -148,7 +151,7 @@ DECLARE
 BEGIN
 	orders := (SELECT string_agg(_loyalty.simulated_orders_sql(program, t, terms, one_by_one), ' UNION ALL ' ORDER BY t) FROM unnest(tables) t);
 	RETURN format($sql$
-		SELECT c.customer, f.tier, date_trunc('month', f.at AT TIME ZONE p.time_zone)::date AS month, count(*) AS orders, sum(f.points) AS points
+		SELECT c.customer, f.tier, date_trunc('month', f.at AT TIME ZONE p.time_zone)::date AS month, count(*) FILTER (WHERE f.is_order) AS orders, sum(f.points) AS points
 		  FROM (SELECT coalesce(m.survivor, o.customer) AS customer, array_agg(o.made ORDER BY (o.made).at, (o.made).tracked_table, (o.made).order_key) AS made
 		          FROM (%1$s) o LEFT JOIN %2$I.merged m ON m.customer %3$s o.customer GROUP BY 1) c
 		 CROSS JOIN %2$I.program p
@@ -167,10 +170,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
-		SELECT coalesce(m.survivor, e.customer) AS customer, e.tier, date_trunc('month', e.at AT TIME ZONE p.time_zone)::date AS month, count(*) AS orders, sum(e.order_points) AS points
+		SELECT coalesce(m.survivor, e.customer) AS customer, e.tier, date_trunc('month', e.at AT TIME ZONE p.time_zone)::date AS month, count(*) FILTER (WHERE e.event IS NULL) AS orders, sum(e.order_points) AS points
 		  FROM (SELECT DISTINCT ON (x.customer, x.tracked_table, x.order_key) x.*
-		          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.tier, l.order_points, l.counts FROM %1$I.ledger l
-		                UNION ALL SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.tier, u.order_points, u.counts FROM %1$I.unposted u) x
+		          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.tier, l.order_points, l.counts, l.event FROM %1$I.ledger l
+		                UNION ALL SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.tier, u.order_points, u.counts, u.event FROM %1$I.unposted u) x
 		         WHERE x.tracked_table = ANY (%3$L::int[])
 		         ORDER BY x.customer, x.tracked_table, x.order_key, x.revision DESC) e
 		 CROSS JOIN %1$I.program p

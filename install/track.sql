@@ -34,25 +34,36 @@ AS 'MODULE_PATHNAME', 'loyalty_record_table';
 COMMENT ON FUNCTION _loyalty.record_table(name, int, boolean) IS
 'record how all orders of a tracked table stand, or take back those without a row; used by loyalty.backfill and loyalty.reconcile';
 
-CREATE FUNCTION _loyalty.require_tracked_table(program name, "table" regclass)
+-- Without an event, a table of orders is meant, or, if it has none, one of events of only one kind.
+CREATE FUNCTION _loyalty.require_tracked_table(program name, "table" regclass, event text DEFAULT NULL)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
-	kind text;
+	events int;
+	known text;
+	part text;
 	orders regclass;
 BEGIN
 	PERFORM _loyalty.require_program(program);
-	SELECT r[1]::int INTO src
-	  FROM _loyalty.as_owner(program, format('SELECT tracked_table FROM %I.tracked_table WHERE relation = $1::oid AND active AND kind = ''orders''', program), "table"::oid::text) r;
+	SELECT CASE WHEN event IS NULL THEN coalesce(r[1], CASE WHEN r[2] = '1' THEN r[3] END) ELSE r[3] END::int, r[2]::int, r[4] INTO src, events, known
+	  FROM _loyalty.as_owner(program, format('SELECT min(s.tracked_table) FILTER (WHERE s.kind = ''orders''), count(*) FILTER (WHERE s.kind = ''events''),
+	                                                 min(s.tracked_table) FILTER (WHERE s.kind = ''events'' AND ($2 IS NULL OR s.event = $2)), string_agg(format(''"%%s"'', s.event), '', '' ORDER BY s.tracked_table) FILTER (WHERE s.event IS NOT NULL)
+	                                            FROM %I.tracked_table s WHERE s.relation = $1::oid AND s.active', program), "table"::oid::text, event) r;
+	IF src IS NULL AND (event IS NOT NULL OR events > 1) THEN
+		RAISE EXCEPTION '%', CASE WHEN event IS NULL THEN format('table "%s" has events of several kinds', "table")
+		                     ELSE format('events of the kind "%s" in table "%s" are not tracked by the loyalty program "%s"', event, coalesce("table"::text, 'null'), program) END
+			USING ERRCODE = CASE WHEN event IS NULL THEN 'ambiguous_parameter' ELSE 'undefined_object' END, DETAIL = format('Those that it has are: %s.', coalesce(known, 'none')),
+			      HINT = CASE WHEN event IS NULL THEN 'Name one with kind => ''...''.' ELSE 'Name the kind as it is known, or call loyalty.track_events() first.' END;
+	END IF;
 	IF src IS NULL THEN
-		SELECT r[1], r[2]::oid::regclass INTO kind, orders
+		SELECT r[1], r[2]::oid::regclass INTO part, orders
 		  FROM _loyalty.as_owner(program, format('SELECT p.kind, (SELECT o.relation::oid FROM %1$I.tracked_table o WHERE o.tracked_table = p.of_tracked_table)
-		                                           FROM %1$I.tracked_table p WHERE p.relation = $1::oid AND p.active AND p.kind <> ''credits''', program), "table"::oid::text) r;
-		IF kind IS NOT NULL THEN
-			RAISE EXCEPTION 'table "%" has the % of orders of table "%"', "table", kind, orders
+		                                           FROM %1$I.tracked_table p WHERE p.relation = $1::oid AND p.active AND p.kind IN (''lines'', ''refunds'')', program), "table"::oid::text) r;
+		IF part IS NOT NULL THEN
+			RAISE EXCEPTION 'table "%" has the % of orders of table "%"', "table", part, orders
 				USING ERRCODE = 'wrong_object_type', HINT = 'Name the table of the orders.';
 		END IF;
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
@@ -61,7 +72,7 @@ BEGIN
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_tracked_table(name, regclass) IS 'returns the tracked table of a tracked order table, else an error';
+COMMENT ON FUNCTION _loyalty.require_tracked_table(name, regclass, text) IS 'returns the tracked table of a table of orders, or of events of a kind, else an error';
 
 -- An error unless the owner of a program, as whom its expressions run, may read a
 -- table by himself: whoever else calls must not open it to him unawares.
@@ -107,32 +118,33 @@ COMMENT ON FUNCTION _loyalty.require_triggers(name, regclass) IS
 
 -- Record the orders that nothing is recorded of: those from before the table was
 -- tracked.  They earn by the present rules.
-CREATE FUNCTION loyalty.backfill(program name, "table" regclass)
+CREATE FUNCTION loyalty.backfill(program name, "table" regclass, kind text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	src int := _loyalty.require_tracked_table(program, "table");
+	src int := _loyalty.require_tracked_table(program, "table", kind);
+	what CONSTANT text := (SELECT coalesce(r[1], 'orders') FROM _loyalty.as_owner(program, format('SELECT s.kind FROM %I.tracked_table s WHERE s.tracked_table = $1::int', program), src::text) r);
 	recorded bigint;
 	ruled boolean;
 BEGIN
 	PERFORM _loyalty.refuse_nested('backfill');
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_recording($1::name, $2::int)', program::text, src::text);
 	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src]);
-	RAISE NOTICE 'recording the orders of "%"', "table";
+	RAISE NOTICE 'recording the % of "%"', what, "table";
 	recorded := _loyalty.record_table(program, src, false);
-	RAISE NOTICE 'recorded % orders of "%"', recorded, "table";
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.earning_rule)', program) INTO ruled;
+	RAISE NOTICE 'recorded % % of "%"', recorded, what, "table";
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.earning_rule r WHERE _loyalty.is_for_table($1, $2, r.event))', program) INTO ruled USING program, src;
 	IF recorded > 0 AND NOT ruled THEN
-		RAISE NOTICE 'loyalty program "%" has no earning rule, so these orders made no points', program
+		RAISE NOTICE 'loyalty program "%" has no earning rule%, so these % made no points', program, CASE what WHEN 'events' THEN ' for such events' ELSE '' END, what
 			USING HINT = format('Write the rules, then call loyalty.rerate(%L, dry_run => false).', program);
 	END IF;
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.backfill(name, regclass) IS
-'record the orders of a tracked table that are not recorded yet, by the present rules; returns their number';
+COMMENT ON FUNCTION loyalty.backfill(name, regclass, text) IS
+'record the orders, or events of a kind, of a tracked table that are not recorded yet, by the present rules; returns their number';
 
 CREATE FUNCTION _loyalty.require_trackable("table" regclass, program name)
 RETURNS void
@@ -283,7 +295,7 @@ COMMENT ON FUNCTION _loyalty.add_part(name, int, text, regclass, jsonb, text, te
 
 -- Note a table of orders, or of refunds that are nobody's but their customer's.  Runs as
 -- the owner.
-CREATE FUNCTION _loyalty.note_tracked_table(program name, relation regclass, kind text)
+CREATE FUNCTION _loyalty.note_tracked_table(program name, relation regclass, kind text, event text)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -293,33 +305,34 @@ DECLARE
 	other text;
 	src record;
 BEGIN
-	EXECUTE format('SELECT s.* FROM %I.tracked_table s WHERE s.relation = $1 AND s.kind = $2', program) INTO src USING relation, kind;
+	EXECUTE format('SELECT s.* FROM %I.tracked_table s WHERE s.relation = $1 AND s.kind = $2 AND s.event IS NOT DISTINCT FROM $3', program) INTO src USING relation, kind, event;
 	IF src.active THEN
 		PERFORM _loyalty.require_not_paused(program, src.tracked_table);
-		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"', relation, program
+		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%"%', relation, program, CASE WHEN event IS NULL THEN '' ELSE format(', for events of the kind "%s"', event) END
 			USING ERRCODE = 'duplicate_object',
-			      HINT = format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation);
+			      HINT = CASE WHEN event IS NULL THEN format('To change what is known of its orders, call loyalty.alter_orders(%L, %L, ...).', program, relation)
+			             ELSE format('To change what is known of them, call loyalty.alter_events(%L, %L, %L, ...).', program, event, relation) END;
 	END IF;
-	-- refunds that are nobody's but their customer's are tracked as both
+	-- refunds that are nobody's but their customer's are tracked as both, and events may be in any table
 	EXECUTE format('SELECT s.kind FROM %I.tracked_table s
-	                 WHERE s.relation = $1 AND s.active AND s.kind <> CASE $2 WHEN ''credits'' THEN ''refunds'' ELSE $2 END LIMIT 1', program)
+	                 WHERE s.relation = $1 AND s.active AND ''events'' NOT IN (s.kind, $2) AND s.kind <> CASE $2 WHEN ''credits'' THEN ''refunds'' ELSE $2 END LIMIT 1', program)
 	   INTO other USING relation, kind;
 	IF other IS NOT NULL THEN
 		RAISE EXCEPTION 'table "%" is already tracked by the loyalty program "%", as %', relation, program, other
 			USING ERRCODE = 'duplicate_object', HINT = 'A table has orders, or lines or refunds of orders.';
 	END IF;
 	IF src.tracked_table IS NULL THEN
-		EXECUTE format('INSERT INTO %1$I.tracked_table (tracked_table, kind, relation, terms)
-		                SELECT (SELECT coalesce(max(tracked_table), 0) + 1 FROM %1$I.tracked_table), $1, $2, terms FROM %1$I.program RETURNING tracked_table', program)
-			INTO src.tracked_table USING kind, relation;
+		EXECUTE format('INSERT INTO %1$I.tracked_table (tracked_table, kind, relation, terms, event)
+		                SELECT (SELECT coalesce(max(tracked_table), 0) + 1 FROM %1$I.tracked_table), $1, $2, terms, $3 FROM %1$I.program RETURNING tracked_table', program)
+			INTO src.tracked_table USING kind, relation, event;
 	ELSE
 		EXECUTE format('UPDATE %I.tracked_table SET active = true WHERE tracked_table = $1', program) USING src.tracked_table;
 	END IF;
 	RETURN src.tracked_table;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.note_tracked_table(name, regclass, text) IS
-'note a table of orders, or of refunds without orders; returns its number';
+COMMENT ON FUNCTION _loyalty.note_tracked_table(name, regclass, text, text) IS
+'note a table of orders, of refunds without orders, or of events of a kind; returns its number';
 
 -- What is recorded of a table is known by customer and key: the table must have some of
 -- these orders still, if any is recorded.
@@ -441,7 +454,7 @@ BEGIN
 	view := _loyalty.view_of(program, s.kind, tracked_table, s.newest);
 	PERFORM _loyalty.require_given_columns(s.relation, view);
 	IF NOT coalesce(key_is_unique, false) THEN
-		PERFORM _loyalty.require_unique_key(s.relation, view, given ->> 'key', CASE s.kind WHEN 'credits' THEN 'refund_key' ELSE 'order_key' END);
+		PERFORM _loyalty.require_unique_key(s.relation, view, given ->> 'key', _loyalty.argument_name(s.kind, 'key'));
 	END IF;
 	IF s.definition IS NOT NULL THEN
 		PERFORM _loyalty.require_same_orders(program, tracked_table, view);
@@ -453,7 +466,7 @@ COMMENT ON FUNCTION _loyalty.define_tracked_table(name, int, jsonb, text, boolea
 
 -- The table is locked: nobody writes to it, so the next snapshot sees all orders that its
 -- triggers will not.
-CREATE FUNCTION _loyalty.add_tracked_table(program name, relation regclass, kind text)
+CREATE FUNCTION _loyalty.add_tracked_table(program name, relation regclass, kind text, event text DEFAULT NULL)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -462,13 +475,13 @@ DECLARE
 	src int;
 BEGIN
 	SELECT r[1]::int INTO src
-	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_tracked_table($1::name, $2::oid, $3)', program::text, relation::oid::text, kind) r;
+	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_tracked_table($1::name, $2::oid, $3, $4)', program::text, relation::oid::text, kind, event) r;
 	PERFORM _loyalty.create_triggers(program, src, relation);
 	RETURN src;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.add_tracked_table(name, regclass, text) IS
-'note a table of orders, or of refunds without orders, and make its triggers; returns its number';
+COMMENT ON FUNCTION _loyalty.add_tracked_table(name, regclass, text, text) IS
+'note a table of orders, of refunds without orders, or of events of a kind, and make its triggers; returns its number';
 
 -- The column that identifies the rows of a table, if nothing else was said.
 CREATE FUNCTION _loyalty.default_key(relation regclass, what text)
@@ -643,6 +656,50 @@ $$;
 COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, text, boolean, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
+-- Events are recorded as orders are that are worth nothing, and that count as none.
+CREATE FUNCTION loyalty.track_events(
+	program name,
+	kind text,
+	"table" regclass,
+	customer text,
+	at text,
+	counts_when text DEFAULT 'true',
+	event_key text DEFAULT NULL,
+	backfill boolean DEFAULT true,
+	available_at text DEFAULT NULL,
+	key_is_unique boolean DEFAULT false,
+	search_path text DEFAULT current_setting('search_path'))
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	src int;
+BEGIN
+	PERFORM _loyalty.refuse_nested('track_events');
+	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_given('{kind,table,customer,at,counts_when}', ARRAY[kind IS NULL, "table" IS NULL, customer IS NULL, at IS NULL, counts_when IS NULL]);
+	IF btrim(kind) = '' THEN
+		RAISE EXCEPTION 'kind must not be empty'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Say what the events are, as in kind => ''review'': earning rules name them by it, in their column "event".';
+	END IF;
+	PERFORM _loyalty.require_trackable("table", program);
+	event_key := coalesce(event_key, _loyalty.default_key("table", 'event_key'));
+	PERFORM _loyalty.require_readable(program, "table");
+	PERFORM _loyalty.lock_tracked_tables(program, '{}', ARRAY["table"]);
+	src := _loyalty.add_tracked_table(program, "table", 'events', kind);
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
+		jsonb_build_object('customer', customer, 'at', at, 'amount', '0', 'counts', counts_when, 'key', event_key, 'available_at', available_at)::text,
+		search_path, key_is_unique::text);
+	IF NOT backfill THEN
+		RETURN 0;
+	END IF;
+	RETURN loyalty.backfill(program, "table", kind);
+END
+$$;
+COMMENT ON FUNCTION loyalty.track_events(name, text, regclass, text, text, text, text, boolean, text, boolean, text) IS
+'track a table of events of a kind, such as reviews or referrals: from now on, and with backfill for the past, they earn by the rules for events of this kind, and count as no orders; returns the number of events backfilled';
+
 -- Some tables have refunds as numbers below zero, with which orders would be worth more.  That may be meant, of a charge,
 -- so it is told when the table is tracked; a refund that cannot be computed is told of elsewhere.
 -- How many refunds of a table fulfil a condition over its view, and what becomes of those without an order; null where that cannot be
@@ -754,10 +811,11 @@ BEGIN
 		END IF;
 	ELSE
 		src := _loyalty.require_tracked_table(program, orders);
+		PERFORM _loyalty.require_kind(program, src, 'orders', 'Name the table of the orders that the refunds belong to.');
 	END IF;
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_not_paused($1::name, $2::int)', program::text, src::text);
 	SELECT r[1] INTO known
-	  FROM _loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
+	  FROM _loyalty.as_owner(program, format('SELECT kind FROM %I.tracked_table WHERE relation = $1::oid AND active AND kind <> ''events'' ORDER BY kind LIMIT 1', program), "table"::oid::text) r;
 	IF known = 'orders' THEN
 		RAISE EXCEPTION 'table "%" has the orders, so it cannot have their refunds as well', "table"
 			USING ERRCODE = 'invalid_parameter_value',
@@ -801,7 +859,7 @@ COMMENT ON FUNCTION loyalty.track_refunds(name, regclass, text, text, regclass, 
 'track a table of refunds, which lower the amounts of the orders that they name; returns the number of orders that changed by it';
 
 -- Note that a table is not tracked any more, and let go of it.  Runs as the owner.
-CREATE FUNCTION _loyalty.note_untracked(program name, relation oid)
+CREATE FUNCTION _loyalty.note_untracked(program name, relation oid, event text DEFAULT NULL)
 RETURNS SETOF int
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -813,7 +871,7 @@ DECLARE
 	part record;
 	orders record;
 BEGIN
-	FOR s IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE relation = $1 AND active ORDER BY kind', program) USING relation
+	FOR s IN EXECUTE format('SELECT * FROM %I.tracked_table WHERE relation = $1 AND active AND ($2 IS NULL OR event = $2) ORDER BY kind, tracked_table', program) USING relation, event
 	LOOP
 		IF s.kind = 'lines' AND is_there THEN
 			RAISE EXCEPTION 'table "%" has the lines of orders that are tracked', relation::regclass
@@ -842,10 +900,10 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.note_untracked(name, oid) IS
-'note that a table is not tracked any more, and let go of it; returns its numbers, and those of its lines and refunds';
+COMMENT ON FUNCTION _loyalty.note_untracked(name, oid, text) IS
+'note that a table, or one of events of a kind alone, is not tracked any more, and let go of it; returns its numbers, and those of its lines and refunds';
 
-CREATE FUNCTION loyalty.untrack(program name, "table" regclass)
+CREATE FUNCTION loyalty.untrack(program name, "table" regclass, kind text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -858,21 +916,22 @@ DECLARE
 BEGIN
 	PERFORM _loyalty.refuse_nested('untrack');
 	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_tracked_table(program, "table", kind) WHERE kind IS NOT NULL;
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
 	  FROM _loyalty.as_owner(program, format('SELECT o.tracked_table FROM %1$I.tracked_table s JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table AND o.relation <> s.relation
 	                                          CROSS JOIN %1$I.program p
-	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND s.active AND o.active AND o.definition IS NULL
+	                                          WHERE s.relation = $1::oid AND s.kind = ''refunds'' AND $3 IS NULL AND s.active AND o.active AND o.definition IS NULL
 	                                            AND _loyalty.view_of($2::name, o.kind, o.tracked_table, p.terms) IS NOT NULL
-	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text, program::text) r;
+	                                            AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)', program), "table"::oid::text, program::text, kind) r;
 	SELECT array_agg(r[1]::int) INTO numbers
 	  FROM _loyalty.as_owner(program, format('SELECT p.tracked_table FROM %1$I.tracked_table p LEFT JOIN %1$I.tracked_table o ON o.tracked_table = p.of_tracked_table AND o.active
-	                                          WHERE p.active AND $1::oid IN (p.relation, o.relation)', program), "table"::oid::text) r;
+	                                          WHERE p.active AND CASE WHEN $2 IS NULL THEN $1::oid IN (p.relation, o.relation) ELSE p.relation = $1::oid AND p.event = $2 END', program), "table"::oid::text, kind) r;
 	-- before anything goes that whoever has read the tables needs to write to them
 	let_go := _loyalty.tables_to_let_go(program, coalesce(numbers, '{}'));
 	PERFORM _loyalty.lock_tracked_tables(program, CASE WHEN orders IS NULL THEN '{}' ELSE ARRAY[orders] END, from_readers => let_go);
 	SELECT array_agg(r[1]::int) INTO numbers
-	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_untracked($1::name, $2::oid)', program::text, "table"::oid::text) r;
+	  FROM _loyalty.as_owner(program, 'SELECT _loyalty.note_untracked($1::name, $2::oid, $3)', program::text, "table"::oid::text, kind) r;
 	IF numbers IS NULL THEN
 		RAISE EXCEPTION 'table "%" is not tracked by the loyalty program "%"', coalesce("table"::text, 'null'), program
 			USING ERRCODE = 'undefined_object',
@@ -887,8 +946,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION loyalty.untrack(name, regclass) IS
-'stop tracking a table of orders, with its lines and refunds, or a table of refunds alone; what is recorded stays';
+COMMENT ON FUNCTION loyalty.untrack(name, regclass, text) IS
+'stop tracking a table of orders, with its lines and refunds, or a table of refunds or events alone, or of several kinds of events one; what is recorded stays';
 
 -- What can't be reconciled, or rerated, because a view of the table, its lines or refunds is
 -- lost, or let go of.
@@ -900,18 +959,18 @@ AS $$
 DECLARE
 	t record;
 BEGIN
-	FOR t IN SELECT r[1]::oid::regclass AS relation, r[2]::boolean AS paused, r[3] AS again
+	FOR t IN SELECT r[1]::oid::regclass AS relation, r[2]::boolean AS paused, r[3] AS again, r[4] AS event, CASE WHEN r[4] IS NULL THEN 'orders' ELSE 'events' END AS what
 	           FROM _loyalty.as_owner(program, format($sql$
-		SELECT s.relation::oid, s.definition IS NOT NULL, _loyalty.track_again($1::name, s.tracked_table)
+		SELECT s.relation::oid, s.definition IS NOT NULL, _loyalty.track_again($1::name, s.tracked_table), s.event
 		  FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
-		 WHERE s.active AND s.kind IN ('orders', 'credits') AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+		 WHERE s.active AND s.kind IN ('orders', 'credits', 'events') AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 		   AND _loyalty.lacks_view($1::name, s.tracked_table, p.terms) ORDER BY s.tracked_table $sql$, program), program::text) r
 	LOOP
 		IF t.paused THEN
-			RAISE WARNING 'orders of table "%" are not %: it is paused', t.relation, done
-				USING HINT = format('Call loyalty.resume(%L, %L).', program, t.relation);
+			RAISE WARNING '% of table "%" are not %: it is paused', t.what, t.relation, done
+				USING HINT = format('Call loyalty.resume(%L, %s).', program, _loyalty.table_arguments(t.relation::text, t.event));
 		ELSE
-			RAISE WARNING 'orders of table "%" are not %: a view of it is lost', t.relation, done
+			RAISE WARNING '% of table "%" are not %: a view of it is lost', t.what, t.relation, done
 				USING DETAIL = 'It was dropped, with something that it used.', HINT = _loyalty.as_sentence(t.again);
 		END IF;
 	END LOOP;
@@ -939,8 +998,8 @@ BEGIN
 	LOOP
 		RAISE WARNING 'the % of tracked table % are not tracked any more: their table was dropped', s.kind, s.tracked_table
 			USING DETAIL = concat_ws(' ', CASE s.kind WHEN 'refunds' THEN 'Their orders go without them when they are recorded next.' ELSE 'What is recorded of them stays.' END, CASE WHEN s.parts IS NOT NULL THEN format('With them went %s.', s.parts) END),
-			      HINT = CASE s.kind WHEN 'orders' THEN format('If another table takes its place: UPDATE %I.tracked_table SET relation = ''...'' WHERE tracked_table = %s, before loyalty.track_orders() tracks it.',
-			                                                   program, s.tracked_table)
+			      HINT = CASE WHEN s.kind IN ('orders', 'events') THEN format('If another table takes its place: UPDATE %I.tracked_table SET relation = ''...'' WHERE tracked_table = %s, before loyalty.track_%s() tracks it.',
+			                                                   program, s.tracked_table, s.kind)
 			             ELSE 'If another table takes its place, call loyalty.track_refunds() with it.' END;
 		PERFORM loyalty.untrack(program, s.relation);
 	END LOOP;
@@ -971,7 +1030,7 @@ BEGIN
 	PERFORM _loyalty.untrack_dropped_tables(program);
 	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
 	           FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
-	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'')
+	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'', ''events'')
 	                                                     AND NOT _loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1

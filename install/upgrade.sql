@@ -258,7 +258,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT bool_or(NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 	                               OR _loyalty.view_of($1, s.kind, s.tracked_table) IS NULL
-	                               OR (s.kind IN (''orders'', ''credits'') AND _loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL))
+	                               OR (s.kind IN (''orders'', ''credits'', ''events'') AND _loyalty.view_of($1, s.kind, s.tracked_table, $3) IS NULL))
 	                  FROM %I.tracked_table s WHERE s.tracked_table = $2 OR (s.of_tracked_table = $2 AND s.active)', program)
 	   INTO result USING program, tracked_table, newest;
 	RETURN result;

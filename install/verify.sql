@@ -74,7 +74,7 @@ BEGIN
 	                   OR _loyalty.terms_with_view(program, tracked_table, terms) IS NULL THEN _loyalty.track_again(program, tracked_table)
 	         ELSE format('call loyalty.reconcile(%L)', program) END;
 	BEGIN
-		EXECUTE format('SELECT count(_loyalty.award_of_terms($1, $2, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3', program)
+		EXECUTE format('SELECT count(_loyalty.award_of_terms($1, $2, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)) FROM %I.terms_rule r WHERE r.version = $3 AND _loyalty.is_for_table($1, $2, r.event)', program)
 			USING program, tracked_table, terms;
 	EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 		GET STACKED DIAGNOSTICS advice = PG_EXCEPTION_HINT, why = PG_EXCEPTION_DETAIL;
@@ -250,7 +250,7 @@ BEGIN
 		SELECT 'earning rule of a version of the terms is lost', NULL, NULL, format('version %%s has none for column %%s of view %%s', t.version, a.attname, a.attrelid::regclass)
 		  FROM %1$I.terms t CROSS JOIN %1$I.tracked_table s
 		  JOIN pg_attribute a ON a.attrelid = _loyalty.view_of($1, 'orders', s.tracked_table, t.version) AND a.attname ~ '^award_[0-9]+$'
-		 WHERE s.kind IN ('orders', 'credits') AND NOT EXISTS (SELECT FROM %1$I.terms_rule r WHERE r.version = t.version AND format('award_%%s', r.award) = a.attname)
+		 WHERE s.kind IN ('orders', 'credits', 'events') AND NOT EXISTS (SELECT FROM %1$I.terms_rule r WHERE r.version = t.version AND format('award_%%s', r.award) = a.attname)
 		$sql$, program, _loyalty.terms_differ_sql(program, 'p.terms')) USING program;
 END
 $$;
@@ -367,7 +367,7 @@ BEGIN
 		   OR (part.tracked_table = s.tracked_table AND _loyalty.view_of(program, part.kind, part.tracked_table, s.newest) IS NULL) THEN
 			RETURN QUERY SELECT CASE WHEN part.definition IS NULL THEN 'tracked table has no view' ELSE 'tracked table is paused' END::text, NULL::text, NULL::text,
 				format('%s of table %s; %s', part.kind, part.relation,
-				       CASE WHEN part.definition IS NOT NULL THEN format('call loyalty.resume(%L, %L)', program, s.relation::text)
+				       CASE WHEN part.definition IS NOT NULL THEN format('call loyalty.resume(%L, %s)', program, _loyalty.table_arguments(s.relation::text, s.event))
 				            WHEN part.tracked_table = s.tracked_table THEN _loyalty.how_to_mend(program, s.tracked_table, s.newest)
 				            ELSE _loyalty.track_again(program, s.tracked_table) END);
 		END IF;
@@ -521,7 +521,7 @@ BEGIN
 		(SELECT format('verify_indexes(%L, %s, %s)', program, coalesce(sum((x ->> 'entries')::bigint) FILTER (WHERE x ->> 'relation' = 'ledger'), 0),
 		               coalesce(sum((x ->> 'entries')::bigint) FILTER (WHERE x ->> 'relation' = 'journal'), 0)) FROM jsonb_array_elements(surveyed) x)]);
 
-	FOR s IN EXECUTE format('SELECT s.tracked_table FROM %1$I.tracked_table s WHERE s.active AND s.kind IN (''orders'', ''credits'') ORDER BY s.tracked_table', program)
+	FOR s IN EXECUTE format('SELECT s.tracked_table FROM %1$I.tracked_table s WHERE s.active AND s.kind IN (''orders'', ''credits'', ''events'') ORDER BY s.tracked_table', program)
 	LOOP
 		RETURN QUERY SELECT v.*
 		  FROM (SELECT coalesce(array_agg(DISTINCT x.terms), '{}') AS terms, coalesce(bool_or(x.repeated), false) AS repeated,

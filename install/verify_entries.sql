@@ -163,7 +163,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
 		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over, allotted',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over, allotted, event',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (
@@ -194,7 +194,7 @@ AS $$
 			        SELECT %3$s, tracked_table, order_key FROM u WHERE revision > 1) x),
 		chain AS MATERIALIZED (
 			SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
-			       lag(x.order_points, 1, 0::numeric) OVER w AS points_before, lag(x.counts::int, 1, 0) OVER w AS counts_before,
+			       lag(x.order_points, 1, 0::numeric) OVER w AS points_before, lag((x.counts AND x.event IS NULL)::int, 1, 0) OVER w AS counts_before,
 			       lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before, lag(x.entry) OVER w AS entry_before,
 			       lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before,
 			       lead(x.entry) OVER w AS until, lead(x.posted) OVER w AS next_posted,
@@ -211,7 +211,7 @@ AS $$
 		ends AS MATERIALIZED (
 			SELECT customer, min(at) FILTER (WHERE posted AND next_posted IS NOT TRUE) AS posted_first, max(at) FILTER (WHERE posted AND next_posted IS NOT TRUE) AS posted_last,
 			       min(at) FILTER (WHERE until IS NULL) AS first, max(at) FILTER (WHERE until IS NULL) AS last
-			  FROM chain WHERE counts GROUP BY customer) $sql$, program, eq, CASE WHEN merged THEN 'recorded_for' ELSE 'customer' END,
+			  FROM chain WHERE counts AND event IS NULL GROUP BY customer) $sql$, program, eq, CASE WHEN merged THEN 'recorded_for' ELSE 'customer' END,
 		CASE WHEN merged THEN format('x.customer %s lag(x.customer) OVER w', eq) ELSE 'true' END)
 	  FROM _loyalty.has_merged(program) merged, _loyalty.customer_equality(program) eq
 $$;
@@ -232,7 +232,7 @@ AS $$
 			  FROM (SELECT m.customer, m.survivor FROM %1$I.merged m UNION SELECT m.survivor, m.survivor FROM %1$I.merged m) k
 			  LEFT JOIN (SELECT e.*, lead(e.posted) OVER (PARTITION BY e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision) AS next_posted
 			               FROM e WHERE e.tracked_table > 0 AND e.recorded_for %2$s ANY (SELECT m.customer FROM %1$I.merged m UNION SELECT m.survivor FROM %1$I.merged m)) o
-			    ON o.recorded_for %2$s k.customer AND o.counts
+			    ON o.recorded_for %2$s k.customer AND o.counts AND o.event IS NULL
 			 GROUP BY k.survivor
 			UNION ALL
 			SELECT m.customer, NULL, NULL, NULL, NULL FROM %1$I.merged m) $sql$, program, _loyalty.customer_equality(program))
@@ -253,7 +253,7 @@ AS $$
 			       %7$s AS place, %8$s AS place_before,
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
 			       %9$s AS earned_after,
-			       min(e.at) FILTER (WHERE e.counts %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts %2$s) OVER w AS last_after,
+			       min(e.at) FILTER (WHERE e.counts AND e.event IS NULL %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts AND e.event IS NULL %2$s) OVER w AS last_after,
 			       max(e.recorded_at) OVER w AS newest %3$s
 			  FROM e %4$s %5$s
 			WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)
@@ -262,13 +262,13 @@ AS $$
 		CASE WHEN repeated THEN 'AND c.n IS NULL' END,
 		CASE WHEN NOT exact_bounds THEN ', NULL::timestamptz AS first_before, NULL::timestamptz AS last_before'
 		     WHEN repeated THEN format(', least(%s, b.first_before) AS first_before, greatest(%s, b.last_before) AS last_before',
-		                               'min(e.at) FILTER (WHERE e.counts AND c.n IS NULL) OVER before', 'max(e.at) FILTER (WHERE e.counts AND c.n IS NULL) OVER before')
-		     ELSE ', min(e.at) FILTER (WHERE e.counts) OVER before AS first_before, max(e.at) FILTER (WHERE e.counts) OVER before AS last_before' END,
+		                               'min(e.at) FILTER (WHERE e.counts AND e.event IS NULL AND c.n IS NULL) OVER before', 'max(e.at) FILTER (WHERE e.counts AND e.event IS NULL AND c.n IS NULL) OVER before')
+		     ELSE ', min(e.at) FILTER (WHERE e.counts AND e.event IS NULL) OVER before AS first_before, max(e.at) FILTER (WHERE e.counts AND e.event IS NULL) OVER before AS last_before' END,
 		CASE WHEN repeated THEN format('LEFT JOIN chain c ON c.customer %s e.customer AND c.tracked_table = e.tracked_table AND c.order_key = e.order_key AND c.revision = e.revision', eq)
 		     || CASE WHEN merged THEN format(' AND c.recorded_for %s e.recorded_for', eq) ELSE '' END END,
 		CASE WHEN repeated AND exact_bounds THEN format($sql$
 			  LEFT JOIN (SELECT n.customer, n.entry, min(o.at) AS first_before, max(o.at) AS last_before
-			               FROM e n JOIN chain o ON o.customer %s n.customer AND o.counts AND o.entry < n.entry AND (o.until IS NULL OR o.until >= n.entry)
+			               FROM e n JOIN chain o ON o.customer %s n.customer AND o.counts AND o.event IS NULL AND o.entry < n.entry AND (o.until IS NULL OR o.until >= n.entry)
 			              GROUP BY n.customer, n.entry) b ON b.customer %1$s e.customer AND b.entry = e.entry $sql$, eq) END,
 		CASE WHEN exact_bounds THEN ', before AS (PARTITION BY e.customer ORDER BY e.entry ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)' END,
 		CASE WHEN unposted THEN place ELSE 'NULL::record' END, CASE WHEN unposted THEN format('lag(%s) OVER w', place) ELSE 'NULL::record' END,
@@ -354,20 +354,22 @@ BEGIN
 		SELECT k.violation, metrics.customer::text, metrics.order_key::text, k.detail
 		  FROM %1$s metrics
 		 CROSS JOIN LATERAL (VALUES
-			(metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points OR metrics.orders_change <> metrics.counts::int),
+			(metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points OR metrics.orders_change <> (metrics.counts AND metrics.event IS NULL)::int),
 			 'entries of an order do not add up',
 			 format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', metrics.revision, metrics.entry, metrics.amount, metrics.amount_change,
 			        metrics.order_points, metrics.points_change)),
 			(NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0), 'an order that does not count is worth something',
 			 format('revision %%s (entry %%s): amount %%s, awards %%s', metrics.revision, metrics.entry, metrics.amount, metrics.awards)),
+			(metrics.event IS NOT NULL AND metrics.amount <> 0, 'an event has an amount', format('revision %%s (entry %%s): amount %%s', metrics.revision, metrics.entry, metrics.amount)),
 			(%2$s, CASE WHEN metrics.parts IS NULL THEN 'points are not awards times multiplier' ELSE 'points are not what the earning rules come to' END,
 			 format('%%s * %%s gives %%s', coalesce(metrics.parts::text, metrics.awards::text), metrics.multiplier, metrics.order_points)),
 			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', metrics.revision, metrics.entry, metrics.parts, metrics.held_rules) || coalesce(format(', of budgets %%s', metrics.allotted), '')),
 			(metrics.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', metrics.recorded_at, metrics.terms)),
 			(metrics.recorded_at > $1, 'entry was recorded in the future', format('at %%s', metrics.recorded_at))) k (wrong, violation, detail)
 		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
-		                                   OR metrics.orders_change <> metrics.counts::int))
+		                                   OR metrics.orders_change <> (metrics.counts AND metrics.event IS NULL)::int))
 		        OR (NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0))
+		        OR (metrics.event IS NOT NULL AND metrics.amount <> 0)
 		        OR %2$s OR %5$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table > 0 %4$s $sql$,
 		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
 		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END, _loyalty.by_terms(versions, misfits));
@@ -419,7 +421,7 @@ AS $$
 		UNION ALL
 		SELECT CASE WHEN c.revision <> c.n THEN 'revisions of an order have a gap'
 		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
-		                 OR c.orders_change <> c.counts::int - c.counts_before THEN 'entries of an order do not add up'
+		                 OR c.orders_change <> (c.counts AND c.event IS NULL)::int - c.counts_before THEN 'entries of an order do not add up'
 		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules THEN 'terms of an order have changed'
 		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before AND c.came_from IS NULL THEN 'rate of an order has changed'
@@ -429,7 +431,7 @@ AS $$
 		  FROM chain c
 		 WHERE (c.n > 1 OR c.revision > 1)
 		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
-		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> c.counts::int - c.counts_before
+		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> (c.counts AND c.event IS NULL)::int - c.counts_before
 		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before AND c.came_from IS NULL)
@@ -594,6 +596,14 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'entry of an order says what only calls do'::text, l.customer::text, l.order_key::text, format('revision %%s (entry %%s)', l.revision, l.entry)
 		  FROM %I.ledger l WHERE l.tracked_table > 0 AND num_nonnulls(l.kind, l.reverses, l.reason, l.actor, l.until, l.counterpart, l.pays_for, l.pays_table) > 0 $sql$, program);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT CASE WHEN s.event IS NULL THEN 'an entry of an order says that it is of an event' ELSE 'an entry does not say of which kind its event is' END, e.customer::text, e.order_key::text,
+		       format('revision %%s: %%s, should be %%s', e.revision, coalesce(quote_ident(e.event), 'none'), coalesce(quote_ident(s.event), 'none'))
+		  FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.event FROM %1$I.ledger l
+		        UNION ALL
+		        SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.event FROM %1$I.journal j) e
+		  LEFT JOIN %1$I.tracked_table s ON s.tracked_table = e.tracked_table
+		 WHERE e.event IS DISTINCT FROM s.event $sql$, program);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'an order came from a key, or with terms, that it did not have'::text, c.customer::text, c.order_key::text, format('revision %%s: revision %%s of "%%s"', c.revision, c.came_revision, c.came_from)
 		  FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.terms, l.came_from, l.came_revision, l.came_over FROM %1$I.ledger l WHERE num_nonnulls(l.came_from, l.came_revision, l.came_over) > 0

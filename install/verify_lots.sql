@@ -70,7 +70,7 @@ AS $$
 			               sum(e.points_change + coalesce(k.passed, 0)) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM lot_entries e LEFT JOIN passed k ON k.customer %5$s e.customer AND k.entry = e.entry
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
-		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points, forgiven, came_from, came_revision, came_over',
+		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points, forgiven, came_from, came_revision, came_over, event',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted, _loyalty.customer_equality(program),
 		_loyalty.rekeyed_sql(program, 'lot_entries'))
 $$;
@@ -101,7 +101,7 @@ BEGIN
 	                                         WHEN m.at >= '294276-12-31 00:00:00 UTC'::timestamptz - interval '9662376 hours' THEN '294276-12-31 23:59:59.999999 UTC'
 	                                         ELSE m.at + interval %L END$sql$, w.available_after) END,
 	              CASE WHEN w.expires IS NULL THEN '''infinity''::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.expires) END,
-	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('coalesce(' || moment || ', ''infinity'')', w.extended) END);
+	              CASE WHEN w.extended IS NULL THEN 'NULL::timestamptz' ELSE format('CASE WHEN m.event IS NULL THEN coalesce(' || moment || ', ''infinity'') END', w.extended) END);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.wallet_sql(name, int, int) IS 'when points become available, and expire, by their orders and a wallet of some terms, as SQL for verify()';

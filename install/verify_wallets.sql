@@ -101,7 +101,7 @@ BEGIN
 		       format('entry %%s: %%s leaves %%s, and points of wallet %%s are kept until %%s', m.entry, coalesce(m.lots, '{}'), m.lots_after, $2, wallet.extended)
 		  FROM moves m %2$s
 		 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
-		   AND (EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet = $2 AND l.points > 0 AND l.expires_at <> wallet.extended)
+		   AND (EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet = $2 AND l.points > 0 AND l.expires_at IS DISTINCT FROM wallet.extended)
 		        OR (m.revision = 1 AND m.counts
 		            AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.wallet = $2 AND l.points > 0 AND l.expires_at > m.recorded_at AND l.expires_at < wallet.extended))) $sql$,
 		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms, wallet)) USING terms, wallet;
@@ -124,7 +124,7 @@ BEGIN
 	PERFORM set_config('TimeZone', time_zone, true);
 	EXECUTE format($sql$
 		SELECT count(wallet.expires_at)
-		  FROM (SELECT min(l.at) AS at, NULL::timestamptz AS available_at FROM %1$I.ledger l
+		  FROM (SELECT min(l.at) AS at, NULL::timestamptz AS available_at, NULL::text AS event FROM %1$I.ledger l
 		         WHERE l.tracked_table = 0 AND l.kind IN ('grant', 'adjustment') AND l.points_change > 0 AND l.at >= $1 AND l.at < $2
 		           AND CASE $3 WHEN 1 THEN NOT EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet <> 1 OR isfinite(u.expires_at))
 		                       ELSE EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet = $3 AND u.expires_at = 'infinity') END

@@ -65,7 +65,7 @@ RETURNS name
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT concat_ws('_', CASE kind WHEN 'credits' THEN 'orders' ELSE kind END, tracked_table, terms)::name
+	SELECT concat_ws('_', CASE WHEN kind IN ('credits', 'events') THEN 'orders' ELSE kind END, tracked_table, terms)::name
 $$;
 COMMENT ON FUNCTION _loyalty.view_name(text, int, int) IS 'the name of the view that says what the rows of a tracked table mean';
 
@@ -96,6 +96,16 @@ $$;
 COMMENT ON FUNCTION _loyalty.terms_with_view(name, int, int) IS
 'these terms, if a table of orders has a view under them, else the newest under which it has one; null if none is left';
 
+-- How functions that users call are told which tracked table is meant.
+CREATE FUNCTION _loyalty.table_arguments(relation text, event text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat_ws(', ', quote_literal(relation), CASE WHEN event IS NOT NULL THEN format('kind => %L', event) END)
+$$;
+COMMENT ON FUNCTION _loyalty.table_arguments(text, text) IS 'the arguments by which a table of orders, or of events of a kind, is named, as SQL';
+
 -- What helps if a view of a tracked table is lost: the table of its orders is tracked again.
 CREATE FUNCTION _loyalty.track_again(program name, tracked_table int)
 RETURNS text
@@ -104,10 +114,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	orders regclass;
+	event text;
 BEGIN
-	EXECUTE format('SELECT coalesce(o.relation, s.relation) FROM %1$I.tracked_table s LEFT JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table
-	                 WHERE s.tracked_table = $1', program) INTO orders USING tracked_table;
-	RETURN format('call loyalty.untrack(%L, %L), and track the table again', program, orders::text);
+	EXECUTE format('SELECT coalesce(o.relation, s.relation), s.event FROM %1$I.tracked_table s LEFT JOIN %1$I.tracked_table o ON o.tracked_table = s.of_tracked_table
+	                 WHERE s.tracked_table = $1', program) INTO orders, event USING tracked_table;
+	RETURN format('call loyalty.untrack(%L, %s), and track the table again', program, _loyalty.table_arguments(orders::text, event));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.track_again(name, int) IS 'what to do if a view of a tracked table, or of its lines or refunds, is lost';
@@ -206,7 +217,7 @@ BEGIN
 	FOR e IN
 		SELECT x.name, given ->> x.name AS written, x.type,
 		       _loyalty.argument_name(kind, x.name) AS what
-		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN _loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
+		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits', 'events') THEN _loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
 		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text'),
 		               (7, 'available_at', 'timestamptz')) x (n, name, type)
 		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
@@ -315,6 +326,21 @@ $$;
 COMMENT ON FUNCTION _loyalty.definition_of(name, int, int, text[]) IS
 'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency, available_at; of what was let go of, without some of them';
 
+-- Rules are for orders, or for events of a kind, whichever tables these are in.
+CREATE FUNCTION _loyalty.is_for_table(program name, tracked_table int, event text)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_for boolean;
+BEGIN
+	EXECUTE format('SELECT s.event IS NOT DISTINCT FROM $2 FROM %I.tracked_table s WHERE s.tracked_table = $1', program) INTO is_for USING tracked_table, event;
+	RETURN is_for;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.is_for_table(name, int, text) IS 'is an earning rule, which is for events of a kind or with null for orders, for the rows of a tracked table?';
+
 -- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
 -- not for this table.
 CREATE FUNCTION _loyalty.awards_of(program name, tracked_table int, terms int)
@@ -331,7 +357,7 @@ BEGIN
 		SELECT r.award, r.name, r.per,
 		       CASE WHEN $1 -> 'awards' -> r.version::text ? r.award::text THEN
 		                 _loyalty.reparsed_award($4, $5, r.per, $1 -> 'awards' -> r.version::text ->> r.award::text, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when)
-		            WHEN $1 IS NOT NULL THEN _loyalty.award_of_terms($4, $5, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per)
+		            WHEN $1 IS NOT NULL THEN CASE WHEN _loyalty.is_for_table($4, $5, r.event) THEN _loyalty.award_of_terms($4, $5, r.version, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per) END
 		            ELSE nullif(v.expression, 'NULL::numeric') END
 		  FROM %I.terms_rule r
 		 CROSS JOIN LATERAL _loyalty.view_expression($2, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), r.per = 'order') v
@@ -486,7 +512,7 @@ BEGIN
 	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
 	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.tracked_table s
 	                          CROSS JOIN LATERAL _loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
-	                          WHERE t.version = $2 AND s.active AND s.kind = ''orders'' AND p.points IS NOT NULL
+	                          WHERE t.version = $2 AND s.active AND s.kind IN (''orders'', ''events'') AND p.points IS NOT NULL
 	                            AND (coalesce(t.points, t.multiplier), t.applies_when) <> (p.points, p.applies_when)
 	                          ORDER BY t.name, s.tracked_table', program) USING program, newest
 	LOOP
@@ -1009,7 +1035,7 @@ BEGIN
 	IF terms IS NULL THEN
 		EXECUTE format('SELECT terms FROM %I.program', program) INTO current_terms;
 	END IF;
-	EXECUTE format('SELECT coalesce(jsonb_agg(_loyalty.award_in_force($1, $2, $3, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per, a.expression) ORDER BY r.award), ''[]'')
+	EXECUTE format('SELECT coalesce(jsonb_agg(CASE WHEN _loyalty.is_for_table($1, $2, r.event) THEN _loyalty.award_in_force($1, $2, $3, r.name, coalesce(r.points, r.multiplier), r.applies_when, r.per, a.expression) END ORDER BY r.award), ''[]'')
 	                  FROM %I.terms_rule r LEFT JOIN _loyalty.awards_of($1, $2, $3) a ON a.award = r.award WHERE r.version = $3', program)
 	   INTO awards USING program, tracked_table, current_terms;
 	PERFORM _loyalty.make_identity_view(program, tracked_table, d);
@@ -1069,7 +1095,7 @@ DECLARE
 	stranger name;
 BEGIN
 	FOR s IN EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE definition IS NULL
-	                         ORDER BY kind IN (''orders'', ''credits''), tracked_table', program)
+	                         ORDER BY kind IN (''orders'', ''credits'', ''events''), tracked_table', program)
 	LOOP
 		IF with_lost AND _loyalty.has_lost_views(program, s.tracked_table, s.newest) THEN
 			expected := expected || ARRAY(SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relname ~ format('^[a-z]+_%s(_|$)', s.tracked_table));

@@ -135,7 +135,7 @@ SELECT * FROM club.simulate_order(ROW(NULL, 3, '2026-03-01')::t_explain.orders, 
 SELECT * FROM club.simulate_order(NULL::t_explain.receipts);
 SET ROLE regress_loyalty_explain;
 SELECT count(*) > 0 AS may FROM club.simulate_order(ROW('x', 1, '2026-03-01', 5, 1)::t_explain.receipts);
-SELECT * FROM _loyalty.explain('club.program', 'x', NULL);
+SELECT * FROM _loyalty.explain('club.program', 'x', NULL, NULL);
 RESET ROLE;
 REVOKE EXECUTE ON FUNCTION club.simulate_order FROM regress_loyalty_explain;
 SET ROLE regress_loyalty_explain;

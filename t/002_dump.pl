@@ -35,6 +35,11 @@ SELECT loyalty.track_orders('club', 'shop.baskets', customer => 'customer_id', a
                             lines => 'shop.basket_lines', line_order => '"line"', line_amount => 'price',
                             available_at => $$CASE WHEN money IS NULL THEN at + interval '200 years' END$$);
 SELECT loyalty.track_refunds('club', 'shop.returns', order_key => 'basket_id', amount => 'amount', orders => 'shop.baskets', customer => 'customer_id', at => 'at');
+CREATE TABLE shop.reviews (review_id bigint PRIMARY KEY, customer_id bigint, at timestamptz, stars int);
+SELECT loyalty.track_events('club', 'review', 'shop.reviews', customer => 'customer_id', at => 'at', counts_when => 'stars > 0');
+SELECT loyalty.track_events('club', 'their "best"', 'shop.reviews', customer => 'customer_id', at => 'at', counts_when => 'stars = 5');
+INSERT INTO club.earning_rule (name, points, event) VALUES ('a review', '3 * stars', 'review'), ('the best ones', '7', 'their "best"');
+INSERT INTO shop.reviews SELECT i, 1 + i % 30, timestamptz '2019-06-01' + i * interval '1 day', i % 6 FROM generate_series(1, 70) i;
 INSERT INTO club.earning_rule (name, points, applies_when, per) VALUES ('per "line"', 'price * rate', 'price > 1', 'line');
 SELECT loyalty.track_orders('club', 'shop.former', customer => 'customer_id', at => 'at', amount => 'total + "Wert ""u"""');
 INSERT INTO shop.baskets SELECT i, 1 + i % 30, timestamptz '2021-01-01' + i * interval '1 day', CASE WHEN i % 3 = 0 THEN 'CHF' END FROM generate_series(1, 90) i;
@@ -58,6 +63,8 @@ SELECT count(*) FROM club.issue_vouchers(50, 10, 'batch', campaign => 'May');
 SELECT club.redeem_voucher(code, 'cart', 3) FROM club.voucher WHERE balance = 10 AND number % 3 = 0;
 SELECT club.void_voucher(code, 'lost') FROM club.voucher WHERE balance = 10 AND number % 5 = 0;
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2022-01-01' + i * interval '1 day', i % 47 FROM generate_series(501, 900) i;
+INSERT INTO shop.reviews SELECT i, 1 + i % 30, timestamptz '2022-01-01' + i * interval '1 day', i % 6 FROM generate_series(71, 90) i;
+UPDATE shop.reviews SET stars = 0 WHERE review_id % 11 = 0;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
 SELECT club.redeem(i, 20 + i, 'cart'), club.hold(i, 5, 'held'), club.transfer(i, i + 10, 3, 'gift') FROM generate_series(1, 5) i;
 CALL loyalty.maintain('club');
@@ -154,7 +161,7 @@ run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->co
 for my $table (qw(club.voucher_entry club.voucher club.voucher_batch club.reward_redemption club.reward_stock club.reward_price club.reward club.conversion
 	club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.member_card club.account club.ledger club.journal shop.customers shop.orders
-	shop.former shop.returns shop.basket_lines shop.baskets))
+	shop.reviews shop.former shop.returns shop.basket_lines shop.baskets))
 {
 	run_ok("dump of $table", 'pg_dump', '-d', $conn, '-a', '-t', $table, '-f', "$dir/table.sql");
 	run_ok("restore of $table", 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/table.sql");

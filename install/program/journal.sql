@@ -26,9 +26,11 @@ CREATE TABLE @schema@.journal (
 	came_revision int,
 	came_over boolean,
 	allotted numeric[],
+	event text COLLATE "C",
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE @schema@.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';
+COMMENT ON COLUMN @schema@.journal.event IS 'the kind of the event, which counts as no order; null: it is an order';
 COMMENT ON COLUMN @schema@.journal.currency IS 'currency of the order; empty if it is that of the program. Amount and awards are in that of the program always';
 COMMENT ON COLUMN @schema@.journal.rate IS 'what one unit of the currency is worth';
 COMMENT ON COLUMN @schema@.journal.tier IS 'the tier held just before an order that moved; of all others posting finds it';

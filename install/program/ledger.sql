@@ -24,6 +24,7 @@ CREATE TABLE @schema@.ledger (
 	came_revision int,
 	came_over boolean,
 	allotted numeric[],
+	event text COLLATE "C",
 	entry bigint NOT NULL,
 	order_points numeric NOT NULL,
 	orders_change int NOT NULL,
@@ -45,6 +46,7 @@ CREATE TABLE @schema@.ledger (
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';
+COMMENT ON COLUMN @schema@.ledger.event IS 'the kind of the event, which counts as no order; null: it is an order or a call';
 COMMENT ON COLUMN @schema@.ledger.kind IS 'null: an order; else what was asked for by a call, whose reference is the order_key, with 0 for the tracked table';
 COMMENT ON COLUMN @schema@.ledger.reverses IS 'of a reversal: the reference of what it takes back';
 COMMENT ON COLUMN @schema@.ledger.reason IS 'why, as the caller said';

@@ -7,6 +7,7 @@ CREATE TABLE @schema@.terms_rule (
 	for_members text, bonus boolean NOT NULL DEFAULT false,
 	member_limit numeric, limit_period text,
 	budget text,
+	event text,
 	PRIMARY KEY (version, name)
 );
 COMMENT ON TABLE @schema@.terms_rule IS 'earning rules of each version of the terms';

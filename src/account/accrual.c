@@ -269,17 +269,18 @@ accrual_expects(Accrual *accrual, int recorded_for, int32 tracked_table, const t
 	return find_order(accrual, recorded_for, tracked_table, order_key) != NULL;
 }
 
+/* Events are not among the orders of which the first and the last are known. */
 static void
 set_standing(Accrual *accrual, StandingOrder *order, bool counts, TimestampTz at)
 {
-	if (order->counts)
+	if (order->counts && !order->is_event)
 	{
 		pairingheap_remove(accrual->first, &order->by_first);
 		pairingheap_remove(accrual->last, &order->by_last);
 	}
 	order->counts = counts;
 	order->at = at;
-	if (counts)
+	if (counts && !order->is_event)
 	{
 		pairingheap_add(accrual->first, &order->by_first);
 		pairingheap_add(accrual->last, &order->by_last);
@@ -301,6 +302,7 @@ accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 	Assert(order != NULL);
 	order->revision = revision;
 	order->terms = terms;
+	order->is_event = entry->is_event;
 	set_standing(accrual, order, counts, at);
 	order->available = available;
 	order->amount = copy_numeric(amount);
@@ -666,7 +668,7 @@ move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 		purse_credit(accrual->purse, &lot, change);
 	else if (change.value < 0)
 		take_points_back(accrual, terms, &lot, magnitude(change), at, step);
-	if (entry->counts && !order->counts)
+	if (entry->counts && !order->counts && !entry->is_event)
 		extend_lots(accrual, terms, entry->at, at);
 }
 
@@ -805,7 +807,7 @@ set_latest(Accrual *accrual, const RecordedEntry *entry, const StandingOrder *or
 	accrual->forgiven = step->forgiven;
 	accrual->points_change = step->points_change;
 	accrual->amount_change = step->amount_change;
-	accrual->orders_change = (int) entry->counts - (int) order->counts;
+	accrual->orders_change = entry->is_event ? 0 : (int) entry->counts - (int) order->counts;
 }
 
 /*
@@ -837,6 +839,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	old = MemoryContextSwitchTo(next_step(accrual));
 	if (order->revision == 0)
 	{
+		order->is_event = entry->is_event;
 		order->amount = number_zero();
 		order->order_points = number_zero();
 	}
@@ -873,7 +876,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	order->limited_terms = terms->id;
 	if (expected)
 		keep_order(accrual, order, entry, begins);
-	else if (entry->counts)
+	else if (entry->counts && !entry->is_event)
 		bounds_extend(&accrual->others, entry->at);
 	metrics->spend = step.spend;
 	metrics->points_earned = step.points_earned;

@@ -19,6 +19,7 @@ typedef struct StandingOrder
 	int32		terms;			/* version that it was recorded under */
 	bool		failed;			/* an entry of it was left out: all later ones wait */
 	bool		counts;
+	bool		is_event;		/* it is no order, but an event */
 	TimestampTz at;
 	Moment		available;		/* when its points are, if it says so itself */
 	Datum		amount;
@@ -61,6 +62,7 @@ typedef struct RecordedEntry
 	TimestampTz at;
 	TimestampTz recorded_at;
 	bool		counts;
+	bool		is_event;		/* of an event, which counts as no order */
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric */
 	Datum		parts;			/* numeric[]: what each rule gives, or (Datum) 0 */

@@ -21,12 +21,12 @@
 #include "result.h"
 
 /* The table "program" comes first, and then what is asked about. */
-#define ARGUMENTS 3
+#define ARGUMENTS 4
 
 /* The steps that a function answers, numbered, and with numbers as short as they are exact. */
 #define STEPS(function) \
 	"SELECT e.n::pg_catalog.int4, e.what, e.name, e.status, pg_catalog.trim_scale(e.value), pg_catalog.trim_scale(e.points)" \
-	" FROM _loyalty." function "($1, $2, $3) WITH ORDINALITY e (step, what, name, status, value, points, n) ORDER BY e.n"
+	" FROM _loyalty." function "($1, $2, $3, $4) WITH ORDINALITY e (step, what, name, status, value, points, n) ORDER BY e.n"
 
 /* Answer with the rows of a query, which takes the arguments. */
 static void
@@ -71,7 +71,7 @@ answer_steps(FunctionCallInfo fcinfo, const char *function, const char *query)
 PG_FUNCTION_INFO_V1(loyalty_explain);
 
 /*
- * explain(program regclass, order_key text, tracked regclass) returns setof explanation
+ * explain(program regclass, order_key text, tracked regclass, event text) returns setof explanation
  *
  * The steps from nothing to the points that an order has.
  */
@@ -107,7 +107,7 @@ require_rows(Oid order, Oid lines)
 PG_FUNCTION_INFO_V1(loyalty_simulate_order);
 
 /*
- * simulate_order(program regclass, order anyelement, lines anycompatiblearray)
+ * simulate_order(program regclass, order anyelement, lines anycompatiblearray, event text)
  * returns setof explanation
  *
  * The same of an order that is not there: a row of a tracked table, and rows of its lines.

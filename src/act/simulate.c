@@ -31,9 +31,10 @@ enum
 	MADE_AT,
 	MADE_AMOUNT,
 	MADE_AWARDS,
-	MADE_PARTS,					/* may be null; so may the two below */
+	MADE_PARTS,					/* may be null; so may those below */
 	MADE_AVAILABLE_AT,
 	MADE_JOINED_AT,
+	MADE_EVENT,
 	MADE_FIELDS
 };
 
@@ -74,6 +75,7 @@ read_order(TupleDesc desc, Datum order)
 	entry->awards = values[MADE_AWARDS];
 	entry->parts = nulls[MADE_PARTS] ? (Datum) 0 : values[MADE_PARTS];
 	entry->available = field_moment(values, nulls, MADE_AVAILABLE_AT);
+	entry->is_event = !nulls[MADE_EVENT];
 	entry->joined = field_moment(values, nulls, MADE_JOINED_AT);
 	return entry;
 }
@@ -82,8 +84,8 @@ read_order(TupleDesc desc, Datum order)
 static void
 fold_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry, Tuplestorestate *store, TupleDesc desc)
 {
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum		values[4];
+	bool		nulls[4] = {false};
 
 	if (accrual_add(accrual, terms, entry) != VERDICT_COUNTS)
 		ereport(ERROR,
@@ -94,13 +96,14 @@ fold_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry, Tuplestor
 	nulls[1] = accrual->tier == NULL;
 	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(accrual->tier);
 	values[2] = accrual->order_points;
+	values[3] = BoolGetDatum(!entry->is_event);
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 
 PG_FUNCTION_INFO_V1(loyalty_fold_orders);
 
 /*
- * fold_orders(settings regclass, orders simulated_order[], OUT at timestamptz, OUT tier text, OUT points numeric)
+ * fold_orders(settings regclass, orders simulated_order[], OUT at timestamptz, OUT tier text, OUT points numeric, OUT is_order boolean)
  *
  * The points of the orders of a customer, which come in the order in which they are added,
  * and the tiers that they are multiplied by, for an account that is empty before them.

@@ -30,10 +30,11 @@ typedef enum EntryColumn
 	ENTRY_AVAILABLE_AT,			/* may be null */
 	ENTRY_PARTS,				/* may be null; */
 	ENTRY_HELD_RULES,			/* so may this; */
-	ENTRY_CAME_FROM,			/* and these three */
+	ENTRY_CAME_FROM,			/* and these three; */
 	ENTRY_CAME_REVISION,
 	ENTRY_CAME_OVER,
 	ENTRY_ALLOTTED,				/* may be null */
+	ENTRY_EVENT,				/* may be null: an order, or a call */
 	ENTRY_COLUMNS
 } EntryColumn;
 

@@ -439,7 +439,7 @@ program_tracked_relation(Oid schema, int32 tracked_table)
 	owner_begin(&table, &scope);
 	version_require(schema);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.tracked_table WHERE tracked_table = $1 AND kind IN ('orders', 'credits')",
+	appendStringInfo(&query, "SELECT relation::pg_catalog.oid FROM %s.tracked_table WHERE tracked_table = $1 AND kind IN ('orders', 'credits', 'events')",
 					 quote_identifier(table.program));
 	read_configuration(&table, query.data, tracked_table);
 	if (SPI_processed == 1)
@@ -802,7 +802,7 @@ read_settings(TrackedTable *table)
 	const char *kind;
 	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.tracked_table, s.tracked_table),"
 								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone, s.definition IS NOT NULL,"
-								 " EXISTS (SELECT FROM %1$s.terms t WHERE t.refund_shortfall = 'reject')"
+								 " EXISTS (SELECT FROM %1$s.terms t WHERE t.refund_shortfall = 'reject'), s.event"
 								 "  FROM %1$s.tracked_table s CROSS JOIN %1$s.program p"
 								 "  LEFT JOIN %1$s.tracked_table o ON o.tracked_table = s.of_tracked_table"
 								 " WHERE s.tracked_table = $1 AND s.active", quote_identifier(table->program));
@@ -831,6 +831,7 @@ read_settings(TrackedTable *table)
 	table->time_zone = copy_text(table->context, 0, 8);
 	table->paused = strcmp(result_text(0, 9), "t") == 0;
 	table->may_reject = strcmp(result_text(0, 10), "t") == 0;
+	table->event = copy_text(table->context, 0, 11);
 	return true;
 }
 

@@ -116,6 +116,7 @@ typedef struct TrackedTable
 	const char *part;			/* "lines", "refunds", or "" */
 	const char *without_order;	/* of refunds: what to do about one that names none */
 	bool		is_refunds;		/* orders are refunds that name no order */
+	const char *event;			/* its rows are events of this kind; NULL: they are none */
 	bool		in_currency;	/* amounts may be in another currency */
 	Oid			lines;			/* the view of lines, if there are any */
 	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */

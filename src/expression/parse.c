@@ -608,7 +608,7 @@ unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
 
 	return hint_unknown_column(pstate, cref, var, pc->scope->lacks_row ?
-							   " No table of orders is tracked whose columns it could name: call loyalty.track_orders() first, with backfill => false." :
+							   " No table is tracked whose columns it could name: call loyalty.track_orders() first, or loyalty.track_events() if it is for events, with backfill => false." :
 							   pc->scope->built_in ? " That is the day of the order; nothing else of it is known here." : "");
 }
 

@@ -56,7 +56,7 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 
 /*
  * What the journal says of the place of an entry in the order of entries, its terms,
- * whether its order counts, and which key it had; keys are copied.
+ * whether its order counts, whether it is an event, and which key it had; keys are copied.
  */
 void
 fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
@@ -76,7 +76,8 @@ fold_read_place(TupleTableSlot *slot, RecordedEntry *entry)
 	entry->came_from = NULL;
 	entry->came_revision = 0;
 	entry->came_over = false;
-	slot_getsomeattrs(slot, ENTRY_CAME_OVER + 1);
+	slot_getsomeattrs(slot, ENTRY_EVENT + 1);
+	entry->is_event = !slot->tts_isnull[ENTRY_EVENT];
 	if (!slot->tts_isnull[ENTRY_CAME_FROM] && !slot->tts_isnull[ENTRY_CAME_REVISION])
 	{
 		entry->came_from = DatumGetTextPCopy(values[ENTRY_CAME_FROM]);
@@ -207,7 +208,7 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 /* The newest entry of an order, of those read so far. */
 typedef struct Newest
 {
-	bool		counts;			/* false before the first order, too */
+	bool		counts;			/* as an order; false before the first one, too */
 	TimestampTz at;
 	int			recorded_for;
 	int32		tracked_table;
@@ -290,14 +291,14 @@ read_orders_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const Cu
 		Datum	   *values = scan.slot->tts_values;
 		text	   *order_key;
 
-		slot_getsomeattrs(scan.slot, OidIsValid(asked->limits_of) ? LEDGER_COLUMNS : ENTRY_COUNTS + 1);
+		slot_getsomeattrs(scan.slot, OidIsValid(asked->limits_of) ? LEDGER_COLUMNS : ENTRY_EVENT + 1);
 		order_key = DatumGetTextPP(values[ENTRY_ORDER_KEY]);
 		if (!is_same_order(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key))
 		{
 			end_newest(accrual, &newest, asked);
 			begin_newest(&newest, DatumGetInt32(values[ENTRY_TRACKED_TABLE]), order_key);
 		}
-		newest.counts = DatumGetBool(values[ENTRY_COUNTS]);
+		newest.counts = DatumGetBool(values[ENTRY_COUNTS]) && scan.slot->tts_isnull[ENTRY_EVENT];
 		newest.at = DatumGetTimestampTz(values[ENTRY_AT]);
 		newest.terms = DatumGetInt32(values[ENTRY_TERMS]);
 		if (OidIsValid(asked->limits_of))

@@ -51,6 +51,8 @@ batch_begin(TrackedTable *table, RecorderMode mode, int size)
 	if (batch->terms != NULL)
 		batch->now = Max(batch->now, batch->terms->since);
 	batch->context = CurrentMemoryContext;
+	if (table->event != NULL)
+		batch->event = CStringGetTextDatum(table->event);
 	batch->values = size == 1 ? CurrentMemoryContext :
 		AllocSetContextCreate(CurrentMemoryContext, "loyalty batch", ALLOCSET_DEFAULT_SIZES);
 	batch->journal = journal_open(table->journal, table->ledger, table->tracked_table,
@@ -117,6 +119,8 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	if (!slot->tts_isnull[ENTRY_HELD_RULES])
 		slot->tts_values[ENTRY_HELD_RULES] = kept->held.rules;
 	slot->tts_isnull[ENTRY_CAME_FROM] = slot->tts_isnull[ENTRY_CAME_REVISION] = slot->tts_isnull[ENTRY_CAME_OVER] = true;
+	slot->tts_isnull[ENTRY_EVENT] = batch->event == (Datum) 0;
+	slot->tts_values[ENTRY_EVENT] = batch->event;
 }
 
 /*

@@ -35,6 +35,7 @@ typedef struct Batch
 	Terms	   *terms;			/* of new orders, or NULL if they cannot be read */
 	TimestampTz now;			/* when all of this is recorded, */
 	TimestampTz moved_at;		/* but for orders that get another customer or key */
+	Datum		event;			/* text: of which kind these events are, or (Datum) 0 */
 	MemoryContext context;
 	MemoryContext values;		/* reset with each batch, unless it is context */
 	Journal    *journal;

@@ -412,7 +412,8 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 			break;
 		case LACKS_RESUME:
 			why = "the table is paused";
-			hint = psprintf("Call loyalty.resume(%s, %s).", name, program_table_argument(table->root));
+			hint = psprintf("Call loyalty.resume(%s, %s%s%s).", name, program_table_argument(table->root), table->event == NULL ? "" : ", kind => ",
+							table->event == NULL ? "" : quote_literal_cstr(table->event));
 			break;
 		case LACKS_ROWS:
 			why = "row security hides rows from its owner";
@@ -435,8 +436,8 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 	}
 	ereport(WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("orders of table \"%s\" are not recorded by the loyalty program \"%s\": %s",
-					RelationGetRelationName(rel), program, why),
+			 errmsg("%s of table \"%s\" are not recorded by the loyalty program \"%s\": %s",
+					table != NULL && table->event != NULL ? "events" : "orders", RelationGetRelationName(rel), program, why),
 			 errhint("%s", hint)));
 }
 

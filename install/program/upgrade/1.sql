@@ -31,3 +31,6 @@ ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS pays_for text COLLATE "C";
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS pays_table int;
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS rooms numeric[];
 ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS limited numeric[];
+ALTER TABLE @schema@.tracked_table ADD COLUMN IF NOT EXISTS event text;
+ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS event text;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS event text;
