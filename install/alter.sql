@@ -370,10 +370,11 @@ BEGIN
 		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, NULL));
 		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name(s.kind, tracked_table));
 	ELSE
-		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb, 'member', '{}'::jsonb);
 		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
 			CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
+			kept := jsonb_set(kept, ARRAY['member', v.version::text], to_jsonb(_loyalty.member_keys_of(program, tracked_table, v.version)));
 			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
 				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
 		END LOOP;

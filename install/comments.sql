@@ -77,6 +77,7 @@ BEGIN
 			(NULL, 'came_from', 'of the entry by which an order begins under this key or for this customer: the key that it had just before; null: it began, or goes on'),
 			(NULL, 'came_revision', 'how often the order was recorded under the key that it had just before'),
 			(NULL, 'came_over', 'was it another customer''s just before?'),
+			(NULL, 'member', 'the columns of the customer''s row that rules of its terms use, as text, as they were when the order was first recorded; null: rules use none'),
 			('tier', 'name', 'name of the tier'),
 			('terms_tier', 'name', 'name of the tier'),
 			('terms_wallet', 'wallet', 'number of the wallet'),

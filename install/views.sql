@@ -7,10 +7,10 @@
 --   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
 --   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
 --                           program's currency), currency, rate, available_at, gross, refunded, row_table, row_id, awards (the
---                           sum of awards), parts, award_1 ... (one for each earning rule of that version of the terms)
+--                           sum of awards), parts, member (what rules use of the customer's row), award_1 ... (one for each earning rule of that version of the terms)
 --   lines_<table>           key, order_key, amount
 --   refunds_<table>         key, order_key, counts, amount
---   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id, parts: of
+--   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id, parts, member (null): of
 --                           orders that left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
 --   for_members_<terms>     rule_1 ... (of earning rules that are for some members), over the type "member_metrics"
@@ -20,11 +20,11 @@
 
 CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
                                          what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false, built_in boolean DEFAULT false,
-                                         OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean)
+                                         member regclass DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
-COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean) IS
-'check an SQL expression over a table row, a line and a composite type, and return it with every name qualified and local times in the time zone';
+COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass) IS
+'check an SQL expression over a table row, a line, a composite type and the row of a customer, and return it with every name qualified and local times in the time zone';
 
 CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
                                         OUT expression text, OUT uses text[], OUT type regtype, OUT collation oid, OUT columns text[])
@@ -189,6 +189,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.customer_type(name) IS 'the type of the customers of a program';
 
+-- The table of the customers, if it is there.
+CREATE FUNCTION _loyalty.customer_table(program name)
+RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result regclass;
+BEGIN
+	EXECUTE format('SELECT c.oid FROM %I.program p JOIN pg_class c ON c.oid = p.customers', program) INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.customer_table(name) IS 'the table of the customers of a program, or null if it is gone';
+
 -- What was written about a tracked table, as SQL with every name qualified: each as it
 -- is in the view later.
 CREATE FUNCTION _loyalty.parse_orders(program name, kind text, relation regclass, given jsonb, search_path text)
@@ -267,7 +282,8 @@ BEGIN
 	   INTO relation, line USING tracked_table;
 	RETURN (SELECT p.expression
 	          FROM _loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
-	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
+	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false,
+	                                        member => _loyalty.customer_table(program)) p);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF points IS NULL OR SQLSTATE = '42501' THEN
 		RAISE;
@@ -351,6 +367,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	facts regclass := format('%I.purchase', program)::regclass;
+	customers CONSTANT regclass := _loyalty.customer_table(program);
 	zone text;
 	kind text;
 	relation regclass;
@@ -371,9 +388,9 @@ BEGIN
 		relation := NULL;
 	END IF;
 	points := (SELECT p.expression FROM _loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
-		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points) p);
+		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points, member => customers) p);
 	applies_when := (SELECT p.expression FROM _loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
-		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when) p);
+		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when, member => customers) p);
 EXCEPTION WHEN undefined_column OR undefined_table THEN
 	IF kind IS DISTINCT FROM 'credits' THEN
 		RAISE;
@@ -541,6 +558,7 @@ BEGIN
 		               ('value', 'the same, of a rule in force, counted in steps, limited and rounded as the rule says; points of lines multiplied by what multiplies these'),
 		               ('tier', 'condition of the tier of this number, from the highest rank down'),
 		               ('rule', 'for whom the rule of this number in terms_rule is'),
+		               ('member', 'the columns of the customer''s row that rules use, as they were when the order was first recorded'),
 		               ('parts', 'what each rule gives, by its number in terms_rule, where rules stack when entries are folded; null elsewhere')) s (name, text)
 		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
 		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
@@ -741,7 +759,7 @@ BEGIN
 		       CASE WHEN tracked.parts IS NULL OR worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.parts
 		            ELSE ARRAY(SELECT CASE WHEN r.multiplier IS NULL THEN p.part * worth.amount / tracked.amount ELSE p.part END
 		                         FROM unnest(tracked.parts) WITH ORDINALITY AS p (part, award)
-		                         LEFT JOIN %2$I.terms_rule AS r ON r.version = tracked.terms AND r.award = p.award ORDER BY p.award) END AS parts
+		                         LEFT JOIN %2$I.terms_rule AS r ON r.version = tracked.terms AND r.award = p.award ORDER BY p.award) END AS parts, NULL::jsonb AS member
 		  FROM %2$I.archived AS tracked %3$s
 		 CROSS JOIN LATERAL (SELECT %4$s AS refunded, tracked.amount - (%4$s - tracked.refunded) * tracked.rate AS amount) AS worth
 		 WHERE tracked.tracked_table = %5$s
@@ -778,7 +796,7 @@ COMMENT ON FUNCTION _loyalty.make_identity_view(name, int, jsonb) IS 'make the v
 -- The query of the view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
 -- Refunds that are not finite, less themselves, are not 0: the order counts, for the amount to be refused.
-CREATE FUNCTION _loyalty.orders_sql(program name, tracked_table int, terms int, d jsonb, awards jsonb, row_source text DEFAULT NULL, line_source text DEFAULT NULL)
+CREATE FUNCTION _loyalty.orders_sql(program name, tracked_table int, terms int, d jsonb, awards jsonb, row_source text DEFAULT NULL, line_source text DEFAULT NULL, member_keys text[] DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -810,6 +828,7 @@ DECLARE
 	remaining text;
 	stacked record;
 	parts text := 'NULL::numeric[]';
+	member record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	SELECT * INTO key, key_type, key_collation FROM _loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
@@ -889,8 +908,10 @@ BEGIN
 		columns := columns || coalesce(stacked.columns, '');
 		line_sum := CASE WHEN line_columns IS NOT NULL THEN format(coalesce(remaining, '%s'), 'coalesce(kept.awards, 0)') END;
 	END IF;
+	SELECT * INTO member FROM _loyalty.member_join(program, tracked_table, terms, key, awards, member_keys, is_simulated);
 	IF _loyalty.terms_fold(program, terms) THEN
-		parts := format('CASE WHEN purchase.counts THEN %s END', _loyalty.parts_sql(program, terms, awards, line_relation IS NOT NULL, remaining));
+		parts := format('CASE WHEN purchase.counts THEN %s END',
+		                format(coalesce(member.erased_parts, '%s'), _loyalty.parts_sql(program, terms, awards, line_relation IS NOT NULL, remaining)));
 		order_sum := '0';
 		line_sum := NULL;
 	END IF;
@@ -898,7 +919,8 @@ BEGIN
 	RETURN format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
 		       %2$s AS currency, purchase.rate, %18$s AS available_at, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
-		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards, %19$s AS parts %4$s
+		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards, %19$s AS parts,
+		       CASE WHEN purchase.counts THEN %20$s END AS member %4$s
 		  FROM %5$s AS tracked %6$s
 		 CROSS JOIN LATERAL (SELECT (%7$s) AS customer, (%8$s) AS counts OFFSET 0) AS said
 		 CROSS JOIN LATERAL (SELECT CASE WHEN said.counts THEN (%9$s)::timestamptz END AS at, CASE WHEN said.counts THEN (%10$s)::numeric END AS gross,
@@ -908,7 +930,7 @@ BEGIN
 		                             AND worth.gross IS NOT NULL %16$s) AS counts OFFSET 0) AS purchase %17$s $sql$,
 		key,
 		CASE WHEN in_currency THEN 'money.currency' ELSE '''''::text COLLATE "C"' END,
-		coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0'),
+		format(coalesce(member.erased, '%s'), coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0')),
 		columns, coalesce(row_source, s.relation::text), joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
 		concat(CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
 		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END),
@@ -920,13 +942,13 @@ BEGIN
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
 		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded OR worth.refunded - worth.refunded <> 0)' ELSE '' END
 			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
-		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END, parts);
+		concat(member.joins, line_join), CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END, parts, coalesce(member.kept, 'NULL::jsonb'));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.orders_sql(name, int, int, jsonb, jsonb, text, text) IS
+COMMENT ON FUNCTION _loyalty.orders_sql(name, int, int, jsonb, jsonb, text, text, text[]) IS
 'the query that says what the rows of a table of orders mean under one version of the terms, or what those of another source would';
 
-CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
+CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb, member_keys text[] DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -935,11 +957,11 @@ DECLARE
 	s record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	RETURN _loyalty.make_view(program, _loyalty.view_name(s.kind, tracked_table, terms), _loyalty.orders_sql(program, tracked_table, terms, d, awards),
+	RETURN _loyalty.make_view(program, _loyalty.view_name(s.kind, tracked_table, terms), _loyalty.orders_sql(program, tracked_table, terms, d, awards, member_keys => member_keys),
 		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.make_orders_view(name, int, int, jsonb, jsonb) IS
+COMMENT ON FUNCTION _loyalty.make_orders_view(name, int, int, jsonb, jsonb, text[]) IS
 'make the view that says what the rows of a table of orders mean under one version of the terms';
 
 -- All views of a table of orders, anew: of every version of the terms since it was tracked
@@ -963,13 +985,14 @@ BEGIN
 		          AND NOT coalesce(v.definition -> 'awards' ? v.version::text, false);
 		versions := versions || jsonb_build_object('terms', v.version,
 			'definition', coalesce(d, _loyalty.definition_of(program, tracked_table, v.version)),
+			'member', _loyalty.member_keys_of(program, tracked_table, v.version),
 			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
 	END LOOP;
 	EXECUTE format('UPDATE %I.tracked_table SET definition = NULL WHERE tracked_table = $1 AND definition IS NOT NULL', program) USING tracked_table;
-	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
+	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards, ARRAY(SELECT jsonb_array_elements_text(x -> 'member')) AS member FROM jsonb_array_elements(versions) x
 	LOOP
 		PERFORM _loyalty.make_identity_view(program, tracked_table, v.definition);
-		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards);
+		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards, v.member);
 	END LOOP;
 END
 $$;

@@ -23,6 +23,7 @@ CREATE TABLE @schema@.ledger (
 	came_from text COLLATE "C",
 	came_revision int,
 	came_over boolean,
+	member jsonb,
 	entry bigint NOT NULL,
 	order_points numeric NOT NULL,
 	orders_change int NOT NULL,

@@ -33,6 +33,7 @@ typedef enum EntryColumn
 	ENTRY_CAME_FROM,			/* and these three */
 	ENTRY_CAME_REVISION,
 	ENTRY_CAME_OVER,
+	ENTRY_MEMBER,				/* and this */
 	ENTRY_COLUMNS
 } EntryColumn;
 
