@@ -21,22 +21,29 @@ AS 'MODULE_PATHNAME', 'loyalty_member_keys';
 COMMENT ON FUNCTION _loyalty.member_keys(regclass) IS
 'the columns of the customer''s row that rules use by a view of orders, each with the name under which orders keep it';
 
--- The names under which orders keep columns of the customer's row, each behind the column, by the view of a version of the terms, or by
--- what was let go of.
-CREATE FUNCTION _loyalty.member_keys_of(program name, tracked_table int, terms int)
+-- The names under which orders of a table keep columns of the customer's row, each behind the column, by the views of all versions of the
+-- terms, or by what was let go of.  A column has the same name under all of them.
+CREATE FUNCTION _loyalty.member_keys_of(program name, tracked_table int, terms int DEFAULT NULL)
 RETURNS text[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	let_go jsonb;
+	result text[];
 BEGIN
-	EXECUTE format('SELECT definition -> ''member'' -> $2::text FROM %I.tracked_table WHERE tracked_table = $1', program) INTO let_go USING tracked_table, terms;
-	RETURN ARRAY(SELECT jsonb_array_elements_text(let_go)) || coalesce(_loyalty.member_keys(_loyalty.view_of(program, 'orders', tracked_table, terms)), '{}');
+	EXECUTE format($sql$
+		SELECT array_agg(k.name ORDER BY t.version, k.n)
+		  FROM %1$I.terms t JOIN %1$I.tracked_table s ON s.tracked_table = $2
+		 CROSS JOIN LATERAL (SELECT coalesce(ARRAY(SELECT jsonb_array_elements_text(s.definition -> 'member' -> t.version::text)), '{}')
+		                            || coalesce(_loyalty.member_keys(_loyalty.view_of($1, 'orders', s.tracked_table, t.version)), '{}') AS names) x
+		 CROSS JOIN LATERAL unnest(x.names) WITH ORDINALITY k (name, n)
+		 WHERE $3 IS NULL OR t.version = $3
+		$sql$, program) INTO result USING program, tracked_table, terms;
+	RETURN coalesce(result, '{}');
 END
 $$;
 COMMENT ON FUNCTION _loyalty.member_keys_of(name, int, int) IS
-'the columns of the customer''s row that rules use under a version of the terms, each with the name under which orders keep it';
+'the columns of the customer''s row that rules use under a version of the terms, or under any, each with the name under which orders keep it';
 
 -- The columns of the customer's row that the awards of a table use.
 CREATE FUNCTION _loyalty.member_columns(program name, tracked_table int, terms int, awards jsonb)
@@ -68,30 +75,9 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.member_columns(name, int, int, jsonb) IS 'the columns of the customer''s row that the awards of a table of orders use';
 
--- The versions of the terms under which orders keep columns of the customer's row under the same names as under these, which are "known":
--- what their orders keep can be read under these terms, too, as loyalty.simulate does.
-CREATE FUNCTION _loyalty.terms_with_member(program name, tracked_table int, terms int, known jsonb)
-RETURNS int[]
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	result int[];
-BEGIN
-	EXECUTE format($sql$
-		SELECT array_agg(t.version ORDER BY t.version) FROM %I.terms t
-		 WHERE t.version = $3
-		    OR NOT EXISTS (SELECT FROM jsonb_each_text(jsonb_object(_loyalty.member_keys_of($1, $2, t.version))) o JOIN jsonb_each_text($4) k ON (o.key = k.key) <> (o.value = k.value))
-		$sql$, program) INTO result USING program, tracked_table, terms, known;
-	RETURN result;
-END
-$$;
-COMMENT ON FUNCTION _loyalty.terms_with_member(name, int, int, jsonb) IS
-'the versions of the terms whose orders keep columns of the customer''s row under the same names as under some terms';
-
 -- How the columns of the customer's row are found that rules use, as SQL for FROM behind the purchase, and what an order keeps of them.
 -- What it keeps, by its newest entry or of those that are being recorded, comes before what the row says now; what it does not keep
--- is as the row says.  A column is kept as text, under the name that it had when the view was made first.  Of a customer who was erased,
+-- is as the row says.  A column is kept as text, under the name that it had when a rule named it first.  Of a customer who was erased,
 -- orders keep what they were worth instead, without a name: what is left of it after refunds is in proportion.  Nulls if rules use none.
 CREATE FUNCTION _loyalty.member_join(program name, tracked_table int, terms int, key text, awards jsonb, member_keys text[], is_simulated boolean,
                                      OUT joins text, OUT kept text, OUT erased text, OUT erased_parts text)
@@ -102,7 +88,7 @@ DECLARE
 	eq CONSTANT text := _loyalty.customer_equality(program);
 	columns CONSTANT text[] := _loyalty.member_columns(program, tracked_table, terms, awards);
 	customers CONSTANT regclass := _loyalty.customer_table(program);
-	known jsonb := jsonb_object(coalesce(nullif(member_keys, '{}'), _loyalty.member_keys_of(program, tracked_table, terms)));
+	known CONSTANT jsonb := jsonb_object(coalesce(nullif(member_keys, '{}'), _loyalty.member_keys_of(program, tracked_table)));
 	customer text;
 	list text;
 	names text[];
@@ -118,8 +104,8 @@ BEGIN
 	END IF;
 	-- a column that has the name under which another one is kept, which was renamed, is kept under a longer one
 	SELECT string_agg(format('CASE WHEN pinned.columns ? %1$L::text THEN (pinned.columns ->> %1$L)::%2$s ELSE person.%3$I END AS %3$I', x.key, x.type, x.name), ', ' ORDER BY x.name),
-	       string_agg(format('%L, (member.%I)::text', x.key, x.name), ', ' ORDER BY x.name), array_agg(x.key ORDER BY x.name), jsonb_object_agg(x.name, x.key)
-	  INTO list, kept, names, known
+	       string_agg(format('%L, (member.%I)::text', x.key, x.name), ', ' ORDER BY x.name), array_agg(x.key ORDER BY x.name)
+	  INTO list, kept, names
 	  FROM (SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
 	               coalesce(known ->> a.attname, a.attname || CASE WHEN EXISTS (SELECT FROM jsonb_each_text(known) k WHERE k.value = a.attname) THEN '_' || a.attnum ELSE '' END) AS key
 	          FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = ANY (columns)) x;
@@ -136,14 +122,13 @@ BEGIN
 		  LEFT JOIN %3$s AS person ON purchase.counts AND (pinned.columns ?& %4$L::text[] OR pinned.columns ? '') IS NOT TRUE AND (%5$s) %6$s purchase.customer OFFSET 0) AS member $sql$,
 		CASE WHEN is_simulated THEN quote_literal('{}') || '::jsonb'
 		     ELSE format($sql$coalesce(_loyalty.pinned_member((%3$s)::text, purchase.customer),
-			(SELECT CASE WHEN e.terms = ANY (%5$L::int[]) OR e.member ? '' THEN e.member END
-			   FROM (SELECT l.revision, l.terms, l.member FROM %1$I.ledger l
+			(SELECT e.member
+			   FROM (SELECT l.revision, l.member FROM %1$I.ledger l
 			          WHERE l.customer %2$s purchase.customer AND l.tracked_table = %4$s AND l.order_key = ((%3$s)::text COLLATE "C")
 			         UNION ALL
-			         SELECT j.revision, j.terms, j.member FROM %1$I.journal j
+			         SELECT j.revision, j.member FROM %1$I.journal j
 			          WHERE j.customer %2$s purchase.customer AND j.tracked_table = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
-			  ORDER BY e.revision DESC LIMIT 1))$sql$, program, eq, key, tracked_table,
-				_loyalty.terms_with_member(program, tracked_table, terms, known)) END,
+			  ORDER BY e.revision DESC LIMIT 1))$sql$, program, eq, key, tracked_table) END,
 		list, customers, names, customer, eq);
 END
 $$;

@@ -975,6 +975,7 @@ AS $$
 DECLARE
 	v record;
 	versions jsonb := '[]';
+	member_keys CONSTANT text[] := _loyalty.member_keys_of(program, tracked_table);
 BEGIN
 	-- a table that is paused begins anew by resume() alone, which brings what is to be said of it
 	PERFORM _loyalty.require_not_paused(program, tracked_table) WHERE d IS NULL;
@@ -985,14 +986,13 @@ BEGIN
 		          AND NOT coalesce(v.definition -> 'awards' ? v.version::text, false);
 		versions := versions || jsonb_build_object('terms', v.version,
 			'definition', coalesce(d, _loyalty.definition_of(program, tracked_table, v.version)),
-			'member', _loyalty.member_keys_of(program, tracked_table, v.version),
 			'awards', (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
 	END LOOP;
 	EXECUTE format('UPDATE %I.tracked_table SET definition = NULL WHERE tracked_table = $1 AND definition IS NOT NULL', program) USING tracked_table;
-	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards, ARRAY(SELECT jsonb_array_elements_text(x -> 'member')) AS member FROM jsonb_array_elements(versions) x
+	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
 	LOOP
 		PERFORM _loyalty.make_identity_view(program, tracked_table, v.definition);
-		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards, v.member);
+		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards, member_keys);
 	END LOOP;
 END
 $$;

@@ -129,7 +129,7 @@ UPDATE t_member.orders SET total = 50 WHERE id = 3;		-- 50 + 50
 UPDATE club.earning_rule SET points = '6' WHERE name = 'Germany';
 SELECT name, points, multiplier, applies_when FROM club.earning_rule ORDER BY 1;
 INSERT INTO t_member.orders VALUES (12, 1, '2026-06-08', 10);	-- 10 + 10
--- what orders keep under a name that another column has by now is not taken for that: all by the rows as they are, of which none is in Germany but 9
+-- what orders keep under a name that another column has by now is not taken for that: of what they keep, only 9 is of Germany, and has one more
 SELECT customer, points_before, points_after FROM loyalty.simulate('club') ORDER BY 1;
 SELECT order_key, awards, member FROM club.recorded_orders WHERE order_key IN ('3', '12') ORDER BY 1 DESC;
 SELECT * FROM loyalty.verify('club');
