@@ -6,7 +6,7 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE said WHEN 'counts' THEN 'counts_when'
+	SELECT CASE said WHEN 'counts' THEN 'counts_when' WHEN 'discount' THEN 'order_discount' WHEN 'discount_scale' THEN 'discount_allocation'
 	                 WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
 	                 WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
 	                 ELSE said END
@@ -29,14 +29,14 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	-- a refund is nothing but its amount
-	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency', 'available_at') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
+	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency', 'available_at', 'discount', 'discount_scale') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
 	IF needed IS NOT NULL THEN
 		RAISE EXCEPTION '% must not be empty', _loyalty.argument_name(s.kind, needed)
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = CASE WHEN needed = 'counts' THEN 'What always counts is counts_when => ''true''.'
 			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
 			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
-			                  ELSE 'What is left out stays. Only an amount, a currency or available_at can be taken away with an empty text.' END;
+			                  ELSE 'What is left out stays. Only an amount, a currency, available_at or an order_discount can be taken away with an empty text.' END;
 	END IF;
 	parsed := _loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
 	PERFORM _loyalty.require_views(program, tracked_table, NULL);
@@ -206,6 +206,8 @@ CREATE FUNCTION loyalty.alter_orders(
 	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
+	order_discount text DEFAULT NULL,
+	discount_allocation text DEFAULT NULL,
 	key_is_unique boolean DEFAULT false,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
@@ -228,8 +230,8 @@ BEGIN
 	END IF;
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.redefine_tracked_table($1::name, $2::int, $3::jsonb, $4::jsonb, $5, $6::boolean)',
 		program::text, src::text,
-		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency, 'available_at', available_at))::text,
+		(jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
+		                                      'key', order_key, 'currency', currency, 'available_at', available_at)) || _loyalty.discount_given(program, order_discount, discount_allocation))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text,
 		search_path, key_is_unique::text);
 	IF identifies THEN
@@ -243,7 +245,7 @@ BEGIN
 	RETURN recorded;
 END
 $$;
-COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, text, text, text, boolean, text) IS
 'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program, and without available_at the wallet says when points are available; returns the number of entries';
 
 -- Whoever names the table of the orders, or of their lines, is told which one has the refunds.
@@ -480,6 +482,8 @@ CREATE FUNCTION loyalty.resume(
 	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
+	order_discount text DEFAULT NULL,
+	discount_allocation text DEFAULT NULL,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
 LANGUAGE plpgsql
@@ -493,8 +497,8 @@ BEGIN
 	PERFORM _loyalty.lock_to_reconcile(program, src);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
-		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency, 'available_at', available_at))::text,
+		(jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
+		                                      'key', order_key, 'currency', currency, 'available_at', available_at)) || _loyalty.discount_given(program, order_discount, discount_allocation))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
 	IF customer IS NOT NULL THEN
 		moved := _loyalty.record_moved(program, src, false);
@@ -502,7 +506,7 @@ BEGIN
 	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.reversed), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text, text, text) IS
 'track a table again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';
 
 -- Rerating ----------------------------------------------------------------------------

@@ -645,7 +645,7 @@ BEGIN
 	query := _loyalty.orders_sql(p.program, o.tracked_table, current_terms, d,
 		(SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(p.program, o.tracked_table, current_terms) a),
 		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
-		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT l.*, 1::oid AS tableoid FROM unnest(%s::%s[]) l)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
+		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT (e.l).*, 1::oid AS tableoid, format(''(0,%%s)'', e.n)::tid AS ctid FROM (SELECT l, row_number() OVER () AS n FROM unnest(%s::%s[]) l) e)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
 	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
 	IF _loyalty.is_out_of_range(said) THEN
 		RAISE EXCEPTION 'such an order would be refused'

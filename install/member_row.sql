@@ -66,7 +66,7 @@ BEGIN
 		SELECT array_agg(DISTINCT c ORDER BY c)
 		  FROM %I.terms_rule r
 		 CROSS JOIN LATERAL _loyalty.parse_expression($1 ->> (r.award - 1), $2, CASE r.per WHEN 'line' THEN $3 END, $4, 'numeric', 'an earning rule', 'tracked', 'tracked', NULL,
-		                                              'pg_catalog, pg_temp', false, member => $5) p
+		                                              'pg_catalog, pg_temp', false, member => $5, line_facts => CASE r.per WHEN 'line' THEN '_loyalty.sold'::regclass END) p
 		 CROSS JOIN unnest(p.member_columns) c
 		 WHERE r.version = $6 AND (r.per = 'order' OR $3 IS NOT NULL)
 		$sql$, program) INTO result USING awards, relation, line, format('%I.purchase', program)::regclass, _loyalty.customer_table(program), terms;

@@ -20,10 +20,10 @@
 
 CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
                                          what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false, built_in boolean DEFAULT false,
-                                         member regclass DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
+                                         member regclass DEFAULT NULL, line_facts regclass DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
-COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass) IS
+COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass, regclass) IS
 'check an SQL expression over a table row, a line, a composite type and the row of a customer, and return it with every name qualified and local times in the time zone';
 
 CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
@@ -223,7 +223,7 @@ BEGIN
 		       _loyalty.argument_name(kind, x.name) AS what
 		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits') THEN _loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
 		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text'),
-		               (7, 'available_at', 'timestamptz')) x (n, name, type)
+		               (7, 'available_at', 'timestamptz'), (8, 'discount', 'numeric')) x (n, name, type)
 		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
 	LOOP
 		SELECT p.expression INTO parsed
@@ -236,7 +236,7 @@ BEGIN
 		END IF;
 		result := result || jsonb_build_object(e.name, parsed);
 	END LOOP;
-	RETURN result;
+	RETURN result || jsonb_strip_nulls(jsonb_build_object('discount_scale', given ->> 'discount_scale'));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.parse_orders(name, text, regclass, jsonb, text) IS
@@ -258,7 +258,7 @@ BEGIN
 	RETURN (SELECT coalesce(jsonb_object_agg(e.key, p.expression), '{}')
 	          FROM jsonb_each_text(d) e
 	         CROSS JOIN LATERAL _loyalty.parse_expression(e.value, s.relation, NULL, NULL,
-	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'available_at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
+	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'available_at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric' WHEN 'discount' THEN 'numeric' WHEN 'discount_scale' THEN 'integer'
 	                                       WHEN 'counts' THEN 'boolean' ELSE 'text' END::regtype,
 	                            format('%s of table "%s"', e.key, s.relation), alias, alias, NULL, 'pg_catalog, pg_temp', false) p);
 END
@@ -283,7 +283,7 @@ BEGIN
 	RETURN (SELECT p.expression
 	          FROM _loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
 	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false,
-	                                        member => _loyalty.customer_table(program)) p);
+	                                        member => _loyalty.customer_table(program), line_facts => CASE per WHEN 'line' THEN '_loyalty.sold'::regclass END) p);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF points IS NULL OR SQLSTATE = '42501' THEN
 		RAISE;
@@ -318,18 +318,20 @@ BEGIN
 	view := _loyalty.view_of(program, s.kind, tracked_table, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
-	                                                    'currency', m.expression, 'available_at', v.expression))
+	                                                    'currency', m.expression, 'available_at', v.expression, 'discount', o.expression, 'discount_scale', p.expression))
 	          FROM _loyalty.view_expression(view, NULL, 'key', false) k
 	         CROSS JOIN _loyalty.view_expression(view, 'said', 'customer', false) c
 	         CROSS JOIN _loyalty.view_expression(view, 'said', 'counts', false) w
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'at', true) t
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'gross', true) a
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'paid_in', true) m
-	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'available_at', true) v);
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'available_at', true) v
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'discount', true) o
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'discount_scale', false) p);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.definition_of(name, int, int, text[]) IS
-'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency, available_at; of what was let go of, without some of them';
+'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency, available_at, discount; of what was let go of, without some of them';
 
 -- What earning rules say of a tracked table: the SQL of each award, or null if the rule is
 -- not for this table.
@@ -368,6 +370,7 @@ AS $$
 DECLARE
 	facts regclass := format('%I.purchase', program)::regclass;
 	customers CONSTANT regclass := _loyalty.customer_table(program);
+	sold regclass;
 	zone text;
 	kind text;
 	relation regclass;
@@ -383,14 +386,19 @@ BEGIN
 		applies_when := NULL;
 		RETURN;
 	END IF;
+	-- what a line was sold for is known if the lines say their amounts
+	IF per = 'line' THEN
+		EXECUTE format($q$SELECT '_loyalty.sold'::regclass FROM %I.tracked_table l WHERE l.of_tracked_table = $2 AND l.kind = 'lines' AND _loyalty.definition_of($1, l.tracked_table, NULL) ? 'amount'$q$, program)
+		   INTO sold USING program, tracked_table;
+	END IF;
 	-- refunds are no orders: only what rules say of the purchase fits
 	IF kind = 'credits' THEN
 		relation := NULL;
 	END IF;
 	points := (SELECT p.expression FROM _loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
-		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points, member => customers) p);
+		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points, member => customers, line_facts => sold) p);
 	applies_when := (SELECT p.expression FROM _loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
-		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when, member => customers) p);
+		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when, member => customers, line_facts => sold) p);
 EXCEPTION WHEN undefined_column OR undefined_table THEN
 	IF kind IS DISTINCT FROM 'credits' THEN
 		RAISE;
@@ -825,6 +833,8 @@ DECLARE
 	is_simulated CONSTANT boolean := row_source IS NOT NULL;
 	is_plain CONSTANT boolean := _loyalty.rules_are_plain(program, terms);
 	line_factors text;
+	has_factors boolean := false;
+	line_amount text;
 	remaining text;
 	stacked record;
 	parts text := 'NULL::numeric[]';
@@ -852,6 +862,9 @@ BEGIN
 			FROM _loyalty.view_expression(_loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'amount', false) a;
 		IF part.kind = 'lines' THEN
 			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
+			IF d ? 'discount' THEN
+				gross := format('(%s) - coalesce((%s)::numeric, 0)', gross, d ->> 'discount');
+			END IF;
 		ELSE
 			has_refunds := true;
 			refunded := refunded || format(' + coalesce(%I.amount, 0)', _loyalty.view_name(part.kind, part.tracked_table));
@@ -873,6 +886,15 @@ BEGIN
 	IF NOT is_plain AND line_relation IS NOT NULL THEN
 		line_factors := _loyalty.line_factors_sql(program, terms, awards);
 	END IF;
+	IF line_relation IS NOT NULL THEN
+		has_factors := line_factors IS NOT NULL;
+		PERFORM _loyalty.require_lines_to_share(s.relation, line_relation, d);
+		EXECUTE format($q$SELECT _loyalty.definition_of($1, l.tracked_table, NULL) ->> 'amount' FROM %I.tracked_table l WHERE l.of_tracked_table = $2 AND l.active AND l.kind = 'lines'$q$, program)
+		   INTO line_amount USING program, tracked_table;
+		line_factors := nullif(concat(_loyalty.sold_join(d, awards, line_relation, coalesce(line_source, line_relation::text), line_amount, line_is_same), line_factors), '');
+	ELSIF d ? 'discount' THEN
+		PERFORM _loyalty.require_lines_to_share(s.relation, NULL, d);
+	END IF;
 	FOR rule IN EXECUTE format('SELECT r.award, r.per, r.multiplier IS NOT NULL AS multiplies, $1 ->> (r.award - 1) AS expression,
 	                                _loyalty.in_window_sql(r.starts, r.ends, r.minimum_order) AS in_force FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
 		USING awards, terms
@@ -885,7 +907,7 @@ BEGIN
 			line_columns := concat_ws(', ', line_columns,
 				format('sum(%s) FILTER (WHERE %s) AS award_%s', rule.expression, concat_ws(' AND ', 'line.tableoid IS NOT NULL', rule.in_force), rule.award),
 				CASE WHEN NOT is_plain AND NOT rule.multiplies THEN
-				     format('sum(%s) FILTER (WHERE %s) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN line_factors IS NOT NULL THEN 'line_factors.product' END),
+				     format('sum(%s) FILTER (WHERE %s) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN has_factors THEN 'line_factors.product' END),
 				            concat_ws(' AND ', 'line.tableoid IS NOT NULL', rule.in_force), rule.award) END);
 			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
 			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
@@ -933,7 +955,9 @@ BEGIN
 		format(coalesce(member.erased, '%s'), coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0')),
 		columns, coalesce(row_source, s.relation::text), joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
 		concat(CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
-		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END),
+		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END,
+		       CASE WHEN d ? 'discount' THEN format(', CASE WHEN said.counts THEN (%s)::numeric END AS discount', d ->> 'discount') END,
+		       CASE WHEN d ? 'discount_scale' THEN format(', %s AS discount_scale', d ->> 'discount_scale') END),
 		CASE WHEN in_currency THEN
 			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
 			|| _loyalty.exchange_sql(program, tracked_table, key) END,

@@ -64,6 +64,8 @@ typedef struct Scope
 								 * "member", or InvalidOid; only read if the text has
 								 * that name */
 	Oid			facts;			/* or InvalidOid */
+	Oid			line_facts;		/* what is known of the line besides its row, or
+								 * InvalidOid */
 	const char *time_zone;		/* of dates and local times, or NULL */
 	bool		warn;			/* of what is allowed, but hardly meant */
 	bool		any_settings;	/* it must give the same under whatever settings */
@@ -89,10 +91,12 @@ typedef struct ParseContext
 	Relation	line;
 	Relation	facts;
 	Relation	member;
+	Relation	line_facts;
 	int			row_varno;
 	int			line_varno;
 	int			facts_varno;
 	int			member_varno;
+	int			line_facts_varno;
 	List	   *names;			/* of the relations, as users know them */
 	List	   *aliases;		/* the same in the view */
 } ParseContext;
@@ -135,19 +139,14 @@ parse_error_context(void *arg)
  * the tracked table has.
  */
 static Node *
-facts_columnref(ParseState *pstate, ColumnRef *cref)
+field_of_facts(Relation facts, int varno, ColumnRef *cref, Index levels)
 {
-	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
 	TupleDesc	desc;
-	Index		levels = 0;
 
-	/* in a subquery, which is refused later, the field is one of the query around it */
-	for (ParseState *inner = pstate; inner != pc->pstate; inner = inner->parentParseState)
-		levels++;
-	if (pc->facts == NULL || list_length(cref->fields) != 1 ||
+	if (facts == NULL || list_length(cref->fields) != 1 ||
 		!IsA(linitial(cref->fields), String))
 		return NULL;
-	desc = RelationGetDescr(pc->facts);
+	desc = RelationGetDescr(facts);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -155,7 +154,7 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 		if (!att->attisdropped &&
 			strcmp(NameStr(att->attname), strVal(linitial(cref->fields))) == 0)
 		{
-			Var		   *var = makeVar(pc->facts_varno, att->attnum, att->atttypid,
+			Var		   *var = makeVar(varno, att->attnum, att->atttypid,
 									  att->atttypmod, att->attcollation, levels);
 
 			var->location = cref->location;
@@ -163,6 +162,20 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 		}
 	}
 	return NULL;
+}
+
+static Node *
+facts_columnref(ParseState *pstate, ColumnRef *cref)
+{
+	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
+	Index		levels = 0;
+	Node	   *field;
+
+	/* in a subquery, which is refused later, the field is one of the query around it */
+	for (ParseState *inner = pstate; inner != pc->pstate; inner = inner->parentParseState)
+		levels++;
+	field = field_of_facts(pc->line_facts, pc->line_facts_varno, cref, levels);
+	return field != NULL ? field : field_of_facts(pc->facts, pc->facts_varno, cref, levels);
 }
 
 /* What to look for in a parsed expression. */
@@ -400,6 +413,14 @@ open_relations(ParseState *pstate, ParseContext *pc)
 		name = RelationGetRelationName(pc->facts);
 		pc->facts_varno = add_relation(pstate, pc, pc->facts, name, name, false);
 	}
+	if (OidIsValid(scope->line_facts))
+	{
+		char	   *name;
+
+		pc->line_facts = relation_open(scope->line_facts, AccessShareLock);
+		name = RelationGetRelationName(pc->line_facts);
+		pc->line_facts_varno = add_relation(pstate, pc, pc->line_facts, name, name, false);
+	}
 	if (OidIsValid(scope->member) && mentions_member(scope->text))
 	{
 		trust_check_read(scope->member);
@@ -419,6 +440,8 @@ close_relations(ParseContext *pc)
 		relation_close(pc->facts, NoLock);
 	if (pc->member != NULL)
 		relation_close(pc->member, NoLock);
+	if (pc->line_facts != NULL)
+		relation_close(pc->line_facts, NoLock);
 }
 
 /* Convert an expression to the type that it must have, or raise an error. */
@@ -737,7 +760,7 @@ PG_FUNCTION_INFO_V1(loyalty_parse_expression);
  * parse_expression(expression text, row regclass, line regclass, facts regclass,
  *                  type regtype, what text, row_name text, alias text, time_zone text,
  *                  search_path text, warn boolean, any_settings boolean, built_in boolean,
- *                  member regclass, OUT expression text, OUT type regtype, OUT uses_row boolean,
+ *                  member regclass, line_facts regclass, OUT expression text, OUT type regtype, OUT uses_row boolean,
  *                  OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
  *
  * Nulls for no expression.
@@ -747,7 +770,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 {
 	enum
 	{
-		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN, MEMBER
+		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN, MEMBER, LINE_FACTS
 	};
 	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
 	Parsed		parsed;
@@ -771,6 +794,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.row = relation_argument(fcinfo, ROW);
 		scope.line = relation_argument(fcinfo, LINE);
 		scope.facts = relation_argument(fcinfo, FACTS);
+		scope.line_facts = relation_argument(fcinfo, LINE_FACTS);
 		scope.member = PG_ARGISNULL(MEMBER) || get_rel_relkind(PG_GETARG_OID(MEMBER)) == '\0' ? InvalidOid : PG_GETARG_OID(MEMBER);
 		scope.lacks_row = !OidIsValid(scope.row) && !PG_ARGISNULL(ROW_NAME);
 		scope.row_name = PG_ARGISNULL(ROW_NAME) ? "new" : text_argument(fcinfo, ROW_NAME);
