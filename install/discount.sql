@@ -60,7 +60,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
 		WHEN awards::text !~ '\msold\.' THEN NULL
-		WHEN NOT d ? 'discount_scale' THEN format(' CROSS JOIN LATERAL (SELECT (%s)::numeric AS line_amount OFFSET 0) AS sold', line_amount)
+		WHEN NOT d ? 'discount_scale' THEN format(' CROSS JOIN LATERAL (SELECT (%s)::numeric AS line_amount OFFSET 0) AS sold', coalesce(line_amount, 'NULL'))
 		ELSE format($sql$
 			JOIN (SELECT x.part, x.place,
 			             x.amount - (x.whole + CASE WHEN row_number() OVER (ORDER BY x.rest DESC, %6$s) <= x.units - sum(x.whole) OVER () THEN 1 ELSE 0 END) * x.unit AS line_amount
@@ -73,7 +73,7 @@ AS $$
 			               CROSS JOIN LATERAL (SELECT CASE WHEN a.sum = 0 THEN u.units ELSE u.units * a.amount * sign(a.sum) END AS product,
 			                                          CASE WHEN a.sum = 0 THEN a.number ELSE abs(a.sum) END AS total OFFSET 0) AS p) AS x) AS sold
 			  ON sold.part = line.tableoid AND sold.place = line.ctid $sql$,
-			line_source, line_is_same, line_amount, d ->> 'discount_scale', k.columns, k.list) END
+			line_source, line_is_same, coalesce(line_amount, 'NULL'), d ->> 'discount_scale', k.columns, k.list) END
 	  FROM (SELECT string_agg(format('line.%I AS key_%s', a.attname, c.n), ', ' ORDER BY c.n) AS columns, string_agg(format('x.key_%s', c.n), ', ' ORDER BY c.n) AS list
 	          FROM pg_constraint p CROSS JOIN LATERAL unnest(p.conkey) WITH ORDINALITY c (attnum, n) JOIN pg_attribute a ON a.attrelid = p.conrelid AND a.attnum = c.attnum
 	         WHERE p.conrelid = lines AND p.contype = 'p') k

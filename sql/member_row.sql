@@ -21,6 +21,7 @@ CREATE VIEW t_member.recorded AS
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', '1', 'birthday IS NOT NULL');
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', '1', 'member.birthdy IS NOT NULL');
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', '1', 'member IS NOT NULL');
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', '1', 'member.* IS NOT NULL');
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('x', '1', 'member.ctid IS NOT NULL');
 INSERT INTO club.earning_rule (name, points) VALUES ('x', 'member.country');
 -- conditions on what the customer had by then are another thing, which is found out later

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_namespace.h"
@@ -385,8 +387,16 @@ static bool
 mentions_member(const char *text)
 {
 	for (const char *c = text; *c != '\0'; c++)
-		if (pg_strncasecmp(c, "member", strlen("member")) == 0)
+	{
+		const char *end = c + strlen("member");
+
+		if (pg_strncasecmp(c, "member", strlen("member")) != 0 ||
+			(c > text &&(isalnum((unsigned char) c[-1]) || c[-1] == '_' || IS_HIGHBIT_SET(c[-1]))))
+			continue;
+		end += strspn(end, "\" \t\r\n");
+		if (*end == '.')
 			return true;
+	}
 	return false;
 }
 
