@@ -6,7 +6,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # The install script is assembled from parts that sit beside their topic; the
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sql install/tier.sql install/as_of.sql install/configuration.sql \
-	install/stacking.sql install/views.sql install/member_rules.sql install/budget.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
+	install/stacking.sql install/views.sql install/discount.sql install/member_row.sql install/member_rules.sql install/budget.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
 	install/alter.sql install/post.sql install/call.sql install/calling.sql install/try.sql install/card.sql install/erase.sql install/maintain.sql install/accounting.sql install/conversion.sql install/voucher.sql install/reward.sql install/failing.sql install/explain.sql install/simulate.sql \
 	install/verify_orders.sql install/verify_rules.sql install/verify_limits.sql install/verify_entries.sql install/verify_calls.sql install/verify_merges.sql install/verify_lots.sql install/verify_wallets.sql install/verify_refunds.sql install/verify_cards.sql install/verify_rewards.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
@@ -33,14 +33,14 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
-REGRESS += rerate stacking explain member_rules limits budgets simulate events
+REGRESS += rerate stacking explain member_rules member_row discount limits budgets simulate events
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
 REGRESS += lots refunds refunds2 rekeyed rekeyed2 returned
 REGRESS += history wallets wallets2 transfers available as_of accounting flows
 REGRESS += erase erase_merged equal_keys given merge2 wallets3
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited budgeted
+ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited budgeted customer_moves
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

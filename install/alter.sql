@@ -6,7 +6,7 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE said WHEN 'counts' THEN 'counts_when'
+	SELECT CASE said WHEN 'counts' THEN 'counts_when' WHEN 'discount' THEN 'order_discount' WHEN 'discount_scale' THEN 'discount_allocation'
 	                 WHEN 'key' THEN CASE kind WHEN 'credits' THEN 'refund_key' WHEN 'events' THEN 'event_key' WHEN 'lines' THEN 'line_order' ELSE 'order_key' END
 	                 WHEN 'amount' THEN CASE kind WHEN 'lines' THEN 'line_amount' ELSE 'amount' END
 	                 ELSE said END
@@ -29,7 +29,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	-- a refund is nothing but its amount
-	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency', 'available_at') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
+	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency', 'available_at', 'discount', 'discount_scale') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
 	IF needed IS NOT NULL THEN
 		RAISE EXCEPTION '% must not be empty', _loyalty.argument_name(s.kind, needed)
 			USING ERRCODE = 'invalid_parameter_value',
@@ -37,7 +37,7 @@ BEGIN
 			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
 			                  WHEN s.kind = 'events' THEN 'What is left out stays. Only available_at can be taken away with an empty text.'
 			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
-			                  ELSE 'What is left out stays. Only an amount, a currency or available_at can be taken away with an empty text.' END;
+			                  ELSE 'What is left out stays. Only an amount, a currency, available_at or an order_discount can be taken away with an empty text.' END;
 	END IF;
 	parsed := _loyalty.parse_orders(program, s.kind, s.relation, given - nothing, search_path);
 	PERFORM _loyalty.require_views(program, tracked_table, NULL);
@@ -262,6 +262,8 @@ CREATE FUNCTION loyalty.alter_orders(
 	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
+	order_discount text DEFAULT NULL,
+	discount_allocation text DEFAULT NULL,
 	key_is_unique boolean DEFAULT false,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
@@ -276,11 +278,11 @@ BEGIN
 	PERFORM _loyalty.require_kind(program, src, 'orders', 'Call loyalty.alter_events().');
 	RETURN _loyalty.alter_table(program, src,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', order_key, 'currency', currency, 'available_at', available_at)),
+		                                     'key', order_key, 'currency', currency, 'available_at', available_at)) || _loyalty.discount_given(program, order_discount, discount_allocation),
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount)), search_path, key_is_unique);
 END
 $$;
-COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.alter_orders(name, regclass, text, text, text, text, text, text, text, text, text, text, text, boolean, text) IS
 'change what is known of a tracked table of orders, keeping its lines, refunds and rules, and record how its orders stand by that; what is null stays, an empty amount is the sum of the lines, an empty currency that of the program, and without available_at the wallet says when points are available; returns the number of entries';
 
 CREATE FUNCTION loyalty.alter_events(
@@ -436,10 +438,11 @@ BEGIN
 		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, NULL));
 		EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name(s.kind, tracked_table));
 	ELSE
-		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb);
+		kept := jsonb_build_object('table', _loyalty.definition_of(program, tracked_table, _loyalty.terms_with_view(program, tracked_table, newest)), 'awards', '{}'::jsonb, 'member', '{}'::jsonb);
 		FOR v IN EXECUTE format('SELECT t.version FROM %I.terms t WHERE t.version >= $1 ORDER BY 1', program) USING s.terms
 		LOOP
 			CONTINUE WHEN _loyalty.view_of(program, 'orders', tracked_table, v.version) IS NULL;
+			kept := jsonb_set(kept, ARRAY['member', v.version::text], to_jsonb(_loyalty.member_keys_of(program, tracked_table, v.version)));
 			kept := jsonb_set(kept, ARRAY['awards', v.version::text],
 				(SELECT coalesce(jsonb_object_agg(a.award, a.expression), '{}') FROM _loyalty.awards_of(program, tracked_table, v.version) a));
 		END LOOP;
@@ -546,6 +549,8 @@ CREATE FUNCTION loyalty.resume(
 	available_at text DEFAULT NULL,
 	line_order text DEFAULT NULL,
 	line_amount text DEFAULT NULL,
+	order_discount text DEFAULT NULL,
+	discount_allocation text DEFAULT NULL,
 	kind text DEFAULT NULL,
 	event_key text DEFAULT NULL,
 	search_path text DEFAULT current_setting('search_path'))
@@ -561,8 +566,8 @@ BEGIN
 	PERFORM _loyalty.lock_to_reconcile(program, src);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.note_resumed($1::name, $2::int, $3::jsonb, $4::jsonb, $5)',
 		program::text, src::text,
-		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
-		                                     'key', coalesce(order_key, event_key), 'currency', currency, 'available_at', available_at))::text,
+		(jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when,
+		                                      'key', coalesce(order_key, event_key), 'currency', currency, 'available_at', available_at)) || _loyalty.discount_given(program, order_discount, discount_allocation))::text,
 		jsonb_strip_nulls(jsonb_build_object('key', line_order, 'amount', line_amount))::text, search_path);
 	IF customer IS NOT NULL THEN
 		moved := _loyalty.record_moved(program, src, false);

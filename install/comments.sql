@@ -81,6 +81,7 @@ BEGIN
 			(NULL, 'came_over', 'was it another customer''s just before?'),
 			(NULL, 'event', 'the kind of the event, which counts as no order; null: it is an order, or a call'),
 			('terms_rule', 'event', 'the kind of events that the rule is for; null: it is for orders'),
+			(NULL, 'member', 'the columns of the customer''s row that rules of its terms use, as text, as they were when the order was first recorded; null: rules use none'),
 			('tier', 'name', 'name of the tier'),
 			('terms_tier', 'name', 'name of the tier'),
 			('terms_wallet', 'wallet', 'number of the wallet'),

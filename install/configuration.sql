@@ -805,6 +805,9 @@ BEGIN
 		END IF;
 		PERFORM _loyalty.make_customer_view(tg_table_schema, NEW.customers, NEW.customer_key, NEW.joined_at, NEW.time_zone,
 		                                   current_setting('loyalty.search_path', true));
+		IF (NEW.customers, NEW.customer_key) IS DISTINCT FROM (OLD.customers, OLD.customer_key) THEN
+			PERFORM _loyalty.renew_member_joins(tg_table_schema, NEW.customers, OLD.customers);
+		END IF;
 		IF _loyalty.lacks_customers(tg_table_schema) THEN
 			FOR lost IN SELECT v FROM unnest('{members, former_members}'::text[]) v WHERE to_regclass(format('%I.%I', tg_table_schema, v)) IS NULL
 			LOOP
@@ -1036,7 +1039,7 @@ BEGIN
 			END LOOP;
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('tiers', unused));
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('for_members', unused));
-			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
+			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] #- ARRAY[''member'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_rule WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_tier WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_wallet WHERE version = $1', program) USING unused;

@@ -4,7 +4,8 @@
 -- reasons and numbers of cards.  The key is put out by another one, or stays if it tells nothing.
 -- References become others that mean nothing, the same everywhere for the same, so that what named
 -- something names it still: a reversal what it takes back, a redemption its reward, one side of a
--- transfer the other.  Reasons go, and so do cards.  No number changes, so no total does.
+-- transfer the other.  Reasons go, and so do cards.  What orders keep of the customer's row goes, too; what they were
+-- worth takes its place, of which refunds take their share.  No number changes, so no total does.
 --
 -- A person may have several keys, since customers were merged.  What callers said is erased of all of them
 -- at once, since their entries name one another; put out is the one key that was named, wherever it is.
@@ -21,7 +22,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.erased_text(text, bytea) IS 'what stands for a reference that was erased: the same for the same one, as long as the salt is known';
 
--- All columns of the tables of a program that have the type of the key, or are text, and what is in them.  The
+-- All columns of the tables of a program that have the type of the key, or are text or a document, and what is in them.  The
 -- tables are in the order in which they are erased: each statement must still find its rows by what others
 -- change, so entries of vouchers come before these, and these before what tells whose they are.
 -- A table is known as one whose rows are deleted by its columns of the kind "deleted".  What names nobody is said,
@@ -37,7 +38,9 @@ AS $$
 		(1, 'ledger'::name, 'customer', '{customer, counterpart, account}'::name[]),
 		(1, 'ledger', 'reference', '{order_key, reverses}'),
 		(1, 'ledger', 'reason', '{reason}'),
+		(1, 'ledger', 'member', '{member}'),
 		(2, 'journal', 'customer', '{customer}'),
+		(2, 'journal', 'member', '{member}'),
 		(3, 'voucher_entry', 'reference', '{reference}'),
 		(3, 'voucher_entry', 'reason', '{reason}'),
 		(4, 'voucher', 'reference', '{batch}'),
@@ -84,7 +87,7 @@ AS $$
 	 CROSS JOIN unnest(k.columns) c (name)
 $$;
 COMMENT ON FUNCTION _loyalty.personal_columns() IS
-'columns of the tables of a program that are text or have the type of the key, with what they hold: customer or customers, a reference or reason of callers, what is deleted with its row, or nobody';
+'columns of the tables of a program that are text or have the type of the key, with what they hold: customer or customers, a reference or reason of callers, columns of the customer''s row, what is deleted with its row, or nobody';
 
 -- The vouchers of a person: those that only one of his keys may redeem, and those that he had for points.
 CREATE FUNCTION _loyalty.batches_of_customer_sql(program name, is_one_of text)
@@ -110,6 +113,8 @@ AS $$
 		                                 FROM unnest(t.%1$I) WITH ORDINALITY k (customer, n))', name, eq, key_type)
 		WHEN 'reference' THEN format(CASE (relation, name) WHEN ('ledger'::name, 'order_key'::name) THEN 'CASE WHEN t.tracked_table = 0 THEN %s ELSE t.order_key END' ELSE '%s' END,
 		                             format('_loyalty.erased_text(t.%I, $3)', name))
+		WHEN 'member' THEN format($sql$CASE WHEN t.%1$I ? '' THEN t.%1$I WHEN t.%1$I IS NOT NULL THEN
+			jsonb_build_object('', jsonb_build_object('amount', t.amount, 'awards', t.awards, 'parts', t.parts)) END$sql$, name)
 		ELSE CASE relation WHEN 'ledger' THEN 'CASE WHEN t.kind = ''adjustment'' THEN ''erased'' END'
 		                   WHEN 'voucher_entry' THEN 'CASE WHEN t.kind = ''void'' THEN ''erased'' END' ELSE 'NULL' END END
 	  FROM _loyalty.customer_equality(program) eq, format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1) key_type
@@ -144,7 +149,7 @@ AS $$
 		SELECT eq, key_type, format('%s $1::%s', eq, key_type) AS is_named, format('%s ANY ($4::%s[])', eq, key_type) AS is_one_of
 		  FROM _loyalty.customer_equality(program) eq, format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1) key_type),
 	written AS (
-		SELECT c.place, c.relation, bool_or(c.what = 'deleted') AS is_deleted, bool_or(c.what IN ('reference', 'reason')) AS says,
+		SELECT c.place, c.relation, bool_or(c.what = 'deleted') AS is_deleted, bool_or(c.what IN ('reference', 'reason', 'member')) AS says,
 		       'SET ' || string_agg(_loyalty.erased_column_sql(program, c.relation, c.name, c.what), ', ') FILTER (WHERE c.what <> 'deleted') AS list,
 		       string_agg(CASE c.what WHEN 'customer' THEN format('t.%I %s', c.name, k.is_named) WHEN 'customers' THEN format('$1::%s %s ANY (t.%I)', k.key_type, k.eq, c.name) END, ' OR ') AS has_key,
 		       k.is_one_of, k.eq

@@ -15,7 +15,7 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
+'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone, or whose rules used the row of a customer who was erased; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
 'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
@@ -477,6 +477,11 @@ BEGIN
 			total := total + e.points;
 			RETURN NEXT e;
 		END LOOP;
+	ELSIF (said ->> 'counts')::boolean AND said -> 'member' ? '' THEN
+		e := ROW(1, 'all rules', NULL, 'customer erased', NULL, (said ->> 'awards')::numeric);
+		total := e.points;
+		worth := e.points;
+		RETURN NEXT e;
 	ELSIF (said ->> 'counts')::boolean THEN
 		FOR e IN SELECT * FROM _loyalty.explain_rules(p.program, recorded.terms, said || jsonb_build_object('event', o.event))
 		LOOP
@@ -669,7 +674,7 @@ BEGIN
 	query := _loyalty.orders_sql(p.program, o.tracked_table, current_terms, d,
 		(SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(p.program, o.tracked_table, current_terms) a),
 		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
-		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT l.*, 1::oid AS tableoid FROM unnest(%s::%s[]) l)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
+		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT (e.l).*, 1::oid AS tableoid, format(''(0,%%s)'', e.n)::tid AS ctid FROM (SELECT l, row_number() OVER () AS n FROM unnest(%s::%s[]) l) e)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
 	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
 	said := said || jsonb_build_object('event', o.event);
 	IF _loyalty.is_out_of_range(said) THEN

@@ -30,7 +30,7 @@ BEGIN
 	-- what does not count is not asked for more
 	RETURN QUERY SELECT x.part, concat('SELECT ', CASE WHEN x.is_of_all THEN format('(%s)', d ->> x.name) ELSE format('CASE WHEN (%s) THEN (%s) END', d ->> 'counts', d ->> x.name) END, source)
 	               FROM (VALUES (1, 'customer', 'the customer', true), (2, 'counts', 'counts_when', true), (3, 'amount', 'the amount', false), (4, 'at', 'the time', false),
-	                            (5, 'currency', 'the currency', false), (6, 'available_at', 'available_at', false)) x (n, name, part, is_of_all)
+	                            (5, 'currency', 'the currency', false), (6, 'available_at', 'available_at', false), (7, 'discount', 'order_discount', false)) x (n, name, part, is_of_all)
 	              WHERE d ? x.name ORDER BY x.n;
 	FOR s IN EXECUTE format('SELECT t.tracked_table, t.kind, CASE t.kind WHEN ''lines'' THEN ''line_order'' ELSE ''the order key of a refund'' END AS key
 	                           FROM %I.tracked_table t WHERE t.of_tracked_table = $1 AND t.active AND t.kind IN (''lines'', ''refunds'') ORDER BY t.kind, t.tracked_table', program) USING tracked_table

@@ -612,6 +612,8 @@ CREATE FUNCTION loyalty.track_orders(
 	line_amount text DEFAULT NULL,
 	currency text DEFAULT NULL,
 	available_at text DEFAULT NULL,
+	order_discount text DEFAULT NULL,
+	discount_allocation text DEFAULT NULL,
 	key_is_unique boolean DEFAULT false,
 	search_path text DEFAULT current_setting('search_path'))
 RETURNS bigint
@@ -620,6 +622,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int;
+	discount jsonb;
 BEGIN
 	PERFORM _loyalty.refuse_nested('track_orders');
 	PERFORM _loyalty.require_program(program);
@@ -632,6 +635,9 @@ BEGIN
 			      HINT = 'Name the table of the lines, and what tells the order of a line: lines => ''...'', line_order => ''...''. With line_amount, an order is worth the sum of its lines.';
 	END IF;
 	PERFORM _loyalty.require_trackable("table", program);
+	discount := _loyalty.discount_given(program, order_discount, discount_allocation);
+	PERFORM _loyalty.require_lines_to_share("table", lines, discount);
+	discount := (SELECT coalesce(jsonb_object_agg(g.key, g.value), '{}') FROM jsonb_each_text(discount) g WHERE g.value <> '');
 	order_key := coalesce(order_key, _loyalty.default_key("table", 'order_key'));
 	PERFORM _loyalty.lock_to_track(program, "table", lines);
 	src := _loyalty.add_tracked_table(program, "table", 'orders');
@@ -642,8 +648,8 @@ BEGIN
 	-- without refunds that they had, the orders would be worth more than they are
 	backfill := _loyalty.track_refunds_again(program, src) AND backfill;
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
-		jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency,
-		                   'available_at', available_at)::text,
+		(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', order_key, 'currency', currency,
+		                    'available_at', available_at) || discount)::text,
 		search_path, key_is_unique::text);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.warn_of_known_orders($1::name, $2::int)', program::text, src::text);
 
@@ -653,7 +659,7 @@ BEGIN
 	RETURN loyalty.backfill(program, "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, text, boolean, text) IS
+COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, text, text, text, boolean, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
 -- Events are recorded as orders are that are worth nothing, and that count as none.

@@ -163,7 +163,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
 		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over, allotted, event',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over, allotted, event, member',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (
@@ -200,7 +200,7 @@ AS $$
 			       lead(x.entry) OVER w AS until, lead(x.posted) OVER w AS next_posted,
 			       first_value(x.terms) OVER s AS first_terms, first_value(x.tier) OVER s AS first_tier,
 			       first_value(x.multiplier) OVER s AS first_multiplier, first_value(x.joined_at) OVER s AS first_joined_at,
-			       first_value(x.moved) OVER s AS first_moved, first_value(x.held_rules) OVER s AS first_held_rules, %4$s AS same_account
+			       first_value(x.moved) OVER s AS first_moved, first_value(x.held_rules) OVER s AS first_held_rules, first_value(x.member) OVER s AS first_member, %4$s AS same_account
 			  FROM (SELECT b.*, count(*) FILTER (WHERE b.begins_anew) OVER (PARTITION BY b.%3$s, b.tracked_table, b.order_key ORDER BY b.revision) AS stretch
 			          FROM (SELECT y.*, y.came_from IS NOT NULL OR (y.moved AND y.terms <> lag(y.terms) OVER o AND NOT lag(y.counts) OVER o) AS begins_anew,
 			                       y.came_from IS NOT NULL OR (y.moved AND y.terms <> lag(y.terms) OVER o) AS of_other_terms
@@ -423,7 +423,7 @@ AS $$
 		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
 		                 OR c.orders_change <> (c.counts AND c.event IS NULL)::int - c.counts_before THEN 'entries of an order do not add up'
 		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
-		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules THEN 'terms of an order have changed'
+		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules OR (c.first_member IS NOT NULL AND (c.member @> c.first_member OR c.member ? '') IS NOT TRUE) THEN 'terms of an order have changed'
 		            WHEN c.currency = c.currency_before AND c.rate <> c.rate_before AND c.came_from IS NULL THEN 'rate of an order has changed'
 		            ELSE 'entries of an order are not in the order of their recording' END,
 		       c.customer::text, c.order_key::text,
@@ -433,7 +433,7 @@ AS $$
 		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> (c.counts AND c.event IS NULL)::int - c.counts_before
 		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
-		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules
+		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules OR (c.first_member IS NOT NULL AND (c.member @> c.first_member OR c.member ? '') IS NOT TRUE)
 		        OR (c.currency = c.currency_before AND c.rate <> c.rate_before AND c.came_from IS NULL)
 		        OR (c.recorded_at, c.at) < (c.recorded_before, c.at_before) OR (c.entry <= c.entry_before AND c.same_account)) $sql$
 $$;

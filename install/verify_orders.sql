@@ -13,10 +13,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
-		SELECT e.customer, e.order_key, e.at, e.counts, e.amount, e.awards, e.currency, e.rate, e.available_at, e.terms, e.parts
-		  FROM (SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms, parts FROM %1$I.ledger WHERE %4$s
+		SELECT e.customer, e.order_key, e.at, e.counts, e.amount, e.awards, e.currency, e.rate, e.available_at, e.terms, e.parts, e.member
+		  FROM (SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms, parts, member FROM %1$I.ledger WHERE %4$s
 		        UNION ALL
-		        SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms, parts FROM %1$I.journal WHERE %4$s) e
+		        SELECT customer, order_key, revision, at, counts, amount, awards, currency, rate, available_at, terms, parts, member FROM %1$I.journal WHERE %4$s) e
 		%2$s $sql$, program,
 		CASE WHEN repeated THEN format($sql$
 		  LEFT JOIN (SELECT customer, order_key, max(revision) AS newest
@@ -40,7 +40,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	eq text := _loyalty.customer_equality(program);
-	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards, v.parts';
+	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards, v.parts, v.member, false AS is_archived';
 	parts text[];
 BEGIN
 	parts := ARRAY(
@@ -52,7 +52,7 @@ BEGIN
 		 WHERE _loyalty.view_of(program, 'orders', tracked_table, x.version) IS NOT NULL);
 	-- archived orders have no terms any more: what they are worth is in proportion
 	IF _loyalty.view_of(program, 'archived', tracked_table) IS NOT NULL THEN
-		parts := parts || format('SELECT %s FROM %s v', columns, _loyalty.view_of(program, 'archived', tracked_table));
+		parts := parts || format('SELECT %s FROM %s v', replace(columns, 'false AS', 'true AS'), _loyalty.view_of(program, 'archived', tracked_table));
 	END IF;
 	RETURN array_to_string(parts, ' UNION ALL ');
 END
@@ -74,7 +74,7 @@ DECLARE
 		                                        SELECT j.revision, j.terms FROM %1$I.journal j
 		                                         WHERE j.customer %2$s v.customer AND j.tracked_table = $1 AND j.order_key = v.order_key) x
 		                    ORDER BY x.revision DESC LIMIT 1) r ON true $sql$, program, _loyalty.customer_equality(program));
-	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards, v.parts';
+	columns text := 'v.customer, v.order_key, v.at, v.counts, v.amount, v.currency, v.rate, v.available_at, v.awards, v.parts, v.member, false AS is_archived';
 	v record;
 	key record;
 	parts text[] := '{}';
@@ -87,7 +87,7 @@ BEGIN
 		                         _loyalty.key_equality(key.type, key.type), format_type(key.type, -1));
 	END LOOP;
 	IF _loyalty.view_of(program, 'archived', tracked_table) IS NOT NULL THEN
-		parts := parts || format('SELECT %s FROM %s v WHERE v.order_key = k.key', columns, _loyalty.view_of(program, 'archived', tracked_table));
+		parts := parts || format('SELECT %s FROM %s v WHERE v.order_key = k.key', replace(columns, 'false AS', 'true AS'), _loyalty.view_of(program, 'archived', tracked_table));
 	END IF;
 	RETURN format('SELECT o.* FROM unnest($3) AS k (key) CROSS JOIN LATERAL (SELECT * FROM (%s) x OFFSET 0) o', array_to_string(parts, ' UNION ALL '));
 END
@@ -153,6 +153,7 @@ BEGIN
 		            WHEN r.amount <> l.amount THEN 'amount differs'
 		            WHEN r.at <> l.at THEN 'time differs'
 		            WHEN r.available_at IS DISTINCT FROM l.available_at THEN 'available_at differs'
+		            WHEN r.member IS DISTINCT FROM l.member THEN 'columns of the customer''s row differ'
 		            ELSE 'points differ' END,
 		       coalesce(l.customer, r.customer)::text, coalesce(l.order_key, r.order_key)::text,
 		       CASE WHEN r.order_key IS NULL OR NOT r.counts THEN 'not recorded as one that counts'
@@ -165,7 +166,7 @@ BEGIN
 		  %10$s
 		 WHERE (l.live IS NOT TRUE AND r.counts %11$s)
 		    OR (l.live AND (r.counts IS NOT TRUE OR r.amount <> l.amount OR r.at <> l.at OR r.awards <> l.awards OR r.parts IS DISTINCT FROM l.parts
-		                    OR r.currency <> l.currency OR r.rate <> l.rate OR r.available_at IS DISTINCT FROM l.available_at))
+		                    OR r.currency <> l.currency OR r.rate <> l.rate OR r.available_at IS DISTINCT FROM l.available_at OR (r.member IS DISTINCT FROM l.member AND NOT l.is_archived)))
 		%12$s %13$s
 		$sql$, program, eq,
 		finite,

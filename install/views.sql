@@ -7,10 +7,10 @@
 --   orders_<table>          customer, key (of its own type), order_key (text), row_table, row_id
 --   orders_<table>_<terms>  customer, key (of its own type), order_key (text), at, counts, amount (less refunds, in the
 --                           program's currency), currency, rate, available_at, gross, refunded, row_table, row_id, awards (the
---                           sum of awards), parts, award_1 ... (one for each earning rule of that version of the terms)
+--                           sum of awards), parts, member (what rules use of the customer's row), award_1 ... (one for each earning rule of that version of the terms)
 --   lines_<table>           key, order_key, amount
 --   refunds_<table>         key, order_key, counts, amount
---   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id, parts: of
+--   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id, parts, member (null): of
 --                           orders that left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
 --   for_members_<terms>     rule_1 ... (of earning rules that are for some members), over the type "member_metrics"
@@ -20,11 +20,11 @@
 
 CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
                                          what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false, built_in boolean DEFAULT false,
-                                         OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean)
+                                         member regclass DEFAULT NULL, line_facts regclass DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
-COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean) IS
-'check an SQL expression over a table row, a line and a composite type, and return it with every name qualified and local times in the time zone';
+COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass, regclass) IS
+'check an SQL expression over a table row, a line, a composite type and the row of a customer, and return it with every name qualified and local times in the time zone';
 
 CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
                                         OUT expression text, OUT uses text[], OUT type regtype, OUT collation oid, OUT columns text[])
@@ -200,6 +200,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.customer_type(name) IS 'the type of the customers of a program';
 
+-- The table of the customers, if it is there.
+CREATE FUNCTION _loyalty.customer_table(program name)
+RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result regclass;
+BEGIN
+	EXECUTE format('SELECT c.oid FROM %I.program p JOIN pg_class c ON c.oid = p.customers', program) INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.customer_table(name) IS 'the table of the customers of a program, or null if it is gone';
+
 -- What was written about a tracked table, as SQL with every name qualified: each as it
 -- is in the view later.
 CREATE FUNCTION _loyalty.parse_orders(program name, kind text, relation regclass, given jsonb, search_path text)
@@ -219,7 +234,7 @@ BEGIN
 		       _loyalty.argument_name(kind, x.name) AS what
 		  FROM (VALUES (1, 'customer', CASE WHEN kind IN ('orders', 'credits', 'events') THEN _loyalty.customer_type(program) END), (2, 'at', 'timestamptz'),
 		               (3, 'amount', 'numeric'), (4, 'counts', 'boolean'), (5, 'key', 'text'), (6, 'currency', 'text'),
-		               (7, 'available_at', 'timestamptz')) x (n, name, type)
+		               (7, 'available_at', 'timestamptz'), (8, 'discount', 'numeric')) x (n, name, type)
 		 WHERE given ->> x.name IS NOT NULL ORDER BY x.n
 	LOOP
 		SELECT p.expression INTO parsed
@@ -232,7 +247,7 @@ BEGIN
 		END IF;
 		result := result || jsonb_build_object(e.name, parsed);
 	END LOOP;
-	RETURN result;
+	RETURN result || jsonb_strip_nulls(jsonb_build_object('discount_scale', given ->> 'discount_scale'));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.parse_orders(name, text, regclass, jsonb, text) IS
@@ -254,7 +269,7 @@ BEGIN
 	RETURN (SELECT coalesce(jsonb_object_agg(e.key, p.expression), '{}')
 	          FROM jsonb_each_text(d) e
 	         CROSS JOIN LATERAL _loyalty.parse_expression(e.value, s.relation, NULL, NULL,
-	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'available_at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric'
+	                            CASE e.key WHEN 'customer' THEN _loyalty.customer_type(program) WHEN 'at' THEN 'timestamptz' WHEN 'available_at' THEN 'timestamptz' WHEN 'amount' THEN 'numeric' WHEN 'discount' THEN 'numeric' WHEN 'discount_scale' THEN 'integer'
 	                                       WHEN 'counts' THEN 'boolean' ELSE 'text' END::regtype,
 	                            format('%s of table "%s"', e.key, s.relation), alias, alias, NULL, 'pg_catalog, pg_temp', false) p);
 END
@@ -278,7 +293,8 @@ BEGIN
 	   INTO relation, line USING tracked_table;
 	RETURN (SELECT p.expression
 	          FROM _loyalty.parse_expression(expression, relation, CASE per WHEN 'line' THEN line END, format('%I.purchase', program)::regclass, 'numeric',
-	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false) p);
+	                                        format('points of an earning rule for table "%s"', relation), 'tracked', 'tracked', NULL, 'pg_catalog, pg_temp', false,
+	                                        member => _loyalty.customer_table(program), line_facts => CASE per WHEN 'line' THEN '_loyalty.sold'::regclass END) p);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF points IS NULL OR SQLSTATE = '42501' THEN
 		RAISE;
@@ -313,18 +329,20 @@ BEGIN
 	view := _loyalty.view_of(program, s.kind, tracked_table, terms);
 	RETURN (SELECT jsonb_strip_nulls(jsonb_build_object('key', k.expression, 'customer', c.expression, 'counts', w.expression,
 	                                                    'at', t.expression, 'amount', CASE WHEN 'lines' <> ALL (a.uses) THEN a.expression END,
-	                                                    'currency', m.expression, 'available_at', v.expression))
+	                                                    'currency', m.expression, 'available_at', v.expression, 'discount', o.expression, 'discount_scale', p.expression))
 	          FROM _loyalty.view_expression(view, NULL, 'key', false) k
 	         CROSS JOIN _loyalty.view_expression(view, 'said', 'customer', false) c
 	         CROSS JOIN _loyalty.view_expression(view, 'said', 'counts', false) w
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'at', true) t
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'gross', true) a
 	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'paid_in', true) m
-	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'available_at', true) v);
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'available_at', true) v
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'discount', true) o
+	         CROSS JOIN _loyalty.view_expression(view, 'worth', 'discount_scale', false) p);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.definition_of(name, int, int, text[]) IS
-'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency, available_at; of what was let go of, without some of them';
+'what the view of a tracked table says, as SQL by name: key, customer, at, counts, amount, currency, available_at, discount; of what was let go of, without some of them';
 
 -- Rules are for orders, or for events of a kind, whichever tables these are in.
 CREATE FUNCTION _loyalty.is_for_table(program name, tracked_table int, event text)
@@ -377,6 +395,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	facts regclass := format('%I.purchase', program)::regclass;
+	customers CONSTANT regclass := _loyalty.customer_table(program);
+	sold regclass;
 	zone text;
 	kind text;
 	relation regclass;
@@ -392,14 +412,19 @@ BEGIN
 		applies_when := NULL;
 		RETURN;
 	END IF;
+	-- what a line was sold for is known if the lines say their amounts
+	IF per = 'line' THEN
+		EXECUTE format($q$SELECT '_loyalty.sold'::regclass FROM %I.tracked_table l WHERE l.of_tracked_table = $2 AND l.kind = 'lines' AND _loyalty.definition_of($1, l.tracked_table, NULL) ? 'amount'$q$, program)
+		   INTO sold USING program, tracked_table;
+	END IF;
 	-- refunds are no orders: only what rules say of the purchase fits
 	IF kind = 'credits' THEN
 		relation := NULL;
 	END IF;
 	points := (SELECT p.expression FROM _loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
-		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points) p);
+		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points, member => customers, line_facts => sold) p);
 	applies_when := (SELECT p.expression FROM _loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
-		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when) p);
+		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when, member => customers, line_facts => sold) p);
 EXCEPTION WHEN undefined_column OR undefined_table THEN
 	IF kind IS DISTINCT FROM 'credits' THEN
 		RAISE;
@@ -567,6 +592,7 @@ BEGIN
 		               ('value', 'the same, of a rule in force, counted in steps, limited and rounded as the rule says; points of lines multiplied by what multiplies these'),
 		               ('tier', 'condition of the tier of this number, from the highest rank down'),
 		               ('rule', 'for whom the rule of this number in terms_rule is'),
+		               ('member', 'the columns of the customer''s row that rules use, as they were when the order was first recorded'),
 		               ('parts', 'what each rule gives, by its number in terms_rule, where rules stack when entries are folded; null elsewhere')) s (name, text)
 		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
 		 WHERE a.attrelid = format('%I.%I', program, view)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL
@@ -767,7 +793,7 @@ BEGIN
 		       CASE WHEN tracked.parts IS NULL OR worth.refunded = tracked.refunded OR tracked.amount = 0 THEN tracked.parts
 		            ELSE ARRAY(SELECT CASE WHEN r.multiplier IS NULL THEN p.part * worth.amount / tracked.amount ELSE p.part END
 		                         FROM unnest(tracked.parts) WITH ORDINALITY AS p (part, award)
-		                         LEFT JOIN %2$I.terms_rule AS r ON r.version = tracked.terms AND r.award = p.award ORDER BY p.award) END AS parts
+		                         LEFT JOIN %2$I.terms_rule AS r ON r.version = tracked.terms AND r.award = p.award ORDER BY p.award) END AS parts, NULL::jsonb AS member
 		  FROM %2$I.archived AS tracked %3$s
 		 CROSS JOIN LATERAL (SELECT %4$s AS refunded, tracked.amount - (%4$s - tracked.refunded) * tracked.rate AS amount) AS worth
 		 WHERE tracked.tracked_table = %5$s
@@ -804,7 +830,7 @@ COMMENT ON FUNCTION _loyalty.make_identity_view(name, int, jsonb) IS 'make the v
 -- The query of the view of orders, from its expressions and those of the awards: an array of texts, null
 -- where a rule is not for this table, in the order of the rules.
 -- Refunds that are not finite, less themselves, are not 0: the order counts, for the amount to be refused.
-CREATE FUNCTION _loyalty.orders_sql(program name, tracked_table int, terms int, d jsonb, awards jsonb, row_source text DEFAULT NULL, line_source text DEFAULT NULL)
+CREATE FUNCTION _loyalty.orders_sql(program name, tracked_table int, terms int, d jsonb, awards jsonb, row_source text DEFAULT NULL, line_source text DEFAULT NULL, member_keys text[] DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -833,9 +859,12 @@ DECLARE
 	is_simulated CONSTANT boolean := row_source IS NOT NULL;
 	is_plain CONSTANT boolean := _loyalty.rules_are_plain(program, terms);
 	line_factors text;
+	has_factors boolean := false;
+	line_amount text;
 	remaining text;
 	stacked record;
 	parts text := 'NULL::numeric[]';
+	member record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	SELECT * INTO key, key_type, key_collation FROM _loyalty.plain_key(s.relation, 'tracked', d ->> 'key');
@@ -859,6 +888,9 @@ BEGIN
 			FROM _loyalty.view_expression(_loyalty.view_of(program, part.kind, part.tracked_table), NULL, 'amount', false) a;
 		IF part.kind = 'lines' THEN
 			gross := 'CASE WHEN kept.amount IS NULL THEN lines.amount ELSE coalesce(lines.amount, 0) + kept.amount END';
+			IF d ? 'discount' THEN
+				gross := format('(%s) - coalesce((%s)::numeric, 0)', gross, d ->> 'discount');
+			END IF;
 		ELSE
 			has_refunds := true;
 			refunded := refunded || format(' + coalesce(%I.amount, 0)', _loyalty.view_name(part.kind, part.tracked_table));
@@ -880,6 +912,15 @@ BEGIN
 	IF NOT is_plain AND line_relation IS NOT NULL THEN
 		line_factors := _loyalty.line_factors_sql(program, terms, awards);
 	END IF;
+	IF line_relation IS NOT NULL THEN
+		has_factors := line_factors IS NOT NULL;
+		PERFORM _loyalty.require_lines_to_share(s.relation, line_relation, d);
+		EXECUTE format($q$SELECT _loyalty.definition_of($1, l.tracked_table, NULL) ->> 'amount' FROM %I.tracked_table l WHERE l.of_tracked_table = $2 AND l.active AND l.kind = 'lines'$q$, program)
+		   INTO line_amount USING program, tracked_table;
+		line_factors := nullif(concat(_loyalty.sold_join(d, awards, line_relation, coalesce(line_source, line_relation::text), line_amount, line_is_same), line_factors), '');
+	ELSIF d ? 'discount' THEN
+		PERFORM _loyalty.require_lines_to_share(s.relation, NULL, d);
+	END IF;
 	FOR rule IN EXECUTE format('SELECT r.award, r.per, r.multiplier IS NOT NULL AS multiplies, $1 ->> (r.award - 1) AS expression,
 	                                _loyalty.in_window_sql(r.starts, r.ends, r.minimum_order) AS in_force FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
 		USING awards, terms
@@ -892,7 +933,7 @@ BEGIN
 			line_columns := concat_ws(', ', line_columns,
 				format('sum(%s) FILTER (WHERE %s) AS award_%s', rule.expression, concat_ws(' AND ', 'line.tableoid IS NOT NULL', rule.in_force), rule.award),
 				CASE WHEN NOT is_plain AND NOT rule.multiplies THEN
-				     format('sum(%s) FILTER (WHERE %s) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN line_factors IS NOT NULL THEN 'line_factors.product' END),
+				     format('sum(%s) FILTER (WHERE %s) AS worth_%s', concat_ws(' * ', format('(%s)', rule.expression), CASE WHEN has_factors THEN 'line_factors.product' END),
 				            concat_ws(' AND ', 'line.tableoid IS NOT NULL', rule.in_force), rule.award) END);
 			line_sum := concat_ws(' + ', nullif(line_sum, ''), format('coalesce(line_awards.award_%s, 0)', rule.award));
 			columns := columns || format(', CASE WHEN purchase.counts THEN %s END AS award_%s',
@@ -915,8 +956,10 @@ BEGIN
 		columns := columns || coalesce(stacked.columns, '');
 		line_sum := CASE WHEN line_columns IS NOT NULL THEN format(coalesce(remaining, '%s'), 'coalesce(kept.awards, 0)') END;
 	END IF;
+	SELECT * INTO member FROM _loyalty.member_join(program, tracked_table, terms, key, awards, member_keys, is_simulated);
 	IF _loyalty.terms_fold(program, terms) THEN
-		parts := format('CASE WHEN purchase.counts THEN %s END', _loyalty.parts_sql(program, terms, awards, line_relation IS NOT NULL, remaining));
+		parts := format('CASE WHEN purchase.counts THEN %s END',
+		                format(coalesce(member.erased_parts, '%s'), _loyalty.parts_sql(program, terms, awards, line_relation IS NOT NULL, remaining)));
 		order_sum := '0';
 		line_sum := NULL;
 	END IF;
@@ -924,7 +967,8 @@ BEGIN
 	RETURN format($sql$
 		SELECT said.customer, (%1$s) AS key, (%1$s)::text COLLATE "C" AS order_key, worth.at, purchase.counts, purchase.amount,
 		       %2$s AS currency, purchase.rate, %18$s AS available_at, worth.gross, worth.refunded, tracked.tableoid AS row_table, tracked.ctid AS row_id,
-		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards, %19$s AS parts %4$s
+		       CASE WHEN purchase.counts THEN (%3$s)::numeric END AS awards, %19$s AS parts,
+		       CASE WHEN purchase.counts THEN %20$s END AS member %4$s
 		  FROM %5$s AS tracked %6$s
 		 CROSS JOIN LATERAL (SELECT (%7$s) AS customer, (%8$s) AS counts OFFSET 0) AS said
 		 CROSS JOIN LATERAL (SELECT CASE WHEN said.counts THEN (%9$s)::timestamptz END AS at, CASE WHEN said.counts THEN (%10$s)::numeric END AS gross,
@@ -934,10 +978,12 @@ BEGIN
 		                             AND worth.gross IS NOT NULL %16$s) AS counts OFFSET 0) AS purchase %17$s $sql$,
 		key,
 		CASE WHEN in_currency THEN 'money.currency' ELSE '''''::text COLLATE "C"' END,
-		coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0'),
+		format(coalesce(member.erased, '%s'), coalesce(nullif(concat_ws(' + ', nullif(order_sum, ''), nullif(line_sum, '')), ''), '0')),
 		columns, coalesce(row_source, s.relation::text), joins, d ->> 'customer', d ->> 'counts', d ->> 'at', coalesce(gross, 'NULL::numeric'), refunded,
 		concat(CASE WHEN in_currency THEN format(', CASE WHEN said.counts THEN (%s) END AS paid_in', d ->> 'currency') END,
-		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END),
+		       CASE WHEN d ? 'available_at' THEN format(', CASE WHEN said.counts THEN (%s)::timestamptz END AS available_at', d ->> 'available_at') END,
+		       CASE WHEN d ? 'discount' THEN format(', CASE WHEN said.counts THEN (%s)::numeric END AS discount', d ->> 'discount') END,
+		       CASE WHEN d ? 'discount_scale' THEN format(', %s AS discount_scale', d ->> 'discount_scale') END),
 		CASE WHEN in_currency THEN
 			' CROSS JOIN LATERAL (SELECT coalesce(worth.paid_in::text, '''') COLLATE "C" AS currency OFFSET 0) AS money'
 			|| _loyalty.exchange_sql(program, tracked_table, key) END,
@@ -946,13 +992,13 @@ BEGIN
 		CASE WHEN in_currency THEN 'exchange.rate' ELSE '1::numeric' END,
 		CASE WHEN has_refunds THEN 'AND (worth.refunded <= 0 OR worth.gross > worth.refunded OR worth.refunded - worth.refunded <> 0)' ELSE '' END
 			|| CASE WHEN in_currency THEN ' AND exchange.rate IS NOT NULL' ELSE '' END,
-		line_join, CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END, parts);
+		concat(member.joins, line_join), CASE WHEN d ? 'available_at' THEN 'worth.available_at' ELSE 'NULL::timestamptz' END, parts, coalesce(member.kept, 'NULL::jsonb'));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.orders_sql(name, int, int, jsonb, jsonb, text, text) IS
+COMMENT ON FUNCTION _loyalty.orders_sql(name, int, int, jsonb, jsonb, text, text, text[]) IS
 'the query that says what the rows of a table of orders mean under one version of the terms, or what those of another source would';
 
-CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb)
+CREATE FUNCTION _loyalty.make_orders_view(program name, tracked_table int, terms int, d jsonb, awards jsonb, member_keys text[] DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -961,11 +1007,11 @@ DECLARE
 	s record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.tracked_table WHERE tracked_table = $1', program) INTO s USING tracked_table;
-	RETURN _loyalty.make_view(program, _loyalty.view_name(s.kind, tracked_table, terms), _loyalty.orders_sql(program, tracked_table, terms, d, awards),
+	RETURN _loyalty.make_view(program, _loyalty.view_name(s.kind, tracked_table, terms), _loyalty.orders_sql(program, tracked_table, terms, d, awards, member_keys => member_keys),
 		format('what the rows of table %s mean under version %s of the terms', s.relation, terms));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.make_orders_view(name, int, int, jsonb, jsonb) IS
+COMMENT ON FUNCTION _loyalty.make_orders_view(name, int, int, jsonb, jsonb, text[]) IS
 'make the view that says what the rows of a table of orders mean under one version of the terms';
 
 -- All views of a table of orders, anew: of every version of the terms since it was tracked
@@ -979,6 +1025,7 @@ AS $$
 DECLARE
 	v record;
 	versions jsonb := '[]';
+	member_keys CONSTANT text[] := _loyalty.member_keys_of(program, tracked_table);
 BEGIN
 	-- a table that is paused begins anew by resume() alone, which brings what is to be said of it
 	PERFORM _loyalty.require_not_paused(program, tracked_table) WHERE d IS NULL;
@@ -995,7 +1042,7 @@ BEGIN
 	FOR v IN SELECT (x ->> 'terms')::int AS terms, x -> 'definition' AS definition, x -> 'awards' AS awards FROM jsonb_array_elements(versions) x
 	LOOP
 		PERFORM _loyalty.make_identity_view(program, tracked_table, v.definition);
-		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards);
+		PERFORM _loyalty.make_orders_view(program, tracked_table, v.terms, v.definition, v.awards, member_keys);
 	END LOOP;
 END
 $$;

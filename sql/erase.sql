@@ -309,12 +309,12 @@ SELECT * FROM loyalty.verify('club');
 CREATE TABLE boxes (mac macaddr PRIMARY KEY);
 SELECT loyalty.create_program('odd', customers => 'boxes');
 CREATE VIEW columns_apart AS
-WITH known AS (SELECT p.relation, p.name, CASE p.what WHEN 'customer' THEN 'macaddr' WHEN 'customers' THEN 'macaddr[]' ELSE 'text' END::regtype AS type FROM _loyalty.personal_columns() p),
+WITH known AS (SELECT p.relation, p.name, CASE p.what WHEN 'customer' THEN 'macaddr' WHEN 'customers' THEN 'macaddr[]' WHEN 'member' THEN 'jsonb' ELSE 'text' END::regtype AS type FROM _loyalty.personal_columns() p),
 present AS (SELECT c.relname AS relation, a.attname AS name, a.atttypid AS type
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE c.relnamespace = 'odd'::regnamespace AND c.relkind IN ('r', 'p'))
 SELECT relation, name, k.type AS known, p.type::regtype AS present
-  FROM (SELECT * FROM present WHERE type IN ('macaddr'::regtype, 'macaddr[]'::regtype, 'text'::regtype)) p FULL JOIN known k USING (relation, name)
+  FROM (SELECT * FROM present WHERE type IN ('macaddr'::regtype, 'macaddr[]'::regtype, 'text'::regtype) OR (type = 'jsonb'::regtype AND relation <> 'tracked_table')) p FULL JOIN known k USING (relation, name)
  WHERE k.type IS DISTINCT FROM p.type;
 SELECT * FROM columns_apart ORDER BY 1, 2;
 -- columns of other types hold no words of callers: names of tables and their columns, and settings of tracked tables

@@ -496,9 +496,9 @@ CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON spied.account FOR EACH ROW EXECUTE
 CREATE TRIGGER spy BEFORE INSERT ON spied.terms_rule FOR EACH ROW EXECUTE FUNCTION t_rights.spy_trigger();
 CREATE OR REPLACE VIEW spied.recorded_orders AS
 SELECT DISTINCT ON (customer, tracked_table, order_key) *
-  FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, t_rights.spy('view', counts) AS counts, amount, awards, currency, rate, available_at, parts, allotted, event FROM spied.ledger
+  FROM (SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, t_rights.spy('view', counts) AS counts, amount, awards, currency, rate, available_at, parts, allotted, event, member FROM spied.ledger
         UNION ALL
-        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, available_at, parts, allotted, event FROM spied.journal) e
+        SELECT customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, available_at, parts, allotted, event, member FROM spied.journal) e
  ORDER BY customer, tracked_table, order_key, revision DESC;
 INSERT INTO t_rights.bills VALUES (1, 'a@x', DEFAULT, 10, NULL), (2, 'b@x', DEFAULT, 20, NULL);
 RESET ROLE;

@@ -49,7 +49,7 @@ SELECT violation, detail FROM t_verify.plant($$DROP VIEW club.entries CASCADE$$)
 SELECT violation, customer, order_key, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.orders_1 AS SELECT tracked.n AS customer, tracked.order_id AS key,
 	tracked.order_id::text COLLATE "C" AS order_key, tracked.tableoid AS row_table, tracked.ctid AS row_id FROM t_verify.orders tracked$$);
 SELECT violation, customer, order_key, detail FROM t_verify.plant($$ALTER VIEW club.orders_1_3 RENAME TO real; CREATE VIEW club.orders_1_3 AS
-	SELECT said.customer, tracked.order_id AS key, r.order_key, r.at, r.counts, r.amount, r.currency, r.rate, r.available_at, CASE r.order_key WHEN '14' THEN r.awards + 1 ELSE r.awards END AS awards, r.parts, r.award_1
+	SELECT said.customer, tracked.order_id AS key, r.order_key, r.at, r.counts, r.amount, r.currency, r.rate, r.available_at, CASE r.order_key WHEN '14' THEN r.awards + 1 ELSE r.awards END AS awards, r.parts, r.member, r.award_1
 	  FROM t_verify.orders AS tracked JOIN club.real r ON r.key = tracked.order_id CROSS JOIN LATERAL (SELECT tracked.customer_id AS customer) AS said$$);
 SELECT violation, detail FROM t_verify.plant('DROP TRIGGER check_change ON club.tracked_table');
 SELECT violation, detail FROM t_verify.plant('DROP TRIGGER keep_row ON club.terms');

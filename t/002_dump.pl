@@ -68,7 +68,16 @@ UPDATE shop.reviews SET stars = 0 WHERE review_id % 11 = 0;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
 SELECT club.redeem(i, 20 + i, 'cart'), club.hold(i, 5, 'held'), club.transfer(i, i + 10, 3, 'gift') FROM generate_series(1, 5) i;
 CALL loyalty.maintain('club');
+-- what orders keep of their customers, who have changed since; a column is called otherwise by now
+ALTER TABLE shop.customers ADD COLUMN country text;
+UPDATE shop.customers SET country = CASE customer_id % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'it''s "X"' END;
+INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('country', '3', $$member.country LIKE '%E'$$);
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2024-01-01' + i * interval '1 hour', i % 47 FROM generate_series(901, 950) i;
+INSERT INTO shop.baskets SELECT i, 1 + i % 30, timestamptz '2024-01-01' + i * interval '1 day' FROM generate_series(91, 100) i;
+INSERT INTO shop.basket_lines SELECT 200 + i, 90 + i, i FROM generate_series(1, 10) i;
+ALTER TABLE shop.customers RENAME country TO land;
+UPDATE shop.customers SET land = 'FR';
+INSERT INTO shop.returns VALUES (21, 92, NULL, '2024-06-01', 1);
 -- cards: of chance and given, one that is blocked, and one that is replaced by one that is
 UPDATE club.program SET card_prefix = '12', card_length = 18;
 SELECT club.issue_card(i) FROM generate_series(1, 30) i;
@@ -81,7 +90,7 @@ my %state = (
 	members => 'SELECT customer_id, tier, points, pending, lifetime_value, orders, first_order_at, last_order_at FROM club.members ORDER BY 1',
 	# orders that lack their refunds for a moment, while triggers fire, are recorded once more
 	entries => 'SELECT * FROM club.entries WHERE tracked_table = 1 ORDER BY 1, 2',
-	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, available_at, terms FROM club.recorded_orders ORDER BY 1, 2, 3',
+	orders => 'SELECT customer, tracked_table, order_key, counts, amount, round(awards, 6), currency, rate, available_at, terms, member FROM club.recorded_orders ORDER BY 1, 2, 3',
 	account => 'SELECT * FROM club.account ORDER BY 1',
 	lots => 'SELECT * FROM club.lots ORDER BY 1, 2, 3, 4',
 	held => 'SELECT * FROM club.held ORDER BY 1',

@@ -27,6 +27,7 @@ CREATE TABLE @schema@.journal (
 	came_over boolean,
 	allotted numeric[],
 	event text COLLATE "C",
+	member jsonb,
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE @schema@.journal IS 'entries that are recorded but not yet posted: how an order stands from this revision on';

@@ -25,6 +25,7 @@ CREATE TABLE @schema@.ledger (
 	came_over boolean,
 	allotted numeric[],
 	event text COLLATE "C",
+	member jsonb,
 	entry bigint NOT NULL,
 	order_points numeric NOT NULL,
 	orders_change int NOT NULL,

@@ -308,7 +308,7 @@ fill_slot(Authorization *auth, const Call *call, TimestampTz recorded_at, TupleT
 	values[ENTRY_CURRENCY] = text_empty();
 	values[ENTRY_RATE] = values[ENTRY_MULTIPLIER] = number_one();
 	nulls[ENTRY_JOINED_AT] = nulls[ENTRY_TIER] = nulls[ENTRY_AVAILABLE_AT] = nulls[ENTRY_PARTS] = nulls[ENTRY_HELD_RULES] = true;
-	nulls[ENTRY_CAME_FROM] = nulls[ENTRY_CAME_REVISION] = nulls[ENTRY_CAME_OVER] = nulls[ENTRY_ALLOTTED] = nulls[ENTRY_EVENT] = true;
+	nulls[ENTRY_CAME_FROM] = nulls[ENTRY_CAME_REVISION] = nulls[ENTRY_CAME_OVER] = nulls[ENTRY_ALLOTTED] = nulls[ENTRY_EVENT] = nulls[ENTRY_MEMBER] = true;
 	values[ENTRY_MOVED] = BoolGetDatum(false);
 	values[LEDGER_ENTRY] = Int64GetDatum(call->entry);
 	values[LEDGER_ORDER_POINTS] = call->net;

@@ -46,7 +46,7 @@ static const Column entry_columns[] = {
 	{"multiplier", NUMERICOID, true}, {"available_at", TIMESTAMPTZOID, true},
 	{"parts", NUMERICARRAYOID, true}, {"held_rules", INT4ARRAYOID, true},
 	{"came_from", TEXTOID, true}, {"came_revision", INT4OID, true}, {"came_over", BOOLOID, true},
-	{"allotted", NUMERICARRAYOID, true}, {"event", TEXTOID, true},
+	{"allotted", NUMERICARRAYOID, true}, {"event", TEXTOID, true}, {"member", JSONBOID, true},
 	{"entry", INT8OID}, {"order_points", NUMERICOID}, {"orders_change", INT4OID},
 	{"amount_change", NUMERICOID}, {"points_change", NUMERICOID},
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},

@@ -35,6 +35,7 @@ typedef enum EntryColumn
 	ENTRY_CAME_OVER,
 	ENTRY_ALLOTTED,				/* may be null */
 	ENTRY_EVENT,				/* may be null: an order, or a call */
+	ENTRY_MEMBER,				/* and this */
 	ENTRY_COLUMNS
 } EntryColumn;
 

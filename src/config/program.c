@@ -335,6 +335,7 @@ check_orders(TrackedTable *table, const Definition *definition)
 		!definition_has_column(definition, "amount", NUMERICOID) ||
 		!definition_has_column(definition, "awards", NUMERICOID) ||
 		!definition_has_column(definition, "parts", NUMERICARRAYOID) ||
+		!definition_has_column(definition, "member", JSONBOID) ||
 		!definition_has_column(definition, "rate", NUMERICOID) ||
 		!definition_has_column(definition, "currency", TEXTOID) ||
 		!definition_has_column(definition, "available_at", TIMESTAMPTZOID))
@@ -541,6 +542,8 @@ rows_are_hidden(TrackedTable *table)
 
 	foreach(lc, table->parts)
 		hidden |= check_enable_rls(lfirst_oid(lc), table->owner, true) == RLS_ENABLED;
+	foreach(lc, table->reads_members ? table->people : NIL)
+		hidden |= get_rel_relkind(lfirst_oid(lc)) != '\0' && check_enable_rls(lfirst_oid(lc), table->owner, true) == RLS_ENABLED;
 	return hidden;
 }
 
@@ -802,7 +805,9 @@ read_settings(TrackedTable *table)
 	const char *kind;
 	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.tracked_table, s.tracked_table),"
 								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone, s.definition IS NOT NULL,"
-								 " EXISTS (SELECT FROM %1$s.terms t WHERE t.refund_shortfall = 'reject'), s.event"
+								 " EXISTS (SELECT FROM %1$s.terms t WHERE t.refund_shortfall = 'reject'), s.event,"
+								 " EXISTS (SELECT FROM %1$s.terms_rule r WHERE r.version >= s.terms"
+								 "  AND pg_catalog.strpos(pg_catalog.lower(pg_catalog.concat_ws(' ', r.points, r.multiplier, r.applies_when)), 'member') OPERATOR(pg_catalog.>) 0)"
 								 "  FROM %1$s.tracked_table s CROSS JOIN %1$s.program p"
 								 "  LEFT JOIN %1$s.tracked_table o ON o.tracked_table = s.of_tracked_table"
 								 " WHERE s.tracked_table = $1 AND s.active", quote_identifier(table->program));
@@ -832,6 +837,7 @@ read_settings(TrackedTable *table)
 	table->paused = strcmp(result_text(0, 9), "t") == 0;
 	table->may_reject = strcmp(result_text(0, 10), "t") == 0;
 	table->event = copy_text(table->context, 0, 11);
+	table->reads_members = strcmp(result_text(0, 12), "t") == 0;
 	return true;
 }
 

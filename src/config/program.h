@@ -118,6 +118,7 @@ typedef struct TrackedTable
 	bool		is_refunds;		/* orders are refunds that name no order */
 	const char *event;			/* its rows are events of this kind; NULL: they are none */
 	bool		in_currency;	/* amounts may be in another currency */
+	bool		reads_members;	/* rules of some terms use columns of the customer's row */
 	Oid			lines;			/* the view of lines, if there are any */
 	List	   *parts;			/* relations (Oid) of lines and refunds of the orders */
 	SPIPlanPtr	customers;		/* of current_customers(); made when first needed */
@@ -157,11 +158,14 @@ extern Oid	program_relation(Oid schema, const char *name);
 extern char *program_table_argument(Oid relid);
 extern Oid	program_part_root(TrackedTable *table);
 
-/* Is an order more than its row: has it lines, refunds, or a rate that is pinned? */
+/*
+ * Is an order more than its row: has it lines, refunds, or a rate that is pinned, or do rules
+ * look at the row of its customer?
+ */
 static inline bool
 program_more_than_row(const TrackedTable *table)
 {
-	return table->parts != NIL || table->in_currency;
+	return table->parts != NIL || table->in_currency || table->reads_members;
 }
 
 #endif							/* LOYALTY_PROGRAM_H */

@@ -10,7 +10,9 @@
  *
  * A view has its parts under names: the row of the table ("tracked"), what the table
  * says whether or not an order counts ("said"), what it says if the order counts
- * ("worth"), and the facts that rules see ("purchase").
+ * ("worth"), the facts that rules see ("purchase"), and the columns of the customer's row
+ * that they use ("member"), which reads the table of the customers ("person") unless the order
+ * keeps what was there.
  */
 #include "postgres.h"
 
@@ -243,6 +245,76 @@ aliases(List *sources)
 	return result;
 }
 
+/* What stands for the columns of the part "member", which are columns of the table of the customers. */
+typedef struct MemberColumns
+{
+	Index		member;			/* the number of the part */
+	List	   *columns;		/* what it says: CASE WHEN it is kept THEN ... ELSE
+								 * column END */
+	Index		person;			/* the number of the table among what is read */
+} MemberColumns;
+
+/* The column of the customers' table that such a column is, if nothing is kept; in a copy of the part. */
+static Var *
+member_column(TargetEntry *entry)
+{
+	Node	   *otherwise = IsA(entry->expr, CaseExpr) ? (Node *) ((CaseExpr *) entry->expr)->defresult : NULL;
+
+	if (otherwise == NULL || !IsA(otherwise, Var))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a view of a loyalty program says something else of customers than the program wrote")));
+	return (Var *) otherwise;
+}
+
+static Node *
+member_mutator(Node *node, void *context)
+{
+	MemberColumns *columns = (MemberColumns *) context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) && ((Var *) node)->varno == columns->member && ((Var *) node)->varlevelsup == 0 &&
+		((Var *) node)->varattno > 0)
+	{
+		Var		   *column = member_column(list_nth(columns->columns, ((Var *) node)->varattno - 1));
+
+		return (Node *) makeVar(columns->person, column->varattno, column->vartype, column->vartypmod,
+								column->varcollid, 0);
+	}
+	return expression_tree_mutator(node, member_mutator, context);
+}
+
+/*
+ * An expression in which columns of the customer's row are those of their table, as they are called
+ * now.  That is added to what the expression is over, and is called "member".
+ */
+static Node *
+through_member(const Definition *definition, Node *expr, List **sources)
+{
+	RangeTblEntry *rte = find_entry(definition, "member");
+	MemberColumns columns = {.member = definition_row(definition, "member")};
+	ListCell   *lc;
+
+	if (rte == NULL || rte->rtekind != RTE_SUBQUERY)
+		return expr;
+	columns.columns = rte->subquery->targetList;
+	foreach(lc, rte->subquery->rtable)
+	{
+		RangeTblEntry *person = (RangeTblEntry *) lfirst(lc);
+
+		if (person->rtekind != RTE_RELATION || strcmp(person->eref->aliasname, "person") != 0)
+			continue;
+		person = copyObject(person);
+		person->alias = makeAlias("member", NIL);
+		person->eref->aliasname = pstrdup("member");
+		*sources = lappend(*sources, person);
+		columns.person = list_length(*sources);
+		return member_mutator(expr, &columns);
+	}
+	return expr;
+}
+
 static Definition
 definition_argument(FunctionCallInfo fcinfo)
 {
@@ -256,9 +328,11 @@ definition_argument(FunctionCallInfo fcinfo)
 	return definition_open(view);
 }
 
-/* An array of texts. */
-static Datum
-names_array(List *texts)
+/*
+ * An array of texts.
+ */
+Datum
+definition_names(List *texts)
 {
 	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	ListCell   *lc;
@@ -343,10 +417,11 @@ loyalty_view_expression(PG_FUNCTION_ARGS)
 		List	   *names;
 		List	   *columns;
 
+		expr = through_member(&definition, expr, &from);
 		used(expr, from, &names, &columns);
 		values[0] = CStringGetTextDatum(deparse_over(expr, from, aliases(from)));
-		values[1] = names_array(names);
-		values[4] = names_array(columns);
+		values[1] = definition_names(names);
+		values[4] = definition_names(columns);
 		values[2] = ObjectIdGetDatum(exprType(expr));
 		values[3] = ObjectIdGetDatum(exprCollation(expr));
 		memset(nulls, false, sizeof(nulls));
@@ -387,16 +462,61 @@ loyalty_award_parts(PG_FUNCTION_ARGS)
 	{
 		CaseWhen   *when = (CaseWhen *) linitial(((CaseExpr *) expr)->args);
 		List	   *from = sources(&definition, inside);
+		Node	   *points = through_member(&definition, (Node *) when->result, &from);
+		Node	   *applies_when = through_member(&definition, (Node *) when->expr, &from);
 		List	   *names = aliases(from);
 		Index		row = definition_row(&definition, "tracked");
 
 		if (row != 0)
 			lfirst(list_nth_cell(names, row - 1)) = text_to_cstring(PG_GETARG_TEXT_PP(3));
-		values[0] = CStringGetTextDatum(deparse_over((Node *) when->result, from, names));
-		values[1] = CStringGetTextDatum(deparse_over((Node *) when->expr, from, names));
+		values[0] = CStringGetTextDatum(deparse_over(points, from, names));
+		values[1] = CStringGetTextDatum(deparse_over(applies_when, from, names));
 		nulls[0] = nulls[1] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_member_keys);
+
+/* The name under which orders keep a column of the customer's row: what CASE WHEN kept ? name asks for. */
+static char *
+member_key(TargetEntry *entry)
+{
+	CaseWhen   *when = IsA(entry->expr, CaseExpr) ? linitial_node(CaseWhen, ((CaseExpr *) entry->expr)->args) : NULL;
+	Node	   *name = when != NULL && IsA(when->expr, OpExpr) && list_length(((OpExpr *) when->expr)->args) == 2 ?
+	(Node *) lsecond(((OpExpr *) when->expr)->args) : NULL;
+
+	if (name == NULL || !IsA(name, Const) || ((Const *) name)->consttype != TEXTOID || ((Const *) name)->constisnull)
+		return entry->resname;
+	return TextDatumGetCString(((Const *) name)->constvalue);
+}
+
+/*
+ * member_keys(view regclass) returns text[]
+ *
+ * The columns of the customer's row that rules use by a view of orders, as they are called now, each
+ * with the name under which orders keep it; empty if rules use none.
+ */
+Datum
+loyalty_member_keys(PG_FUNCTION_ARGS)
+{
+	Definition	definition = definition_argument(fcinfo);
+	RangeTblEntry *rte = find_entry(&definition, "member");
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	if (rte == NULL || rte->rtekind != RTE_SUBQUERY)
+		PG_RETURN_DATUM(definition_names(NIL));
+	foreach(lc, rte->subquery->targetList)
+	{
+		TargetEntry *entry = (TargetEntry *) lfirst(lc);
+		Var		   *column = member_column(entry);
+		RangeTblEntry *person = (RangeTblEntry *) list_nth(rte->subquery->rtable, column->varno - 1);
+
+		names = lappend(names, makeString(get_rte_attribute_name(person, column->varattno)));
+		names = lappend(names, makeString(member_key(entry)));
+	}
+	PG_RETURN_DATUM(definition_names(names));
 }
 
 PG_FUNCTION_INFO_V1(loyalty_key_columns);
@@ -566,13 +686,14 @@ look_at_relation(Oid relid, Look *look)
 	return OidIsValid(look->relation);
 }
 
-/* Is a node a call of _loyalty.pinned_rate(), which only looks into memory? */
+/* Is a node a call of _loyalty.pinned_rate() or pinned_member(), which only look into memory? */
 static bool
-is_pinned_rate(Node *node)
+is_pinned(Node *node)
 {
 	Oid			funcid = IsA(node, FuncExpr) ? ((FuncExpr *) node)->funcid : InvalidOid;
 
-	return OidIsValid(funcid) && strcmp(get_func_name(funcid), "pinned_rate") == 0 &&
+	return OidIsValid(funcid) &&
+		(strcmp(get_func_name(funcid), "pinned_rate") == 0 || strcmp(get_func_name(funcid), "pinned_member") == 0) &&
 		strcmp(get_namespace_name(get_func_namespace(funcid)), "_loyalty") == 0;
 }
 
@@ -612,7 +733,7 @@ query_walker(Node *node, void *context)
 				if (OidIsValid(look->function))
 					return true;
 			}
-			else if (!is_pinned_rate(node) && trust_is_user_code(node))
+			else if (!is_pinned(node) && trust_is_user_code(node))
 				return true;
 			break;
 	}

@@ -25,6 +25,7 @@ extern bool definition_has_row_column(const Definition *definition, const char *
 extern Var *definition_plain_column(const Definition *definition, const char *alias,
 									const char *column);
 extern Node *definition_guarded(Node *expr);
+extern Datum definition_names(List *texts);
 extern void definition_check(const Definition *definition);
 extern bool definition_runs_user_code(const Definition *definition);
 extern bool definition_lacks_right(const Definition *definition, Oid *relation, Oid *function);

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_namespace.h"
@@ -36,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "definition.h"
 #include "hint.h"
 #include "owner.h"
 #include "refuse.h"
@@ -59,7 +62,12 @@ typedef struct Scope
 	const char *row_name;
 	const char *alias;			/* what the row is called in the view */
 	Oid			line;			/* a row named "line" besides, or InvalidOid */
+	Oid			member;			/* the table of the customers, whose row is named
+								 * "member", or InvalidOid; only read if the text has
+								 * that name */
 	Oid			facts;			/* or InvalidOid */
+	Oid			line_facts;		/* what is known of the line besides its row, or
+								 * InvalidOid */
 	const char *time_zone;		/* of dates and local times, or NULL */
 	bool		warn;			/* of what is allowed, but hardly meant */
 	bool		any_settings;	/* it must give the same under whatever settings */
@@ -73,6 +81,7 @@ typedef struct Parsed
 	bool		uses_row;
 	bool		uses_line;
 	bool		uses_facts;
+	List	   *member_columns; /* what it uses of the customer's row */
 } Parsed;
 
 /* What the parser callbacks need. */
@@ -83,9 +92,13 @@ typedef struct ParseContext
 	Relation	row;
 	Relation	line;
 	Relation	facts;
+	Relation	member;
+	Relation	line_facts;
 	int			row_varno;
 	int			line_varno;
 	int			facts_varno;
+	int			member_varno;
+	int			line_facts_varno;
 	List	   *names;			/* of the relations, as users know them */
 	List	   *aliases;		/* the same in the view */
 } ParseContext;
@@ -128,19 +141,14 @@ parse_error_context(void *arg)
  * the tracked table has.
  */
 static Node *
-facts_columnref(ParseState *pstate, ColumnRef *cref)
+field_of_facts(Relation facts, int varno, ColumnRef *cref, Index levels)
 {
-	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
 	TupleDesc	desc;
-	Index		levels = 0;
 
-	/* in a subquery, which is refused later, the field is one of the query around it */
-	for (ParseState *inner = pstate; inner != pc->pstate; inner = inner->parentParseState)
-		levels++;
-	if (pc->facts == NULL || list_length(cref->fields) != 1 ||
+	if (facts == NULL || list_length(cref->fields) != 1 ||
 		!IsA(linitial(cref->fields), String))
 		return NULL;
-	desc = RelationGetDescr(pc->facts);
+	desc = RelationGetDescr(facts);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -148,7 +156,7 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 		if (!att->attisdropped &&
 			strcmp(NameStr(att->attname), strVal(linitial(cref->fields))) == 0)
 		{
-			Var		   *var = makeVar(pc->facts_varno, att->attnum, att->atttypid,
+			Var		   *var = makeVar(varno, att->attnum, att->atttypid,
 									  att->atttypmod, att->attcollation, levels);
 
 			var->location = cref->location;
@@ -156,6 +164,20 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 		}
 	}
 	return NULL;
+}
+
+static Node *
+facts_columnref(ParseState *pstate, ColumnRef *cref)
+{
+	ParseContext *pc = (ParseContext *) pstate->p_ref_hook_state;
+	Index		levels = 0;
+	Node	   *field;
+
+	/* in a subquery, which is refused later, the field is one of the query around it */
+	for (ParseState *inner = pstate; inner != pc->pstate; inner = inner->parentParseState)
+		levels++;
+	field = field_of_facts(pc->line_facts, pc->line_facts_varno, cref, levels);
+	return field != NULL ? field : field_of_facts(pc->facts, pc->facts_varno, cref, levels);
 }
 
 /* What to look for in a parsed expression. */
@@ -360,6 +382,24 @@ add_relation(ParseState *pstate, ParseContext *pc, Relation rel, const char *nam
 	return list_length(pstate->p_rtable);
 }
 
+/* May a text name the row of the customer?  Else its table is not asked for, which many have no right on. */
+static bool
+mentions_member(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++)
+	{
+		const char *end = c + strlen("member");
+
+		if (pg_strncasecmp(c, "member", strlen("member")) != 0 ||
+			(c > text &&(isalnum((unsigned char) c[-1]) || c[-1] == '_' || IS_HIGHBIT_SET(c[-1]))))
+			continue;
+		end += strspn(end, "\" \t\r\n");
+		if (*end == '.')
+			return true;
+	}
+	return false;
+}
+
 static void
 open_relations(ParseState *pstate, ParseContext *pc)
 {
@@ -383,6 +423,20 @@ open_relations(ParseState *pstate, ParseContext *pc)
 		name = RelationGetRelationName(pc->facts);
 		pc->facts_varno = add_relation(pstate, pc, pc->facts, name, name, false);
 	}
+	if (OidIsValid(scope->line_facts))
+	{
+		char	   *name;
+
+		pc->line_facts = relation_open(scope->line_facts, AccessShareLock);
+		name = RelationGetRelationName(pc->line_facts);
+		pc->line_facts_varno = add_relation(pstate, pc, pc->line_facts, name, name, false);
+	}
+	if (OidIsValid(scope->member) && mentions_member(scope->text))
+	{
+		trust_check_read(scope->member);
+		pc->member = relation_open(scope->member, AccessShareLock);
+		pc->member_varno = add_relation(pstate, pc, pc->member, "member", "member", false);
+	}
 }
 
 static void
@@ -394,6 +448,10 @@ close_relations(ParseContext *pc)
 		relation_close(pc->line, NoLock);
 	if (pc->facts != NULL)
 		relation_close(pc->facts, NoLock);
+	if (pc->member != NULL)
+		relation_close(pc->member, NoLock);
+	if (pc->line_facts != NULL)
+		relation_close(pc->line_facts, NoLock);
 }
 
 /* Convert an expression to the type that it must have, or raise an error. */
@@ -538,6 +596,37 @@ deparse_parsed(ParseState *pstate, ParseContext *pc, Node *expr, Node *coerced)
 	return text;
 }
 
+/* The columns of the customer's row that an expression uses.  What is kept of them is text, so its types must be trusted with that. */
+static List *
+member_columns(ParseState *pstate, const ParseContext *pc, Node *expr)
+{
+	List	   *vars = pull_var_clause(expr, 0);
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, vars)
+	{
+		Var		   *var = (Var *) lfirst(lc);
+		const char *name;
+		Oid			foreign;
+
+		if (var->varno != pc->member_varno)
+			continue;
+		Assert(var->varattno > 0);	/* see refuse.c */
+		name = NameStr(TupleDescAttr(RelationGetDescr(pc->member), var->varattno - 1)->attname);
+		foreign = trust_foreign_type(var->vartype);
+		if (OidIsValid(foreign))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("%s cannot use member.%s, which is of a type that belongs to somebody else", pc->scope->what, quote_identifier(name)),
+					 errdetail("It is of type %s. Orders keep what was in such a column, and its type says how.", format_type_be(foreign)),
+					 errhint("Give the type to the owner of the program, or add a column of a built-in type to the table of the customers, which may be generated."),
+					 parser_errposition(pstate, var->location)));
+		columns = list_append_unique(columns, makeString(pstrdup(name)));
+	}
+	return columns;
+}
+
 /* Parse, check and convert an expression. */
 static void
 parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
@@ -590,6 +679,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_row = bms_is_member(pc->row_varno, used);
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
+	parsed->member_columns = pc->member == NULL ? NIL : member_columns(pstate, pc, coerced);
 	parsed->text = deparse_parsed(pstate, pc, expr, coerced);
 
 	/*
@@ -601,6 +691,14 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	settings_end(nest);
 }
 
+/* Is a plain name a column of the table of the customers? */
+static bool
+is_member_column(const ParseContext *pc, ColumnRef *cref)
+{
+	return OidIsValid(pc->scope->member) && list_length(cref->fields) == 1 && IsA(linitial(cref->fields), String) &&
+		get_attnum(pc->scope->member, strVal(linitial(cref->fields))) > 0;
+}
+
 /* A name that is not known, which may be a column of a table that is not tracked yet. */
 static Node *
 unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
@@ -609,7 +707,10 @@ unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 
 	return hint_unknown_column(pstate, cref, var, pc->scope->lacks_row ?
 							   " No table is tracked whose columns it could name: call loyalty.track_orders() first, or loyalty.track_events() if it is for events, with backfill => false." :
-							   pc->scope->built_in ? " That is the day of the order; nothing else of it is known here." : "");
+							   pc->scope->built_in ? " That is the day of the order; nothing else of it is known here." :
+							   !OidIsValid(pc->scope->member) && list_length(cref->fields) == 2 && strcmp(strVal(linitial(cref->fields)), "member") == 0 ?
+							   " Only points, multiplier and applies_when of earning rules see the customer's row." :
+							   is_member_column(pc, cref) ? " The customer's row has it, too: write member and a dot before it." : "");
 }
 
 /*
@@ -669,8 +770,8 @@ PG_FUNCTION_INFO_V1(loyalty_parse_expression);
  * parse_expression(expression text, row regclass, line regclass, facts regclass,
  *                  type regtype, what text, row_name text, alias text, time_zone text,
  *                  search_path text, warn boolean, any_settings boolean, built_in boolean,
- *                  OUT expression text, OUT type regtype, OUT uses_row boolean,
- *                  OUT uses_line boolean, OUT uses_facts boolean)
+ *                  member regclass, line_facts regclass, OUT expression text, OUT type regtype, OUT uses_row boolean,
+ *                  OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
  *
  * Nulls for no expression.
  */
@@ -679,13 +780,13 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 {
 	enum
 	{
-		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN
+		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN, MEMBER, LINE_FACTS
 	};
 	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
 	Parsed		parsed;
 	TupleDesc	desc;
-	Datum		values[5] = {0};
-	bool		nulls[5] = {true, true, true, true, true};
+	Datum		values[6] = {0};
+	bool		nulls[6] = {true, true, true, true, true, true};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "parse_expression must return a composite type");
@@ -703,6 +804,8 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.row = relation_argument(fcinfo, ROW);
 		scope.line = relation_argument(fcinfo, LINE);
 		scope.facts = relation_argument(fcinfo, FACTS);
+		scope.line_facts = relation_argument(fcinfo, LINE_FACTS);
+		scope.member = PG_ARGISNULL(MEMBER) || get_rel_relkind(PG_GETARG_OID(MEMBER)) == '\0' ? InvalidOid : PG_GETARG_OID(MEMBER);
 		scope.lacks_row = !OidIsValid(scope.row) && !PG_ARGISNULL(ROW_NAME);
 		scope.row_name = PG_ARGISNULL(ROW_NAME) ? "new" : text_argument(fcinfo, ROW_NAME);
 		scope.alias = PG_ARGISNULL(ALIAS) ? scope.row_name : text_argument(fcinfo, ALIAS);
@@ -716,6 +819,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		values[2] = BoolGetDatum(parsed.uses_row);
 		values[3] = BoolGetDatum(parsed.uses_line);
 		values[4] = BoolGetDatum(parsed.uses_facts);
+		values[5] = definition_names(parsed.member_columns);
 		memset(nulls, false, sizeof(nulls));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

@@ -221,23 +221,37 @@ trust_check_raw(Node *raw)
 }
 
 /*
+ * The first of a type and those that it is a domain over whose owner is somebody else, who
+ * can add operators and casts to it; InvalidOid if there is none.
+ */
+Oid
+trust_foreign_type(Oid type)
+{
+	for (Oid t = type; OidIsValid(t) && !is_builtin(t);
+		 t = get_typtype(t) == TYPTYPE_DOMAIN ? getBaseType(t) : InvalidOid)
+	{
+		if (!owner_trusts(GetUserId(), type_owner(t)))
+			return t;
+	}
+	return InvalidOid;
+}
+
+/*
  * Keys are compared with each other, and with text, by whatever operators and
  * casts their type has: its owner can add some.
  */
 void
 trust_check_key_type(Oid type, const char *what)
 {
-	for (Oid t = type; OidIsValid(t) && !is_builtin(t);
-		 t = get_typtype(t) == TYPTYPE_DOMAIN ? getBaseType(t) : InvalidOid)
-	{
-		if (!owner_trusts(GetUserId(), type_owner(t)))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("%s must not be of type %s, which belongs to role \"%s\"", what,
-							format_type_extended(t, -1, FORMAT_TYPE_FORCE_QUALIFY),
-							GetUserNameFromId(type_owner(t), false)),
-					 errhint("Use a built-in type, or cast it to one in the expression.")));
-	}
+	Oid			foreign = trust_foreign_type(type);
+
+	if (OidIsValid(foreign))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s must not be of type %s, which belongs to role \"%s\"", what,
+						format_type_extended(foreign, -1, FORMAT_TYPE_FORCE_QUALIFY),
+						GetUserNameFromId(type_owner(foreign), false)),
+				 errhint("Use a built-in type, or cast it to one in the expression.")));
 }
 
 /* Does an expression of a table call such a function without its row? */

@@ -9,6 +9,7 @@
 extern void trust_check(Node *expr);
 extern void trust_check_node(Node *node);
 extern void trust_check_raw(Node *raw);
+extern Oid	trust_foreign_type(Oid type);
 extern void trust_check_key_type(Oid type, const char *what);
 extern void trust_check_table(Oid relid);
 extern void trust_check_descendants(Oid relid);

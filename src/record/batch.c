@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -121,6 +122,8 @@ batch_fill_entry(Batch *batch, TupleTableSlot *slot, const Order *order, int32 r
 	slot->tts_isnull[ENTRY_CAME_FROM] = slot->tts_isnull[ENTRY_CAME_REVISION] = slot->tts_isnull[ENTRY_CAME_OVER] = true;
 	slot->tts_isnull[ENTRY_EVENT] = batch->event == (Datum) 0;
 	slot->tts_values[ENTRY_EVENT] = batch->event;
+	slot->tts_isnull[ENTRY_MEMBER] = order->member == (Datum) 0;
+	slot->tts_values[ENTRY_MEMBER] = order->member;
 }
 
 /*
@@ -157,6 +160,7 @@ batch_read_entry(TupleTableSlot *slot, Order *order)
 	order->currency = slot->tts_values[ENTRY_CURRENCY];
 	order->rate = slot->tts_values[ENTRY_RATE];
 	order->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
+	order->member = slot->tts_isnull[ENTRY_MEMBER] ? (Datum) 0 : slot->tts_values[ENTRY_MEMBER];
 }
 
 /* The i-th of some slots for entries that are written. */
@@ -176,11 +180,11 @@ entry_slot(Batch *batch, TupleTableSlot **slots, int i)
 
 static int32 item_terms(Batch *batch, Lookup *item);
 
-/* Parts of an order, which may be (Datum) 0, in the current memory context. */
+/* Parts of an order, or what is kept of its customer, which may be (Datum) 0, in the current memory context. */
 static Datum
-copy_parts(Datum parts)
+copy_value(Datum value)
 {
-	return parts == (Datum) 0 ? parts : PointerGetDatum(PG_DETOAST_DATUM_COPY(parts));
+	return value == (Datum) 0 ? value : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 }
 
 /* Points of an item under its own terms, from the row it came with. */
@@ -201,7 +205,7 @@ evaluate_row(Batch *batch, Lookup *item)
 	order_evaluate_points(&batch->reader, batch->row_slot, &item->order, item_terms(batch, item));
 	old = MemoryContextSwitchTo(batch->values);
 	item->order.awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(item->order.awards));
-	item->order.parts = copy_parts(item->order.parts);
+	item->order.parts = copy_value(item->order.parts);
 	MemoryContextSwitchTo(old);
 	ExecClearTuple(batch->row_slot);
 }
@@ -295,7 +299,8 @@ refresh_item(void *arg, Order *order, int asked)
 	known->at = order->at;
 	known->amount = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->amount));
 	known->awards = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->awards));
-	known->parts = copy_parts(order->parts);
+	known->parts = copy_value(order->parts);
+	known->member = copy_value(order->member);
 	known->currency = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->currency));
 	known->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(order->rate));
 	known->available = order->available;
@@ -358,8 +363,11 @@ refresh_items(Batch *batch, Lookup **items, int count, int32 terms)
 		const OrderState *kept = item_keeps(items[i]);
 
 		pins[i].order_key = items[i]->order.order_key;
+		pins[i].customer = items[i]->order.customer;
 		pins[i].currency = kept->revision == 0 ? (Datum) 0 : kept->currency;
 		pins[i].rate = kept->rate;
+		pins[i].member = kept->revision == 0 || kept->member == (Datum) 0 || batch->mode == RECORD_ANEW ?
+			DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")) : kept->member;
 		order_gone(&items[i]->order);
 	}
 	current_orders(root, pins, count, terms, refresh_item, &refresh);
@@ -452,6 +460,15 @@ apply_known_terms(Batch *batch)
 	}
 }
 
+/* Does an order keep the same of its customer's row? */
+static bool
+same_member(Datum a, Datum b)
+{
+	if (a == (Datum) 0 || b == (Datum) 0)
+		return a == b;
+	return DatumGetBool(DirectFunctionCall2(jsonb_eq, a, b));
+}
+
 static bool
 same_moment(Moment a, Moment b)
 {
@@ -468,6 +485,7 @@ is_recorded(const Order *order, const OrderState *known)
 		same_numeric(order->awards, known->awards) &&
 		same_parts(order->parts, known->parts) &&
 		same_numeric(order->rate, known->rate) &&
+		same_member(order->member, known->member) &&
 		same_moment(order->available, known->available);
 }
 
@@ -509,6 +527,9 @@ is_due(Batch *batch, Lookup *item, Order *order)
 	/* What is brought along is kept, even by an order that does not count by now. */
 	if (item->unknown || (kept->revision == 0 && !order->counts))
 		return false;
+	/* Of an archived order, nobody asks for more of its customer than it keeps. */
+	if (order->member == (Datum) 0 && batch->mode != RECORD_ANEW)
+		order->member = kept->member;
 	/* An order that is gone keeps its times, and its rate. */
 	if (!order->counts)
 	{

@@ -15,6 +15,9 @@
  * was first recorded.  It is pinned in the entry, until the order's currency
  * changes.  An order in a currency without a rate does not count: checkouts don't
  * fail for a rate that nobody entered, and verify() tells of it.
+ *
+ * What rules use of the customer's row is as it was when the order was first recorded, too:
+ * it is pinned in the entry, and given to the view while it is read.
  */
 #include "postgres.h"
 
@@ -37,13 +40,15 @@
 
 #include "compat.h"
 #include "current.h"
+#include "joined.h"
 #include "owner.h"
 #include "protect.h"
 #include "snapshot.h"
 
-/* Rates that the orders keep which are being read, for _loyalty.pinned_rate(). */
+/* What the orders keep which are being read, for _loyalty.pinned_rate() and pinned_member(). */
 static const OrderPin *read_pins = NULL;
 static int	read_pin_count = 0;
+static TrackedTable *read_table = NULL; /* whose orders they are */
 
 /* A plan that is kept; frees the query. */
 static SPIPlanPtr
@@ -116,7 +121,7 @@ prepare_orders(TrackedTable *table, Oid view)
 
 	initStringInfo(&query);
 	appendStringInfoString(&query,
-						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, o.available_at, o.parts, asked.number");
+						   "SELECT o.customer, o.order_key, o.counts, o.at, o.amount, o.awards, o.rate, o.currency, o.available_at, o.parts, o.member, asked.number");
 	append_look_up(&query, table, view, table->archived, CURRENT_COLUMNS, SAME_TEXT);
 	return prepare_query(table, &query);
 }
@@ -424,7 +429,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 {
 	enum
 	{
-		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, AVAILABLE_AT, PARTS, COLUMNS
+		COUNTS, AT, AMOUNT, AWARDS, RATE, CURRENCY, AVAILABLE_AT, PARTS, MEMBER, COLUMNS
 	};
 	Datum		values[COLUMNS];
 	bool		isnull[COLUMNS];
@@ -462,6 +467,7 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 		order->available.at = DatumGetTimestampTz(values[AVAILABLE_AT]);
 	order->allotted = (Datum) 0;
 	order->parts = isnull[PARTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[PARTS]));
+	order->member = isnull[MEMBER] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[MEMBER]));
 	order_check_finite(table, order);
 	return true;
 }
@@ -489,24 +495,27 @@ look_up_orders(void *arg)
 	pfree(keys);
 }
 
-/* The same, with the rates that are pinned; the result is an error of an expression. */
+/* The same, with what is pinned; the result is an error of an expression. */
 static ErrorData *
 try_look_up(OrderLookUp *lookup)
 {
 	const OrderPin *outer_pins = read_pins;
 	int			outer_count = read_pin_count;
+	TrackedTable *outer_table = read_table;
 	ErrorData  *error;
 
 	PG_TRY();
 	{
-		read_pins = lookup->table->in_currency ? lookup->pins : NULL;
+		read_pins = lookup->table->in_currency || lookup->table->reads_members ? lookup->pins : NULL;
 		read_pin_count = lookup->count;
+		read_table = lookup->table;
 		error = protect(look_up_orders, lookup);
 	}
 	PG_FINALLY();
 	{
 		read_pins = outer_pins;
 		read_pin_count = outer_count;
+		read_table = outer_table;
 	}
 	PG_END_TRY();
 	return error;
@@ -530,6 +539,28 @@ loyalty_pinned_rate(PG_FUNCTION_ARGS)
 			DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, read_pins[i].currency,
 												 PG_GETARG_DATUM(1))))
 			PG_RETURN_DATUM(PointerGetDatum(PG_DETOAST_DATUM_COPY(read_pins[i].rate)));
+	}
+	PG_RETURN_NULL();
+}
+
+PG_FUNCTION_INFO_V1(loyalty_pinned_member);
+
+/*
+ * pinned_member(order_key text, customer anyelement) returns jsonb
+ *
+ * What an order keeps of its customer's row, of those that are being read now: empty of one
+ * that begins, and null of those that are not read to be recorded.  One that got another customer
+ * in this statement is asked for as that of both.
+ */
+Datum
+loyalty_pinned_member(PG_FUNCTION_ARGS)
+{
+	for (int i = 0; read_pins != NULL && i < read_pin_count; i++)
+	{
+		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, read_pins[i].order_key,
+												 PG_GETARG_DATUM(0))) &&
+			equals_customer(read_table, read_pins[i].customer, PG_GETARG_DATUM(1)))
+			PG_RETURN_DATUM(PointerGetDatum(PG_DETOAST_DATUM_COPY(read_pins[i].member)));
 	}
 	PG_RETURN_NULL();
 }
@@ -586,7 +617,7 @@ give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
 
 /*
  * Give the orders with these keys to a sink, with the points of one version of
- * the terms and the rates that are pinned.  The table is the one that was
+ * the terms and what is pinned.  The table is the one that was
  * tracked.  In SPI.
  */
 static void

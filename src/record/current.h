@@ -12,12 +12,17 @@ typedef void (*OrderSink) (void *arg, Order *order);
 /* The same, with the number of the pin that asked for it. */
 typedef void (*PinnedOrderSink) (void *arg, Order *order, int asked);
 
-/* An order that is asked for, with the rate that it keeps in a currency. */
+/*
+ * An order that is asked for, with the rate that it keeps in a currency, and what it keeps
+ * of its customer's row.
+ */
 typedef struct OrderPin
 {
 	Datum		order_key;		/* text */
+	Datum		customer;
 	Datum		currency;		/* text, or (Datum) 0: nothing is pinned */
 	Datum		rate;			/* numeric */
+	Datum		member;			/* jsonb: empty if nothing is pinned */
 } OrderPin;
 
 /*
@@ -25,8 +30,8 @@ typedef struct OrderPin
  * the column behind them.
  */
 #define CURRENT_COLUMNS \
-	"v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency, v.available_at, v.parts"
-#define CURRENT_END 11
+	"v.customer, v.order_key, v.counts, v.at, v.amount, v.awards, v.rate, v.currency, v.available_at, v.parts, v.member"
+#define CURRENT_END 12
 
 extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
 extern bool current_read(TrackedTable *table, uint64 i, Order *order);

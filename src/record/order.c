@@ -100,6 +100,7 @@ order_gone(Order *order)
 	order->currency = text_empty();
 	order->rate = number_one();
 	order->available.is_known = false;
+	order->member = (Datum) 0;
 }
 
 /*

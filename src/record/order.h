@@ -29,6 +29,8 @@ typedef struct Order
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	Moment		available;		/* when its points are, if it says so itself */
+	Datum		member;			/* jsonb: what rules use of its customer's row, or
+								 * (Datum) 0 */
 } Order;
 
 /*

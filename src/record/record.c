@@ -417,7 +417,7 @@ warn_not_recorded(TriggerData *trigdata, const char *program, TrackedTable *tabl
 			break;
 		case LACKS_ROWS:
 			why = "row security hides rows from its owner";
-			hint = pstrdup("Make policies that let the owner of the program read all orders, lines and refunds.");
+			hint = pstrdup("Make policies that let the owner of the program read all orders, lines and refunds, and the customers whose columns rules use.");
 			break;
 		case LACKS_SELECT:
 		case LACKS_EXECUTE:

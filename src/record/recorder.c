@@ -238,6 +238,7 @@ recorder_put(Recorder *rec, const Order *order, TupleTableSlot *row, const Order
 		begins.available = brought->available;
 		begins.parts = brought->parts;
 		begins.allotted = brought->allotted;
+		begins.member = brought->member;
 		batch_fill_entry(batch, slot, &begins, REVISION_BROUGHT, brought->terms, brought->recorded_at, brought);
 		batch_fill_origin(slot, brought);
 	}

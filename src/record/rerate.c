@@ -53,7 +53,8 @@ reverse_orders(TrackedTable *root, TimestampTz since, TimestampTz moment)
 
 /*
  * Second step: those that were taken back at that moment.  If an expression fails for one
- * of them, each is read by its key, as are those that keep a rate.
+ * of them, each is read by its key, as are those that keep a rate, and those of which rules
+ * look at the row of the customer, as it is now.
  */
 static int64
 begin_anew(TrackedTable *root, TimestampTz moment)
@@ -63,7 +64,7 @@ begin_anew(TrackedTable *root, TimestampTz moment)
 									 root->terms);
 	ErrorData  *error;
 
-	if (!root->in_currency)
+	if (!root->in_currency && !root->reads_members)
 	{
 		bulk.read = true;
 		bulk.query = psprintf("SELECT " CURRENT_COLUMNS

@@ -29,6 +29,7 @@
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -53,7 +54,17 @@ typedef struct Restored
 	Datum		rate;
 	Moment		joined;
 	bool		moved;
+	Datum		member;			/* or (Datum) 0 */
 } Restored;
+
+/* Does an entry in the slot keep the same of the customer's row as the restored one? */
+static bool
+keeps_same_row(TupleTableSlot *slot, const Restored *restored)
+{
+	if (slot->tts_isnull[ENTRY_MEMBER] || restored->member == (Datum) 0)
+		return slot->tts_isnull[ENTRY_MEMBER] && restored->member == (Datum) 0;
+	return DatumGetBool(DirectFunctionCall2(jsonb_eq, slot->tts_values[ENTRY_MEMBER], restored->member));
+}
 
 /* The trigger protocol, and which of the two tables the trigger is on. */
 static TriggerData *
@@ -106,7 +117,7 @@ is_void(TupleTableSlot *slot, const Restored *restored)
 	/* What was recorded of orders that are loaded is not known to have moved. */
 	if (DatumGetBool(values[ENTRY_MOVED]))
 		return revision <= restored->revision;
-	if (restored->moved ||
+	if (restored->moved || !keeps_same_row(slot, restored) ||
 		slot->tts_isnull[ENTRY_JOINED_AT] == restored->joined.is_known ||
 		(restored->joined.is_known &&
 		 DatumGetTimestampTz(values[ENTRY_JOINED_AT]) != restored->joined.at))
@@ -226,6 +237,8 @@ loyalty_restore_entry(PG_FUNCTION_ARGS)
 		values[i] = heap_getattr(trigdata->tg_trigtuple, i + 1, desc, &isnull);
 		if (i == ENTRY_JOINED_AT)
 			restored.joined.is_known = !isnull;
+		else if (i == ENTRY_MEMBER)
+			restored.member = isnull ? (Datum) 0 : values[i];
 		else if (isnull && i < ENTRY_TIER)
 			/* PostgreSQL is about to refuse the row */
 			return PointerGetDatum(trigdata->tg_trigtuple);

@@ -119,6 +119,8 @@ journal_read_state(TupleTableSlot *slot, OrderState *state)
 	state->rate = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_RATE]));
 	state->joined = journal_read_moment(slot, ENTRY_JOINED_AT);
 	state->available = journal_read_moment(slot, ENTRY_AVAILABLE_AT);
+	state->member = slot->tts_isnull[ENTRY_MEMBER] ? (Datum) 0 :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(values[ENTRY_MEMBER]));
 	state->moved = DatumGetBool(values[ENTRY_MOVED]);
 	state->held = read_held(slot);
 	state->came_from = slot->tts_isnull[ENTRY_CAME_FROM] ? (Datum) 0 :

@@ -40,6 +40,8 @@ typedef struct OrderState
 	Datum		currency;		/* text; empty: that of the program */
 	Datum		rate;			/* numeric: what one unit of it is worth */
 	Moment		joined;			/* since when its customer is one, if the tenure matters */
+	Datum		member;			/* jsonb: what rules use of its customer's row; or
+								 * (Datum) 0: they use nothing of it */
 	bool		moved;			/* it came from another customer or key */
 	HeldTier	held;			/* of posted and moved orders */
 	Moment		available;		/* when its points are, if it says so itself */
