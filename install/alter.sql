@@ -575,7 +575,7 @@ BEGIN
 	RETURN moved + (SELECT coalesce(sum(r.recorded + r.archived + r.reversed), 0) FROM loyalty.reconcile(program) r WHERE r.relation = "table");
 END
 $$;
-COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.resume(name, regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text) IS
 'track a table of orders, or of events of a kind, again that was paused, by what it said or by what is given now, and reconcile the program; returns the number of entries';
 
 -- Rerating ----------------------------------------------------------------------------

@@ -806,8 +806,7 @@ read_settings(TrackedTable *table)
 	char	   *query = psprintf("SELECT coalesce(o.relation, s.relation)::pg_catalog.oid, s.kind, coalesce(o.tracked_table, s.tracked_table),"
 								 " s.without_order, s.terms, p.terms, p.on_invalid, p.time_zone, s.definition IS NOT NULL,"
 								 " EXISTS (SELECT FROM %1$s.terms t WHERE t.refund_shortfall = 'reject'), s.event,"
-								 " EXISTS (SELECT FROM %1$s.terms_rule r WHERE r.version >= s.terms"
-								 "  AND pg_catalog.strpos(pg_catalog.lower(pg_catalog.concat_ws(' ', r.points, r.multiplier, r.applies_when)), 'member') OPERATOR(pg_catalog.>) 0)"
+								 " EXISTS (SELECT FROM %1$s.terms_rule r WHERE r.version >= s.terms AND pg_catalog.strpos(pg_catalog.lower(pg_catalog.concat_ws(' ', r.points, r.multiplier, r.applies_when)), 'member') OPERATOR(pg_catalog.>) 0)"
 								 "  FROM %1$s.tracked_table s CROSS JOIN %1$s.program p"
 								 "  LEFT JOIN %1$s.tracked_table o ON o.tracked_table = s.of_tracked_table"
 								 " WHERE s.tracked_table = $1 AND s.active", quote_identifier(table->program));
