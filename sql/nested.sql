@@ -54,7 +54,9 @@ INSERT INTO t_nested.commands VALUES
 	(23, $$SELECT _loyalty.issue_card('club', 1::numeric, NULL)$$),
 	(24, $$SELECT _loyalty.replace_card('club', '79927398713', NULL, NULL)$$),
 	(25, $$SELECT _loyalty.set_card_status('club', 'block_card', '79927398713', 'blocked', 'x')$$),
-	(26, $$SELECT * FROM loyalty.simulate('club')$$);
+	(26, $$SELECT * FROM loyalty.simulate('club')$$),
+	(27, $$SELECT loyalty.track_events('club', 'seen', 't_nested.plain', customer => 'who', at => 'at')$$),
+	(28, $$SELECT loyalty.alter_events('club', 'seen', 't_nested.plain', at => 'at')$$);
 -- every function that changes or recomputes a program is in that list, but for one that makes a
 -- new program, and one that only counts
 SELECT p.proname FROM pg_proc p
