@@ -211,7 +211,7 @@ ROLLBACK;
 CALL loyalty.post('club');
 ALTER TABLE club.ledger DISABLE TRIGGER append_only;
 BEGIN;
-UPDATE club.ledger SET allotted[array_position(parts, 50)] = 51 WHERE order_key = '401';
+UPDATE club.ledger SET allotted[array_position(parts, 50::numeric)] = 51 WHERE order_key = '401';
 SELECT DISTINCT violation FROM loyalty.verify('club') WHERE order_key = '401' OR order_key IS NULL ORDER BY 1;
 ROLLBACK;
 BEGIN;

@@ -505,9 +505,7 @@ loyalty_member_keys(PG_FUNCTION_ARGS)
 	List	   *names = NIL;
 	ListCell   *lc;
 
-	if (rte == NULL || rte->rtekind != RTE_SUBQUERY)
-		PG_RETURN_DATUM(definition_names(NIL));
-	foreach(lc, rte->subquery->targetList)
+	foreach(lc, rte != NULL && rte->rtekind == RTE_SUBQUERY ? rte->subquery->targetList : NIL)
 	{
 		TargetEntry *entry = (TargetEntry *) lfirst(lc);
 		Var		   *column = member_column(entry);

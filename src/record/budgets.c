@@ -51,6 +51,8 @@ struct Budgets
 static void
 read_array(Datum array, Datum **values, bool **isnull, int *count)
 {
+	*values = NULL;
+	*isnull = NULL;
 	*count = 0;
 	if (array != (Datum) 0)
 		deconstruct_array(DatumGetArrayTypeP(array), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, count);
@@ -227,6 +229,8 @@ read_had(Terms *terms, const Allotment *before, int count)
 
 	read_array(before->parts, &parts, &no_part, &part_count);
 	read_array(before->allotted, &allotted, &not_allotted, &allotted_count);
+	if (no_part == NULL || not_allotted == NULL)
+		return had;
 	for (int i = 0; i < Min(count, Min(part_count, allotted_count)); i++)
 	{
 		had[i].any = !no_part[i] && !not_allotted[i];

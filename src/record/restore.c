@@ -220,7 +220,7 @@ PG_FUNCTION_INFO_V1(loyalty_restore_entry);
 Datum
 loyalty_restore_entry(PG_FUNCTION_ARGS)
 {
-	Restored	restored;
+	Restored	restored = {0};
 	TriggerData *trigdata = check_call(fcinfo, "restore_entry", true, &restored.ledger);
 	Oid			schema = RelationGetNamespace(trigdata->tg_relation);
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
