@@ -76,8 +76,8 @@ BEGIN
 	IF tg_op = 'TRUNCATE' THEN
 		RAISE EXCEPTION 'budgets cannot be deleted all at once'
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('Delete those that no order has points of by their name, with DELETE FROM %I.budget.', tg_table_schema);
-	ELSIF current_setting('check_function_bodies') = 'off' THEN
-		RETURN coalesce(NEW, OLD);		-- a restore
+	ELSIF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN coalesce(NEW, OLD);		-- a restore, or a count
 	ELSIF tg_op = 'DELETE' THEN
 		rule := _loyalty.names_budget(tg_table_schema, OLD.name);
 		IF rule IS NOT NULL OR OLD.given <> 0 THEN
@@ -132,3 +132,29 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.allotted_now(name, int, numeric[]) IS 'what rules would give to a new order of these parts out of what is left of their budgets';
+
+-- What orders have of each budget, by their newest entries, as SQL.
+CREATE FUNCTION _loyalty.given_of_budgets_sql(program name)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT r.budget, sum(greatest(o.allotted[r.award], 0)) AS points
+	                 FROM %1$I.recorded_orders o JOIN %1$I.terms_rule r ON r.version = o.terms
+	                WHERE o.allotted IS NOT NULL AND r.budget IS NOT NULL GROUP BY r.budget', program)
+$$;
+COMMENT ON FUNCTION _loyalty.given_of_budgets_sql(name) IS 'what orders have of each budget, as SQL';
+
+-- Nobody records meanwhile, since reconcile has locked the tables of orders.
+CREATE FUNCTION _loyalty.count_budgets(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- the trigger of the table lets this change pass
+AS $$
+BEGIN
+	EXECUTE format('UPDATE %1$I.budget b SET given = coalesce(g.points, 0) FROM %1$I.budget x LEFT JOIN (%2$s) g ON g.budget = x.name COLLATE "C"
+	                 WHERE b.name = x.name AND b.given <> coalesce(g.points, 0)', program, _loyalty.given_of_budgets_sql(program));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.count_budgets(name) IS 'count anew what was given out of each budget';

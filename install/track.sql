@@ -1074,6 +1074,7 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 	PERFORM _loyalty.warn_of_tables_left_out(program, 'reconciled');
+	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.count_budgets($1::name)', program::text);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.remove_unused_terms($1::name)', program::text);
 END
 $$;

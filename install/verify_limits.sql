@@ -154,18 +154,16 @@ BEGIN
 		RETURN;
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
-		WITH given AS (
-			SELECT r.budget, sum(greatest(o.allotted[r.award], 0)) AS points
-			  FROM %1$I.recorded_orders o JOIN %1$I.terms_rule r ON r.version = o.terms
-			 WHERE o.allotted IS NOT NULL AND r.budget IS NOT NULL GROUP BY r.budget)
+		WITH given AS (%3$s)
 		SELECT CASE WHEN b.name IS NULL THEN 'budget of an earning rule is missing' ELSE 'points given out of a budget are not what orders have of it' END,
 		       NULL::text, NULL::text, format('budget "%%s": %%s are given, and orders have %%s', coalesce(b.name, g.budget), coalesce(b.given::text, 'none'), trim_scale(coalesce(g.points, 0)))
+		       || CASE WHEN b.name IS NULL THEN '' ELSE format('; SELECT * FROM loyalty.reconcile(%%L) counts them anew', %2$L) END
 		  FROM %1$I.budget b FULL JOIN given g ON g.budget = b.name COLLATE "C"
 		 WHERE b.given IS DISTINCT FROM coalesce(g.points, 0) AND (b.name IS NOT NULL OR g.points <> 0)
 		UNION ALL
 		SELECT 'budget of an earning rule is missing', NULL, NULL, format('earning rule "%%s": budget "%%s"; INSERT INTO %%I.budget (name, points) makes it', r.name, r.budget, %2$L)
 		  FROM %1$I.earning_rule r WHERE NOT EXISTS (SELECT FROM %1$I.budget b WHERE b.name = r.budget) AND r.budget IS NOT NULL
-		$sql$, program, program);
+		$sql$, program, program, _loyalty.given_of_budgets_sql(program));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_budgets(name) IS 'the part of verify() that looks at budgets of rules';

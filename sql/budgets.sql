@@ -204,6 +204,14 @@ BEGIN;
 UPDATE club.budget SET given = given - 1;
 SELECT violation, detail FROM loyalty.verify('club');
 ROLLBACK;
+-- reconcile counts anew
+BEGIN;
+UPDATE club.budget SET given = given - 1;
+ALTER TABLE club.budget ENABLE TRIGGER USER;
+SELECT sum(recorded) AS nothing FROM loyalty.reconcile('club');
+SELECT given FROM club.budget;		-- 220
+SELECT violation, detail FROM loyalty.verify('club');
+ROLLBACK;
 BEGIN;
 DELETE FROM club.budget;
 SELECT violation, detail FROM loyalty.verify('club') ORDER BY 2;
