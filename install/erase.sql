@@ -139,7 +139,7 @@ COMMENT ON FUNCTION _loyalty.rows_of_person_sql(name, name, text) IS 'which rows
 -- callers said of all keys that this person has since customers were merged ($4).  Each row is changed once, so
 -- that what was the same before is so afterwards.  Before all others come the entries of the
 -- other sides of transfers, which are found by those of the person: no index has them.  A row without
--- references is left alone if it has not the key that is replaced.
+-- references is left alone if it has not the key that is replaced, and keeps nothing of the customer's row.
 CREATE FUNCTION _loyalty.erasing_statements(program name)
 RETURNS TABLE (n bigint, relation name, append_only boolean, statement text)
 LANGUAGE sql STABLE
@@ -149,9 +149,10 @@ AS $$
 		SELECT eq, key_type, format('%s $1::%s', eq, key_type) AS is_named, format('%s ANY ($4::%s[])', eq, key_type) AS is_one_of
 		  FROM _loyalty.customer_equality(program) eq, format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1) key_type),
 	written AS (
-		SELECT c.place, c.relation, bool_or(c.what = 'deleted') AS is_deleted, bool_or(c.what IN ('reference', 'reason', 'member')) AS says,
+		SELECT c.place, c.relation, bool_or(c.what = 'deleted') AS is_deleted, bool_or(c.what IN ('reference', 'reason')) AS says,
 		       'SET ' || string_agg(_loyalty.erased_column_sql(program, c.relation, c.name, c.what), ', ') FILTER (WHERE c.what <> 'deleted') AS list,
 		       string_agg(CASE c.what WHEN 'customer' THEN format('t.%I %s', c.name, k.is_named) WHEN 'customers' THEN format('$1::%s %s ANY (t.%I)', k.key_type, k.eq, c.name) END, ' OR ') AS has_key,
+		       string_agg(format(' OR t.%I IS NOT NULL', c.name), '') FILTER (WHERE c.what = 'member') AS keeps,
 		       k.is_one_of, k.eq
 		  FROM _loyalty.personal_columns() c CROSS JOIN k WHERE c.what <> 'nobody' GROUP BY c.place, c.relation, k.is_one_of, k.eq)
 	SELECT row_number() OVER (ORDER BY s.n), s.relation,
@@ -165,7 +166,7 @@ AS $$
 	        SELECT w.place, w.relation,
 	               CASE WHEN w.is_deleted THEN format('DELETE FROM %I.%I t ', program, w.relation) ELSE format('UPDATE %I.%I t %s ', program, w.relation, w.list) END
 	               || _loyalty.rows_of_person_sql(program, w.relation, w.is_one_of)
-	               || CASE WHEN NOT w.says AND NOT w.is_deleted THEN format(' AND $2 IS NOT NULL AND (%s)', w.has_key) ELSE '' END
+	               || CASE WHEN NOT w.says AND NOT w.is_deleted THEN format(' AND ($2 IS NOT NULL AND (%s)%s)', w.has_key, w.keeps) ELSE '' END
 	          FROM written w) s
 $$;
 COMMENT ON FUNCTION _loyalty.erasing_statements(name) IS 'what erases a customer from the tables of a program, in its order, as SQL';

@@ -78,10 +78,6 @@ INSERT INTO shop.basket_lines SELECT 200 + i, 90 + i, i FROM generate_series(1, 
 ALTER TABLE shop.customers RENAME country TO land;
 UPDATE shop.customers SET land = 'FR';
 INSERT INTO shop.returns VALUES (21, 92, NULL, '2024-06-01', 1);
--- a budget of which something is left
-INSERT INTO club.budget VALUES ('"pot"', 100000);
-INSERT INTO club.earning_rule (name, points, bonus, budget) VALUES ('out of the pot', '11', true, '"pot"');
-INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2024-01-01' + i * interval '1 hour', i % 47 FROM generate_series(951, 970) i;
 -- cards: of chance and given, one that is blocked, and one that is replaced by one that is
 UPDATE club.program SET card_prefix = '12', card_length = 18;
 SELECT club.issue_card(i) FROM generate_series(1, 30) i;
@@ -105,7 +101,6 @@ my %state = (
 	rewards => 'SELECT * FROM club.reward w LEFT JOIN club.reward_price p ON p.reward = w.name LEFT JOIN club.reward_stock s ON s.reward = w.name ORDER BY 1',
 	redemptions => 'SELECT * FROM club.reward_redemption ORDER BY 1, 2',
 	vouchers => 'SELECT * FROM club.voucher v JOIN club.voucher_batch b ON b.reference = v.batch JOIN club.voucher_entry e ON e.code = v.code ORDER BY v.code, e.entry',
-	budgets => q(SELECT name, points FROM club.budget),
 	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{members}, qr/Gold/, 'there is something to compare');
@@ -115,8 +110,6 @@ sub check
 {
 	my ($db, $what) = @_;
 	is($node->safe_psql($db, $state{$_}), $before{$_}, "$what: $_") for sort keys %state;
-	$node->safe_psql($db, "SELECT * FROM loyalty.reconcile('club')") if $what =~ /data|table/;
-	is($node->safe_psql($db, 'SELECT given FROM club.budget'), 220, "$what: what was given of a budget");
 	is($node->safe_psql($db, "SELECT * FROM loyalty.verify('club')"), '', "$what: verify() is empty");
 	is($node->safe_psql($db, "SELECT club.customer_of('79927398739'), club.customer_of('79927398713', replaced => true), club.balance_by_card('79927398739') = club.balance(3)"),
 		'3|1|t', "$what: cards tell of their customers");
@@ -175,7 +168,7 @@ check('disabled', 'data-only, triggers disabled');
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
 for my $table (qw(club.voucher_entry club.voucher club.voucher_batch club.reward_redemption club.reward_stock club.reward_price club.reward club.conversion
-	club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.budget club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
+	club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.member_card club.account club.ledger club.journal shop.customers shop.orders
 	shop.reviews shop.former shop.returns shop.basket_lines shop.baskets))
 {
