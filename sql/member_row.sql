@@ -36,7 +36,8 @@ SELECT pg_get_viewdef(v::regclass) LIKE '%customers%' AS joins FROM (SELECT form
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('birth month', 'amount', $$extract(month FROM member.birthday) = extract(month FROM at)$$);
 INSERT INTO club.earning_rule (name, points, applies_when) VALUES ('Germany', '5', $$member.country = 'DE'$$);
 INSERT INTO club.earning_rule (name, multiplier, applies_when) VALUES ('rate', 'member.rate', $$member."opted in" AND 'vip' = ANY (member.tags)$$);
-SELECT name, points, multiplier, applies_when FROM club.earning_rule ORDER BY 1;
+-- extract() is another function before 14
+SELECT name, points, multiplier, regexp_replace(applies_when, '^.*month.*(member\.\w+).*$', 'month of \1') AS applies_when FROM club.earning_rule ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
 -- 2: May, Germany, (100 + 100 + 5) * 1.25 = 256.25.
 -- 3: June: (100 + 5) * 1.25 = 131.25.
@@ -128,7 +129,8 @@ ALTER TABLE t_member.customers RENAME country TO birthday;
 SELECT * FROM loyalty.verify('club');
 UPDATE t_member.orders SET total = 50 WHERE id = 3;		-- 50 + 50
 UPDATE club.earning_rule SET points = '6' WHERE name = 'Germany';
-SELECT name, points, multiplier, applies_when FROM club.earning_rule ORDER BY 1;
+-- extract() is another function before 14
+SELECT name, points, multiplier, regexp_replace(applies_when, '^.*month.*(member\.\w+).*$', 'month of \1') AS applies_when FROM club.earning_rule ORDER BY 1;
 INSERT INTO t_member.orders VALUES (12, 1, '2026-06-08', 10);	-- 10 + 10
 -- what orders keep under a name that another column has by now is not taken for that: of what they keep, only 9 is of Germany, and has one more
 SELECT customer, points_before, points_after FROM loyalty.simulate('club') ORDER BY 1;
