@@ -433,7 +433,7 @@ order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	Datum		worth;
 
 	/* an order that does not count keeps its rooms, by another key, too */
-	step->rooms = entry->came != NULL && !entry->came->is_void && from->limited_terms == terms->id ? from->rooms : order->rooms;
+	step->rooms = rekeying_rooms(entry, terms->id, order, from);
 	step->limited = (Datum) 0;
 	if (entry->parts == (Datum) 0 || !terms_fold(terms))
 		return terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier, entry->awards));

@@ -163,6 +163,9 @@ extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Moment available, Datum amount, Datum order_points, Datum forgiven,
 								Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum limited);
+extern bool rekeying_goes_away(const RecordedEntry *entry);
+extern bool rekeying_comes_along(const RecordedEntry *entry);
+extern Datum rekeying_rooms(const RecordedEntry *entry, int32 terms, const StandingOrder *order, const StandingOrder *from);
 extern const StandingOrder *rekeying_goes_on(const RecordedEntry *entry, const StandingOrder *order,
 											 const StandingOrder *other, StandingOrder *result, Datum *passed);
 extern Verdict accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry);

@@ -237,20 +237,6 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 	return number_zero();
 }
 
-/* Does the order of an entry, as it stood before, go on by another key of the account? */
-static bool
-goes_away(const RecordedEntry *entry)
-{
-	return entry->left != NULL && !entry->left->is_void;
-}
-
-/* Did the order of an entry go on from another key of the account? */
-static bool
-comes_along(const RecordedEntry *entry)
-{
-	return entry->came != NULL && !entry->came->is_void;
-}
-
 /*
  * What the order itself took in the period of an entry until then, which is counted still: what an
  * order has that gets another key is counted until the entry by that key is added.
@@ -258,9 +244,9 @@ comes_along(const RecordedEntry *entry)
 static Datum
 use_until(const LimitKind *kind, Oid program, const RecordedEntry *entry, const StandingOrder *order)
 {
-	Datum		own = goes_away(entry) ? number_zero() : own_use(kind, program, entry, order);
+	Datum		own = rekeying_goes_away(entry) ? number_zero() : own_use(kind, program, entry, order);
 
-	return !comes_along(entry) ? own :
+	return !rekeying_comes_along(entry) ? own :
 		DirectFunctionCall2(numeric_add, own, own_use(kind, program, entry, &entry->came->before));
 }
 
@@ -313,8 +299,8 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	Datum		limited_points = number_zero();
 	int			limit_count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
-	bool		came = comes_along(entry);
-	Datum		pinned_rooms = !came ? order->rooms : from->limited_terms == terms->id ? from->rooms : (Datum) 0;
+	bool		came = rekeying_comes_along(entry);
+	Datum		pinned_rooms = rekeying_rooms(entry, terms->id, order, from);
 
 	memset(without_room, true, count * sizeof(bool));
 	memset(without_limited, true, count * sizeof(bool));
@@ -349,9 +335,9 @@ limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const S
 {
 	if (accrual->uses == NULL)
 		return;
-	if (order->limited != (Datum) 0 && !goes_away(entry))
+	if (order->limited != (Datum) 0 && !rekeying_goes_away(entry))
 		add_uses(accrual, terms_find(terms->program, order->limited_terms), order->at, order->limited, numeric_sub);
-	if (comes_along(entry) && entry->came->before.limited != (Datum) 0)
+	if (rekeying_comes_along(entry) && entry->came->before.limited != (Datum) 0)
 	{
 		const StandingOrder *before = &entry->came->before;
 

@@ -32,6 +32,34 @@ begin_rekeying(Rekeying *rekeying, const StandingOrder *order, int32 revision)
 		rekeying->before = *order;
 }
 
+/*
+ * Does the order of an entry, as it stood before, go on by another key of the account?
+ */
+bool
+rekeying_goes_away(const RecordedEntry *entry)
+{
+	return entry->left != NULL && !entry->left->is_void;
+}
+
+/*
+ * Did the order of an entry go on from another key of the account?
+ */
+bool
+rekeying_comes_along(const RecordedEntry *entry)
+{
+	return entry->came != NULL && !entry->came->is_void;
+}
+
+/*
+ * The rooms under limits that the order of an entry has (see member_limits.c): from another key, as far
+ * as it was of the same terms there; or (Datum) 0.  "order" has begun anew, if it comes along.
+ */
+Datum
+rekeying_rooms(const RecordedEntry *entry, int32 terms, const StandingOrder *order, const StandingOrder *from)
+{
+	return rekeying_comes_along(entry) && from->limited_terms == terms ? from->rooms : order->rooms;
+}
+
 static Datum
 add_or_none(Datum a, Datum b)
 {
@@ -54,8 +82,8 @@ rekeying_goes_on(const RecordedEntry *entry, const StandingOrder *order, const S
 	*passed = (Datum) 0;
 	begin_rekeying(entry->left, order, 0);
 	begin_rekeying(entry->came, other, entry->came_revision);
-	left = entry->left != NULL && !entry->left->is_void;
-	came = entry->came != NULL && !entry->came->is_void;
+	left = rekeying_goes_away(entry);
+	came = rekeying_comes_along(entry);
 	if (!left && !came)
 		return order;
 	if (came)

@@ -67,7 +67,6 @@
  */
 #define CUSTOMER_BATCH 50000
 
-
 /* A journal entry of the batch. */
 typedef struct JournalEntry
 {

@@ -43,6 +43,7 @@ struct Budgets
 {
 	TrackedTable *table;
 	List	   *expected;		/* of Budget *, by their names */
+	int			locked;			/* so many of them were locked, or have no row */
 	BudgetTable *rows;			/* NULL: nothing was locked yet, or there is no such
 								 * table */
 };
@@ -144,7 +145,10 @@ budgets_lock(Budgets *budgets)
 {
 	ListCell   *lc;
 
-	if (budgets->rows == NULL && budgets->expected != NIL)
+	if (budgets->locked == list_length(budgets->expected))
+		return;
+	budgets->locked = list_length(budgets->expected);
+	if (budgets->rows == NULL)
 		budgets->rows = budget_table_open(get_rel_namespace(budgets->table->program_relid));
 	if (budgets->rows == NULL)
 		return;
