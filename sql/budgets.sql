@@ -152,13 +152,29 @@ SELECT * FROM loyalty.verify('shared');
 CALL loyalty.post('shared');
 SELECT * FROM loyalty.verify('shared');
 
--- 8. Orders that were there before: in the order of the customers and their keys.  A trigger of the host's writes the row again
+-- the order that was made first takes first: 45, 55, 2 and 1, less 1 of the third one: 102; of the first one 2 and 1, less 1: 2.  The same where orders
+-- are read one by one, as rules look at the customer's row
+UPDATE t_budgets.sales SET at = '2025-12-31' WHERE id = 3;
+BEGIN;
+UPDATE shared.earning_rule SET points = 'amount / 2.0' WHERE name = 'a';
+SELECT (loyalty.rerate('shared', dry_run => false)).points_after AS "should be 104";
+SELECT order_key, points FROM shared.order_points ORDER BY 1;
+SELECT * FROM loyalty.verify('shared');
+ROLLBACK;
+BEGIN;
+UPDATE shared.earning_rule SET points = 'amount / 2 + 0 * member.id' WHERE name = 'a';
+SELECT (loyalty.rerate('shared', dry_run => false)).points_after AS "should be 104";
+SELECT order_key, points FROM shared.order_points ORDER BY 1;
+SELECT * FROM loyalty.verify('shared');
+ROLLBACK;
+
+-- 8. Orders that were there before: in the order of their times, so 1 to 3 have none, and 4 has 30.  A trigger of the host's writes the row again
 CREATE TABLE t_budgets.old (id int PRIMARY KEY, customer int, total numeric, at timestamptz DEFAULT '2026-01-01');
-INSERT INTO t_budgets.old SELECT n, n, 10 FROM generate_series(1, 10) n;
+INSERT INTO t_budgets.old SELECT n, n, 10, '2026-01-01'::timestamptz - n * interval '1 day' FROM generate_series(1, 10) n;
 UPDATE club.budget SET points = 170 + 330;
 SELECT loyalty.track_orders('club', 't_budgets.old', customer => 'customer', at => 'at', amount => 'total');
 SELECT given FROM club.budget;		-- 500
-SELECT count(*) FILTER (WHERE points = 70) AS "6 have all", count(*) FILTER (WHERE points = 50) AS "1 has 30", count(*) FILTER (WHERE points = 20) AS "3 have none"
+SELECT count(*) FILTER (WHERE points = 70) AS "6 have all", string_agg(order_key, ',') FILTER (WHERE points = 50) AS "4 has 30", string_agg(order_key, ',' ORDER BY order_key) FILTER (WHERE points = 20) AS "1,2,3 have none"
   FROM club.order_points JOIN club.tracked_table USING (tracked_table) WHERE relation = 't_budgets.old'::regclass;
 CREATE FUNCTION t_budgets.again() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -85,7 +85,7 @@ record_all(TrackedTable *root)
 	/* Orders of older terms must not fail for rules that are not theirs. */
 	bool		new_orders = root->terms == root->first_terms ||
 	!program_rules(root, root->terms)->may_raise;
-	Recorder   *recorder = recorder_begin(root, new_orders ? RECORD_NEW : RECORD_ROWS, -1);
+	Recorder   *recorder = recorder_begin_all(root, new_orders ? RECORD_NEW : RECORD_ROWS);
 	List	   *relations = find_all_inheritors(root->relid, AccessShareLock, NULL);
 	ListCell   *lc;
 	int64		seen = 0;
@@ -124,11 +124,14 @@ put_query(Recorder *recorder, BulkRead *bulk)
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			Order		order;
+			bool		isnull;
 
 			if (!current_identify(root, i, 1, &order))
 				continue;
 			if (bulk->read && !current_read(root, i, &order))
 				bulk->without_rate++;
+			if (bulk->dated)
+				order.at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
 			order.must_read = bulk->must_read;
 			recorder_put(recorder, &order, NULL, NULL);
 			if (bulk->read && ++seen % PROGRESS_ROWS == 0)
@@ -148,7 +151,7 @@ void
 record_query(void *arg)
 {
 	BulkRead   *bulk = (BulkRead *) arg;
-	Recorder   *recorder = recorder_begin(bulk->root, bulk->mode, -1);
+	Recorder   *recorder = recorder_begin_all(bulk->root, bulk->mode);
 
 	if (bulk->rejects)
 		recorder_reject(recorder);

@@ -16,6 +16,7 @@ typedef struct BulkRead
 	RecorderMode mode;
 	bool		read;			/* all that current_read() wants, not only keys */
 	bool		must_read;		/* the recorder reads the orders by their keys */
+	bool		dated;			/* the third column is the time by which they are sorted */
 	TimestampTz moment;
 	TimestampTz record_at;		/* or 0: the moment of the transaction */
 	int64		written;		/* the result */

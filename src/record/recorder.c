@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/tuplesort.h"
+#include "utils/typcache.h"
 
 #include "batch.h"
 #include "brought.h"
@@ -59,17 +60,18 @@ struct Recorder
 	int			sorted_used;
 };
 
-/* A sort by customer and order key. */
+/* A sort by customer and order key; by time before that, if by_time says so. */
 static void
-begin_sort(Recorder *rec)
+begin_sort(Recorder *rec, bool by_time)
 {
 	EntryTable *entries = &rec->batch->journal->journal;
 	TupleDesc	journal = RelationGetDescr(entries->heap);
 	Relation	index = entries->index;
-	AttrNumber	columns[2] = {ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1};
-	Oid			operators[2];
-	Oid			collations[2];
-	bool		nulls_first[2] = {false, false};
+	AttrNumber	columns[3] = {ENTRY_AT + 1, ENTRY_CUSTOMER + 1, ENTRY_ORDER_KEY + 1};
+	Oid			operators[3] = {lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_LT_OPR)->lt_opr};
+	Oid			collations[3] = {InvalidOid};
+	bool		nulls_first[3] = {false, false, false};
+	int			first = by_time ? 0 : 1;
 
 	if (rec->keep_rows)
 	{
@@ -82,7 +84,7 @@ begin_sort(Recorder *rec)
 		rec->sort_desc = CreateTupleDescCopy(journal);
 
 	/* The order of the primary key, whose columns are the entry's. */
-	for (int i = 0; i < 2; i++)
+	for (int i = 1; i < 3; i++)
 	{
 		int			key = columns[i] - 1;
 
@@ -92,17 +94,13 @@ begin_sort(Recorder *rec)
 										   BTLessStrategyNumber);
 		collations[i] = index->rd_indcollation[key];
 	}
-	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 2, columns, operators,
-											 collations, nulls_first, work_mem);
+	rec->sort = loyalty_tuplesort_begin_heap(rec->sort_desc, 3 - first, columns + first, operators + first,
+											 collations + first, nulls_first + first, work_mem);
 	rec->put = MakeSingleTupleTableSlot(rec->sort_desc, &TTSOpsVirtual);
 }
 
-/*
- * Begin to record orders of a tracked table.  With expected = 1, nothing is
- * sorted: each order is written when it is put, so it may be put only once.
- */
-Recorder *
-recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
+static Recorder *
+begin(TrackedTable *table, RecorderMode mode, int64 expected, bool by_time)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "loyalty recorder",
@@ -118,10 +116,36 @@ recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 		rec->keep_rows = mode == RECORD_ROWS;
 		rec->put_context = AllocSetContextCreate(context, "loyalty put",
 												 ALLOCSET_SMALL_SIZES);
-		begin_sort(rec);
+		begin_sort(rec, by_time);
 	}
 	MemoryContextSwitchTo(old);
 	return rec;
+}
+
+/*
+ * Begin to record orders of a tracked table.  With expected = 1, nothing is
+ * sorted: each order is written when it is put, so it may be put only once.
+ */
+Recorder *
+recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
+{
+	return begin(table, mode, expected, false);
+}
+
+/*
+ * Begin to record all orders of a tracked table that nobody writes to, each put once.  Where
+ * new orders take from budgets, they do so in the order of their times, as if they had come
+ * one by one.
+ */
+Recorder *
+recorder_begin_all(TrackedTable *table, RecorderMode mode)
+{
+	Terms	   *terms = terms_if_possible(table->program_relid, table->terms);
+	int			budget_count = 0;
+
+	if (terms != NULL)
+		(void) stacking_budgets(terms->stacking, &budget_count);
+	return begin(table, mode, -1, budget_count > 0);
 }
 
 /*

@@ -21,6 +21,7 @@ typedef enum RecorderMode
 
 extern Recorder *recorder_begin(TrackedTable *table, RecorderMode mode,
 								int64 expected);
+extern Recorder *recorder_begin_all(TrackedTable *table, RecorderMode mode);
 extern void recorder_at(Recorder *rec, TimestampTz moment);
 extern void recorder_reject(Recorder *rec);
 extern const OrderState *recorder_bring(Recorder *rec, const Order *was, const Order *is);

@@ -79,9 +79,14 @@ begin_anew(TrackedTable *root, TimestampTz moment)
 		FreeErrorData(error);
 		bulk.read = false;
 	}
-	bulk.must_read = true;
-	bulk.query = psprintf("SELECT r.customer, r.order_key FROM %s.recorded_orders r WHERE %s",
-						  quote_identifier(root->program), condition);
+	bulk.must_read = bulk.dated = true;
+	/* an entry by which an order does not count has no time: the one before it has */
+	bulk.query = psprintf("SELECT r.customer, r.order_key, e.at FROM %1$s.recorded_orders r CROSS JOIN LATERAL ("
+						  "SELECT j.revision, j.at, j.order_key, j.tracked_table, j.customer FROM %1$s.journal j"
+						  " UNION ALL SELECT l.revision, l.at, l.order_key, l.tracked_table, l.customer FROM %1$s.ledger l) e"
+						  " WHERE %2$s AND e.customer %3$s r.customer AND e.tracked_table = r.tracked_table"
+						  " AND e.order_key = r.order_key AND e.revision = r.revision - 1",
+						  quote_identifier(root->program), condition, root->same_customer);
 	record_query(&bulk);
 	return bulk.written;
 }
