@@ -17,6 +17,13 @@ AS 'MODULE_PATHNAME', 'loyalty_refuse_nested';
 COMMENT ON FUNCTION _loyalty.refuse_nested(text) IS
 'an error if a function that changes or recomputes a program is called by what a program runs as its owner';
 
+CREATE FUNCTION _loyalty.is_seen_by_all(xact xid8)
+RETURNS boolean
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'loyalty_is_seen_by_all';
+COMMENT ON FUNCTION _loyalty.is_seen_by_all(xid8) IS
+'does every transaction that runs in this database see what a committed transaction did, however old its snapshot is';
+
 CREATE FUNCTION _loyalty.configuration()
 RETURNS trigger
 LANGUAGE c
@@ -1003,8 +1010,9 @@ $$;
 COMMENT ON FUNCTION _loyalty.note_posted(name, int[]) IS 'note that entries under some versions of the terms are posted';
 
 -- Remove the versions of the terms that nothing is recorded under, so that their rules
--- hold on to nothing.  A version is in force for others until the transaction that
--- replaced it is over, so one that this transaction replaced stays.  Whoever records holds a lock on the
+-- hold on to nothing.  A version is in force for others until all of them see what the
+-- transaction did that replaced it, so one that this transaction replaced stays, and so does one
+-- that is in force in an older snapshot, as that of a long report.  Whoever records holds a lock on the
 -- journal to the end of his transaction: if there is one, what he records may not be
 -- visible yet, and removing waits for another time.  Nobody is made to wait.  Runs as the
 -- owner.
@@ -1028,7 +1036,7 @@ BEGIN
 	END IF;
 	FOR unused IN EXECUTE format('SELECT t.version FROM %1$I.terms t
 	                               WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = t.version)
-	                                 AND EXISTS (SELECT FROM %1$I.terms w WHERE w.version > t.version AND w.xact <> pg_current_xact_id())
+	                                 AND EXISTS (SELECT FROM %1$I.terms w WHERE w.version > t.version AND w.xact <> pg_current_xact_id() AND _loyalty.is_seen_by_all(w.xact))
 	                                 AND NOT EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.version)
 	                               ORDER BY 1', program)
 	LOOP

@@ -505,9 +505,9 @@ BEGIN
 		SELECT 'terms of posted entries are not noted'::text, NULL::text, NULL::text, format('terms %%s; INSERT INTO %%I.posted_terms VALUES (%%s)', x.terms, $2, x.terms)
 		  FROM (SELECT DISTINCT y.terms FROM jsonb_to_recordset($1) y (relation text, tracked_table int, terms int) WHERE y.relation = 'ledger' AND y.tracked_table > 0) x
 		 WHERE NOT EXISTS (SELECT FROM %1$I.posted_terms p WHERE p.version = x.terms) $sql$, program) USING surveyed, program;
-	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE _loyalty.view_of($1, ''tiers'', version) IS NULL', program)
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_tier WHERE _loyalty.view_is_lost($1, ''tiers'', version)', program)
 	   INTO lost USING program;
-	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_rule WHERE for_members IS NOT NULL AND _loyalty.view_of($1, ''for_members'', version) IS NULL', program)
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_rule WHERE for_members IS NOT NULL AND _loyalty.view_is_lost($1, ''for_members'', version)', program)
 	   INTO lost_rules USING program;
 	RETURN QUERY
 	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_tiers(program, t))

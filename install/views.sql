@@ -78,6 +78,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.view_of(name, text, int, int) IS 'the view that says what the rows of a tracked table mean, or null if there is none';
 
+-- A view that a snapshot shows has gone since, with its terms, which nothing is recorded
+-- under: see _loyalty.remove_unused_terms().
+CREATE FUNCTION _loyalty.view_is_lost(program name, kind text, terms int)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT _loyalty.view_of(program, kind, terms) IS NULL
+	   AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = program AND c.relname = _loyalty.view_name(kind, terms));
+$$;
+COMMENT ON FUNCTION _loyalty.view_is_lost(name, text, int) IS 'is there no view of tiers, or of conditions for members, of these terms, as far as a snapshot shows';
+
 -- Of which terms a table of orders has a view: of these, else of the newest that are left
 -- after others were dropped.
 CREATE FUNCTION _loyalty.terms_with_view(program name, tracked_table int, terms int)

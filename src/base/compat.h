@@ -16,6 +16,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/guc.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
@@ -40,6 +41,13 @@
 #define LOYALTY_TIMESTAMPTZ_AGE F_TIMESTAMPTZ_AGE
 #define LOYALTY_TIMESTAMPTZ_IN_ZONE F_TIMESTAMPTZ_ZONE
 #define LOYALTY_TIMESTAMP_IN_ZONE F_TIMESTAMP_ZONE
+#endif
+
+/* The oldest transaction that a snapshot of this database, which rel is of, does not see. */
+#if PG_VERSION_NUM >= 140000
+#define loyalty_oldest_snapshot(rel) GetOldestNonRemovableTransactionId(rel)
+#else
+#define loyalty_oldest_snapshot(rel) GetOldestXmin(rel, PROCARRAY_FLAGS_VACUUM)
 #endif
 
 /* Not all array types have names before 14. */

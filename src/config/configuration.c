@@ -16,7 +16,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -35,6 +38,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
+#include "compat.h"
 #include "gate.h"
 #include "layout.h"
 #include "nested.h"
@@ -259,4 +263,26 @@ loyalty_as_owner(PG_FUNCTION_ARGS)
 	SPI_finish();
 	owner_leave(&scope);
 	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_is_seen_by_all);
+
+/*
+ * is_seen_by_all(xact xid8) returns boolean
+ *
+ * Is a committed transaction over for every snapshot that anybody in this database has?  One
+ * that is to come is of the cluster that the program was restored from, and over, too.
+ */
+Datum
+loyalty_is_seen_by_all(PG_FUNCTION_ARGS)
+{
+	FullTransactionId xact = FullTransactionIdFromU64(DatumGetUInt64(PG_GETARG_DATUM(0)));
+	FullTransactionId next = ReadNextFullTransactionId();
+	Relation	rel = table_open(RelationRelationId, AccessShareLock);
+	TransactionId oldest = loyalty_oldest_snapshot(rel);
+	uint32		age = XidFromFullTransactionId(next) - oldest;
+
+	table_close(rel, AccessShareLock);
+	PG_RETURN_BOOL(!FullTransactionIdPrecedes(xact, next) ||
+				   U64FromFullTransactionId(xact) + age < U64FromFullTransactionId(next));
 }
