@@ -650,6 +650,8 @@ DECLARE
 	t record;
 	said jsonb;
 	query text;
+	row_source text;
+	line_source text;
 	total numeric := 0;
 	e loyalty.explanation;
 	current_terms int;
@@ -671,11 +673,18 @@ BEGIN
 	PERFORM _loyalty.require_views(p.program, o.tracked_table, current_terms);
 	PERFORM _loyalty.require_own_view(_loyalty.view_of(p.program, 'orders', o.tracked_table, current_terms));
 	d := _loyalty.definition_of(p.program, o.tracked_table, current_terms);
+	row_source := format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation);
+	line_source := CASE WHEN o.lines IS NOT NULL THEN format('(SELECT (e.l).*, 1::oid AS tableoid, format(''(0,%%s)'', e.n)::tid AS ctid FROM (SELECT l, row_number() OVER () AS n FROM unnest(%s::%s[]) l) e)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END;
 	query := _loyalty.orders_sql(p.program, o.tracked_table, current_terms, d,
-		(SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(p.program, o.tracked_table, current_terms) a),
-		format('(SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid)', o.relation),
-		CASE WHEN o.lines IS NOT NULL THEN format('(SELECT (e.l).*, 1::oid AS tableoid, format(''(0,%%s)'', e.n)::tid AS ctid FROM (SELECT l, row_number() OVER () AS n FROM unnest(%s::%s[]) l) e)', CASE WHEN lines IS NULL THEN 'NULL' ELSE '$2' END, o.lines) END);
-	EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
+		(SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(p.program, o.tracked_table, current_terms) a), row_source, line_source);
+	BEGIN
+		EXECUTE format('SELECT to_jsonb(v) FROM (%s) v', query) INTO said USING "order", lines;
+	EXCEPTION WHEN OTHERS THEN
+		PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+		RAISE EXCEPTION '% failed for such an order', coalesce(_loyalty.failing_part_of_row(p.program, o.tracked_table, current_terms, d, row_source, line_source, "order", lines), 'an expression of the tracked table')
+			USING ERRCODE = SQLSTATE, DETAIL = SQLERRM || '.',
+			      HINT = format('Correct it or the order. With on_invalid ''skip'' in the table "program" of the loyalty program "%s", such an order would not count.', p.program);
+	END;
 	said := said || jsonb_build_object('event', o.event);
 	IF _loyalty.is_out_of_range(said) THEN
 		RAISE EXCEPTION 'such an order would be refused'

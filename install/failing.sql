@@ -1,8 +1,43 @@
 -- What fails of an order ----------------------------------------------------------------
 --
 -- The view of a table computes all of an order, so that an error of it does not say which expression raised it.  Here
--- each is asked for alone, after those that it is made of: the first that fails is to blame.  Rules are columns of the view,
--- of which PostgreSQL computes none but those that are asked for.
+-- each is asked for alone, after those that it is made of: the first that fails is to blame.
+
+-- The questions of the row itself, which a query calls "tracked".
+CREATE FUNCTION _loyalty.questions_of_row(d jsonb, source text)
+RETURNS TABLE (part text, query text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- what does not count is not asked for more
+	SELECT x.part, concat('SELECT ', CASE WHEN x.is_of_all THEN format('(%s)', d ->> x.name) ELSE format('CASE WHEN (%s) THEN (%s) END', d ->> 'counts', d ->> x.name) END, source)
+	  FROM (VALUES (1, 'customer', 'the customer', true), (2, 'counts', 'counts_when', true), (3, 'amount', 'the amount', false), (4, 'at', 'the time', false),
+	               (5, 'currency', 'the currency', false), (6, 'available_at', 'available_at', false), (7, 'discount', 'order_discount', false)) x (n, name, part, is_of_all)
+	 WHERE d ? x.name ORDER BY x.n
+$$;
+COMMENT ON FUNCTION _loyalty.questions_of_row(jsonb, text) IS 'what can fail of the row of an order, each with a query that computes it';
+
+-- The questions of all but the rules, whatever is left, and then of each rule, without the others.
+CREATE FUNCTION _loyalty.questions_of_rules(program name, tracked_table int, terms int, d jsonb, condition text, row_source text DEFAULT NULL, line_source text DEFAULT NULL)
+RETURNS TABLE (part text, query text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	rules CONSTANT jsonb := (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.award), '[]') FROM _loyalty.awards_of(program, tracked_table, terms) a);
+BEGIN
+	RETURN QUERY
+	SELECT q.part, format('SELECT %s FROM (%s) v%s', q.columns, _loyalty.orders_sql(program, tracked_table, terms, d, q.awards, row_source, line_source), condition)
+	  FROM (SELECT 0 AS n, NULL::text AS part, 'v.counts, v.amount' AS columns, (SELECT coalesce(jsonb_agg(NULL::text), '[]') FROM jsonb_array_elements(rules)) AS awards
+	        UNION ALL
+	        SELECT (r ->> 'award')::int, format('the earning rule "%s"', r ->> 'name'), format('v.award_%s', r ->> 'award'),
+	               (SELECT jsonb_agg(CASE WHEN o = r THEN o -> 'expression' END) FROM jsonb_array_elements(rules) o)
+	          FROM jsonb_array_elements(rules) r WHERE r ->> 'expression' IS NOT NULL) q
+	 ORDER BY q.n;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.questions_of_rules(name, int, int, jsonb, text, text, text) IS
+'what can fail of what earning rules make of an order, each with a query that computes it alone, over the rows of a tracked table or of another source';
 
 -- The questions, in their order, with $1 as the key: what is to blame if one fails, as SQL.
 CREATE FUNCTION _loyalty.questions_of_order(program name, tracked_table int, terms int)
@@ -11,27 +46,20 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	view CONSTANT regclass := _loyalty.view_of(program, 'orders', tracked_table, terms);
 	identity CONSTANT regclass := _loyalty.view_of(program, 'orders', tracked_table);
 	d CONSTANT jsonb := _loyalty.definition_of(program, tracked_table, terms);
 	o record;
 	s record;
 	k record;
 	given text;
-	order_source text;
 	source text;
 BEGIN
 	SELECT * INTO o FROM _loyalty.view_expression(identity, NULL, 'key', false);
 	given := _loyalty.key_of_text('$1', o.type, o.collation);
-	order_source := format(' FROM %s v WHERE %s AND v.order_key = $1 COLLATE "C"', view, _loyalty.same_key('v.key', o.type, o.collation, given, o.type, o.collation));
 	RETURN QUERY VALUES ('the order key', format('SELECT v.key FROM %s v WHERE %s', identity, _loyalty.same_key('v.key', o.type, o.collation, given, o.type, o.collation)));
 	EXECUTE format('SELECT t.relation FROM %I.tracked_table t WHERE t.tracked_table = $1', program) INTO s USING tracked_table;
 	source := format(' FROM %s AS tracked WHERE %s', s.relation, _loyalty.same_key(d ->> 'key', o.type, o.collation, given, o.type, o.collation));
-	-- what does not count is not asked for more
-	RETURN QUERY SELECT x.part, concat('SELECT ', CASE WHEN x.is_of_all THEN format('(%s)', d ->> x.name) ELSE format('CASE WHEN (%s) THEN (%s) END', d ->> 'counts', d ->> x.name) END, source)
-	               FROM (VALUES (1, 'customer', 'the customer', true), (2, 'counts', 'counts_when', true), (3, 'amount', 'the amount', false), (4, 'at', 'the time', false),
-	                            (5, 'currency', 'the currency', false), (6, 'available_at', 'available_at', false), (7, 'discount', 'order_discount', false)) x (n, name, part, is_of_all)
-	              WHERE d ? x.name ORDER BY x.n;
+	RETURN QUERY SELECT * FROM _loyalty.questions_of_row(d, source);
 	FOR s IN EXECUTE format('SELECT t.tracked_table, t.kind, CASE t.kind WHEN ''lines'' THEN ''line_order'' ELSE ''the order key of a refund'' END AS key
 	                           FROM %I.tracked_table t WHERE t.of_tracked_table = $1 AND t.active AND t.kind IN (''lines'', ''refunds'') ORDER BY t.kind, t.tracked_table', program) USING tracked_table
 	LOOP
@@ -45,13 +73,37 @@ BEGIN
 			RETURN QUERY SELECT 'line_amount', 'SELECT p.amount' || source;
 		END IF;
 	END LOOP;
-	-- all but the rules: whatever is left
-	RETURN QUERY SELECT NULL, 'SELECT v.counts, v.amount' || order_source;
-	RETURN QUERY EXECUTE format('SELECT format(''the earning rule "%%s"'', r.name), format(''SELECT v.award_%%s'', r.award) || $2 FROM %I.terms_rule r WHERE r.version = $1 ORDER BY r.award', program)
-		USING terms, order_source;
+	RETURN QUERY SELECT * FROM _loyalty.questions_of_rules(program, tracked_table, terms, d,
+		format(' WHERE %s AND v.order_key = $1 COLLATE "C"', _loyalty.same_key('v.key', o.type, o.collation, given, o.type, o.collation)));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.questions_of_order(name, int, int) IS 'what can fail of an order under a version of the terms, each with a query that computes it, of the order with the key $1';
+
+-- The same of an order that is not there: $1 is its row, and $2 has its lines.
+CREATE FUNCTION _loyalty.failing_part_of_row(program name, tracked_table int, terms int, d jsonb, row_source text, line_source text, "order" anyelement, lines anycompatiblearray)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	q record;
+BEGIN
+	FOR q IN SELECT * FROM _loyalty.questions_of_row(d, format(' FROM %s AS tracked', row_source))
+	         UNION ALL
+	         SELECT * FROM _loyalty.questions_of_rules(program, tracked_table, terms, d, '', row_source, line_source)
+	LOOP
+		BEGIN
+			EXECUTE q.query USING "order", lines;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			RETURN q.part;
+		END;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.failing_part_of_row(name, int, int, jsonb, text, text, anyelement, anycompatiblearray) IS
+'what fails of a row that is not there, if it was an order under a version of the terms; null if that cannot be told';
 
 CREATE FUNCTION _loyalty.failing_part(program name, tracked_table int, terms int, order_key text, OUT part text, OUT error text)
 LANGUAGE plpgsql STABLE

@@ -230,4 +230,30 @@ INSERT INTO t_failing.lines VALUES (1, 1, '4.5'), (2, 2, '6.00');
 SELECT id, points, lifetime_value FROM club.members ORDER BY 1;
 SELECT * FROM loyalty.verify('club');
 SELECT loyalty.drop_program('club', force => true);
+-- the rule is named, too, where rules stack, look at the row of the customer, have budgets or currencies, and of an order that is not there
+CREATE TABLE t_failing.people (id int PRIMARY KEY, factor numeric);
+INSERT INTO t_failing.people VALUES (1, 1), (2, 0);
+CREATE TABLE t_failing.sales (id int PRIMARY KEY, person int, total numeric, at timestamptz DEFAULT '2026-01-01', currency text DEFAULT 'EUR');
+SELECT loyalty.create_program('club', customers => 't_failing.people', time_zone => 'UTC');
+INSERT INTO club.exchange_rate (currency, rate) VALUES ('EUR', 2);
+SELECT loyalty.track_orders('club', 't_failing.sales', customer => 'person', at => 'at', amount => 'total', currency => 'currency');
+INSERT INTO club.budget VALUES ('small', 100);
+INSERT INTO club.earning_rule (name, points, stacking) VALUES ('one', '1', 'best_of');
+INSERT INTO club.earning_rule (name, points) VALUES ('by person', '10 / member.factor');
+INSERT INTO club.earning_rule (name, points, bonus, budget) VALUES ('by amount', '10 / (amount - 20)', true, 'small');
+\set VERBOSITY default
+INSERT INTO t_failing.sales VALUES (1, 2, 30);
+INSERT INTO t_failing.sales VALUES (1, 1, 10);
+SELECT * FROM club.simulate_order(ROW(1, 2, 30, '2026-01-01', 'EUR')::t_failing.sales);
+SELECT * FROM club.simulate_order(ROW(1, 1, 10, '2026-01-01', 'EUR')::t_failing.sales);
+INSERT INTO club.earning_rule (name, points, for_members) VALUES ('so that they fold', '1', 'orders < 3');
+INSERT INTO t_failing.sales VALUES (1, 2, 30);
+INSERT INTO t_failing.sales VALUES (1, 1, 10);
+SELECT * FROM club.simulate_order(ROW(1, 2, 30, '2026-01-01', 'EUR')::t_failing.sales);
+\set VERBOSITY terse
+-- 60 for 30: 1, 10 / 1, 10 / 40 and 1
+INSERT INTO t_failing.sales VALUES (1, 1, 30);
+SELECT sum(points) AS "12, and 0.25, of which 12 are left" FROM club.members;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_failing CASCADE;

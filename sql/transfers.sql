@@ -35,6 +35,7 @@ SELECT id, points, next_expiry, expiring FROM club.members ORDER BY id;
 SELECT reference, points, balance FROM club.transfer('ann', 'bob', 60.5, 't1');
 CALL t_transfers.call($$SELECT club.transfer('ann', 'bob', 60, 't1')$$);
 CALL t_transfers.call($$SELECT club.transfer('ann', 'cat', 60.5, 't1')$$);
+CALL t_transfers.call($$SELECT club.transfer('bob', 'ann', 60.5, 't1')$$);
 CALL t_transfers.call($$SELECT club.redeem('ann', 60.5, 't1')$$);
 SELECT reference, points FROM club.grant_points('cat', 5, 'gift');
 CALL t_transfers.call($$SELECT club.transfer('ann', 'cat', 1, 'gift')$$);	-- the recipient has used it

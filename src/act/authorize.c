@@ -827,17 +827,24 @@ authorize_as_shown(Authorization *auth, Datum points)
 		DirectFunctionCall2(numeric_round, points, Int32GetDatum(auth->points_scale)) : points;
 }
 
-/* What there is beside the points that can be spent, for the end of a sentence. */
+/* What is owed, and what there is beside the points that can be spent, for the end of a sentence. */
 static char *
 show_waiting(Authorization *auth)
 {
 	bool		is_named = auth->wallet != 0;
 	Datum		points = purse_waiting_in(auth->purse, is_named ? &auth->wallet : auth->purse->wallet,
 										  is_named ? 1 : auth->purse->wallets, auth->at);
+	Datum		debt = purse_debt(auth->purse);
+	StringInfoData text;
 
-	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, points, number_zero())))
-		return "";
-	return psprintf("; %s more are not available yet", number_show(authorize_as_shown(auth, points)));
+	initStringInfo(&text);
+	/* fewer than none are nothing but debt */
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, debt, number_zero())) &&
+		DatumGetBool(DirectFunctionCall2(numeric_ge, auth->present, number_zero())))
+		appendStringInfo(&text, "; %s that are owed are taken off already", number_show(authorize_as_shown(auth, debt)));
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, points, number_zero())))
+		appendStringInfo(&text, "; %s more are not available yet", number_show(authorize_as_shown(auth, points)));
+	return text.data;
 }
 
 /*

@@ -174,6 +174,14 @@ add_differing_order(StringInfo list, const Call *found, const Call *call)
 		add_differing(list, "tracked", psprintf("number %d", found->pays_table));
 }
 
+/* Did a transfer give so many points to the customer who is to give them now? */
+static bool
+is_opposite(const Call *found, const Call *call)
+{
+	return strcmp(call->kind, TRANSFER) == 0 && call->points != (Datum) 0 &&
+		DatumGetBool(DirectFunctionCall2(numeric_eq, DirectFunctionCall1(numeric_uminus, found->points), call->points));
+}
+
 /*
  * The arguments in which a call that is repeated differs from the one that was found of its
  * reference, and of the same kind, as the end of a detail; "" if there are none.  Points that are
@@ -190,7 +198,9 @@ differing_arguments(Authorization *auth, const Call *found, const Call *call)
 		add_differing(&list, strcmp(call->kind, TRANSFER) == 0 ? "recipient" : "customer", NULL);
 	if (call->reverses != NULL && !is_same_text(found->reverses, call->reverses))
 		add_differing(&list, "reverses", NULL);
-	if (call->points != (Datum) 0 && !DatumGetBool(DirectFunctionCall2(numeric_eq, found->points, call->points)))
+	if (is_opposite(found, call))
+		add_differing(&list, "customer and recipient, the other way round", NULL);
+	else if (call->points != (Datum) 0 && !DatumGetBool(DirectFunctionCall2(numeric_eq, found->points, call->points)))
 		add_differing(&list, "points", NULL);
 	if (found->until != call->until)
 		add_differing(&list, "until", timestamptz_to_str(found->until));
@@ -415,11 +425,15 @@ points_to_reverse(FunctionCallInfo fcinfo, Authorization *auth, text *reference,
 {
 	Datum		left = authorize_as_shown(auth, DirectFunctionCall1(numeric_abs, lots_total(lots)));
 	Datum		points;
+	Call		newest;
 
 	if (sign_of(left) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_ALREADY_REVERSED),
-				 errmsg("\"%s\" is reversed already", text_to_cstring(reference))));
+				 errmsg("\"%s\" is reversed already", text_to_cstring(reference)),
+				 authorize_find_newest(auth, NO_TRACKED_TABLE, reference, &newest) && strcmp(newest.kind, RELEASE) == 0 ?
+				 errdetail("It was a hold, which entry " INT64_FORMAT " released: all of its points are back.", newest.entry) :
+				 errdetail("All of its points were taken back.")));
 	if (PG_ARGISNULL(3))
 		return left;
 	points = points_as_counted(points_argument(fcinfo, 3, false), auth->points_scale);
