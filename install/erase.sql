@@ -198,7 +198,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.table_with_customer(name, anyelement) IS 'a table of a program that has rows of a customer; null: there is none';
 
 -- Orders that are not archived have their customer from the table of the host, and would be recorded
--- again for the key that this table has.
+-- again for the key that this table has, while it is tracked, be it paused or not.
 CREATE FUNCTION _loyalty.require_no_orders(program name, customer anyelement, surrogate anyelement)
 RETURNS void
 LANGUAGE plpgsql STABLE
@@ -210,7 +210,7 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT s.relation, count(*) AS orders FROM %1$I.recorded_orders r
 		  JOIN %1$I.tracked_table s ON s.tracked_table = r.tracked_table JOIN pg_class c ON c.oid = s.relation
-		 WHERE r.customer %2$s $1::%3$s AND r.counts
+		 WHERE r.customer %2$s $1::%3$s AND r.counts AND s.active
 		   AND NOT EXISTS (SELECT FROM %1$I.archived a WHERE a.tracked_table = r.tracked_table AND a.order_key = r.order_key)
 		 GROUP BY s.tracked_table, s.relation ORDER BY s.tracked_table LIMIT 1 $sql$, program, _loyalty.customer_equality(program),
 		format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) INTO o USING customer;

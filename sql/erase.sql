@@ -122,6 +122,16 @@ BEGIN;
 UPDATE orders SET customer = 9000001 WHERE customer = 4242424;
 SELECT asked('club.erase(4242424, surrogate => 9000001, orders_follow => true)');
 ROLLBACK;
+-- of a table that is paused they would be recorded again, of one that is not tracked any more they are not
+BEGIN;
+SELECT loyalty.pause('club', 'orders');
+SELECT asked('club.erase(4242424, 9000001)');
+ROLLBACK;
+BEGIN;
+SELECT loyalty.untrack('club', 'orders');
+SELECT club.erase(4242424, 9000001) > 0 AS erased;
+SELECT * FROM loyalty.verify('club');
+ROLLBACK;
 -- nobody changes entries by hand, before or behind an erasure, in its transaction either
 \set VERBOSITY terse
 UPDATE club.ledger SET reason = 'mine';
