@@ -400,6 +400,11 @@ SELECT * FROM loyalty.verify('mix');
 SELECT DISTINCT lifetime_value, orders, first_order_at, last_order_at FROM mix.members;
 SELECT loyalty.drop_program('mix', force => true);
 
+-- What is wrong with an event says so
+INSERT INTO club.earning_rule (name, points, event, applies_when) VALUES ('fails', '1 / (1 - purchase.rate)', 'review', 'true');
+INSERT INTO t_events.reviews (id, customer_id, at, stars) VALUES (990, 1, '2026-01-01', 5);
+DELETE FROM club.earning_rule WHERE name = 'fails';
+INSERT INTO t_events.reviews (id, customer_id, at, stars) VALUES (990, 1, 'infinity', 5);
 SELECT loyalty.drop_program('club', force => true);
 SELECT loyalty.drop_program('stay', force => true);
 DROP SCHEMA t_events CASCADE;

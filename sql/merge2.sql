@@ -93,5 +93,27 @@ SELECT fixed.customer_of('79927398713'), coded.customer_of('79927398713');
 SELECT fixed.balance_by_card('79927398713'), coded.balance_by_card('79927398713');
 SELECT * FROM loyalty.verify('fixed');
 SELECT * FROM loyalty.verify('coded');
+-- The key of one customer changes: once the old one is merged into the new one, the orders may follow, though points of them are spent
+CREATE TABLE t_merge2.renamed (id int PRIMARY KEY);
+CREATE TABLE t_merge2.bought (id int PRIMARY KEY, customer int REFERENCES t_merge2.renamed, total numeric, at timestamptz DEFAULT '2026-01-01');
+INSERT INTO t_merge2.renamed VALUES (1);
+SELECT loyalty.create_program('renamed', customers => 't_merge2.renamed', time_zone => 'UTC');
+UPDATE renamed.program SET refund_shortfall = 'reject';
+SELECT loyalty.track_orders('renamed', 't_merge2.bought', customer => 'customer', at => 'at', amount => 'total');
+INSERT INTO renamed.earning_rule (name, points) VALUES ('base', 'amount');
+INSERT INTO t_merge2.bought VALUES (1, 1, 10);
+SELECT balance FROM renamed.grant_points(1, 7, 'gift');
+SELECT balance FROM renamed.redeem(1, 12, 'cart');
+INSERT INTO t_merge2.renamed VALUES (100);
+UPDATE t_merge2.bought SET customer = 100;
+BEGIN;
+SELECT balance FROM renamed.merge(1, 100, 'new key');
+UPDATE t_merge2.bought SET customer = 100;
+DELETE FROM t_merge2.renamed WHERE id = 1;
+COMMIT;
+-- 10 + 7 - 12
+SELECT id, points, orders FROM renamed.members;
+SELECT * FROM loyalty.verify('renamed');
+SELECT loyalty.drop_program('renamed', force => true);
 SELECT loyalty.drop_program('fixed', force => true), loyalty.drop_program('coded', force => true), loyalty.drop_program('club', force => true);
 DROP SCHEMA t_merge2 CASCADE;

@@ -110,6 +110,13 @@ order_gone(Order *order)
  */
 #define VALUE_DIGITS 20
 
+/* What messages call a row of a table: events are no orders. */
+static const char *
+noun_of(const TrackedTable *table)
+{
+	return table->event != NULL ? "event" : "order";
+}
+
 /*
  * An error, or by option a line in the log.  A value that is finite has more digits than
  * are allowed.
@@ -128,18 +135,18 @@ invalid_value(TrackedTable *table, int sqlstate, const char *what,
 	if (table->skip_invalid)
 		ereport(LOG_SERVER_ONLY,
 				(errcode(sqlstate),
-				 errmsg("loyalty program \"%s\" skipped an order: its %s %s",
-						table->program, what, must),
-				 errdetail("The order \"%s\" has the value %s.",
-						   TextDatumGetCString(order_key), value)));
+				 errmsg("loyalty program \"%s\" skipped an %s: its %s %s",
+						table->program, noun_of(table), what, must),
+				 errdetail("The %s \"%s\" has the value %s.",
+						   noun_of(table), TextDatumGetCString(order_key), value)));
 	else
 		ereport(ERROR,
 				(errcode(sqlstate),
-				 errmsg("the %s of an order %s", what, must),
-				 errdetail("The order \"%s\" has the value %s.",
-						   TextDatumGetCString(order_key), value),
-				 errhint("Correct the order, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
-						 table->program)));
+				 errmsg("the %s of an %s %s", what, noun_of(table), must),
+				 errdetail("The %s \"%s\" has the value %s.",
+						   noun_of(table), TextDatumGetCString(order_key), value),
+				 errhint("Correct the %s, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
+						 noun_of(table), table->program)));
 }
 
 /* Can it be counted with?  Else the views of the program could not show the sums. */
@@ -206,7 +213,7 @@ order_failed(TrackedTable *table, const char *rule, const char *what, Datum orde
 	error->sqlerrcode == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
 	error->sqlerrcode == ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
 	char	   *of = order_key != (Datum) 0 ?
-	psprintf("the order \"%s\"", TextDatumGetCString(order_key)) :
+	psprintf("the %s \"%s\"", noun_of(table), TextDatumGetCString(order_key)) :
 	psprintf("a row of table \"%s\"", get_rel_name(table->relid));
 
 	if (rule != NULL)
@@ -227,8 +234,8 @@ order_failed(TrackedTable *table, const char *rule, const char *what, Datum orde
 		psprintf("%s\n%s", error->message, error->context);
 	error->detail = harmless ? psprintf("%s.", error->message) : NULL;
 	error->message = psprintf("%s failed for %s", what, of);
-	error->hint = psprintf("Correct it or the order, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
-						   table->program);
+	error->hint = psprintf("Correct it or the %s, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
+						   noun_of(table), table->program);
 	error->domain = TEXTDOMAIN;
 	ReThrowError(error);
 }
