@@ -273,7 +273,7 @@ AS $$
 DECLARE
 	src int;
 BEGIN
-	PERFORM _loyalty.refuse_nested('alter_orders');
+	PERFORM _loyalty.begin_command('alter_orders', program);
 	src := _loyalty.require_tracked_table(program, "table");
 	PERFORM _loyalty.require_kind(program, src, 'orders', 'Call loyalty.alter_events().');
 	RETURN _loyalty.alter_table(program, src,
@@ -303,8 +303,7 @@ AS $$
 DECLARE
 	src int;
 BEGIN
-	PERFORM _loyalty.refuse_nested('alter_events');
-	PERFORM _loyalty.require_given('{kind,table}', ARRAY[kind IS NULL, "table" IS NULL]);
+	PERFORM _loyalty.begin_command('alter_events', program, '{kind,table}', ARRAY[kind IS NULL, "table" IS NULL]);
 	src := _loyalty.require_tracked_table(program, "table", kind);
 	RETURN _loyalty.alter_table(program, src,
 		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'counts', counts_when, 'key', event_key, 'available_at', available_at)),
@@ -381,8 +380,7 @@ DECLARE
 	orders int;
 	credits int;
 BEGIN
-	PERFORM _loyalty.refuse_nested('alter_refunds');
-	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.begin_command('alter_refunds', program);
 	IF without_order IS NOT NULL THEN
 		PERFORM _loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	END IF;
@@ -643,9 +641,7 @@ DECLARE
 	moment timestamptz;
 	is_done boolean := false;
 BEGIN
-	PERFORM _loyalty.refuse_nested('rerate');
-	PERFORM _loyalty.require_program(program);
-	PERFORM _loyalty.require_given('{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
+	PERFORM _loyalty.begin_command('rerate', program, '{since,dry_run}', ARRAY[since IS NULL, dry_run IS NULL]);
 	SELECT array_agg(r[1]::int ORDER BY r[1]::int) INTO tracked_tables
 	  FROM _loyalty.as_owner(program, format('SELECT s.tracked_table FROM %1$I.tracked_table s CROSS JOIN %1$I.program p JOIN pg_class c ON c.oid = s.relation
 	                                          WHERE s.active AND s.kind IN (''orders'', ''credits'', ''events'')

@@ -97,6 +97,22 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.require_program(name) IS 'returns the name of an existing program that the extension can work with, else an error';
 
+-- What tracks, alters or recounts tables of a program begins here: out of the expressions that a
+-- program evaluates, with a program that is there, and with all that the function must be given.
+CREATE FUNCTION _loyalty.begin_command(function text, program name, names text[] DEFAULT '{}', are_null boolean[] DEFAULT '{}')
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _loyalty.refuse_nested(function);
+	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.require_given(names, are_null);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.begin_command(text, name, text[], boolean[]) IS
+'an error if a function begins within an expression, its program cannot be worked with, or one of these arguments is null';
+
 CREATE FUNCTION _loyalty.base_type(type regtype)
 RETURNS oid
 LANGUAGE sql STABLE

@@ -228,9 +228,7 @@ AS $$
 DECLARE
 	one_by_one boolean;
 BEGIN
-	PERFORM _loyalty.refuse_nested('simulate');
-	PERFORM _loyalty.require_program(program);
-	PERFORM _loyalty.require_given('{since,until}', ARRAY[since IS NULL, until IS NULL]);
+	PERFORM _loyalty.begin_command('simulate', program, '{since,until}', ARRAY[since IS NULL, until IS NULL]);
 	IF since > until THEN
 		RAISE EXCEPTION 'since must not be later than until'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('since is %s, and until is %s.', since, until);

@@ -624,9 +624,7 @@ DECLARE
 	src int;
 	discount jsonb;
 BEGIN
-	PERFORM _loyalty.refuse_nested('track_orders');
-	PERFORM _loyalty.require_program(program);
-	PERFORM _loyalty.require_given('{table,customer,at,"amount, or line_amount,",counts_when}',
+	PERFORM _loyalty.begin_command('track_orders', program, '{table,customer,at,"amount, or line_amount,",counts_when}',
 		ARRAY["table" IS NULL, customer IS NULL, at IS NULL, amount IS NULL AND line_amount IS NULL, counts_when IS NULL]);
 	IF (lines IS NULL) <> (line_order IS NULL) OR (lines IS NULL AND line_amount IS NOT NULL) THEN
 		RAISE EXCEPTION 'lines, line_order and line_amount belong together'
@@ -682,9 +680,7 @@ AS $$
 DECLARE
 	src int;
 BEGIN
-	PERFORM _loyalty.refuse_nested('track_events');
-	PERFORM _loyalty.require_program(program);
-	PERFORM _loyalty.require_given('{kind,table,customer,at,counts_when}', ARRAY[kind IS NULL, "table" IS NULL, customer IS NULL, at IS NULL, counts_when IS NULL]);
+	PERFORM _loyalty.begin_command('track_events', program, '{kind,table,customer,at,counts_when}', ARRAY[kind IS NULL, "table" IS NULL, customer IS NULL, at IS NULL, counts_when IS NULL]);
 	IF btrim(kind) = '' THEN
 		RAISE EXCEPTION 'kind must not be empty'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Say what the events are, as in kind => ''review'': earning rules name them by it, in their column "event".';
@@ -788,9 +784,7 @@ DECLARE
 	known text;
 	recorded bigint := 0;
 BEGIN
-	PERFORM _loyalty.refuse_nested('track_refunds');
-	PERFORM _loyalty.require_program(program);
-	PERFORM _loyalty.require_given('{table,order_key,amount,counts_when,without_order}',
+	PERFORM _loyalty.begin_command('track_refunds', program, '{table,order_key,amount,counts_when,without_order}',
 		ARRAY["table" IS NULL, order_key IS NULL, amount IS NULL, counts_when IS NULL, without_order IS NULL]);
 	PERFORM _loyalty.require_choice('without_order', without_order, 'error', 'skip');
 	IF (customer IS NULL) <> (at IS NULL) THEN
@@ -920,8 +914,7 @@ DECLARE
 	let_go regclass[];
 	t record;
 BEGIN
-	PERFORM _loyalty.refuse_nested('untrack');
-	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.begin_command('untrack', program);
 	PERFORM _loyalty.require_tracked_table(program, "table", kind) WHERE kind IS NOT NULL;
 	-- orders that go without their refunds from now on are recorded so at the end
 	SELECT r[1]::int INTO orders
@@ -1027,8 +1020,7 @@ DECLARE
 	t record;
 	keep boolean;
 BEGIN
-	PERFORM _loyalty.refuse_nested('reconcile');
-	PERFORM _loyalty.require_program(program);
+	PERFORM _loyalty.begin_command('reconcile', program);
 	IF missing IS NOT NULL THEN
 		PERFORM _loyalty.require_choice('missing', missing, 'archive', 'reverse');
 	END IF;

@@ -60,7 +60,7 @@ INSERT INTO t_nested.commands VALUES
 -- every function that changes or recomputes a program is in that list, but for one that makes a
 -- new program, and one that only counts
 SELECT p.proname FROM pg_proc p
- WHERE p.pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND p.prosrc ~ 'refuse_nested\(''' OR p.oid IN ('loyalty.post'::regproc, '_loyalty.post_batch'::regproc, 'loyalty.verify'::regproc)
+ WHERE p.pronamespace IN ('loyalty'::regnamespace, '_loyalty'::regnamespace) AND p.prosrc ~ '(refuse_nested|begin_command)\(''' OR p.oid IN ('loyalty.post'::regproc, '_loyalty.post_batch'::regproc, 'loyalty.verify'::regproc)
 EXCEPT SELECT (regexp_match(command, 'loyalty\.(\w+)'))[1] FROM t_nested.commands ORDER BY 1;
 -- what became of an order, or of something else, while the rule does that: SQLSTATE, message, and
 -- of a rule that failed what it said

@@ -1,5 +1,5 @@
 /*
- * key.c: whether an order key can be in two rows.
+ * key.c: how order keys are compared and looked up, and whether one can be in two rows.
  *
  * When a row is gone, its order is gone, too, unless another row has the same
  * key.  A partitioned table, or one with children, has as many unique indexes as
@@ -17,9 +17,13 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "key.h"
 
@@ -95,4 +99,61 @@ key_is_unique(Oid relid, Node *key)
 	}
 	table_close(rel, NoLock);
 	return unique;
+}
+
+/*
+ * Are keys of a type equal only if their texts are?  Then archived orders, of which the
+ * text is kept, are found by it.
+ */
+static bool
+equal_as_text(Node *key)
+{
+	switch (getBaseType(exprType(key)))
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case UUIDOID:
+			return true;
+		case TEXTOID:
+		case VARCHAROID:
+			return get_collation_isdeterministic(exprCollation(key));
+		default:
+			return false;
+	}
+}
+
+/*
+ * Where to look for rows by their key without a query, if a view just shows it.
+ */
+void
+key_init_probe(Probe *probe, Oid view, const char *row)
+{
+	Definition	definition = definition_open(view);
+	Var		   *key = definition_plain_column(&definition, row, "key");
+
+	if (key != NULL && equal_as_text((Node *) key))
+		probe_init(probe, definition_relation(&definition, row), key->varattno, key->vartype,
+				   get_opcode(lookup_type_cache(key->vartype, TYPECACHE_EQ_OPR)->eq_opr), key->varcollid);
+}
+
+/*
+ * How the key of an order is compared, and the type by which it is looked up.
+ */
+void
+key_load(TrackedTable *table, Definition *definition)
+{
+	Oid			type = exprType(definition_expression(definition, NULL, "key"));
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+
+	if (!OidIsValid(entry->eq_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("order keys of type %s have no equality", format_type_be(type))));
+	table->same_key = program_operator(entry->eq_opr);
+	table->key_type_oid = getBaseType(type);
+	table->same_as_text = equal_as_text(definition_expression(definition, NULL, "key"));
+	table->key_type = format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	MemoryContextSwitchTo(old);
 }

@@ -11,6 +11,7 @@
 #include "expression.h"
 #include "journal.h"
 #include "probe.h"
+#include "relations.h"
 #include "stacking.h"
 #include "version.h"
 
@@ -148,15 +149,8 @@ extern void program_cache_init(void);
 extern TrackedTable *program_tracked_table(Oid relid, const char *program,
 										   int32 number);
 extern TrackedTable *program_root_table(TrackedTable *table);
-extern bool program_lacks_something(TrackedTable *table);
 extern RuleSet *program_rules(TrackedTable *table, int32 terms);
 extern bool program_has_rules(TrackedTable *table, int32 terms);
-extern Oid	program_tracked_relation(Oid schema, int32 tracked_table);
-extern char *program_missing_grant(const TrackedTable *table);
-extern char *program_key_operator(Relation index, StrategyNumber strategy);
-extern Oid	program_relation(Oid schema, const char *name);
-extern char *program_table_argument(Oid relid);
-extern Oid	program_part_root(TrackedTable *table);
 
 /*
  * Is an order more than its row: has it lines, refunds, or a rate that is pinned, or do rules

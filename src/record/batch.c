@@ -489,9 +489,9 @@ is_recorded(const Order *order, const OrderState *known)
 		same_moment(order->available, known->available);
 }
 
-/* When the next revision of an order is recorded, which stands like this. */
+/* When the next revision of an order is recorded. */
 static TimestampTz
-next_moment(Batch *batch, const Lookup *item, const Order *order)
+next_moment(Batch *batch, const Lookup *item)
 {
 	const OrderState *known = &item->known;
 	TimestampTz result = item->left || item->first.came_from != (Datum) 0 ? batch->moved_at : batch->now;
@@ -501,7 +501,7 @@ next_moment(Batch *batch, const Lookup *item, const Order *order)
 	 * even if its time, or the clock, goes back.
 	 */
 	if (known->revision != 0)
-		result = Max(result, known->recorded_at + (order->at < known->at ? 1 : 0));
+		result = Max(result, known->recorded_at + (item->next.at < known->at ? 1 : 0));
 	return result;
 }
 
@@ -516,17 +516,19 @@ goes_on(const Lookup *item)
 	return item->first.came_from != (Datum) 0 || item->left;
 }
 
-/* Has an order a next revision that is to be written?  If so, how it stands then. */
-static bool
-is_due(Batch *batch, Lookup *item, Order *order)
+/* Has an order a next revision that is to be written, and how does it stand then? */
+static void
+decide_next(Batch *batch, Lookup *item)
 {
 	const OrderState *known = &item->known;
 	const OrderState *kept = item_keeps(item);
+	Order	   *order = &item->next;
 
 	*order = item->order;
+	item->due = false;
 	/* What is brought along is kept, even by an order that does not count by now. */
 	if (item->unknown || (kept->revision == 0 && !order->counts))
-		return false;
+		return;
 	/* Of an archived order, nobody asks for more of its customer than it keeps. */
 	if (order->member == (Datum) 0 && batch->mode != RECORD_ANEW)
 		order->member = kept->member;
@@ -538,9 +540,8 @@ is_due(Batch *batch, Lookup *item, Order *order)
 		order->rate = kept->rate;
 		order->available = kept->available;
 	}
-	if (batch->mode == RECORD_ANEW)
-		return known->terms != batch->table->terms;
-	return !is_recorded(order, known) || goes_on(item);
+	item->due = batch->mode == RECORD_ANEW ? known->terms != batch->table->terms :
+		!is_recorded(order, known) || goes_on(item);
 }
 
 /*
@@ -563,9 +564,9 @@ item_allotment(Batch *batch, const Lookup *item)
 
 /* Can budgets have to do with an order?  Without rules that stack when entries are folded, none can. */
 static bool
-may_have_budget(const Lookup *item, const Order *order)
+may_have_budget(const Lookup *item)
 {
-	return order->parts != (Datum) 0 || item->known.allotted != (Datum) 0 || item->first.allotted != (Datum) 0 ||
+	return item->order.parts != (Datum) 0 || item->known.allotted != (Datum) 0 || item->first.allotted != (Datum) 0 ||
 		item->removed_allotted != (Datum) 0;
 }
 
@@ -577,21 +578,20 @@ prepare_budgets(Batch *batch)
 	{
 		Lookup	   *item = &batch->items[i];
 		Allotment	had;
-		Order		order;
 		Terms	   *terms;
 		bool		asks;
 
-		if (!may_have_budget(item, &item->order))
+		if (!may_have_budget(item))
 			continue;
 		had = item_allotment(batch, item);
-		terms = is_due(batch, item, &order) ? terms_if_possible(batch->table->program_relid, item_terms(batch, item)) : NULL;
-		asks = budgets_are_asked(terms, order.parts);
+		terms = item->due ? terms_if_possible(batch->table->program_relid, item_terms(batch, item)) : NULL;
+		asks = budgets_are_asked(terms, item->next.parts);
 		if (!asks && (terms == NULL || had.terms == NULL) && item->removed_allotted == (Datum) 0)
 			continue;
 		if (batch->budgets == NULL)
 			batch->budgets = budgets_begin(batch->table);
 		if (asks)
-			budgets_expect(batch->budgets, terms, order.parts);
+			budgets_expect(batch->budgets, terms, item->next.parts);
 		if (terms != NULL && had.terms != NULL)
 			budgets_expect(batch->budgets, had.terms, had.allotted);
 		if (item->removed_allotted != (Datum) 0)
@@ -606,28 +606,29 @@ prepare_budgets(Batch *batch)
 						  batch->items[i].removed_allotted, false);
 }
 
-/* What budgets give to the next revision of an order, which stands like this. */
+/* What budgets give to the next revision of an order. */
 static Datum
-allot(Batch *batch, Lookup *item, const Order *order, int32 version)
+allot(Batch *batch, const Lookup *item, int32 version)
 {
+	Datum		parts = item->next.parts;
 	Terms	   *terms;
 	Allotment	had;
 
-	if (!may_have_budget(item, order))
+	if (!may_have_budget(item))
 		return (Datum) 0;
 	terms = terms_if_possible(batch->table->program_relid, version);
 	had = item_allotment(batch, item);
-	if (terms == NULL || (had.terms == NULL && !budgets_are_asked(terms, order->parts)))
+	if (terms == NULL || (had.terms == NULL && !budgets_are_asked(terms, parts)))
 		return (Datum) 0;
 	/* the order was changed by others while it was recorded */
 	if (batch->budgets == NULL)
 		batch->budgets = budgets_begin(batch->table);
-	if (order->parts != (Datum) 0)
-		budgets_expect(batch->budgets, terms, order->parts);
+	if (parts != (Datum) 0)
+		budgets_expect(batch->budgets, terms, parts);
 	if (had.terms != NULL)
 		budgets_expect(batch->budgets, had.terms, had.allotted);
 	budgets_lock(batch->budgets);
-	return budgets_allot(batch->budgets, terms, order->parts, &had);
+	return budgets_allot(batch->budgets, terms, parts, &had);
 }
 
 /* The revision in a slot, which budgets gave to, is not written after all. */
@@ -651,14 +652,13 @@ next_revision(Batch *batch, Lookup *item, TupleTableSlot *slot)
 	const OrderState *known = &item->known;
 	const OrderState *kept = item_keeps(item);
 	OrderState	anew = {.moved = true,.joined = item->first.joined};
-	Order		order;
 	int32		terms = item_terms(batch, item);
 
-	if (!is_due(batch, item, &order))
+	if (!item->due)
 		return false;
-	order.allotted = allot(batch, item, &order, terms);
-	batch_fill_entry(batch, slot, &order, known->revision + 1, terms,
-					 next_moment(batch, item, &order), batch->mode == RECORD_ANEW ? &anew : kept);
+	item->next.allotted = allot(batch, item, terms);
+	batch_fill_entry(batch, slot, &item->next, known->revision + 1, terms,
+					 next_moment(batch, item), batch->mode == RECORD_ANEW ? &anew : kept);
 	batch_fill_origin(slot, &item->first);
 	ExecStoreVirtualTuple(slot);
 	return true;
@@ -692,6 +692,7 @@ record_again(Batch *batch, Lookup *item, TupleTableSlot *slot)
 		journal_find(batch->journal, item->order.customer, item->order.order_key,
 					 &item->known);
 		refresh_items(batch, &item, 1, item_terms(batch, item));
+		decide_next(batch, item);
 		if (!next_revision(batch, item, slot))
 			return;
 		journal_append(batch->journal, &slot, 1, &conflict);
@@ -800,6 +801,8 @@ record_items(Batch *batch)
 	apply_known_terms(batch);
 	if (uses_tenure(batch))
 		read_joined_of_items(batch);
+	for (int i = 0; i < batch->item_count; i++)
+		decide_next(batch, &batch->items[i]);
 	prepare_budgets(batch);
 	for (int i = 0; i < batch->item_count; i++)
 	{

@@ -26,6 +26,8 @@ typedef struct Lookup
 	Datum		removed_allotted;	/* taken away again; or (Datum) 0 */
 	bool		unknown;		/* its own terms have no view, which was dropped: it is
 								 * left as it is recorded */
+	bool		due;			/* it has a next revision that is to be written, */
+	Order		next;			/* by which it stands like this */
 } Lookup;
 
 typedef struct Batch

@@ -24,6 +24,7 @@
 #include "number.h"
 #include "order.h"
 #include "protect.h"
+#include "views.h"
 
 void
 order_reader_begin(OrderReader *reader, TrackedTable *table)

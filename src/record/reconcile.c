@@ -31,6 +31,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "configured.h"
 #include "current.h"
 #include "nested.h"
 #include "owner.h"
@@ -38,6 +39,7 @@
 #include "protect.h"
 #include "reconcile.h"
 #include "recorder.h"
+#include "rights.h"
 #include "trust.h"
 
 /* Progress is told so often. */

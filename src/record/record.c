@@ -66,6 +66,7 @@
 #include "owner.h"
 #include "reconcile.h"
 #include "recorder.h"
+#include "rights.h"
 
 /*
  * Which tables had rows inserted, and which had rows changed or removed, since
