@@ -100,7 +100,7 @@ begin_sort(Recorder *rec, bool by_time)
 }
 
 static Recorder *
-begin(TrackedTable *table, RecorderMode mode, int64 expected, bool by_time)
+make_recorder(TrackedTable *table, RecorderMode mode, int64 expected, bool by_time)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "loyalty recorder",
@@ -129,7 +129,7 @@ begin(TrackedTable *table, RecorderMode mode, int64 expected, bool by_time)
 Recorder *
 recorder_begin(TrackedTable *table, RecorderMode mode, int64 expected)
 {
-	return begin(table, mode, expected, false);
+	return make_recorder(table, mode, expected, false);
 }
 
 /*
@@ -145,7 +145,7 @@ recorder_begin_all(TrackedTable *table, RecorderMode mode)
 
 	if (terms != NULL)
 		(void) stacking_budgets(terms->stacking, &budget_count);
-	return begin(table, mode, -1, budget_count > 0);
+	return make_recorder(table, mode, -1, budget_count > 0);
 }
 
 /*
