@@ -244,6 +244,16 @@ $$;
 COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text, numeric) IS
 'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
 
+-- What is left of the points of a rule with so much room under its limit: what is less than nothing needs none.
+CREATE FUNCTION _loyalty.limited_points(points numeric, room numeric, limit_unit text)
+RETURNS numeric
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN limit_unit = 'points' THEN least(points, room) WHEN points <= 0 OR room >= 1 THEN points ELSE 0 END
+$$;
+COMMENT ON FUNCTION _loyalty.limited_points(numeric, numeric, text) IS 'what a rule with a limit per member gives, whose room is so many points or times';
+
 -- The same under terms whose rules stack when entries are folded, from nothing to the points of the order: bonuses come after the tier, and
 -- then what limits per member and budgets take off.  What rules with limits give is in "limited", or found out of the rooms that are left.
 CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric, limited numeric[], rooms numeric[], allotted numeric[])
@@ -289,12 +299,12 @@ BEGIN
 		RETURN NEXT e;
 	END LOOP;
 	free := total;
-	FOR r IN SELECT x.award, x.name, s.budget IS NOT NULL AS has_budget, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
+	FOR r IN SELECT x.award, x.name, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
 	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
 	          WHERE num_nonnulls(s.member_limit, s.budget) > 0 AND x.status = 'counts' ORDER BY x.place
 	LOOP
 		worth := _loyalty.round_points(program, terms, r.share);
-		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(limited[r.award], least(worth, rooms[r.award])) END;
+		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(limited[r.award], _loyalty.limited_points(worth, rooms[r.award], r.limit_unit)) END;
 		free := free - r.share;
 		under_limits := under_limits + gives;
 		IF gives <> worth THEN
@@ -582,13 +592,13 @@ DECLARE
 	r record;
 	used numeric;
 BEGIN
-	FOR r IN EXECUTE format('SELECT x.award, x.name, x.member_limit, t.points_scale, _loyalty.period_sql(''$3'', x.limit_period, t.time_zone) AS began, _loyalty.period_sql(''n.at'', x.limit_period, t.time_zone) AS order_began
+	FOR r IN EXECUTE format('SELECT x.award, x.name, x.member_limit, x.limit_unit, t.points_scale, _loyalty.period_sql(''$3'', x.limit_period, t.time_zone) AS began, _loyalty.period_sql(''n.at'', x.limit_period, t.time_zone) AS order_began
 	                           FROM %1$I.terms_rule x JOIN %1$I.terms t ON t.version = x.version WHERE x.version = $1 AND x.member_limit IS NOT NULL', program) USING terms
 	LOOP
 		EXECUTE format($sql$
 			WITH account AS (SELECT coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $1), $1) AS customer),
 			keys AS (SELECT a.customer FROM account a UNION ALL SELECT m.customer FROM account a JOIN %1$I.merged m ON m.survivor %2$s a.customer)
-			SELECT sum(greatest(n.limited[x.award], 0))
+			SELECT sum(CASE WHEN $4 = 'points' THEN greatest(n.limited[x.award], 0) WHEN n.limited[x.award] > 0 THEN 1 ELSE 0 END)
 			  FROM (SELECT DISTINCT ON (e.customer, e.tracked_table, e.order_key) e.at, e.terms, e.limited
 			          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.terms, l.limited FROM keys k JOIN %1$I.ledger l ON l.customer %2$s k.customer WHERE l.tracked_table > 0
 			                UNION ALL
@@ -596,7 +606,7 @@ BEGIN
 			         ORDER BY e.customer, e.tracked_table, e.order_key, e.revision DESC) n
 			  JOIN %1$I.terms_rule x ON x.version = n.terms AND x.name = $2
 			 WHERE n.limited IS NOT NULL AND %3$s = %4$s
-			$sql$, program, _loyalty.customer_equality(program), r.order_began, r.began) INTO used USING customer, r.name, at;
+			$sql$, program, _loyalty.customer_equality(program), r.order_began, r.began) INTO used USING customer, r.name, at, r.limit_unit;
 		rooms[r.award] := trunc(greatest(r.member_limit - coalesce(used, 0), 0), r.points_scale);
 	END LOOP;
 	RETURN rooms;

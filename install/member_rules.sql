@@ -9,7 +9,7 @@
 -- The conditions of a version of the terms are the columns rule_<award> of the view for_members_<terms>, over the
 -- type "member_metrics".  Which of them held is found out for the first entry of an order, and stays.
 
-CREATE FUNCTION _loyalty.require_member_rule(what text, has_multiplier boolean, per text, for_members text, bonus boolean, member_limit numeric, limit_period text)
+CREATE FUNCTION _loyalty.require_member_rule(what text, has_multiplier boolean, per text, for_members text, bonus boolean, member_limit numeric, limit_unit text, limit_period text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -31,15 +31,23 @@ BEGIN
 	ELSIF member_limit < 0 THEN
 		RAISE EXCEPTION 'member_limit of the % must be at least 0', what
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', member_limit);
+	ELSIF limit_unit = 'times' AND member_limit <> trunc(member_limit) THEN
+		RAISE EXCEPTION 'member_limit of the % must be a whole number where it counts times', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', member_limit), HINT = 'Set limit_unit to ''points'' if points are meant.';
+	ELSIF limit_unit = 'times' AND member_limit IS NULL THEN
+		RAISE EXCEPTION 'limit_unit of the % is that of member_limit, which it does not say', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'limit_unit is ''times''.', HINT = 'Say how many orders of a member may get points by the rule, or set limit_unit to ''points''.';
 	ELSIF limit_period IS NOT NULL AND member_limit IS NULL THEN
 		RAISE EXCEPTION 'limit_period of the % is that of member_limit, which it does not say', what
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('limit_period is %s.', quote_literal(limit_period)), HINT = 'Say how many points a member may get in each such period, or set limit_period to null.';
-	ELSIF limit_period IS NOT NULL THEN
+	END IF;
+	PERFORM _loyalty.require_choice(format('limit_unit of the %s', what), limit_unit, 'points', 'times');
+	IF limit_period IS NOT NULL THEN
 		PERFORM _loyalty.require_choice(format('limit_period of the %s', what), limit_period, 'day', 'week', 'month', 'quarter', 'year');
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.require_member_rule(text, boolean, text, text, boolean, numeric, text) IS 'an error if an earning rule cannot be for some members, a bonus, or have such a limit per member';
+COMMENT ON FUNCTION _loyalty.require_member_rule(text, boolean, text, text, boolean, numeric, text, text) IS 'an error if an earning rule cannot be for some members, a bonus, or have such a limit per member';
 
 -- Do entries under a version of the terms have what each rule gives?
 CREATE FUNCTION _loyalty.terms_fold(program name, terms int)

@@ -96,7 +96,7 @@ COMMENT ON FUNCTION _loyalty.require_rule(text, boolean, boolean, timestamptz, t
 -- The rules of a version of the terms as they come after each other; groups are numbered, and 0 is none.
 CREATE FUNCTION _loyalty.stacked_rules(program name, terms int)
 RETURNS TABLE (place int, award int, per text, multiplies boolean, stacking text, "group" int, starts timestamptz, ends timestamptz, minimum_order numeric,
-               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_period text, budget text)
+               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_unit text, limit_period text, budget text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -105,7 +105,7 @@ BEGIN
 		SELECT row_number() OVER (ORDER BY r.priority DESC, r.name COLLATE "C")::int, r.award, r.per, r.multiplier IS NOT NULL, r.stacking,
 		       CASE WHEN r.stacking_group IS NULL THEN 0 ELSE dense_rank() OVER (ORDER BY r.stacking_group COLLATE "C" NULLS LAST)::int END,
 		       r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, t.points_scale, r.for_members IS NOT NULL, r.bonus,
-		       r.member_limit, r.limit_period, r.budget
+		       r.member_limit, r.limit_unit, r.limit_period, r.budget
 		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version WHERE r.version = $1 ORDER BY 1
 		$sql$, program) USING terms;
 END

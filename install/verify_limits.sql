@@ -15,13 +15,13 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.period_sql(text, text, text) IS 'when the period of a limit began that a moment is in, as SQL';
 
--- The kind of the periods of a limit, which is the same where their length and time zone are.
-CREATE FUNCTION _loyalty.period_kind(limit_period text, time_zone text)
+-- The kind of the periods of a limit, which is the same where their length and time zone are, and what is counted.
+CREATE FUNCTION _loyalty.period_kind(limit_unit text, limit_period text, time_zone text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT concat(limit_period, ' ', time_zone) $$;
-COMMENT ON FUNCTION _loyalty.period_kind(text, text) IS 'what tells the periods of one limit from those of another one';
+AS $$ SELECT concat_ws(' ', limit_unit, limit_period, time_zone) $$;
+COMMENT ON FUNCTION _loyalty.period_kind(text, text, text) IS 'what tells the periods of one limit from those of another one';
 
 -- Each entry under terms whose rules have limits, with what these rules would give and give, as SQL over the entries "x".
 CREATE FUNCTION _loyalty.limited_items_sql(program name, versions int[])
@@ -33,10 +33,10 @@ DECLARE
 	result text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
+		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%9$L::boolean AS by_times, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
 		                                 metrics.rooms[%%1$s] AS room, metrics.limited[%%1$s] AS gives FROM x metrics WHERE metrics.terms = %%7$s',
-		                         g.award, r.name, g.member_limit, _loyalty.period_kind(g.limit_period, t.time_zone),
-		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version, t.points_scale),
+		                         g.award, r.name, g.member_limit, _loyalty.period_kind(g.limit_unit, g.limit_period, t.time_zone),
+		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version, t.points_scale, g.limit_unit = 'times'),
 		                  ' UNION ALL ')
 		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
 		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award
@@ -57,7 +57,7 @@ DECLARE
 	result text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT string_agg(DISTINCT format('(%%L::text, %%L::text, %%s)', r.name, _loyalty.period_kind(r.limit_period, t.time_zone), _loyalty.period_sql('m.at', r.limit_period, t.time_zone)), ', ')
+		SELECT string_agg(DISTINCT format('(%%L::text, %%L::text, %%L::boolean, %%s)', r.name, _loyalty.period_kind(r.limit_unit, r.limit_period, t.time_zone), r.limit_unit = 'times', _loyalty.period_sql('m.at', r.limit_period, t.time_zone)), ', ')
 		  FROM %1$I.terms t JOIN %1$I.terms_rule r ON r.version = t.version WHERE t.version = ANY ($1) AND r.member_limit IS NOT NULL
 		$sql$, program) INTO result USING versions;
 	RETURN result;
@@ -95,11 +95,11 @@ BEGIN
 			SELECT i.*, row_number() OVER () AS id, coalesce(g.ends, i.until) AS ends
 			  FROM (%3$s) i LEFT JOIN goes_on g ON g.who %6$s i.who AND g.tracked_table = i.tracked_table AND g.order_key = i.order_key AND g.revision = i.revision),
 		moved AS MATERIALIZED (
-			SELECT m.customer, m.rule, k.kind, k.began, m.entry, m.id, m.kind AS own_kind, m.points
+			SELECT m.customer, m.rule, k.kind, k.began, m.entry, m.id, m.kind AS own_kind, CASE WHEN k.by_times THEN sign(m.points) ELSE m.points END AS points
 			  FROM (SELECT i.customer, i.rule, i.at, i.entry, i.id, i.kind, greatest(i.gives, 0) AS points FROM item i
 			        UNION ALL
 			        SELECT i.customer, i.rule, i.at, i.ends, NULL, NULL, - greatest(i.gives, 0) FROM item i WHERE i.ends IS NOT NULL) m
-			  JOIN LATERAL (VALUES %4$s) k (rule, kind, began) ON k.rule = m.rule),
+			  JOIN LATERAL (VALUES %4$s) k (rule, kind, by_times, began) ON k.rule = m.rule),
 		used AS (
 			SELECT u.* FROM (SELECT m.*, sum(m.points) OVER (PARTITION BY m.customer, m.rule, m.kind, m.began ORDER BY m.entry) AS total FROM moved m) u
 			 WHERE u.id IS NOT NULL AND u.kind = u.own_kind),
@@ -110,11 +110,11 @@ BEGIN
 			  JOIN item o ON o.who %6$s g.who AND o.tracked_table = g.tracked_table AND o.order_key = g.order_key AND o.revision = g.revision AND o.rule = i.rule
 			  LEFT JOIN moved m ON m.id = o.id AND m.kind = i.kind),
 		placed AS (
-			SELECT i.*, u.began, u.total, lag(i.id) OVER o AS own_id, CASE WHEN lag(i.ends) OVER o = i.entry THEN lag(greatest(i.gives, 0)) OVER o ELSE 0 END AS own, lag(i.revision) OVER o AS own_revision
+			SELECT i.*, u.began, u.total, lag(i.id) OVER o AS own_id, CASE WHEN lag(i.ends) OVER o = i.entry THEN lag(greatest(i.gives, 0)) OVER o ELSE 0 END AS own_points, lag(i.revision) OVER o AS own_revision
 			  FROM item i JOIN used u ON u.id = i.id
 			WINDOW o AS (PARTITION BY i.who, i.tracked_table, i.order_key, i.rule ORDER BY i.revision)),
 		before AS (
-			SELECT p.*, p.total - greatest(p.gives, 0) AS others, CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS own_before,
+			SELECT p.*, p.total - CASE WHEN p.by_times THEN sign(greatest(p.gives, 0)) ELSE greatest(p.gives, 0) END AS others, CASE WHEN p.by_times THEN sign(p.own_points) ELSE p.own_points END AS own, CASE WHEN origin.began = p.began THEN origin.own ELSE 0 END AS own_before,
 			       -- of an order that did not count when it got its key, too
 			       CASE WHEN first_value(origin.began) OVER s = p.began AND first_value(p.moves) OVER s = p.moves THEN first_value(origin.room) OVER s END AS room_before
 			  FROM (SELECT n.*, m.began AS own_began, count(*) FILTER (WHERE m.began <> n.began) OVER (PARTITION BY n.who, n.tracked_table, n.order_key, n.award, n.stretch ORDER BY n.revision) AS moves
@@ -128,10 +128,11 @@ BEGIN
 			WINDOW s AS (PARTITION BY b.who, b.tracked_table, b.order_key, b.stretch, b.moves, b.award ORDER BY b.revision))
 		SELECT k.violation, d.who::text, d.order_key::text,
 		       format('revision %%s (entry %%s), rule "%%s": gives %%s of %%s, room %%s, left of %%s now: %%s', d.revision, d.entry, d.rule, coalesce(d.gives, 0), coalesce(d.would, 0), d.room, d.most, d.now_left)
-		  FROM due d
+		  FROM (SELECT y.*, least(y.room, CASE WHEN NOT y.is_first OR y.room_before IS NOT NULL THEN y.now_left END) AS may_give FROM due y) d
 		 CROSS JOIN LATERAL (VALUES
 			(d.room IS DISTINCT FROM d.pinned OR (d.is_first AND %5$s AND d.room IS DISTINCT FROM coalesce(d.room_before, d.free)), 'room under a limit per member is not what was left when the order began'),
-			((d.gives IS NULL) <> (d.would IS NULL) OR CASE WHEN %5$s THEN d.gives <> least(d.would, d.room, CASE WHEN NOT d.is_first OR d.room_before IS NOT NULL THEN d.now_left END) ELSE d.gives > d.would OR d.gives > d.room END,
+			((d.gives IS NULL) <> (d.would IS NULL) OR CASE WHEN %5$s THEN d.gives <> CASE WHEN d.by_times AND d.would > 0 AND d.may_give < 1 THEN 0 WHEN d.by_times THEN d.would ELSE least(d.would, d.may_give) END
+			 ELSE d.gives > d.would OR CASE WHEN d.by_times THEN d.gives > 0 AND d.room < 1 ELSE d.gives > d.room END END,
 			 'points of a rule are not what its limit per member leaves')) k (wrong, violation)
 		 WHERE k.wrong
 		$sql$, _loyalty.entries_sql(program, readable, without_large), CASE WHEN merged THEN 'e.recorded_for' ELSE 'e.customer' END, items, _loyalty.limit_kinds_sql(program, versions),

@@ -106,11 +106,11 @@ COMMENT ON FUNCTION _loyalty.folded_sql(name, int) IS 'what is left of the parts
 
 -- What each rule with points gives there before it is multiplied; null: nothing.
 CREATE FUNCTION _loyalty.given_sql(program name, terms int)
-RETURNS TABLE (place int, award int, bonus boolean, member_limit numeric, limit_period text, given text)
+RETURNS TABLE (place int, award int, bonus boolean, member_limit numeric, limit_unit text, limit_period text, given text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT r.place, r.award, r.bonus, r.member_limit, r.limit_period,
+	SELECT r.place, r.award, r.bonus, r.member_limit, r.limit_unit, r.limit_period,
 	       CASE WHEN r.stacking = 'best_of' THEN format('CASE WHEN %s THEN counting.value_%s END', _loyalty.is_best_sql(program, terms, r.award, 'counting'), r.award)
 	            ELSE format('counting.value_%s', r.award) END
 	  FROM _loyalty.stacked_rules(program, terms) r WHERE NOT r.multiplies

@@ -19,6 +19,9 @@ INSERT INTO club.earning_rule (name, points, member_limit) VALUES ('x', 'amount'
 INSERT INTO club.earning_rule (name, points, limit_period) VALUES ('x', 'amount', 'day');
 INSERT INTO club.earning_rule (name, points, member_limit, limit_period) VALUES ('x', 'amount', 10, 'fortnight');
 INSERT INTO club.earning_rule (name, multiplier, member_limit) VALUES ('x', '2', 10);
+INSERT INTO club.earning_rule (name, points, limit_unit) VALUES ('x', 'amount', 'times');
+INSERT INTO club.earning_rule (name, points, member_limit, limit_unit) VALUES ('x', 'amount', 1.5, 'times');
+INSERT INTO club.earning_rule (name, points, member_limit, limit_unit) VALUES ('x', 'amount', 2, 'orders');
 
 -- Shops give 5 points per 1, and 100 a day at most; the rest gives 1 per 10.  Days are those of Berlin: in winter they begin at 23:00.
 -- 1: 5 * 12 = 60, of 100; and 1.2: 61.   2: 5 * 10 = 50, of 40; and 1: 41.   3: the next day in Berlin: 50, and 1: 51.
@@ -195,11 +198,64 @@ SELECT points FROM club.members WHERE id = 9;		-- 32
 SELECT * FROM loyalty.verify('club');
 UPDATE club.program SET rounding = 'floor';
 
+-- How often a rule gives points, in place of how many: the first two orders of a month have half of their amount, if it is not less than 2
+DELETE FROM club.earning_rule;
+INSERT INTO club.earning_rule (name, points, bonus, applies_when, member_limit, limit_unit, limit_period) VALUES ('two a month', 'amount / 2', true, 'amount >= 2', 2, 'times', 'month');
+INSERT INTO club.earning_rule (name, points) VALUES ('one', '1');
+-- 1 of 1, which takes nothing; 20 + 1, 30 + 1; nothing is left, so 1; and of the next month, which begins at 22:00 in Berlin, 5 + 1
+INSERT INTO t_limits.orders VALUES (500, 21, '2026-07-01', 1), (501, 21, '2026-07-02', 40), (502, 21, '2026-07-03', 60), (503, 21, '2026-07-04', 80), (504, 21, '2026-07-31 22:00+00', 10);
+SELECT order_key, order_points, rooms, limited FROM club.unposted WHERE customer = 21 ORDER BY at;
+SELECT what, name, value, points FROM club.explain('503');		-- 40 that are taken off again
+SELECT sum(points) FROM club.explain('503');
+SELECT sum(points) AS "1" FROM club.simulate_order(ROW(0, 21, '2026-07-05', 30)::t_limits.orders);
+SELECT sum(points) AS "16" FROM club.simulate_order(ROW(0, 21, '2026-08-05', 30)::t_limits.orders);
+SELECT * FROM loyalty.verify('club');
+-- a correction takes no more times than the order has: 50 + 1; what is refunded is free for the next one: 25 + 1; 503 stays, and 501 had room
+-- when it began, but none is left when it comes back: 1
+UPDATE t_limits.orders SET total = 100 WHERE id = 502;
+UPDATE t_limits.orders SET total = 0 WHERE id = 501;
+INSERT INTO t_limits.orders VALUES (505, 21, '2026-07-06', 50);
+UPDATE t_limits.orders SET total = 81 WHERE id = 503;
+UPDATE t_limits.orders SET total = 40 WHERE id = 501;
+SELECT order_key, revision, order_points, rooms, limited FROM club.unposted WHERE customer = 21 AND (revision > 1 OR order_key = '505') ORDER BY entry;
+SELECT points FROM club.members WHERE id = 21;		-- 1 + 1 + 51 + 1 + 6 + 26 = 86
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT points FROM club.members WHERE id = 21;
+SELECT * FROM loyalty.verify('club');
+-- another key and another customer take the time along
+UPDATE t_limits.orders SET id = 602 WHERE id = 502;
+UPDATE t_limits.orders SET customer_id = 22 WHERE id = 505;
+INSERT INTO t_limits.orders VALUES (506, 21, '2026-07-07', 20), (507, 22, '2026-07-07', 20), (508, 22, '2026-07-08', 20);
+SELECT id, points FROM club.members WHERE id IN (21, 22) ORDER BY id;		-- 86 - 26 + 11; 26 + 11 + 1
+SELECT * FROM loyalty.verify('club');
+-- the same rule with a limit of points: 50 and 10 of July are used, of 100 (40 are left: 40 + 1), and of its times again, 3 are used, of 4
+UPDATE club.earning_rule SET limit_unit = 'points', member_limit = 100 WHERE name = 'two a month';
+INSERT INTO t_limits.orders VALUES (509, 21, '2026-07-08', 200);
+UPDATE club.earning_rule SET limit_unit = 'times', member_limit = 4 WHERE name = 'two a month';
+INSERT INTO t_limits.orders VALUES (510, 21, '2026-07-09', 20), (511, 21, '2026-07-09 01:00', 20);
+SELECT order_key, order_points, rooms, limited FROM club.unposted WHERE customer = 21 AND order_key IN ('509', '510', '511') ORDER BY 1;
+SELECT * FROM loyalty.verify('club');
+CALL loyalty.post('club');
+SELECT * FROM loyalty.verify('club');
+-- verify() tells an order that has points without a time, and one that has none though it had one
+ALTER TABLE club.ledger DISABLE TRIGGER append_only;
+BEGIN;
+UPDATE club.ledger SET limited = replace(limited::text, '0', '10')::numeric[], order_points = 11, points_change = 11 WHERE order_key = '511';
+SELECT DISTINCT violation FROM loyalty.verify('club') WHERE violation ~ 'limit|room' ORDER BY 1;
+ROLLBACK;
+BEGIN;
+UPDATE club.ledger SET limited = replace(limited::text, '10', '0')::numeric[], order_points = 1, points_change = 1 WHERE order_key = '510';
+SELECT DISTINCT violation FROM loyalty.verify('club') WHERE violation ~ 'limit|room' ORDER BY 1;
+ROLLBACK;
+ALTER TABLE club.ledger ENABLE TRIGGER append_only;
+
 -- Many orders of few customers that change at random, posted now and then: verify() sums up anew what was used
 DELETE FROM club.earning_rule;
 INSERT INTO club.earning_rule (name, points, member_limit, limit_period) VALUES ('day', 'amount * 1.3', 40, 'day');
 INSERT INTO club.earning_rule (name, points, bonus, applies_when, member_limit, limit_period) VALUES ('week', 'amount / 3', true, 'amount > 5', 55, 'week');
 INSERT INTO club.earning_rule (name, points, member_limit) VALUES ('ever', 'amount', 300);
+INSERT INTO club.earning_rule (name, points, member_limit, limit_unit, limit_period) VALUES ('times', 'amount / 4', 5, 'times', 'week');
 INSERT INTO club.earning_rule (name, multiplier, applies_when) VALUES ('double', '2', 'amount > 15');
 CREATE FUNCTION t_limits.random_number(seed int, below int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT abs(hashint4(seed)) % below';
 CREATE PROCEDURE t_limits.change(n int) LANGUAGE plpgsql AS $$
@@ -224,6 +280,8 @@ BEGIN
 	END IF;
 	IF n = 250 THEN
 		UPDATE club.earning_rule SET member_limit = 25 WHERE name = 'day';
+	ELSIF n = 300 OR n = 500 THEN
+		UPDATE club.earning_rule SET limit_unit = CASE n WHEN 300 THEN 'points' ELSE 'times' END, member_limit = CASE n WHEN 300 THEN 30 ELSE 3 END WHERE name = 'times';
 	ELSIF n = 400 THEN
 		UPDATE club.earning_rule SET limit_period = 'month', member_limit = 120 WHERE name = 'week';
 	END IF;
@@ -249,6 +307,8 @@ SELECT customer, day, sum FROM (SELECT l.customer, date_trunc('day', l.at, 'Euro
                                   FROM (SELECT DISTINCT ON (customer, order_key) * FROM club.ledger WHERE customer BETWEEN 10 AND 12 ORDER BY customer, order_key, revision DESC) l GROUP BY 1, 2) x WHERE sum > 40;
 SELECT customer, sum FROM (SELECT l.customer, sum(l.limited[(SELECT r.award FROM club.terms_rule r WHERE r.version = l.terms AND r.name = 'ever')])
                                   FROM (SELECT DISTINCT ON (customer, order_key) * FROM club.ledger WHERE customer BETWEEN 10 AND 12 ORDER BY customer, order_key, revision DESC) l GROUP BY 1) x WHERE sum > 300;
+SELECT customer, week, count FROM (SELECT l.customer, date_trunc('week', l.at, 'Europe/Berlin') AS week, count(*) FILTER (WHERE l.limited[(SELECT r.award FROM club.terms_rule r WHERE r.version = l.terms AND r.name = 'times')] > 0)
+                                  FROM (SELECT DISTINCT ON (customer, order_key) * FROM club.ledger WHERE customer BETWEEN 10 AND 12 AND terms = (SELECT terms FROM club.program) ORDER BY customer, order_key, revision DESC) l GROUP BY 1, 2) x WHERE count > 3;
 SELECT o.order_key, o.points, e.sum FROM (SELECT * FROM club.order_points OFFSET 0) o CROSS JOIN LATERAL (SELECT sum(points) FROM club.explain(o.order_key)) e WHERE o.id BETWEEN 10 AND 12 AND o.points IS DISTINCT FROM e.sum;
 
 -- verify() tells a limit that is exceeded, or that cut too much, and a room that was not there

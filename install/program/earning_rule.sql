@@ -20,6 +20,7 @@ CREATE TABLE @schema@.earning_rule (
 	for_members text,
 	bonus boolean NOT NULL DEFAULT false,
 	member_limit numeric CHECK (member_limit >= 0),
+	limit_unit text NOT NULL DEFAULT 'points' CHECK (limit_unit IN ('points', 'times')),
 	limit_period text CHECK (limit_period IN ('day', 'week', 'month', 'quarter', 'year')),
 	budget text,
 	event text,

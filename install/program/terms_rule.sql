@@ -5,7 +5,7 @@ CREATE TABLE @schema@.terms_rule (
 	starts timestamptz, ends timestamptz, minimum_order numeric, every numeric, gives numeric, at_most numeric, rounding text,
 	priority int NOT NULL DEFAULT 0, stacking text NOT NULL DEFAULT 'add', stacking_group text,
 	for_members text, bonus boolean NOT NULL DEFAULT false,
-	member_limit numeric, limit_period text,
+	member_limit numeric, limit_unit text NOT NULL DEFAULT 'points', limit_period text,
 	budget text,
 	event text,
 	PRIMARY KEY (version, name)

@@ -1,7 +1,8 @@
 /*
  * member_limits.c: limits of what an earning rule gives to a member in a period.
  *
- * A rule may say how many points it gives to a member at most, in each day, week, month,
+ * A rule may say how many points it gives to a member at most, or how many orders of a member
+ * it gives points to ("times"), in each day, week, month,
  * quarter or year of the program's time zone, or ever.  As it depends on what the orders
  * before gave, this is found out when entries are folded; no lock is needed, since the
  * entries of a member are folded one after the other.
@@ -35,6 +36,7 @@ typedef struct LimitKind
 {
 	int			id;
 	char	   *rule;
+	bool		by_times;
 	char	   *period;			/* unit of date_trunc(), or NULL: ever */
 	char	   *time_zone;
 } LimitKind;
@@ -49,7 +51,7 @@ typedef struct UseKey
 typedef struct Use
 {
 	UseKey		key;
-	Datum		points;
+	Datum		uses;			/* points, or times */
 	char		status;
 } Use;
 
@@ -82,7 +84,7 @@ period_start(const LimitKind *kind, TimestampTz at)
 static bool
 is_of_kind(const LimitKind *kind, const Terms *terms, const RuleLimit *limit)
 {
-	return strcmp(kind->rule, limit->rule) == 0 && strcmp(kind->time_zone, terms->time_zone) == 0 &&
+	return strcmp(kind->rule, limit->rule) == 0 && kind->by_times == limit->by_times && strcmp(kind->time_zone, terms->time_zone) == 0 &&
 		(kind->period == NULL) == (limit->period == NULL) &&
 		(kind->period == NULL || strcmp(kind->period, limit->period) == 0);
 }
@@ -114,6 +116,7 @@ get_kind(Accrual *accrual, const Terms *terms, const RuleLimit *limit)
 	kind = palloc(sizeof(LimitKind));
 	kind->id = list_length(accrual->limit_kinds);
 	kind->rule = pstrdup(limit->rule);
+	kind->by_times = limit->by_times;
 	kind->period = limit->period == NULL ? NULL : pstrdup(limit->period);
 	kind->time_zone = pstrdup(terms->time_zone);
 	accrual->limit_kinds = lappend(accrual->limit_kinds, kind);
@@ -152,7 +155,7 @@ limits_expect(Accrual *accrual, Terms *terms, TimestampTz at)
 		Use		   *use = uses_insert(accrual->uses, key, &found);
 
 		if (!found)
-			use->points = number_zero();
+			use->uses = number_zero();
 	}
 	MemoryContextSwitchTo(old);
 	return true;
@@ -172,11 +175,13 @@ award_value(Datum array, int award)
 	return isnull ? (Datum) 0 : value;
 }
 
-/* What an order takes of a limit that it gives so many points under: points below zero take nothing. */
+/* What an order takes of a limit that it gets so many points under: points below zero take nothing. */
 static Datum
-taken(Datum points)
+taken(const LimitKind *kind, Datum points)
 {
-	return points == (Datum) 0 ? number_zero() : DirectFunctionCall2(numeric_larger, points, number_zero());
+	if (points == (Datum) 0 || DatumGetBool(DirectFunctionCall2(numeric_le, points, number_zero())))
+		return number_zero();
+	return kind->by_times ? number_one() : points;
 }
 
 /* Add what an order gives under limits, or take it off. */
@@ -191,7 +196,7 @@ add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited, PGFuncti
 		return;
 	for (int i = 0; i < count; i++)
 	{
-		Datum		points = taken(award_value(limited, limits[i].award));
+		Datum		points = award_value(limited, limits[i].award);
 
 		foreach(lc, accrual->limit_kinds)
 		{
@@ -201,9 +206,9 @@ add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited, PGFuncti
 			if (use != NULL)
 			{
 				MemoryContext old = MemoryContextSwitchTo(accrual->context);
-				Datum		before = use->points;
+				Datum		before = use->uses;
 
-				use->points = DirectFunctionCall2(operation, before, points);
+				use->uses = DirectFunctionCall2(operation, before, taken(kind, points));
 				if (before != number_zero())
 					pfree(DatumGetPointer(before));
 				MemoryContextSwitchTo(old);
@@ -233,7 +238,7 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 	limits = stacking_limits(terms_find(program, order->limited_terms)->stacking, &count);
 	for (int i = 0; i < count; i++)
 		if (strcmp(limits[i].rule, kind->rule) == 0)
-			return taken(award_value(order->limited, limits[i].award));
+			return taken(kind, award_value(order->limited, limits[i].award));
 	return number_zero();
 }
 
@@ -251,7 +256,7 @@ use_until(const LimitKind *kind, Oid program, const RecordedEntry *entry, const 
 }
 
 /*
- * How many points a rule may give to an entry: what other orders of its period leave, and no
+ * How many points, or times, a rule has left for an entry: what other orders of its period leave, and no
  * more than the room that its order began with in the period; but what the order has stays.  Of an order
  * that gets another key, what it still has by the old one is its own, too.
  */
@@ -270,13 +275,23 @@ room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const Rec
 	own = use_until(kind, terms->program, entry, order);
 	if (before->revision > 0 && period_start(kind, before->at) != period_start(kind, entry->at))
 		pinned = (Datum) 0;
-	room = DirectFunctionCall2(numeric_sub, limit->most, DirectFunctionCall2(numeric_sub, use->points, own));
+	room = DirectFunctionCall2(numeric_sub, limit->most, DirectFunctionCall2(numeric_sub, use->uses, own));
 	room = DirectFunctionCall2(numeric_larger, room, pinned == (Datum) 0 ? number_zero() : own);
 	*is_new = pinned == (Datum) 0;
 	if (pinned != (Datum) 0)
 		room = DirectFunctionCall2(numeric_smaller, pinned, room);
 	/* points have the decimals of the terms, whatever the limit has */
 	return DirectFunctionCall2(numeric_trunc, room, Int32GetDatum(terms->scale));
+}
+
+/* What a rule gives of its points, with so much room.  What is less than nothing needs none. */
+static Datum
+cut_to_room(const RuleLimit *limit, Datum points, Datum room)
+{
+	if (!limit->by_times)
+		return DirectFunctionCall2(numeric_smaller, points, room);
+	return DatumGetBool(DirectFunctionCall2(numeric_le, points, number_zero())) ||
+		DatumGetBool(DirectFunctionCall2(numeric_ge, room, number_one())) ? points : number_zero();
 }
 
 /*
@@ -315,7 +330,7 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 		without_room[award] = false;
 		if (isnull[award])
 			continue;
-		limited_values[award] = DirectFunctionCall2(numeric_smaller, terms_round(terms, shares[award]), room);
+		limited_values[award] = cut_to_room(&limits[i], terms_round(terms, shares[award]), room);
 		without_limited[award] = false;
 		limited_points = DirectFunctionCall2(numeric_add, limited_points, limited_values[award]);
 	}

@@ -154,6 +154,7 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 	rule->limit.most = number_value(row, 16, context);
 	rule->limit.period = text_value(row, 17, context);
 	rule->budget = text_value(row, 18, context);
+	rule->limit.by_times = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 19, &isnull));
 }
 
 /* Are the points of a rule just added up? */
@@ -179,7 +180,7 @@ read_rules(const char *program, int32 terms)
 			 " ELSE (pg_catalog.dense_rank() OVER (ORDER BY r.stacking_group COLLATE pg_catalog.\"C\" NULLS LAST))::pg_catalog.int4 END,"
 			 " r.starts::pg_catalog.timestamptz, r.ends::pg_catalog.timestamptz, r.minimum_order::pg_catalog.numeric, r.every::pg_catalog.numeric,"
 			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool,"
-			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget"
+			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget, r.limit_unit OPERATOR(pg_catalog.=) 'times'"
 			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version WHERE r.version OPERATOR(pg_catalog.=) $1"
 			 " ORDER BY r.priority DESC, r.name COLLATE pg_catalog.\"C\"", quote_identifier(program));
 

@@ -9,12 +9,13 @@
 /* How the rules of one version of the terms stack. */
 typedef struct Stacking Stacking;
 
-/* How many points a rule gives to a member at most: see member_limits.c. */
+/* How much, or how often, a rule gives to a member at most: see member_limits.c. */
 typedef struct RuleLimit
 {
 	int			award;			/* from 0 */
 	char	   *rule;			/* its name */
 	Datum		most;
+	bool		by_times;		/* it counts orders that get points, not the points */
 	char	   *period;			/* in each day, week, month, quarter or year, or NULL:
 								 * ever */
 } RuleLimit;

@@ -21,6 +21,8 @@ ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS member_limit numeric 
 ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS limit_period text CHECK (limit_period IN ('day', 'week', 'month', 'quarter', 'year'));
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS member_limit numeric;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS limit_period text;
+ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS limit_unit text NOT NULL DEFAULT 'points' CHECK (limit_unit IN ('points', 'times'));
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS limit_unit text NOT NULL DEFAULT 'points';
 ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS budget text;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS budget text;
 ALTER TABLE @schema@.archived ADD COLUMN IF NOT EXISTS terms int;
