@@ -119,6 +119,12 @@ COMMENT ON FUNCTION _loyalty.as_sentence(text) IS 'the message of an error as a 
 
 -- Names of POSIX zones such as CET+1 mean the opposite of what they say, and
 -- abbreviations have no daylight saving time.
+CREATE FUNCTION _loyalty.time_zone_of_file(name text)
+RETURNS text
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_time_zone_of_file';
+COMMENT ON FUNCTION _loyalty.time_zone_of_file(text) IS 'the name of a time zone as the server writes it, or null if it knows none; the name must not have digits, which a POSIX zone has';
+
 CREATE FUNCTION _loyalty.require_time_zone(time_zone text)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -129,8 +135,13 @@ DECLARE
 	zone text;
 	abbreviation boolean;
 BEGIN
-	SELECT z.name INTO zone FROM pg_timezone_names z WHERE lower(z.name) = lower(time_zone)
-	 ORDER BY z.name = time_zone DESC LIMIT 1;
+	-- the view reads hundreds of files; a name without digits is no POSIX zone, so it is that of one file
+	IF time_zone ~ '^[A-Za-z/_-]+$' THEN
+		zone := _loyalty.time_zone_of_file(time_zone);
+	ELSE
+		SELECT z.name INTO zone FROM pg_timezone_names z WHERE lower(z.name) = lower(time_zone)
+		 ORDER BY z.name = time_zone DESC LIMIT 1;
+	END IF;
 	-- CET is the name of a zone with daylight saving time, where the machine has old names,
 	-- but AT TIME ZONE takes it for the abbreviation, which has none
 	abbreviation := EXISTS (SELECT FROM pg_timezone_abbrevs a WHERE lower(a.abbrev) = lower(time_zone));

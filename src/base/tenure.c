@@ -115,3 +115,21 @@ loyalty_tenure(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	PG_RETURN_INTERVAL_P(result);
 }
+
+PG_FUNCTION_INFO_V1(loyalty_time_zone_of_file);
+
+/*
+ * time_zone_of_file(name text) returns text
+ *
+ * The name of a time zone as the server writes it, or NULL: it knows no such zone, or one that counts
+ * leap seconds, which it does not take.
+ */
+Datum
+loyalty_time_zone_of_file(PG_FUNCTION_ARGS)
+{
+	pg_tz	   *zone = pg_tzset(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	if (zone == NULL || !pg_tz_acceptable(zone))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(pg_get_timezone_name(zone)));
+}
