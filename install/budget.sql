@@ -6,15 +6,10 @@
 
 CREATE FUNCTION _loyalty.has_budget(program name, budget text)
 RETURNS boolean
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	result boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.budget b WHERE b.name = $1)', program) INTO result USING budget;
-	RETURN result;
-END
+	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %I.budget b WHERE b.name = $1)', program), budget)::boolean
 $$;
 COMMENT ON FUNCTION _loyalty.has_budget(name, text) IS 'is there a budget of that name?';
 
@@ -51,15 +46,10 @@ COMMENT ON FUNCTION _loyalty.require_budget_rule(name, text, boolean, text, bool
 
 CREATE FUNCTION _loyalty.names_budget(program name, budget text)
 RETURNS text
-LANGUAGE plpgsql
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	result text;
-BEGIN
-	EXECUTE format('SELECT min(r.name) FROM %I.earning_rule r WHERE r.budget = $1', program) INTO result USING budget;
-	RETURN result;
-END
+	SELECT _loyalty.answer(format('SELECT min(r.name) FROM %I.earning_rule r WHERE r.budget = $1', program), budget)
 $$;
 COMMENT ON FUNCTION _loyalty.names_budget(name, text) IS 'a rule that names a budget, or null: none does';
 

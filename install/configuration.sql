@@ -107,6 +107,22 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.require_given(text[], boolean[]) IS 'an error that names the arguments that are null, if any is';
 
+-- What a query of one value says, which is made for the tables of a program and has one parameter.  It reads
+-- with the snapshot of who asks.
+CREATE FUNCTION _loyalty.answer(query text, argument anyelement)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE query INTO result USING argument;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.answer(text, anyelement) IS 'the one value that a query with a parameter says, as text';
+
 -- The message of an error as the detail of another one.
 CREATE FUNCTION _loyalty.as_sentence(message text)
 RETURNS text

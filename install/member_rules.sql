@@ -52,15 +52,10 @@ COMMENT ON FUNCTION _loyalty.require_member_rule(text, boolean, text, text, bool
 -- Do entries under a version of the terms have what each rule gives?
 CREATE FUNCTION _loyalty.terms_fold(program name, terms int)
 RETURNS boolean
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	result boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1 AND (r.for_members IS NOT NULL OR r.bonus OR r.member_limit IS NOT NULL))', program) INTO result USING terms;
-	RETURN result;
-END
+	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1 AND (r.for_members IS NOT NULL OR r.bonus OR r.member_limit IS NOT NULL))', program), terms)::boolean
 $$;
 COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, bonuses, or limits per member, so that its rules stack when entries are folded?';
 

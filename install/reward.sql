@@ -116,29 +116,19 @@ COMMENT ON FUNCTION _loyalty.check_reward() IS 'trigger: check what a reward is 
 
 CREATE FUNCTION _loyalty.pieces_taken(program name, reward text)
 RETURNS bigint
-LANGUAGE plpgsql
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	result bigint;
-BEGIN
-	EXECUTE format('SELECT coalesce(sum(r.quantity), 0) FROM %I.reward_redemption r WHERE r.reward = $1 AND r.reversed_at IS NULL', program) INTO result USING reward;
-	RETURN result;
-END
+	SELECT _loyalty.answer(format('SELECT coalesce(sum(r.quantity), 0) FROM %I.reward_redemption r WHERE r.reward = $1 AND r.reversed_at IS NULL', program), reward)::bigint
 $$;
 COMMENT ON FUNCTION _loyalty.pieces_taken(name, text) IS 'how many pieces of a reward were redeemed, but for what was reversed in full';
 
 CREATE FUNCTION _loyalty.was_redeemed(program name, reward text)
 RETURNS boolean
-LANGUAGE plpgsql
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	result boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.reward_redemption r WHERE r.reward = $1)', program) INTO result USING reward;
-	RETURN result;
-END
+	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %I.reward_redemption r WHERE r.reward = $1)', program), reward)::boolean
 $$;
 COMMENT ON FUNCTION _loyalty.was_redeemed(name, text) IS 'was a reward ever redeemed?';
 

@@ -20,9 +20,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -161,20 +159,6 @@ limits_expect(Accrual *accrual, Terms *terms, TimestampTz at)
 	return true;
 }
 
-/* The value of an array by the number of an award, or (Datum) 0. */
-static Datum
-award_value(Datum array, int award)
-{
-	bool		isnull;
-	int			subscript = award + 1;
-	Datum		value;
-
-	if (array == (Datum) 0)
-		return (Datum) 0;
-	value = array_get_element(array, 1, &subscript, -1, -1, false, TYPALIGN_INT, &isnull);
-	return isnull ? (Datum) 0 : value;
-}
-
 /* What an order takes of a limit that it gets so many points under: points below zero take nothing. */
 static Datum
 taken(const LimitKind *kind, Datum points)
@@ -190,13 +174,15 @@ add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited, PGFuncti
 {
 	int			count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &count);
+	ByAward		read;
 	ListCell   *lc;
 
 	if (limited == (Datum) 0 || accrual->uses == NULL)
 		return;
+	read = stacking_read(limited);
 	for (int i = 0; i < count; i++)
 	{
-		Datum		points = award_value(limited, limits[i].award);
+		Datum		points = stacking_value(&read, limits[i].award);
 
 		foreach(lc, accrual->limit_kinds)
 		{
@@ -232,13 +218,15 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 {
 	int			count;
 	const RuleLimit *limits;
+	ByAward		read;
 
 	if (order->limited == (Datum) 0 || period_start(kind, order->at) != period_start(kind, entry->at))
 		return number_zero();
 	limits = stacking_limits(terms_find(program, order->limited_terms)->stacking, &count);
+	read = stacking_read(order->limited);
 	for (int i = 0; i < count; i++)
 		if (strcmp(limits[i].rule, kind->rule) == 0)
-			return taken(kind, award_value(order->limited, limits[i].award));
+			return taken(kind, stacking_value(&read, limits[i].award));
 	return number_zero();
 }
 
@@ -315,14 +303,14 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 	int			limit_count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
 	bool		came = rekeying_comes_along(entry);
-	Datum		pinned_rooms = rekeying_rooms(entry, terms->id, order, from);
+	ByAward		pinned_rooms = stacking_read(rekeying_rooms(entry, terms->id, order, from));
 
 	memset(without_room, true, count * sizeof(bool));
 	memset(without_limited, true, count * sizeof(bool));
 	for (int i = 0; i < limit_count; i++)
 	{
 		int			award = limits[i].award;
-		Datum		pinned = award_value(pinned_rooms, award);
+		Datum		pinned = stacking_value(&pinned_rooms, award);
 		bool		is_new;
 		Datum		room = room_for(accrual, terms, &limits[i], entry, order, came ? from : order, pinned, &is_new);
 

@@ -359,6 +359,29 @@ stacking_folds(const Stacking *stacking)
 }
 
 /*
+ * An array by the number of the award, or (Datum) 0, in the current memory context.
+ */
+ByAward
+stacking_read(Datum array)
+{
+	ByAward		result = {0};
+
+	if (array != (Datum) 0)
+		deconstruct_array(DatumGetArrayTypeP(array), NUMERICOID, -1, false, TYPALIGN_INT,
+						  &result.values, &result.isnull, &result.count);
+	return result;
+}
+
+/*
+ * What is there of an award, or (Datum) 0.
+ */
+Datum
+stacking_value(const ByAward *read, int award)
+{
+	return award >= read->count || read->isnull[award] ? (Datum) 0 : read->values[award];
+}
+
+/*
  * Values as an SQL array.
  */
 Datum
@@ -414,17 +437,17 @@ leave_to_members(const Stacking *stacking, Datum held, bool *isnull)
 }
 
 /* The parts of an entry (numeric[]), without the rules that are for some members and not in "held". */
-static void
-read_parts(const Stacking *stacking, Datum parts, Datum held, Datum **values, bool **isnull)
+static ByAward
+read_parts(const Stacking *stacking, Datum parts, Datum held)
 {
-	int			count;
+	ByAward		result = stacking_read(parts);
 
-	deconstruct_array(DatumGetArrayTypeP(parts), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, &count);
-	if (count != stacking->count)
+	if (result.count != stacking->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("an entry of a loyalty program has parts of %d earning rules, and its terms have %d", count, stacking->count)));
-	leave_to_members(stacking, held, *isnull);
+				 errmsg("an entry of a loyalty program has parts of %d earning rules, and its terms have %d", result.count, stacking->count)));
+	leave_to_members(stacking, held, result.isnull);
+	return result;
 }
 
 /*
@@ -454,21 +477,17 @@ stacking_budgets(const Stacking *stacking, int *count)
 Datum
 stacking_given(Datum parts, Datum allotted)
 {
-	Datum	   *values;
-	Datum	   *instead;
-	bool	   *isnull;
-	bool	   *instead_null;
-	int			count;
-	int			instead_count;
+	ByAward		read;
+	ByAward		instead;
 
 	if (parts == (Datum) 0 || allotted == (Datum) 0)
 		return parts;
-	deconstruct_array(DatumGetArrayTypeP(parts), NUMERICOID, -1, false, TYPALIGN_INT, &values, &isnull, &count);
-	deconstruct_array(DatumGetArrayTypeP(allotted), NUMERICOID, -1, false, TYPALIGN_INT, &instead, &instead_null, &instead_count);
-	for (int i = 0; i < Min(count, instead_count); i++)
-		if (!instead_null[i])
-			values[i] = instead[i];
-	return stacking_parts(values, isnull, count);
+	read = stacking_read(parts);
+	instead = stacking_read(allotted);
+	for (int i = 0; i < Min(read.count, instead.count); i++)
+		if (!instead.isnull[i])
+			read.values[i] = instead.values[i];
+	return stacking_parts(read.values, read.isnull, read.count);
 }
 
 /*
@@ -478,9 +497,11 @@ stacking_given(Datum parts, Datum allotted)
 int
 stacking_shares(const Stacking *stacking, Datum parts, Datum held, Datum multiplier, Datum **shares, bool **isnull)
 {
+	ByAward		read = read_parts(stacking, parts, held);
 	Datum		factor;
 
-	read_parts(stacking, parts, held, shares, isnull);
+	*shares = read.values;
+	*isnull = read.isnull;
 	choose(stacking, *shares, *isnull);
 	factor = DirectFunctionCall2(numeric_mul, multiply_all(stacking, *shares, *isnull), multiplier);
 	for (int i = 0; i < stacking->count; i++)
@@ -501,9 +522,7 @@ stacking_shares(const Stacking *stacking, Datum parts, Datum held, Datum multipl
 Datum
 stacking_fold(const Stacking *stacking, Datum parts, Datum held, Datum *bonus)
 {
-	Datum	   *values;
-	bool	   *isnull;
+	ByAward		read = read_parts(stacking, parts, held);
 
-	read_parts(stacking, parts, held, &values, &isnull);
-	return stacking_combine(stacking, values, isnull, bonus);
+	return stacking_combine(stacking, read.values, read.isnull, bonus);
 }

@@ -27,10 +27,20 @@ typedef struct RuleBudget
 	char	   *budget;			/* its name */
 } RuleBudget;
 
+/* An array (numeric[]) by the number of the award, from 0, such as the parts of an entry. */
+typedef struct ByAward
+{
+	int			count;			/* 0: there is none */
+	Datum	   *values;
+	bool	   *isnull;
+} ByAward;
+
 extern Stacking *stacking_load(const char *program, int32 terms, MemoryContext context);
 extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount);
 extern void stacking_count(const Stacking *stacking, Datum *values, const bool *isnull);
 extern bool stacking_folds(const Stacking *stacking);
+extern ByAward stacking_read(Datum array);
+extern Datum stacking_value(const ByAward *read, int award);
 extern Datum stacking_parts(Datum *values, bool *isnull, int count);
 extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus);
 extern const RuleLimit *stacking_limits(const Stacking *stacking, int *count);

@@ -16,10 +16,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -230,21 +228,17 @@ same_numeric(Datum a, Datum b)
 static bool
 same_parts(Datum a, Datum b)
 {
-	Datum	   *x;
-	Datum	   *y;
-	bool	   *x_null;
-	bool	   *y_null;
-	int			x_count;
-	int			y_count;
+	ByAward		x;
+	ByAward		y;
 
 	if (a == (Datum) 0 || b == (Datum) 0)
 		return a == b;
-	deconstruct_array(DatumGetArrayTypeP(a), NUMERICOID, -1, false, TYPALIGN_INT, &x, &x_null, &x_count);
-	deconstruct_array(DatumGetArrayTypeP(b), NUMERICOID, -1, false, TYPALIGN_INT, &y, &y_null, &y_count);
-	if (x_count != y_count)
+	x = stacking_read(a);
+	y = stacking_read(b);
+	if (x.count != y.count)
 		return false;
-	for (int i = 0; i < x_count; i++)
-		if (x_null[i] != y_null[i] || (!x_null[i] && !same_numeric(x[i], y[i])))
+	for (int i = 0; i < x.count; i++)
+		if (x.isnull[i] != y.isnull[i] || (!x.isnull[i] && !same_numeric(x.values[i], y.values[i])))
 			return false;
 	return true;
 }

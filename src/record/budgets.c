@@ -20,8 +20,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
@@ -48,26 +46,13 @@ struct Budgets
 								 * table */
 };
 
-/* An array by the number of the award, or nothing. */
-static void
-read_array(Datum array, Datum **values, bool **isnull, int *count)
-{
-	*values = NULL;
-	*isnull = NULL;
-	*count = 0;
-	if (array != (Datum) 0)
-		deconstruct_array(DatumGetArrayTypeP(array), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, count);
-}
-
 /*
  * Does a rule with a budget give something to an order of these parts?
  */
 bool
 budgets_are_asked(const Terms *terms, Datum parts)
 {
-	Datum	   *values;
-	bool	   *isnull;
-	int			count;
+	ByAward		read;
 	int			budget_count;
 	const RuleBudget *budgets;
 
@@ -76,9 +61,9 @@ budgets_are_asked(const Terms *terms, Datum parts)
 	budgets = stacking_budgets(terms->stacking, &budget_count);
 	if (budget_count == 0)
 		return false;
-	read_array(parts, &values, &isnull, &count);
+	read = stacking_read(parts);
 	for (int i = 0; i < budget_count; i++)
-		if (budgets[i].award < count && !isnull[budgets[i].award])
+		if (stacking_value(&read, budgets[i].award) != (Datum) 0)
 			return true;
 	return false;
 }
@@ -112,18 +97,15 @@ find_budget(const Budgets *budgets, const char *name)
 void
 budgets_expect(Budgets *budgets, const Terms *terms, Datum parts)
 {
-	Datum	   *values;
-	bool	   *isnull;
-	int			count;
+	ByAward		read = stacking_read(parts);
 	int			budget_count;
 	const RuleBudget *rules = stacking_budgets(terms->stacking, &budget_count);
 
-	read_array(parts, &values, &isnull, &count);
-	for (int i = 0; i < budget_count && count > 0; i++)
+	for (int i = 0; i < budget_count; i++)
 	{
 		Budget	   *budget;
 
-		if (rules[i].award >= count || isnull[rules[i].award] || find_budget(budgets, rules[i].budget) != NULL)
+		if (stacking_value(&read, rules[i].award) == (Datum) 0 || find_budget(budgets, rules[i].budget) != NULL)
 			continue;
 		budget = palloc0(sizeof(Budget));
 		budget->name = rules[i].budget;
@@ -178,19 +160,21 @@ change_given(Budget *budget, Datum points, bool more)
 void
 budgets_count(Budgets *budgets, const Terms *terms, Datum allotted, bool more)
 {
-	Datum	   *values;
-	bool	   *isnull;
-	int			count;
+	ByAward		read;
 	int			budget_count;
 	const RuleBudget *rules;
 
 	if (terms == NULL || allotted == (Datum) 0)
 		return;
 	rules = stacking_budgets(terms->stacking, &budget_count);
-	read_array(allotted, &values, &isnull, &count);
+	read = stacking_read(allotted);
 	for (int i = 0; i < budget_count; i++)
-		if (rules[i].award < count && !isnull[rules[i].award])
-			change_given(find_budget(budgets, rules[i].budget), values[rules[i].award], more);
+	{
+		Datum		points = stacking_value(&read, rules[i].award);
+
+		if (points != (Datum) 0)
+			change_given(find_budget(budgets, rules[i].budget), points, more);
+	}
 }
 
 /* What an order has by a rule until now. */
@@ -224,24 +208,16 @@ static Had *
 read_had(Terms *terms, const Allotment *before, int count)
 {
 	Had		   *had = palloc0(count * sizeof(Had));
-	Datum	   *parts;
-	Datum	   *allotted;
-	bool	   *no_part;
-	bool	   *not_allotted;
-	int			part_count;
-	int			allotted_count;
+	ByAward		parts = stacking_read(before->parts);
+	ByAward		allotted = stacking_read(before->allotted);
 
-	read_array(before->parts, &parts, &no_part, &part_count);
-	read_array(before->allotted, &allotted, &not_allotted, &allotted_count);
-	if (no_part == NULL || not_allotted == NULL)
-		return had;
-	for (int i = 0; i < Min(count, Min(part_count, allotted_count)); i++)
+	for (int i = 0; i < Min(count, Min(parts.count, allotted.count)); i++)
 	{
-		had[i].any = !no_part[i] && !not_allotted[i];
+		had[i].any = !parts.isnull[i] && !allotted.isnull[i];
 		if (!had[i].any)
 			continue;
-		had[i].worth = terms_round(terms, parts[i]);
-		had[i].allotted = allotted[i];
+		had[i].worth = terms_round(terms, parts.values[i]);
+		had[i].allotted = allotted.values[i];
 	}
 	return had;
 }
@@ -253,10 +229,8 @@ read_had(Terms *terms, const Allotment *before, int count)
 Datum
 budgets_allot(Budgets *budgets, Terms *terms, Datum parts, const Allotment *before)
 {
-	Datum	   *values;
-	bool	   *isnull;
+	ByAward		read;
 	bool	   *not_allotted;
-	int			count;
 	int			budget_count;
 	const RuleBudget *rules = stacking_budgets(terms->stacking, &budget_count);
 	Had		   *had;
@@ -265,26 +239,26 @@ budgets_allot(Budgets *budgets, Terms *terms, Datum parts, const Allotment *befo
 		budgets_count(budgets, before->terms, before->allotted, false);
 	if (budget_count == 0 || parts == (Datum) 0)
 		return (Datum) 0;
-	read_array(parts, &values, &isnull, &count);
-	had = before->terms == terms ? read_had(terms, before, count) : palloc0(count * sizeof(Had));
-	not_allotted = palloc(count * sizeof(bool));
-	memset(not_allotted, true, count * sizeof(bool));
+	read = stacking_read(parts);
+	had = before->terms == terms ? read_had(terms, before, read.count) : palloc0(read.count * sizeof(Had));
+	not_allotted = palloc(read.count * sizeof(bool));
+	memset(not_allotted, true, read.count * sizeof(bool));
 	for (int i = 0; i < budget_count; i++)
 	{
 		int			award = rules[i].award;
 		Budget	   *budget = find_budget(budgets, rules[i].budget);
 
-		if (award >= count)
+		if (award >= read.count)
 			continue;
 		if (had[award].any)
 			change_given(budget, had[award].allotted, false);
-		if (isnull[award])
+		if (read.isnull[award])
 			continue;
-		values[award] = give(budget, terms, terms_round(terms, values[award]), &had[award]);
+		read.values[award] = give(budget, terms, terms_round(terms, read.values[award]), &had[award]);
 		not_allotted[award] = false;
-		change_given(budget, values[award], true);
+		change_given(budget, read.values[award], true);
 	}
-	return stacking_parts(values, not_allotted, count);
+	return stacking_parts(read.values, not_allotted, read.count);
 }
 
 /*

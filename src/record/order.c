@@ -10,10 +10,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -166,13 +164,10 @@ is_countable(TrackedTable *table, Datum value, const char *what, Datum order_key
 static bool
 parts_are_countable(TrackedTable *table, Order *order)
 {
-	Datum	   *parts;
-	bool	   *nulls;
-	int			count;
+	ByAward		parts = stacking_read(order->parts);
 
-	deconstruct_array(DatumGetArrayTypeP(order->parts), NUMERICOID, -1, false, TYPALIGN_INT, &parts, &nulls, &count);
-	for (int i = 0; i < count; i++)
-		if (!nulls[i] && !is_countable(table, parts[i], "points", order->order_key))
+	for (int i = 0; i < parts.count; i++)
+		if (!parts.isnull[i] && !is_countable(table, parts.values[i], "points", order->order_key))
 			return false;
 	return true;
 }

@@ -81,15 +81,10 @@ grow(Refunding *refunding)
 static bool
 has_negative_part(TupleTableSlot *entry)
 {
-	Datum	   *parts;
-	bool	   *nulls;
-	int			count;
+	ByAward		parts = stacking_read(entry->tts_isnull[ENTRY_PARTS] ? (Datum) 0 : entry->tts_values[ENTRY_PARTS]);
 
-	if (entry->tts_isnull[ENTRY_PARTS])
-		return false;
-	deconstruct_array(DatumGetArrayTypeP(entry->tts_values[ENTRY_PARTS]), NUMERICOID, -1, false, TYPALIGN_INT, &parts, &nulls, &count);
-	for (int i = 0; i < count; i++)
-		if (!nulls[i] && DatumGetBool(DirectFunctionCall2(numeric_lt, parts[i], number_zero())))
+	for (int i = 0; i < parts.count; i++)
+		if (!parts.isnull[i] && DatumGetBool(DirectFunctionCall2(numeric_lt, parts.values[i], number_zero())))
 			return true;
 	return false;
 }
