@@ -125,7 +125,7 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT count(wallet.expires_at)
 		  FROM (SELECT min(l.at) AS at, NULL::timestamptz AS available_at, NULL::text AS event FROM %1$I.ledger l
-		         WHERE l.tracked_table = 0 AND l.kind IN ('grant', 'adjustment') AND l.points_change > 0 AND l.at >= $1 AND l.at < $2
+		         WHERE l.tracked_table = 0 AND l.kind IN ('grant', 'adjustment') AND l.points_change > 0 AND l.recorded_at >= $1 AND l.recorded_at < $2
 		           AND CASE $3 WHEN 1 THEN NOT EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet <> 1 OR isfinite(u.expires_at))
 		                       ELSE EXISTS (SELECT FROM loyalty.unnest(l.lots) u WHERE u.wallet = $3 AND u.expires_at = 'infinity') END
 		         GROUP BY l.at::date) m %2$s $sql$, program, _loyalty.wallet_sql(program, terms, wallet)) USING since, until, wallet;

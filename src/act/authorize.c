@@ -928,13 +928,13 @@ authorize_reclaim(Authorization *auth, const LotList *given, Datum points)
 
 /*
  * Give points that nobody had before, as the wallet says that is named, or else wallet 1, by
- * the terms in force.
+ * the terms in force: with the dates that points have which were given at a moment.
  */
 void
-authorize_credit(Authorization *auth, Datum points)
+authorize_credit(Authorization *auth, Datum points, TimestampTz at)
 {
 	Terms	   *terms = terms_find(auth->posting.program_relid, auth->terms);
-	Lot			lot = wallet_lot_in(terms, auth->wallet == 0 ? LOTS_DEFAULT_WALLET : auth->wallet, auth->at);
+	Lot			lot = wallet_lot_in(terms, auth->wallet == 0 ? LOTS_DEFAULT_WALLET : auth->wallet, at);
 
 	purse_credit(auth->purse, &lot, purse_points(points));
 }

@@ -115,7 +115,7 @@ extern LotList *authorize_take(Authorization *auth, Datum points);
 extern void authorize_reclaim(Authorization *auth, const LotList *given, Datum points);
 extern Datum authorize_as_shown(Authorization *auth, Datum points);
 extern Datum authorize_available(Authorization *auth);
-extern void authorize_credit(Authorization *auth, Datum points);
+extern void authorize_credit(Authorization *auth, Datum points, TimestampTz at);
 extern char *authorize_table_of_order(Authorization *auth, text *order_key);
 extern void authorize_insufficient(Authorization *auth, Datum points);
 extern void authorize_require_room(Authorization *auth, Datum change);
@@ -126,6 +126,7 @@ extern void authorize_end(Authorization *auth);
 
 /* named.c */
 extern void authorize_know_wallets(Authorization *auth, Purse *purse, const LotList *others);
+extern void authorize_choose_wallet(Authorization *auth, text *name, bool spends);
 extern void authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends);
 extern Datum authorize_in_wallet(Authorization *auth);
 extern void authorize_note_order(Authorization *auth, Call *call);

@@ -314,7 +314,7 @@ simple_call(FunctionCallInfo fcinfo, const char *function, const char *kind, int
 		if (sign_of(call.points) < 0)
 			authorize_take(&auth, DirectFunctionCall1(numeric_abs, call.points));
 		else
-			authorize_credit(&auth, call.points);
+			authorize_credit(&auth, call.points, auth.at);
 	}
 	return call_finish(fcinfo, &auth, &call, context);
 }

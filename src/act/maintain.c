@@ -9,6 +9,10 @@
  * rules that ask nothing but the lots and the time: whoever runs it daily, monthly or once
  * at the end gets the same accounts.
  *
+ * Before that, it gives what rules by date give on days that have come (dates.c), since such
+ * points may have expired by now.  So each batch is of customers from the customer table, too,
+ * where there are such rules, and of the accounts between them.
+ *
  * Such an entry is of no order and no call: its tracked table is -1, and its key the moment.
  */
 #include "postgres.h"
@@ -29,6 +33,7 @@
 
 #include "authorize.h"
 #include "compat.h"
+#include "dates.h"
 #include "layout.h"
 #include "nested.h"
 #include "number.h"
@@ -70,14 +75,20 @@ write_passing(Authorization *auth, const char *kind, TimestampTz at, Datum point
 	authorize_write_at(auth, &call);
 }
 
-/* A customer for whom time passes, for protect(). */
+/* A customer for whom time passes, or who is given what is due by date, for protect(). */
 typedef struct Passing
 {
 	Oid			program;
 	Datum		customer;
 	Oid			type;
+	const DueDates *dates;		/* or NULL */
+	int			row;			/* of these */
 } Passing;
 
+/*
+ * Give what a row of "dates" says, if there is one, unless the customer was merged into another
+ * one meanwhile; and write what time has done.
+ */
 static void
 pass_time(void *arg)
 {
@@ -86,6 +97,8 @@ pass_time(void *arg)
 	TimestampTz moment;
 
 	authorize_open(&auth, passing->program, passing->customer, passing->type);
+	if (passing->dates != NULL && !authorize_passes_on(&auth))
+		dates_grant(&auth, passing->dates, passing->row);
 	while (purse_next_expiry(auth.purse, auth.at, &moment))
 		write_passing(&auth, EXPIRY, moment, purse_expire(auth.purse, moment));
 	if (purse_vest(auth.purse, auth.at, &moment))
@@ -94,31 +107,35 @@ pass_time(void *arg)
 }
 
 /*
- * The next customers behind a key, or from the start, for whom there is something to write;
- * with those that have entries to be posted, if these are not posted already.
+ * The next accounts behind a key, or from the start, and up to another one, or to the end, for
+ * which there is something to write; with those that have entries to be posted, if these are
+ * not posted already.
  */
 static void
-find_due(Posting *batch, text *after, int limit, bool unposted)
+find_due(Posting *batch, text *after, const Datum *last, int limit, bool unposted)
 {
 	EntryTable	journal;
 	StringInfoData query;
-	Oid			types[2] = {INT4OID, batch->key_type};
-	Datum		values[2] = {Int32GetDatum(limit), (Datum) 0};
+	Oid			types[3] = {INT4OID, batch->key_type, batch->key_type};
+	Datum		values[3] = {Int32GetDatum(limit), (Datum) 0, last == NULL ? (Datum) 0 : *last};
+	char		nulls[] = {' ', after == NULL ? 'n' : ' ', last == NULL ? 'n' : ' ', '\0'};
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT a.customer FROM (SELECT a.customer FROM %1$s.account a WHERE a.next_release <= pg_catalog.now()"
 					 " OR (a.lots IS NOT NULL AND _loyalty.is_due(a.lots, pg_catalog.now()))%2$s%3$s) a WHERE true",
 					 batch->program, unposted ? " UNION SELECT coalesce(m.survivor, j.customer) FROM " : "",
 					 unposted ? psprintf("%1$s.journal j LEFT JOIN %1$s.merged m ON m.customer %2$s j.customer", batch->program, batch->operators[0]) : "");
+	entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
 	if (after != NULL)
 	{
 		values[1] = posting_key_from_text(batch, after);
-		entry_table_open(&journal, batch->journal, RowExclusiveLock, NULL);
 		appendStringInfo(&query, " AND a.customer %s $2", program_key_operator(journal.index, BTGreaterStrategyNumber));
-		entry_table_close(&journal);
 	}
+	if (last != NULL)
+		appendStringInfo(&query, " AND a.customer %s $3", program_key_operator(journal.index, BTLessEqualStrategyNumber));
+	entry_table_close(&journal);
 	appendStringInfoString(&query, " ORDER BY a.customer LIMIT $1");
-	if (SPI_execute_with_args(query.data, after == NULL ? 1 : 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(query.data, lengthof(types), types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for customers of a loyalty program");
 	batch->count = SPI_processed;
 	batch->customers = palloc(Max(batch->count, 1) * sizeof(Datum));
@@ -147,6 +164,101 @@ pass_time_of(Posting *batch, Datum customer)
 	return false;
 }
 
+/*
+ * Give a customer what is due by date: so many rows from a place on.  What fails is told, and
+ * stops no other; false if all did.
+ */
+static bool
+give_dates_of(Posting *batch, Datum customer, const DueDates *dates, int first, int count)
+{
+	Passing		passing = {.program = batch->program_relid,.customer = customer,.type = batch->key_type,.dates = dates};
+	bool		done = false;
+
+	for (int i = first; i < first + count; i++)
+	{
+		ErrorData  *error;
+
+		passing.row = dates->rows[i];
+		error = protect(pass_time, &passing);
+		if (error == NULL)
+		{
+			done = true;
+			continue;
+		}
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("the date rule \"%s\" gives nothing to the customer %s: %s", dates_rule_of(dates, passing.row),
+						text_to_cstring(posting_key_to_text(batch, customer)), error->message)));
+		FreeErrorData(error);
+	}
+	return done;
+}
+
+/*
+ * The next customer of a batch, in the order of keys: of the accounts, from a place on, or of
+ * what is due by date.
+ */
+static bool
+next_customer(Posting *batch, int *account, const DueDates *dates, Datum *customer)
+{
+	bool		is_account = *account < batch->count;
+	bool		is_dated = dates->next < dates->row_count;
+	int			order = 0;
+
+	if (!is_account && !is_dated)
+		return false;
+	if (is_account && is_dated)
+		order = posting_compare_customers(batch, batch->customers[*account], dates->customers[dates->rows[dates->next]]);
+	else
+		order = is_account ? -1 : 1;
+	*customer = order <= 0 ? batch->customers[*account] : dates->customers[dates->rows[dates->next]];
+	if (order <= 0)
+		(*account)++;
+	return true;
+}
+
+/*
+ * Maintain the next customers behind a key, or from the start; returns how many, and in "last"
+ * the one to go on behind, if there may be more.
+ */
+static int64
+maintain_customers(Posting *batch, text *after, int limit, bool unposted, Datum *last, bool *more)
+{
+	DueDates	dates = {0};
+	bool		tell = after == NULL;
+	bool		any_dates = dates_any(batch, tell);
+	int64		done = 0;
+	int			account = 0;
+	Datum		customer;
+
+	if (any_dates)
+		dates_look(batch, after, limit, &dates);
+	*more = dates.more;
+	if (*more)
+		*last = dates.keys[dates.count - 1];
+	find_due(batch, after, *more ? last : NULL, limit, unposted);
+	if (batch->count == limit)
+	{
+		*last = batch->customers[limit - 1];
+		*more = true;
+	}
+	if (any_dates)
+		dates_find(batch, *more ? last : NULL, tell, &dates);
+	for (int accounts = 0; next_customer(batch, &account, &dates, &customer); accounts = account)
+	{
+		int			first;
+		int			count = dates_take(batch, &dates, customer, &first);
+		bool		is_done = give_dates_of(batch, customer, &dates, first, count);
+
+		CHECK_FOR_INTERRUPTS();
+		/* one of the accounts has something that time did by itself */
+		if (account > accounts)
+			is_done = pass_time_of(batch, customer);
+		done += is_done ? 1 : 0;
+	}
+	return done;
+}
+
 PG_FUNCTION_INFO_V1(loyalty_maintain_batch);
 
 /*
@@ -154,8 +266,8 @@ PG_FUNCTION_INFO_V1(loyalty_maintain_batch);
  * OUT more bool)
  *
  * Writes what time has done to the points of the next customers behind the key "after", or
- * from the start if that is null, and with "unposted" posts all their entries, too.  If there
- * may be more, last is the key to go on with.
+ * from the start if that is null, gives them what is due by date, and with "unposted" posts all
+ * their entries, too.  If there may be more, last is the key to go on with.
  */
 Datum
 loyalty_maintain_batch(PG_FUNCTION_ARGS)
@@ -168,7 +280,9 @@ loyalty_maintain_batch(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {true, false, false};
 	const char *program;
 	Oid			schema;
-	int64		done = 0;
+	int64		done;
+	Datum		last = (Datum) 0;
+	bool		more;
 
 	nested_refuse_call("maintain_batch");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_GETARG_INT32(2) < 1)
@@ -185,22 +299,17 @@ loyalty_maintain_batch(PG_FUNCTION_ARGS)
 	posting_begin(&batch, program, schema);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	find_due(&batch, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), PG_GETARG_INT32(2), PG_GETARG_BOOL(3));
-	for (int i = 0; i < batch.count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		done += pass_time_of(&batch, batch.customers[i]) ? 1 : 0;
-	}
+	done = maintain_customers(&batch, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), PG_GETARG_INT32(2), PG_GETARG_BOOL(3), &last, &more);
 	MemoryContextSwitchTo(context);
-	if (batch.count > 0)
+	if (more)
 	{
 		nulls[0] = false;
-		values[0] = PointerGetDatum(posting_key_to_text(&batch, batch.customers[batch.count - 1]));
+		values[0] = PointerGetDatum(posting_key_to_text(&batch, last));
 	}
 	SPI_finish();
 	owner_leave(&scope);
 	values[1] = Int64GetDatum(done);
-	values[2] = BoolGetDatum(batch.count > 0);
+	values[2] = BoolGetDatum(more);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
@@ -209,8 +318,8 @@ PG_FUNCTION_INFO_V1(loyalty_maintain);
 /*
  * maintain(program name, batch int): procedure.
  *
- * Posts all entries, and then writes what time has done to the points of all customers,
- * about "batch" of them at once.  Commits as post() does.  Where it cannot commit, it goes
+ * Posts all entries, and then gives all customers what is due by date, and writes what time has
+ * done to their points, about "batch" of them at once.  Commits as post() does.  Where it cannot commit, it goes
  * through the customers once and does both for each, since it keeps their accounts locked:
  * in the order of their keys, as all do who lock more than one.
  */

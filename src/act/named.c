@@ -67,20 +67,19 @@ refuse_status(Authorization *auth)
 }
 
 /*
- * The wallet that an argument names, or none if it is null; after the account was locked.
- * One that "spends" must be of points that can be.
+ * The wallet of a name, or none if that is NULL; after the account was locked.  One that
+ * "spends" must be of points that can be.
  */
 void
-authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends)
+authorize_choose_wallet(Authorization *auth, text *name, bool spends)
 {
 	Oid			types[2] = {auth->asked_type, TEXTOID};
-	Datum		values[2] = {auth->asked, (Datum) 0};
+	Datum		values[2] = {auth->asked, PointerGetDatum(name)};
 	bool		redeemable;
 	bool		isnull;
 
-	if (PG_ARGISNULL(argument))
+	if (name == NULL)
 		return;
-	values[1] = PG_GETARG_DATUM(argument);
 	auth->wallet_name = TextDatumGetCString(values[1]);
 	kept_execute(auth->plans, KEPT_WALLET, named_wallet, 2, types, values, SPI_OK_SELECT);
 	if (SPI_processed == 0)
@@ -103,6 +102,15 @@ authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument
 	auth->is_status = !redeemable;
 	auth->purse->wallets = 0;
 	authorize_know_wallets(auth, auth->purse, NULL);
+}
+
+/*
+ * The same, of an argument.
+ */
+void
+authorize_name_wallet(Authorization *auth, FunctionCallInfo fcinfo, int argument, bool spends)
+{
+	authorize_choose_wallet(auth, PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument), spends);
 }
 
 /*

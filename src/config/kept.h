@@ -36,6 +36,7 @@ typedef enum KeptPlan
 	KEPT_SURVIVOR,
 	KEPT_WALLET,
 	KEPT_TERMS,
+	KEPT_DECIDE_DATE,
 	KEPT_PLANS
 } KeptPlan;
 
