@@ -47,7 +47,7 @@ BEGIN
 	END LOOP;
 	-- all but the rules: whatever is left
 	RETURN QUERY SELECT NULL, 'SELECT v.counts, v.amount' || order_source;
-	RETURN QUERY EXECUTE format('SELECT format(''the earning rule "%%s"'', r.name), format(''SELECT v.award_%%s'', r.award) || $2 FROM %I.terms_rule r WHERE r.version = $1 ORDER BY r.award', program)
+	RETURN QUERY EXECUTE format('SELECT ''the '' || _loyalty.rule_label(r.name), format(''SELECT v.award_%%s'', r.award) || $2 FROM %I.terms_rule r WHERE r.version = $1 ORDER BY r.award', program)
 		USING terms, order_source;
 END
 $$;

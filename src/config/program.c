@@ -305,13 +305,13 @@ find_view(TrackedTable *table, const char *kind, int32 number, int32 terms)
 	return OidIsValid(view) && get_rel_relkind(view) == RELKIND_VIEW ? view : InvalidOid;
 }
 
-/* The names of the rules of one version of the terms, in the order of the awards. */
+/* What errors call the rules of one version of the terms, in the order of the awards. */
 static List *
 rule_names(TrackedTable *table, int32 terms)
 {
 	List	   *names = NIL;
 	MemoryContext old;
-	char	   *query = psprintf("SELECT name FROM %s.terms_rule WHERE version = $1 ORDER BY award",
+	char	   *query = psprintf("SELECT CASE WHEN is_campaign THEN name ELSE pg_catalog.format('earning rule \"%%s\"', name) END FROM %s.terms_rule WHERE version = $1 ORDER BY award",
 								 quote_identifier(table->program));
 
 	read_configuration(table, query, terms);
