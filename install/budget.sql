@@ -49,9 +49,10 @@ RETURNS text
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT _loyalty.answer(format('SELECT min(r.name) FROM %I.earning_rule r WHERE r.budget = $1', program), budget)
+	SELECT _loyalty.answer(format('SELECT coalesce((SELECT format(''earning rule "%%s"'', min(r.name)) FROM %1$I.earning_rule r WHERE r.budget = $1 HAVING count(*) > 0),
+	                                               (SELECT format(''campaign "%%s"'', min(c.name)) FROM %1$I.campaign c WHERE c.budget = $1 HAVING count(*) > 0))', program), budget)
 $$;
-COMMENT ON FUNCTION _loyalty.names_budget(name, text) IS 'a rule that names a budget, or null: none does';
+COMMENT ON FUNCTION _loyalty.names_budget(name, text) IS 'a rule, or a campaign, that names a budget; null: none does';
 
 -- A row is locked by then, so what orders have of it is what its column says.
 CREATE FUNCTION _loyalty.check_budget()
@@ -73,8 +74,8 @@ BEGIN
 		IF rule IS NOT NULL OR OLD.given <> 0 THEN
 			RAISE EXCEPTION 'the budget "%" is in use', OLD.name
 				USING ERRCODE = 'dependent_objects_still_exist',
-				      DETAIL = CASE WHEN rule IS NOT NULL THEN format('The earning rule "%s" has it.', rule) ELSE format('Orders have %s points of it.', trim_scale(OLD.given)) END,
-				      HINT = CASE WHEN rule IS NULL THEN format('So that it gives nothing more: UPDATE %I.budget SET points = 0 WHERE name = %L.', tg_table_schema, OLD.name) ELSE 'Change that rule before.' END;
+				      DETAIL = CASE WHEN rule IS NOT NULL THEN format('The %s has it.', rule) ELSE format('Orders have %s points of it.', trim_scale(OLD.given)) END,
+				      HINT = CASE WHEN rule IS NULL THEN format('So that it gives nothing more: UPDATE %I.budget SET points = 0 WHERE name = %L.', tg_table_schema, OLD.name) WHEN _loyalty.stands_for_campaign(rule) THEN 'Change that campaign before.' ELSE 'Change that rule before.' END;
 		END IF;
 		RETURN OLD;
 	END IF;

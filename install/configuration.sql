@@ -284,7 +284,10 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = 'Change the tables earning_rule, tier and wallet, or points_scale and rounding in program: that makes new terms.';
 	END IF;
-	-- points stay points, and a multiplier a multiplier; and what is for some stays so
+	-- points stay points, and a multiplier a multiplier; and what is for some stays so.  What stands for a campaign gives nothing
+	IF (to_jsonb(NEW) ->> 'is_campaign')::boolean THEN
+		corrigible := array_remove(corrigible, 'points');
+	END IF;
 	IF to_jsonb(NEW) - corrigible IS DISTINCT FROM to_jsonb(OLD) - corrigible OR (to_jsonb(NEW) ->> 'multiplier' IS NULL) <> (to_jsonb(OLD) ->> 'multiplier' IS NULL)
 	   OR (to_jsonb(NEW) ->> 'for_members' IS NULL) <> (to_jsonb(OLD) ->> 'for_members' IS NULL) THEN
 		RAISE EXCEPTION 'a version of the terms cannot be changed'
@@ -377,6 +380,7 @@ DECLARE
 	src record;
 	expression text;
 	what CONSTANT text := CASE WHEN NEW.multiplier IS NULL THEN 'points' ELSE 'multiplier' END;
+	label CONSTANT text := _loyalty.rule_label(NEW.name);
 	before text;
 	points text;
 	applies_when text;
@@ -395,18 +399,21 @@ BEGIN
 	IF NEW.name IS NULL OR NEW.applies_when IS NULL THEN
 		RETURN NEW;		-- which the table refuses
 	END IF;
-	PERFORM _loyalty.require_choice(format('per of the earning rule "%s"', NEW.name), NEW.per, 'order', 'line');
+	PERFORM _loyalty.require_choice(format('per of the %s', label), NEW.per, 'order', 'line');
 	IF tg_op = 'UPDATE' AND NEW.stacking = OLD.stacking AND NEW.stacking IN ('add', 'multiply') AND (NEW.multiplier IS NULL) <> (OLD.multiplier IS NULL) THEN
 		NEW.stacking := NULL;		-- which was right for what it was before
 	END IF;
 	NEW.stacking := coalesce(NEW.stacking, CASE WHEN NEW.multiplier IS NULL THEN 'add' ELSE 'multiply' END);
-	PERFORM _loyalty.require_rule(format('earning rule "%s"', NEW.name), NEW.points IS NOT NULL, NEW.multiplier IS NOT NULL, NEW.starts, NEW.ends,
+	PERFORM _loyalty.require_rule(label, NEW.points IS NOT NULL, NEW.multiplier IS NOT NULL, NEW.starts, NEW.ends,
 	                              ARRAY[NEW.minimum_order, NEW.every, NEW.gives, NEW.at_most], NEW.rounding, NEW.stacking, NEW.stacking_group);
-	PERFORM _loyalty.require_member_rule(format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.per, NEW.for_members, NEW.bonus, NEW.member_limit, NEW.limit_unit, NEW.limit_period);
-	PERFORM _loyalty.require_budget_rule(tg_table_schema, format('earning rule "%s"', NEW.name), NEW.multiplier IS NOT NULL, NEW.for_members, NEW.bonus, NEW.member_limit, NEW.stacking, NEW.budget);
-	PERFORM _loyalty.require_event_rule(format('earning rule "%s"', NEW.name), NEW.event, NEW.per, NEW.minimum_order);
+	IF tg_table_name = 'terms_rule' THEN
+		PERFORM _loyalty.require_campaign_rule(tg_table_schema, to_jsonb(NEW) - 'campaign', NULL, NULL);
+	ELSE
+		PERFORM _loyalty.join_campaign(tg_table_schema, to_jsonb(NEW), CASE tg_op WHEN 'UPDATE' THEN to_jsonb(OLD) END);
+	END IF;
+	PERFORM _loyalty.require_event_rule(label, NEW.event, NEW.per, NEW.minimum_order);
 	IF NEW.multiplier IS DISTINCT FROM OLD.multiplier THEN
-		PERFORM _loyalty.check_multiplier(format('the earning rule "%s"', NEW.name), NEW.multiplier);
+		PERFORM _loyalty.check_multiplier('the ' || label, NEW.multiplier);
 	END IF;
 	IF tg_op = 'UPDATE' AND tg_table_name = 'earning_rule' AND NEW.name <> OLD.name AND NEW.for_members = OLD.for_members THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
@@ -461,7 +468,7 @@ BEGIN
 		                           current_setting('loyalty.search_path', true), false, false, what);
 	ELSIF fails THEN
 		IF misfit.active THEN
-			RAISE EXCEPTION 'the earning rule "%" does not hold for table "%"', NEW.name, misfit.relation
+			RAISE EXCEPTION 'the % does not hold for table "%"', label, misfit.relation
 				USING ERRCODE = misfit.state, DETAIL = _loyalty.as_sentence(misfit.message),
 				      HINT = concat_ws(' ', CASE WHEN NEW.event IS NULL THEN 'A rule must hold for each table of orders that is tracked.' ELSE 'A rule must hold for each table of events of its kind that is tracked.' END, nullif(misfit.known, ''));
 		END IF;
@@ -597,6 +604,11 @@ SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
 AS $$
 BEGIN
 	EXECUTE format(CASE terms_table WHEN 'terms_rule' THEN $sql$
+		WITH campaigns AS (
+			UPDATE %1$I.campaign c SET applies_when = r.applies_when, for_members = r.for_members
+			  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
+			 WHERE r.is_campaign AND r.campaign = c.name AND (r.for_members IS NULL) = (c.for_members IS NULL)
+			   AND (r.applies_when, r.for_members) IS DISTINCT FROM (c.applies_when, c.for_members))
 		UPDATE %1$I.earning_rule e SET points = r.points, multiplier = r.multiplier, applies_when = r.applies_when, for_members = r.for_members
 		  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
 		 WHERE r.name = e.name AND r.per = e.per AND r.event IS NOT DISTINCT FROM e.event AND (r.for_members IS NULL) = (e.for_members IS NULL)
@@ -608,7 +620,7 @@ BEGIN
 		$sql$ END, program);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.carry_corrections(name, name) IS 'bring rules, or tiers, up to what was corrected in the terms in force';
+COMMENT ON FUNCTION _loyalty.carry_corrections(name, name) IS 'bring rules and campaigns, or tiers, up to what was corrected in the terms in force';
 
 CREATE FUNCTION _loyalty.correct_rule()
 RETURNS trigger
@@ -1141,22 +1153,23 @@ RETURNS TABLE (configured name, pinned name, columns text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_unit, limit_period, budget, event'),
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_unit, limit_period, budget, event, campaign'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
 COMMENT ON FUNCTION _loyalty.terms_parts() IS 'the tables of settings that terms are made of, with the table that has each version of them, and the columns that both have';
 
--- Is what is configured other than what a version of the terms has?  As an SQL condition.
+-- Is what is configured other than what a version of the terms has?  As an SQL condition.  Of rules, those that stand for campaigns are among them.
 CREATE FUNCTION _loyalty.terms_differ_sql(program name, version text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(format('EXISTS ((SELECT %2$s FROM %1$I.%3$I EXCEPT SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s)
-		                          UNION ALL (SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s EXCEPT SELECT %2$s FROM %1$I.%3$I))',
-	                         program, p.columns, p.configured, p.pinned, version), ' OR ')
-	  FROM _loyalty.terms_parts() p
+	SELECT string_agg(format('EXISTS ((SELECT %2$s FROM %3$s c EXCEPT SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s)
+		                          UNION ALL (SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s EXCEPT SELECT %2$s FROM %3$s c))',
+	                         program, p.columns || CASE WHEN s.rules THEN ', is_campaign' ELSE '' END,
+	                         CASE WHEN s.rules THEN format('(%s)', _loyalty.configured_rules_sql(program)) ELSE format('%I.%I', program, p.configured) END, p.pinned, version), ' OR ')
+	  FROM _loyalty.terms_parts() p CROSS JOIN LATERAL (SELECT p.configured = 'earning_rule') s (rules)
 $$;
 COMMENT ON FUNCTION _loyalty.terms_differ_sql(name, text) IS 'the condition that rules, tiers or wallets are not those of a version of the terms, as SQL';
 
@@ -1171,6 +1184,23 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.pin_wallets(name, int) IS 'put the wallets as they are into a version of the terms';
+
+-- What stands for campaigns comes first, so that whoever goes through the awards knows of a rule whether its campaign holds.
+CREATE FUNCTION _loyalty.pin_rules(program name, version int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		INSERT INTO %1$I.terms_rule (version, award, gate, is_campaign, %2$s)
+		WITH numbered AS (SELECT row_number() OVER (ORDER BY NOT c.is_campaign, c.name) AS award, c.* FROM (%3$s) c)
+		SELECT $1, award, (SELECT g.award FROM numbered g WHERE g.is_campaign AND NOT n.is_campaign AND g.campaign = n.campaign AND g.event IS NOT DISTINCT FROM n.event), is_campaign, %2$s
+		  FROM numbered n
+		$sql$, program, (SELECT p.columns FROM _loyalty.terms_parts() p WHERE p.configured = 'earning_rule'), _loyalty.configured_rules_sql(program)) USING version;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.pin_rules(name, int) IS 'put the earning rules as they are into a version of the terms, and what stands there for their campaigns';
 
 -- Terms are versions of everything that decides what an order is worth.  An
 -- order keeps the version that it was first recorded under, so a version is
@@ -1209,10 +1239,7 @@ BEGIN
 		INSERT INTO %1$I.terms (version, points_scale, rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points)
 		SELECT $1, points_scale, rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points FROM %1$I.program
 		$sql$, tg_table_schema) USING version;
-	EXECUTE format($sql$
-		INSERT INTO %1$I.terms_rule (version, award, %2$s)
-		SELECT $1, row_number() OVER (ORDER BY name), %2$s FROM %1$I.earning_rule
-		$sql$, tg_table_schema, (SELECT p.columns FROM _loyalty.terms_parts() p WHERE p.configured = 'earning_rule')) USING version;
+	PERFORM _loyalty.pin_rules(tg_table_schema, version);
 	EXECUTE format($sql$
 		INSERT INTO %1$I.terms_tier (version, name, rank, qualifies, multiplier)
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier

@@ -18,7 +18,7 @@ COMMENT ON COLUMN loyalty.explanation.what IS
 'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone, or whose rules used the row of a customer who was erased; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
 COMMENT ON COLUMN loyalty.explanation.status IS
-'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, left out (an exclusive rule came before), or not the best (of its group)';
+'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, the same of the campaign that it belongs to, left out (an exclusive rule came before), or not the best (of its group)';
 COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each';
 COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
 
@@ -37,11 +37,13 @@ BEGIN
 		WITH rules AS (
 			SELECT r.*, t.name, CASE WHEN r.bonus THEN 'bonus' WHEN NOT r.multiplies THEN 'points' WHEN r.per = 'line' THEN 'line multiplier' ELSE 'multiplier' END AS what,
 			       coalesce(($3 ->> format('award_%%s', r.award))::numeric, $5[r.award]) AS said, CASE WHEN $5 IS NOT NULL AND NOT (r.multiplies AND r.per = 'line') THEN $5[r.award] ELSE ($3 ->> format(CASE WHEN $4 OR (r.multiplies AND r.per = 'line') THEN 'award_%%s' ELSE 'value_%%s' END, r.award))::numeric END AS comes_to,
-			       ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount
+			       ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount, coalesce(($3 ->> format('award_%%s', r.gate))::numeric, $5[r.gate]) AS gate_said
 			  FROM _loyalty.stacked_rules($1, $2) r JOIN %I.terms_rule t ON t.version = $2 AND t.award = r.award
-			 WHERE (NOT (r.multiplies AND r.per = 'line') OR $3 ? format('award_%%s', r.award)) AND t.event IS NOT DISTINCT FROM $7),
+			 WHERE (NOT (r.multiplies AND r.per = 'line') OR $3 ? format('award_%%s', r.award)) AND t.event IS NOT DISTINCT FROM $7 AND NOT r.is_campaign),
 		judged AS (
-			SELECT r.*, CASE WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply'
+			SELECT r.*, CASE WHEN r.at < r.gate_starts OR r.at >= r.gate_ends THEN 'campaign not in force' WHEN r.gate IS NOT NULL AND r.gate_said IS NULL THEN 'campaign does not apply'
+			                 WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply'
+			                 WHEN r.gate_for_members AND r.gate <> ALL (coalesce($6, '{}')) THEN 'campaign not for this member'
 			                 WHEN r.for_members AND r.award <> ALL (coalesce($6, '{}')) THEN 'not for this member' END AS why
 			  FROM rules r),
 		-- of multipliers of lines, each line has its own

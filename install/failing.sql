@@ -17,7 +17,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.questions_of_row(jsonb, text) IS 'what can fail of the row of an order, each with a query that computes it';
 
--- The questions of all but the rules, whatever is left, and then of each rule, without the others.
+-- The questions of all but the rules, whatever is left, and then of each rule, without the others but for what stands for its campaign.
 CREATE FUNCTION _loyalty.questions_of_rules(program name, tracked_table int, terms int, d jsonb, condition text, row_source text DEFAULT NULL, line_source text DEFAULT NULL)
 RETURNS TABLE (part text, query text)
 LANGUAGE plpgsql STABLE
@@ -30,9 +30,9 @@ BEGIN
 	SELECT q.part, format('SELECT %s FROM (%s) v%s', q.columns, _loyalty.orders_sql(program, tracked_table, terms, d, q.awards, row_source, line_source), condition)
 	  FROM (SELECT 0 AS n, NULL::text AS part, 'v.counts, v.amount' AS columns, (SELECT coalesce(jsonb_agg(NULL::text), '[]') FROM jsonb_array_elements(rules)) AS awards
 	        UNION ALL
-	        SELECT (r ->> 'award')::int, format('the earning rule "%s"', r ->> 'name'), format('v.award_%s', r ->> 'award'),
-	               (SELECT jsonb_agg(CASE WHEN o = r THEN o -> 'expression' END) FROM jsonb_array_elements(rules) o)
-	          FROM jsonb_array_elements(rules) r WHERE r ->> 'expression' IS NOT NULL) q
+	        SELECT (r ->> 'award')::int, concat('the ', _loyalty.rule_label(r ->> 'name')), format('v.award_%s', r ->> 'award'),
+	               (SELECT jsonb_agg(CASE WHEN o = r OR (o ->> 'award')::int = s.gate THEN o -> 'expression' END) FROM jsonb_array_elements(rules) o)
+	          FROM jsonb_array_elements(rules) r JOIN _loyalty.stacked_rules(program, terms) s ON s.award = (r ->> 'award')::int WHERE r ->> 'expression' IS NOT NULL) q
 	 ORDER BY q.n;
 END
 $$;

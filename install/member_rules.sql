@@ -70,7 +70,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	RETURN (SELECT p.expression FROM _loyalty.parse_expression(condition, NULL, NULL, format('%I.member_metrics', program)::regclass, 'boolean',
-	                                                          format('for_members of the earning rule "%s"', rule), NULL, NULL, zone, search_path, warn) p);
+	                                                          format('for_members of the %s', _loyalty.rule_label(rule)), NULL, NULL, zone, search_path, warn) p);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.parse_for_members(name, text, text, text, boolean) IS 'check the condition by which an earning rule is for a member, and return it with every name qualified';
@@ -114,7 +114,7 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF SQLSTATE = '42501' THEN
 		RAISE;
 	END IF;
-	RAISE WARNING 'the earning rules of terms % have no view: for_members of the earning rule "%" does not hold', terms, rule
+	RAISE WARNING 'the earning rules of terms % have no view: for_members of the % does not hold', terms, _loyalty.rule_label(rule)
 		USING DETAIL = format('%s It says %L.', _loyalty.as_sentence(SQLERRM), condition),
 		      HINT = format('Correct it: UPDATE %I.terms_rule SET for_members = ''...'' WHERE version = %s AND name = %L.', program, terms, rule);
 	RETURN NULL;
@@ -212,9 +212,13 @@ AS $$
 DECLARE
 	r record;
 BEGIN
-	FOR r IN EXECUTE format('SELECT t.name, c.expression FROM %I.terms_rule t JOIN _loyalty.member_conditions($1, $2) c ON c.award = t.award
+	FOR r IN EXECUTE format('SELECT t.name, c.expression, CASE WHEN t.is_campaign THEN t.campaign END AS campaign FROM %I.terms_rule t JOIN _loyalty.member_conditions($1, $2) c ON c.award = t.award
 	                          WHERE t.version = $2 AND c.expression IS NOT NULL AND t.for_members <> c.expression', program) USING program, newest
 	LOOP
+		IF r.campaign IS NOT NULL THEN
+			PERFORM _loyalty.refresh_campaign(program, newest, r.campaign, 'for_members', r.expression);
+			CONTINUE;
+		END IF;
 		EXECUTE format('UPDATE %I.terms_rule SET for_members = $1 WHERE version = $2 AND name = $3', program) USING r.expression, newest, r.name;
 		EXECUTE format('UPDATE %I.earning_rule SET for_members = $1 WHERE name = $2', program) USING r.expression, r.name;
 	END LOOP;
@@ -237,8 +241,8 @@ BEGIN
 	END LOOP;
 	RETURN format('UPDATE %I.terms_rule SET for_members = for_members WHERE version = %s', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-	RETURN format('for_members of the earning rule "%s" does not hold: %s; correct it: UPDATE %I.terms_rule SET for_members = ''...'' WHERE version = %s AND name = %L',
-	              r.name, SQLERRM, program, terms, r.name);
+	RETURN format('for_members of the %s does not hold: %s; correct it: UPDATE %I.terms_rule SET for_members = ''...'' WHERE version = %s AND name = %L',
+	              _loyalty.rule_label(r.name), SQLERRM, program, terms, r.name);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.how_to_mend_for_members(name, int) IS 'what to do if the view of the conditions of earning rules under some terms is lost';

@@ -42,6 +42,24 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.check_multiplier(text, text) IS 'an error if a multiplier is a number below zero, and a notice if it is one below 1';
 
+-- No other rule has such a name: see _loyalty.require_campaign_rule().
+CREATE FUNCTION _loyalty.stands_for_campaign(rule text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT starts_with(rule, 'campaign "') $$;
+COMMENT ON FUNCTION _loyalty.stands_for_campaign(text) IS 'does a rule of the terms stand for a campaign, by its name?';
+
+-- What errors call a rule of the terms.  One that stands for a campaign is named by that: see _loyalty.gate_name().
+CREATE FUNCTION _loyalty.rule_label(rule text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN _loyalty.stands_for_campaign(rule) THEN rule ELSE format('earning rule "%s"', rule) END
+$$;
+COMMENT ON FUNCTION _loyalty.rule_label(text) IS 'what errors call an earning rule of the terms, or what stands there for a campaign';
+
 -- What an earning rule says beside its expressions.
 CREATE FUNCTION _loyalty.require_rule(what text, has_points boolean, has_multiplier boolean, starts timestamptz, ends timestamptz, numbers numeric[],
                                       rounding text, stacking text, stacking_group text)
@@ -96,7 +114,8 @@ COMMENT ON FUNCTION _loyalty.require_rule(text, boolean, boolean, timestamptz, t
 -- The rules of a version of the terms as they come after each other; groups are numbered, and 0 is none.
 CREATE FUNCTION _loyalty.stacked_rules(program name, terms int)
 RETURNS TABLE (place int, award int, per text, multiplies boolean, stacking text, "group" int, starts timestamptz, ends timestamptz, minimum_order numeric,
-               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_unit text, limit_period text, budget text)
+               every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_unit text, limit_period text, budget text,
+               is_campaign boolean, gate int, gate_starts timestamptz, gate_ends timestamptz, gate_for_members boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -105,8 +124,8 @@ BEGIN
 		SELECT row_number() OVER (ORDER BY r.priority DESC, r.name COLLATE "C")::int, r.award, r.per, r.multiplier IS NOT NULL, r.stacking,
 		       CASE WHEN r.stacking_group IS NULL THEN 0 ELSE dense_rank() OVER (ORDER BY r.stacking_group COLLATE "C" NULLS LAST)::int END,
 		       r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, t.points_scale, r.for_members IS NOT NULL, r.bonus,
-		       r.member_limit, r.limit_unit, r.limit_period, r.budget
-		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version WHERE r.version = $1 ORDER BY 1
+		       r.member_limit, r.limit_unit, r.limit_period, r.budget, r.is_campaign, r.gate, g.starts, g.ends, g.for_members IS NOT NULL
+		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version LEFT JOIN %1$I.terms_rule g ON g.version = r.version AND g.award = r.gate WHERE r.version = $1 ORDER BY 1
 		$sql$, program) USING terms;
 END
 $$;
@@ -152,6 +171,20 @@ AS $$
 	                        'purchase.amount >= ' || minimum_order), '')
 $$;
 COMMENT ON FUNCTION _loyalty.in_window_sql(timestamptz, timestamptz, numeric) IS 'the condition that a rule is in force for a purchase, as SQL; null: it always is';
+
+-- Is a rule in force for a purchase?  One of a campaign is where the campaign holds, too, which is what stands for it among the awards; it is
+-- asked first, so that nothing is evaluated, or fails, where the campaign does not hold.
+CREATE FUNCTION _loyalty.in_force_sql(starts timestamptz, ends timestamptz, minimum_order numeric, gate int, gate_starts timestamptz, gate_ends timestamptz, expressions jsonb)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT nullif(concat_ws(' AND ', CASE WHEN gate IS NOT NULL THEN _loyalty.in_window_sql(gate_starts, gate_ends, NULL) END,
+	                        CASE WHEN gate IS NOT NULL THEN coalesce(format('(%s) IS NOT NULL', expressions ->> (gate - 1)), 'false') END,
+	                        _loyalty.in_window_sql(starts, ends, minimum_order)), '')
+$$;
+COMMENT ON FUNCTION _loyalty.in_force_sql(timestamptz, timestamptz, numeric, int, timestamptz, timestamptz, jsonb) IS
+'the condition that a rule, and the campaign that it belongs to, are in force for a purchase, as SQL; null: they always are';
 
 -- Which rules of one kind count: for each, the condition that no exclusive rule came before it, or null
 -- if there is none.  values.value_n is null where rule n does not apply.
@@ -201,7 +234,7 @@ AS $$
 	              string_agg(format(CASE WHEN w.condition IS NULL THEN '(%2$s) AS value_%3$s' ELSE 'CASE WHEN %1$s THEN %2$s END AS value_%3$s' END,
 	                                w.condition, expressions ->> (r.award - 1), r.award), ', ' ORDER BY r.place),
 	              _loyalty.stacked_sql(program, terms, array_agg(r.award), array_agg(r.award), 'line_factor'))
-	  FROM _loyalty.stacked_rules(program, terms) r CROSS JOIN _loyalty.in_window_sql(r.starts, r.ends, r.minimum_order) w (condition)
+	  FROM _loyalty.stacked_rules(program, terms) r CROSS JOIN _loyalty.in_force_sql(r.starts, r.ends, r.minimum_order, r.gate, r.gate_starts, r.gate_ends, expressions) w (condition)
 	 WHERE r.multiplies AND r.per = 'line' AND expressions ->> (r.award - 1) IS NOT NULL
 	HAVING count(*) > 0
 $$;
@@ -228,7 +261,7 @@ BEGIN
 		  FROM _loyalty.stacked_rules(program, terms) r
 		 WHERE expressions ->> (r.award - 1) IS NOT NULL AND (r.per = 'order' OR (with_lines AND NOT r.multiplies))),
 	gains AS (
-		SELECT r.*, concat_ws(' AND ', 'purchase.counts', _loyalty.in_window_sql(r.starts, r.ends, r.minimum_order)) AS condition,
+		SELECT r.*, concat_ws(' AND ', 'purchase.counts', _loyalty.in_force_sql(r.starts, r.ends, r.minimum_order, r.gate, r.gate_starts, r.gate_ends, expressions)) AS condition,
 		       format(CASE WHEN r.every IS NULL THEN '%1$s' ELSE 'div(%1$s, %2$s) * %3$s' END,
 		              CASE WHEN r.per = 'order' THEN format('(%s)', r.expression) WHEN remaining IS NULL OR r.is_shared THEN format('line_awards.worth_%s', r.award)
 		                   ELSE format(remaining, format('line_awards.worth_%s', r.award)) END, r.every, r.gives) AS gain
@@ -267,10 +300,11 @@ AS $$
 		SELECT r.award, expressions ->> (r.award - 1) IS NOT NULL AND (r.per = 'order' OR (with_lines AND NOT r.multiplies)) AS is_given, with_lines AND r.per = 'line' AND NOT r.multiplies AS may_leave,
 		       format(CASE WHEN r.per = 'line' AND remaining IS NOT NULL AND r.stacking = 'add' AND num_nonnulls(r.every, r.at_most, r.rounding) = 0 THEN remaining ELSE '%s' END,
 		              format('given.value_%s', r.award)) AS value,
-		       format(coalesce(remaining, '%s'), format('kept.parts[%s]', r.award)) AS left_behind
+		       format(coalesce(remaining, '%s'), format('kept.parts[%s]', r.award)) AS left_behind,
+		       CASE WHEN expressions ->> (r.gate - 1) IS NOT NULL THEN format(' OR given.value_%s IS NULL', r.gate) ELSE '' END AS is_closed
 		  FROM _loyalty.stacked_rules(program, terms) r)
 	SELECT format('ARRAY[%s]::numeric[]', string_agg(CASE WHEN NOT r.is_given THEN 'NULL'
-	                                                      WHEN r.may_leave THEN format('CASE WHEN kept.parts[%1$s] IS NULL THEN %2$s ELSE coalesce(%2$s, 0) + %3$s END', r.award, r.value, r.left_behind)
+	                                                      WHEN r.may_leave THEN format('CASE WHEN kept.parts[%1$s] IS NULL%4$s THEN %2$s ELSE coalesce(%2$s, 0) + %3$s END', r.award, r.value, r.left_behind, r.is_closed)
 	                                                      ELSE r.value END, ', ' ORDER BY r.award))
 	  FROM rules r
 $$;

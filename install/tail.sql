@@ -11,6 +11,7 @@ GRANT EXECUTE ON ROUTINE _loyalty.accrual_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.state_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.released(regclass, int, anyelement, uuid) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.spendable_lots TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.points_by_rules TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.balance TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.balances TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_at TO PUBLIC;

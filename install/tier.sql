@@ -101,6 +101,14 @@ AS 'MODULE_PATHNAME', 'loyalty_spendable_lots';
 COMMENT ON FUNCTION _loyalty.spendable_lots(loyalty.lots, regclass, int, uuid) IS
 'lots without status points, which are those of the wallets that cannot be spent from by a version of the terms';
 
+CREATE FUNCTION _loyalty.points_by_rules(program regclass, terms int, awards int[], parts numeric[], held_rules int[], multiplier numeric,
+	rooms numeric[], limited numeric[], allotted numeric[], reader uuid)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_points_by_rules';
+COMMENT ON FUNCTION _loyalty.points_by_rules(regclass, int, int[], numeric[], int[], numeric, numeric[], numeric[], numeric[], uuid) IS
+'how many points more an order has than it would have without earning rules of some numbers, by what its entry says';
+
 CREATE FUNCTION _loyalty.balance(program regclass, customer anyelement, at timestamptz)
 RETURNS numeric
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100

@@ -346,13 +346,20 @@ BEGIN
 	FOR part IN SELECT x.* FROM _loyalty.terms_parts() x WHERE x.configured = ANY (tables)
 	LOOP
 		EXECUTE format('DELETE FROM %I.%I', program, part.configured);	-- a template may bring rows
-		EXECUTE format('INSERT INTO %1$I.%2$I (%4$s) SELECT %4$s FROM %1$I.%3$I r WHERE r.version = (SELECT p.terms FROM %1$I.program p)',
-		               program, part.configured, part.pinned, part.columns);
+		EXECUTE format('INSERT INTO %1$I.%2$I (%4$s) SELECT %4$s FROM %1$I.%3$I r WHERE r.version = (SELECT p.terms FROM %1$I.program p)%5$s',
+		               program, part.configured, part.pinned, part.columns, CASE part.configured WHEN 'earning_rule' THEN ' AND NOT r.is_campaign' ELSE '' END);
 	END LOOP;
+	IF 'campaign' = ANY (tables) THEN
+		EXECUTE format($sql$
+			INSERT INTO %1$I.campaign (name, starts, ends, applies_when, for_members, budget)
+			SELECT DISTINCT ON (g.campaign) g.campaign, g.starts, g.ends, g.applies_when, g.for_members,
+			       (SELECT min(r.budget) FROM %1$I.terms_rule r JOIN %1$I.earning_rule e ON e.name = r.name AND e.budget IS NULL WHERE r.version = g.version AND r.campaign = g.campaign)
+			  FROM %1$I.terms_rule g WHERE g.is_campaign AND g.version = (SELECT p.terms FROM %1$I.program p) ORDER BY g.campaign, g.award $sql$, program);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
-'put into tables of a program that were lost, and are made again, what others know of them: merges, accounts, open holds, earning rules, tiers and wallets';
+'put into tables of a program that were lost, and are made again, what others know of them: merges, accounts, open holds, earning rules, campaigns, tiers and wallets';
 
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)

@@ -541,6 +541,7 @@ BEGIN
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_limits(%L, %L, %L, false)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}'),
 	                                                        format('verify_limits(%L, %L, %L, true)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_budgets(%L)', program)]) v;
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_campaigns(%L, %L)', program, versions)]) v WHERE lost = '{}';
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_merges(%L)', program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_shortfalls(%L, %L)', program, lost = '{}')]) v;

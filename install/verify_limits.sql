@@ -150,7 +150,7 @@ AS $$
 DECLARE
 	asked boolean;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.budget) OR EXISTS (SELECT FROM %1$I.terms_rule WHERE budget IS NOT NULL)', program) INTO asked;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.budget) OR EXISTS (SELECT FROM %1$I.terms_rule WHERE budget IS NOT NULL) OR EXISTS (SELECT FROM %1$I.campaign WHERE budget IS NOT NULL)', program) INTO asked;
 	IF NOT asked THEN
 		RETURN;
 	END IF;
@@ -164,6 +164,9 @@ BEGIN
 		UNION ALL
 		SELECT 'budget of an earning rule is missing', NULL, NULL, format('earning rule "%%s": budget "%%s"; INSERT INTO %%I.budget (name, points) makes it', r.name, r.budget, %2$L)
 		  FROM %1$I.earning_rule r WHERE NOT EXISTS (SELECT FROM %1$I.budget b WHERE b.name = r.budget) AND r.budget IS NOT NULL
+		UNION ALL
+		SELECT 'budget of a campaign is missing', NULL, NULL, format('campaign "%%s": budget "%%s"; INSERT INTO %%I.budget (name, points) makes it', c.name, c.budget, %2$L)
+		  FROM %1$I.campaign c WHERE NOT EXISTS (SELECT FROM %1$I.budget b WHERE b.name = c.budget) AND c.budget IS NOT NULL
 		$sql$, program, program, _loyalty.given_of_budgets_sql(program));
 END
 $$;

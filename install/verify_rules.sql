@@ -81,6 +81,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.is_best_sql(name, int, int, text) IS 'the condition that a rule gives most points of its group, as SQL';
 
+-- What a rule gives to an entry, where it and its campaign are for the customer: each has a number that must be among those of the rules that are, or a null if it is for all.
+CREATE FUNCTION _loyalty.counting_sql(value text, award int, gate int)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN num_nonnulls(award, gate) = 0 THEN value
+	            ELSE format('CASE WHEN %s THEN %s END', concat_ws(' AND ', award || ' = ANY (metrics.held_rules)', gate || ' = ANY (metrics.held_rules)'), value) END
+$$;
+COMMENT ON FUNCTION _loyalty.counting_sql(text, int, int) IS 'what a rule gives to an entry if it, and its campaign, are for the customer, as SQL for verify()';
+
 -- What is left of an entry's parts, as SQL over "metrics": "source" for FROM, and by what points are multiplied that are
 -- no bonus.
 CREATE FUNCTION _loyalty.folded_sql(program name, terms int, OUT source text, OUT factor text)
@@ -94,7 +105,7 @@ DECLARE
 	counting text;
 BEGIN
 	SELECT array_agg(r.award ORDER BY r.place) FILTER (WHERE NOT r.multiplies), array_agg(r.award ORDER BY r.place) FILTER (WHERE r.multiplies AND r.per = 'order'),
-	       string_agg(format(CASE WHEN r.for_members THEN 'CASE WHEN %1$s = ANY (metrics.held_rules) THEN metrics.parts[%1$s] END AS value_%1$s' WHEN r.budget IS NOT NULL THEN 'metrics.allotted[%1$s] AS value_%1$s' ELSE 'metrics.parts[%1$s] AS value_%1$s' END, r.award), ', ' ORDER BY r.place)
+	       string_agg(format('%s AS value_%s', _loyalty.counting_sql(format(CASE WHEN r.budget IS NOT NULL THEN 'metrics.allotted[%s]' ELSE 'metrics.parts[%s]' END, r.award), CASE WHEN r.for_members THEN r.award END, CASE WHEN r.gate_for_members THEN r.gate END), r.award), ', ' ORDER BY r.place)
 	  INTO points, multipliers, parts FROM _loyalty.stacked_rules(program, terms) r;
 	SELECT string_agg(format(CASE WHEN x.condition IS NULL THEN 'part.value_%1$s AS value_%1$s' ELSE 'CASE WHEN %2$s THEN part.value_%1$s END AS value_%1$s' END, x.award, x.condition), ', ')
 	  INTO counting FROM _loyalty.exclusions_sql(program, terms, points, 'part') x;
@@ -166,6 +177,22 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.allotted_fits_sql(name, int) IS 'the condition that an entry fits the budgets of the rules of its terms, as SQL for verify()';
 
+-- Rules of a campaign give something only where the campaign holds, which is so within its window alone; as SQL over "metrics".
+CREATE FUNCTION _loyalty.gates_fit_sql(program name, terms int)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO, MDY'
+AS $$
+	-- of who was erased, an order keeps what it was worth, wherever it goes
+	SELECT coalesce('((metrics.member ? '''') IS TRUE OR (' || string_agg(CASE WHEN r.gate IS NOT NULL THEN format('(metrics.parts[%s] IS NULL OR metrics.parts[%s] IS NOT NULL)', r.award, r.gate)
+	                                ELSE format('(metrics.parts[%s] IS NULL OR (metrics.parts[%1$s] = 0 AND (metrics.at >= %2$L::timestamptz) IS NOT FALSE AND (metrics.at < %3$L::timestamptz) IS NOT FALSE))',
+	                                            r.award, r.starts, r.ends) END, ' AND ' ORDER BY r.award) || '))', 'true')
+	  FROM _loyalty.stacked_rules(program, terms) r WHERE r.gate IS NOT NULL OR r.is_campaign
+$$;
+COMMENT ON FUNCTION _loyalty.gates_fit_sql(name, int) IS 'the condition that an entry fits the campaigns of its terms, as SQL for verify()';
+
 -- Does an entry not fit the rules of its terms, as SQL over "metrics"?
 CREATE FUNCTION _loyalty.misfit_sql(program name, terms int)
 RETURNS text
@@ -173,13 +200,13 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.limited, metrics.allotted) > 0'
-	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s AND %4$s) IS NOT TRUE',
+	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s AND %4$s AND %5$s) IS NOT TRUE',
 	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*),
 	                        CASE WHEN count(r.member_limit) = 0 THEN 'num_nonnulls(metrics.rooms, metrics.limited) = 0'
 	                             ELSE format('(metrics.parts IS NOT NULL) = (metrics.limited IS NOT NULL) AND (metrics.parts IS NULL OR metrics.rooms IS NOT NULL)
 	                                          AND coalesce(cardinality(metrics.rooms), %1$s) = %1$s AND coalesce(cardinality(metrics.limited), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
 	                                         count(*), string_agg(format(', metrics.rooms[%1$s], metrics.limited[%1$s]', r.award), '') FILTER (WHERE r.member_limit IS NULL)) END,
-	                        _loyalty.allotted_fits_sql(program, terms)) END
+	                        _loyalty.allotted_fits_sql(program, terms), _loyalty.gates_fit_sql(program, terms)) END
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.misfit_sql(name, int) IS 'the condition that an entry does not fit the earning rules of its terms, as SQL for verify()';

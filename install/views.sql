@@ -434,9 +434,9 @@ BEGIN
 		relation := NULL;
 	END IF;
 	points := (SELECT p.expression FROM _loyalty.parse_expression(points, relation, CASE per WHEN 'line' THEN line END, facts, 'numeric',
-		format('%s of the earning rule "%s"', what, rule_name), 'new', alias, zone, search_path, warn_points, member => customers, line_facts => sold) p);
+		format('%s of the %s', what, _loyalty.rule_label(rule_name)), 'new', alias, zone, search_path, warn_points, member => customers, line_facts => sold) p);
 	applies_when := (SELECT p.expression FROM _loyalty.parse_expression(applies_when, relation, CASE per WHEN 'line' THEN line END, facts, 'boolean',
-		format('applies_when of the earning rule "%s"', rule_name), 'new', alias, zone, search_path, warn_applies_when, member => customers, line_facts => sold) p);
+		format('applies_when of the %s', _loyalty.rule_label(rule_name)), 'new', alias, zone, search_path, warn_applies_when, member => customers, line_facts => sold) p);
 EXCEPTION WHEN undefined_column OR undefined_table THEN
 	IF kind IS DISTINCT FROM 'credits' THEN
 		RAISE;
@@ -486,10 +486,11 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	   INTO is_new USING terms, program, tracked_table;
 	EXECUTE format('SELECT string_agg(version::text, '', '' ORDER BY version) FROM %I.terms_rule WHERE (name, coalesce(points, multiplier), applies_when, per) = ($1, $2, $3, $4)', program)
 	   INTO versions USING rule_name, points, applies_when, per;
-	RAISE EXCEPTION 'the earning rule "%" of terms % does not hold for table "%"', rule_name, terms, relation
+	RAISE EXCEPTION 'the % of terms % does not hold for table "%"', _loyalty.rule_label(rule_name), terms, relation
 		USING ERRCODE = SQLSTATE,
 		      DETAIL = format('%s It says %L when %L.', _loyalty.as_sentence(SQLERRM), points, applies_when),
-		      HINT = CASE WHEN is_new THEN format('Change it, and try again: UPDATE %I.earning_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L.', program, rule_name)
+		      HINT = CASE WHEN is_new AND _loyalty.stands_for_campaign(rule_name) THEN format('Change applies_when of the campaign in the table %I.campaign, and try again.', program)
+		             WHEN is_new THEN format('Change it, and try again: UPDATE %I.earning_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L.', program, rule_name)
 		             ELSE format('Correct it, and try again: UPDATE %I.terms_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L AND version IN (%s).',
 		                         program, rule_name, versions) END;
 END
@@ -546,13 +547,17 @@ BEGIN
 	EXECUTE format('SELECT terms, time_zone FROM %I.program', program) INTO newest, zone;
 	-- moments are written in the time zone of the program, whoever calls
 	PERFORM set_config('timezone', zone, true);
-	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when
+	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when, CASE WHEN t.is_campaign THEN t.campaign END AS campaign
 	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.tracked_table s
 	                          CROSS JOIN LATERAL _loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
 	                          WHERE t.version = $2 AND s.active AND s.kind IN (''orders'', ''events'') AND p.points IS NOT NULL
 	                            AND (coalesce(t.points, t.multiplier), t.applies_when) <> (p.points, p.applies_when)
 	                          ORDER BY t.name, s.tracked_table', program) USING program, newest
 	LOOP
+		IF r.campaign IS NOT NULL THEN
+			PERFORM _loyalty.refresh_campaign(program, newest, r.campaign, 'applies_when', r.applies_when);
+			CONTINUE;
+		END IF;
 		EXECUTE format('UPDATE %I.terms_rule SET points = CASE WHEN points IS NOT NULL THEN $1 END, multiplier = CASE WHEN multiplier IS NOT NULL THEN $1 END, applies_when = $2
 		                 WHERE version = $3 AND name = $4', program)
 			USING r.points, r.applies_when, newest, r.name;
@@ -933,9 +938,8 @@ BEGIN
 	ELSIF d ? 'discount' THEN
 		PERFORM _loyalty.require_lines_to_share(s.relation, NULL, d);
 	END IF;
-	FOR rule IN EXECUTE format('SELECT r.award, r.per, r.multiplier IS NOT NULL AS multiplies, $1 ->> (r.award - 1) AS expression,
-	                                _loyalty.in_window_sql(r.starts, r.ends, r.minimum_order) AS in_force FROM %I.terms_rule r WHERE r.version = $2 ORDER BY r.award', program)
-		USING awards, terms
+	FOR rule IN SELECT r.award, r.per, r.multiplies, awards ->> (r.award - 1) AS expression, _loyalty.in_force_sql(r.starts, r.ends, r.minimum_order, r.gate, r.gate_starts, r.gate_ends, awards) AS in_force
+	              FROM _loyalty.stacked_rules(program, terms) r ORDER BY r.award
 	LOOP
 		-- what is not in force is not evaluated, and cannot fail
 		IF rule.expression IS NULL OR (rule.per = 'line' AND line_relation IS NULL) THEN

@@ -21,6 +21,13 @@
 #include "protect.h"
 #include "tenure.h"
 
+/* What errors call that which has a condition. */
+static const char *
+condition_label(const Condition *condition)
+{
+	return condition->of_tier ? psprintf("tier \"%s\"", condition->name) : condition->name;
+}
+
 /*
  * Compile a condition, which is a column of a view; in the memory of the terms.
  */
@@ -35,8 +42,8 @@ condition_load(Terms *terms, Condition *condition, const Definition *definition,
 		!expression_is_over(expr, 0, metrics))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("view \"%s\" does not have the condition of the %s \"%s\"",
-						get_rel_name(definition->view), condition->of_tier ? "tier" : "earning rule", condition->name),
+				 errmsg("view \"%s\" does not have the condition of the %s",
+						get_rel_name(definition->view), condition_label(condition)),
 				 condition->of_tier ? errhint("Update the tier in the table \"terms_tier\" of the program.") :
 				 errhint("Update the rule in the table \"terms_rule\" of the program.")));
 	pull_varattnos(expr, metrics, &used);
@@ -152,8 +159,8 @@ condition_holds(ConditionScope *scope, Condition *condition)
 	if (!condition->told)
 		ereport(LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
-				 errmsg("the condition of %s \"%s\" of loyalty program \"%s\" failed and does not hold: %s",
-						condition->of_tier ? "tier" : "the earning rule", condition->name,
+				 errmsg("the condition of the %s of loyalty program \"%s\" failed and does not hold: %s",
+						condition_label(condition),
 						get_namespace_name(get_rel_namespace(scope->terms->program)), error->message)));
 	condition->told = true;
 	FreeErrorData(error);

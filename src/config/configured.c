@@ -142,14 +142,14 @@ configured_settings(TrackedTable *table)
 }
 
 /*
- * The names of the rules of one version of the terms, in the order of the awards.
+ * What errors call the rules of one version of the terms, in the order of the awards.
  */
 List *
 configured_rules(TrackedTable *table, int32 terms)
 {
 	List	   *names = NIL;
 	MemoryContext old;
-	char	   *query = psprintf("SELECT name FROM %s.terms_rule WHERE version = $1 ORDER BY award",
+	char	   *query = psprintf("SELECT CASE WHEN is_campaign THEN name ELSE pg_catalog.format('earning rule \"%%s\"', name) END FROM %s.terms_rule WHERE version = $1 ORDER BY award",
 								 quote_identifier(table->program));
 
 	configured_query(table, query, terms);

@@ -92,7 +92,7 @@ member_rules_load(Terms *terms, Oid schema_oid, const char *schema)
 {
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(terms->id)};
-	char	   *query = psprintf("SELECT r.award, r.name FROM %s.terms_rule r"
+	char	   *query = psprintf("SELECT r.award, CASE WHEN r.is_campaign THEN r.name ELSE pg_catalog.format('earning rule \"%%s\"', r.name) END FROM %s.terms_rule r"
 								 " WHERE r.version OPERATOR(pg_catalog.=) $1 AND r.for_members IS NOT NULL ORDER BY r.award",
 								 quote_identifier(schema));
 

@@ -26,7 +26,7 @@
 /* What an earning rule of one version of the terms gives for a row. */
 typedef struct Rule
 {
-	char	   *name;
+	char	   *name;			/* what errors call it */
 	Expression	award;			/* nothing, if the rule is not for rows of this table */
 } Rule;
 

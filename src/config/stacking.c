@@ -57,6 +57,8 @@ typedef struct StackedRule
 	bool		bonus;			/* its points are not multiplied */
 	RuleLimit	limit;			/* if it has one; else "most" is (Datum) 0 */
 	char	   *budget;			/* out of which it gives points, or NULL */
+	int			gate;			/* the award, from 0, that stands for its campaign; -1:
+								 * it belongs to none */
 } StackedRule;
 
 struct Stacking
@@ -155,6 +157,7 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 	rule->limit.period = text_value(row, 17, context);
 	rule->budget = text_value(row, 18, context);
 	rule->limit.by_times = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 19, &isnull));
+	rule->gate = int_value(row, 20) - 1;
 }
 
 /* Are the points of a rule just added up? */
@@ -180,7 +183,7 @@ read_rules(const char *program, int32 terms)
 			 " ELSE (pg_catalog.dense_rank() OVER (ORDER BY r.stacking_group COLLATE pg_catalog.\"C\" NULLS LAST))::pg_catalog.int4 END,"
 			 " r.starts::pg_catalog.timestamptz, r.ends::pg_catalog.timestamptz, r.minimum_order::pg_catalog.numeric, r.every::pg_catalog.numeric,"
 			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool,"
-			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget, r.limit_unit OPERATOR(pg_catalog.=) 'times'"
+			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget, r.limit_unit OPERATOR(pg_catalog.=) 'times', coalesce(r.gate, 0)::pg_catalog.int4"
 			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version WHERE r.version OPERATOR(pg_catalog.=) $1"
 			 " ORDER BY r.priority DESC, r.name COLLATE pg_catalog.\"C\"", quote_identifier(program));
 
@@ -214,6 +217,7 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 
 		load_rule(rule, i, context);
 		Assert(rule->award >= 0 && rule->award < stacking->count);
+		Assert(rule->gate < rule->award);
 		stacking->by_award[rule->award] = rule;
 		stacking->groups = Max(stacking->groups, rule->group);
 		if (rule->limit.most != (Datum) 0)
@@ -231,13 +235,16 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 	return plain ? NULL : stacking;
 }
 
-/* Is a rule in force for a purchase? */
+/*
+ * Is a rule in force for a purchase?  One of a campaign is where the award that stands for the
+ * campaign is not null; that comes before those of the rules, so it is known by then.
+ */
 bool
-stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount)
+stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount, const bool *isnull)
 {
 	const StackedRule *rule = stacking->by_award[award];
 
-	return at >= rule->starts && (at < rule->ends || rule->ends == DT_NOEND) &&
+	return (rule->gate < 0 || !isnull[rule->gate]) && at >= rule->starts && (at < rule->ends || rule->ends == DT_NOEND) &&
 		(rule->minimum_order == (Datum) 0 || DatumGetBool(DirectFunctionCall2(numeric_ge, amount, rule->minimum_order)));
 }
 
@@ -417,7 +424,10 @@ stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *b
 	return DirectFunctionCall2(numeric_mul, add_points(stacking, values, isnull, false), multiply_all(stacking, values, isnull));
 }
 
-/* Take away the values of rules that are for some members, but for those in "held", an int[] or (Datum) 0. */
+/*
+ * Take away the values of rules that are for some members, but for those in "held", an int[] or (Datum) 0.  Rules
+ * of a campaign, which come behind what stands for it, go with that.
+ */
 static void
 leave_to_members(const Stacking *stacking, Datum held, bool *isnull)
 {
@@ -428,11 +438,12 @@ leave_to_members(const Stacking *stacking, Datum held, bool *isnull)
 		deconstruct_array(DatumGetArrayTypeP(held), INT4OID, sizeof(int32), true, TYPALIGN_INT, &awards, NULL, &count);
 	for (int i = 0; i < stacking->count; i++)
 	{
-		bool		is_held = !stacking->by_award[i]->for_members;
+		const StackedRule *rule = stacking->by_award[i];
+		bool		is_held = !rule->for_members;
 
 		for (int k = 0; k < count; k++)
 			is_held = is_held || DatumGetInt32(awards[k]) == i + 1;
-		isnull[i] = isnull[i] || !is_held;
+		isnull[i] = isnull[i] || !is_held || (rule->gate >= 0 && isnull[rule->gate]);
 	}
 }
 

@@ -36,7 +36,8 @@ typedef struct ByAward
 } ByAward;
 
 extern Stacking *stacking_load(const char *program, int32 terms, MemoryContext context);
-extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount);
+extern bool stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amount,
+							  const bool *isnull);
 extern void stacking_count(const Stacking *stacking, Datum *values, const bool *isnull);
 extern bool stacking_folds(const Stacking *stacking);
 extern ByAward stacking_read(Datum array);

@@ -34,7 +34,7 @@ typedef enum ReturnsPaid
 typedef struct Condition
 {
 	bool		of_tier;
-	const char *name;			/* of the tier or the rule */
+	const char *name;			/* of the tier, or what errors call the rule */
 	Expression	expression;
 	bool		told;			/* that it failed for somebody */
 } Condition;

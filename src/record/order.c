@@ -213,7 +213,7 @@ order_failed(TrackedTable *table, const char *rule, const char *what, Datum orde
 	psprintf("a row of table \"%s\"", get_rel_name(table->relid));
 
 	if (rule != NULL)
-		what = psprintf("the earning rule \"%s\"", rule);
+		what = psprintf("the %s", rule);
 	else if (what == NULL)
 		what = "an expression of the tracked table";
 	if (table->skip_invalid)
@@ -305,7 +305,7 @@ evaluate_stacking(Evaluation *evaluation)
 		Rule	   *rule = (Rule *) list_nth(set->rules, award);
 
 		isnull[award] = true;
-		if (rule->award.cached == NULL || !stacking_in_force(set->stacking, award, order->at, order->amount))
+		if (rule->award.cached == NULL || !stacking_in_force(set->stacking, award, order->at, order->amount, isnull))
 			continue;
 		evaluation->rule = rule->name;
 		values[award] = evaluate(reader, &rule->award, evaluation->row, &isnull[award]);

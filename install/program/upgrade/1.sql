@@ -36,3 +36,7 @@ ALTER TABLE @schema@.ledger ADD COLUMN IF NOT EXISTS limited numeric[];
 ALTER TABLE @schema@.tracked_table ADD COLUMN IF NOT EXISTS event text;
 ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS event text;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS event text;
+ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS campaign text;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS campaign text;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS is_campaign boolean NOT NULL DEFAULT false;
+ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS gate int;

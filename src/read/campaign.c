@@ -1,0 +1,142 @@
+/*
+ * campaign.c: what the rules of a campaign give to an order.
+ *
+ * That is by how much the order would be worth less without them, by all that is recorded of it: what each rule
+ * gives, which rules were for the customer, its tier, and what limits and budgets left.  So points that
+ * other rules multiply count as they are multiplied, a multiplier counts as what it adds, and where a
+ * rule takes the place of another one, the difference does.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "compat.h"
+#include "number.h"
+#include "stacking.h"
+#include "terms.h"
+
+/* An array of numbers, or of none if there is no array. */
+static int
+read_numbers(Datum array, Datum **values, bool **isnull)
+{
+	int			count = 0;
+
+	if (array != (Datum) 0)
+		deconstruct_array(DatumGetArrayTypeP(array), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, &count);
+	return count;
+}
+
+/* Parts of an order without those of some rules, an int[] of their numbers. */
+static Datum
+without_rules(Datum parts, Datum awards)
+{
+	Datum	   *values;
+	bool	   *isnull;
+	int			count = read_numbers(parts, &values, &isnull);
+	Datum	   *left_out;
+	int			left_count;
+
+	deconstruct_array(DatumGetArrayTypeP(awards), INT4OID, sizeof(int32), true, TYPALIGN_INT, &left_out, NULL, &left_count);
+	for (int i = 0; i < left_count; i++)
+		if (DatumGetInt32(left_out[i]) >= 1 && DatumGetInt32(left_out[i]) <= count)
+			isnull[DatumGetInt32(left_out[i]) - 1] = true;
+	return stacking_parts(values, isnull, count);
+}
+
+/*
+ * What an order of these parts is worth, where rules give no more than their rooms, by the number of the award;
+ * (Datum) 0: the rule has no limit.
+ */
+static Datum
+worth_of(Terms *terms, Datum parts, Datum held, Datum multiplier, const Datum *rooms)
+{
+	Datum	   *shares;
+	bool	   *isnull;
+	int			count = stacking_shares(terms->stacking, parts, held, multiplier, &shares, &isnull);
+	Datum		free_points = number_zero();
+	Datum		limited_points = number_zero();
+
+	for (int i = 0; i < count; i++)
+	{
+		if (isnull[i])
+			continue;
+		if (rooms[i] == (Datum) 0)
+			free_points = DirectFunctionCall2(numeric_add, free_points, shares[i]);
+		else
+			limited_points = DirectFunctionCall2(numeric_add, limited_points,
+												 DirectFunctionCall2(numeric_smaller, terms_round(terms, shares[i]), rooms[i]));
+	}
+	return DirectFunctionCall2(numeric_add, terms_round(terms, free_points), limited_points);
+}
+
+/*
+ * What is left for each rule that has a limit: what it gives, where that is less than it would, and else the
+ * room that its order began with.
+ */
+static Datum *
+find_rooms(Terms *terms, Datum parts, Datum held, Datum multiplier, Datum rooms, Datum limited)
+{
+	Datum	   *shares;
+	bool	   *isnull;
+	int			count = stacking_shares(terms->stacking, parts, held, multiplier, &shares, &isnull);
+	Datum	   *result = palloc0(count * sizeof(Datum));
+	Datum	   *room_values = NULL;
+	Datum	   *limited_values = NULL;
+	bool	   *without_room = NULL;
+	bool	   *without_limited = NULL;
+	int			room_count = read_numbers(rooms, &room_values, &without_room);
+	int			limited_count = read_numbers(limited, &limited_values, &without_limited);
+
+	for (int i = 0; i < Min(count, room_count); i++)
+	{
+		if (without_room[i])
+			continue;
+		result[i] = room_values[i];
+		if (i < limited_count && !without_limited[i] && !isnull[i] &&
+			DatumGetBool(DirectFunctionCall2(numeric_lt, limited_values[i], terms_round(terms, shares[i]))))
+			result[i] = limited_values[i];
+	}
+	return result;
+}
+
+/* An argument, or (Datum) 0 for a null. */
+static Datum
+argument_or_none(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? (Datum) 0 : PG_GETARG_DATUM(number);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_points_by_rules);
+
+/*
+ * points_by_rules(program regclass, terms int, awards int[], parts numeric[], held_rules int[], multiplier numeric,
+ *                 rooms numeric[], limited numeric[], allotted numeric[], reader uuid) returns numeric
+ *
+ * How many points more an order has than it would have without the rules of these numbers, by what its
+ * entry says; nothing of an order that does not count.  reader: see terms_check_reader().
+ */
+Datum
+loyalty_points_by_rules(PG_FUNCTION_ARGS)
+{
+	Datum		held = argument_or_none(fcinfo, 4);
+	Datum		parts;
+	Datum		multiplier;
+	Datum	   *rooms;
+	Terms	   *terms;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(5))
+		PG_RETURN_NULL();
+	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
+	terms_check_reader(terms, PG_ARGISNULL(9) ? NULL : PG_GETARG_UUID_P(9));
+	if (!stacking_folds(terms->stacking))
+		PG_RETURN_NULL();
+	multiplier = PG_GETARG_DATUM(5);
+	parts = stacking_given(PG_GETARG_DATUM(3), argument_or_none(fcinfo, 8));
+	rooms = find_rooms(terms, parts, held, multiplier, argument_or_none(fcinfo, 6), argument_or_none(fcinfo, 7));
+	return DirectFunctionCall2(numeric_sub, worth_of(terms, parts, held, multiplier, rooms),
+							   worth_of(terms, without_rules(parts, PG_GETARG_DATUM(2)), held, multiplier, rooms));
+}
