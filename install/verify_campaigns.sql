@@ -3,9 +3,9 @@
 -- What an order is worth with the rules of a campaign and without them is computed anew out of the parts of its newest entry, in SQL, and
 -- compared with what the view "campaigns" says, which asks C code.
 
--- What entries under some terms are worth without what rules with limits give, rounded, and what each of these would give, by the places of "limits";
+-- What entries under some terms are worth without what rules with limits give, rounded, and what each of these would give, by the places of "limits", and which of these count times;
 -- as SQL over "metrics".
-CREATE FUNCTION _loyalty.worths_sql(program name, terms int, OUT free text, OUT would text, OUT limits int[])
+CREATE FUNCTION _loyalty.worths_sql(program name, terms int, OUT free text, OUT would text, OUT limits int[], OUT by_times boolean[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -16,8 +16,8 @@ BEGIN
 	free := format('(SELECT %s FROM (SELECT %s AS points OFFSET 0) AS worth)', _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale), _loyalty.worth_sql(program, terms));
 	SELECT format('ARRAY[%s]::numeric[]', string_agg(format('(SELECT %s FROM (SELECT %s AS points FROM %s OFFSET 0) AS worth)', _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale),
 	                                                        CASE WHEN g.bonus THEN g.given ELSE format('(%s) * %s', g.given, f.factor) END, f.source), ', ' ORDER BY g.award)),
-	       coalesce(array_agg(g.award ORDER BY g.award), '{}')
-	  INTO would, limits FROM _loyalty.given_sql(program, terms) g CROSS JOIN LATERAL _loyalty.folded_sql(program, terms) f WHERE g.member_limit IS NOT NULL;
+	       coalesce(array_agg(g.award ORDER BY g.award), '{}'), coalesce(array_agg(g.limit_unit = 'times' ORDER BY g.award), '{}')
+	  INTO would, limits, by_times FROM _loyalty.given_sql(program, terms) g CROSS JOIN LATERAL _loyalty.folded_sql(program, terms) f WHERE g.member_limit IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.worths_sql(name, int) IS 'what an entry under a version of the terms is worth, and what its rules with limits would give, as SQL for verify()';
@@ -36,15 +36,16 @@ BEGIN
 	RETURN (SELECT format($sql$
 		SELECT c.campaign, e.account, e.event, e.amount,
 		       f.free + coalesce((SELECT sum(e.limited[l.award]) FROM unnest(%1$L::int[]) l (award)), 0) - w.free
-		       - coalesce((SELECT sum(least(w.would[l.n], CASE WHEN e.limited[l.award] < f.would[l.n] THEN e.limited[l.award] ELSE e.rooms[l.award] END))
-		                     FROM unnest(%1$L::int[]) WITH ORDINALITY l (award, n) WHERE w.would[l.n] IS NOT NULL), 0) AS points
+		       - coalesce((SELECT sum(CASE WHEN l.by_times AND (w.would[l.n] <= 0 OR (e.limited[l.award] IS NOT DISTINCT FROM f.would[l.n] AND e.rooms[l.award] >= 1)) THEN w.would[l.n] WHEN l.by_times THEN 0
+		                                   ELSE least(w.would[l.n], CASE WHEN e.limited[l.award] < f.would[l.n] THEN e.limited[l.award] ELSE e.rooms[l.award] END) END)
+		                     FROM unnest(%1$L::int[], %6$L::boolean[]) WITH ORDINALITY l (award, by_times, n) WHERE w.would[l.n] IS NOT NULL), 0) AS points
 		  FROM entry e CROSS JOIN (VALUES %2$s) AS c (campaign, awards)
 		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would FROM (SELECT e.parts, e.allotted, e.held_rules, e.multiplier, e.awards) AS metrics) AS f
 		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would
 		                       FROM (SELECT ARRAY(SELECT CASE WHEN p.award <> ALL (c.awards) THEN p.part END FROM unnest(e.parts) WITH ORDINALITY p (part, award) ORDER BY p.award) AS parts,
 		                                    ARRAY(SELECT CASE WHEN p.award <> ALL (c.awards) THEN p.part END FROM unnest(e.allotted) WITH ORDINALITY p (part, award) ORDER BY p.award) AS allotted,
 		                                    e.held_rules, e.multiplier, e.awards) AS metrics) AS w
-		 WHERE e.terms = %5$s AND e.counts $sql$, x.limits, campaigns, x.free, coalesce(x.would, 'NULL::numeric[]'), terms)
+		 WHERE e.terms = %5$s AND e.counts $sql$, x.limits, campaigns, x.free, coalesce(x.would, 'NULL::numeric[]'), terms, x.by_times)
 	          FROM _loyalty.worths_sql(program, terms) x WHERE campaigns IS NOT NULL);
 END
 $$;

@@ -105,6 +105,16 @@ SELECT campaign, cost FROM club.campaigns ORDER BY campaign;
 INSERT INTO t_campaigns.orders SELECT n, 8, 10, 'main', '2026-06-05' FROM generate_series(11, 13) n;
 SELECT order_key, points FROM club.order_points WHERE ordered_at = '2026-06-05' ORDER BY order_key;
 SELECT * FROM club.campaigns WHERE starts = '2026-06-01' ORDER BY campaign;	-- june: 3 orders, 30, 80; visits: 2 orders, 20, 120
+-- A limit that counts times: 30 for the first order alone.  (10 + 30) * 2 = 80, and 10 * 2 = 20.  Without "double": 40 and 10, so it gave 50; without "once": 20 each, so it gave 60
+BEGIN;
+INSERT INTO club.campaign (name, starts, ends) VALUES ('once', '2026-10-01', '2026-11-01'), ('double', '2026-10-01', '2026-11-01');
+INSERT INTO club.earning_rule (name, points, member_limit, limit_unit, campaign) VALUES ('first', '30', 1, 'times', 'once');
+INSERT INTO club.earning_rule (name, multiplier, campaign) VALUES ('doubled', '2', 'double');
+INSERT INTO t_campaigns.orders SELECT n, 8, 10, 'main', '2026-10-05' FROM generate_series(101, 102) n;
+SELECT order_key, points FROM club.order_points WHERE ordered_at = '2026-10-05' ORDER BY order_key;
+SELECT campaign, members, orders, revenue, points FROM club.campaigns WHERE starts = '2026-10-01' ORDER BY campaign;	-- double: 2 orders, 50; once: 1 order, 60
+:verify
+ROLLBACK;
 
 -- 5. Another rule is left out for one of a campaign: 5 in place of 10, so 5 less.  A tier multiplies what is no bonus: 10 and 20 are 45 for Gold, 30 more than 15
 INSERT INTO t_campaigns.orders VALUES (14, 9, 10, 'main', '2026-07-05'), (15, 10, 500, 'main', '2026-07-01'), (16, 10, 10, 'main', '2026-08-05');

@@ -272,9 +272,11 @@ room_for(const Accrual *accrual, Terms *terms, const RuleLimit *limit, const Rec
 	return DirectFunctionCall2(numeric_trunc, room, Int32GetDatum(terms->scale));
 }
 
-/* What a rule gives of its points, with so much room.  What is less than nothing needs none. */
-static Datum
-cut_to_room(const RuleLimit *limit, Datum points, Datum room)
+/*
+ * What a rule gives of its points, with so much room.  What is less than nothing needs none.
+ */
+Datum
+limits_cut(const RuleLimit *limit, Datum points, Datum room)
 {
 	if (!limit->by_times)
 		return DirectFunctionCall2(numeric_smaller, points, room);
@@ -318,7 +320,7 @@ limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const St
 		without_room[award] = false;
 		if (isnull[award])
 			continue;
-		limited_values[award] = cut_to_room(&limits[i], terms_round(terms, shares[award]), room);
+		limited_values[award] = limits_cut(&limits[i], terms_round(terms, shares[award]), room);
 		without_limited[award] = false;
 		limited_points = DirectFunctionCall2(numeric_add, limited_points, limited_values[award]);
 	}

@@ -6,6 +6,7 @@
 
 #include "accrual.h"
 
+extern Datum limits_cut(const RuleLimit *limit, Datum points, Datum room);
 extern bool limits_expect(Accrual *accrual, Terms *terms, TimestampTz at);
 extern void limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited);
 extern Datum limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry,

@@ -15,6 +15,7 @@
 #include "utils/numeric.h"
 
 #include "compat.h"
+#include "member_limits.h"
 #include "number.h"
 #include "stacking.h"
 #include "terms.h"
@@ -59,17 +60,22 @@ worth_of(Terms *terms, Datum parts, Datum held, Datum multiplier, const Datum *r
 	int			count = stacking_shares(terms->stacking, parts, held, multiplier, &shares, &isnull);
 	Datum		free_points = number_zero();
 	Datum		limited_points = number_zero();
+	int			limit_count;
+	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < limit_count; i++)
 	{
-		if (isnull[i])
+		int			award = limits[i].award;
+
+		if (award >= count || isnull[award] || rooms[award] == (Datum) 0)
 			continue;
-		if (rooms[i] == (Datum) 0)
-			free_points = DirectFunctionCall2(numeric_add, free_points, shares[i]);
-		else
-			limited_points = DirectFunctionCall2(numeric_add, limited_points,
-												 DirectFunctionCall2(numeric_smaller, terms_round(terms, shares[i]), rooms[i]));
+		limited_points = DirectFunctionCall2(numeric_add, limited_points,
+											 limits_cut(&limits[i], terms_round(terms, shares[award]), rooms[award]));
+		isnull[award] = true;
 	}
+	for (int i = 0; i < count; i++)
+		if (!isnull[i])
+			free_points = DirectFunctionCall2(numeric_add, free_points, shares[i]);
 	return DirectFunctionCall2(numeric_add, terms_round(terms, free_points), limited_points);
 }
 
