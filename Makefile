@@ -40,7 +40,7 @@ REGRESS += lots refunds refunds2 rekeyed rekeyed2 returned
 REGRESS += history wallets wallets2 transfers available as_of accounting flows
 REGRESS += erase erase_merged equal_keys given merge2 wallets3
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
-ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited budgeted old_snapshot customer_moves
+ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited budgeted old_snapshot customer_moves dating
 
 PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 # The layout of programs is said in one place, too, and the library knows it.

@@ -72,17 +72,17 @@ DECLARE
 	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
 	eq CONSTANT text := _loyalty.customer_equality(program);
 	any_merged boolean;
-	survivor customer%TYPE := customer;
 	keys ALIAS FOR $0;
 BEGIN
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.merged)', program) INTO any_merged;
 	IF NOT any_merged THEN
 		RETURN NULL;
 	END IF;
-	WHILE survivor IS NOT NULL
+	-- an array, since a domain may refuse nulls
 	LOOP
-		customer := survivor;
-		EXECUTE format('SELECT m.merged_into FROM %I.merged m WHERE m.customer %s $1 AND m.at <= $2', program, eq) INTO survivor USING customer, at;
+		EXECUTE format('SELECT array_agg(m.merged_into) FROM %I.merged m WHERE m.customer %s $1 AND m.at <= $2', program, eq) INTO keys USING customer, at;
+		EXIT WHEN keys IS NULL;
+		customer := keys[1];
 	END LOOP;
 	EXECUTE format($sql$
 		WITH RECURSIVE k (customer) AS (

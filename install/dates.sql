@@ -314,7 +314,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.due_by_rule_each(name, _loyalty.date_rule, anyarray, date) IS
 'what a rule by date gives to some customers up to a day, that is not decided yet; of those whose row it fails for, nothing but a warning';
 
--- For maintain(), which calls it as the owner: what is due now to some customers.
+-- For maintain(), which calls it as the owner, in settings that are fixed: what is due now to some customers.
 CREATE FUNCTION _loyalty.due_today(program name, keys anyarray, tell boolean)
 RETURNS TABLE (customer anyelement, rule text, period text, at timestamptz, points numeric, reason text, wallet text, times int, is_for_some boolean)
 LANGUAGE plpgsql STABLE
@@ -337,26 +337,29 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.due_today(name, anyarray, boolean) IS 'what rules by date are to give now to some customers, in the order in which it is given';
 
-CREATE FUNCTION _loyalty.dates_due(settings regclass, keys anyarray, until date)
+CREATE FUNCTION _loyalty.due_to_all(program name, keys anyarray, until date)
 RETURNS TABLE (customer anyelement, rule text, day date, points numeric)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-DECLARE
-	p record;
 BEGIN
-	SELECT * INTO p FROM _loyalty.begin_call(settings, 'dates_due');
 	IF NOT isfinite(until) THEN
 		RAISE EXCEPTION 'until must be a day' USING ERRCODE = 'datetime_field_overflow', DETAIL = format('It is %s.', until), HINT = 'Leave it out for what is due today.';
 	END IF;
-	until := coalesce(until, (now() AT TIME ZONE p.time_zone)::date);
-	EXECUTE format('SELECT coalesce(array_agg(c.customer), ''{}'') FROM %I.customer c WHERE c.customer IS NOT NULL', p.program) INTO keys;
+	EXECUTE format('SELECT coalesce($1, (now() AT TIME ZONE p.time_zone)::date), (SELECT coalesce(array_agg(c.customer), ''{}'') FROM %1$I.customer c WHERE c.customer IS NOT NULL) FROM %1$I.program p', program)
+	   INTO until, keys USING until;
 	RETURN QUERY SELECT d.customer, r.name, d.day, d.points
-	  FROM _loyalty.date_rules(p.program, until, true) r CROSS JOIN LATERAL _loyalty.due_by_rule_each(p.program, r, keys, until) d
+	  FROM _loyalty.date_rules(program, until, true) r CROSS JOIN LATERAL _loyalty.due_by_rule_each(program, r, keys, until) d
 	 ORDER BY d.day, r.name, d.customer;
 END
 $$;
+COMMENT ON FUNCTION _loyalty.due_to_all(name, anyarray, date) IS 'what rules by date give to all customers up to a day, or to today; the keys are of no meaning but their type';
+
+CREATE FUNCTION _loyalty.dates_due(settings regclass, keys anyarray, until date)
+RETURNS TABLE (customer anyelement, rule text, day date, points numeric)
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'loyalty_dates_due';
 COMMENT ON FUNCTION _loyalty.dates_due(regclass, anyarray, date) IS 'what the function dates_due of a program does, for its owner; the keys are of no meaning but their type';
 
 -- What the condition of a rule says of a member at a moment, by all that is known.

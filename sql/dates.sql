@@ -221,6 +221,20 @@ SELECT points, pending, next_expiry IS NULL AS stays FROM late.members WHERE id 
 SELECT l.at = g.day::timestamp AT TIME ZONE 'Europe/Berlin' AS at_the_begin, (lot.available_at AT TIME ZONE 'Europe/Berlin')::date - g.day AS waits
   FROM late.date_grant g JOIN late.ledger l ON l.order_key = g.reference CROSS JOIN loyalty.unnest(l.lots) lot WHERE rule = 'today';
 SELECT * FROM loyalty.verify('late');
+-- code of others is not run, however it came into the table
+SELECT loyalty.grant_access('late', 'regress_dates', 'admin');
+CREATE SCHEMA t_dates_code AUTHORIZATION regress_dates;
+SET ROLE regress_dates;
+CREATE FUNCTION t_dates_code.run() RETURNS date STABLE LANGUAGE plpgsql AS $$BEGIN RAISE 'runs as %', current_user; END$$;
+INSERT INTO late.date_rule (name, due, points) VALUES ('mine', 't_dates_code.run()', '1');
+SET check_function_bodies = off;
+INSERT INTO late.date_rule (name, due, points, valid_from) VALUES ('mine', 't_dates_code.run()', '1', '2020-01-01');
+RESET check_function_bodies;
+SELECT * FROM late.dates_due();
+CALL loyalty.maintain('late');
+RESET ROLE;
+SELECT violation, detail FROM loyalty.verify('late');
+DELETE FROM late.date_rule WHERE name = 'mine';
 SELECT loyalty.drop_program('late', force => true);
 DROP OWNED BY regress_dates;
 DROP ROLE regress_dates;

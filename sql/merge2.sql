@@ -91,6 +91,8 @@ SELECT (fixed.merge('a', 'b', 'm')).points, (coded.merge('a'::t_merge2.code, 'b'
 SELECT fixed.issue_card('b', '79927398713'), coded.issue_card('b', '79927398713');
 SELECT fixed.customer_of('79927398713'), coded.customer_of('79927398713');
 SELECT fixed.balance_by_card('79927398713'), coded.balance_by_card('79927398713');
+-- as of now, both are one, whose points are 0
+SELECT (fixed.member_at('a', now())).points, (coded.member_at('a'::t_merge2.code, now())).points;
 SELECT * FROM loyalty.verify('fixed');
 SELECT * FROM loyalty.verify('coded');
 -- The key of one customer changes: once the old one is merged into the new one, the orders may follow, though points of them are spent

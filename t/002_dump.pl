@@ -67,6 +67,9 @@ INSERT INTO shop.reviews SELECT i, 1 + i % 30, timestamptz '2022-01-01' + i * in
 UPDATE shop.reviews SET stars = 0 WHERE review_id % 11 = 0;
 UPDATE shop.orders SET total = total + 1 WHERE order_id % 11 = 0;
 SELECT club.redeem(i, 20 + i, 'cart'), club.hold(i, 5, 'held'), club.transfer(i, i + 10, 3, 'gift') FROM generate_series(1, 5) i;
+-- points by date, of which one has a condition
+INSERT INTO club.date_rule (name, due, every, points, for_members, valid_from, valid_until) VALUES
+  ('a year', 'created_at', '1 year', '1 + customer_id', NULL, '2024-01-01', '2025-12-31'), ('much', 'created_at', NULL, '9', 'spend > 400', '2015-01-01', NULL);
 CALL loyalty.maintain('club');
 -- what orders keep of their customers, who have changed since; a column is called otherwise by now
 ALTER TABLE shop.customers ADD COLUMN country text;
@@ -108,6 +111,7 @@ my %state = (
 	rewards => 'SELECT * FROM club.reward w LEFT JOIN club.reward_price p ON p.reward = w.name LEFT JOIN club.reward_stock s ON s.reward = w.name ORDER BY 1',
 	redemptions => 'SELECT * FROM club.reward_redemption ORDER BY 1, 2',
 	vouchers => 'SELECT * FROM club.voucher v JOIN club.voucher_batch b ON b.reference = v.batch JOIN club.voucher_entry e ON e.code = v.code ORDER BY v.code, e.entry',
+	dates => 'SELECT * FROM club.date_grant g JOIN club.date_rule r ON r.name = g.rule ORDER BY 1, 2, 3',
 	terms => 'SELECT version, (SELECT terms FROM club.program) FROM club.terms ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $state{$_}) } keys %state;
 like($before{members}, qr/Gold/, 'there is something to compare');
@@ -121,6 +125,7 @@ sub check
 	is($node->safe_psql($db, "SELECT club.customer_of('79927398739'), club.customer_of('79927398713', replaced => true), club.balance_by_card('79927398739') = club.balance(3)"),
 		'3|1|t', "$what: cards tell of their customers");
 	like($node->safe_psql($db, "SELECT club.issue_card(30)"), qr/^12\d{16}$/, "$what: new cards look as before");
+	is($node->safe_psql($db, 'SELECT count(*) FROM club.dates_due()'), '0', "$what: no date is due again");
 	# calls are repeated, and made
 	is($node->safe_psql($db, "SELECT count(*), min((club.redeem_voucher(v.code, 'cart', 3)).balance) FROM club.voucher v JOIN club.voucher_entry e USING (code) WHERE e.reference = 'cart'"), '16|7.00', "$what: vouchers know what was redeemed");
 	is($node->safe_psql($db, "SELECT (club.redeem_reward(7, 'gift', 'vouchers', 2)).value, (club.redeem_reward(7, 'mug', 'another')).quantity, (SELECT rest FROM club.quote(7, 5))"), '14.00|1|0.00', "$what: rewards are had");
@@ -174,7 +179,7 @@ check('disabled', 'data-only, triggers disabled');
 
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
-for my $table (qw(club.voucher_entry club.voucher club.voucher_batch club.reward_redemption club.reward_stock club.reward_price club.reward club.conversion
+for my $table (qw(club.date_grant club.date_rule club.voucher_entry club.voucher club.voucher_batch club.reward_redemption club.reward_stock club.reward_price club.reward club.conversion
 	club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.budget club.campaign club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.member_card club.account club.ledger club.journal shop.customers shop.orders
 	shop.reviews shop.former shop.returns shop.basket_lines shop.baskets))

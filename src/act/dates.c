@@ -14,6 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,8 +25,11 @@
 #include "call.h"
 #include "compat.h"
 #include "dates.h"
+#include "nested.h"
 #include "number.h"
 #include "program.h"
+#include "result.h"
+#include "version.h"
 
 /* Columns of _loyalty.due_today(), from 1. */
 enum
@@ -257,4 +261,43 @@ dates_grant(Authorization *auth, const DueDates *dates, int row)
 		authorize_write_at(auth, &call);
 	}
 	auth->recorded_for = named;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_dates_due);
+
+/*
+ * dates_due(program regclass, keys anyarray, until date) returns table (customer anyelement,
+ * rule text, day date, points numeric)
+ *
+ * What is to be given up to a day, or to today if that is null, as maintain() finds it: as the
+ * owner of the program, whatever the settings of the session are.
+ */
+Datum
+loyalty_dates_due(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = result_begin(fcinfo, &desc);
+	Oid			types[3] = {NAMEOID, get_fn_expr_argtype(fcinfo->flinfo, 1), DATEOID};
+	Datum		values[3];
+	char		nulls[] = {' ', 'n', PG_ARGISNULL(2) ? 'n' : ' ', '\0'};
+	Oid			schema;
+	OwnerScope	scope;
+
+	nested_refuse_call("dates_due");
+	owner_enter(&scope, authorize_require_owner(PG_GETARG_OID(0), "dates_due"), true, NULL);
+	schema = get_rel_namespace(PG_GETARG_OID(0));
+	version_require(schema);
+	settings_answer();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	values[0] = DirectFunctionCall1(namein, CStringGetDatum(get_namespace_name(schema)));
+	values[1] = (Datum) 0;
+	values[2] = PG_GETARG_DATUM(2);
+	if (SPI_execute_with_args("SELECT d.customer, d.rule, d.day, d.points FROM _loyalty.due_to_all($1, $2, $3) d", 3, types, values, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask what is due by date");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(store, SPI_tuptable->vals[i]);
+	SPI_finish();
+	owner_leave(&scope);
+	return (Datum) 0;
 }
