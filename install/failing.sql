@@ -2,7 +2,19 @@
 --
 -- The view of a table computes all of an order, so that an error of it does not say which expression raised it.  Here
 -- each is asked for alone, after those that it is made of: the first that fails is to blame.  Rules are columns of the view,
--- of which PostgreSQL computes none but those that are asked for.
+-- of which PostgreSQL computes none but those that are asked for; but where rules are put together in the view, it computes them all.  Then each
+-- is asked for by what the view would be if there was no other one, but what stands for its campaign.
+
+-- What the view of a table would be with some of its awards alone.
+CREATE FUNCTION _loyalty.orders_with_awards_sql(program name, tracked_table int, terms int, d jsonb, awards jsonb, chosen int[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT _loyalty.orders_sql(program, tracked_table, terms, d,
+	                           (SELECT coalesce(jsonb_agg(CASE WHEN e.award = ANY (chosen) THEN e.expression END ORDER BY e.award), '[]') FROM jsonb_array_elements_text(awards) WITH ORDINALITY e (expression, award)))
+$$;
+COMMENT ON FUNCTION _loyalty.orders_with_awards_sql(name, int, int, jsonb, jsonb, int[]) IS 'the query of the view of a table of orders, if only awards of some numbers were in it';
 
 -- The questions, in their order, with $1 as the key: what is to blame if one fails, as SQL.
 CREATE FUNCTION _loyalty.questions_of_order(program name, tracked_table int, terms int)
@@ -53,25 +65,64 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.questions_of_order(name, int, int) IS 'what can fail of an order under a version of the terms, each with a query that computes it, of the order with the key $1';
 
-CREATE FUNCTION _loyalty.failing_part(program name, tracked_table int, terms int, order_key text, OUT part text, OUT error text)
+-- The same of rules, each without the others.
+CREATE FUNCTION _loyalty.questions_of_rules(program name, tracked_table int, terms int)
+RETURNS TABLE (part text, query text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	d CONSTANT jsonb := _loyalty.definition_of(program, tracked_table, terms);
+	awards CONSTANT jsonb := (SELECT coalesce(jsonb_agg(a.expression ORDER BY a.award), '[]') FROM _loyalty.awards_of(program, tracked_table, terms) a);
+	o record;
+	condition text;
+BEGIN
+	SELECT * INTO o FROM _loyalty.view_expression(_loyalty.view_of(program, 'orders', tracked_table), NULL, 'key', false);
+	condition := format('%s AND v.order_key = $1 COLLATE "C"', _loyalty.same_key('v.key', o.type, o.collation, _loyalty.key_of_text('$1', o.type, o.collation), o.type, o.collation));
+	RETURN QUERY SELECT NULL, format('SELECT v.counts, v.amount FROM (%s) v WHERE %s', _loyalty.orders_with_awards_sql(program, tracked_table, terms, d, awards, '{}'), condition);
+	RETURN QUERY EXECUTE format($q$
+		SELECT 'the ' || _loyalty.rule_label(r.name), format('SELECT v.award_%%s FROM (%%s) v WHERE %%s', r.award, _loyalty.orders_with_awards_sql($1, $2, $3, $4, $5, ARRAY[r.award, r.gate]), $6)
+		  FROM %I.terms_rule r WHERE r.version = $3 ORDER BY r.award $q$, program) USING program, tracked_table, terms, d, awards, condition;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.questions_of_rules(name, int, int) IS 'the same of each earning rule, as if there was no other one';
+
+-- The first of some questions that fails.
+CREATE FUNCTION _loyalty.first_failing(parts text[], queries text[], order_key text, OUT part text, OUT error text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_nestloop = on
 AS $$
-DECLARE
-	q record;
 BEGIN
-	FOR q IN SELECT x.part, x.query FROM _loyalty.questions_of_order(program, tracked_table, terms) x
+	FOR i IN 1 .. cardinality(queries)
 	LOOP
 		BEGIN
-			EXECUTE q.query USING order_key;
+			EXECUTE queries[i] USING order_key;
 		EXCEPTION WHEN OTHERS THEN
 			PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
-			part := q.part;
+			part := parts[i];
 			error := SQLERRM;
 			RETURN;
 		END;
 	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.first_failing(text[], text[], text) IS 'the first of some queries of an order that fails: what is to blame, if that is known, and how';
+
+CREATE FUNCTION _loyalty.failing_part(program name, tracked_table int, terms int, order_key text, OUT part text, OUT error text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	parts text[];
+	queries text[];
+BEGIN
+	SELECT array_agg(q.part ORDER BY q.n), array_agg(q.query ORDER BY q.n) INTO parts, queries FROM _loyalty.questions_of_order(program, tracked_table, terms) WITH ORDINALITY q (part, query, n);
+	SELECT f.part, f.error INTO part, error FROM _loyalty.first_failing(parts, queries, order_key) f;
+	IF part IS NULL AND error IS NOT NULL THEN
+		SELECT array_agg(q.part ORDER BY q.n), array_agg(q.query ORDER BY q.n) INTO parts, queries FROM _loyalty.questions_of_rules(program, tracked_table, terms) WITH ORDINALITY q (part, query, n);
+		SELECT f.part, coalesce(f.error, failing_part.error) INTO part, error FROM _loyalty.first_failing(parts, queries, order_key) f;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.failing_part(name, int, int, text) IS
