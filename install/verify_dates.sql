@@ -57,10 +57,11 @@ BEGIN
 			          LEFT JOIN %1$I.ledger l ON l.customer %2$s g.customer AND l.tracked_table = 0 AND l.order_key = g.reference AND l.revision = 1) x),
 		-- whose account was that of whom, by a merge that is an entry of the other one
 		merge AS MATERIALIZED (SELECT coalesce(l.account, l.customer) AS account, l.counterpart, l.entry FROM %1$I.ledger l WHERE l.tracked_table = 0 AND l.kind = 'merge'),
-		had (account, other, entry) AS (
-			SELECT m.account, m.counterpart, m.entry FROM merge m
-			UNION
-			SELECT h.account, m.counterpart, h.entry FROM had h JOIN merge m ON m.account %2$s h.other)
+		-- UNION would ask for a type of keys that can be hashed
+		had (account, other, entry, steps) AS (
+			SELECT m.account, m.counterpart, m.entry, 1 FROM merge m
+			UNION ALL
+			SELECT h.account, m.counterpart, h.entry, h.steps + 1 FROM had h JOIN merge m ON m.account %2$s h.other WHERE h.steps < (SELECT count(*) FROM merge))
 		SELECT k.violation, g.customer::text, g.reference::text, k.detail
 		  FROM given g
 		 CROSS JOIN LATERAL (VALUES

@@ -20,32 +20,19 @@
 #include "stacking.h"
 #include "terms.h"
 
-/* An array of numbers, or of none if there is no array. */
-static int
-read_numbers(Datum array, Datum **values, bool **isnull)
-{
-	int			count = 0;
-
-	if (array != (Datum) 0)
-		deconstruct_array(DatumGetArrayTypeP(array), NUMERICOID, -1, false, TYPALIGN_INT, values, isnull, &count);
-	return count;
-}
-
 /* Parts of an order without those of some rules, an int[] of their numbers. */
 static Datum
 without_rules(Datum parts, Datum awards)
 {
-	Datum	   *values;
-	bool	   *isnull;
-	int			count = read_numbers(parts, &values, &isnull);
+	ByAward		read = stacking_read(parts);
 	Datum	   *left_out;
 	int			left_count;
 
 	deconstruct_array(DatumGetArrayTypeP(awards), INT4OID, sizeof(int32), true, TYPALIGN_INT, &left_out, NULL, &left_count);
 	for (int i = 0; i < left_count; i++)
-		if (DatumGetInt32(left_out[i]) >= 1 && DatumGetInt32(left_out[i]) <= count)
-			isnull[DatumGetInt32(left_out[i]) - 1] = true;
-	return stacking_parts(values, isnull, count);
+		if (DatumGetInt32(left_out[i]) >= 1 && DatumGetInt32(left_out[i]) <= read.count)
+			read.isnull[DatumGetInt32(left_out[i]) - 1] = true;
+	return stacking_parts(read.values, read.isnull, read.count);
 }
 
 /*
@@ -90,21 +77,17 @@ find_rooms(Terms *terms, Datum parts, Datum held, Datum multiplier, Datum rooms,
 	bool	   *isnull;
 	int			count = stacking_shares(terms->stacking, parts, held, multiplier, &shares, &isnull);
 	Datum	   *result = palloc0(count * sizeof(Datum));
-	Datum	   *room_values = NULL;
-	Datum	   *limited_values = NULL;
-	bool	   *without_room = NULL;
-	bool	   *without_limited = NULL;
-	int			room_count = read_numbers(rooms, &room_values, &without_room);
-	int			limited_count = read_numbers(limited, &limited_values, &without_limited);
+	ByAward		left = stacking_read(rooms);
+	ByAward		gives = stacking_read(limited);
 
-	for (int i = 0; i < Min(count, room_count); i++)
+	for (int i = 0; i < count; i++)
 	{
-		if (without_room[i])
-			continue;
-		result[i] = room_values[i];
-		if (i < limited_count && !without_limited[i] && !isnull[i] &&
-			DatumGetBool(DirectFunctionCall2(numeric_lt, limited_values[i], terms_round(terms, shares[i]))))
-			result[i] = limited_values[i];
+		Datum		given = stacking_value(&gives, i);
+
+		result[i] = stacking_value(&left, i);
+		if (result[i] != (Datum) 0 && given != (Datum) 0 && !isnull[i] &&
+			DatumGetBool(DirectFunctionCall2(numeric_lt, given, terms_round(terms, shares[i]))))
+			result[i] = given;
 	}
 	return result;
 }
