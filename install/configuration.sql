@@ -746,6 +746,7 @@ BEGIN
 			  INTO NEW.customer_key, NEW.joined_at
 			  FROM _loyalty.present_customers(tg_table_schema, OLD.customers, OLD.joined_at, OLD.time_zone) p;
 		END IF;
+		PERFORM _loyalty.keep_for_dates(tg_table_schema, 'joined_at', NULL) WHERE NEW.joined_at IS NULL AND OLD.joined_at IS NOT NULL;
 		RETURN NEW;
 	END IF;
 	PERFORM _loyalty.tenure(now(), now(), NEW.time_zone);	-- an error if there is no such zone

@@ -124,8 +124,10 @@ BEGIN
 		RETURN CASE tg_op WHEN 'DELETE' THEN OLD ELSE NEW END;
 	ELSIF tg_op = 'DELETE' THEN
 		PERFORM _loyalty.require_unused_wallet(tg_table_schema, OLD.wallet, OLD.name);
+		PERFORM _loyalty.keep_for_dates(tg_table_schema, format('the wallet "%s"', OLD.name), OLD.name);
 		RETURN OLD;
 	END IF;
+	PERFORM _loyalty.keep_for_dates(tg_table_schema, format('the name of the wallet "%s"', OLD.name), OLD.name) WHERE OLD.name <> NEW.name;
 	IF NEW.wallet IS NULL THEN
 		NEW.wallet := _loyalty.next_wallet(tg_table_schema);
 	END IF;

@@ -235,6 +235,24 @@ CALL loyalty.maintain('late');
 RESET ROLE;
 SELECT violation, detail FROM loyalty.verify('late');
 DELETE FROM late.date_rule WHERE name = 'mine';
+-- What rules need stays: since when customers are, and wallets that they name
+INSERT INTO late.wallet (name) VALUES ('gifts'), ('others');
+INSERT INTO late.date_rule (name, due, points, wallet, valid_from) VALUES ('gift', 'born', '1', 'gifts', '2020-01-01');
+UPDATE late.program SET joined_at = NULL;
+UPDATE late.wallet SET name = 'presents' WHERE name = 'gifts';
+DELETE FROM late.wallet WHERE name = 'gifts';
+UPDATE late.wallet SET name = 'presents' WHERE name = 'others';
+-- A batch ends with the customer of its twentieth condition, and nobody is left out: 50 customers and 3 years each, or 2 where only these are days since they joined
+CREATE TABLE t_dates.many (id int PRIMARY KEY, born date DEFAULT '1990-02-01', joined date DEFAULT '2021-01-01');
+INSERT INTO t_dates.many SELECT generate_series(1, 50);
+INSERT INTO t_dates.many (id, joined) SELECT g, '2022-01-01' FROM generate_series(51, 60) g;
+SELECT loyalty.create_program('many', customers => 't_dates.many', joined_at => 'joined', time_zone => 'UTC');
+INSERT INTO many.date_rule (name, due, every, points, for_members, valid_from, valid_until) VALUES ('some', 'born', '1 year', '10', 'orders = 0', '2021-01-01', '2023-12-31');
+CALL loyalty.maintain('many');
+SELECT count(*), sum(points) FROM many.date_grant;		-- 50 * 3 + 10 * 2 = 170, and 1700
+SELECT sum(points) FROM many.members;
+SELECT * FROM loyalty.verify('many');
+SELECT loyalty.drop_program('many', force => true);
 SELECT loyalty.drop_program('late', force => true);
 DROP OWNED BY regress_dates;
 DROP ROLE regress_dates;

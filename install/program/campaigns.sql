@@ -7,7 +7,7 @@ SELECT coalesce(c.name, r.campaign) AS campaign, c.starts, c.ends,
        coalesce(r.members, 0) AS members, coalesce(r.orders, 0) AS orders, coalesce(r.events, 0) AS events,
        coalesce(r.revenue, 0)::numeric(38, @amount_scale@) AS revenue,
        coalesce(r.points, 0)::numeric(38, @points_scale@) AS points,
-       c.budget, (CASE WHEN b.points > b.given THEN b.points - b.given WHEN b.points IS NOT NULL THEN 0 END)::numeric(38, @points_scale@) AS budget_left,
+       c.budget, (CASE WHEN b.points > b.given THEN trunc(b.points - b.given, @points_scale@) WHEN b.points IS NOT NULL THEN 0 END)::numeric(38, @points_scale@) AS budget_left,
        (CASE WHEN c.cost_per_point IS NOT NULL THEN coalesce(r.points, 0) * c.cost_per_point
              ELSE coalesce(r.points, 0) * v.amount / nullif(v.points, 0) END)::numeric(38, @amount_scale@) AS cost
   FROM @schema@.campaign c

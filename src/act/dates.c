@@ -37,6 +37,9 @@ enum
 	DUE_CUSTOMER = 1, DUE_RULE, DUE_PERIOD, DUE_AT, DUE_POINTS, DUE_REASON, DUE_WALLET, DUE_TIMES, DUE_IS_FOR_SOME
 };
 
+/* So many conditions of rules that are for some members are decided before accounts are let go of. */
+#define MOST_CONDITIONS 20
+
 /* See kept_execute() for the placeholders. */
 static const char decide_date[] =
 "INSERT INTO %1$s.date_grant (customer, rule, period, day, time_zone, points, times, reference)"
@@ -159,6 +162,42 @@ dates_find(Posting *batch, const Datum *last, bool tell, DueDates *dates)
 	qsort_arg(dates->rows, dates->row_count, sizeof(int), compare_rows, &sorting);
 }
 
+/* A value of a row; (Datum) 0 for null, of a type that is passed by reference. */
+static Datum
+due_value(const DueDates *dates, int row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(dates->due->vals[row], dates->due->tupdesc, column, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+/*
+ * Are more conditions on what members had to be decided than a batch should?  That takes some
+ * hundredths of a second for each, and accounts are locked until the batch ends; so the batch
+ * ends with the customer of the last one that it should, and with his rows.
+ */
+bool
+dates_cut(Posting *batch, DueDates *dates, Datum *last)
+{
+	int			conditions = 0;
+	int			rows = 0;
+
+	while (rows < dates->row_count && conditions < MOST_CONDITIONS)
+		if (DatumGetBool(due_value(dates, dates->rows[rows++], DUE_IS_FOR_SOME)))
+			conditions++;
+	while (rows > 0 && rows < dates->row_count &&
+		   posting_compare_customers(batch, dates->customers[dates->rows[rows - 1]], dates->customers[dates->rows[rows]]) == 0)
+		rows++;
+	if (rows == dates->row_count)
+		return false;
+	*last = posting_copy_customer(batch, dates->customers[dates->rows[rows - 1]]);
+	dates->row_count = rows;
+	while (batch->count > 0 && posting_compare_customers(batch, batch->customers[batch->count - 1], *last) > 0)
+		batch->count--;
+	return true;
+}
+
 /*
  * The rows of a customer, who comes behind those that were asked for before: how many, and
  * the place of the first one.
@@ -171,16 +210,6 @@ dates_take(Posting *batch, DueDates *dates, Datum customer, int *first)
 		   posting_compare_customers(batch, dates->customers[dates->rows[dates->next]], customer) == 0)
 		dates->next++;
 	return dates->next - *first;
-}
-
-/* A value of a row; (Datum) 0 for null, of a type that is passed by reference. */
-static Datum
-due_value(const DueDates *dates, int row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(dates->due->vals[row], dates->due->tupdesc, column, &isnull);
-
-	return isnull ? (Datum) 0 : value;
 }
 
 /* The name of the rule of a row. */

@@ -24,6 +24,7 @@ typedef struct DueDates
 extern bool dates_any(Posting *batch, bool tell);
 extern void dates_look(Posting *batch, text *after, int limit, DueDates *dates);
 extern void dates_find(Posting *batch, const Datum *last, bool tell, DueDates *dates);
+extern bool dates_cut(Posting *batch, DueDates *dates, Datum *last);
 extern int	dates_take(Posting *batch, DueDates *dates, Datum customer, int *first);
 extern const char *dates_rule_of(const DueDates *dates, int row);
 extern void dates_grant(Authorization *auth, const DueDates *dates, int row);

@@ -243,7 +243,10 @@ maintain_customers(Posting *batch, text *after, int limit, bool unposted, Datum 
 		*more = true;
 	}
 	if (any_dates)
+	{
 		dates_find(batch, *more ? last : NULL, tell, &dates);
+		*more = dates_cut(batch, &dates, last) || *more;
+	}
 	for (int accounts = 0; next_customer(batch, &account, &dates, &customer); accounts = account)
 	{
 		int			first;

@@ -51,8 +51,14 @@ Definition
 definition_open(Oid view)
 {
 	Definition	definition = {.view = view};
-	Relation	rel = relation_open(view, AccessShareLock);
+	Relation	rel = try_relation_open(view, AccessShareLock);
 
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("a view of a loyalty program was removed meanwhile"),
+				 errdetail("Its OID was %u.", view),
+				 errhint("Repeat the statement.")));
 	if (rel->rd_rel->relkind != RELKIND_VIEW)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -495,16 +501,23 @@ member_key(TargetEntry *entry)
  * member_keys(view regclass) returns text[]
  *
  * The columns of the customer's row that rules use by a view of orders, as they are called now, each
- * with the name under which orders keep it; empty if rules use none.
+ * with the name under which orders keep it; empty if rules use none.  NULL: whoever had it locked has
+ * removed it, with terms that nothing is recorded under.
  */
 Datum
 loyalty_member_keys(PG_FUNCTION_ARGS)
 {
-	Definition	definition = definition_argument(fcinfo);
-	RangeTblEntry *rte = find_entry(&definition, "member");
+	Relation	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	Definition	definition;
+	RangeTblEntry *rte;
 	List	   *names = NIL;
 	ListCell   *lc;
 
+	if (rel == NULL)
+		PG_RETURN_NULL();
+	relation_close(rel, NoLock);
+	definition = definition_argument(fcinfo);
+	rte = find_entry(&definition, "member");
 	foreach(lc, rte != NULL && rte->rtekind == RTE_SUBQUERY ? rte->subquery->targetList : NIL)
 	{
 		TargetEntry *entry = (TargetEntry *) lfirst(lc);
