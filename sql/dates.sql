@@ -252,7 +252,25 @@ CALL loyalty.maintain('many');
 SELECT count(*), sum(points) FROM many.date_grant;		-- 50 * 3 + 10 * 2 = 170, and 1700
 SELECT sum(points) FROM many.members;
 SELECT * FROM loyalty.verify('many');
+-- The owner may not read the customers any more, or row security is for others: nothing is given, and all else goes on
+CREATE ROLE regress_dates_keeper;
+GRANT USAGE ON SCHEMA t_dates TO regress_dates_keeper;
+GRANT SELECT ON t_dates.many TO regress_dates_keeper;
+GRANT USAGE ON SCHEMA loyalty, _loyalty TO regress_dates_keeper;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty, _loyalty TO regress_dates_keeper;
+SELECT loyalty.change_owner('many', 'regress_dates_keeper');
+UPDATE many.date_rule SET valid_until = '2024-12-31';
+UPDATE many.wallet SET expires = 'earned_on + 365';
+SELECT points FROM many.grant_points(1, 5, 'gift');
+REVOKE SELECT ON t_dates.many FROM regress_dates_keeper;
+CALL loyalty.maintain('many');
+GRANT SELECT ON t_dates.many TO regress_dates_keeper;
+CALL loyalty.maintain('many');
+SELECT count(*) FROM many.date_grant;		-- 60 more
+SELECT * FROM loyalty.verify('many');
 SELECT loyalty.drop_program('many', force => true);
+DROP OWNED BY regress_dates_keeper;
+DROP ROLE regress_dates_keeper;
 SELECT loyalty.drop_program('late', force => true);
 DROP OWNED BY regress_dates;
 DROP ROLE regress_dates;

@@ -217,6 +217,70 @@ next_customer(Posting *batch, int *account, const DueDates *dates, Datum *custom
 	return true;
 }
 
+/* The customers of a batch, and what is due to them by date, which are looked for, for protect(). */
+typedef struct DatesSearch
+{
+	Posting    *batch;
+	text	   *after;
+	int			limit;
+	bool		tell;
+	bool		unposted;
+	Datum	   *last;
+	bool		more;
+	DueDates	dates;
+} DatesSearch;
+
+/* The accounts, too, are those up to the last one of these customers, or up to the limit. */
+static void
+find_accounts(DatesSearch *search)
+{
+	search->more = search->dates.more;
+	if (search->more)
+		*search->last = search->dates.keys[search->dates.count - 1];
+	find_due(search->batch, search->after, search->more ? search->last : NULL, search->limit, search->unposted);
+	if (search->batch->count == search->limit)
+	{
+		*search->last = search->batch->customers[search->limit - 1];
+		search->more = true;
+	}
+}
+
+static void
+search_dates(void *arg)
+{
+	DatesSearch *search = (DatesSearch *) arg;
+
+	dates_look(search->batch, search->after, search->limit, &search->dates);
+	find_accounts(search);
+	dates_find(search->batch, search->more ? search->last : NULL, search->tell, &search->dates);
+	search->more = dates_cut(search->batch, &search->dates, search->last) || search->more;
+}
+
+/*
+ * Look for the customers of a batch.  If the owner cannot read the customer table any more, as when a right
+ * was revoked, nothing is given by date, which is told; all else goes on.
+ */
+static void
+search_customers(DatesSearch *search)
+{
+	ErrorData  *error = NULL;
+
+	if (dates_any(search->batch, search->tell))
+	{
+		error = protect(search_dates, search);
+		if (error == NULL)
+			return;
+		memset(&search->dates, 0, sizeof(search->dates));
+	}
+	if (error != NULL && search->tell)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("rules by date give nothing: the customers of loyalty program \"%s\" cannot be looked for", search->batch->name),
+				 errdetail("%s.", error->message),
+				 errhint("The owner of the program must be allowed to read the whole customer table; what was due meanwhile is given then.")));
+	find_accounts(search);
+}
+
 /*
  * Maintain the next customers behind a key, or from the start; returns how many, and in "last"
  * the one to go on behind, if there may be more.
@@ -224,34 +288,18 @@ next_customer(Posting *batch, int *account, const DueDates *dates, Datum *custom
 static int64
 maintain_customers(Posting *batch, text *after, int limit, bool unposted, Datum *last, bool *more)
 {
-	DueDates	dates = {0};
-	bool		tell = after == NULL;
-	bool		any_dates = dates_any(batch, tell);
+	DatesSearch search = {.batch = batch,.after = after,.limit = limit,.tell = after == NULL,.unposted = unposted,.last = last};
 	int64		done = 0;
 	int			account = 0;
 	Datum		customer;
 
-	if (any_dates)
-		dates_look(batch, after, limit, &dates);
-	*more = dates.more;
-	if (*more)
-		*last = dates.keys[dates.count - 1];
-	find_due(batch, after, *more ? last : NULL, limit, unposted);
-	if (batch->count == limit)
-	{
-		*last = batch->customers[limit - 1];
-		*more = true;
-	}
-	if (any_dates)
-	{
-		dates_find(batch, *more ? last : NULL, tell, &dates);
-		*more = dates_cut(batch, &dates, last) || *more;
-	}
-	for (int accounts = 0; next_customer(batch, &account, &dates, &customer); accounts = account)
+	search_customers(&search);
+	*more = search.more;
+	for (int accounts = 0; next_customer(batch, &account, &search.dates, &customer); accounts = account)
 	{
 		int			first;
-		int			count = dates_take(batch, &dates, customer, &first);
-		bool		is_done = give_dates_of(batch, customer, &dates, first, count);
+		int			count = dates_take(batch, &search.dates, customer, &first);
+		bool		is_done = give_dates_of(batch, customer, &search.dates, first, count);
 
 		CHECK_FOR_INTERRUPTS();
 		/* one of the accounts has something that time did by itself */
