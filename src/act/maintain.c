@@ -232,7 +232,7 @@ typedef struct DatesSearch
 
 /* The accounts, too, are those up to the last one of these customers, or up to the limit. */
 static void
-find_accounts(DatesSearch *search)
+find_due_accounts(DatesSearch *search)
 {
 	search->more = search->dates.more;
 	if (search->more)
@@ -251,7 +251,7 @@ search_dates(void *arg)
 	DatesSearch *search = (DatesSearch *) arg;
 
 	dates_look(search->batch, search->after, search->limit, &search->dates);
-	find_accounts(search);
+	find_due_accounts(search);
 	dates_find(search->batch, search->more ? search->last : NULL, search->tell, &search->dates);
 	search->more = dates_cut(search->batch, &search->dates, search->last) || search->more;
 }
@@ -278,7 +278,7 @@ search_customers(DatesSearch *search)
 				 errmsg("rules by date give nothing: the customers of loyalty program \"%s\" cannot be looked for", search->batch->name),
 				 errdetail("%s.", error->message),
 				 errhint("The owner of the program must be allowed to read the whole customer table; what was due meanwhile is given then.")));
-	find_accounts(search);
+	find_due_accounts(search);
 }
 
 /*
