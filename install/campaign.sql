@@ -225,9 +225,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	rule text;
+	rule CONSTANT text := _loyalty.answer(format('SELECT min(r.name) FROM %I.earning_rule r WHERE r.campaign = $1', program), campaign);
 BEGIN
-	EXECUTE format('SELECT min(r.name) FROM %I.earning_rule r WHERE r.campaign = $1', program) INTO rule USING campaign;
 	IF rule IS NOT NULL THEN
 		RAISE EXCEPTION 'the campaign "%" is in use', campaign
 			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The earning rule "%s" belongs to it.', rule),

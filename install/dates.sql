@@ -85,15 +85,10 @@ COMMENT ON FUNCTION _loyalty.require_date_rule(text, text, interval, date, date,
 
 CREATE FUNCTION _loyalty.date_rule_is_used(program name, rule text)
 RETURNS boolean
-LANGUAGE plpgsql
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	result boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.date_grant g WHERE g.rule = $1 OR $1 IS NULL)', program) INTO result USING rule;
-	RETURN result;
-END
+	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %I.date_grant g WHERE g.rule = $1 OR $1 IS NULL)', program), rule)::boolean
 $$;
 COMMENT ON FUNCTION _loyalty.date_rule_is_used(name, text) IS 'was anything decided by a rule by date, or for null by any?';
 
@@ -104,9 +99,8 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	rule text;
+	rule CONSTANT text := _loyalty.answer(format('SELECT min(r.name) FROM %I.date_rule r WHERE r.wallet = $1 OR $1 IS NULL', program), wallet);
 BEGIN
-	EXECUTE format('SELECT min(r.name) FROM %I.date_rule r WHERE r.wallet = $1 OR $1 IS NULL', program) INTO rule USING wallet;
 	IF rule IS NOT NULL THEN
 		RAISE EXCEPTION '% is needed', what
 			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The date rule "%s" gives points by it.', rule),
