@@ -1,5 +1,6 @@
 -- Programs are given away with any key of customers, any scales and any name: the schema of a
 -- program is compared with that of one of the same scales.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE ROLE regress_given_old;
 CREATE ROLE regress_given_new;

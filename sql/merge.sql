@@ -1,5 +1,6 @@
 -- Customers who turn out to be one.  Numbers in the columns "should" were worked out by hand, as
 -- the comments say; a query of "wrong" shows those that are others, and no row if there are none.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET TimeZone = 'UTC';
 CREATE SCHEMA t_merge;

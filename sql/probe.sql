@@ -1,5 +1,6 @@
 -- Rows that are found by an index, without a query, and those that are not: the result is
 -- the same.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA t_probe;
 SET search_path = t_probe, pg_catalog;

@@ -1,6 +1,7 @@
 -- What a refund takes: of which points, what becomes of those that are not there, and what comes
 -- back of an order that was paid with points.  Worked out by hand; the cases WE-... are published
 -- examples of other systems.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, MDY';

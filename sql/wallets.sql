@@ -1,5 +1,6 @@
 -- Points that wait and expire: what the wallet says, entry by entry.  Dates were worked out
 -- by hand; the cases WE-... are published examples of other systems.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, MDY';
