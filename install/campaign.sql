@@ -24,11 +24,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 		SELECT r.name, r.points, r.multiplier, r.applies_when, r.per, r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, r.priority, r.stacking, r.stacking_group,
-		       r.for_members, r.bonus, r.member_limit, r.limit_unit, r.limit_period, coalesce(r.budget, c.budget) AS budget, r.event, r.campaign, false AS is_campaign
+		       r.for_members, r.bonus, r.member_limit, r.limit_unit, r.limit_period, coalesce(r.budget, c.budget) AS budget, r.event, r.campaign, r.wallet, false AS is_campaign
 		  FROM %1$I.earning_rule r LEFT JOIN %1$I.campaign c ON c.name = r.campaign
 		UNION ALL
 		SELECT _loyalty.gate_name(c.name, k.event), '(0)::numeric', NULL, c.applies_when, 'order', c.starts, c.ends, NULL, NULL, NULL, NULL, NULL, 0, 'add', NULL,
-		       c.for_members, true, NULL, 'points', NULL, NULL, k.event, c.name, true
+		       c.for_members, true, NULL, 'points', NULL, NULL, k.event, c.name, NULL, true
 		  FROM %1$I.campaign c JOIN (SELECT DISTINCT campaign, event FROM %1$I.earning_rule) k ON k.campaign = c.name
 		$sql$, program)
 $$;

@@ -71,7 +71,7 @@ BEGIN
 			(NULL, 'limit_unit', 'what member_limit counts: points, or times, which are orders or events that the rule gives points to'),
 			(NULL, 'limit_period', 'day, week, month, quarter or year, in the time zone of the program; null: ever'),
 			(NULL, 'rooms', 'what was left of the limits of rules when the order began, by their number in terms_rule; null: no rule has a member_limit'),
-			(NULL, 'limited', 'what rules with a member_limit give, by their number in terms_rule; null: nothing'),
+			(NULL, 'apart', 'what rules give whose points are rounded by themselves, since they have a member_limit or a wallet, by their number in terms_rule; null: nothing'),
 			(NULL, 'budget', 'the budget out of which the rule gives points to all members; null: it has none'),
 			(NULL, 'allotted', 'what rules with a budget give, by their number in terms_rule; null: no rule has one'),
 			('kept', 'parts', 'what the lines add to what each rule gives, before refunds; null: nothing'),

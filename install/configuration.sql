@@ -410,6 +410,7 @@ BEGIN
 		PERFORM _loyalty.require_campaign_rule(tg_table_schema, to_jsonb(NEW) - 'campaign', NULL, NULL);
 	ELSE
 		PERFORM _loyalty.join_campaign(tg_table_schema, to_jsonb(NEW), CASE tg_op WHEN 'UPDATE' THEN to_jsonb(OLD) END);
+		PERFORM _loyalty.require_rule_wallet(tg_table_schema, label, NEW.multiplier IS NOT NULL, NEW.wallet);
 	END IF;
 	PERFORM _loyalty.require_event_rule(label, NEW.event, NEW.per, NEW.minimum_order);
 	IF NEW.multiplier IS DISTINCT FROM OLD.multiplier THEN
@@ -1154,7 +1155,7 @@ RETURNS TABLE (configured name, pinned name, columns text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_unit, limit_period, budget, event, campaign'),
+	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_unit, limit_period, budget, event, campaign, wallet'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;

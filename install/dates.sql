@@ -95,13 +95,18 @@ COMMENT ON FUNCTION _loyalty.date_rule_is_used(name, text) IS 'was anything deci
 -- What a rule by date needs stays.
 CREATE FUNCTION _loyalty.keep_for_dates(program name, what text, wallet text)
 RETURNS void
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	rule CONSTANT text := _loyalty.answer(format('SELECT min(r.name) FROM %I.date_rule r WHERE r.wallet = $1 OR $1 IS NULL', program), wallet);
+	earning_rule CONSTANT text := _loyalty.answer(format('SELECT min(r.name) FROM %I.earning_rule r WHERE r.wallet = $1', program), wallet);
 BEGIN
-	IF rule IS NOT NULL THEN
+	IF earning_rule IS NOT NULL THEN
+		RAISE EXCEPTION '% is needed', what
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The earning rule "%s" gives points to it.', earning_rule),
+			      HINT = format('Set wallet of the rows of %I.earning_rule that name it to null, or to another one, before.', program);
+	ELSIF rule IS NOT NULL THEN
 		RAISE EXCEPTION '% is needed', what
 			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The date rule "%s" gives points by it.', rule),
 			      HINT = CASE WHEN wallet IS NULL THEN 'Set it to another expression over the customer table.'
@@ -109,7 +114,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.keep_for_dates(name, text, text) IS 'an error if a rule by date needs a wallet, or if there is any for null';
+COMMENT ON FUNCTION _loyalty.keep_for_dates(name, text, text) IS 'an error if an earning rule or one by date needs a wallet, or if there is any by date for null';
 
 -- Since when a customer is one must be known: else who is new would get the points of all days since the rule began.
 CREATE FUNCTION _loyalty.require_date_setting(program name, called text, wallet text)

@@ -64,7 +64,7 @@ AS $$
 		(12, 'set_aside', 'deleted', '{order_key, sqlstate, error}'),
 		-- keys of orders, which are the host's; names that the owner of the program gave; roles; currencies; words of ours
 		(0, 'archived', 'nobody', '{order_key, currency}'),
-		(0, 'earning_rule', 'nobody', '{name, points, multiplier, applies_when, per, rounding, stacking, stacking_group, for_members, limit_unit, limit_period, budget, event, campaign}'),
+		(0, 'earning_rule', 'nobody', '{name, points, multiplier, applies_when, per, rounding, stacking, stacking_group, for_members, limit_unit, limit_period, budget, event, campaign, wallet}'),
 		(0, 'exchange_rate', 'nobody', '{currency}'),
 		(0, 'budget', 'nobody', '{name}'),
 		(0, 'campaign', 'nobody', '{name, applies_when, for_members, budget, comment}'),
@@ -79,7 +79,7 @@ AS $$
 		(0, 'reward_redemption', 'nobody', '{reward, tier}'),
 		(0, 'reward_stock', 'nobody', '{reward}'),
 		(0, 'terms', 'nobody', '{rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points}'),
-		(0, 'terms_rule', 'nobody', '{name, points, multiplier, applies_when, per, rounding, stacking, stacking_group, for_members, limit_unit, limit_period, budget, event, campaign}'),
+		(0, 'terms_rule', 'nobody', '{name, points, multiplier, applies_when, per, rounding, stacking, stacking_group, for_members, limit_unit, limit_period, budget, event, campaign, wallet}'),
 		(0, 'terms_tier', 'nobody', '{name, qualifies}'),
 		(0, 'terms_wallet', 'nobody', '{name, expires, extended}'),
 		(0, 'tier', 'nobody', '{name, qualifies}'),

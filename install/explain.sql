@@ -131,17 +131,17 @@ COMMENT ON FUNCTION _loyalty.order_as_it_is(name, int, int, text) IS 'the row of
 
 -- How an order is recorded: its terms, points, tier and multiplier.
 CREATE FUNCTION _loyalty.order_as_recorded(program name, tracked_table int, order_key text, customer text)
-RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], limited numeric[], allotted numeric[])
+RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], apart numeric[], allotted numeric[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.limited, x.allotted
-		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.limited, l.allotted FROM %1$I.ledger l
+		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.apart, x.allotted
+		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.apart, l.allotted FROM %1$I.ledger l
 		         WHERE l.customer %2$s $3::%3$s AND l.tracked_table = $1 AND l.order_key = $2
 		        UNION ALL
-		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.limited, u.allotted FROM %1$I.unposted u
+		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.apart, u.allotted FROM %1$I.unposted u
 		         WHERE u.customer %2$s $3::%3$s AND u.tracked_table = $1 AND u.order_key = $2) x
 		 ORDER BY x.revision DESC LIMIT 1
 		$sql$, program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) USING tracked_table, order_key, customer;
@@ -257,8 +257,8 @@ $$;
 COMMENT ON FUNCTION _loyalty.limited_points(numeric, numeric, text) IS 'what a rule with a limit per member gives, whose room is so many points or times';
 
 -- The same under terms whose rules stack when entries are folded, from nothing to the points of the order: bonuses come after the tier, and
--- then what limits per member and budgets take off.  What rules with limits give is in "limited", or found out of the rooms that are left.
-CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric, limited numeric[], rooms numeric[], allotted numeric[])
+-- then what limits per member and budgets take off.  What rules with limits or wallets give is in "apart", or found out of the rooms that are left.
+CREATE FUNCTION _loyalty.explain_folded(program name, terms int, said jsonb, parts numeric[], held_rules int[], tier text, multiplier numeric, apart numeric[], rooms numeric[], allotted numeric[])
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -303,10 +303,10 @@ BEGIN
 	free := total;
 	FOR r IN SELECT x.award, x.name, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
 	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
-	          WHERE num_nonnulls(s.member_limit, s.budget) > 0 AND x.status = 'counts' ORDER BY x.place
+	          WHERE (s.apart OR s.budget IS NOT NULL) AND x.status = 'counts' ORDER BY x.place
 	LOOP
 		worth := _loyalty.round_points(program, terms, r.share);
-		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(limited[r.award], _loyalty.limited_points(worth, rooms[r.award], r.limit_unit)) END;
+		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(apart[r.award], _loyalty.limited_points(worth, rooms[r.award], r.limit_unit)) END;
 		free := free - r.share;
 		under_limits := under_limits + gives;
 		IF gives <> worth THEN
@@ -484,7 +484,7 @@ BEGIN
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
 		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)) || jsonb_build_object('event', o.event),
 		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
-		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.limited, NULL, recorded.allotted)
+		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.apart, NULL, recorded.allotted)
 		LOOP
 			total := total + e.points;
 			RETURN NEXT e;
@@ -600,14 +600,14 @@ BEGIN
 		EXECUTE format($sql$
 			WITH account AS (SELECT coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $1), $1) AS customer),
 			keys AS (SELECT a.customer FROM account a UNION ALL SELECT m.customer FROM account a JOIN %1$I.merged m ON m.survivor %2$s a.customer)
-			SELECT sum(CASE WHEN $4 = 'points' THEN greatest(n.limited[x.award], 0) WHEN n.limited[x.award] > 0 THEN 1 ELSE 0 END)
-			  FROM (SELECT DISTINCT ON (e.customer, e.tracked_table, e.order_key) e.at, e.terms, e.limited
-			          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.terms, l.limited FROM keys k JOIN %1$I.ledger l ON l.customer %2$s k.customer WHERE l.tracked_table > 0
+			SELECT sum(CASE WHEN $4 = 'points' THEN greatest(n.apart[x.award], 0) WHEN n.apart[x.award] > 0 THEN 1 ELSE 0 END)
+			  FROM (SELECT DISTINCT ON (e.customer, e.tracked_table, e.order_key) e.at, e.terms, e.apart
+			          FROM (SELECT l.customer, l.tracked_table, l.order_key, l.revision, l.at, l.terms, l.apart FROM keys k JOIN %1$I.ledger l ON l.customer %2$s k.customer WHERE l.tracked_table > 0
 			                UNION ALL
-			                SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.terms, u.limited FROM keys k JOIN %1$I.unposted u ON u.customer %2$s k.customer WHERE u.tracked_table > 0) e
+			                SELECT u.customer, u.tracked_table, u.order_key, u.revision, u.at, u.terms, u.apart FROM keys k JOIN %1$I.unposted u ON u.customer %2$s k.customer WHERE u.tracked_table > 0) e
 			         ORDER BY e.customer, e.tracked_table, e.order_key, e.revision DESC) n
 			  JOIN %1$I.terms_rule x ON x.version = n.terms AND x.name = $2
-			 WHERE n.limited IS NOT NULL AND %3$s = %4$s
+			 WHERE n.apart IS NOT NULL AND %3$s = %4$s
 			$sql$, program, _loyalty.customer_equality(program), r.order_began, r.began) INTO used USING customer, r.name, at, r.limit_unit;
 		rooms[r.award] := trunc(greatest(r.member_limit - coalesce(used, 0), 0), r.points_scale);
 	END LOOP;

@@ -55,9 +55,10 @@ RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %I.terms_rule r WHERE r.version = $1 AND (r.for_members IS NOT NULL OR r.bonus OR r.member_limit IS NOT NULL))', program), terms)::boolean
+	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %1$I.terms_rule r LEFT JOIN %1$I.terms_wallet w ON w.version = r.version AND w.name = r.wallet
+	                                               WHERE r.version = $1 AND (r.for_members IS NOT NULL OR r.bonus OR r.member_limit IS NOT NULL OR w.wallet <> 1))', program), terms)::boolean
 $$;
-COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, bonuses, or limits per member, so that its rules stack when entries are folded?';
+COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, bonuses, limits per member, or wallets of rules, so that its rules stack when entries are folded?';
 
 -- The condition of a rule, as SQL with every name qualified.
 CREATE FUNCTION _loyalty.parse_for_members(program name, rule text, condition text, search_path text, warn boolean)

@@ -115,7 +115,7 @@ COMMENT ON FUNCTION _loyalty.require_rule(text, boolean, boolean, timestamptz, t
 CREATE FUNCTION _loyalty.stacked_rules(program name, terms int)
 RETURNS TABLE (place int, award int, per text, multiplies boolean, stacking text, "group" int, starts timestamptz, ends timestamptz, minimum_order numeric,
                every numeric, gives numeric, at_most numeric, rounding text, points_scale int, for_members boolean, bonus boolean, member_limit numeric, limit_unit text, limit_period text, budget text,
-               is_campaign boolean, gate int, gate_starts timestamptz, gate_ends timestamptz, gate_for_members boolean)
+               is_campaign boolean, gate int, gate_starts timestamptz, gate_ends timestamptz, gate_for_members boolean, wallet int, apart boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -124,8 +124,10 @@ BEGIN
 		SELECT row_number() OVER (ORDER BY r.priority DESC, r.name COLLATE "C")::int, r.award, r.per, r.multiplier IS NOT NULL, r.stacking,
 		       CASE WHEN r.stacking_group IS NULL THEN 0 ELSE dense_rank() OVER (ORDER BY r.stacking_group COLLATE "C" NULLS LAST)::int END,
 		       r.starts, r.ends, r.minimum_order, r.every, r.gives, r.at_most, r.rounding, t.points_scale, r.for_members IS NOT NULL, r.bonus,
-		       r.member_limit, r.limit_unit, r.limit_period, r.budget, r.is_campaign, r.gate, g.starts, g.ends, g.for_members IS NOT NULL
-		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version LEFT JOIN %1$I.terms_rule g ON g.version = r.version AND g.award = r.gate WHERE r.version = $1 ORDER BY 1
+		       r.member_limit, r.limit_unit, r.limit_period, r.budget, r.is_campaign, r.gate, g.starts, g.ends, g.for_members IS NOT NULL,
+		       coalesce(w.wallet, 1), r.member_limit IS NOT NULL OR coalesce(w.wallet, 1) <> 1
+		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version LEFT JOIN %1$I.terms_rule g ON g.version = r.version AND g.award = r.gate
+		  LEFT JOIN %1$I.terms_wallet w ON w.version = r.version AND w.name = r.wallet WHERE r.version = $1 ORDER BY 1
 		$sql$, program) USING terms;
 END
 $$;
@@ -138,7 +140,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(bool_and(NOT r.multiplies AND r.stacking = 'add' AND num_nonnulls(r.starts, r.ends, r.minimum_order, r.every, r.at_most, r.rounding) = 0
-	                         AND NOT r.for_members AND NOT r.bonus AND r.member_limit IS NULL), true)
+	                         AND NOT r.for_members AND NOT r.bonus AND NOT r.apart), true)
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.rules_are_plain(name, int) IS 'do the rules of a version of the terms do nothing but add up points?';

@@ -50,7 +50,7 @@ CREATE TYPE _loyalty.accrual AS (
 	forgiven numeric,
 	held_rules int[],
 	rooms numeric[],
-	limited numeric[],
+	apart numeric[],
 	returned _loyalty.returned[]
 );
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
@@ -102,7 +102,7 @@ COMMENT ON FUNCTION _loyalty.spendable_lots(loyalty.lots, regclass, int, uuid) I
 'lots without status points, which are those of the wallets that cannot be spent from by a version of the terms';
 
 CREATE FUNCTION _loyalty.points_by_rules(program regclass, terms int, awards int[], parts numeric[], held_rules int[], multiplier numeric,
-	rooms numeric[], limited numeric[], allotted numeric[], reader uuid)
+	rooms numeric[], apart numeric[], allotted numeric[], reader uuid)
 RETURNS numeric
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'loyalty_points_by_rules';

@@ -533,13 +533,14 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(ARRAY[format('verify_ledger(%L, %L, false)', program, versions), format('verify_ledger(%L, %L, true)', program, versions)]);
 	-- conditions of tiers may fail, and sums overflow; without members, if these cannot be read
 	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.account WHERE lots IS NOT NULL) OR EXISTS (SELECT FROM %1$I.held WHERE lots IS NOT NULL)', program) INTO dated;
-	dated := dated OR surveyed @> '[{"dated": true}]';
+	dated := dated OR surveyed @> '[{"dated": true}]' OR EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL _loyalty.rule_wallets(program, v));
 	arguments := format('%L, %L, %L, %L, %L, %L', program, versions, surveyed @> '[{"relation": "journal"}]', repeated, lost, dated);
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_limits(%L, %L, %L, false)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}'),
 	                                                        format('verify_limits(%L, %L, %L, true)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}')]) v;
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_apart(%L, %L, %L, false)', program, versions, lost = '{}'), format('verify_apart(%L, %L, %L, true)', program, versions, lost = '{}')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_budgets(%L)', program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_campaigns(%L, %L)', program, versions)]) v WHERE lost = '{}';
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_calls(%L, %L)', program, surveyed @> '[{"tracked_table": 0}]')]) v;

@@ -3,7 +3,7 @@
 -- What an order is worth with the rules of a campaign and without them is computed anew out of the parts of its newest entry, in SQL, and
 -- compared with what the view "campaigns" says, which asks C code.
 
--- What entries under some terms are worth without what rules with limits give, rounded, and what each of these would give, by the places of "limits", and which of these count times;
+-- What entries under some terms are worth without what rules with limits or wallets give, rounded, and what each of these would give, by the places of "limits", and which of these count times;
 -- as SQL over "metrics".
 CREATE FUNCTION _loyalty.worths_sql(program name, terms int, OUT free text, OUT would text, OUT limits int[], OUT by_times boolean[])
 LANGUAGE plpgsql STABLE
@@ -17,10 +17,10 @@ BEGIN
 	SELECT format('ARRAY[%s]::numeric[]', string_agg(format('(SELECT %s FROM (SELECT %s AS points FROM %s OFFSET 0) AS worth)', _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale),
 	                                                        CASE WHEN g.bonus THEN g.given ELSE format('(%s) * %s', g.given, f.factor) END, f.source), ', ' ORDER BY g.award)),
 	       coalesce(array_agg(g.award ORDER BY g.award), '{}'), coalesce(array_agg(g.limit_unit = 'times' ORDER BY g.award), '{}')
-	  INTO would, limits, by_times FROM _loyalty.given_sql(program, terms) g CROSS JOIN LATERAL _loyalty.folded_sql(program, terms) f WHERE g.member_limit IS NOT NULL;
+	  INTO would, limits, by_times FROM _loyalty.given_sql(program, terms) g CROSS JOIN LATERAL _loyalty.folded_sql(program, terms) f WHERE g.apart;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.worths_sql(name, int) IS 'what an entry under a version of the terms is worth, and what its rules with limits would give, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.worths_sql(name, int) IS 'what an entry under a version of the terms is worth, and what its rules with limits or wallets would give, as SQL for verify()';
 
 -- How many points more the newest entries under some terms have than without the rules of each campaign, as SQL over "entry".
 CREATE FUNCTION _loyalty.responses_sql(program name, terms int)
@@ -35,9 +35,9 @@ BEGIN
 	                 WHERE r.version = $1 AND r.campaign IS NOT NULL AND NOT r.is_campaign GROUP BY 1) c', program) INTO campaigns USING terms;
 	RETURN (SELECT format($sql$
 		SELECT c.campaign, e.account, e.event, e.amount,
-		       f.free + coalesce((SELECT sum(e.limited[l.award]) FROM unnest(%1$L::int[]) l (award)), 0) - w.free
-		       - coalesce((SELECT sum(CASE WHEN l.by_times AND (w.would[l.n] <= 0 OR (e.limited[l.award] IS NOT DISTINCT FROM f.would[l.n] AND e.rooms[l.award] >= 1)) THEN w.would[l.n] WHEN l.by_times THEN 0
-		                                   ELSE least(w.would[l.n], CASE WHEN e.limited[l.award] < f.would[l.n] THEN e.limited[l.award] ELSE e.rooms[l.award] END) END)
+		       f.free + coalesce((SELECT sum(e.apart[l.award]) FROM unnest(%1$L::int[]) l (award)), 0) - w.free
+		       - coalesce((SELECT sum(CASE WHEN l.by_times AND (w.would[l.n] <= 0 OR (e.apart[l.award] IS NOT DISTINCT FROM f.would[l.n] AND e.rooms[l.award] >= 1)) THEN w.would[l.n] WHEN l.by_times THEN 0
+		                                   ELSE least(w.would[l.n], CASE WHEN e.apart[l.award] < f.would[l.n] THEN e.apart[l.award] ELSE e.rooms[l.award] END) END)
 		                     FROM unnest(%1$L::int[], %6$L::boolean[]) WITH ORDINALITY l (award, by_times, n) WHERE w.would[l.n] IS NOT NULL), 0) AS points
 		  FROM entry e CROSS JOIN (VALUES %2$s) AS c (campaign, awards)
 		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would FROM (SELECT e.parts, e.allotted, e.held_rules, e.multiplier, e.awards) AS metrics) AS f
@@ -68,9 +68,9 @@ BEGIN
 	RETURN QUERY EXECUTE format($sql$
 		WITH entry AS MATERIALIZED (
 			SELECT DISTINCT ON (x.customer, x.tracked_table, x.order_key) x.*, coalesce(m.survivor, x.customer) AS account
-			  FROM (SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, allotted, held_rules, multiplier, rooms, limited, awards FROM %1$I.ledger WHERE tracked_table > 0
+			  FROM (SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, allotted, held_rules, multiplier, rooms, apart, awards FROM %1$I.ledger WHERE tracked_table > 0
 			        UNION ALL
-			        SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, allotted, held_rules, multiplier, rooms, limited, awards FROM %1$I.unposted WHERE tracked_table > 0) x
+			        SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, allotted, held_rules, multiplier, rooms, apart, awards FROM %1$I.unposted WHERE tracked_table > 0) x
 			  LEFT JOIN %1$I.merged m ON m.customer %2$s x.customer
 			 ORDER BY x.customer, x.tracked_table, x.order_key, x.revision DESC),
 		response AS (

@@ -163,7 +163,7 @@ AS $$
 		e AS NOT MATERIALIZED (SELECT * FROM (SELECT %7$s%2$s, true AS posted FROM %1$I.ledger) e %5$s UNION ALL SELECT %8$s%2$s, false FROM u e %5$s) $sql$,
 		program,
 		'tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, joined_at, moved, tier, multiplier,
-		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, limited, came_from, came_revision, came_over, allotted, event, member',
+		 entry, order_points, orders_change, amount_change, points_change, forgiven, parts, held_rules, rooms, apart, came_from, came_revision, came_over, allotted, event, member',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('%I.ledger WHERE false', program) END,
 		CASE WHEN without_large THEN format($sql$,
 			large AS MATERIALIZED (

@@ -22,10 +22,10 @@ AS $$
 		rekeyed AS MATERIALIZED (
 			SELECT DISTINCT ON (x.customer, x.left_entry) x.*
 			  FROM (SELECT DISTINCT ON (i.customer, i.entry) i.customer, i.entry AS came_entry, o.entry AS left_entry, coalesce(o.points_before, b.order_points) AS points,
-			               coalesce(o.forgiven_before, b.forgiven, 0) AS forgiven
+			               coalesce(o.forgiven_before, b.forgiven, 0) AS forgiven, o.terms_before, o.apart_before
 			          FROM %2$I i
 			          JOIN (SELECT h.customer, h.recorded_for, h.tracked_table, h.order_key, h.revision, h.recorded_at, h.entry, lag(h.customer) OVER w AS customer_before,
-			                       lag(h.entry) OVER w AS entry_before, lag(h.order_points) OVER w AS points_before, lag(h.forgiven) OVER w AS forgiven_before
+			                       lag(h.entry) OVER w AS entry_before, lag(h.order_points) OVER w AS points_before, lag(h.forgiven) OVER w AS forgiven_before, lag(h.terms) OVER w AS terms_before, lag(h.apart) OVER w AS apart_before
 			                  FROM %2$I h WHERE (h.tracked_table, h.order_key) IN (SELECT c.tracked_table, c.came_from FROM %2$I c WHERE c.came_from IS NOT NULL)
 			                WINDOW w AS (PARTITION BY h.recorded_for, h.tracked_table, h.order_key ORDER BY h.revision)) o
 			            ON o.customer %3$s i.customer AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision + 1
@@ -70,7 +70,7 @@ AS $$
 			               sum(e.points_change + coalesce(k.passed, 0)) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			          FROM lot_entries e LEFT JOIN passed k ON k.customer %5$s e.customer AND k.entry = e.entry
 			        WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)) x) $sql$,
-		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points, forgiven, came_from, came_revision, came_over, event',
+		program, 'tracked_table, order_key, revision, at, recorded_at, terms, entry, counts, points_change, lots, available_at, order_points, forgiven, came_from, came_revision, came_over, event, apart',
 		CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END, wanted, _loyalty.customer_equality(program),
 		_loyalty.rekeyed_sql(program, 'lot_entries'))
 $$;
@@ -109,23 +109,73 @@ COMMENT ON FUNCTION _loyalty.wallet_sql(name, int, int) IS 'when points become a
 -- How many points, of what is above zero, are in the lots of an order that has these dates: with
 -- the dates themselves, or without the wait if it is over.  With "kept": in those that wait as long,
 -- and that orders have kept longer since.
-CREATE FUNCTION _loyalty.points_by_dates(lots loyalty.lots, undated numeric, since timestamptz, until timestamptz, at timestamptz, kept boolean)
+CREATE FUNCTION _loyalty.points_by_dates(lots loyalty.lots, wallet int, undated numeric, since timestamptz, until timestamptz, at timestamptz, kept boolean)
 RETURNS numeric
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(sum(l.points), 0) + CASE WHEN since <= at AND until = 'infinity' AND NOT kept THEN greatest(undated, 0) ELSE 0 END
+	SELECT coalesce(sum(l.points), 0) + CASE WHEN since <= at AND until = 'infinity' AND NOT kept AND points_by_dates.wallet = 1 THEN greatest(undated, 0) ELSE 0 END
 	  FROM loyalty.unnest(lots) l
-	 WHERE l.wallet = 1 AND l.points > 0 AND l.expires_at > at
+	 WHERE l.wallet = points_by_dates.wallet AND l.points > 0 AND l.expires_at > at
 	   AND CASE WHEN kept THEN l.available_at = since AND since > at AND l.expires_at > until
 	            ELSE l.expires_at = until AND (l.available_at = since OR (since <= at AND l.available_at <= at)) END
 $$;
-COMMENT ON FUNCTION _loyalty.points_by_dates(loyalty.lots, numeric, timestamptz, timestamptz, timestamptz, boolean) IS
-'points of a customer that have the dates of an order at a moment, or wait as long and were kept longer since';
+COMMENT ON FUNCTION _loyalty.points_by_dates(loyalty.lots, int, numeric, timestamptz, timestamptz, timestamptz, boolean) IS
+'points of a customer in a wallet that have the dates of an order at a moment, or wait as long and were kept longer since';
+
+-- The wallets that rules of a version of the terms name, but the first one, with the numbers of these rules.
+CREATE FUNCTION _loyalty.rule_wallets(program name, terms int)
+RETURNS TABLE (wallet int, awards int[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT r.wallet, array_agg(r.award ORDER BY r.award) FROM _loyalty.stacked_rules(program, terms) r WHERE r.wallet <> 1 GROUP BY r.wallet
+$$;
+COMMENT ON FUNCTION _loyalty.rule_wallets(name, int) IS 'the wallets but the first one that earning rules of a version of the terms give points into, and which rules do';
+
+-- What is in an array by the numbers of rules, of some of them, as SQL.
+CREATE FUNCTION _loyalty.given_by_sql(given text, awards int[])
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce(string_agg(format('coalesce(%s[%s], 0)', given, a), ' + '), '0') FROM unnest(awards) a $$;
+COMMENT ON FUNCTION _loyalty.given_by_sql(text, int[]) IS 'the sum of what is in an array of some rules, as SQL for verify()';
+
+-- Entries of orders under some terms (which are $1), with the dates that points have which they earn for a wallet ($2), and what each order stands with in the
+-- wallet: rules that name another one give that there, and the first one has the rest.  "lessens": does the entry take points off any wallet?
+CREATE FUNCTION _loyalty.dates_sql(program name, terms int, wallet int, readable boolean)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		%1$s,
+		told AS (
+			SELECT m.*, wallet.available_at AS available, wallet.expires_at AS expires, wallet.extended,
+			       lag(m.revision) OVER o AS revision_before, lag(m.order_points - coalesce(m.forgiven, 0)) OVER o AS worth_before, lag(m.apart) OVER o AS apart_before,
+			       lag(m.order_points) OVER o AS points_before, lag(wallet.available_at) OVER o AS available_before, lag(wallet.expires_at) OVER o AS expires_before
+			  FROM moves m %2$s
+			 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
+			WINDOW o AS (PARTITION BY m.recorded_for, m.tracked_table, m.order_key ORDER BY m.revision)),
+		dates AS (
+			SELECT t.*, %3$s AS stands, %4$s AS stands_before, %5$s AS change, %6$s AS lessens FROM told t) $sql$,
+		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms, wallet),
+		CASE WHEN wallet = 1 THEN concat_ws(' - ', 't.order_points', x.elsewhere) ELSE x.own END,
+		CASE WHEN wallet = 1 THEN concat_ws(' - ', 't.points_before', x.elsewhere_before) ELSE x.own_before END,
+		CASE WHEN x.elsewhere IS NULL THEN 't.points_change'
+		     ELSE format('CASE WHEN t.revision = 1 OR t.revision_before = t.revision - 1 THEN %s END', CASE WHEN wallet = 1 THEN format('t.points_change - (%s) + (%s)', x.elsewhere_there, x.elsewhere_before_there) ELSE format('%s - (%s)', x.own, x.own_before) END) END,
+		CASE WHEN x.elsewhere IS NULL THEN 'false' ELSE concat_ws(' OR ', x.less, format('t.order_points - coalesce(t.forgiven, 0) - (%s) < coalesce(t.worth_before, 0) - (%s)', x.elsewhere_there, x.elsewhere_before_there)) END)
+	  FROM (SELECT string_agg(_loyalty.given_by_sql('t.apart', w.awards), ' - ' ORDER BY w.wallet) AS elsewhere, string_agg(_loyalty.given_by_sql('t.apart_before', w.awards), ' - ' ORDER BY w.wallet) AS elsewhere_before,
+	               string_agg(_loyalty.given_by_sql('t.apart', w.awards), ' + ' ORDER BY w.wallet) AS elsewhere_there, string_agg(_loyalty.given_by_sql('t.apart_before', w.awards), ' + ' ORDER BY w.wallet) AS elsewhere_before_there,
+	               max(_loyalty.given_by_sql('t.apart', w.awards)) FILTER (WHERE w.wallet = dates_sql.wallet) AS own, max(_loyalty.given_by_sql('t.apart_before', w.awards)) FILTER (WHERE w.wallet = dates_sql.wallet) AS own_before,
+	               string_agg(format('%s < %s', _loyalty.given_by_sql('t.apart', w.awards), _loyalty.given_by_sql('t.apart_before', w.awards)), ' OR ' ORDER BY w.wallet) AS less
+	          FROM _loyalty.rule_wallets(program, terms) w) x
+$$;
+COMMENT ON FUNCTION _loyalty.dates_sql(name, int, int, boolean) IS 'entries of orders under some terms, with what they stand with in a wallet, and the dates of these points, as SQL for verify()';
 
 -- Points of orders are in lots of other dates than they should be, or were left there when their
--- order got other dates.
-CREATE FUNCTION _loyalty.verify_dates(program name, terms int, time_zone text, readable boolean)
+-- order got other dates; of one wallet.
+CREATE FUNCTION _loyalty.verify_dates(program name, terms int, wallet int, time_zone text, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -134,63 +184,66 @@ AS $$
 BEGIN
 	PERFORM set_config('TimeZone', time_zone, true);
 	RETURN QUERY EXECUTE format($sql$
-		WITH %1$s,
-		dates AS (
-			SELECT m.*, wallet.available_at AS available, wallet.expires_at AS expires, wallet.extended,
-			       lag(m.revision) OVER o AS revision_before, lag(m.order_points) OVER o AS points_before,
-			       lag(wallet.available_at) OVER o AS available_before, lag(wallet.expires_at) OVER o AS expires_before
-			  FROM moves m %2$s
-			 WHERE m.tracked_table > 0 AND m.terms = $1 AND isfinite(m.at)
-			WINDOW o AS (PARTITION BY m.recorded_for, m.tracked_table, m.order_key ORDER BY m.revision))
+		WITH %1$s
 		SELECT 'points of an order have other dates than they should'::text, m.customer::text, m.order_key::text,
 		       format('entry %%s of %%s points, of which %%s were owed: %%s, should be available at %%s and expire at %%s',
-		              m.entry, m.points_change, greatest(-m.undated_before, 0), coalesce(m.lots, '{}'), m.available, m.expires)
+		              m.entry, m.change, greatest(-m.undated_before, 0), coalesce(m.lots, '{}'), m.available, m.expires)
 		  FROM dates m
-		 WHERE m.revision = 1 AND NOT m.is_rekeyed AND m.points_change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity')
+		 WHERE m.revision = 1 AND NOT m.is_rekeyed AND m.change > 0 AND (m.available <> '-infinity' OR m.expires <> 'infinity') AND $2 = 1 AND NOT m.lessens
 		       -- what is owed is repaid by points that have not expired, and by those that the order keeps from expiring
-		       AND CASE WHEN m.extended IS NULL THEN coalesce(loyalty.total(m.lots, 1), 0) <> m.points_change - CASE WHEN m.expires > m.recorded_at THEN least(m.points_change, greatest(-m.undated_before, 0)) ELSE 0 END
-		                ELSE coalesce(loyalty.total(m.lots, 1), 0) NOT BETWEEN m.points_change - greatest(-m.undated_before, 0) AND m.points_change END
+		       AND CASE WHEN m.extended IS NULL THEN coalesce(loyalty.total(m.lots, 1), 0) <> m.change - CASE WHEN m.expires > m.recorded_at THEN least(m.change, greatest(-m.undated_before, 0)) ELSE 0 END
+		                ELSE coalesce(loyalty.total(m.lots, 1), 0) NOT BETWEEN m.change - greatest(-m.undated_before, 0) AND m.change END
 		    OR EXISTS (SELECT FROM loyalty.unnest(m.lots) l
-		                WHERE l.wallet = 1 AND l.points > 0 AND (l.available_at, l.expires_at) <> (m.available, m.expires) AND l.expires_at IS DISTINCT FROM m.extended
+		                WHERE l.wallet = $2 AND l.points > 0 AND (l.available_at, l.expires_at) <> (m.available, m.expires) AND l.expires_at IS DISTINCT FROM m.extended
 		                      -- what other orders have kept longer stays kept
 		                  AND NOT (l.available_at = m.available AND l.expires_at > m.expires
 		                           AND EXISTS (SELECT FROM loyalty.unnest(m.lots) f WHERE f.points <= -l.points AND f.expires_at = l.expires_at AND f.available_at = m.available_before)))
 		UNION ALL
 		SELECT 'points of an order did not get its new dates', m.customer::text, m.order_key::text,
 		       format('entry %%s of an order that had made %%s points: of %%s that were to be available at %%s and to expire at %%s, %%s still are',
-		              m.entry, m.points_before, b.points, m.available_before, m.expires_before, a.points)
+		              m.entry, m.stands_before, b.points, m.available_before, m.expires_before, a.points)
 		  FROM dates m
 		 CROSS JOIN LATERAL (SELECT m.lots_after OPERATOR(loyalty.-) coalesce(m.lots, '{}') AS lots_before) x
-		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(x.lots_before, m.undated_before, m.available_before, m.expires_before, m.recorded_at, false) AS points) o
+		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(x.lots_before, $2, m.undated_before, m.available_before, m.expires_before, m.recorded_at, false) AS points) o
 		 CROSS JOIN LATERAL (SELECT m.available <> m.available_before AND (o.points = 0 OR m.extended IS NOT NULL) AS too) kept
-		 CROSS JOIN LATERAL (SELECT o.points + CASE WHEN kept.too THEN _loyalty.points_by_dates(x.lots_before, m.undated_before, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) b
-		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, false)
-		                            + CASE WHEN kept.too THEN _loyalty.points_by_dates(m.lots_after, m.undated_after, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) a
-		 WHERE m.revision = m.revision_before + 1 AND NOT m.is_rekeyed AND m.points_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
+		 CROSS JOIN LATERAL (SELECT o.points + CASE WHEN kept.too THEN _loyalty.points_by_dates(x.lots_before, $2, m.undated_before, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) b
+		 CROSS JOIN LATERAL (SELECT _loyalty.points_by_dates(m.lots_after, $2, m.undated_after, m.available_before, m.expires_before, m.recorded_at, false)
+		                            + CASE WHEN kept.too THEN _loyalty.points_by_dates(m.lots_after, $2, m.undated_after, m.available_before, m.expires_before, m.recorded_at, true) ELSE 0 END AS points) a
+		 WHERE m.revision = m.revision_before + 1 AND NOT m.is_rekeyed AND m.stands_before > 0 AND (m.available, m.expires) <> (m.available_before, m.expires_before)
 		       -- the wait is over by both: they are where they were
 		   AND NOT (m.expires = m.expires_before AND m.available_before <= m.recorded_at AND m.available <= m.recorded_at)
-		   AND a.points > b.points - least(b.points, m.points_before)
+		   AND a.points > b.points - least(b.points, m.stands_before)
+		       -- of an order that gives nothing more there, nothing moves
+		   AND ($2 = 1 OR m.stands <> 0)
 		UNION ALL
 		-- beside the order's own; where an order gets other dates, or keeps points from expiring, lots change for that, too
-		SELECT 'a refund took points of the wrong kind', m.customer::text, m.order_key::text, format('entry %%s takes %%s points, first the %%s ones: %%s leaves %%s', m.entry, -m.points_change, t.refunds_take, m.lots, m.lots_after)
+		SELECT 'a refund took points of the wrong kind', m.customer::text, m.order_key::text, format('entry %%s takes %%s points, first the %%s ones: %%s leaves %%s', m.entry, -m.change, t.refunds_take, m.lots, m.lots_after)
 		  FROM dates m
-		  JOIN %3$I.terms t ON t.version = $1
+		  JOIN %2$I.terms t ON t.version = $1
 		 CROSS JOIN LATERAL (SELECT coalesce(sum(l.points) FILTER (WHERE l.available_at > m.recorded_at), 0) AS pending,
 		                            coalesce(sum(l.points) FILTER (WHERE l.available_at <= m.recorded_at), 0)
-		                            + CASE WHEN m.expires = 'infinity' AND m.available <= m.recorded_at THEN 0 ELSE least(greatest(m.undated_after, 0) - greatest(m.undated_before, 0), 0) END AS available
+		                            + CASE WHEN $2 <> 1 OR (m.expires = 'infinity' AND m.available <= m.recorded_at) THEN 0 ELSE least(greatest(m.undated_after, 0) - greatest(m.undated_before, 0), 0) END AS available
 		                       FROM loyalty.unnest(m.lots) l
-		                      WHERE l.wallet = 1 AND l.points < 0 AND l.expires_at > m.recorded_at
+		                      WHERE l.wallet = $2 AND l.points < 0 AND l.expires_at > m.recorded_at
 		                        AND NOT (l.expires_at = m.expires AND (l.available_at = m.available OR (m.available <= m.recorded_at AND l.available_at <= m.recorded_at)))) taken
-		 WHERE m.points_change < 0 AND m.extended IS NULL AND (m.available, m.expires) IS NOT DISTINCT FROM (coalesce(m.available_before, m.available), coalesce(m.expires_before, m.expires))
-		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at, 1) > 0
-		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at, 1) + m.undated_after > 0 END $sql$,
-		_loyalty.lots_sql(program, readable, 'd.terms = $1'), _loyalty.wallet_sql(program, terms, 1), program) USING terms;
+		 WHERE m.change < 0 AND m.extended IS NULL AND (m.available, m.expires) IS NOT DISTINCT FROM (coalesce(m.available_before, m.available), coalesce(m.expires_before, m.expires))
+		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at, $2) > 0
+		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at, $2) + CASE WHEN $2 = 1 THEN m.undated_after ELSE 0 END > 0 END
+		UNION ALL
+		-- what is missing elsewhere is taken off what an entry gives, and what was forgiven comes first
+		SELECT 'points of an order are not in the wallet of their rule', m.customer::text, m.order_key::text, format('entry %%s gives %%s to wallet %%s: %%s', m.entry, m.change, $2, coalesce(m.lots, '{}'))
+		  FROM dates m CROSS JOIN LATERAL (SELECT coalesce(loyalty.total(m.lots, $2), 0) AS put) l
+		 WHERE $2 <> 1 AND m.change IS NOT NULL AND NOT m.is_rekeyed AND m.extended IS NULL
+		   AND CASE WHEN m.change < 0 THEN l.put NOT BETWEEN m.change AND 0 OR (l.put > m.change AND loyalty.available(m.lots_after, m.recorded_at, $2) + loyalty.pending(m.lots_after, m.recorded_at, $2) > 0)
+		            WHEN m.lessens OR m.revision > 1 AND m.points_before > m.worth_before THEN l.put NOT BETWEEN 0 AND m.change
+		            ELSE l.put <> m.change END $sql$,
+		_loyalty.dates_sql(program, terms, wallet, readable), program) USING terms, wallet;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
 	RETURN QUERY SELECT 'expression of a wallet fails'::text, NULL::text, NULL::text, format('terms %s: %s; points of such days do not expire', terms, SQLERRM);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_dates(name, int, text, boolean) IS 'points of orders under some terms that have other dates than these, or the orders themselves, say';
+COMMENT ON FUNCTION _loyalty.verify_dates(name, int, int, text, boolean) IS 'points of orders under some terms in a wallet that have other dates than these, or the orders themselves, say, or are in no such wallet';
 
 CREATE FUNCTION _loyalty.verify_lots(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
@@ -201,12 +254,13 @@ DECLARE
 	t record;
 	eq text := _loyalty.customer_equality(program);
 BEGIN
-	FOR t IN EXECUTE format('SELECT t.version, t.time_zone FROM %1$I.terms t
+	FOR t IN EXECUTE format('SELECT t.version, t.time_zone, k.wallet FROM %1$I.terms t CROSS JOIN LATERAL (SELECT 1 AS wallet UNION ALL SELECT w.wallet FROM _loyalty.rule_wallets($1, t.version) w) k
 	                          WHERE EXISTS (SELECT FROM %1$I.terms_wallet w WHERE w.version = t.version AND num_nonnulls(w.available_after, w.expires, w.extended) > 0)
 	                             OR EXISTS (SELECT FROM %1$I.ledger l WHERE l.terms = t.version AND l.tracked_table > 0 AND (l.lots IS NOT NULL OR l.available_at IS NOT NULL))
-	                             OR EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.version AND j.available_at IS NOT NULL) ORDER BY 1', program)
+	                             OR EXISTS (SELECT FROM _loyalty.rule_wallets($1, t.version))
+	                             OR EXISTS (SELECT FROM %1$I.journal j WHERE j.terms = t.version AND j.available_at IS NOT NULL) ORDER BY 1, 3', program) USING program
 	LOOP
-		RETURN QUERY SELECT * FROM _loyalty.verify_dates(program, t.version, t.time_zone, readable);
+		RETURN QUERY SELECT * FROM _loyalty.verify_dates(program, t.version, t.wallet, t.time_zone, readable);
 	END LOOP;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT 'account has other lots than its ledger'::text, a.customer::text, NULL::text, format('account %%s, ledger %%s', a.lots, l.lots)

@@ -117,11 +117,11 @@ COMMENT ON FUNCTION _loyalty.folded_sql(name, int) IS 'what is left of the parts
 
 -- What each rule with points gives there before it is multiplied; null: nothing.
 CREATE FUNCTION _loyalty.given_sql(program name, terms int)
-RETURNS TABLE (place int, award int, bonus boolean, member_limit numeric, limit_unit text, limit_period text, given text)
+RETURNS TABLE (place int, award int, bonus boolean, member_limit numeric, limit_unit text, limit_period text, wallet int, apart boolean, given text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT r.place, r.award, r.bonus, r.member_limit, r.limit_unit, r.limit_period,
+	SELECT r.place, r.award, r.bonus, r.member_limit, r.limit_unit, r.limit_period, r.wallet, r.apart,
 	       CASE WHEN r.stacking = 'best_of' THEN format('CASE WHEN %s THEN counting.value_%s END', _loyalty.is_best_sql(program, terms, r.award, 'counting'), r.award)
 	            ELSE format('counting.value_%s', r.award) END
 	  FROM _loyalty.stacked_rules(program, terms) r WHERE NOT r.multiplies
@@ -129,7 +129,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.given_sql(name, int) IS 'what each rule with points gives to an entry, as SQL over what folded_sql() has';
 
 -- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier; without what rules
--- with limits give, which is rounded already.
+-- with limits or wallets give, which is rounded already.
 CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
@@ -137,25 +137,54 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'metrics.awards * metrics.multiplier'
 	            ELSE (SELECT format('(SELECT (%s) * %s + (%s) FROM %s)',
-	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE NOT g.bonus AND g.member_limit IS NULL), '0'), f.factor,
-	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE g.bonus AND g.member_limit IS NULL), '0'), f.source)
+	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE NOT g.bonus AND NOT g.apart), '0'), f.factor,
+	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE g.bonus AND NOT g.apart), '0'), f.source)
 	                    FROM _loyalty.folded_sql(program, terms) f LEFT JOIN _loyalty.given_sql(program, terms) g ON true
 	                   GROUP BY f.factor, f.source) END
 $$;
 COMMENT ON FUNCTION _loyalty.worth_sql(name, int) IS 'what an entry under a version of the terms is worth before rounding, as SQL for verify()';
 
--- The points of an entry that are rounded there: without those that were forgiven, and what rules with limits give, which is taken as it is written:
--- verify_limits() looks at that.
+-- The points of an entry that are rounded there: without those that were forgiven, and what rules with limits or wallets give, which is taken as it is written:
+-- verify_limits() and verify_apart() look at that.
 CREATE FUNCTION _loyalty.rounded_points_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT concat_ws(' - ', 'metrics.order_points', 'coalesce(metrics.forgiven, 0)',
-	                 string_agg(format('coalesce(metrics.limited[%s], 0)', r.award), ' - ' ORDER BY r.award) FILTER (WHERE r.member_limit IS NOT NULL))
+	                 string_agg(format('coalesce(metrics.apart[%s], 0)', r.award), ' - ' ORDER BY r.award) FILTER (WHERE r.apart))
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.rounded_points_sql(name, int) IS 'the points of an entry that come of rounding what worth_sql() says, as SQL for verify()';
+
+-- What rules that give their points into wallets of their own give is what they would, rounded; verify_limits() looks at those that have a limit, too.
+CREATE FUNCTION _loyalty.verify_apart(program name, versions int[], readable boolean, without_large boolean)
+RETURNS TABLE (violation text, customer text, order_key text, detail text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	items text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT string_agg(format('SELECT metrics.customer, metrics.order_key, metrics.revision, metrics.entry, %%L::text AS rule, metrics.apart[%%s] AS gives, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%s FROM (SELECT %%s AS points FROM %%s OFFSET 0) AS worth) END AS would
+		                            FROM e metrics WHERE metrics.terms = %%s AND metrics.tracked_table > 0',
+		                         r.name, g.award, _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale), CASE WHEN g.bonus THEN g.given ELSE format('(%%s) * %%s', g.given, f.factor) END, f.source, t.version), ' UNION ALL ')
+		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
+		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award
+		 WHERE t.version = ANY ($2) AND g.apart AND g.member_limit IS NULL
+		$sql$, program) INTO items USING program, versions;
+	IF items IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH %s
+		SELECT 'points of a rule that go into its wallet are not what it gives'::text, i.customer::text, i.order_key::text,
+		       format('revision %%s (entry %%s), rule "%%s": %%s, should be %%s', i.revision, i.entry, i.rule, coalesce(i.gives::text, 'none'), coalesce(i.would::text, 'none'))
+		  FROM (%s) i WHERE i.gives IS DISTINCT FROM i.would $sql$, _loyalty.entries_sql(program, readable, without_large), items);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.verify_apart(name, int[], boolean, boolean) IS 'the part of verify() that looks at what rules give into wallets of their own';
 
 -- What rules with a budget give is there where they give something, and is no more than that, rounded; as SQL over "metrics".
 CREATE FUNCTION _loyalty.allotted_fits_sql(program name, terms int)
@@ -199,13 +228,14 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.limited, metrics.allotted) > 0'
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.apart, metrics.allotted) > 0'
 	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s AND %4$s AND %5$s) IS NOT TRUE',
 	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*),
-	                        CASE WHEN count(r.member_limit) = 0 THEN 'num_nonnulls(metrics.rooms, metrics.limited) = 0'
-	                             ELSE format('(metrics.parts IS NOT NULL) = (metrics.limited IS NOT NULL) AND (metrics.parts IS NULL OR metrics.rooms IS NOT NULL)
-	                                          AND coalesce(cardinality(metrics.rooms), %1$s) = %1$s AND coalesce(cardinality(metrics.limited), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
-	                                         count(*), string_agg(format(', metrics.rooms[%1$s], metrics.limited[%1$s]', r.award), '') FILTER (WHERE r.member_limit IS NULL)) END,
+	                        CASE WHEN NOT bool_or(r.apart) THEN 'num_nonnulls(metrics.rooms, metrics.apart) = 0'
+	                             ELSE format('(metrics.parts IS NOT NULL) = (metrics.apart IS NOT NULL) AND %3$s
+	                                          AND coalesce(cardinality(metrics.rooms), %1$s) = %1$s AND coalesce(cardinality(metrics.apart), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
+	                                         count(*), string_agg(concat(CASE WHEN r.member_limit IS NULL THEN format(', metrics.rooms[%s]', r.award) END, CASE WHEN NOT r.apart THEN format(', metrics.apart[%s]', r.award) END), ''),
+	                                         CASE WHEN count(r.member_limit) = 0 THEN 'metrics.rooms IS NULL' ELSE '(metrics.parts IS NULL OR metrics.rooms IS NOT NULL)' END) END,
 	                        _loyalty.allotted_fits_sql(program, terms), _loyalty.gates_fit_sql(program, terms)) END
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;

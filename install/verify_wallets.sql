@@ -67,9 +67,12 @@ BEGIN
 			 AND EXISTS (SELECT FROM %2$I.terms_wallet a JOIN %2$I.terms_wallet b ON b.version = a.version AND b.redeemable AND (b.redeem_order, b.wallet) < (a.redeem_order, a.wallet)
 			              WHERE a.version = m.terms AND a.wallet = ANY (t.taken) AND %4$s > 0),
 			 'points were not taken from wallets in their order', format('entry %%s: %%s leaves %%s', m.entry, m.lots, m.lots_after)),
+			-- what a rule gave goes back, after the order is of other terms, too; and an order may keep points from expiring
 			(m.tracked_table > 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots) l WHERE l.wallet <> 1 GROUP BY l.wallet
-			                                 HAVING sum(l.points) <> 0 OR NOT EXISTS (SELECT FROM %2$I.terms_wallet v WHERE v.version = m.terms AND v.wallet = l.wallet AND v.extended IS NOT NULL)),
-			 'an order changed the points of another wallet than the first', format('entry %%s: %%s', m.entry, m.lots)))
+			                                 HAVING NOT EXISTS (SELECT FROM %2$I.terms_rule r JOIN %2$I.terms_wallet v ON v.version = r.version AND v.name = r.wallet
+			                                                     WHERE v.wallet = l.wallet AND (r.version = m.terms OR sum(l.points) < 0 AND m.revision > 1))
+			                                    AND (sum(l.points) <> 0 OR NOT EXISTS (SELECT FROM %2$I.terms_wallet v WHERE v.version = m.terms AND v.wallet = l.wallet AND v.extended IS NOT NULL))),
+			 'an order changed the points of a wallet that none of its rules names', format('entry %%s: %%s', m.entry, m.lots)))
 		       k (wrong, violation, detail)
 		 WHERE k.wrong
 		UNION ALL

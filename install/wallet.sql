@@ -39,7 +39,7 @@ AS $$
 BEGIN
 	IF wallet = 1 THEN
 		RAISE EXCEPTION 'the wallet "%" cannot be deleted', name
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It is wallet 1, which orders give their points to.',
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It is wallet 1, which rules that name no wallet give their points to.',
 			      HINT = format('For points that neither wait nor expire: UPDATE %I.wallet SET available_after = NULL, expires = NULL, extended = NULL WHERE wallet = 1.', program);
 	ELSIF _loyalty.wallet_has_entries(program, wallet) THEN
 		RAISE EXCEPTION 'the wallet "%" cannot be deleted', name
@@ -66,7 +66,7 @@ BEGIN
 			      HINT = 'Change redeem_order, for another order in which points are taken from wallets.';
 	ELSIF wallet = 1 AND NOT redeemable THEN
 		RAISE EXCEPTION 'wallet 1 must be redeemable'
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is "%s", which orders give their points to.', name),
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is "%s", which rules that name no wallet give their points to.', name),
 			      HINT = format('Make another wallet for points that cannot be spent: INSERT INTO %I.wallet (name, redeemable) VALUES (..., false).', program);
 	ELSIF redeemable <> redeemable_before AND _loyalty.wallet_has_entries(program, wallet) THEN
 		RAISE EXCEPTION 'whether the wallet "%" is redeemable cannot be changed', name
@@ -111,6 +111,30 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.tell_of_seconds(text, interval) IS 'a notice if an interval is so short that its unit was forgotten, maybe';
+
+-- The wallet is not deleted, or called otherwise, while that is written.
+CREATE FUNCTION _loyalty.require_rule_wallet(program name, what text, has_multiplier boolean, wallet text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_name text;
+BEGIN
+	IF wallet IS NULL THEN
+		RETURN;
+	ELSIF has_multiplier THEN
+		RAISE EXCEPTION 'the % is a multiplier, which gives no points of its own that could go into a wallet', what
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Set wallet of the rules whose points it multiplies, or write a rule with points that gives the difference.';
+	END IF;
+	EXECUTE format('SELECT w.name FROM %I.wallet w WHERE w.name = $1 FOR KEY SHARE', program) INTO found_name USING wallet;
+	IF found_name IS NULL THEN
+		RAISE EXCEPTION 'loyalty program "%" has no wallet "%"', program, wallet
+			USING ERRCODE = 'LY009', DETAIL = format('It is that of the %s.', what), HINT = format('SELECT name FROM %I.wallet tells which wallets there are.', program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_rule_wallet(name, text, boolean, text) IS 'an error if an earning rule cannot give its points into a wallet, or there is none of that name';
 
 CREATE FUNCTION _loyalty.check_wallet()
 RETURNS trigger

@@ -89,7 +89,7 @@ INSERT INTO t_rekeyed2.orders VALUES (620, 7, 20, true, '2026-01-02');
 UPDATE t_rekeyed2.orders SET id = 609 WHERE id = 600;
 UPDATE t_rekeyed2.orders SET paid = true, total = 50 WHERE id = 609;
 SELECT * FROM t_rekeyed2.wrong('owing', 7, 60, '609=40 620=20');
-SELECT order_key, revision, rooms, limited FROM owing.unposted WHERE customer = 7 ORDER BY entry;
+SELECT order_key, revision, rooms, apart FROM owing.unposted WHERE customer = 7 ORDER BY entry;
 SELECT * FROM loyalty.verify('owing');
 CALL loyalty.post('owing');
 SELECT * FROM loyalty.verify('owing');

@@ -15,13 +15,13 @@ SELECT coalesce(c.name, r.campaign) AS campaign, c.starts, c.ends,
                     count(*) FILTER (WHERE d.event IS NOT NULL) AS events, sum(d.amount) AS revenue, sum(d.points) AS points
                FROM (SELECT k.campaign, e.event, e.amount,
                             coalesce((SELECT m.survivor FROM @schema@.merged m WHERE m.customer @eq@ e.customer), e.customer) AS account,
-                            _loyalty.points_by_rules(@settings@::regclass, e.terms, k.awards, e.parts, e.held_rules, e.multiplier, e.rooms, e.limited, e.allotted,
+                            _loyalty.points_by_rules(@settings@::regclass, e.terms, k.awards, e.parts, e.held_rules, e.multiplier, e.rooms, e.apart, e.allotted,
                                                      (SELECT p.reader FROM @schema@.program p)) AS points
                        FROM (SELECT t.version, t.campaign, array_agg(t.award ORDER BY t.award) AS awards
                                FROM @schema@.terms_rule t WHERE t.gate IS NOT NULL GROUP BY t.version, t.campaign) k
-                       JOIN (SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, held_rules, multiplier, rooms, limited, allotted FROM @schema@.ledger
+                       JOIN (SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, held_rules, multiplier, rooms, apart, allotted FROM @schema@.ledger
                              UNION ALL
-                             SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, held_rules, multiplier, rooms, limited, allotted FROM @schema@.unposted) e
+                             SELECT customer, tracked_table, order_key, revision, terms, counts, amount, event, parts, held_rules, multiplier, rooms, apart, allotted FROM @schema@.unposted) e
                          ON e.terms = k.version
                       WHERE e.tracked_table > 0 AND e.counts AND EXISTS (SELECT FROM unnest(k.awards) a (award) WHERE e.parts[a.award] IS NOT NULL)
                         AND NOT EXISTS (SELECT FROM @schema@.ledger n

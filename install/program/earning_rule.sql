@@ -25,6 +25,7 @@ CREATE TABLE @schema@.earning_rule (
 	budget text,
 	event text,
 	campaign text,
+	wallet text,
 	CHECK (num_nonnulls(points, multiplier) = 1)
 );
 COMMENT ON TABLE @schema@.earning_rule IS 'earning rules: an order gets the points of all that apply, multiplied by the multipliers of all that apply';
@@ -34,6 +35,7 @@ COMMENT ON COLUMN @schema@.earning_rule.multiplier IS 'SQL expression, in place 
 COMMENT ON COLUMN @schema@.earning_rule.for_members IS 'SQL condition over what the customer had just before the order (spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at, tier): does the rule count? null: for all';
 COMMENT ON COLUMN @schema@.earning_rule.event IS 'the kind of events that the rule is for, as loyalty.track_events names it; null: it is for orders';
 COMMENT ON COLUMN @schema@.earning_rule.campaign IS 'the campaign that the rule belongs to: it counts where this holds, too; null: it belongs to none';
+COMMENT ON COLUMN @schema@.earning_rule.wallet IS 'the wallet that the points of the rule go into, which says when they become available and when they expire; they are rounded by themselves; null: wallet 1, with those of all rules that name none';
 COMMENT ON COLUMN @schema@.earning_rule.bonus IS 'points that no multiplier of orders and no tier multiplies';
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.earning_rule

@@ -43,7 +43,7 @@ CREATE TABLE @schema@.ledger (
 	pays_for text COLLATE "C",
 	pays_table int,
 	rooms numeric[],
-	limited numeric[],
+	apart numeric[],
 	PRIMARY KEY (customer, tracked_table, order_key, revision)
 );
 COMMENT ON TABLE @schema@.ledger IS 'posted entries, numbered per customer; append-only';

@@ -3,13 +3,13 @@
 CREATE OR REPLACE FUNCTION @schema@.rules_at(at timestamptz DEFAULT NULL)
 RETURNS TABLE (terms int, name text, points text, multiplier text, applies_when text, per text, starts timestamptz, ends timestamptz, minimum_order numeric,
                every numeric, gives numeric, at_most numeric, rounding text, priority int, stacking text, stacking_group text,
-               for_members text, bonus boolean, member_limit numeric, limit_unit text, limit_period text, budget text, event text, campaign text)
+               for_members text, bonus boolean, member_limit numeric, limit_unit text, limit_period text, budget text, event text, campaign text, wallet text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 	SELECT r.version, r.name, r.points, r.multiplier, r.applies_when, r.per, r.starts, r.ends, r.minimum_order,
 	       r.every, r.gives, r.at_most, r.rounding, r.priority, r.stacking, r.stacking_group,
-	       r.for_members, r.bonus, r.member_limit, r.limit_unit, r.limit_period, r.budget, r.event, r.campaign
+	       r.for_members, r.bonus, r.member_limit, r.limit_unit, r.limit_period, r.budget, r.event, r.campaign, r.wallet
 	  FROM @schema@.terms_rule r
 	  LEFT JOIN @schema@.terms_rule g ON g.version = r.version AND g.award = r.gate
  CROSS JOIN (SELECT coalesce(rules_at.at, now()) AS at) m

@@ -9,12 +9,14 @@ CREATE TABLE @schema@.terms_rule (
 	budget text,
 	event text,
 	campaign text, is_campaign boolean NOT NULL DEFAULT false, gate int,
+	wallet text,
 	PRIMARY KEY (version, name)
 );
 COMMENT ON TABLE @schema@.terms_rule IS 'earning rules of each version of the terms';
 COMMENT ON COLUMN @schema@.terms_rule.campaign IS 'the campaign that the rule belongs to, or that it stands for';
 COMMENT ON COLUMN @schema@.terms_rule.is_campaign IS 'does it stand for a campaign? Then it gives nothing, and rules of the campaign count only where it does';
 COMMENT ON COLUMN @schema@.terms_rule.gate IS 'of a rule of a campaign: the award that stands for the campaign';
+COMMENT ON COLUMN @schema@.terms_rule.wallet IS 'the wallet that the points of the rule go into, by its name in terms_wallet; null: wallet 1';
 COMMENT ON COLUMN @schema@.terms_rule.award IS 'number of the column award_... that has its points in the views of tracked tables';
 
 CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON @schema@.terms_rule

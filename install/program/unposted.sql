@@ -9,7 +9,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
        coalesce(a.entries, 0) + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
        f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at, j.customer AS account, f.forgiven,
-       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS pays_for, NULL::int AS pays_table, j.parts, f.held_rules, j.came_from, j.came_revision, j.came_over, f.rooms, f.limited, j.allotted, j.event, j.member
+       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS pays_for, NULL::int AS pays_table, j.parts, f.held_rules, j.came_from, j.came_revision, j.came_over, f.rooms, f.apart, j.allotted, j.event, j.member
   FROM (SELECT * FROM @schema@.journal ORDER BY customer) j
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
@@ -21,7 +21,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
        j.amount, j.awards, j.currency, j.rate, j.joined_at, j.moved, f.tier, f.multiplier,
        a.entries + f.number AS entry, f.order_points, f.orders_change, f.amount_change,
        f.points_change, f.spend, f.orders, f.points_earned, f.first_order_at, f.last_order_at, f.lots, j.available_at, m.survivor AS account, f.forgiven,
-       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS pays_for, NULL::int AS pays_table, j.parts, f.held_rules, j.came_from, j.came_revision, j.came_over, f.rooms, f.limited, j.allotted, j.event, j.member
+       NULL::text COLLATE "C" AS kind, NULL::text COLLATE "C" AS pays_for, NULL::int AS pays_table, j.parts, f.held_rules, j.came_from, j.came_revision, j.came_over, f.rooms, f.apart, j.allotted, j.event, j.member
   FROM @schema@.merged m
   JOIN @schema@.journal j ON j.customer @eq@ m.customer
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
@@ -35,7 +35,7 @@ SELECT CASE WHEN r.payer = 0 THEN j.customer ELSE a.merged[r.payer] END AS custo
        0::numeric AS amount, 0::numeric AS awards, ''::text COLLATE "C" AS currency, 1::numeric AS rate, NULL::timestamptz AS joined_at, false AS moved, NULL::text AS tier, 1::numeric AS multiplier,
        coalesce(a.entries, 0) + r.number AS entry, r.net AS order_points, 0 AS orders_change, 0::numeric AS amount_change,
        r.points AS points_change, NULL::numeric AS spend, NULL::bigint AS orders, NULL::numeric AS points_earned, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at, r.lots,
-       NULL::timestamptz AS available_at, j.customer AS account, NULL::numeric AS forgiven, 'return'::text COLLATE "C" AS kind, j.order_key AS pays_for, j.tracked_table AS pays_table, NULL::numeric[] AS parts, NULL::int[] AS held_rules, NULL::text COLLATE "C" AS came_from, NULL::int AS came_revision, NULL::boolean AS came_over, NULL::numeric[] AS rooms, NULL::numeric[] AS limited, NULL::numeric[] AS allotted, NULL::text COLLATE "C" AS event, NULL::jsonb AS member
+       NULL::timestamptz AS available_at, j.customer AS account, NULL::numeric AS forgiven, 'return'::text COLLATE "C" AS kind, j.order_key AS pays_for, j.tracked_table AS pays_table, NULL::numeric[] AS parts, NULL::int[] AS held_rules, NULL::text COLLATE "C" AS came_from, NULL::int AS came_revision, NULL::boolean AS came_over, NULL::numeric[] AS rooms, NULL::numeric[] AS apart, NULL::numeric[] AS allotted, NULL::text COLLATE "C" AS event, NULL::jsonb AS member
   FROM (SELECT * FROM @schema@.journal ORDER BY customer) j
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
@@ -48,7 +48,7 @@ SELECT CASE WHEN r.payer = 0 THEN m.survivor ELSE a.merged[r.payer] END AS custo
        0::numeric AS amount, 0::numeric AS awards, ''::text COLLATE "C" AS currency, 1::numeric AS rate, NULL::timestamptz AS joined_at, false AS moved, NULL::text AS tier, 1::numeric AS multiplier,
        a.entries + r.number AS entry, r.net AS order_points, 0 AS orders_change, 0::numeric AS amount_change,
        r.points AS points_change, NULL::numeric AS spend, NULL::bigint AS orders, NULL::numeric AS points_earned, NULL::timestamptz AS first_order_at, NULL::timestamptz AS last_order_at, r.lots,
-       NULL::timestamptz AS available_at, m.survivor AS account, NULL::numeric AS forgiven, 'return'::text COLLATE "C" AS kind, j.order_key AS pays_for, j.tracked_table AS pays_table, NULL::numeric[] AS parts, NULL::int[] AS held_rules, NULL::text COLLATE "C" AS came_from, NULL::int AS came_revision, NULL::boolean AS came_over, NULL::numeric[] AS rooms, NULL::numeric[] AS limited, NULL::numeric[] AS allotted, NULL::text COLLATE "C" AS event, NULL::jsonb AS member
+       NULL::timestamptz AS available_at, m.survivor AS account, NULL::numeric AS forgiven, 'return'::text COLLATE "C" AS kind, j.order_key AS pays_for, j.tracked_table AS pays_table, NULL::numeric[] AS parts, NULL::int[] AS held_rules, NULL::text COLLATE "C" AS came_from, NULL::int AS came_revision, NULL::boolean AS came_over, NULL::numeric[] AS rooms, NULL::numeric[] AS apart, NULL::numeric[] AS allotted, NULL::text COLLATE "C" AS event, NULL::jsonb AS member
   FROM @schema@.merged m
   JOIN @schema@.journal j ON j.customer @eq@ m.customer
   JOIN @schema@.account a ON a.customer @eq@ m.survivor

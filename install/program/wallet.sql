@@ -11,7 +11,7 @@ CREATE TABLE @schema@.wallet (
 	redeemable boolean NOT NULL DEFAULT true
 );
 INSERT INTO @schema@.wallet (wallet, name) VALUES (1, 'points');
-COMMENT ON TABLE @schema@.wallet IS 'the kinds of points that there are: when they become available, and when they expire, of those that are earned from now on; orders give theirs to wallet 1';
+COMMENT ON TABLE @schema@.wallet IS 'the kinds of points that there are: when they become available, and when they expire, of those that are earned from now on; rules that name none give theirs to wallet 1';
 COMMENT ON COLUMN @schema@.wallet.wallet IS 'its number, which the lots of points have; null in an INSERT: the next one';
 COMMENT ON COLUMN @schema@.wallet.name IS 'its name, by which calls name it';
 COMMENT ON COLUMN @schema@.wallet.available_after IS 'so long after the order points wait, counted in the time zone of the program; null: they are available at once';

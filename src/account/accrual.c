@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "accrual.h"
+#include "dated.h"
 #include "member_limits.h"
 #include "member_rules.h"
 #include "number.h"
@@ -294,7 +295,7 @@ void
 accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 					int32 revision, int32 terms, bool counts, TimestampTz at,
 					Moment available, Datum amount, Datum order_points, Datum forgiven,
-					Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum limited)
+					Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum apart)
 {
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 	StandingOrder *order = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
@@ -313,8 +314,8 @@ accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 	order->tier = tier ? pstrdup(tier) : NULL;
 	order->held_rules = copy_or_none(held_rules);
 	order->rooms = copy_or_none(rooms);
-	order->limited = copy_or_none(limited);
-	order->limited_terms = terms;
+	order->apart = copy_or_none(apart);
+	order->apart_terms = terms;
 	MemoryContextSwitchTo(old);
 }
 
@@ -389,7 +390,8 @@ typedef struct Step
 	Datum		points_earned;
 	Datum		points;
 	Datum		rooms;			/* of the order; (Datum) 0: none */
-	Datum		limited;		/* what it gives under limits; the same */
+	Datum		apart;			/* what its rules give that are rounded by themselves;
+								 * the same */
 } Step;
 
 /* Is a sum one that the views can show? */
@@ -428,18 +430,16 @@ compute_order_points(const StandingOrder *order, Datum worth, Step *step)
 static Datum
 order_worth(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, const StandingOrder *from, Step *step)
 {
-	int			limits;
 	Datum		bonus;
 	Datum		worth;
 
 	/* an order that does not count keeps its rooms, by another key, too */
 	step->rooms = rekeying_rooms(entry, terms->id, order, from);
-	step->limited = (Datum) 0;
+	step->apart = (Datum) 0;
 	if (entry->parts == (Datum) 0 || !terms_fold(terms))
 		return terms_round(terms, DirectFunctionCall2(numeric_mul, order->multiplier, entry->awards));
-	(void) stacking_limits(terms->stacking, &limits);
-	if (limits > 0)
-		return limits_fold(accrual, terms, entry, order, from, &step->rooms, &step->limited);
+	if (stacking_has_apart(terms->stacking))
+		return limits_fold(accrual, terms, entry, order, from, &step->rooms, &step->apart);
 	worth = stacking_fold(terms->stacking, entry->parts, order->held_rules, &bonus);
 	worth = DirectFunctionCall2(numeric_mul, order->multiplier, worth);
 	return terms_round(terms, DirectFunctionCall2(numeric_add, worth, bonus));
@@ -553,7 +553,7 @@ keep_order(Accrual *accrual, StandingOrder *order, const RecordedEntry *entry, b
 	order->order_points = copy_numeric(order->order_points);
 	order->forgiven = copy_or_none(order->forgiven);
 	order->rooms = copy_or_none(order->rooms);
-	order->limited = copy_or_none(order->limited);
+	order->apart = copy_or_none(order->apart);
 	if (begins)
 	{
 		order->multiplier = copy_numeric(order->multiplier);
@@ -609,67 +609,16 @@ lacking_points(const Accrual *accrual, Points taken)
 	return rest;
 }
 
-/* Take points of an order back, out of dated ones if there are any. */
+/* Points are not there that were to be taken back.  Status points, nobody owes. */
 static void
-take_points_back(Accrual *accrual, Terms *terms, const Lot *lot, Points taken, TimestampTz at, Step *step)
+fall_short(Accrual *accrual, const Terms *terms, const Shortage *shortage, Step *step)
 {
-	Points		rest;
-
-	if (accrual->purse != NULL)
-		rest = purse_refund(accrual->purse, lot, taken, terms->available_first, at);
-	else
-		rest = lacking_points(accrual, taken);
-	accrual->is_short = rest.value > 0;
+	accrual->is_short = shortage->missing.value > 0;
 	if (terms->shortfall == SHORTFALL_FORGIVE)
-		forgive(step, rest);
-	else if (accrual->purse != NULL)
-		purse_owe(accrual->purse, rest);
-}
-
-/* An order that counts keeps points, of those wallets that say so. */
-static void
-extend_lots(Accrual *accrual, Terms *terms, TimestampTz active_at, TimestampTz at)
-{
-	ListCell   *lc;
-
-	foreach(lc, terms->extending)
-	{
-		TimestampTz until;
-		int32		wallet;
-
-		if (wallet_extends(terms, (Wallet *) lfirst(lc), active_at, &wallet, &until))
-			purse_extend(accrual->purse, wallet, until, at);
-	}
-}
-
-/*
- * What an entry does to dated points, which are so many more by it.  Its order gave points to the
- * lot of its times, by the terms that it was of; where it is of other times or other terms now, what
- * is left of them goes along.  A first entry is effective at the time of its order, unless that is
- * still to come, and all others when they are recorded.
- */
-static void
-move_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Terms *terms_before,
-		  Points change, Step *step)
-{
-	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
-	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
-	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
-
-	if (order->revision > 0)
-	{
-		Lot			before = wallet_lot(terms_before, order->at, &order->available);
-		Points		earned = purse_points(order->order_points);
-
-		if (earned.value > 0 && (before.available_at != lot.available_at || before.expires_at != lot.expires_at))
-			purse_move(accrual->purse, &before, &lot, earned, wallet_may_extend(terms), at);
-	}
-	if (change.value > 0)
-		purse_credit(accrual->purse, &lot, change);
-	else if (change.value < 0)
-		take_points_back(accrual, terms, &lot, magnitude(change), at, step);
-	if (entry->counts && !order->counts && !entry->is_event)
-		extend_lots(accrual, terms, entry->at, at);
+		forgive(step, shortage->missing);
+	else if (accrual->is_short && accrual->purse != NULL)
+		purse_owe(accrual->purse, shortage->missing);
+	forgive(step, shortage->status);
 }
 
 /*
@@ -682,8 +631,11 @@ begin_purse(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
 	MemoryContext old;
 
+	int			wallets;
+
+	(void) stacking_wallets(terms->stacking, &wallets);
 	if (accrual->purse != NULL ||
-		(terms->wallet == NULL && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0))
+		(terms->wallet == NULL && wallets == 0 && !purse_is_dated(&lot) && accrual->posted_lots == (Datum) 0))
 		return;
 	old = MemoryContextSwitchTo(accrual->context);
 	accrual->purse = purse_begin(points_there(accrual), accrual->posted_lots);
@@ -701,6 +653,15 @@ give_back(Accrual *accrual, const Terms *terms, const RecordedEntry *entry, Retu
 	accrual->points = DirectFunctionCall2(numeric_add, accrual->points, returned->points);
 }
 
+/* How many points of an order were forgiven, and are not any more, or (Datum) 0. */
+static Datum
+not_forgiven_any_more(const StandingOrder *order, const Step *step)
+{
+	if (order->forgiven == (Datum) 0 || step->forgiven == (Datum) 0)
+		return order->forgiven;
+	return DirectFunctionCall2(numeric_sub, order->forgiven, step->forgiven);
+}
+
 /*
  * What an entry of an order that stood like this does to points, but for numbers that are known
  * already: to dated ones, and what is forgiven.  Puts it into the fields of the latest entry.  passed:
@@ -711,21 +672,28 @@ static void
 step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before,
 		  Datum passed, Step *step)
 {
-	Points		change = purse_points(passed == (Datum) 0 ? step->points_change :
-									  DirectFunctionCall2(numeric_add, step->points_change, passed));
+	Datum		change = passed == (Datum) 0 ? step->points_change :
+	DirectFunctionCall2(numeric_add, step->points_change, passed);
+	Shortage	shortage = {0};
 
 	accrual->lots = NULL;
 	accrual->is_short = false;
 	if (accrual->purse == NULL)
 	{
-		if (change.value < 0 && terms->shortfall != SHORTFALL_OWE)
-			take_points_back(accrual, terms, NULL, magnitude(change), entry->recorded_at, step);
+		Points		points = purse_points(change);
+
+		if (points.value >= 0 || terms->shortfall == SHORTFALL_OWE)
+			return;
+		shortage.missing = lacking_points(accrual, magnitude(points));
+		fall_short(accrual, terms, &shortage, step);
 		return;
 	}
 	accrual->purse->now = entry->recorded_at;
+	shortage = dated_step(accrual, terms, entry, order,
+						  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
+						  change, not_forgiven_any_more(order, step), step->apart);
 	/* what the purse itself holds stays where it is */
-	move_lots(accrual, terms, entry, order,
-			  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before), change, step);
+	fall_short(accrual, terms, &shortage, step);
 	accrual->lots = purse_end_entry(accrual->purse);
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
 }
@@ -802,7 +770,7 @@ set_latest(Accrual *accrual, const RecordedEntry *entry, const StandingOrder *or
 	accrual->multiplier = order->multiplier;
 	accrual->held_rules = order->held_rules;
 	accrual->rooms = step->rooms;
-	accrual->limited = step->limited;
+	accrual->apart = step->apart;
 	accrual->order_points = step->order_points;
 	accrual->forgiven = step->forgiven;
 	accrual->points_change = step->points_change;
@@ -870,10 +838,10 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
 	order->forgiven = step.forgiven;
-	limits_count(accrual, terms, entry, order, step.limited);
+	limits_count(accrual, terms, entry, order, step.apart);
 	order->rooms = step.rooms;
-	order->limited = step.limited;
-	order->limited_terms = terms->id;
+	order->apart = step.apart;
+	order->apart_terms = terms->id;
 	if (expected)
 		keep_order(accrual, order, entry, begins);
 	else if (entry->counts && !entry->is_event)

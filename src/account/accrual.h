@@ -32,8 +32,11 @@ typedef struct StandingOrder
 	Datum		held_rules;		/* int[]: those whose for_members held just before it, or
 								 * (Datum) 0: none ask */
 	Datum		rooms;			/* numeric[]: see member_limits.c; or (Datum) 0 */
-	Datum		limited;		/* the same, under these terms: */
-	int32		limited_terms;
+	Datum		apart;			/* the same, of what rules give that are rounded by
+								 * themselves, under these terms: */
+	int32		apart_terms;
+	const struct StandingOrder *beside; /* another order that has the same key by now, or
+										 * NULL */
 	pairingheap_node by_first;	/* among the counted orders */
 	pairingheap_node by_last;
 } StandingOrder;
@@ -136,7 +139,7 @@ typedef struct Accrual
 	Datum		multiplier;
 	Datum		held_rules;		/* or (Datum) 0; so may these two be: */
 	Datum		rooms;
-	Datum		limited;
+	Datum		apart;			/* what rules give that are rounded by themselves */
 	Datum		order_points;
 	Datum		forgiven;		/* of them; (Datum) 0: nothing */
 	int32		orders_change;
@@ -162,7 +165,7 @@ extern int	recorded_entry_compare(const RecordedEntry *a, const RecordedEntry *b
 extern void accrual_known_order(Accrual *accrual, const RecordedEntry *entry,
 								int32 revision, int32 terms, bool counts, TimestampTz at,
 								Moment available, Datum amount, Datum order_points, Datum forgiven,
-								Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum limited);
+								Datum multiplier, const char *tier, Datum held_rules, Datum rooms, Datum apart);
 extern bool rekeying_goes_away(const RecordedEntry *entry);
 extern bool rekeying_comes_along(const RecordedEntry *entry);
 extern Datum rekeying_rooms(const RecordedEntry *entry, int32 terms, const StandingOrder *order, const StandingOrder *from);

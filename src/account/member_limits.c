@@ -10,7 +10,8 @@
  * What counts is what a rule gives after all multipliers and the tier, rounded.  When
  * an order begins, the room that each rule has left is pinned: its "rooms"; and once more if it is
  * moved to another period.  What it gives then,
- * cut to that room, is "limited".  Both are arrays by the number of the award.  A later
+ * cut to that room, is in "apart", as what rules give that have a wallet of their own.  Both
+ * are arrays by the number of the award.  A later
  * entry of the order gets no more than that room, nor than is left beside all other orders;
  * so a refund gives room to orders that come later, and none to those before.
  *
@@ -170,16 +171,16 @@ taken(const LimitKind *kind, Datum points)
 
 /* Add what an order gives under limits, or take it off. */
 static void
-add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited, PGFunction operation)
+add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum apart, PGFunction operation)
 {
 	int			count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &count);
 	ByAward		read;
 	ListCell   *lc;
 
-	if (limited == (Datum) 0 || accrual->uses == NULL)
+	if (apart == (Datum) 0 || accrual->uses == NULL)
 		return;
-	read = stacking_read(limited);
+	read = stacking_read(apart);
 	for (int i = 0; i < count; i++)
 	{
 		Datum		points = stacking_value(&read, limits[i].award);
@@ -207,9 +208,9 @@ add_uses(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited, PGFuncti
  * Tell how a posted order stands, which was recorded under these terms.
  */
 void
-limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum limited)
+limits_known(Accrual *accrual, Terms *terms, TimestampTz at, Datum apart)
 {
-	add_uses(accrual, terms, at, limited, numeric_add);
+	add_uses(accrual, terms, at, apart, numeric_add);
 }
 
 /* What an order took in the period of an entry, under whichever terms. */
@@ -220,10 +221,10 @@ own_use(const LimitKind *kind, Oid program, const RecordedEntry *entry, const St
 	const RuleLimit *limits;
 	ByAward		read;
 
-	if (order->limited == (Datum) 0 || period_start(kind, order->at) != period_start(kind, entry->at))
+	if (order->apart == (Datum) 0 || period_start(kind, order->at) != period_start(kind, entry->at))
 		return number_zero();
-	limits = stacking_limits(terms_find(program, order->limited_terms)->stacking, &count);
-	read = stacking_read(order->limited);
+	limits = stacking_limits(terms_find(program, order->apart_terms)->stacking, &count);
+	read = stacking_read(order->apart);
 	for (int i = 0; i < count; i++)
 		if (strcmp(limits[i].rule, kind->rule) == 0)
 			return taken(kind, stacking_value(&read, limits[i].award));
@@ -284,69 +285,93 @@ limits_cut(const RuleLimit *limit, Datum points, Datum room)
 		DatumGetBool(DirectFunctionCall2(numeric_ge, room, number_one())) ? points : number_zero();
 }
 
-/*
- * What an entry is worth with limits, at its tier, rounded; with the rooms of its order, and what
- * rules with limits give.  from: how the order stood, by another key perhaps, whose rooms it keeps.
- * In the current memory context.
- */
-Datum
-limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order,
-			const StandingOrder *from, Datum *rooms, Datum *limited)
+/* What rules with limits give, of these shares of an order, with the rooms that it has; null where they give nothing. */
+static void
+cut_shares(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, const StandingOrder *from,
+		   const Datum *shares, const bool *isnull, Datum *rooms, bool *without_room, Datum *gives, bool *without_gives)
 {
-	Datum	   *shares;
-	bool	   *isnull;
-	int			count = stacking_shares(terms->stacking, entry->parts, order->held_rules, order->multiplier, &shares, &isnull);
-	Datum	   *room_values = palloc0(count * sizeof(Datum));
-	Datum	   *limited_values = palloc0(count * sizeof(Datum));
-	bool	   *without_room = palloc(count * sizeof(bool));
-	bool	   *without_limited = palloc(count * sizeof(bool));
-	Datum		free_points = number_zero();
-	Datum		limited_points = number_zero();
-	int			limit_count;
-	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
+	int			count;
+	const RuleLimit *limits = stacking_limits(terms->stacking, &count);
 	bool		came = rekeying_comes_along(entry);
 	ByAward		pinned_rooms = stacking_read(rekeying_rooms(entry, terms->id, order, from));
 
-	memset(without_room, true, count * sizeof(bool));
-	memset(without_limited, true, count * sizeof(bool));
-	for (int i = 0; i < limit_count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		int			award = limits[i].award;
 		Datum		pinned = stacking_value(&pinned_rooms, award);
 		bool		is_new;
 		Datum		room = room_for(accrual, terms, &limits[i], entry, order, came ? from : order, pinned, &is_new);
 
-		room_values[award] = is_new ? room : pinned;
+		rooms[award] = is_new ? room : pinned;
 		without_room[award] = false;
 		if (isnull[award])
 			continue;
-		limited_values[award] = limits_cut(&limits[i], terms_round(terms, shares[award]), room);
-		without_limited[award] = false;
-		limited_points = DirectFunctionCall2(numeric_add, limited_points, limited_values[award]);
+		gives[award] = limits_cut(&limits[i], terms_round(terms, shares[award]), room);
+		without_gives[award] = false;
+	}
+}
+
+/*
+ * What an entry is worth at its tier where rules are rounded by themselves, since they have a limit or a
+ * wallet of their own; with the rooms of its order, and what these rules give ("apart").  from: how the order
+ * stood, by another key perhaps, whose rooms it keeps.  In the current memory context.
+ */
+Datum
+limits_fold(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order,
+			const StandingOrder *from, Datum *rooms, Datum *apart)
+{
+	Datum	   *shares;
+	bool	   *isnull;
+	int			count = stacking_shares(terms->stacking, entry->parts, order->held_rules, order->multiplier, &shares, &isnull);
+	Datum	   *room_values = palloc0(count * sizeof(Datum));
+	Datum	   *gives = palloc0(count * sizeof(Datum));
+	bool	   *without_room = palloc(count * sizeof(bool));
+	bool	   *without_gives = palloc(count * sizeof(bool));
+	Datum		sum = number_zero();
+	Datum		sum_apart = number_zero();
+	int			limit_count;
+	int			wallet_count;
+	const RuleWallet *wallets = stacking_wallets(terms->stacking, &wallet_count);
+
+	(void) stacking_limits(terms->stacking, &limit_count);
+	memset(without_room, true, count * sizeof(bool));
+	memset(without_gives, true, count * sizeof(bool));
+	cut_shares(accrual, terms, entry, order, from, shares, isnull, room_values, without_room, gives, without_gives);
+	for (int i = 0; i < wallet_count; i++)
+	{
+		int			award = wallets[i].award;
+
+		if (isnull[award] || !without_gives[award])
+			continue;
+		gives[award] = terms_round(terms, shares[award]);
+		without_gives[award] = false;
 	}
 	for (int i = 0; i < count; i++)
-		if (!isnull[i] && without_limited[i])
-			free_points = DirectFunctionCall2(numeric_add, free_points, shares[i]);
-	*rooms = stacking_parts(room_values, without_room, count);
-	*limited = stacking_parts(limited_values, without_limited, count);
-	return DirectFunctionCall2(numeric_add, terms_round(terms, free_points), limited_points);
+		if (!without_gives[i])
+			sum_apart = DirectFunctionCall2(numeric_add, sum_apart, gives[i]);
+		else if (!isnull[i])
+			sum = DirectFunctionCall2(numeric_add, sum, shares[i]);
+	if (limit_count > 0)
+		*rooms = stacking_parts(room_values, without_room, count);
+	*apart = stacking_parts(gives, without_gives, count);
+	return DirectFunctionCall2(numeric_add, terms_round(terms, sum), sum_apart);
 }
 
 /*
  * An entry was added, which gives so much under limits: its order is still as it stood before.
  */
 void
-limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum limited)
+limits_count(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum apart)
 {
 	if (accrual->uses == NULL)
 		return;
-	if (order->limited != (Datum) 0 && !rekeying_goes_away(entry))
-		add_uses(accrual, terms_find(terms->program, order->limited_terms), order->at, order->limited, numeric_sub);
-	if (rekeying_comes_along(entry) && entry->came->before.limited != (Datum) 0)
+	if (order->apart != (Datum) 0 && !rekeying_goes_away(entry))
+		add_uses(accrual, terms_find(terms->program, order->apart_terms), order->at, order->apart, numeric_sub);
+	if (rekeying_comes_along(entry) && entry->came->before.apart != (Datum) 0)
 	{
 		const StandingOrder *before = &entry->came->before;
 
-		add_uses(accrual, terms_find(terms->program, before->limited_terms), before->at, before->limited, numeric_sub);
+		add_uses(accrual, terms_find(terms->program, before->apart_terms), before->at, before->apart, numeric_sub);
 	}
-	add_uses(accrual, terms, entry->at, limited, numeric_add);
+	add_uses(accrual, terms, entry->at, apart, numeric_add);
 }

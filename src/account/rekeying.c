@@ -57,7 +57,7 @@ rekeying_comes_along(const RecordedEntry *entry)
 Datum
 rekeying_rooms(const RecordedEntry *entry, int32 terms, const StandingOrder *order, const StandingOrder *from)
 {
-	return rekeying_comes_along(entry) && from->limited_terms == terms ? from->rooms : order->rooms;
+	return rekeying_comes_along(entry) && from->apart_terms == terms ? from->rooms : order->rooms;
 }
 
 static Datum
@@ -98,6 +98,7 @@ rekeying_goes_on(const RecordedEntry *entry, const StandingOrder *order, const S
 	{
 		result->order_points = DirectFunctionCall2(numeric_add, result->order_points, order->order_points);
 		result->forgiven = add_or_none(result->forgiven, order->forgiven);
+		result->beside = order;
 	}
 	return result;
 }

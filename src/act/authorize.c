@@ -934,7 +934,7 @@ void
 authorize_credit(Authorization *auth, Datum points, TimestampTz at)
 {
 	Terms	   *terms = terms_find(auth->posting.program_relid, auth->terms);
-	Lot			lot = wallet_lot_in(terms, auth->wallet == 0 ? LOTS_DEFAULT_WALLET : auth->wallet, at);
+	Lot			lot = wallet_lot_in(terms, auth->wallet == 0 ? LOTS_DEFAULT_WALLET : auth->wallet, at, NULL);
 
 	purse_credit(auth->purse, &lot, purse_points(points));
 }

@@ -52,7 +52,7 @@ static const Column entry_columns[] = {
 	{"kind", TEXTOID, true}, {"reverses", TEXTOID, true}, {"reason", TEXTOID, true},
 	{"actor", TEXTOID, true}, {"until", TIMESTAMPTZOID, true}, {"lots", LOTS_TYPE, true}, {"counterpart", CUSTOMER_TYPE, true}, {"account", CUSTOMER_TYPE, true},
 	{"forgiven", NUMERICOID, true}, {"pays_for", TEXTOID, true}, {"pays_table", INT4OID, true},
-	{"rooms", NUMERICARRAYOID, true}, {"limited", NUMERICARRAYOID, true}
+	{"rooms", NUMERICARRAYOID, true}, {"apart", NUMERICARRAYOID, true}
 };
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");

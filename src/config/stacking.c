@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "lots.h"
 #include "number.h"
 #include "rounding.h"
 #include "stacking.h"
@@ -59,18 +60,21 @@ typedef struct StackedRule
 	char	   *budget;			/* out of which it gives points, or NULL */
 	int			gate;			/* the award, from 0, that stands for its campaign; -1:
 								 * it belongs to none */
+	int32		wallet;			/* the one that it gives points into */
 } StackedRule;
 
 struct Stacking
 {
 	int			count;
 	int			groups;			/* the highest number of one */
-	bool		folds;			/* some are for some members, a bonus, or have limits:
-								 * they stack when entries are folded */
+	bool		folds;			/* some are for some members, a bonus, or have limits or
+								 * a wallet: they stack when entries are folded */
 	RuleLimit  *limits;
 	int			limit_count;
 	RuleBudget *budgets;
 	int			budget_count;
+	RuleWallet *wallets;
+	int			wallet_count;
 	StackedRule *rules;			/* in the order in which they come */
 	StackedRule **by_award;
 };
@@ -158,6 +162,7 @@ load_rule(StackedRule *rule, int row, MemoryContext context)
 	rule->budget = text_value(row, 18, context);
 	rule->limit.by_times = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 19, &isnull));
 	rule->gate = int_value(row, 20) - 1;
+	rule->wallet = int_value(row, 21);
 }
 
 /* Are the points of a rule just added up? */
@@ -166,7 +171,8 @@ is_just_added(const StackedRule *rule)
 {
 	return !rule->multiplies && rule->mode == MODE_ADD && rule->starts == DT_NOBEGIN && rule->ends == DT_NOEND &&
 		rule->minimum_order == (Datum) 0 && rule->every == (Datum) 0 && rule->at_most == (Datum) 0 &&
-		!rule->is_rounded && !rule->for_members && !rule->bonus && rule->limit.most == (Datum) 0;
+		!rule->is_rounded && !rule->for_members && !rule->bonus && rule->limit.most == (Datum) 0 &&
+		rule->wallet == LOTS_DEFAULT_WALLET;
 }
 
 /*
@@ -183,8 +189,10 @@ read_rules(const char *program, int32 terms)
 			 " ELSE (pg_catalog.dense_rank() OVER (ORDER BY r.stacking_group COLLATE pg_catalog.\"C\" NULLS LAST))::pg_catalog.int4 END,"
 			 " r.starts::pg_catalog.timestamptz, r.ends::pg_catalog.timestamptz, r.minimum_order::pg_catalog.numeric, r.every::pg_catalog.numeric,"
 			 " r.gives::pg_catalog.numeric, r.at_most::pg_catalog.numeric, r.rounding, t.points_scale::pg_catalog.int4, r.for_members IS NOT NULL, r.bonus::pg_catalog.bool,"
-			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget, r.limit_unit OPERATOR(pg_catalog.=) 'times', coalesce(r.gate, 0)::pg_catalog.int4"
-			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version WHERE r.version OPERATOR(pg_catalog.=) $1"
+			 " r.name, r.member_limit::pg_catalog.numeric, r.limit_period, r.budget, r.limit_unit OPERATOR(pg_catalog.=) 'times', coalesce(r.gate, 0)::pg_catalog.int4,"
+			 " coalesce(w.wallet, 1)::pg_catalog.int4"
+			 " FROM %1$s.terms_rule r JOIN %1$s.terms t ON t.version OPERATOR(pg_catalog.=) r.version"
+			 " LEFT JOIN %1$s.terms_wallet w ON w.version OPERATOR(pg_catalog.=) r.version AND w.name OPERATOR(pg_catalog.=) r.wallet WHERE r.version OPERATOR(pg_catalog.=) $1"
 			 " ORDER BY r.priority DESC, r.name COLLATE pg_catalog.\"C\"", quote_identifier(program));
 
 	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
@@ -210,6 +218,7 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 	stacking->rules = MemoryContextAllocZero(context, stacking->count * sizeof(StackedRule));
 	stacking->limits = MemoryContextAllocZero(context, stacking->count * sizeof(RuleLimit));
 	stacking->budgets = MemoryContextAllocZero(context, stacking->count * sizeof(RuleBudget));
+	stacking->wallets = MemoryContextAllocZero(context, stacking->count * sizeof(RuleWallet));
 	stacking->by_award = MemoryContextAllocZero(context, stacking->count * sizeof(StackedRule *));
 	for (int i = 0; i < stacking->count; i++)
 	{
@@ -229,7 +238,15 @@ stacking_load(const char *program, int32 terms, MemoryContext context)
 			budget->award = rule->award;
 			budget->budget = rule->budget;
 		}
-		stacking->folds = stacking->folds || rule->for_members || rule->bonus || rule->limit.most != (Datum) 0;
+		if (rule->wallet != LOTS_DEFAULT_WALLET)
+		{
+			RuleWallet *wallet = &stacking->wallets[stacking->wallet_count++];
+
+			wallet->award = rule->award;
+			wallet->wallet = rule->wallet;
+		}
+		stacking->folds = stacking->folds || rule->for_members || rule->bonus || rule->limit.most != (Datum) 0 ||
+			rule->wallet != LOTS_DEFAULT_WALLET;
 		plain = plain && is_just_added(rule);
 	}
 	return plain ? NULL : stacking;
@@ -479,6 +496,25 @@ stacking_budgets(const Stacking *stacking, int *count)
 {
 	*count = stacking == NULL ? 0 : stacking->budget_count;
 	return stacking == NULL ? NULL : stacking->budgets;
+}
+
+/*
+ * The rules that give points into other wallets than the first one, or none.
+ */
+const RuleWallet *
+stacking_wallets(const Stacking *stacking, int *count)
+{
+	*count = stacking == NULL ? 0 : stacking->wallet_count;
+	return stacking == NULL ? NULL : stacking->wallets;
+}
+
+/*
+ * Do rules give points apart from others, each rounded by itself, since they have a limit or a wallet?
+ */
+bool
+stacking_has_apart(const Stacking *stacking)
+{
+	return stacking != NULL && stacking->limit_count + stacking->wallet_count > 0;
 }
 
 /*

@@ -27,6 +27,13 @@ typedef struct RuleBudget
 	char	   *budget;			/* its name */
 } RuleBudget;
 
+/* Into which wallet a rule gives points, if that is not the first one. */
+typedef struct RuleWallet
+{
+	int			award;			/* from 0 */
+	int32		wallet;
+} RuleWallet;
+
 /* An array (numeric[]) by the number of the award, from 0, such as the parts of an entry. */
 typedef struct ByAward
 {
@@ -46,6 +53,8 @@ extern Datum stacking_parts(Datum *values, bool *isnull, int count);
 extern Datum stacking_combine(const Stacking *stacking, Datum *values, bool *isnull, Datum *bonus);
 extern const RuleLimit *stacking_limits(const Stacking *stacking, int *count);
 extern const RuleBudget *stacking_budgets(const Stacking *stacking, int *count);
+extern const RuleWallet *stacking_wallets(const Stacking *stacking, int *count);
+extern bool stacking_has_apart(const Stacking *stacking);
 extern Datum stacking_given(Datum parts, Datum allotted);
 extern int	stacking_shares(const Stacking *stacking, Datum parts, Datum held, Datum multiplier,
 							Datum **shares, bool **isnull);

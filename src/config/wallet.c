@@ -11,8 +11,8 @@
  * An expression that fails on some day, as one that leaves the range of dates, gives
  * points that never expire, and the log tells of it: posting and reading go on.
  *
- * Orders give their points to wallet 1.  Those of the others come by calls; orders keep them
- * from expiring, if such a wallet says so.
+ * Orders give their points to wallet 1, but those of rules that name another one.  Orders keep
+ * points from expiring, of wallets that say so.
  */
 #include "postgres.h"
 
@@ -286,6 +286,18 @@ available_from(Terms *terms, const Wallet *wallet, TimestampTz earned_at)
 	return moment_after(terms, earned_at, wallet->available_after);
 }
 
+/* A wallet of the terms, or NULL. */
+static const Wallet *
+find_wallet(const Terms *terms, int32 number)
+{
+	ListCell   *lc;
+
+	foreach(lc, terms->wallets)
+		if (((const Wallet *) lfirst(lc))->number == number)
+		return (const Wallet *) lfirst(lc);
+	return NULL;
+}
+
 /* The dates that a wallet gives to points of a moment, unless the order says when they are available. */
 static void
 set_dates(Terms *terms, const Wallet *wallet, TimestampTz earned_at, bool is_said, Lot *lot)
@@ -299,48 +311,40 @@ set_dates(Terms *terms, const Wallet *wallet, TimestampTz earned_at, bool is_sai
 }
 
 /*
- * The lot that points go to which are earned at a moment, without points.  An order may
- * say itself when they are available, or NULL.  Of one whose time is infinite they never
+ * The lot of a wallet that points go to which are earned at a moment, or which a call gives at it, without
+ * points.  An order may say itself when they are available, or NULL.  Of one whose time is infinite they never
  * expire, and are available at once if it does not say.
  */
 Lot
-wallet_lot(Terms *terms, TimestampTz earned_at, const Moment *said)
+wallet_lot_in(Terms *terms, int32 number, TimestampTz earned_at, const Moment *said)
 {
-	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = LOTS_DEFAULT_WALLET};
+	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = number};
 	bool		is_said = said != NULL && said->is_known;
 
 	if (is_said)
 		lot.available_at = Min(said->at, LAST_MOMENT);
-	set_dates(terms, terms->wallet, earned_at, is_said, &lot);
+	set_dates(terms, number == LOTS_DEFAULT_WALLET ? terms->wallet : find_wallet(terms, number), earned_at, is_said, &lot);
 	return lot;
 }
 
 /*
- * The same of points that a call gives to a wallet.
+ * The same of the first wallet, which orders give their points to.
  */
 Lot
-wallet_lot_in(Terms *terms, int32 number, TimestampTz earned_at)
+wallet_lot(Terms *terms, TimestampTz earned_at, const Moment *said)
 {
-	Lot			lot = {.available_at = DT_NOBEGIN,.expires_at = DT_NOEND,.wallet = number};
-	ListCell   *lc;
-
-	foreach(lc, terms->wallets)
-	{
-		const Wallet *wallet = (Wallet *) lfirst(lc);
-
-		if (wallet->number == number)
-			set_dates(terms, wallet, earned_at, false, &lot);
-	}
-	return lot;
+	return wallet_lot_in(terms, LOTS_DEFAULT_WALLET, earned_at, said);
 }
 
 /*
- * Do orders keep their own points from expiring?
+ * Do orders keep points of a wallet from expiring?
  */
 bool
-wallet_may_extend(const Terms *terms)
+wallet_may_extend(const Terms *terms, int32 number)
 {
-	return terms->wallet != NULL && terms->wallet->extended != NULL;
+	const Wallet *wallet = find_wallet(terms, number);
+
+	return wallet != NULL && wallet->extended != NULL;
 }
 
 /*

@@ -478,8 +478,8 @@ put_ledger(Poster *poster, TupleTableSlot *from, const Account *account, const R
 	slot->tts_isnull[LEDGER_FORGIVEN] = accrual->forgiven == (Datum) 0;
 	slot->tts_values[LEDGER_ROOMS] = accrual->rooms;
 	slot->tts_isnull[LEDGER_ROOMS] = accrual->rooms == (Datum) 0;
-	slot->tts_values[LEDGER_LIMITED] = accrual->limited;
-	slot->tts_isnull[LEDGER_LIMITED] = accrual->limited == (Datum) 0;
+	slot->tts_values[LEDGER_APART] = accrual->apart;
+	slot->tts_isnull[LEDGER_APART] = accrual->apart == (Datum) 0;
 	keep_out(poster, slot);
 }
 

@@ -46,9 +46,11 @@ worth_of(Terms *terms, Datum parts, Datum held, Datum multiplier, const Datum *r
 	bool	   *isnull;
 	int			count = stacking_shares(terms->stacking, parts, held, multiplier, &shares, &isnull);
 	Datum		free_points = number_zero();
-	Datum		limited_points = number_zero();
+	Datum		points_apart = number_zero();
 	int			limit_count;
+	int			wallet_count;
 	const RuleLimit *limits = stacking_limits(terms->stacking, &limit_count);
+	const RuleWallet *wallets = stacking_wallets(terms->stacking, &wallet_count);
 
 	for (int i = 0; i < limit_count; i++)
 	{
@@ -56,14 +58,23 @@ worth_of(Terms *terms, Datum parts, Datum held, Datum multiplier, const Datum *r
 
 		if (award >= count || isnull[award] || rooms[award] == (Datum) 0)
 			continue;
-		limited_points = DirectFunctionCall2(numeric_add, limited_points,
-											 limits_cut(&limits[i], terms_round(terms, shares[award]), rooms[award]));
+		points_apart = DirectFunctionCall2(numeric_add, points_apart,
+										   limits_cut(&limits[i], terms_round(terms, shares[award]), rooms[award]));
+		isnull[award] = true;
+	}
+	for (int i = 0; i < wallet_count; i++)
+	{
+		int			award = wallets[i].award;
+
+		if (award >= count || isnull[award])
+			continue;
+		points_apart = DirectFunctionCall2(numeric_add, points_apart, terms_round(terms, shares[award]));
 		isnull[award] = true;
 	}
 	for (int i = 0; i < count; i++)
 		if (!isnull[i])
 			free_points = DirectFunctionCall2(numeric_add, free_points, shares[i]);
-	return DirectFunctionCall2(numeric_add, terms_round(terms, free_points), limited_points);
+	return DirectFunctionCall2(numeric_add, terms_round(terms, free_points), points_apart);
 }
 
 /*
@@ -71,14 +82,14 @@ worth_of(Terms *terms, Datum parts, Datum held, Datum multiplier, const Datum *r
  * room that its order began with.
  */
 static Datum *
-find_rooms(Terms *terms, Datum parts, Datum held, Datum multiplier, Datum rooms, Datum limited)
+find_rooms(Terms *terms, Datum parts, Datum held, Datum multiplier, Datum rooms, Datum apart)
 {
 	Datum	   *shares;
 	bool	   *isnull;
 	int			count = stacking_shares(terms->stacking, parts, held, multiplier, &shares, &isnull);
 	Datum	   *result = palloc0(count * sizeof(Datum));
 	ByAward		left = stacking_read(rooms);
-	ByAward		gives = stacking_read(limited);
+	ByAward		gives = stacking_read(apart);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -103,7 +114,7 @@ PG_FUNCTION_INFO_V1(loyalty_points_by_rules);
 
 /*
  * points_by_rules(program regclass, terms int, awards int[], parts numeric[], held_rules int[], multiplier numeric,
- *                 rooms numeric[], limited numeric[], allotted numeric[], reader uuid) returns numeric
+ *                 rooms numeric[], apart numeric[], allotted numeric[], reader uuid) returns numeric
  *
  * How many points more an order has than it would have without the rules of these numbers, by what its
  * entry says; nothing of an order that does not count.  reader: see terms_check_reader().

@@ -201,7 +201,7 @@ know_order(Accrual *accrual, const RecordedEntry *entry, EntryTable *ledger, Sna
 						values[ENTRY_MULTIPLIER],
 						slot->tts_isnull[ENTRY_TIER] ? NULL :
 						TextDatumGetCString(values[ENTRY_TIER]),
-						nullable_value(slot, ENTRY_HELD_RULES), nullable_value(slot, LEDGER_ROOMS), nullable_value(slot, LEDGER_LIMITED));
+						nullable_value(slot, ENTRY_HELD_RULES), nullable_value(slot, LEDGER_ROOMS), nullable_value(slot, LEDGER_APART));
 	ExecClearTuple(slot);
 }
 
@@ -215,7 +215,7 @@ typedef struct Newest
 	text	   *order_key;		/* in a buffer */
 	Size		size;			/* of it */
 	int32		terms;
-	Datum		limited;		/* a copy, or (Datum) 0: nothing, or it is not asked for */
+	Datum		apart;			/* a copy, or (Datum) 0: nothing, or it is not asked for */
 } Newest;
 
 /* What is asked about all posted orders of an account. */
@@ -255,11 +255,11 @@ begin_newest(Newest *newest, int32 tracked_table, const text *order_key)
 }
 
 static void
-set_limited(Newest *newest, Datum limited)
+set_apart(Newest *newest, Datum apart)
 {
-	if (newest->limited != (Datum) 0)
-		pfree(DatumGetPointer(newest->limited));
-	newest->limited = limited;
+	if (newest->apart != (Datum) 0)
+		pfree(DatumGetPointer(newest->apart));
+	newest->apart = apart;
 }
 
 /* An order is read to its end. */
@@ -271,9 +271,9 @@ end_newest(Accrual *accrual, Newest *newest, const OrdersAsked *asked)
 	if (bounds != NULL && newest->counts && (!bounds->any || newest->at < bounds->first || newest->at > bounds->last) &&
 		!accrual_expects(accrual, newest->recorded_for, newest->tracked_table, newest->order_key))
 		bounds_extend(bounds, newest->at);
-	if (newest->limited != (Datum) 0)
-		limits_known(accrual, terms_find(asked->limits_of, newest->terms), newest->at, newest->limited);
-	set_limited(newest, (Datum) 0);
+	if (newest->apart != (Datum) 0)
+		limits_known(accrual, terms_find(asked->limits_of, newest->terms), newest->at, newest->apart);
+	set_apart(newest, (Datum) 0);
 }
 
 /* Read the posted orders that were recorded for one of the keys of an account. */
@@ -302,8 +302,8 @@ read_orders_of(Accrual *accrual, EntryTable *ledger, Snapshot snapshot, const Cu
 		newest.at = DatumGetTimestampTz(values[ENTRY_AT]);
 		newest.terms = DatumGetInt32(values[ENTRY_TERMS]);
 		if (OidIsValid(asked->limits_of))
-			set_limited(&newest, scan.slot->tts_isnull[LEDGER_LIMITED] ? (Datum) 0 :
-						PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_LIMITED])));
+			set_apart(&newest, scan.slot->tts_isnull[LEDGER_APART] ? (Datum) 0 :
+					  PointerGetDatum(PG_DETOAST_DATUM_COPY(values[LEDGER_APART])));
 		if (PointerGetDatum(order_key) != values[ENTRY_ORDER_KEY])
 			pfree(order_key);
 	}

@@ -200,8 +200,8 @@ make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 	nulls[14] = accrual->held_rules == (Datum) 0;
 	values[15] = accrual->rooms;
 	nulls[15] = accrual->rooms == (Datum) 0;
-	values[16] = accrual->limited;
-	nulls[16] = accrual->limited == (Datum) 0;
+	values[16] = accrual->apart;
+	nulls[16] = accrual->apart == (Datum) 0;
 	nulls[17] = accrual->returned == NIL;
 	values[17] = nulls[17] ? (Datum) 0 : make_returned(returned, accrual->returned);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
