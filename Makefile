@@ -38,7 +38,7 @@ REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
 REGRESS += lots refunds refunds2 rekeyed rekeyed2 returned
 REGRESS += history wallets wallets2 transfers available as_of accounting flows
-REGRESS += erase erase_merged equal_keys given merge2 wallets3
+REGRESS += erase erase_merged equal_keys given merge2 wallets3 rule_wallets
 REGRESS += api archive kept probe nested lost reassigned paused altered dropped verified merge
 ISOLATION += refunding refunding_merged rules first_order migration locks calling passing trying issuing redeeming rewritten merging erasing erasing_merged changing limited budgeted old_snapshot customer_moves dating
 

@@ -15,11 +15,11 @@ CREATE TYPE loyalty.explanation AS (
 COMMENT ON TYPE loyalty.explanation IS 'a step from nothing to the points of an order: result of explain of a program';
 COMMENT ON COLUMN loyalty.explanation.step IS 'number of the step';
 COMMENT ON COLUMN loyalty.explanation.what IS
-'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone, or whose rules used the row of a customer who was erased; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
-COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, or the tier';
+'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lot: points of a wallet that wait or expire; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone, or whose rules used the row of a customer who was erased; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
+COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, the tier, or the wallet of a lot';
 COMMENT ON COLUMN loyalty.explanation.status IS
-'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a rule: does not apply, not in force, order too small, not for this member, the same of the campaign that it belongs to, left out (an exclusive rule came before), or not the best (of its group)';
-COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each';
+'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a lot: when its points become available, and expire, in the time zone of the program; of a rule: does not apply, not in force, order too small, not for this member, the same of the campaign that it belongs to, left out (an exclusive rule came before), or not the best (of its group)';
+COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each; of a lot: its points';
 COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
 
 -- The rules as they stack, each with what it says of an order: "said" has the columns of the view of
@@ -131,17 +131,17 @@ COMMENT ON FUNCTION _loyalty.order_as_it_is(name, int, int, text) IS 'the row of
 
 -- How an order is recorded: its terms, points, tier and multiplier.
 CREATE FUNCTION _loyalty.order_as_recorded(program name, tracked_table int, order_key text, customer text)
-RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], apart numeric[], allotted numeric[])
+RETURNS TABLE (terms int, counts boolean, at timestamptz, awards numeric, tier text, multiplier numeric, points numeric, forgiven numeric, parts numeric[], held_rules int[], apart numeric[], allotted numeric[], available_at timestamptz)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.apart, x.allotted
-		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.apart, l.allotted FROM %1$I.ledger l
+		SELECT x.terms, x.counts, x.at, x.awards, x.tier, x.multiplier, x.order_points, x.forgiven, x.parts, x.held_rules, x.apart, x.allotted, x.available_at
+		  FROM (SELECT l.revision, l.terms, l.counts, l.at, l.awards, l.tier, l.multiplier, l.order_points, l.forgiven, l.parts, l.held_rules, l.apart, l.allotted, l.available_at FROM %1$I.ledger l
 		         WHERE l.customer %2$s $3::%3$s AND l.tracked_table = $1 AND l.order_key = $2
 		        UNION ALL
-		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.apart, u.allotted FROM %1$I.unposted u
+		        SELECT u.revision, u.terms, u.counts, u.at, u.awards, u.tier, u.multiplier, u.order_points, u.forgiven, u.parts, u.held_rules, u.apart, u.allotted, u.available_at FROM %1$I.unposted u
 		         WHERE u.customer %2$s $3::%3$s AND u.tracked_table = $1 AND u.order_key = $2) x
 		 ORDER BY x.revision DESC LIMIT 1
 		$sql$, program, _loyalty.customer_equality(program), format_type(_loyalty.base_type(_loyalty.customer_type(program)), -1)) USING tracked_table, order_key, customer;
@@ -246,6 +246,44 @@ $$;
 COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text, numeric) IS
 'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
 
+-- The lots that an order gives its points to, each as a step of no points: what the wallets of the terms say of its time.  What is in
+-- wallet 1, and neither waits nor expires, is not told.
+CREATE FUNCTION _loyalty.explain_lots(program name, terms int, said jsonb, wallets int[], points numeric[])
+RETURNS SETOF loyalty.explanation
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO, MDY'
+AS $$
+DECLARE
+	w record;
+	lot record;
+	failure text;
+BEGIN
+	FOR w IN EXECUTE format('SELECT v.wallet, v.name, t.time_zone, sum(g.points) AS points FROM unnest($2, $3) g (wallet, points)
+	                           JOIN %1$I.terms_wallet v ON v.version = $1 AND v.wallet = g.wallet JOIN %1$I.terms t ON t.version = $1
+	                          GROUP BY v.wallet, v.name, t.time_zone HAVING sum(g.points) <> 0 ORDER BY v.wallet', program) USING terms, wallets, points
+	LOOP
+		PERFORM set_config('TimeZone', w.time_zone, true);
+		BEGIN
+			EXECUTE 'SELECT wallet.* FROM (SELECT $1 AS at, $2 AS available_at, $3 AS event) m ' || _loyalty.wallet_sql(program, terms, w.wallet)
+			   INTO lot USING (said ->> 'at')::timestamptz, (said ->> 'available_at')::timestamptz, said ->> 'event';
+			failure := NULL;
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
+			failure := format('never expires, since an expression of the wallet fails: %s', SQLERRM);
+		END;
+		IF failure IS NOT NULL THEN
+			RETURN NEXT ROW(0, 'lot', w.name, failure, w.points, 0)::loyalty.explanation;
+		ELSIF w.wallet <> 1 OR lot.available_at <> '-infinity' OR lot.expires_at <> 'infinity' THEN
+			RETURN NEXT ROW(0, 'lot', w.name, CASE WHEN lot.available_at = '-infinity' THEN 'available at once' ELSE format('available at %s', lot.available_at) END
+			                                  || CASE WHEN lot.expires_at = 'infinity' THEN '' ELSE format(', expires at %s', lot.expires_at) END, w.points, 0)::loyalty.explanation;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.explain_lots(name, int, jsonb, int[], numeric[]) IS 'the lots that an order gives points to, as steps of no points: when they become available and expire, in the time zone of the program';
+
 -- What is left of the points of a rule with so much room under its limit: what is less than nothing needs none.
 CREATE FUNCTION _loyalty.limited_points(points numeric, room numeric, limit_unit text)
 RETURNS numeric
@@ -275,6 +313,8 @@ DECLARE
 	free numeric;
 	gives numeric;
 	under_limits numeric := 0;
+	wallets int[] := '{}';
+	lots numeric[] := '{}';
 BEGIN
 	-- multipliers that are added come after those that multiply, then the tier, then bonuses
 	FOR r IN SELECT x.*, x.what = 'multiplier' AND x.stacking = 'add' AS is_added, x.what = 'bonus' AS is_bonus
@@ -301,7 +341,7 @@ BEGIN
 		RETURN NEXT e;
 	END LOOP;
 	free := total;
-	FOR r IN SELECT x.award, x.name, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
+	FOR r IN SELECT x.award, x.name, s.wallet, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
 	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
 	          WHERE (s.apart OR s.budget IS NOT NULL) AND x.status = 'counts' ORDER BY x.place
 	LOOP
@@ -309,17 +349,20 @@ BEGIN
 		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(apart[r.award], _loyalty.limited_points(worth, rooms[r.award], r.limit_unit)) END;
 		free := free - r.share;
 		under_limits := under_limits + gives;
+		wallets := wallets || r.wallet;
+		lots := lots || gives;
 		IF gives <> worth THEN
 			e := ROW(coalesce(e.step, 0) + 1, CASE WHEN r.has_budget THEN 'budget' ELSE 'limit' END, r.name, 'counts', gives, gives - r.share);
 			total := total + e.points;
 			RETURN NEXT e;
 		END IF;
 	END LOOP;
-	worth := _loyalty.round_points(program, terms, free) + under_limits;
-	IF worth <> total THEN
-		e := ROW(coalesce(e.step, 0) + 1, 'rounding', NULL, 'counts', NULL, worth - total);
+	free := _loyalty.round_points(program, terms, free);
+	IF free + under_limits <> total THEN
+		e := ROW(coalesce(e.step, 0) + 1, 'rounding', NULL, 'counts', NULL, free + under_limits - total);
 		RETURN NEXT e;
 	END IF;
+	RETURN QUERY SELECT * FROM _loyalty.explain_lots(program, terms, said, wallets || 1, lots || free);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.explain_folded(name, int, jsonb, numeric[], int[], text, numeric, numeric[], numeric[], numeric[]) IS
@@ -482,7 +525,7 @@ BEGIN
 		RETURN NEXT e;
 	END IF;
 	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
-		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at)) || jsonb_build_object('event', o.event),
+		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at, 'available_at', recorded.available_at)) || jsonb_build_object('event', o.event),
 		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
 		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.apart, NULL, recorded.allotted)
 		LOOP
@@ -512,6 +555,9 @@ BEGIN
 		total := total + e.points;
 		RETURN NEXT e;
 	END LOOP;
+	IF recorded.parts IS NULL THEN
+		RETURN QUERY SELECT * FROM _loyalty.explain_lots(p.program, recorded.terms, jsonb_build_object('at', recorded.at, 'available_at', recorded.available_at, 'event', o.event), '{1}', ARRAY[total]);
+	END IF;
 	worth := total;
 	IF recorded.forgiven <> 0 THEN
 		e := ROW(coalesce(e.step, 0) + 1, 'forgiven', NULL, 'counts', NULL, recorded.forgiven);
@@ -722,7 +768,12 @@ BEGIN
 		total := total + e.points;
 		RETURN NEXT e;
 	END LOOP;
-	RETURN QUERY SELECT * FROM _loyalty.explain_tier(p.program, current_terms, coalesce(e.step, 0), (said ->> 'awards')::numeric, total, t.tier, t.multiplier);
+	FOR e IN SELECT * FROM _loyalty.explain_tier(p.program, current_terms, coalesce(e.step, 0), (said ->> 'awards')::numeric, total, t.tier, t.multiplier)
+	LOOP
+		total := total + e.points;
+		RETURN NEXT e;
+	END LOOP;
+	RETURN QUERY SELECT * FROM _loyalty.explain_lots(p.program, current_terms, said, '{1}', ARRAY[total]);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.explain_row(regclass, anyelement, anycompatiblearray, text) IS 'the steps from nothing to the points that an order, or an event, would have that is not there';

@@ -7,6 +7,41 @@
 -- are those that the order says itself, or else the wallets under its terms, evaluated here by
 -- SQL.
 
+-- The wallets that rules of a version of the terms name, but the first one, with the numbers of these rules.
+CREATE FUNCTION _loyalty.rule_wallets(program name, terms int)
+RETURNS TABLE (wallet int, awards int[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT r.wallet, array_agg(r.award ORDER BY r.award) FROM _loyalty.stacked_rules(program, terms) r WHERE r.wallet <> 1 GROUP BY r.wallet
+$$;
+COMMENT ON FUNCTION _loyalty.rule_wallets(name, int) IS 'the wallets but the first one that earning rules of a version of the terms give points into, and which rules do';
+
+-- What is in an array by the numbers of rules, of some of them, as SQL.
+CREATE FUNCTION _loyalty.given_by_sql(given text, awards int[])
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce(string_agg(format('coalesce(%s[%s], 0)', given, a), ' + '), '0') FROM unnest(awards) a $$;
+COMMENT ON FUNCTION _loyalty.given_by_sql(text, int[]) IS 'the sum of what is in an array of some rules, as SQL for verify()';
+
+-- The points of an entry that rules give into wallets that cannot be spent from, as SQL over "entry".
+CREATE FUNCTION _loyalty.status_sql(program name, entry text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	cases text;
+BEGIN
+	EXECUTE format('SELECT string_agg(format(''WHEN %%s THEN %%s'', x.version, _loyalty.given_by_sql($2 || ''.apart'', x.awards)), '' '' ORDER BY x.version)
+	                  FROM (SELECT t.version, array_agg(a) AS awards FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.rule_wallets($1, t.version) w CROSS JOIN LATERAL unnest(w.awards) a
+	                         WHERE EXISTS (SELECT FROM %1$I.terms_wallet k WHERE k.version = t.version AND k.wallet = w.wallet AND NOT k.redeemable) GROUP BY t.version) x', program) INTO cases USING program, entry;
+	RETURN CASE WHEN cases IS NULL THEN '0' ELSE format('CASE %s.terms %s ELSE 0 END', entry, cases) END;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.status_sql(name, text) IS 'the status points among those of an entry, as SQL for verify()';
+
 -- Orders that get another key are two entries, which are one change: what the order stood with goes on,
 -- and the points of the customer are not less or more by that.  Which entries are such a pair, of those in
 -- "source", with what the order stood with; and what each of them passes on, or has from there: as WITH clauses
@@ -22,28 +57,28 @@ AS $$
 		rekeyed AS MATERIALIZED (
 			SELECT DISTINCT ON (x.customer, x.left_entry) x.*
 			  FROM (SELECT DISTINCT ON (i.customer, i.entry) i.customer, i.entry AS came_entry, o.entry AS left_entry, coalesce(o.points_before, b.order_points) AS points,
-			               coalesce(o.forgiven_before, b.forgiven, 0) AS forgiven, o.terms_before, o.apart_before
+			               coalesce(o.forgiven_before, b.forgiven, 0) AS forgiven, coalesce(o.status_before, b.status) AS status
 			          FROM %2$I i
 			          JOIN (SELECT h.customer, h.recorded_for, h.tracked_table, h.order_key, h.revision, h.recorded_at, h.entry, lag(h.customer) OVER w AS customer_before,
-			                       lag(h.entry) OVER w AS entry_before, lag(h.order_points) OVER w AS points_before, lag(h.forgiven) OVER w AS forgiven_before, lag(h.terms) OVER w AS terms_before, lag(h.apart) OVER w AS apart_before
+			                       lag(h.entry) OVER w AS entry_before, lag(h.order_points) OVER w AS points_before, lag(h.forgiven) OVER w AS forgiven_before, lag(%4$s) OVER w AS status_before
 			                  FROM %2$I h WHERE (h.tracked_table, h.order_key) IN (SELECT c.tracked_table, c.came_from FROM %2$I c WHERE c.came_from IS NOT NULL)
 			                WINDOW w AS (PARTITION BY h.recorded_for, h.tracked_table, h.order_key ORDER BY h.revision)) o
 			            ON o.customer %3$s i.customer AND o.tracked_table = i.tracked_table AND o.order_key = i.came_from AND o.revision = i.came_revision + 1
 			               AND o.recorded_at = i.recorded_at
 			               AND CASE WHEN i.came_over THEN NOT o.recorded_for %3$s i.recorded_for ELSE o.recorded_for %3$s i.recorded_for AND o.order_key <> i.order_key END
 			          -- in the account that a customer had before a merge, which may not be among these
-			          LEFT JOIN LATERAL (SELECT l.order_points, l.forgiven FROM %1$I.ledger l
+			          LEFT JOIN LATERAL (SELECT l.order_points, l.forgiven, %5$s AS status FROM %1$I.ledger l
 			                              WHERE o.points_before IS NULL AND l.customer %3$s o.recorded_for AND l.tracked_table = o.tracked_table AND l.order_key = o.order_key
 			                                AND l.revision = i.came_revision) b ON true
 			         WHERE i.came_from IS NOT NULL AND num_nonnulls(o.points_before, b.order_points) > 0 AND (NOT o.customer_before %3$s i.customer OR o.entry_before < i.entry) IS NOT FALSE
 			         ORDER BY i.customer, i.entry) x
 			 ORDER BY x.customer, x.left_entry, x.came_entry),
 		passed AS MATERIALIZED (
-			SELECT x.customer, x.entry, sum(x.passed) AS passed, bool_or(x.has_left) AS has_left, NOT bool_and(x.has_left) AS has_come, sum(x.points) AS points, sum(x.forgiven) AS forgiven
-			  FROM (SELECT r.customer, r.left_entry AS entry, r.points AS passed, true AS has_left, 0 AS points, 0 AS forgiven FROM rekeyed r
+			SELECT x.customer, x.entry, sum(x.passed) AS passed, bool_or(x.has_left) AS has_left, NOT bool_and(x.has_left) AS has_come, sum(x.points) AS points, sum(x.forgiven) AS forgiven, sum(x.status) AS status
+			  FROM (SELECT r.customer, r.left_entry AS entry, r.points AS passed, true AS has_left, 0 AS points, 0 AS forgiven, 0 AS status FROM rekeyed r
 			        UNION ALL
-			        SELECT r.customer, r.came_entry, -r.points, false, r.points, r.forgiven FROM rekeyed r) x
-			 GROUP BY x.customer, x.entry) $sql$, program, source, _loyalty.customer_equality(program))
+			        SELECT r.customer, r.came_entry, -r.points, false, r.points, r.forgiven, r.status FROM rekeyed r) x
+			 GROUP BY x.customer, x.entry) $sql$, program, source, _loyalty.customer_equality(program), _loyalty.status_sql(program, 'h'), _loyalty.status_sql(program, 'l'))
 $$;
 COMMENT ON FUNCTION _loyalty.rekeyed_sql(name, text) IS 'entries of orders that get another key in the same account, and what they pass on, as SQL for verify()';
 
@@ -122,24 +157,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.points_by_dates(loyalty.lots, int, numeric, timestamptz, timestamptz, timestamptz, boolean) IS
 'points of a customer in a wallet that have the dates of an order at a moment, or wait as long and were kept longer since';
-
--- The wallets that rules of a version of the terms name, but the first one, with the numbers of these rules.
-CREATE FUNCTION _loyalty.rule_wallets(program name, terms int)
-RETURNS TABLE (wallet int, awards int[])
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT r.wallet, array_agg(r.award ORDER BY r.award) FROM _loyalty.stacked_rules(program, terms) r WHERE r.wallet <> 1 GROUP BY r.wallet
-$$;
-COMMENT ON FUNCTION _loyalty.rule_wallets(name, int) IS 'the wallets but the first one that earning rules of a version of the terms give points into, and which rules do';
-
--- What is in an array by the numbers of rules, of some of them, as SQL.
-CREATE FUNCTION _loyalty.given_by_sql(given text, awards int[])
-RETURNS text
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT coalesce(string_agg(format('coalesce(%s[%s], 0)', given, a), ' + '), '0') FROM unnest(awards) a $$;
-COMMENT ON FUNCTION _loyalty.given_by_sql(text, int[]) IS 'the sum of what is in an array of some rules, as SQL for verify()';
 
 -- Entries of orders under some terms (which are $1), with the dates that points have which they earn for a wallet ($2), and what each order stands with in the
 -- wallet: rules that name another one give that there, and the first one has the rest.  "lessens": does the entry take points off any wallet?
@@ -230,11 +247,12 @@ BEGIN
 		   AND CASE t.refunds_take WHEN 'pending' THEN taken.available < 0 AND loyalty.pending(m.lots_after, m.recorded_at, $2) > 0
 		                           ELSE taken.pending < 0 AND loyalty.available(m.lots_after, m.recorded_at, $2) + CASE WHEN $2 = 1 THEN m.undated_after ELSE 0 END > 0 END
 		UNION ALL
-		-- what is missing elsewhere is taken off what an entry gives, and what was forgiven comes first
+		-- what is missing elsewhere is taken off what an entry gives, and what was forgiven comes first; but of status points
 		SELECT 'points of an order are not in the wallet of their rule', m.customer::text, m.order_key::text, format('entry %%s gives %%s to wallet %%s: %%s', m.entry, m.change, $2, coalesce(m.lots, '{}'))
 		  FROM dates m CROSS JOIN LATERAL (SELECT coalesce(loyalty.total(m.lots, $2), 0) AS put) l
 		 WHERE $2 <> 1 AND m.change IS NOT NULL AND NOT m.is_rekeyed AND m.extended IS NULL
-		   AND CASE WHEN m.change < 0 THEN l.put NOT BETWEEN m.change AND 0 OR (l.put > m.change AND loyalty.available(m.lots_after, m.recorded_at, $2) + loyalty.pending(m.lots_after, m.recorded_at, $2) > 0)
+		   AND CASE WHEN EXISTS (SELECT FROM %2$I.terms_wallet w WHERE w.version = $1 AND w.wallet = $2 AND NOT w.redeemable) THEN l.put <> m.change
+		            WHEN m.change < 0 THEN l.put NOT BETWEEN m.change AND 0 OR (l.put > m.change AND loyalty.available(m.lots_after, m.recorded_at, $2) + loyalty.pending(m.lots_after, m.recorded_at, $2) > 0)
 		            WHEN m.lessens OR m.revision > 1 AND m.points_before > m.worth_before THEN l.put NOT BETWEEN 0 AND m.change
 		            ELSE l.put <> m.change END $sql$,
 		_loyalty.dates_sql(program, terms, wallet, readable), program) USING terms, wallet;
@@ -277,7 +295,7 @@ BEGIN
 		SELECT k.violation, m.customer::text, m.order_key::text, k.detail
 		  FROM moves m
 		 CROSS JOIN LATERAL (VALUES
-			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at),
+			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at AND NOT EXISTS (SELECT FROM %2$I.wallet w WHERE w.wallet = l.wallet AND NOT w.redeemable)),
 			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
 			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at, 1) + loyalty.pending(m.lots, m.recorded_at, 1) > 0,
 			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),

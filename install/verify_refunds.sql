@@ -6,16 +6,6 @@
 -- whether as much was forgiven as was not there: the entries of an order say by how much it is
 -- worth more or less than before, and running sums what the customer has after each.  An order that gets
 -- another key goes on with what was forgiven by then, and is worth more or less than it was by the other one.
--- Status points that are not there any more, nobody owes: they are forgiven by any terms.
-CREATE FUNCTION _loyalty.gives_status(program name, terms int)
-RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %1$I.terms_rule r JOIN %1$I.terms_wallet w ON w.version = r.version AND w.name = r.wallet WHERE r.version = $1 AND NOT w.redeemable)', program), terms)::boolean
-$$;
-COMMENT ON FUNCTION _loyalty.gives_status(name, int) IS 'do earning rules of a version of the terms give points into a wallet that cannot be spent from?';
-
 CREATE FUNCTION _loyalty.verify_shortfalls(program name, readable boolean)
 RETURNS TABLE (violation text, customer text, order_key text, detail text)
 LANGUAGE plpgsql STABLE
@@ -26,7 +16,7 @@ DECLARE
 	eq text := _loyalty.customer_equality(program);
 	entries text := CASE WHEN readable THEN format('%I.unposted', program) ELSE format('(SELECT * FROM %I.ledger WHERE false)', program) END;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms t WHERE t.refund_shortfall = ''forgive'' OR _loyalty.gives_status($1, t.version))', program) INTO forgives USING program;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.terms t WHERE t.refund_shortfall = ''forgive'')', program) INTO forgives;
 	IF NOT forgives THEN
 		RETURN QUERY EXECUTE format($sql$
 			SELECT 'points were forgiven by terms that do not forgive'::text, l.customer::text, l.order_key::text, format('entry %%s: %%s', l.entry, l.forgiven)
@@ -35,25 +25,26 @@ BEGIN
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		WITH forgiving AS MATERIALIZED (
-			SELECT coalesce(e.account, e.customer) AS customer FROM %1$I.ledger e JOIN %1$I.terms t ON t.version = e.terms WHERE e.tracked_table > 0 AND (t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL OR _loyalty.gives_status(%6$L, t.version))
+			SELECT coalesce(e.account, e.customer) AS customer FROM %1$I.ledger e JOIN %1$I.terms t ON t.version = e.terms WHERE e.tracked_table > 0 AND (t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL)
 			UNION
-			SELECT coalesce(e.account, e.customer) FROM %2$s e JOIN %1$I.terms t ON t.version = e.terms WHERE t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL OR _loyalty.gives_status(%6$L, t.version)),
+			SELECT coalesce(e.account, e.customer) FROM %2$s e JOIN %1$I.terms t ON t.version = e.terms WHERE t.refund_shortfall = 'forgive' OR e.forgiven IS NOT NULL),
 		e AS MATERIALIZED (
 			SELECT x.*
 			  FROM (SELECT coalesce(account, customer) AS customer, customer AS recorded_for, %4$s FROM %1$I.ledger UNION ALL SELECT account, customer, %4$s FROM %2$s u) x
 			  JOIN forgiving f ON f.customer %3$s x.customer),
 		%5$s,
 		sums AS (
-			SELECT e.*, coalesce(t.refund_shortfall = 'forgive', false) AS forgives, coalesce(_loyalty.gives_status(%6$L, t.version), false) AS gives_status, coalesce(k.passed, 0) AS passed, coalesce(k.has_left, false) AS has_left,
-			       coalesce(k.points - k.forgiven, 0) AS worth_there, coalesce(k.forgiven, 0) AS forgiven_there,
+			SELECT e.*, coalesce(t.refund_shortfall = 'forgive', false) AS forgives, coalesce(k.passed, 0) AS passed, coalesce(k.has_left, false) AS has_left,
+			       coalesce(k.points - k.forgiven - k.status, 0) AS worth_there, %6$s AS status, coalesce(k.forgiven, 0) AS forgiven_there,
 			       sum(e.points_change + coalesce(k.passed, 0)) OVER w AS points_after, coalesce(loyalty.sum(e.lots) OVER w, '{}') AS lots_after
 			  FROM e
 			  LEFT JOIN passed k ON k.customer %3$s e.customer AND k.entry = e.entry
 			  LEFT JOIN %1$I.terms t ON t.version = e.terms AND e.tracked_table > 0
 			WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)),
 		steps AS (
-			SELECT s.*, s.order_points - coalesce(s.forgiven, 0) - s.worth_there
-			       - CASE WHEN s.has_left THEN 0 ELSE lag(s.order_points - coalesce(s.forgiven, 0), 1, 0::numeric) OVER o END AS worth_change,
+			-- no status points are forgiven
+			SELECT s.*, s.order_points - coalesce(s.forgiven, 0) - s.status - s.worth_there
+			       - CASE WHEN s.has_left THEN 0 ELSE lag(s.order_points - coalesce(s.forgiven, 0) - s.status, 1, 0::numeric) OVER o END AS worth_change,
 			       coalesce(s.forgiven, 0) AS now_forgiven, s.forgiven_there + CASE WHEN s.has_left THEN 0 ELSE coalesce(lag(s.forgiven) OVER o, 0) END AS was_forgiven,
 			       s.points_after - loyalty.total(s.lots_after) AS undated_after,
 			       s.points_after - s.points_change - s.passed - loyalty.total(s.lots_after) + coalesce(loyalty.total(s.lots), 0) AS undated_before,
@@ -68,15 +59,15 @@ BEGIN
 			 'points that were forgiven came back', format('entry %%s of an order that is worth %%s more: %%s of %%s are forgiven', s.entry, s.worth_change, s.now_forgiven, s.was_forgiven)),
 			(s.tracked_table > 0 AND s.worth_change < 0 AND s.now_forgiven NOT BETWEEN s.was_forgiven AND s.was_forgiven - s.worth_change,
 			 'other points were forgiven than were to be taken back', format('entry %%s of an order that is worth %%s more: %%s of %%s are forgiven', s.entry, s.worth_change, s.now_forgiven, s.was_forgiven)),
-			(s.now_forgiven > s.was_forgiven AND NOT s.forgives AND NOT s.gives_status, 'points were forgiven by terms that do not forgive', format('entry %%s: %%s', s.entry, s.now_forgiven)),
-			(s.now_forgiven > s.was_forgiven AND NOT s.gives_status
+			(s.now_forgiven > s.was_forgiven AND NOT s.forgives, 'points were forgiven by terms that do not forgive', format('entry %%s: %%s', s.entry, s.now_forgiven)),
+			(s.now_forgiven > s.was_forgiven
 			 AND greatest(s.undated_after + loyalty.available(s.lots_after, s.moment, 1), 0) + loyalty.pending(s.lots_after, s.moment, 1) > 0,
 			 'points were forgiven though there were some', format('entry %%s forgives %%s and leaves %%s and %%s', s.entry, s.now_forgiven - s.was_forgiven, s.undated_after, s.lots_after)),
 			(s.forgives AND s.undated_after < least(s.undated_before, 0), 'points are owed that were to be forgiven', format('entry %%s leaves %%s owed', s.entry, -s.undated_after)))
 		       k (wrong, violation, detail)
 		 WHERE k.wrong $sql$,
 		program, entries, eq, 'tracked_table, order_key, revision, at, recorded_at, terms, moved, entry, points_change, order_points, forgiven, lots, came_from, came_revision, came_over, apart',
-		_loyalty.rekeyed_sql(program, 'e'), program);
+		_loyalty.rekeyed_sql(program, 'e'), _loyalty.status_sql(program, 'e'));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_shortfalls(name, boolean) IS

@@ -405,10 +405,11 @@ fits_account(Datum sum)
 /*
  * The points that an order stands with, which stood like this and is worth so many now, and what of
  * them is forgiven.  If it is worth more than before, it was not given less than it was worth
- * before, so what was forgiven comes first: only what was really taken comes back.
+ * before, so what was forgiven comes first: only what was really taken comes back.  No status points
+ * were forgiven.
  */
 static void
-compute_order_points(const StandingOrder *order, Datum worth, Step *step)
+compute_order_points(Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum worth, Step *step)
 {
 	Datum		more;
 
@@ -418,6 +419,7 @@ compute_order_points(const StandingOrder *order, Datum worth, Step *step)
 		return;
 	more = DirectFunctionCall2(numeric_sub, DirectFunctionCall2(numeric_add, worth, order->forgiven),
 							   order->order_points);
+	more = DirectFunctionCall2(numeric_sub, more, dated_status_change(terms, entry, order, step->apart));
 	step->forgiven = DirectFunctionCall2(numeric_sub, order->forgiven,
 										 DirectFunctionCall2(numeric_larger, more, number_zero()));
 	if (DatumGetBool(DirectFunctionCall2(numeric_le, step->forgiven, number_zero())))
@@ -460,7 +462,7 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 
 	PG_TRY();
 	{
-		compute_order_points(from, order_worth(accrual, terms, entry, order, from, step), step);
+		compute_order_points(terms, entry, from, order_worth(accrual, terms, entry, order, from, step), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
@@ -609,16 +611,15 @@ lacking_points(const Accrual *accrual, Points taken)
 	return rest;
 }
 
-/* Points are not there that were to be taken back.  Status points, nobody owes. */
+/* So many points are not there that were to be taken back. */
 static void
-fall_short(Accrual *accrual, const Terms *terms, const Shortage *shortage, Step *step)
+fall_short(Accrual *accrual, const Terms *terms, Points missing, Step *step)
 {
-	accrual->is_short = shortage->missing.value > 0;
+	accrual->is_short = missing.value > 0;
 	if (terms->shortfall == SHORTFALL_FORGIVE)
-		forgive(step, shortage->missing);
+		forgive(step, missing);
 	else if (accrual->is_short && accrual->purse != NULL)
-		purse_owe(accrual->purse, shortage->missing);
-	forgive(step, shortage->status);
+		purse_owe(accrual->purse, missing);
 }
 
 /*
@@ -674,7 +675,7 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 {
 	Datum		change = passed == (Datum) 0 ? step->points_change :
 	DirectFunctionCall2(numeric_add, step->points_change, passed);
-	Shortage	shortage = {0};
+	Points		missing;
 
 	accrual->lots = NULL;
 	accrual->is_short = false;
@@ -684,16 +685,15 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 
 		if (points.value >= 0 || terms->shortfall == SHORTFALL_OWE)
 			return;
-		shortage.missing = lacking_points(accrual, magnitude(points));
-		fall_short(accrual, terms, &shortage, step);
+		fall_short(accrual, terms, lacking_points(accrual, magnitude(points)), step);
 		return;
 	}
 	accrual->purse->now = entry->recorded_at;
-	shortage = dated_step(accrual, terms, entry, order,
-						  order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
-						  change, not_forgiven_any_more(order, step), step->apart);
+	missing = dated_step(accrual, terms, entry, order,
+						 order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
+						 change, not_forgiven_any_more(order, step), step->apart);
 	/* what the purse itself holds stays where it is */
-	fall_short(accrual, terms, &shortage, step);
+	fall_short(accrual, terms, missing, step);
 	accrual->lots = purse_end_entry(accrual->purse);
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;
 }

@@ -9,7 +9,8 @@
  *
  * What is not there in a wallet is taken from what the same entry gives elsewhere, and then from wallet 1, as
  * points are points.  Only what is not there at all is missing: the caller forgives it, or the customer owes it.
- * Status points, which cannot be spent, are in wallets of their own: what is missing there, nobody owes.
+ * Status points, which cannot be spent, are in wallets of their own.  They pay for no others, and are taken back in any case:
+ * a call may have taken them off before, and then there are less than none.
  */
 #include "postgres.h"
 
@@ -36,7 +37,7 @@ opposite(Points points)
 }
 
 static Points
-add_points(Points a, Points b)
+points_sum(Points a, Points b)
 {
 	Points		sum = {.scale = Max(a.scale, b.scale)};
 
@@ -46,14 +47,14 @@ add_points(Points a, Points b)
 
 /* Take as much of points as is to be taken off, which is less then. */
 static Points
-take_off(Points points, Points *less)
+points_less(Points points, Points *less)
 {
 	int			scale = Max(points.scale, less->scale);
 	Points		taken = {.scale = scale};
 
 	taken.value = Min(exact_rescale(points.value, points.scale, scale), exact_rescale(less->value, less->scale, scale));
-	*less = add_points(*less, opposite(taken));
-	return add_points(points, opposite(taken));
+	*less = points_sum(*less, opposite(taken));
+	return points_sum(points, opposite(taken));
 }
 
 /* The lots of an order in other wallets than the first one, by what its rules gave under some terms. */
@@ -84,13 +85,13 @@ put_lots(LotList *lots, Terms *terms, TimestampTz at, const Moment *available, D
 
 /* Those of an order as it stood, which may be two orders since one has got the key of the other. */
 static LotList *
-standing_lots(const Terms *terms, const StandingOrder *order)
+standing_lots(Terms *terms, const StandingOrder *order)
 {
 	LotList    *lots = lots_make();
 
 	for (; order != NULL; order = order->beside)
 		if (order->apart != (Datum) 0)
-			put_lots(lots, order->apart_terms == terms->id ? (Terms *) terms : terms_find(terms->program, order->apart_terms),
+			put_lots(lots, order->apart_terms == terms->id ? terms : terms_find(terms->program, order->apart_terms),
 					 order->at, &order->available, order->apart);
 	lots_settle(lots);
 	return lots;
@@ -181,37 +182,38 @@ extend_lots(Accrual *accrual, Terms *terms, TimestampTz active_at, TimestampTz a
 
 /*
  * Take points back, and credit others, which are less by what is not there of the first, and by so many
- * that were forgiven before.  The last of the changes is that of wallet 1.
+ * that were forgiven before.  The last of the changes is that of wallet 1.  Returns what is missing then.
  */
-static Shortage
-change_wallets(Accrual *accrual, Terms *terms, const WalletChange *changes, int count, Points forgiven, TimestampTz at)
+static Points
+change_wallets(Accrual *accrual, const Terms *terms, const WalletChange *changes, int count, Points forgiven, TimestampTz at)
 {
 	const WalletChange *first = &changes[count - 1];
-	Shortage	shortage = {.missing = forgiven};
+	Points		missing = forgiven;
 
 	for (int i = 0; i < count; i++)
 	{
-		Points		missing;
+		Points		rest;
 
 		if (changes[i].change.value >= 0)
 			continue;
-		missing = purse_refund(accrual->purse, &changes[i].lot, opposite(changes[i].change), terms->available_first, at);
+		rest = purse_refund(accrual->purse, &changes[i].lot, opposite(changes[i].change), terms->available_first, at);
 		if (is_status(terms, changes[i].lot.wallet))
-			shortage.status = add_points(shortage.status, missing);
+			purse_credit(accrual->purse, &changes[i].lot, opposite(rest));
 		else
-			shortage.missing = add_points(shortage.missing, missing);
+			missing = points_sum(missing, rest);
 	}
 	for (int i = 0; i < count; i++)
-		if (changes[i].change.value > 0)
-		{
-			Points		rest = take_off(changes[i].change, &shortage.missing);
+	{
+		Points		points = changes[i].change;
 
-			if (rest.value > 0)
-				purse_credit(accrual->purse, &changes[i].lot, rest);
-		}
-	if (count > 1 && shortage.missing.value > 0)
-		shortage.missing = purse_refund(accrual->purse, &first->lot, shortage.missing, terms->available_first, at);
-	return shortage;
+		if (points.value > 0 && !is_status(terms, changes[i].lot.wallet))
+			points = points_less(points, &missing);
+		if (points.value > 0)
+			purse_credit(accrual->purse, &changes[i].lot, points);
+	}
+	if (count > 1 && missing.value > 0)
+		missing = purse_refund(accrual->purse, &first->lot, missing, terms->available_first, at);
+	return missing;
 }
 
 static Datum
@@ -220,15 +222,41 @@ minus(Datum a, Datum b)
 	return DirectFunctionCall2(numeric_sub, a, b);
 }
 
+/* The points in a list that cannot be spent. */
+static Datum
+status_points(const Terms *terms, const LotList *lots)
+{
+	LotList    *status = lots_make();
+
+	for (int i = 0; i < lots->count; i++)
+		if (is_status(terms, lots->lot[i].wallet))
+			lots_put(status, lots->scale, &lots->lot[i]);
+	lots_settle(status);
+	return lots_total(status);
+}
+
 /*
- * What an entry does to dated points, of which the customer has so many more by it ("change"); returns what is not
+ * How many status points more an order has by an entry whose rules give this ("apart") than it stood with before.
+ */
+Datum
+dated_status_change(Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum apart)
+{
+	LotList    *after = lots_make();
+
+	put_lots(after, terms, entry->at, &entry->available, apart);
+	lots_settle(after);
+	return minus(status_points(terms, after), status_points(terms, standing_lots(terms, order)));
+}
+
+/*
+ * What an entry does to dated points, of which the customer has so many more by it ("change"); returns how many are not
  * there of those that it was to take back.  The order stood like this ("order") before, and gave points to the lots of
  * its times by the terms that it was of; where it is of other times or other terms now, what is left of them goes along.
  * "unforgiven" is what was forgiven before and is not any more, or (Datum) 0; "apart" what rules give that are rounded by themselves.  A
  * first entry is effective at the time of its order, unless that is still to come, and all others
  * when they are recorded.
  */
-Shortage
+Points
 dated_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Terms *terms_before,
 		   Datum change, Datum unforgiven, Datum apart)
 {
@@ -239,9 +267,9 @@ dated_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Sta
 	Datum		before_elsewhere = lots_total(before);
 	Datum		change_elsewhere;
 	Points		forgiven = {0};
+	Points		missing;
 	WalletChange *changes;
 	WalletChange *first;
-	Shortage	shortage;
 	int			count;
 
 	put_lots(after, terms, entry->at, &entry->available, apart);
@@ -267,8 +295,8 @@ dated_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Sta
 		if (earned.value > 0 && (lot.available_at != first->lot.available_at || lot.expires_at != first->lot.expires_at))
 			purse_move(accrual->purse, &lot, &first->lot, earned, wallet_may_extend(terms, LOTS_DEFAULT_WALLET), at);
 	}
-	shortage = change_wallets(accrual, terms, changes, count, forgiven, at);
+	missing = change_wallets(accrual, terms, changes, count, forgiven, at);
 	if (entry->counts && !order->counts && !entry->is_event)
 		extend_lots(accrual, terms, entry->at, at);
-	return shortage;
+	return missing;
 }

@@ -6,14 +6,8 @@
 
 #include "accrual.h"
 
-/* Points that an entry was to take back, and that are not there. */
-typedef struct Shortage
-{
-	Points		missing;		/* of points that can be spent */
-	Points		status;			/* of those that cannot, which nobody owes */
-} Shortage;
-
-extern Shortage dated_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order,
-						   Terms *terms_before, Datum change, Datum unforgiven, Datum apart);
+extern Datum dated_status_change(Terms *terms, const RecordedEntry *entry, const StandingOrder *order, Datum apart);
+extern Points dated_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const StandingOrder *order,
+						 Terms *terms_before, Datum change, Datum unforgiven, Datum apart);
 
 #endif							/* LOYALTY_DATED_H */
