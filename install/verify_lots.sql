@@ -295,7 +295,10 @@ BEGIN
 		SELECT k.violation, m.customer::text, m.order_key::text, k.detail
 		  FROM moves m
 		 CROSS JOIN LATERAL (VALUES
-			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at AND NOT EXISTS (SELECT FROM %2$I.wallet w WHERE w.wallet = l.wallet AND NOT w.redeemable)),
+			(m.tracked_table >= 0 AND EXISTS (SELECT FROM loyalty.unnest(m.lots_after) l WHERE l.points < 0 AND l.expires_at > m.recorded_at
+			                                    -- of status points, orders take back what is not there, but no call does
+			                                    AND (NOT EXISTS (SELECT FROM %2$I.wallet w WHERE w.wallet = l.wallet AND NOT w.redeemable)
+			                                         OR m.tracked_table = 0 AND m.kind NOT IN ('merge', 'merged') AND EXISTS (SELECT FROM loyalty.unnest(m.lots) c WHERE (c.wallet, c.available_at, c.expires_at) = (l.wallet, l.available_at, l.expires_at) AND c.points < 0))),
 			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
 			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at, 1) + loyalty.pending(m.lots, m.recorded_at, 1) > 0,
 			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),
