@@ -26,6 +26,43 @@ run_copy() {
 	note copy_post "$1" "$(calc "$copied + $cpu")" s
 }
 
+# Ten rules, half of them conditional, beside one; and the same with a rule for some members.
+case_rules() {
+	base loyalty
+	db postgres -c "CREATE DATABASE base_rules TEMPLATE base_loyalty"
+	db base_rules -f "$HERE/rules.sql"
+	db postgres -c "CREATE DATABASE base_member_rule TEMPLATE base_rules"
+	db base_member_rule -f "$HERE/member_rule.sql"
+	COMMIT=off
+	interleaved run_rules one_rule ten_rules member_rule
+	local n what
+	for n in ten_rules member_rule; do
+		what="by ten rules"
+		[ "$n" = ten_rules ] || what="by ten, one for some members"
+		values_as rules_copy "$n" "rules_copy_$n"
+		values_as rules_row "$n" "rules_row_$n"
+		row "rules_copy_$n" "COPY $what; baseline: one rule" s ratio "<=" 1.3 one_rule
+		row "rules_row_$n" "INSERTs $what; baseline: one rule" /s ratio ">=" .77 one_rule
+	done
+	db postgres -c "DROP DATABASE base_rules" -c "DROP DATABASE base_member_rule"
+}
+run_rules() {
+	local template=base_loyalty
+	case $1 in
+		ten_rules) template=base_rules ;;
+		member_rule) template=base_member_rule ;;
+	esac
+	fresh "$template"
+	timed "COPY shop.orders FROM '$WORK/server/orders'"
+	note rules_copy "$1" "$wall" s
+	clients rules_row "$1" 100000 "$template"
+}
+# values_as ROW CONTESTANT NEW: the row NEW has what was noted of a contestant as ours, beside the baseline
+values_as() {
+	cp "$WORK/values/$1.$2" "$WORK/values/$3.loyalty"
+	cp "$WORK/values/$1.one_rule" "$WORK/values/$3.one_rule"
+}
+
 # Single orders by 16 clients.
 case_one_row() {
 	bases

@@ -64,7 +64,7 @@ fresh() {
 verified() {
 	local check
 	case $2 in
-		loyalty) check="loyalty.verify('club')" ;;
+		loyalty | one_rule | ten_rules | member_rule) check="loyalty.verify('club')" ;;
 		row_trigger | statement_trigger | by_hand | balance | sum) check="peer.verify()" ;;
 		*) return 0 ;;
 	esac
