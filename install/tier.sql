@@ -75,6 +75,26 @@ CREATE TYPE _loyalty.account_state AS (
 COMMENT ON TYPE _loyalty.account_state IS
 'what entries that are not posted make of an account: its sums and lots afterwards; result of _loyalty.state_of';
 
+-- Histories of accounts.  What changes them is added to them, by posting and by whoever reads.
+CREATE TYPE _loyalty.event_history AS (event text COLLATE "C", history loyalty.history);
+COMMENT ON TYPE _loyalty.event_history IS 'the history of the events of one kind: part of the column "events" of accounts';
+
+CREATE TYPE _loyalty.account_histories AS (purchases loyalty.history, events _loyalty.event_history[]);
+COMMENT ON TYPE _loyalty.account_histories IS 'what entries change of the histories of an account; result of _loyalty.histories_of';
+
+CREATE FUNCTION _loyalty.add_histories(a loyalty.history, b loyalty.history)
+RETURNS loyalty.history
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_add_histories';
+COMMENT ON FUNCTION _loyalty.add_histories(loyalty.history, loyalty.history) IS 'the sum of two histories, of which null is the empty one';
+
+CREATE FUNCTION _loyalty.add_event_histories(a _loyalty.event_history[], b _loyalty.event_history[])
+RETURNS _loyalty.event_history[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_add_event_histories';
+COMMENT ON FUNCTION _loyalty.add_event_histories(_loyalty.event_history[], _loyalty.event_history[]) IS
+'the sum of histories of events for each kind, without those that are empty; null: none is left';
+
 CREATE TYPE _loyalty.released AS (points numeric, lots loyalty.lots);
 COMMENT ON TYPE _loyalty.released IS 'what holds of a customer give back that have timed out, and those of the points that expire';
 
@@ -86,6 +106,14 @@ LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_state_of';
 COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
 'what the entries of one customer, and of who was merged into this one, in the journal make of the account as it is posted; null without entries';
+
+CREATE FUNCTION _loyalty.histories_of(program regclass, terms int, customer anyelement,
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray)
+RETURNS _loyalty.account_histories
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10
+AS 'MODULE_PATHNAME', 'loyalty_histories_of';
+COMMENT ON FUNCTION _loyalty.histories_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
+'what the same entries as those of _loyalty.state_of change of the histories of the account; null if they change nothing';
 
 CREATE FUNCTION _loyalty.released(program regclass, terms int, customer anyelement, reader uuid)
 RETURNS _loyalty.released

@@ -361,6 +361,26 @@ $$;
 COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
 'put into tables of a program that were lost, and are made again, what others know of them: merges, accounts, open holds, earning rules, campaigns, tiers and wallets';
 
+-- The histories of all accounts, out of the newest entry of each order and event.
+CREATE FUNCTION _loyalty.fill_histories(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		%1$s
+		UPDATE %2$I.account a SET purchases = h.purchases, events = h.events
+		  FROM (SELECT k.customer, loyalty.sum(k.history) FILTER (WHERE k.event IS NULL) AS purchases,
+		               array_agg(ROW(k.event, k.history)::_loyalty.event_history ORDER BY k.event) FILTER (WHERE k.event IS NOT NULL) AS events
+		          FROM (SELECT d.customer, d.event, loyalty.history(d.day, d.amount) AS history FROM order_day d WHERE d.is_posted GROUP BY 1, 2) k
+		         GROUP BY k.customer) h
+		 WHERE a.customer %3$s h.customer $sql$, _loyalty.order_days_sql(program, false, true), program, _loyalty.customer_equality(program));
+END
+$$;
+COMMENT ON FUNCTION _loyalty.fill_histories(name) IS 'put the histories into accounts that have none yet';
+
 -- Brings all of a program to the layout that is needed.  Runs as the owner.
 CREATE FUNCTION _loyalty.upgrade_objects(program name, present int)
 RETURNS void
@@ -396,6 +416,9 @@ BEGIN
 	END LOOP;
 	PERFORM _loyalty.fill_again(program, lost);
 	PERFORM _loyalty.fill_rewards_again(program, lost);
+	IF present < 1 OR 'account' = ANY (lost) THEN
+		PERFORM _loyalty.fill_histories(program);
+	END IF;
 	IF is_older THEN
 		PERFORM _loyalty.renew_definitions(program);
 	END IF;

@@ -3,7 +3,7 @@
 -- verify() recomputes a program from its tracked tables and its entries, in plain SQL that
 -- shares no code with recording and posting.  What is recomputed, and of what only what must
 -- hold is checked, is told where it is done: of orders in verify_orders.sql, of entries,
--- accounts and members in verify_entries.sql, of calls in verify_calls.sql, of merges in verify_merges.sql, of dated points in
+-- accounts and members in verify_entries.sql, of histories in verify_histories.sql, of calls in verify_calls.sql, of merges in verify_merges.sql, of dated points in
 -- verify_lots.sql and verify_wallets.sql, of what refunds take in verify_refunds.sql, of cards in verify_cards.sql, of rewards and vouchers in verify_rewards.sql.
 -- Here are the parts of the program themselves.
 --
@@ -538,6 +538,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.verify_part(
 		ARRAY[format('verify_entries(%s, false)', arguments), format('verify_entries(%s, true)', arguments), format('verify_entries(%s, true, true)', arguments)],
 		format('verify_entries(%s, true, true, false)', arguments));
+	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_histories(%L, %L, %L, %L)', program, surveyed @> '[{"relation": "journal"}]' AND lost = '{}', repeated, lost = '{}')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_limits(%L, %L, %L, false)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}'),
 	                                                        format('verify_limits(%L, %L, %L, true)', program, versions, surveyed @> '[{"relation": "journal"}]' AND lost = '{}')]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_apart(%L, %L, %L, false)', program, versions, lost = '{}'), format('verify_apart(%L, %L, %L, true)', program, versions, lost = '{}')]) v;

@@ -779,6 +779,23 @@ set_latest(Accrual *accrual, const RecordedEntry *entry, const StandingOrder *or
 }
 
 /*
+ * What an entry changes of the histories, whose order is still as it stood before: once it is
+ * on its day, or on none.
+ */
+static void
+step_histories(Accrual *accrual, const Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before)
+{
+	if (accrual->histories == NULL)
+		return;
+	if (order->counts)
+		histories_count(accrual->histories, entry->event,
+						terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
+						order->at, order->amount, -1);
+	if (entry->counts)
+		histories_count(accrual->histories, entry->event, terms, entry->at, entry->amount, 1);
+}
+
+/*
  * Add an entry: if it counts, fills the fields of the latest entry, which stay until the
  * next one is added, and moves the metrics on; else leaves everything as it was.
  */
@@ -835,6 +852,7 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 	add_between(accrual, passed);
 	accrual->returned = returns;
 	set_latest(accrual, entry, order, &step);
+	step_histories(accrual, terms, entry, order, terms_before);
 	order->revision = entry->revision;
 	order->order_points = step.order_points;
 	order->forgiven = step.forgiven;

@@ -6,6 +6,7 @@
 
 #include "lib/pairingheap.h"
 
+#include "histories.h"
 #include "journal.h"
 #include "payment.h"
 #include "purse.h"
@@ -66,6 +67,7 @@ typedef struct RecordedEntry
 	TimestampTz recorded_at;
 	bool		counts;
 	bool		is_event;		/* of an event, which counts as no order */
+	const text *event;			/* of which kind; or NULL */
 	Datum		amount;			/* numeric */
 	Datum		awards;			/* numeric */
 	Datum		parts;			/* numeric[]: what each rule gives, or (Datum) 0 */
@@ -125,6 +127,9 @@ typedef struct Accrual
 	pairingheap *first;
 	pairingheap *last;
 	Bounds		others;			/* of all other orders */
+
+	Histories  *histories;		/* what entries changed of those of the account; NULL:
+								 * nobody asks */
 
 	/*
 	 * what rules with limits gave in periods of entries that are to be added: see

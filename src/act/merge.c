@@ -65,11 +65,12 @@ pass_all_on(Authorization *from, Authorization *to, const Call *call)
 			"UPDATE %1$s.account r SET spend = r.spend + s.spend, orders = r.orders + s.orders, points_earned = r.points_earned + s.points_earned,"
 			" first_order_at = least(r.first_order_at, s.first_order_at), last_order_at = greatest(r.last_order_at, s.last_order_at),"
 			" held = r.held + s.held, next_release = least(r.next_release, s.next_release),"
+			" purchases = _loyalty.add_histories(r.purchases, s.purchases), events = _loyalty.add_event_histories(r.events, s.events),"
 			" merged = coalesce(r.merged, '{}') || s.customer || coalesce(s.merged, '{}')"
 			" FROM %1$s.account s WHERE r.customer %2$s $2 AND s.customer %2$s $1");
 	pass_on(from, to, call,
 			"UPDATE %1$s.account s SET spend = 0, orders = 0, points_earned = 0, first_order_at = NULL, last_order_at = NULL,"
-			" held = 0, next_release = NULL, merged_into = $2 WHERE s.customer %2$s $1");
+			" held = 0, next_release = NULL, purchases = NULL, events = NULL, merged_into = $2 WHERE s.customer %2$s $1");
 	pass_on(from, to, call, "UPDATE %1$s.held h SET customer = $2 WHERE h.customer %2$s $1");
 	pass_on(from, to, call, "UPDATE %1$s.merged m SET survivor = $2 WHERE m.survivor %2$s $1");
 	pass_on(from, to, call, "INSERT INTO %1$s.merged (customer, survivor, merged_into, reference, at) VALUES ($1, $2, $2, $3, $4)");

@@ -85,19 +85,34 @@ check_not_null(Relation rel, int column)
 						 quote_identifier(NameStr(att->attname)))));
 }
 
+/* A type of the extension. */
+static Oid
+own_type(const char *schema, const char *name)
+{
+	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+									   ObjectIdGetDatum(get_namespace_oid(schema, false)));
+
+	if (!OidIsValid(type))
+		elog(ERROR, "type %s.%s does not exist", schema, name);
+	return type;
+}
+
 /*
  * The type loyalty.lots.
  */
 Oid
 layout_lots_type(void)
 {
-	Oid			schema = get_namespace_oid("loyalty", false);
-	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("lots"),
-									   ObjectIdGetDatum(schema));
+	return own_type("loyalty", "lots");
+}
 
-	if (!OidIsValid(type))
-		elog(ERROR, "type loyalty.lots does not exist");
-	return type;
+/*
+ * The row type of the histories that an account has.
+ */
+Oid
+layout_histories_type(void)
+{
+	return own_type("_loyalty", "account_histories");
 }
 
 static void

@@ -83,6 +83,7 @@ enum
 #define ENTRY_KEYS (ENTRY_REVISION + 1)
 
 extern Oid	layout_lots_type(void);
+extern Oid	layout_histories_type(void);
 extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);

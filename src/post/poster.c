@@ -99,6 +99,8 @@ typedef struct Account
 	Bounds		bounds;			/* of its orders */
 	Datum		points;
 	Datum		lots;			/* or (Datum) 0: there are none */
+	Datum		histories;		/* what is to be added to its histories, as a row of
+								 * theirs; or (Datum) 0: nothing */
 	bool		is_merged;		/* into another one, which has the entries now */
 	CustomerKeys keys;			/* whose entries are those of the account */
 
@@ -132,6 +134,7 @@ typedef struct Poster
 	RecordedEntry *cut;			/* of that customer, entries from this one on are left
 								 * for the next batch; or NULL */
 	List	   *terms;			/* versions of the terms that were posted under */
+	TupleDesc	histories;		/* of what is added to those of an account */
 	ItemPointerData *removed;	/* places of entries to delete from the journal */
 	int			removed_count;
 
@@ -613,6 +616,7 @@ post_customer(Poster *poster, Account *account)
 	accrual_set_account(accrual, account->spend, account->orders, account->points_earned,
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
+	accrual->histories = histories_begin(poster->customer);
 	if (fold_needs_posted(accrual, poster->batch->program_relid, poster->entries, poster->entry_count) || poster->closely)
 		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
 						 &poster->ledger, poster->snapshot, &account->keys);
@@ -634,6 +638,7 @@ post_customer(Poster *poster, Account *account)
 	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->points));
 	if (accrual->has_lots)
 		account->lots = LotsGetDatum(accrual_lots(accrual));
+	account->histories = histories_row(accrual->histories, poster->histories);
 	account->bounds.any = accrual->metrics.has_orders;
 	account->bounds.first = accrual->metrics.first_order_at;
 	account->bounds.last = accrual->metrics.last_order_at;
@@ -733,16 +738,17 @@ update_accounts(Poster *poster)
 {
 	enum
 	{
-		CUSTOMERS, POSTED, SPEND, ORDERS, EARNED, POINTS, RECORDED, FIRST, LAST, LOTS, ARRAYS,
+		CUSTOMERS, POSTED, SPEND, ORDERS, EARNED, POINTS, RECORDED, FIRST, LAST, LOTS, HISTORIES, ARRAYS,
 		FROM_CUSTOMER = ARRAYS, TO_CUSTOMER, ARGUMENTS
 	};
 	Posting    *batch = poster->batch;
 	Oid			elements[ARRAYS] = {batch->key_type, INT8OID, NUMERICOID, INT8OID,
-	NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, layout_lots_type()};
+	NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, layout_lots_type(), layout_histories_type()};
 	Oid			types[ARGUMENTS];
 	Datum	   *columns[ARRAYS];
 	bool	   *no_orders = palloc0(poster->count * sizeof(bool));
 	bool	   *no_lots = palloc0(poster->count * sizeof(bool));
+	bool	   *no_histories = palloc0(poster->count * sizeof(bool));
 	Datum		values[ARGUMENTS];
 	int			count = 0;
 	int64		posted = 0;
@@ -759,6 +765,7 @@ update_accounts(Poster *poster)
 		posted += account->posted;
 		no_orders[count] = !account->bounds.any;
 		no_lots[count] = account->lots == (Datum) 0;
+		no_histories[count] = account->histories == (Datum) 0;
 		columns[CUSTOMERS][count] = account->customer;
 		columns[POSTED][count] = Int64GetDatum(account->posted);
 		columns[SPEND][count] = account->spend;
@@ -769,6 +776,7 @@ update_accounts(Poster *poster)
 		columns[FIRST][count] = TimestampTzGetDatum(account->bounds.first);
 		columns[LAST][count] = TimestampTzGetDatum(account->bounds.last);
 		columns[LOTS][count] = account->lots;
+		columns[HISTORIES][count] = account->histories;
 		count++;
 	}
 	if (count == 0)
@@ -776,7 +784,8 @@ update_accounts(Poster *poster)
 	for (int c = 0; c < ARRAYS; c++)
 	{
 		types[c] = get_array_type(elements[c]);
-		values[c] = column_array(elements[c], columns[c], c == LOTS ? no_lots : c >= FIRST ? no_orders : NULL, count);
+		values[c] = column_array(elements[c], columns[c],
+								 c == HISTORIES ? no_histories : c == LOTS ? no_lots : c >= FIRST ? no_orders : NULL, count);
 	}
 	types[FROM_CUSTOMER] = types[TO_CUSTOMER] = batch->key_type;
 	values[FROM_CUSTOMER] = poster->customers[0];
@@ -786,12 +795,13 @@ update_accounts(Poster *poster)
 					 "UPDATE %1$s.account a SET version = a.version + 1, entries = a.entries + t.posted,"
 					 " spend = t.spend, orders = t.orders, points_earned = t.earned,"
 					 " points = t.points, lots = t.lots, first_order_at = t.first, last_order_at = t.last,"
+					 " purchases = _loyalty.add_histories(a.purchases, t.purchases), events = _loyalty.add_event_histories(a.events, t.events),"
 					 " last_recorded_at = greatest(a.last_recorded_at, t.recorded)"
 					 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
 					 " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
-					 " pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10))"
-					 " AS t (customer, posted, spend, orders, earned, points, recorded, first, last, lots)"
-					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $11 AND a.customer %4$s $12",
+					 " pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11))"
+					 " AS t (customer, posted, spend, orders, earned, points, recorded, first, last, lots, purchases, events)"
+					 " WHERE a.customer %2$s t.customer AND a.customer %3$s $12 AND a.customer %4$s $13",
 					 batch->program, batch->operators[0], batch->operators[1],
 					 batch->operators[2]);
 	run_query(query.data, ARGUMENTS, types, values, NULL, SPI_OK_UPDATE);
@@ -875,6 +885,7 @@ post_customers(void *arg)
 											 ALLOCSET_DEFAULT_SIZES);
 	poster->out_context = AllocSetContextCreate(poster->context, "loyalty posted entries",
 												ALLOCSET_DEFAULT_SIZES);
+	poster->histories = lookup_rowtype_tupdesc_copy(layout_histories_type(), -1);
 	entry_table_open(&poster->journal, poster->batch->journal, RowExclusiveLock, NULL);
 	entry_table_open(&poster->ledger, poster->batch->ledger, RowExclusiveLock, NULL);
 	if (SPI_connect() != SPI_OK_CONNECT)

@@ -43,6 +43,7 @@ fold_read_entry(TupleTableSlot *slot, RecordedEntry *entry)
 	slot_getallattrs(slot);
 	entry->terms = DatumGetInt32(values[ENTRY_TERMS]);
 	entry->counts = DatumGetBool(values[ENTRY_COUNTS]);
+	entry->event = (const text *) DatumGetPointer(nullable_value(slot, ENTRY_EVENT));
 	entry->amount = values[ENTRY_AMOUNT];
 	entry->awards = values[ENTRY_AWARDS];
 	entry->parts = stacking_given(nullable_value(slot, ENTRY_PARTS), nullable_value(slot, ENTRY_ALLOTTED));

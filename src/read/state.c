@@ -66,7 +66,7 @@ get_journal(FunctionCallInfo fcinfo)
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	journal = palloc0(sizeof(KnownJournal));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "state_of must return a composite type");
+		elog(ERROR, "what reads an account must return a composite type");
 	journal->desc = BlessTupleDesc(CreateTupleDescCopy(desc));
 	journal->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "loyalty journal", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(old);
@@ -179,23 +179,16 @@ may_have_entries(KnownJournal *journal, Oid program, const PostedAccount *accoun
 	return false;
 }
 
-/* The entries of a customer, folded, as a row of the type "account_state". */
+/* The account after the entries that were added, as a row of the type "account_state". */
 static Datum
-fold_state(Oid program, const PostedAccount *account, RecordedEntry **entries, int count, TupleDesc desc)
+state_row(const Accrual *accrual, TupleDesc desc)
 {
-	Accrual    *accrual = fold_begin_read(get_rel_namespace(program), account, entries, count);
-	Metrics    *metrics = &accrual->metrics;
+	const Metrics *metrics = &accrual->metrics;
 	Datum		values[7];
 	bool		nulls[7] = {false};
-	Lots	   *lots;
+	Lots	   *lots = accrual_lots(accrual);
 
 	Assert(desc->natts == lengthof(values));
-	for (int i = 0; i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		(void) accrual_add(accrual, terms_find(program, entries[i]->terms), entries[i]);
-	}
-	lots = accrual_lots(accrual);
 	values[0] = accrual->points;
 	values[1] = metrics->spend;
 	values[2] = Int64GetDatum(metrics->orders);
@@ -208,22 +201,28 @@ fold_state(Oid program, const PostedAccount *account, RecordedEntry **entries, i
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
-PG_FUNCTION_INFO_V1(loyalty_state_of);
+/* The entries of a customer, folded, as a row of what is asked for, or (Datum) 0: it is empty. */
+static Datum
+fold_state(Oid program, const PostedAccount *account, RecordedEntry **entries, int count, bool histories, TupleDesc desc)
+{
+	Accrual    *accrual = fold_begin_read(get_rel_namespace(program), account, entries, count);
+
+	if (histories)
+		accrual->histories = histories_begin(CurrentMemoryContext);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) accrual_add(accrual, terms_find(program, entries[i]->terms), entries[i]);
+	}
+	return histories ? histories_row(accrual->histories, desc) : state_row(accrual, desc);
+}
 
 /*
- * state_of(program regclass, terms int, customer anyelement,
- *          spend numeric, orders bigint, points_earned numeric,
- *          first_order_at timestamptz, last_order_at timestamptz, points numeric,
- *          lots loyalty.lots, reader uuid, merged anyarray) returns account_state
- *
- * The points, the sums and the lots of the account after the entries of a customer in the
- * journal; null without entries.  program is the table "program" of a
- * program, and terms are any of it.  The arguments from spend to lots are the
- * account as it is posted, and null without one; merged: who was merged into the customer.
- * reader: see terms_check_reader().
+ * The result of the functions below, whose arguments are the same: the state of an account, or
+ * what its histories are changed by.
  */
-Datum
-loyalty_state_of(PG_FUNCTION_ARGS)
+static Datum
+fold_account(FunctionCallInfo fcinfo, bool histories)
 {
 	KnownJournal *journal = get_journal(fcinfo);
 	Oid			program;
@@ -250,12 +249,46 @@ loyalty_state_of(PG_FUNCTION_ARGS)
 	old = MemoryContextSwitchTo(work);
 	entries = fold_read_entries(get_rel_namespace(program), &account, &count);
 	if (count > 0)
-		result = fold_state(program, &account, entries, count, journal->desc);
+		result = fold_state(program, &account, entries, count, histories, journal->desc);
 	MemoryContextSwitchTo(old);
-	if (count > 0)
+	if (result != (Datum) 0)
 		result = datumCopy(result, false, -1);
 	MemoryContextDelete(work);
-	if (count == 0)
+	if (result == (Datum) 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_state_of);
+
+/*
+ * state_of(program regclass, terms int, customer anyelement,
+ *          spend numeric, orders bigint, points_earned numeric,
+ *          first_order_at timestamptz, last_order_at timestamptz, points numeric,
+ *          lots loyalty.lots, reader uuid, merged anyarray) returns account_state
+ *
+ * The points, the sums and the lots of the account after the entries of a customer in the
+ * journal; null without entries.  program is the table "program" of a
+ * program, and terms are any of it.  The arguments from spend to lots are the
+ * account as it is posted, and null without one; merged: who was merged into the customer.
+ * reader: see terms_check_reader().
+ */
+Datum
+loyalty_state_of(PG_FUNCTION_ARGS)
+{
+	return fold_account(fcinfo, false);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_histories_of);
+
+/*
+ * histories_of, with the arguments of state_of, returns account_histories
+ *
+ * What is to be added to the histories of the account for what the entries of a customer in the journal
+ * change; null if they change nothing.
+ */
+Datum
+loyalty_histories_of(PG_FUNCTION_ARGS)
+{
+	return fold_account(fcinfo, true);
 }

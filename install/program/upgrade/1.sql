@@ -42,3 +42,5 @@ ALTER TABLE @schema@.earning_rule ADD COLUMN IF NOT EXISTS wallet text;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS wallet text;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS is_campaign boolean NOT NULL DEFAULT false;
 ALTER TABLE @schema@.terms_rule ADD COLUMN IF NOT EXISTS gate int;
+ALTER TABLE @schema@.account ADD COLUMN IF NOT EXISTS purchases loyalty.history;
+ALTER TABLE @schema@.account ADD COLUMN IF NOT EXISTS events _loyalty.event_history[];
