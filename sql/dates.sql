@@ -48,6 +48,14 @@ INSERT INTO club.date_rule (name, due, points, valid_from, valid_until) VALUES
   ('x', 'born', '1', '2020-01-02', '2020-01-01');
 SELECT * FROM club.dates_due('infinity');
 \set VERBOSITY default
+-- points that are a number, and none above zero; an expression that is below zero later is told by maintain()
+INSERT INTO club.date_rule (name, due, points) VALUES ('x', 'born', '-5');
+INSERT INTO club.date_rule (name, due, points) VALUES ('x', 'born', ' 0.00 ');
+INSERT INTO club.date_rule (name, due, points) VALUES ('x', 'born', '1e20');
+BEGIN;
+INSERT INTO club.date_rule (name, due, points) VALUES ('x', 'born', '+5'), ('y', 'born', '5 - n');
+UPDATE club.date_rule SET points = '-1' WHERE name = 'x';
+ROLLBACK;
 
 -- 2. A birthday, by Berlin's days, from 2019 to 2022:
 -- 1: 7 May, four times.  2: of 29 February, so 1 March but for 2020.  3: joined on 1 January 2021 by
