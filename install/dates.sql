@@ -393,6 +393,10 @@ AS $$
 BEGIN
 	IF NOT isfinite(until) THEN
 		RAISE EXCEPTION 'until must be a day' USING ERRCODE = 'datetime_field_overflow', DETAIL = format('It is %s.', until), HINT = 'Leave it out for what is due today.';
+	ELSIF to_regclass(format('%I.customer', program)) IS NULL THEN
+		RAISE EXCEPTION 'the view "customer" of loyalty program "%" does not exist', program
+			USING ERRCODE = 'undefined_table', DETAIL = 'It went with the customer table, or with what joined_at calls, so nobody knows who the customers are.',
+			      HINT = format('SELECT * FROM loyalty.verify(%L) tells what to do.', program);
 	END IF;
 	EXECUTE format('SELECT coalesce($1, (now() AT TIME ZONE p.time_zone)::date), (SELECT coalesce(array_agg(c.customer), ''{}'') FROM %1$I.customer c WHERE c.customer IS NOT NULL) FROM %1$I.program p', program)
 	   INTO until, keys USING until;
