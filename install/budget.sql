@@ -83,6 +83,7 @@ BEGIN
 		counted := OLD.given;
 	END IF;
 	PERFORM _loyalty.require_given(ARRAY['name of a budget', 'points of the budget'], ARRAY[NEW.name IS NULL, NEW.points IS NULL]);
+	PERFORM _loyalty.require_short_name('a budget', NEW.name);
 	IF btrim(NEW.name) = '' THEN
 		RAISE EXCEPTION 'name of a budget must not be empty' USING ERRCODE = 'invalid_parameter_value';
 	ELSIF tg_op = 'UPDATE' AND NEW.name <> OLD.name THEN

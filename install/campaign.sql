@@ -200,6 +200,7 @@ AS $$
 DECLARE
 	what CONSTANT text := format('campaign "%s"', campaign);
 BEGIN
+	PERFORM _loyalty.require_short_name('a campaign', campaign);
 	IF btrim(campaign) = '' THEN
 		RAISE EXCEPTION 'name of a campaign must not be empty' USING ERRCODE = 'invalid_parameter_value';
 	ELSIF starts >= ends THEN
@@ -259,6 +260,8 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported', DETAIL = 'Terms name it under which orders are recorded.', HINT = 'Make another one, and let rules belong to that.';
 	END IF;
 	PERFORM _loyalty.require_campaign(tg_table_schema, NEW.name, NEW.starts, NEW.ends, NEW.for_members, NEW.budget, NEW.cost_per_point);
+	PERFORM _loyalty.tell_of_midnight(tg_table_schema, format('starts of the campaign "%s"', NEW.name), NEW.starts, OLD.starts);
+	PERFORM _loyalty.tell_of_midnight(tg_table_schema, format('ends of the campaign "%s"', NEW.name), NEW.ends, OLD.ends);
 	IF tg_op = 'UPDATE' AND (NEW.for_members, NEW.budget) IS DISTINCT FROM (OLD.for_members, OLD.budget) THEN
 		PERFORM _loyalty.require_campaign_rules(tg_table_schema, NEW.name, NEW.for_members, NEW.budget);
 	END IF;

@@ -107,6 +107,21 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.require_given(text[], boolean[]) IS 'an error that names the arguments that are null, if any is';
 
+-- Names are keys of the tables of programs, and an index has no room for one of thousands of bytes.
+CREATE FUNCTION _loyalty.require_short_name(what text, name text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF octet_length(name) > 255 THEN
+		RAISE EXCEPTION 'the name of % must have at most 255 bytes', what
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It has %s, and begins with "%s".', octet_length(name), left(name, 40)), HINT = 'Give it a shorter one.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_short_name(text, text) IS 'an error if the name of a rule, a tier, a wallet and so on is too long';
+
 -- What a query of one value says, which is made for the tables of a program and has one parameter.  It reads
 -- with the snapshot of who asks.
 CREATE FUNCTION _loyalty.answer(query text, argument anyelement)
@@ -399,6 +414,7 @@ BEGIN
 	IF NEW.name IS NULL OR NEW.applies_when IS NULL THEN
 		RETURN NEW;		-- which the table refuses
 	END IF;
+	PERFORM _loyalty.require_short_name('an earning rule', NEW.name) WHERE tg_table_name = 'earning_rule';
 	PERFORM _loyalty.require_choice(format('per of the %s', label), NEW.per, 'order', 'line');
 	IF tg_op = 'UPDATE' AND NEW.stacking = OLD.stacking AND NEW.stacking IN ('add', 'multiply') AND (NEW.multiplier IS NULL) <> (OLD.multiplier IS NULL) THEN
 		NEW.stacking := NULL;		-- which was right for what it was before
@@ -411,6 +427,8 @@ BEGIN
 	ELSE
 		PERFORM _loyalty.join_campaign(tg_table_schema, to_jsonb(NEW), CASE tg_op WHEN 'UPDATE' THEN to_jsonb(OLD) END);
 		PERFORM _loyalty.require_rule_wallet(tg_table_schema, label, NEW.multiplier IS NOT NULL, NEW.wallet);
+		PERFORM _loyalty.tell_of_midnight(tg_table_schema, 'starts of the ' || label, NEW.starts, OLD.starts);
+		PERFORM _loyalty.tell_of_midnight(tg_table_schema, 'ends of the ' || label, NEW.ends, OLD.ends);
 	END IF;
 	PERFORM _loyalty.require_event_rule(label, NEW.event, NEW.per, NEW.minimum_order);
 	IF NEW.multiplier IS DISTINCT FROM OLD.multiplier THEN
@@ -524,6 +542,7 @@ BEGIN
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NEW;
 	END IF;
+	PERFORM _loyalty.require_short_name('a tier', NEW.name);
 	IF NEW.name = '' THEN
 		RAISE EXCEPTION 'the name of a tier must not be empty'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Customers without a tier are those for whom no tier qualifies.';

@@ -83,6 +83,33 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.require_date_rule(text, text, interval, date, date, int, text) IS 'an error if a rule by date is none by columns that are no expressions';
 
+-- Of an expression it is not known before there are customers, but most points are numbers.  With a number that is not
+-- above zero a rule gives nothing to anybody, and of one below zero, or too large, maintain() would warn for each customer, every day.
+CREATE FUNCTION _loyalty.check_date_points(called text, points text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	number numeric;
+BEGIN
+	IF points !~ '^\s*[-+]?[0-9.]' THEN
+		RETURN;		-- NaN, too, may be a column
+	END IF;
+	BEGIN
+		number := points;
+	EXCEPTION WHEN data_exception THEN
+		RETURN;		-- an expression that is no number by itself
+	END;
+	IF NOT (number > 0 AND number < 1e20) THEN
+		RAISE EXCEPTION 'points of % must be more than 0, and below 1e20', called
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('They are %s, for each customer.', left(number::text, 100)),
+			      HINT = 'Write how many points a customer gets on the day, as in ''50''. A rule ends with valid_until, and for_members says who gets none.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.check_date_points(text, text) IS 'an error if the points of a rule by date are a number, and not one above zero';
+
 CREATE FUNCTION _loyalty.date_rule_is_used(program name, rule text)
 RETURNS boolean
 LANGUAGE sql
@@ -174,6 +201,7 @@ BEGIN
 		NEW.due := _loyalty.parse_date_rule(tg_table_schema, NEW.name, NEW.due, 'due', 'new', path, true);
 	END IF;
 	IF NEW.points IS DISTINCT FROM OLD.points THEN
+		PERFORM _loyalty.check_date_points(called, NEW.points);
 		NEW.points := _loyalty.parse_date_rule(tg_table_schema, NEW.name, NEW.points, 'points', 'new', path, true);
 	END IF;
 	IF NEW.for_members IS DISTINCT FROM OLD.for_members THEN
@@ -365,6 +393,10 @@ AS $$
 BEGIN
 	IF NOT isfinite(until) THEN
 		RAISE EXCEPTION 'until must be a day' USING ERRCODE = 'datetime_field_overflow', DETAIL = format('It is %s.', until), HINT = 'Leave it out for what is due today.';
+	ELSIF to_regclass(format('%I.customer', program)) IS NULL THEN
+		RAISE EXCEPTION 'the view "customer" of loyalty program "%" does not exist', program
+			USING ERRCODE = 'undefined_table', DETAIL = 'It went with the customer table, or with what joined_at calls, so nobody knows who the customers are.',
+			      HINT = format('SELECT * FROM loyalty.verify(%L) tells what to do.', program);
 	END IF;
 	EXECUTE format('SELECT coalesce($1, (now() AT TIME ZONE p.time_zone)::date), (SELECT coalesce(array_agg(c.customer), ''{}'') FROM %1$I.customer c WHERE c.customer IS NOT NULL) FROM %1$I.program p', program)
 	   INTO until, keys USING until;

@@ -79,6 +79,7 @@ BEGIN
 	IF NEW.name = '' THEN
 		RAISE EXCEPTION 'the name of a reward must not be empty' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM _loyalty.require_short_name('a reward', NEW.name);
 	PERFORM _loyalty.require_number('points of ' || called, NEW.points, false, 'points_scale', points_scale);
 	PERFORM _loyalty.require_choice('kind of ' || called, NEW.kind, 'product', 'amount', 'percent', 'voucher');
 	IF NEW.kind = 'product' AND NEW.value IS NOT NULL THEN

@@ -42,6 +42,31 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.check_multiplier(text, text) IS 'an error if a multiplier is a number below zero, and a notice if it is one below 1';
 
+-- A day without a time and a zone is midnight of the session, which is not that of the shop where a server runs in UTC.
+-- It is told only of what is midnight in the session's zone, and not in the program's: nobody else means a day.
+CREATE FUNCTION _loyalty.tell_of_midnight(program name, what text, moment timestamptz, before timestamptz)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	zone text;
+	here timestamp;
+BEGIN
+	IF moment IS NULL OR moment = before OR NOT isfinite(moment) OR moment::time <> '00:00' THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT p.time_zone, $1 AT TIME ZONE p.time_zone FROM %I.program p', program) INTO zone, here USING moment;
+	IF here::time <> '00:00' THEN
+		RAISE NOTICE '% is midnight in the time zone of the session, and not in that of the program', what
+			USING DETAIL = format('It is %s in the zone "%s", which is %s in "%s".', to_char(moment, 'YYYY-MM-DD HH24:MI'), current_setting('TimeZone'), to_char(here, 'YYYY-MM-DD HH24:MI'), zone),
+			      HINT = format('Name the zone, as in %L, if the day is meant as it is in the program.', to_char(moment, 'YYYY-MM-DD HH24:MI ') || zone);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.tell_of_midnight(name, text, timestamptz, timestamptz) IS
+'a notice if a moment that is new is midnight for the session, and not in the time zone of a program';
+
 -- No other rule has such a name: see _loyalty.require_campaign_rule().
 CREATE FUNCTION _loyalty.stands_for_campaign(rule text)
 RETURNS boolean

@@ -125,16 +125,19 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	src int := _loyalty.require_tracked_table(program, "table", kind);
-	what CONSTANT text := (SELECT coalesce(r[1], 'orders') FROM _loyalty.as_owner(program, format('SELECT s.kind FROM %I.tracked_table s WHERE s.tracked_table = $1::int', program), src::text) r);
+	what text;
+	named text;		-- a table may have events of several kinds
 	recorded bigint;
 	ruled boolean;
 BEGIN
 	PERFORM _loyalty.refuse_nested('backfill');
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.require_recording($1::name, $2::int)', program::text, src::text);
 	PERFORM _loyalty.lock_tracked_tables(program, ARRAY[src]);
-	RAISE NOTICE 'recording the % of "%"', what, "table";
+	SELECT r[1], r[1] || coalesce(' of the kind "' || r[2] || '"', '') INTO what, named
+	  FROM _loyalty.as_owner(program, format('SELECT s.kind, s.event FROM %I.tracked_table s WHERE s.tracked_table = $1::int', program), src::text) r;
+	RAISE NOTICE 'recording the % of "%"', named, "table";
 	recorded := _loyalty.record_table(program, src, false);
-	RAISE NOTICE 'recorded % % of "%"', recorded, what, "table";
+	RAISE NOTICE 'recorded % % of "%"', recorded, named, "table";
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.earning_rule r WHERE _loyalty.is_for_table($1, $2, r.event))', program) INTO ruled USING program, src;
 	IF recorded > 0 AND NOT ruled THEN
 		RAISE NOTICE 'loyalty program "%" has no earning rule%, so these % made no points', program, CASE what WHEN 'events' THEN ' for such events' ELSE '' END, what
@@ -1009,7 +1012,7 @@ COMMENT ON FUNCTION _loyalty.untrack_dropped_tables(name) IS 'end tracking table
 -- Catch up with what no trigger saw: partitions that came or went, loads with
 -- triggers disabled, a restore in another order.
 CREATE FUNCTION loyalty.reconcile(program name, missing text DEFAULT NULL)
-RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, reversed bigint)
+RETURNS TABLE (relation regclass, triggers_made bigint, recorded bigint, archived bigint, reversed bigint, kind text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see _loyalty.is_written_by_hand()
@@ -1026,14 +1029,15 @@ BEGIN
 	END IF;
 	PERFORM _loyalty.lock_to_reconcile(program);
 	PERFORM _loyalty.untrack_dropped_tables(program);
-	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass
-	           FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
+	FOR s IN SELECT r[1]::int AS tracked_table, c.oid::regclass AS relation, c.relkind, c.relhassubclass, r[3] AS event
+	           FROM _loyalty.as_owner(program, format('SELECT s.tracked_table, s.relation::oid, s.event FROM %1$I.tracked_table s CROSS JOIN %1$I.program p
 	                                                   WHERE s.active AND s.kind IN (''orders'', ''credits'', ''events'')
 	                                                     AND NOT _loyalty.lacks_view($1::name, s.tracked_table, p.terms)', program), program::text) r
 	           JOIN pg_class c ON c.oid = r[2]::oid
 	          ORDER BY 1
 	LOOP
 		relation := s.relation;
+		kind := s.event;
 		IF missing = 'reverse' THEN
 			PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.forget_kept($1::name, $2::int)', program::text, s.tracked_table::text);
 		ELSE
@@ -1071,4 +1075,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.reconcile(name, text) IS
-'record what no trigger saw: makes missing triggers, records all orders as they stand, and archives (keeps the points of) or takes back orders without a row; missing is archive or reverse, by default archive for partitioned tables';
+'record what no trigger saw: makes missing triggers, records all orders as they stand, and archives (keeps the points of) or takes back orders without a row; missing is archive or reverse, by default archive for partitioned tables; kind is that of events, and null for orders';

@@ -404,7 +404,7 @@ AS $$
 		  FROM told t CROSS JOIN LATERAL unnest(t.failed, t.errors) f (tier, error) GROUP BY f.tier, t.terms
 		UNION ALL
 		SELECT 'condition of an earning rule fails', NULL, NULL,
-		       format('for_members of rule "%s" of terms %s: %s; before orders of customers: %s', f.rule, t.terms, min(f.error), count(DISTINCT t.customer))
+		       format('for_members of the %s of terms %s: %s; before orders of customers: %s', _loyalty.rule_label(f.rule), t.terms, min(f.error), count(DISTINCT t.customer))
 		  FROM told t CROSS JOIN LATERAL unnest(t.failed_rules, t.rule_errors) f (rule, error) GROUP BY f.rule, t.terms $sql$ END)
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_entries_sql(boolean, boolean) IS 'entries that do not follow from those before them, or from what they say themselves, as SQL for verify()';

@@ -491,8 +491,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 		      DETAIL = format('%s It says %L when %L.', _loyalty.as_sentence(SQLERRM), points, applies_when),
 		      HINT = CASE WHEN is_new AND _loyalty.stands_for_campaign(rule_name) THEN format('Change applies_when of the campaign in the table %I.campaign, and try again.', program)
 		             WHEN is_new THEN format('Change it, and try again: UPDATE %I.earning_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L.', program, rule_name)
-		             ELSE format('Correct it, and try again: UPDATE %I.terms_rule SET points = ''...'', applies_when = ''...'' WHERE name = %L AND version IN (%s).',
-		                         program, rule_name, versions) END;
+		             ELSE format('Correct it, and try again: UPDATE %I.terms_rule SET %sapplies_when = ''...'' WHERE name = %L AND version IN (%s).',
+		                         program, CASE WHEN NOT _loyalty.stands_for_campaign(rule_name) THEN 'points = ''...'', ' ELSE '' END, rule_name, versions) END;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.award_of_terms(name, int, int, text, text, text, text) IS

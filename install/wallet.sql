@@ -159,6 +159,7 @@ BEGIN
 	IF btrim(NEW.name) = '' THEN
 		RAISE EXCEPTION 'the name of a wallet must not be empty' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM _loyalty.require_short_name('a wallet', NEW.name);
 	IF NEW.available_after <= interval '0' OR NEW.available_after > interval '1000 years' THEN
 		RAISE EXCEPTION 'available_after of the wallet "%" must be more than nothing, and at most 1000 years', NEW.name
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', NEW.available_after),

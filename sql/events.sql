@@ -269,7 +269,10 @@ ALTER TABLE t_events.visits DISABLE TRIGGER USER;
 INSERT INTO t_events.visits VALUES (60, 6, '2024-08-01', 'visit');
 ALTER TABLE t_events.visits ENABLE TRIGGER USER;
 :found
-SELECT relation, recorded FROM loyalty.reconcile('club') WHERE recorded > 0;
+SELECT relation, kind, recorded FROM loyalty.reconcile('club') WHERE recorded > 0;
+SET client_min_messages = notice;
+SELECT loyalty.backfill('club', 't_events.visits', 'visit');
+SET client_min_messages = warning;
 :verify
 
 -- 15. Dated points: points of events wait and expire by the day of the event, and events keep no points longer.

@@ -220,5 +220,18 @@ INSERT INTO t_names2.purchases (number, buyer, state) VALUES (14, 2, 'settled');
 INSERT INTO t_names2.items (of, article, pieces, each) VALUES (14, 'tea', 2, 5);
 :now
 :verify
+-- an index has no room for names of thousands of bytes; 127 letters of two bytes and one of one are 255
+INSERT INTO club.earning_rule (name, points) VALUES (repeat('x', 9000), '1');
+INSERT INTO club.tier (name, rank, qualifies) VALUES (repeat('x', 9000), 9, 'true');
+INSERT INTO club.wallet (name) VALUES (repeat('x', 9000));
+INSERT INTO club.campaign (name) VALUES (repeat('x', 9000));
+INSERT INTO club.budget (name, points) VALUES (repeat('x', 9000), 1);
+INSERT INTO club.reward (name, points) VALUES (repeat('x', 9000), 1);
+INSERT INTO club.date_rule (name, due, points) VALUES (repeat('x', 9000), 'born', '1');
+INSERT INTO club.budget (name, points) VALUES (repeat('é', 128), 1);
+BEGIN;
+INSERT INTO club.budget (name, points) VALUES (repeat('é', 127) || 'x', 1);
+ROLLBACK;
+:verify
 SELECT loyalty.drop_program('club', force => true);
 DROP SCHEMA t_names2, t_names_code CASCADE;

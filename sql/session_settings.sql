@@ -277,3 +277,24 @@ DROP SCHEMA t_evil, t_mine, t_settings CASCADE;
 REVOKE CREATE ON DATABASE :"db" FROM regress_settings_owner;
 DROP OWNED BY regress_settings_owner, regress_settings_clerk, regress_settings_helper;
 DROP ROLE regress_settings_owner, regress_settings_clerk, regress_settings_helper;
+
+-- A day that is written without a zone is midnight of the session: this is told where it is not midnight of the program.
+CREATE SCHEMA t_midnight;
+CREATE TABLE t_midnight.customers (id int PRIMARY KEY);
+SELECT loyalty.create_program('club', 't_midnight.customers', time_zone => 'Europe/Berlin');
+SET client_min_messages = notice;
+SET timezone = 'UTC';
+-- in winter, Berlin is one hour ahead
+INSERT INTO club.earning_rule (name, points, starts, ends) VALUES ('day', '1', '2026-12-01', '2026-12-24 12:00');
+INSERT INTO club.campaign (name, ends) VALUES ('new year', '2027-01-01');
+-- not of what stays, nor where the zone is named, nor where it is the same day in both
+UPDATE club.earning_rule SET priority = 1;
+UPDATE club.earning_rule SET starts = '2026-12-01 00:00 Europe/Berlin', ends = 'infinity';
+SET timezone = 'Europe/Paris';
+UPDATE club.earning_rule SET starts = '2026-12-03';
+SET timezone = 'UTC';
+SELECT starts FROM club.earning_rule;
+SET client_min_messages = warning;
+SELECT * FROM loyalty.verify('club');
+SELECT loyalty.drop_program('club', force => true);
+DROP SCHEMA t_midnight CASCADE;

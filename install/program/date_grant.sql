@@ -24,3 +24,5 @@ COMMENT ON COLUMN @schema@.date_grant.reference IS 'names the grant among the ca
 
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON @schema@.date_grant
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.owner_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON @schema@.date_grant
+	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.append_only();

@@ -277,7 +277,7 @@ search_customers(DatesSearch *search)
 				(errcode(error->sqlerrcode),
 				 errmsg("rules by date give nothing: the customers of loyalty program \"%s\" cannot be looked for", search->batch->name),
 				 errdetail("%s.", error->message),
-				 errhint("The owner of the program must be allowed to read the whole customer table; what was due meanwhile is given then.")));
+				 errhint("The owner of the program must be allowed to read the whole customer table, with GRANT SELECT, and where row security is for that role, with BYPASSRLS; what was due meanwhile is given then.")));
 	find_due_accounts(search);
 }
 

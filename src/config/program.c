@@ -95,7 +95,7 @@ mark_tables(Datum arg, Oid relid)
 	}
 }
 
-/* Somebody got the rights of a role, or lost them. */
+/* Somebody got the rights of a role, or lost them; or a role may read past row security, or must not any more. */
 static void
 mark_all_tables(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -107,6 +107,7 @@ program_cache_init(void)
 {
 	watch_init();
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, mark_all_tables, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, mark_all_tables, (Datum) 0);
 	CacheRegisterRelcacheCallback(mark_tables, (Datum) 0);
 }
 

@@ -1,5 +1,6 @@
 /*
- * append_only.c: the journal, the ledger and the entries of vouchers refuse changes by SQL.
+ * append_only.c: the journal, the ledger, the entries of vouchers and what was decided by date
+ * refuse changes by SQL.
  *
  * A trigger on these tables refuses UPDATE, DELETE and TRUNCATE for every role,
  * the owner included.  Posting accesses the tables directly.  This guards
@@ -62,6 +63,8 @@ loyalty_append_only(PG_FUNCTION_ARGS)
 			 errmsg("entries of \"%s\" cannot be changed or deleted", table),
 			 strcmp(table, "voucher_entry") == 0 ?
 			 errhint("Call void_voucher of the program, and issue_voucher for another one.") :
+			 strcmp(table, "date_grant") == 0 ?
+			 errhint("Call reverse of the program with the reference of the grant, or grant_points: what was decided of the day stays.") :
 			 errhint("Change the order, or call reverse or adjust of the program: the difference is recorded as a new entry.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }
