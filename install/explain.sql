@@ -247,7 +247,7 @@ COMMENT ON FUNCTION _loyalty.explain_tier(name, int, int, numeric, numeric, text
 'the steps from what rules come to to the points of an order: tier and rounding; what was summed up so far may differ from that in the last digit';
 
 -- The lots that an order gives its points to, each as a step of no points: what the wallets of the terms say of its time.  What is in
--- wallet 1, and neither waits nor expires, is not told.
+-- wallet 1, and neither waits nor expires, is not told, nor what is less than nothing.
 CREATE FUNCTION _loyalty.explain_lots(program name, terms int, said jsonb, wallets int[], points numeric[])
 RETURNS SETOF loyalty.explanation
 LANGUAGE plpgsql STABLE
@@ -262,7 +262,7 @@ DECLARE
 BEGIN
 	FOR w IN EXECUTE format('SELECT v.wallet, v.name, t.time_zone, sum(g.points) AS points FROM unnest($2, $3) g (wallet, points)
 	                           JOIN %1$I.terms_wallet v ON v.version = $1 AND v.wallet = g.wallet JOIN %1$I.terms t ON t.version = $1
-	                          GROUP BY v.wallet, v.name, t.time_zone HAVING sum(g.points) <> 0 ORDER BY v.wallet', program) USING terms, wallets, points
+	                          GROUP BY v.wallet, v.name, t.time_zone HAVING sum(g.points) > 0 ORDER BY v.wallet', program) USING terms, wallets, points
 	LOOP
 		PERFORM set_config('TimeZone', w.time_zone, true);
 		BEGIN

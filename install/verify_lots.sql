@@ -254,7 +254,8 @@ BEGIN
 		   AND CASE WHEN EXISTS (SELECT FROM %2$I.terms_wallet w WHERE w.version = $1 AND w.wallet = $2 AND NOT w.redeemable) THEN l.put <> m.change
 		            WHEN m.change < 0 THEN l.put NOT BETWEEN m.change AND 0 OR (l.put > m.change AND loyalty.available(m.lots_after, m.recorded_at, $2) + loyalty.pending(m.lots_after, m.recorded_at, $2) > 0)
 		            WHEN m.lessens OR m.revision > 1 AND m.points_before > m.worth_before THEN l.put NOT BETWEEN 0 AND m.change
-		            ELSE l.put <> m.change END $sql$,
+		            -- what is owed is repaid, out of wallet 1 first
+		            ELSE l.put NOT BETWEEN m.change - greatest(-m.undated_before, 0) AND m.change END $sql$,
 		_loyalty.dates_sql(program, terms, wallet, readable), program) USING terms, wallet;
 EXCEPTION WHEN OTHERS THEN
 	PERFORM _loyalty.only_expression_errors(SQLSTATE, SQLERRM);
@@ -302,6 +303,11 @@ BEGIN
 			 'a lot is below zero', format('after entry %%s: %%s', m.entry, m.lots_after)),
 			(m.points_change > 0 AND m.tracked_table >= 0 AND m.undated_after < 0 AND loyalty.available(m.lots, m.recorded_at, 1) + loyalty.pending(m.lots, m.recorded_at, 1) > 0,
 			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed', m.entry, m.points_change, -m.undated_after)),
+			-- what rules give to wallets that can be spent from is used for that, too
+			(m.points_change > 0 AND m.tracked_table > 0 AND NOT m.is_rekeyed AND m.undated_after < 0
+			 AND EXISTS (SELECT FROM %2$I.terms_wallet w WHERE w.version = m.terms AND w.redeemable AND w.extended IS NULL AND w.wallet <> 1
+			                AND loyalty.available(m.lots, m.recorded_at, w.wallet) + loyalty.pending(m.lots, m.recorded_at, w.wallet) > 0),
+			 'points were not used to repay what was owed', format('entry %%s of %%s points leaves %%s owed: %%s', m.entry, m.points_change, -m.undated_after, m.lots)),
 			(m.undated_after < 0 AND (m.undated_after < m.undated_before AND m.tracked_table > 0 OR m.kind = 'merge')
 			 AND loyalty.available(m.lots_after, m.recorded_at, 1) + loyalty.pending(m.lots_after, m.recorded_at, 1) > 0,
 			 'points are owed though there were some', format('entry %%s of %%s points leaves %%s owed and %%s', m.entry, m.points_change, -m.undated_after, m.lots_after)),

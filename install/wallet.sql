@@ -27,7 +27,22 @@ CREATE FUNCTION _loyalty.wallet_has_entries(program name, wallet int)
 RETURNS boolean
 LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'loyalty_wallet_has_entries';
-COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one?  By what is committed at this moment, whatever the isolation level';
+COMMENT ON FUNCTION _loyalty.wallet_has_entries(name, int) IS 'were there ever points in a wallet of a program that is not the first one, or do any terms have a rule that gives points into it?  By what is committed at this moment, whatever the isolation level';
+
+-- Terms under which nothing was recorded go first.
+CREATE FUNCTION _loyalty.wallet_is_used(program name, wallet int)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF _loyalty.answer(format('SELECT EXISTS (SELECT FROM %1$I.terms_rule r JOIN %1$I.terms_wallet w ON w.version = r.version AND w.name = r.wallet WHERE w.wallet = $1)', program), wallet)::boolean THEN
+		PERFORM _loyalty.remove_unused_terms(program);
+	END IF;
+	RETURN _loyalty.wallet_has_entries(program, wallet);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.wallet_is_used(name, int) IS 'has a wallet points, or may orders give it some by rules of the terms that they are of?';
 
 -- Whoever gives points to a wallet holds a lock on its row, so a DELETE waits for him, and
 -- sees his entry here: the snapshot of the transaction could be older than that.
@@ -41,9 +56,9 @@ BEGIN
 		RAISE EXCEPTION 'the wallet "%" cannot be deleted', name
 			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It is wallet 1, which rules that name no wallet give their points to.',
 			      HINT = format('For points that neither wait nor expire: UPDATE %I.wallet SET available_after = NULL, expires = NULL, extended = NULL WHERE wallet = 1.', program);
-	ELSIF _loyalty.wallet_has_entries(program, wallet) THEN
+	ELSIF _loyalty.wallet_is_used(program, wallet) THEN
 		RAISE EXCEPTION 'the wallet "%" cannot be deleted', name
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is wallet %s, and entries have points of it.', wallet),
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is wallet %s, and entries have points of it, or may get some by rules of their terms.', wallet),
 			      HINT = format('Name it in no more calls; UPDATE %I.wallet SET name = ... WHERE wallet = %s makes its name free for another one.', program, wallet);
 	END IF;
 END
@@ -68,9 +83,9 @@ BEGIN
 		RAISE EXCEPTION 'wallet 1 must be redeemable'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is "%s", which rules that name no wallet give their points to.', name),
 			      HINT = format('Make another wallet for points that cannot be spent: INSERT INTO %I.wallet (name, redeemable) VALUES (..., false).', program);
-	ELSIF redeemable <> redeemable_before AND _loyalty.wallet_has_entries(program, wallet) THEN
+	ELSIF redeemable <> redeemable_before AND _loyalty.wallet_is_used(program, wallet) THEN
 		RAISE EXCEPTION 'whether the wallet "%" is redeemable cannot be changed', name
-			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is wallet %s, and entries have points of it.', wallet),
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is wallet %s, and entries have points of it, or may get some by rules of their terms.', wallet),
 			      HINT = 'Make another wallet, and adjust the points of customers in both.';
 	END IF;
 END
@@ -147,8 +162,8 @@ BEGIN
 	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN CASE tg_op WHEN 'DELETE' THEN OLD ELSE NEW END;
 	ELSIF tg_op = 'DELETE' THEN
+		PERFORM _loyalty.keep_for_dates(tg_table_schema, format('the wallet "%s"', OLD.name), OLD.name) WHERE OLD.wallet <> 1;
 		PERFORM _loyalty.require_unused_wallet(tg_table_schema, OLD.wallet, OLD.name);
-		PERFORM _loyalty.keep_for_dates(tg_table_schema, format('the wallet "%s"', OLD.name), OLD.name);
 		RETURN OLD;
 	END IF;
 	PERFORM _loyalty.keep_for_dates(tg_table_schema, format('the name of the wallet "%s"', OLD.name), OLD.name) WHERE OLD.name <> NEW.name;

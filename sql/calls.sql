@@ -204,7 +204,7 @@ SELECT plant($$UPDATE club.ledger SET points_change = 'NaN', order_points = 'NaN
 SELECT plant($$UPDATE club.ledger SET kind = 'grant' WHERE customer = 1 AND tracked_table = 1 AND order_key = '3'$$);
 SELECT plant($$UPDATE club.ledger SET actor = 'me' WHERE customer = 1 AND tracked_table = 1 AND order_key = '3'$$);
 SELECT plant($$INSERT INTO club.journal (customer, tracked_table, order_key, revision, at, recorded_at, terms, counts, amount, awards, currency, rate, moved)
-               SELECT 3, 0, 'gift', 1, now(), now(), terms, true, 5, 5, '', 1, false FROM club.program$$);
+               SELECT 3, 0, 'gift', 1, '2025-01-01 12:00+00', now(), terms, true, 5, 5, '', 1, false FROM club.program$$);
 -- accounts that are lost are made of the ledger again
 DROP TABLE club.account CASCADE;
 SELECT loyalty.upgrade_program('club');

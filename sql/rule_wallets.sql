@@ -42,7 +42,7 @@ DELETE FROM t_rule_wallets.orders WHERE id = 1;
 SELECT order_points, points_change, apart, lots FROM club.unposted;
 SELECT points FROM club.members WHERE id = 1;
 SELECT * FROM loyalty.verify('club');
--- 30 base points repay 30 of them; what another wallet gets does not: -15, and 100 beside it
+-- 30 base points repay 30 of them, and what the order gives to another wallet repays the rest: 0, and 85 there
 INSERT INTO t_rule_wallets.orders VALUES (2, 1, 30, 100);
 SELECT points_change, lots FROM club.unposted WHERE order_key = '2';
 SELECT points FROM club.members WHERE id = 1;
@@ -236,6 +236,34 @@ DELETE FROM t_rule_wallets.orders WHERE id = 5;
 SELECT points FROM mall.members WHERE id = 3;		-- 10 + 3 + 7
 SELECT * FROM loyalty.verify('mall');
 CALL loyalty.maintain('mall');
+SELECT * FROM loyalty.verify('mall');
+
+-- An order that is worth nothing for a while leaves nothing behind: what is owed then, since the points are spent, is repaid when it is worth as much again
+INSERT INTO t_rule_wallets.orders VALUES (7, 4, 10, 10, '2020-03-27 23:30+01');
+SELECT balance FROM mall.redeem(4, 7, 'four', wallet => 'promo');
+SELECT balance FROM mall.redeem(4, 13, 'four and more');
+UPDATE t_rule_wallets.orders SET total = 0, promo = 0 WHERE id = 7;
+SELECT wallet_name, available FROM mall.wallet_balances WHERE id = 4;		-- all 20 are owed
+UPDATE t_rule_wallets.orders SET total = 10, promo = 10 WHERE id = 7;
+SELECT wallet_name, available FROM mall.wallet_balances WHERE id = 4;
+-- and less than nothing is no lot
+INSERT INTO t_rule_wallets.orders VALUES (8, 4, 0, -10, '2020-03-27 23:30+01');
+SELECT what, name, value, points FROM mall.explain('8');
+DELETE FROM t_rule_wallets.orders WHERE id = 8;
+SELECT wallet_name, available FROM mall.wallet_balances WHERE id = 4;
+SELECT * FROM loyalty.verify('mall');
+
+-- A wallet stays what it is while orders may have points in it that no entry has yet, posted or not; one that no order knows of goes
+INSERT INTO mall.wallet (name, redeemable) VALUES ('medals', false), ('none', true);
+INSERT INTO mall.earning_rule (name, points, wallet) VALUES ('medals', '1', 'medals');
+INSERT INTO t_rule_wallets.orders VALUES (9, 5, 10, 10, '2020-03-27 23:30+01');
+DELETE FROM mall.earning_rule WHERE name = 'medals';
+INSERT INTO mall.earning_rule (name, points, wallet) VALUES ('none', '1', 'none');
+DELETE FROM mall.earning_rule WHERE name = 'none';
+DELETE FROM mall.wallet WHERE name = 'medals';
+UPDATE mall.wallet SET redeemable = true WHERE name = 'medals';
+DELETE FROM mall.wallet WHERE name = 'none';
+DELETE FROM t_rule_wallets.orders WHERE id = 9;
 SELECT * FROM loyalty.verify('mall');
 
 -- At random: of customers 31 to 33, who spend nothing, each wallet has what the orders say, computed from their table; of 34 to 36, all of it less what they

@@ -631,7 +631,6 @@ begin_purse(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 {
 	Lot			lot = wallet_lot(terms, entry->at, &entry->available);
 	MemoryContext old;
-
 	int			wallets;
 
 	(void) stacking_wallets(terms->stacking, &wallets);
@@ -689,10 +688,10 @@ step_lots(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Stan
 		return;
 	}
 	accrual->purse->now = entry->recorded_at;
+	/* what the purse itself holds stays where it is */
 	missing = dated_step(accrual, terms, entry, order,
 						 order->revision == 0 || terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
 						 change, not_forgiven_any_more(order, step), step->apart);
-	/* what the purse itself holds stays where it is */
 	fall_short(accrual, terms, missing, step);
 	accrual->lots = purse_end_entry(accrual->purse);
 	accrual->has_lots = accrual->has_lots || accrual->lots != NULL;

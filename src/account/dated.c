@@ -181,36 +181,50 @@ extend_lots(Accrual *accrual, Terms *terms, TimestampTz active_at, TimestampTz a
 }
 
 /*
- * Take points back, and credit others, which are less by what is not there of the first, and by so many
- * that were forgiven before.  The last of the changes is that of wallet 1.  Returns what is missing then.
+ * Take back what there is less of, of each wallet, and credit status points, which are taken and given in any
+ * case.  Returns what is missing of the others.
  */
 static Points
-change_wallets(Accrual *accrual, const Terms *terms, const WalletChange *changes, int count, Points forgiven, TimestampTz at)
+take_back(Accrual *accrual, const Terms *terms, const WalletChange *changes, int count, TimestampTz at)
+{
+	Points		missing = {0};
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		status = is_status(terms, changes[i].lot.wallet);
+		Points		change = changes[i].change;
+
+		if (change.value < 0)
+		{
+			Points		rest = purse_refund(accrual->purse, &changes[i].lot, opposite(change), terms->available_first, at);
+
+			if (!status)
+				missing = points_sum(missing, rest);
+			change = opposite(rest);
+		}
+		if (status)
+			purse_credit(accrual->purse, &changes[i].lot, change);
+	}
+	return missing;
+}
+
+/*
+ * Take points back, and credit others, which are less by what is not there of the first, and by so many
+ * that were forgiven before.  The last of the changes is that of wallet 1, which debt is repaid out of first.  Returns
+ * what is missing then.
+ */
+static Points
+change_wallets(Accrual *accrual, const Terms *terms, WalletChange *changes, int count, Points forgiven, TimestampTz at)
 {
 	const WalletChange *first = &changes[count - 1];
-	Points		missing = forgiven;
+	Points		missing = points_sum(forgiven, take_back(accrual, terms, changes, count, at));
 
 	for (int i = 0; i < count; i++)
-	{
-		Points		rest;
-
-		if (changes[i].change.value >= 0)
-			continue;
-		rest = purse_refund(accrual->purse, &changes[i].lot, opposite(changes[i].change), terms->available_first, at);
-		if (is_status(terms, changes[i].lot.wallet))
-			purse_credit(accrual->purse, &changes[i].lot, opposite(rest));
-		else
-			missing = points_sum(missing, rest);
-	}
-	for (int i = 0; i < count; i++)
-	{
-		Points		points = changes[i].change;
-
-		if (points.value > 0 && !is_status(terms, changes[i].lot.wallet))
-			points = points_less(points, &missing);
-		if (points.value > 0)
-			purse_credit(accrual->purse, &changes[i].lot, points);
-	}
+		if (changes[i].change.value > 0 && !is_status(terms, changes[i].lot.wallet))
+			changes[i].change = points_less(changes[i].change, &missing);
+	for (int i = count - 1; i >= 0; i--)
+		if (changes[i].change.value > 0 && !is_status(terms, changes[i].lot.wallet))
+			purse_earn(accrual->purse, &changes[i].lot, changes[i].change);
 	if (count > 1 && missing.value > 0)
 		missing = purse_refund(accrual->purse, &first->lot, missing, terms->available_first, at);
 	return missing;

@@ -120,23 +120,41 @@ purse_begin(Datum points, Datum lots)
 	return purse;
 }
 
-/* The debt is repaid out of a lot, with at most so many of its points. */
+/* The debt is repaid out of a lot of any wallet, with at most so many of its points. */
 static void
-repay(Purse *purse, const Lot *kind, int128 most, int scale)
+repay_from(Purse *purse, const Lot *kind, int128 most, int scale)
 {
 	int128		debt = -points_of(purse->lots, &undated);
 
-	if (debt <= 0 || !purse_is_dated(kind) || kind->wallet != LOTS_DEFAULT_WALLET ||
-		lot_state(kind, purse->now) == LOT_EXPIRED)
+	if (debt <= 0 || !purse_is_dated(kind) || lot_state(kind, purse->now) == LOT_EXPIRED)
 		return;
 	debt = Min(debt, exact_rescale(most, scale, purse->lots->scale));
 	put(purse, kind, -debt, purse->lots->scale);
 	put(purse, &undated, debt, purse->lots->scale);
 }
 
+/* The same, unless it is one of a wallet that debt does not belong to. */
+static void
+repay(Purse *purse, const Lot *kind, int128 most, int scale)
+{
+	if (kind->wallet == LOTS_DEFAULT_WALLET)
+		repay_from(purse, kind, most, scale);
+}
+
+/*
+ * Credit points to a lot that an order earned, which repay what the customer owes, whatever
+ * the wallet: an order may owe what was not in the wallet of its rule.
+ */
+void
+purse_earn(Purse *purse, const Lot *kind, Points points)
+{
+	put(purse, kind, points.value, points.scale);
+	repay_from(purse, kind, points.value, points.scale);
+}
+
 /*
  * Credit points to a lot.  What the customer owes is repaid first, unless they have expired
- * by now.
+ * by now, or are in another wallet than the first one.
  */
 void
 purse_credit(Purse *purse, const Lot *kind, Points points)

@@ -30,6 +30,7 @@ typedef struct Purse
 extern Purse *purse_begin(Datum points, Datum lots);
 extern Points purse_points(Datum number);
 extern bool purse_is_dated(const Lot *lot);
+extern void purse_earn(Purse *purse, const Lot *kind, Points points);
 extern void purse_credit(Purse *purse, const Lot *kind, Points points);
 extern Points purse_refund(Purse *purse, const Lot *own, Points points, bool available_first, TimestampTz at);
 extern void purse_owe(Purse *purse, Points points);

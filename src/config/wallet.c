@@ -369,6 +369,8 @@ PG_FUNCTION_INFO_V1(loyalty_wallet_has_entries);
  * For whoever changes the wallet, and has its row locked against those who give points to it.
  * They may have committed after the snapshot of this transaction, so what is read is what is
  * there now, of one moment: another one may be changing entries, whose customer is forgotten.
+ * Orders lock nothing of it, and what they give is in no ledger before they are posted: so terms
+ * that have a rule which names the wallet count as well.
  */
 Datum
 loyalty_wallet_has_entries(PG_FUNCTION_ARGS)
@@ -381,8 +383,11 @@ loyalty_wallet_has_entries(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_with_args(psprintf("SELECT FROM %s.ledger l CROSS JOIN LATERAL loyalty.unnest(l.lots) u"
-									   " WHERE l.lots IS NOT NULL AND u.wallet OPERATOR(pg_catalog.=) $1",
+	if (SPI_execute_with_args(psprintf("SELECT FROM %1$s.ledger l CROSS JOIN LATERAL loyalty.unnest(l.lots) u"
+									   " WHERE l.lots IS NOT NULL AND u.wallet OPERATOR(pg_catalog.=) $1"
+									   " UNION ALL"
+									   " SELECT FROM %1$s.terms_wallet w JOIN %1$s.terms_rule r ON r.version OPERATOR(pg_catalog.=) w.version AND r.wallet OPERATOR(pg_catalog.=) w.name"
+									   " WHERE w.wallet OPERATOR(pg_catalog.=) $1",
 									   quote_identifier(NameStr(*PG_GETARG_NAME(0)))),
 							  1, &type, &wallet, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for entries of a wallet");
