@@ -185,7 +185,7 @@ extend_lots(Accrual *accrual, Terms *terms, TimestampTz active_at, TimestampTz a
  * case.  Returns what is missing of the others.
  */
 static Points
-take_back(Accrual *accrual, const Terms *terms, const WalletChange *changes, int count, TimestampTz at)
+lessen_wallets(Accrual *accrual, const Terms *terms, const WalletChange *changes, int count, TimestampTz at)
 {
 	Points		missing = {0};
 
@@ -217,7 +217,7 @@ static Points
 change_wallets(Accrual *accrual, const Terms *terms, WalletChange *changes, int count, Points forgiven, TimestampTz at)
 {
 	const WalletChange *first = &changes[count - 1];
-	Points		missing = points_sum(forgiven, take_back(accrual, terms, changes, count, at));
+	Points		missing = points_sum(forgiven, lessen_wallets(accrual, terms, changes, count, at));
 
 	for (int i = 0; i < count; i++)
 		if (changes[i].change.value > 0 && !is_status(terms, changes[i].lot.wallet))
