@@ -348,11 +348,11 @@ CALL loyalty.post('mall');
 SELECT * FROM loyalty.verify('mall');
 
 -- verify() tells of points in another wallet, of other dates, and of other points than the rule gives
-INSERT INTO t_rule_wallets.orders VALUES (900, 50, 10, 10, '2020-03-27 23:30+01'), (901, 50, 10, 10, '2020-03-28 23:30+01');
+INSERT INTO t_rule_wallets.orders VALUES (2000, 50, 10, 10, '2020-03-27 23:30+01'), (2001, 50, 10, 10, '2020-03-28 23:30+01');
 UPDATE mall.earning_rule SET wallet = 'stars' WHERE name = 'stars';
 UPDATE mall.program SET refund_shortfall = 'owe';
-INSERT INTO t_rule_wallets.orders VALUES (902, 51, 10, 10, '2020-03-27 23:30+01');
-UPDATE t_rule_wallets.orders SET promo = 5 WHERE id = 902;
+INSERT INTO t_rule_wallets.orders VALUES (2002, 51, 10, 10, '2020-03-27 23:30+01');
+UPDATE t_rule_wallets.orders SET promo = 5 WHERE id = 2002;
 CALL loyalty.post('mall');
 SELECT * FROM loyalty.verify('mall');
 ALTER TABLE mall.ledger DISABLE TRIGGER append_only;
@@ -361,16 +361,16 @@ DECLARE
 	l mall.ledger;
 	a mall.account;
 BEGIN
-	SELECT * INTO l FROM mall.ledger WHERE order_key = '902' AND revision = 1;
+	SELECT * INTO l FROM mall.ledger WHERE order_key = '2002' AND revision = 1;
 	SELECT * INTO a FROM mall.account WHERE customer = 51;
-	UPDATE mall.ledger SET lots = plant.lots::loyalty.lots, apart = coalesce(plant.apart, l.apart), order_points = plant.points, points_change = plant.points WHERE order_key = '902' AND revision = 1;
+	UPDATE mall.ledger SET lots = plant.lots::loyalty.lots, apart = coalesce(plant.apart, l.apart), order_points = plant.points, points_change = plant.points WHERE order_key = '2002' AND revision = 1;
 	UPDATE mall.account SET lots = (SELECT loyalty.sum(x.lots) FROM mall.ledger x WHERE x.customer = 51) WHERE customer = 51;
 	RAISE WARNING '%: %', what, (SELECT string_agg(DISTINCT v.violation, '; ' ORDER BY v.violation) FROM loyalty.verify('mall') v WHERE v.violation <> 'trigger missing or disabled');
-	UPDATE mall.ledger SET lots = l.lots, apart = l.apart, order_points = l.order_points, points_change = l.points_change WHERE order_key = '902' AND revision = 1;
+	UPDATE mall.ledger SET lots = l.lots, apart = l.apart, order_points = l.order_points, points_change = l.points_change WHERE order_key = '2002' AND revision = 1;
 	UPDATE mall.account SET lots = a.lots WHERE customer = 51;
 END
 $$;
-SELECT lots, apart, order_points FROM mall.ledger WHERE order_key = '902' ORDER BY revision;
+SELECT lots, apart, order_points FROM mall.ledger WHERE order_key = '2002' ORDER BY revision;
 CALL t_rule_wallets.plant('all of it in promo', '{wallet 2: 10 from 2020-03-29T21:30:00Z until 2220-02-07T23:00:00Z}', NULL, 20);
 CALL t_rule_wallets.plant('in wallet 1', '{wallet 3: 3}', NULL, 20);
 CALL t_rule_wallets.plant('other dates', '{wallet 2: 7 from 2020-03-28T22:30:00Z until 2220-02-07T23:00:00Z, wallet 3: 3}', NULL, 20);
