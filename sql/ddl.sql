@@ -30,7 +30,10 @@ SELECT * FROM t_ddl.show();
 ALTER TABLE t_ddl.lines DROP COLUMN price;
 ALTER TABLE t_ddl.lines DROP COLUMN sku;
 ALTER TABLE t_ddl.refunds ALTER COLUMN amount TYPE text;
+-- which of its two views is named is PostgreSQL's choice
+\set VERBOSITY terse
 ALTER TABLE t_ddl.parts ALTER COLUMN order_id TYPE bigint;
+\set VERBOSITY default
 ALTER TABLE t_ddl.customers DROP COLUMN since;
 -- the rest can
 ALTER TABLE t_ddl.orders DROP COLUMN unused;
