@@ -15,7 +15,7 @@ BEGIN
 	EXECUTE format('SELECT rounding, points_scale FROM %I.terms WHERE version = $1', program) INTO t USING terms;
 	free := format('(SELECT %s FROM (SELECT %s AS points OFFSET 0) AS worth)', _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale), _loyalty.worth_sql(program, terms));
 	SELECT format('ARRAY[%s]::numeric[]', string_agg(format('(SELECT %s FROM (SELECT %s AS points FROM %s OFFSET 0) AS worth)', _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale),
-	                                                        CASE WHEN g.bonus THEN g.given ELSE format('(%s) * %s', g.given, f.factor) END, f.source), ', ' ORDER BY g.award)),
+	                                                        _loyalty.share_sql(g.bonus, g.given, f.factor), f.source), ', ' ORDER BY g.award)),
 	       coalesce(array_agg(g.award ORDER BY g.award), '{}'), coalesce(array_agg(g.limit_unit = 'times' ORDER BY g.award), '{}')
 	  INTO would, limits, by_times FROM _loyalty.given_sql(program, terms) g CROSS JOIN LATERAL _loyalty.folded_sql(program, terms) f WHERE g.apart;
 END

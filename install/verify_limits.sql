@@ -36,7 +36,7 @@ BEGIN
 		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%9$L::boolean AS by_times, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
 		                                 metrics.rooms[%%1$s] AS room, metrics.apart[%%1$s] AS gives FROM x metrics WHERE metrics.terms = %%7$s',
 		                         g.award, r.name, g.member_limit, _loyalty.period_kind(g.limit_unit, g.limit_period, t.time_zone),
-		                         _loyalty.rounded_sql(CASE WHEN g.bonus THEN format('(%%s)', g.given) ELSE format('((%%s) * %%s)', g.given, f.factor) END, t.rounding, t.points_scale), f.source, t.version, t.points_scale, g.limit_unit = 'times'),
+		                         _loyalty.rounded_sql(_loyalty.share_sql(g.bonus, g.given, f.factor), t.rounding, t.points_scale), f.source, t.version, t.points_scale, g.limit_unit = 'times'),
 		                  ' UNION ALL ')
 		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
 		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award

@@ -128,6 +128,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.given_sql(name, int) IS 'what each rule with points gives to an entry, as SQL over what folded_sql() has';
 
+-- What a rule gives there after all that multiplies it, before it is rounded.
+CREATE FUNCTION _loyalty.share_sql(bonus boolean, given text, factor text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN bonus THEN format('(%s)', given) ELSE format('((%s) * %s)', given, factor) END $$;
+COMMENT ON FUNCTION _loyalty.share_sql(boolean, text, text) IS 'what a rule gives to an entry, multiplied unless it is a bonus, as SQL for verify()';
+
 -- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier; without what rules
 -- with limits or wallets give, which is rounded already.
 CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
@@ -169,7 +177,7 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT string_agg(format('SELECT metrics.customer, metrics.order_key, metrics.revision, metrics.entry, %%L::text AS rule, metrics.apart[%%s] AS gives, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%s FROM (SELECT %%s AS points FROM %%s OFFSET 0) AS worth) END AS would
 		                            FROM e metrics WHERE metrics.terms = %%s AND metrics.tracked_table > 0',
-		                         r.name, g.award, _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale), CASE WHEN g.bonus THEN g.given ELSE format('(%%s) * %%s', g.given, f.factor) END, f.source, t.version), ' UNION ALL ')
+		                         r.name, g.award, _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale), _loyalty.share_sql(g.bonus, g.given, f.factor), f.source, t.version), ' UNION ALL ')
 		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
 		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award
 		 WHERE t.version = ANY ($2) AND g.apart AND g.member_limit IS NULL

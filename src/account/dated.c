@@ -122,7 +122,7 @@ move_lots(Accrual *accrual, Terms *terms, const LotList *before, const LotList *
 	}
 }
 
-/* By how much more or less an order has in each wallet but the first one. */
+/* By how much more or less an order has in each wallet but the first one, with room for that. */
 static WalletChange *
 wallet_changes(const LotList *before, const LotList *after, int *count)
 {
@@ -143,7 +143,7 @@ wallet_changes(const LotList *before, const LotList *after, int *count)
 	}
 	lots_settle(sums);
 	*count = sums->count;
-	changes = palloc(Max(sums->count, 1) * sizeof(WalletChange));
+	changes = palloc((sums->count + 1) * sizeof(WalletChange));
 	for (int i = 0; i < sums->count; i++)
 	{
 		const Lot  *lot = lot_of_wallet(after, sums->lot[i].wallet);
@@ -276,31 +276,35 @@ dated_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry, const Sta
 {
 	bool		is_first = order->revision == 0 && !entry->held.is_known && !TIMESTAMP_NOT_FINITE(entry->at);
 	TimestampTz at = is_first ? Min(entry->at, entry->recorded_at) : entry->recorded_at;
-	LotList    *before = standing_lots(terms, order);
-	LotList    *after = lots_make();
-	Datum		before_elsewhere = lots_total(before);
-	Datum		change_elsewhere;
+	Datum		before_elsewhere = number_zero();
 	Points		forgiven = {0};
 	Points		missing;
-	WalletChange *changes;
+	WalletChange only;
+	WalletChange *changes = &only;
 	WalletChange *first;
-	int			count;
+	int			count = 0;
 
-	put_lots(after, terms, entry->at, &entry->available, apart);
-	lots_settle(after);
-	changes = wallet_changes(before, after, &count);
-	changes = repalloc(changes, (count + 1) * sizeof(WalletChange));
-	first = &changes[count++];
-	first->lot = wallet_lot(terms, entry->at, &entry->available);
-	change_elsewhere = minus(lots_total(after), before_elsewhere);
 	if (unforgiven != (Datum) 0)
 	{
 		change = DirectFunctionCall2(numeric_add, change, unforgiven);
 		forgiven = purse_points(unforgiven);
 	}
-	first->change = purse_points(minus(change, change_elsewhere));
+	/* most orders give points to the first wallet alone */
+	if (apart != (Datum) 0 || order->apart != (Datum) 0 || order->beside != NULL)
+	{
+		LotList    *before = standing_lots(terms, order);
+		LotList    *after = lots_make();
 
-	move_lots(accrual, terms, before, after, at);
+		put_lots(after, terms, entry->at, &entry->available, apart);
+		lots_settle(after);
+		changes = wallet_changes(before, after, &count);
+		before_elsewhere = lots_total(before);
+		change = minus(change, minus(lots_total(after), before_elsewhere));
+		move_lots(accrual, terms, before, after, at);
+	}
+	first = &changes[count++];
+	first->lot = wallet_lot(terms, entry->at, &entry->available);
+	first->change = purse_points(change);
 	if (order->revision > 0)
 	{
 		Lot			lot = wallet_lot(terms_before, order->at, &order->available);
