@@ -12,7 +12,7 @@ SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sq
 
 # What a program is made of, in the order of creation.
 TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept exchange_rate budget campaign earning_rule tier wallet \
-	terms terms_rule terms_tier terms_wallet posted_terms purchase metrics member_metrics journal ledger account merged held set_aside member_card \
+	terms terms_rule terms_tier terms_wallet posted_terms purchase facts rule_facts journal ledger account merged held set_aside member_card \
 	conversion reward reward_price reward_stock reward_redemption voucher_batch voucher voucher_entry date_rule date_grant program \
 	unposted entries recorded_orders order_points members former_members histories lots wallet_balances unmatched_payments movements points_flow holdings liability liability_by_expiry breakage balance balances tier_at member_at lots_at liability_at redeem grant_points adjust reverse hold capture release transfer merge \
 	try card by_card try_by_card quote redeem_reward rewards_for issue_voucher issue_vouchers voucher_status redeem_voucher void_voucher voucher_campaigns campaigns erase explain simulate_order rules_at dates_due)

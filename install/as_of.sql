@@ -30,7 +30,7 @@ CREATE TYPE _loyalty.state_as_of AS (
 	terms int
 );
 COMMENT ON TYPE _loyalty.state_as_of IS
-'what a customer had at a moment: all points, expired ones included, open holds, lots and metrics; how many entries are known; and the terms in force. Result of _loyalty.states_as_of';
+'what a customer had at a moment: all points, expired ones included, open holds, lots and facts; how many entries are known; and the terms in force. Result of _loyalty.states_as_of';
 
 CREATE TYPE loyalty.member AS (
 	tier text,

@@ -521,7 +521,7 @@ DECLARE
 	zone text;
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
-	RETURN (SELECT p.expression FROM _loyalty.parse_expression(qualifies, NULL, NULL, format('%I.metrics', program)::regclass, 'boolean',
+	RETURN (SELECT p.expression FROM _loyalty.parse_expression(qualifies, NULL, NULL, format('%I.facts', program)::regclass, 'boolean',
 	                                                          format('qualifies of the tier "%s"', tier), NULL, NULL, zone, search_path, warn) p);
 END
 $$;

@@ -29,7 +29,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
 	IF "column" = 'for_members' THEN
-		RETURN (SELECT p.expression FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.member_metrics', program)::regclass, 'boolean', what, NULL, NULL, zone, search_path, warn) p);
+		RETURN (SELECT p.expression FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean', what, NULL, NULL, zone, search_path, warn) p);
 	ELSIF customers IS NULL THEN
 		RAISE EXCEPTION 'the customer table of loyalty program "%" does not exist', program
 			USING ERRCODE = 'undefined_table', DETAIL = format('%s is about its rows.', _loyalty.as_sentence(what)),
@@ -431,7 +431,7 @@ BEGIN
 		SELECT (%2$s) FROM (
 			SELECT s.spend, s.orders, s.points_earned, _loyalty.tenure(s.joined_at, $2, p.time_zone) AS tenure, s.first_order_at, s.last_order_at, ($2 AT TIME ZONE p.time_zone)::date AS today, $2 AS at,
 			       _loyalty.tier_for($3, s.terms, s.spend, s.orders, s.points_earned, s.joined_at, s.first_order_at, s.last_order_at, $2, p.reader) AS tier
-			  FROM %1$I.program p CROSS JOIN _loyalty.states_as_of($3, $1, $2, 'infinity') s) AS member_metrics
+			  FROM %1$I.program p CROSS JOIN _loyalty.states_as_of($3, $1, $2, 'infinity') s) AS rule_facts
 		$sql$, program, _loyalty.parse_date_rule(program, rule, condition, 'for_members', NULL, 'pg_catalog, pg_temp', false))
 	   INTO result USING customer, at, format('%I.program', program)::regclass;
 	RETURN coalesce(result, false);

@@ -619,9 +619,9 @@ BEGIN
 		 CROSS JOIN LATERAL (SELECT ROW(coalesce((j.state).spend, a.spend, 0), coalesce((j.state).orders, a.orders, 0), coalesce((j.state).points_earned, a.points_earned, 0),
 		                                _loyalty.tenure((SELECT c.joined_at FROM %1$I.customer c WHERE c.customer %2$s k.own), $3, p.time_zone),
 		                                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END, CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END,
-		                                CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date END, $3, $4)::%1$I.member_metrics AS metrics) x
+		                                CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date END, $3, $4)::%1$I.rule_facts AS facts) x
 		 CROSS JOIN LATERAL (SELECT array_agg(c.award) AS awards, array_agg(c.rule) AS rules, array_agg(c.expression) AS conditions FROM _loyalty.member_conditions($5, p.terms) c) c
-		 CROSS JOIN LATERAL _loyalty.try_rules(x.metrics, c.awards, c.rules, c.conditions) r
+		 CROSS JOIN LATERAL _loyalty.try_rules(x.facts, c.awards, c.rules, c.conditions) r
 		$sql$, program, _loyalty.customer_equality(program)) INTO held USING settings, customer, at, tier, program;
 	RETURN held;
 END

@@ -7,7 +7,7 @@
 -- order are left out, and those that are left stack as they do everywhere.  Bonuses are added after the tier.
 --
 -- The conditions of a version of the terms are the columns rule_<award> of the view for_members_<terms>, over the
--- type "member_metrics".  Which of them held is found out for the first entry of an order, and stays.
+-- type "rule_facts".  Which of them held is found out for the first entry of an order, and stays.
 
 CREATE FUNCTION _loyalty.require_member_rule(what text, has_multiplier boolean, per text, for_members text, bonus boolean, member_limit numeric, limit_unit text, limit_period text)
 RETURNS void
@@ -70,7 +70,7 @@ DECLARE
 	zone text;
 BEGIN
 	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
-	RETURN (SELECT p.expression FROM _loyalty.parse_expression(condition, NULL, NULL, format('%I.member_metrics', program)::regclass, 'boolean',
+	RETURN (SELECT p.expression FROM _loyalty.parse_expression(condition, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean',
 	                                                          format('for_members of the %s', _loyalty.rule_label(rule)), NULL, NULL, zone, search_path, warn) p);
 END
 $$;
@@ -134,7 +134,7 @@ AS $$
 BEGIN
 	IF cardinality(conditions) > 0 AND array_position(conditions, NULL) IS NULL THEN
 		PERFORM _loyalty.make_view(program, _loyalty.view_name('for_members', terms),
-			format('SELECT %s FROM (SELECT (NULL::%I.member_metrics).*) AS member_metrics',
+			format('SELECT %s FROM (SELECT (NULL::%I.rule_facts).*) AS rule_facts',
 			       (SELECT string_agg(format('(%s) AS rule_%s', c, a), ', ' ORDER BY a) FROM unnest(awards, conditions) x (a, c)), program),
 			format('for whom earning rules are under version %s of the terms', terms));
 	END IF;
@@ -194,7 +194,7 @@ BEGIN
 	                          CROSS JOIN LATERAL _loyalty.parse_expression(c.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''for_members of an earning rule'',
 	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p
 	                          WHERE _loyalty.view_of($1, ''for_members'', t.version) IS NOT NULL
-	                          GROUP BY t.version', program, format('%I.member_metrics', program)) USING program
+	                          GROUP BY t.version', program, format('%I.rule_facts', program)) USING program
 	LOOP
 		PERFORM _loyalty.make_for_members_view(program, v.version, v.awards, v.conditions);
 		made := made || _loyalty.view_name('for_members', v.version);

@@ -18,7 +18,7 @@ RETURNS text
 LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_tier_for';
 COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid) IS
-'highest tier whose condition holds for these metrics, or null; program is the table "program" of a program';
+'highest tier whose condition holds for these facts, or null; program is the table "program" of a program';
 
 CREATE TYPE _loyalty.returned AS (
 	number bigint,

@@ -4,7 +4,7 @@
 -- compared with what the view "campaigns" says, which asks C code.
 
 -- What entries under some terms are worth without what rules with limits or wallets give, rounded, and what each of these would give, by the places of "limits", and which of these count times;
--- as SQL over "metrics".
+-- as SQL over "facts".
 CREATE FUNCTION _loyalty.worths_sql(program name, terms int, OUT free text, OUT would text, OUT limits int[], OUT by_times boolean[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -40,11 +40,11 @@ BEGIN
 		                                   ELSE least(w.would[l.n], CASE WHEN e.apart[l.award] < f.would[l.n] THEN e.apart[l.award] ELSE e.rooms[l.award] END) END)
 		                     FROM unnest(%1$L::int[], %6$L::boolean[]) WITH ORDINALITY l (award, by_times, n) WHERE w.would[l.n] IS NOT NULL), 0) AS points
 		  FROM entry e CROSS JOIN (VALUES %2$s) AS c (campaign, awards)
-		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would FROM (SELECT e.parts, e.allotted, e.held_rules, e.multiplier, e.awards) AS metrics) AS f
+		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would FROM (SELECT e.parts, e.allotted, e.held_rules, e.multiplier, e.awards) AS facts) AS f
 		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would
 		                       FROM (SELECT ARRAY(SELECT CASE WHEN p.award <> ALL (c.awards) THEN p.part END FROM unnest(e.parts) WITH ORDINALITY p (part, award) ORDER BY p.award) AS parts,
 		                                    ARRAY(SELECT CASE WHEN p.award <> ALL (c.awards) THEN p.part END FROM unnest(e.allotted) WITH ORDINALITY p (part, award) ORDER BY p.award) AS allotted,
-		                                    e.held_rules, e.multiplier, e.awards) AS metrics) AS w
+		                                    e.held_rules, e.multiplier, e.awards) AS facts) AS w
 		 WHERE e.terms = %5$s AND e.counts $sql$, x.limits, campaigns, x.free, coalesce(x.would, 'NULL::numeric[]'), terms, x.by_times)
 	          FROM _loyalty.worths_sql(program, terms) x WHERE campaigns IS NOT NULL);
 END

@@ -18,14 +18,14 @@
 -- along from another customer or key is a tier of the terms that it had there, with its multiplier; and an entry that is not posted
 -- has its place by when it was recorded.
 
--- An expression for each version of the terms, as one over "metrics.terms".
+-- An expression for each version of the terms, as one over "facts.terms".
 CREATE FUNCTION _loyalty.by_terms(versions int[], expressions text[])
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN count(*) <= 1 THEN coalesce(min(x.expression), 'NULL')
-	            ELSE format('CASE %s END', string_agg(format('WHEN metrics.terms IN (%s) THEN %s', x.versions, x.expression), ' ' ORDER BY x.newest DESC)) END
+	            ELSE format('CASE %s END', string_agg(format('WHEN facts.terms IN (%s) THEN %s', x.versions, x.expression), ' ' ORDER BY x.newest DESC)) END
 	  FROM (SELECT e.expression, string_agg(e.version::text, ', ') AS versions, max(e.version) AS newest
 	          FROM unnest(versions, expressions) e (version, expression) GROUP BY e.expression) x
 $$;
@@ -33,7 +33,7 @@ COMMENT ON FUNCTION _loyalty.by_terms(int[], text[]) IS 'expressions of versions
 
 -- The tier by conditions in the order of rank, each of which may fail: then it does
 -- not hold.
-CREATE FUNCTION _loyalty.try_tiers(metrics anyelement, tiers text[], conditions text[], OUT tier text, OUT failed text[], OUT errors text[])
+CREATE FUNCTION _loyalty.try_tiers(facts anyelement, tiers text[], conditions text[], OUT tier text, OUT failed text[], OUT errors text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -42,7 +42,7 @@ DECLARE
 BEGIN
 	FOR i IN 1 .. coalesce(cardinality(tiers), 0) LOOP
 		BEGIN
-			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS metrics', conditions[i]) INTO holds USING metrics;
+			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS facts', conditions[i]) INTO holds USING facts;
 			IF holds THEN
 				tier := tiers[i];
 				EXIT;
@@ -58,7 +58,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.try_tiers(anyelement, text[], text[]) IS
 'the first tier whose condition holds, and those before it whose conditions fail, with the errors';
 
--- How verify() finds the tier under versions of the terms from metrics, as SQL for FROM: it is
+-- How verify() finds the tier under versions of the terms from facts, as SQL for FROM: it is
 -- in held.tier.  Looked for where "wanted" says so.
 CREATE FUNCTION _loyalty.tier_sql(program name, versions int[], guarded boolean, wanted text)
 RETURNS text
@@ -85,13 +85,13 @@ BEGIN
 		RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN %s THEN %s END AS tier, NULL::text[] AS failed, NULL::text[] AS errors) AS held',
 		              wanted, _loyalty.by_terms(versions, plain));
 	END IF;
-	RETURN format('CROSS JOIN LATERAL _loyalty.try_tiers(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure, metrics.first_order_at,
-	                                                        metrics.last_order_at, metrics.today, metrics.at)::%I.metrics, CASE WHEN %s THEN %s ELSE ''{}'' END, %s) AS held',
+	RETURN format('CROSS JOIN LATERAL _loyalty.try_tiers(ROW(facts.spend, facts.orders, facts.points_earned, facts.tenure, facts.first_order_at,
+	                                                        facts.last_order_at, facts.today, facts.at)::%I.facts, CASE WHEN %s THEN %s ELSE ''{}'' END, %s) AS held',
 	              program, wanted, _loyalty.by_terms(versions, names), _loyalty.by_terms(versions, conditions));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.tier_sql(name, int[], boolean, text) IS
-'how verify() finds a tier from metrics, as SQL for FROM; guarded against conditions that fail';
+'how verify() finds a tier from facts, as SQL for FROM; guarded against conditions that fail';
 
 -- Tenure for verify(): calendar years, months and days as age() has them, between local days;
 -- days stop at 29.
@@ -121,7 +121,7 @@ AS $$
 	                       ELSE 'CASE WHEN units - floor(units) = 0.5 THEN 2 * round(floor(units + 0.5) / 2 - 0.25) ELSE floor(units + 0.5) END' END,
 	                       'units', format('(abs(%s)%s)', worth, u.unit))
 	            || format(' OR (%2$s > 0 AND %1$s < 0) OR (%2$s < 0 AND %1$s > 0)',
-	                      CASE worth WHEN 'metrics.awards * metrics.multiplier' THEN 'metrics.awards' ELSE worth END, points) END
+	                      CASE worth WHEN 'facts.awards * facts.multiplier' THEN 'facts.awards' ELSE worth END, points) END
 	  FROM (SELECT CASE WHEN points_scale > 0 THEN ' * 1' || repeat('0', points_scale) || '::numeric' ELSE '' END AS unit,
 	               CASE WHEN points_scale > 0 THEN format(', %s', points_scale) ELSE '' END AS places) u
 $$;
@@ -294,39 +294,39 @@ DECLARE
 	folding CONSTANT int[] := ARRAY(SELECT v FROM unnest(known) v WHERE _loyalty.terms_fold(program, v));
 	decided text;
 BEGIN
-	decided := concat_ws(' AND ', CASE WHEN lost = '{}' THEN 'true' ELSE format('metrics.terms = ANY (%L)', known) END,
+	decided := concat_ws(' AND ', CASE WHEN lost = '{}' THEN 'true' ELSE format('facts.terms = ANY (%L)', known) END,
 		-- when which order was the first is not known of who was merged
-		CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN format('NOT metrics.customer %s ANY (SELECT b.customer FROM merged_bounds b)', _loyalty.customer_equality(program)) END);
+		CASE WHEN exact_bounds AND _loyalty.has_merged(program) THEN format('NOT facts.customer %s ANY (SELECT b.customer FROM merged_bounds b)', _loyalty.customer_equality(program)) END);
 	EXECUTE format($sql$
 		SELECT array_agg(quote_literal(t.time_zone) ORDER BY x.n),
-		       array_agg(coalesce((SELECT 'CASE metrics.tier ' || string_agg(format('WHEN %%L THEN %%s', r.name, r.multiplier), ' ' ORDER BY r.rank) || ' ELSE 1 END'
+		       array_agg(coalesce((SELECT 'CASE facts.tier ' || string_agg(format('WHEN %%L THEN %%s', r.name, r.multiplier), ' ' ORDER BY r.rank) || ' ELSE 1 END'
 		                             FROM %I.terms_tier r WHERE r.version = x.version), '1') ORDER BY x.n)
 		  FROM unnest($1) WITH ORDINALITY x (version, n) JOIN %1$I.terms t ON t.version = x.version $sql$, program)
 	   INTO zones, multipliers USING versions;
-	zone := replace(_loyalty.by_terms(versions, zones), 'metrics.', 's.');
+	zone := replace(_loyalty.by_terms(versions, zones), 'facts.', 's.');
 	RETURN format($sql$
 		told AS MATERIALIZED (
 			SELECT * FROM (
-				SELECT metrics.customer, metrics.order_key, metrics.terms, metrics.tier, metrics.multiplier, metrics.entry,
-				       metrics.posted, metrics.next_posted, metrics.number, metrics.spend_after, metrics.orders_after, metrics.points_after, metrics.earned_after,
-				       metrics.first_after, metrics.last_after, metrics.newest, held.tier AS expected, held.failed, held.errors,
-				       metrics.held_rules, %7$s AS expected_rules, %8$s AS failed_rules, %9$s AS rule_errors, %10$s AS wrong_rules,
-				       metrics.entry <> metrics.number AS wrong_number, metrics.place < metrics.place_before AS wrong_place,
-				       metrics.begins AND %1$s AND ((NOT metrics.brought AND metrics.tier IS DISTINCT FROM held.tier) OR metrics.multiplier <> %2$s) AS wrong_tier
+				SELECT facts.customer, facts.order_key, facts.terms, facts.tier, facts.multiplier, facts.entry,
+				       facts.posted, facts.next_posted, facts.number, facts.spend_after, facts.orders_after, facts.points_after, facts.earned_after,
+				       facts.first_after, facts.last_after, facts.newest, held.tier AS expected, held.failed, held.errors,
+				       facts.held_rules, %7$s AS expected_rules, %8$s AS failed_rules, %9$s AS rule_errors, %10$s AS wrong_rules,
+				       facts.entry <> facts.number AS wrong_number, facts.place < facts.place_before AS wrong_place,
+				       facts.begins AND %1$s AND ((NOT facts.brought AND facts.tier IS DISTINCT FROM held.tier) OR facts.multiplier <> %2$s) AS wrong_tier
 				  FROM (SELECT s.*, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
 				               coalesce(s.earned_after, 0) - CASE WHEN s.tracked_table <= 0 THEN 0 ELSE s.points_change END AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
 				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %4$s)::date END AS today
-				          FROM steps s) metrics
+				          FROM steps s) facts
 				 %5$s %11$s %6$s) x
 			 WHERE wrong_number OR wrong_place OR wrong_tier OR wrong_rules OR failed IS NOT NULL OR failed_rules IS NOT NULL OR next_posted IS DISTINCT FROM posted) $sql$,
 		decided, _loyalty.by_terms(versions, multipliers),
 		_loyalty.tenure_sql('s.joined_at', 's.at', zone), zone,
-		_loyalty.tier_sql(program, known, guarded, 'metrics.begins AND NOT metrics.brought'), CASE WHEN guarded THEN 'OFFSET 0' END,
+		_loyalty.tier_sql(program, known, guarded, 'facts.begins AND NOT facts.brought'), CASE WHEN guarded THEN 'OFFSET 0' END,
 		CASE WHEN folding = '{}' THEN 'NULL::int[]' ELSE 'ruled.held_rules' END, CASE WHEN folding = '{}' THEN 'NULL::text[]' ELSE 'ruled.failed' END,
 		CASE WHEN folding = '{}' THEN 'NULL::text[]' ELSE 'ruled.errors' END,
 		CASE WHEN folding = '{}' THEN 'false'
-		     ELSE format('metrics.begins AND NOT metrics.brought AND metrics.terms = ANY (%L) AND %s AND metrics.held_rules IS DISTINCT FROM ruled.held_rules', folding, decided) END,
-		CASE WHEN folding <> '{}' THEN _loyalty.rules_sql(program, folding, guarded, format('metrics.begins AND NOT metrics.brought AND metrics.terms = ANY (%L)', folding)) END);
+		     ELSE format('facts.begins AND NOT facts.brought AND facts.terms = ANY (%L) AND %s AND facts.held_rules IS DISTINCT FROM ruled.held_rules', folding, decided) END,
+		CASE WHEN folding <> '{}' THEN _loyalty.rules_sql(program, folding, guarded, format('facts.begins AND NOT facts.brought AND facts.terms = ANY (%L)', folding)) END);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.told_sql(name, int[], int[], boolean, boolean) IS
@@ -351,28 +351,28 @@ BEGIN
 		  FROM unnest($1) WITH ORDINALITY x (version, n) JOIN %I.terms t ON t.version = x.version $sql$, program)
 	   INTO roundings, misfits, since USING versions, program;
 	RETURN format($sql$
-		SELECT k.violation, metrics.customer::text, metrics.order_key::text, k.detail
-		  FROM %1$s metrics
+		SELECT k.violation, facts.customer::text, facts.order_key::text, k.detail
+		  FROM %1$s facts
 		 CROSS JOIN LATERAL (VALUES
-			(metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points OR metrics.orders_change <> (metrics.counts AND metrics.event IS NULL)::int),
+			(facts.revision = 1 AND (facts.amount_change <> facts.amount OR facts.points_change <> facts.order_points OR facts.orders_change <> (facts.counts AND facts.event IS NULL)::int),
 			 'entries of an order do not add up',
-			 format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', metrics.revision, metrics.entry, metrics.amount, metrics.amount_change,
-			        metrics.order_points, metrics.points_change)),
-			(NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0), 'an order that does not count is worth something',
-			 format('revision %%s (entry %%s): amount %%s, awards %%s', metrics.revision, metrics.entry, metrics.amount, metrics.awards)),
-			(metrics.event IS NOT NULL AND metrics.amount <> 0, 'an event has an amount', format('revision %%s (entry %%s): amount %%s', metrics.revision, metrics.entry, metrics.amount)),
-			(%2$s, CASE WHEN metrics.parts IS NULL THEN 'points are not awards times multiplier' ELSE 'points are not what the earning rules come to' END,
-			 format('%%s * %%s gives %%s', coalesce(metrics.parts::text, metrics.awards::text), metrics.multiplier, metrics.order_points)),
-			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', metrics.revision, metrics.entry, metrics.parts, metrics.held_rules) || coalesce(format(', of budgets %%s', metrics.allotted), '')),
-			(metrics.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', metrics.recorded_at, metrics.terms)),
-			(metrics.recorded_at > $1, 'entry was recorded in the future', format('at %%s', metrics.recorded_at))) k (wrong, violation, detail)
-		 WHERE ((metrics.revision = 1 AND (metrics.amount_change <> metrics.amount OR metrics.points_change <> metrics.order_points
-		                                   OR metrics.orders_change <> (metrics.counts AND metrics.event IS NULL)::int))
-		        OR (NOT metrics.counts AND (metrics.amount <> 0 OR metrics.awards <> 0))
-		        OR (metrics.event IS NOT NULL AND metrics.amount <> 0)
-		        OR %2$s OR %5$s OR metrics.recorded_at < %3$s OR metrics.recorded_at > $1) AND k.wrong AND metrics.tracked_table > 0 %4$s $sql$,
+			 format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', facts.revision, facts.entry, facts.amount, facts.amount_change,
+			        facts.order_points, facts.points_change)),
+			(NOT facts.counts AND (facts.amount <> 0 OR facts.awards <> 0), 'an order that does not count is worth something',
+			 format('revision %%s (entry %%s): amount %%s, awards %%s', facts.revision, facts.entry, facts.amount, facts.awards)),
+			(facts.event IS NOT NULL AND facts.amount <> 0, 'an event has an amount', format('revision %%s (entry %%s): amount %%s', facts.revision, facts.entry, facts.amount)),
+			(%2$s, CASE WHEN facts.parts IS NULL THEN 'points are not awards times multiplier' ELSE 'points are not what the earning rules come to' END,
+			 format('%%s * %%s gives %%s', coalesce(facts.parts::text, facts.awards::text), facts.multiplier, facts.order_points)),
+			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', facts.revision, facts.entry, facts.parts, facts.held_rules) || coalesce(format(', of budgets %%s', facts.allotted), '')),
+			(facts.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', facts.recorded_at, facts.terms)),
+			(facts.recorded_at > $1, 'entry was recorded in the future', format('at %%s', facts.recorded_at))) k (wrong, violation, detail)
+		 WHERE ((facts.revision = 1 AND (facts.amount_change <> facts.amount OR facts.points_change <> facts.order_points
+		                                   OR facts.orders_change <> (facts.counts AND facts.event IS NULL)::int))
+		        OR (NOT facts.counts AND (facts.amount <> 0 OR facts.awards <> 0))
+		        OR (facts.event IS NOT NULL AND facts.amount <> 0)
+		        OR %2$s OR %5$s OR facts.recorded_at < %3$s OR facts.recorded_at > $1) AND k.wrong AND facts.tracked_table > 0 %4$s $sql$,
 		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
-		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'metrics') END, _loyalty.by_terms(versions, misfits));
+		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'facts') END, _loyalty.by_terms(versions, misfits));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.wrong_alone_sql(name, int[], text, boolean) IS 'entries that are wrong by what they say themselves, as SQL for verify()';
@@ -521,9 +521,9 @@ AS $$
 	SELECT format($sql$
 		members AS MATERIALIZED (
 			SELECT * FROM (
-				SELECT metrics.*, held.tier AS expected, held.failed, held.errors,
-				       (metrics.said_points, metrics.said_spend, metrics.said_orders, metrics.said_first, metrics.said_last)
-				       IS DISTINCT FROM (metrics.points, round(metrics.spend, %12$s), metrics.orders, metrics.first_order_at, metrics.last_order_at) AS differs
+				SELECT facts.*, held.tier AS expected, held.failed, held.errors,
+				       (facts.said_points, facts.said_spend, facts.said_orders, facts.said_first, facts.said_last)
+				       IS DISTINCT FROM (facts.points, round(facts.spend, %12$s), facts.orders, facts.first_order_at, facts.last_order_at) AS differs
 				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) + coalesce(r.points, 0) %13$s AS points, coalesce(t.earned_after, 0) AS points_earned,
 				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at
 				          FROM (SELECT %2$I AS customer, tier, points AS said_points, lifetime_value AS said_spend, orders AS said_orders, first_order_at AS said_first,
@@ -531,7 +531,7 @@ AS $$
 				                UNION ALL
 				                SELECT %2$I, tier, points, lifetime_value, orders, first_order_at, last_order_at, joined_at FROM %1$I.former_members) m
 				          LEFT JOIN told t ON t.customer %3$s m.customer AND t.next_posted IS NULL
-				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %14$s %10$s %11$s) metrics
+				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %14$s %10$s %11$s) facts
 				 %6$s %7$s) m
 			 WHERE differs OR failed IS NOT NULL OR tier IS DISTINCT FROM expected) $sql$,
 		program, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1),
@@ -635,7 +635,7 @@ BEGIN
 	EXECUTE format('SELECT terms, time_zone, amount_scale FROM %I.program', program) INTO p;
 	with_members := with_members AND readable AND NOT _loyalty.lacks_customers(program);
 	exact_bounds := EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL (SELECT t.columns FROM _loyalty.tier_conditions(program, v) t UNION ALL SELECT m.columns FROM _loyalty.member_conditions(program, v) m) c
-	                         WHERE v <> ALL (lost) AND c.columns && '{metrics.first_order_at,metrics.last_order_at,member_metrics.first_order_at,member_metrics.last_order_at}'::text[]);
+	                         WHERE v <> ALL (lost) AND c.columns && '{facts.first_order_at,facts.last_order_at,rule_facts.first_order_at,rule_facts.last_order_at}'::text[]);
 	RETURN QUERY EXECUTE format('WITH %s %s, %s %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
 		_loyalty.entries_sql(program, readable, without_large), CASE WHEN repeated THEN _loyalty.chain_sql(program) END,
 		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), CASE WHEN _loyalty.has_merged(program) THEN _loyalty.merged_bounds_sql(program) END,

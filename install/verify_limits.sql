@@ -33,8 +33,8 @@ DECLARE
 	result text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT string_agg(format('SELECT metrics.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%9$L::boolean AS by_times, %%4$L::text AS kind, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
-		                                 metrics.rooms[%%1$s] AS room, metrics.apart[%%1$s] AS gives FROM x metrics WHERE metrics.terms = %%7$s',
+		SELECT string_agg(format('SELECT facts.*, %%1$s AS award, %%2$L::text AS rule, %%3$s::numeric AS most, %%8$s AS scale, %%9$L::boolean AS by_times, %%4$L::text AS kind, CASE WHEN facts.parts IS NOT NULL THEN (SELECT %%5$s FROM %%6$s) END AS would,
+		                                 facts.rooms[%%1$s] AS room, facts.apart[%%1$s] AS gives FROM x facts WHERE facts.terms = %%7$s',
 		                         g.award, r.name, g.member_limit, _loyalty.period_kind(g.limit_unit, g.limit_period, t.time_zone),
 		                         _loyalty.rounded_sql(_loyalty.share_sql(g.bonus, g.given, f.factor), t.rounding, t.points_scale), f.source, t.version, t.points_scale, g.limit_unit = 'times'),
 		                  ' UNION ALL ')

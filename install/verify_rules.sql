@@ -4,7 +4,7 @@
 -- entry, and for whom they are out of the sums of the entries before it, as the tier is.
 
 -- The numbers of the awards whose conditions hold, each of which may fail: then it does not.
-CREATE FUNCTION _loyalty.try_rules(metrics anyelement, awards int[], rules text[], conditions text[], OUT held_rules int[], OUT failed text[], OUT errors text[])
+CREATE FUNCTION _loyalty.try_rules(facts anyelement, awards int[], rules text[], conditions text[], OUT held_rules int[], OUT failed text[], OUT errors text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -14,7 +14,7 @@ BEGIN
 	held_rules := '{}';
 	FOR i IN 1 .. coalesce(cardinality(awards), 0) LOOP
 		BEGIN
-			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS member_metrics', conditions[i]) INTO holds USING metrics;
+			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS rule_facts', conditions[i]) INTO holds USING facts;
 			IF holds THEN
 				held_rules := held_rules || awards[i];
 			END IF;
@@ -29,7 +29,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.try_rules(anyelement, int[], text[], text[]) IS
 'the awards whose conditions hold for a member, and the rules whose conditions fail, with the errors';
 
--- How verify() finds which rules are for a member under versions of the terms, from metrics, as SQL for FROM:
+-- How verify() finds which rules are for a member under versions of the terms, from facts, as SQL for FROM:
 -- they are in ruled.held_rules.  Looked for where "wanted" says so.
 CREATE FUNCTION _loyalty.rules_sql(program name, versions int[], guarded boolean, wanted text)
 RETURNS text
@@ -56,10 +56,10 @@ BEGIN
 	END LOOP;
 	IF NOT guarded THEN
 		RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN %s THEN %s END AS held_rules, NULL::text[] AS failed, NULL::text[] AS errors
-		                                      FROM (SELECT metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure, metrics.first_order_at, metrics.last_order_at, metrics.today, metrics.at, metrics.tier) AS member_metrics) AS ruled', wanted, _loyalty.by_terms(versions, plain));
+		                                      FROM (SELECT facts.spend, facts.orders, facts.points_earned, facts.tenure, facts.first_order_at, facts.last_order_at, facts.today, facts.at, facts.tier) AS rule_facts) AS ruled', wanted, _loyalty.by_terms(versions, plain));
 	END IF;
-	RETURN format('CROSS JOIN LATERAL _loyalty.try_rules(ROW(metrics.spend, metrics.orders, metrics.points_earned, metrics.tenure, metrics.first_order_at,
-	                                                        metrics.last_order_at, metrics.today, metrics.at, metrics.tier)::%I.member_metrics, CASE WHEN %s THEN %s ELSE ''{}'' END, %s, %s) AS ruled',
+	RETURN format('CROSS JOIN LATERAL _loyalty.try_rules(ROW(facts.spend, facts.orders, facts.points_earned, facts.tenure, facts.first_order_at,
+	                                                        facts.last_order_at, facts.today, facts.at, facts.tier)::%I.rule_facts, CASE WHEN %s THEN %s ELSE ''{}'' END, %s, %s) AS ruled',
 	              program, wanted, _loyalty.by_terms(versions, awards), _loyalty.by_terms(versions, rules), _loyalty.by_terms(versions, conditions));
 END
 $$;
@@ -88,11 +88,11 @@ LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN num_nonnulls(award, gate) = 0 THEN value
-	            ELSE format('CASE WHEN %s THEN %s END', concat_ws(' AND ', award || ' = ANY (metrics.held_rules)', gate || ' = ANY (metrics.held_rules)'), value) END
+	            ELSE format('CASE WHEN %s THEN %s END', concat_ws(' AND ', award || ' = ANY (facts.held_rules)', gate || ' = ANY (facts.held_rules)'), value) END
 $$;
 COMMENT ON FUNCTION _loyalty.counting_sql(text, int, int) IS 'what a rule gives to an entry if it, and its campaign, are for the customer, as SQL for verify()';
 
--- What is left of an entry's parts, as SQL over "metrics": "source" for FROM, and by what points are multiplied that are
+-- What is left of an entry's parts, as SQL over "facts": "source" for FROM, and by what points are multiplied that are
 -- no bonus.
 CREATE FUNCTION _loyalty.folded_sql(program name, terms int, OUT source text, OUT factor text)
 LANGUAGE plpgsql STABLE
@@ -105,12 +105,12 @@ DECLARE
 	counting text;
 BEGIN
 	SELECT array_agg(r.award ORDER BY r.place) FILTER (WHERE NOT r.multiplies), array_agg(r.award ORDER BY r.place) FILTER (WHERE r.multiplies AND r.per = 'order'),
-	       string_agg(format('%s AS value_%s', _loyalty.counting_sql(format(CASE WHEN r.budget IS NOT NULL THEN 'metrics.allotted[%s]' ELSE 'metrics.parts[%s]' END, r.award), CASE WHEN r.for_members THEN r.award END, CASE WHEN r.gate_for_members THEN r.gate END), r.award), ', ' ORDER BY r.place)
+	       string_agg(format('%s AS value_%s', _loyalty.counting_sql(format(CASE WHEN r.budget IS NOT NULL THEN 'facts.allotted[%s]' ELSE 'facts.parts[%s]' END, r.award), CASE WHEN r.for_members THEN r.award END, CASE WHEN r.gate_for_members THEN r.gate END), r.award), ', ' ORDER BY r.place)
 	  INTO points, multipliers, parts FROM _loyalty.stacked_rules(program, terms) r;
 	SELECT string_agg(format(CASE WHEN x.condition IS NULL THEN 'part.value_%1$s AS value_%1$s' ELSE 'CASE WHEN %2$s THEN part.value_%1$s END AS value_%1$s' END, x.award, x.condition), ', ')
 	  INTO counting FROM _loyalty.exclusions_sql(program, terms, points, 'part') x;
 	source := format('(SELECT %s) AS part CROSS JOIN LATERAL (SELECT %s) AS counting', parts, coalesce(counting, 'NULL'));
-	factor := concat_ws(' * ', _loyalty.stacked_sql(program, terms, multipliers, multipliers, 'part'), 'metrics.multiplier');
+	factor := concat_ws(' * ', _loyalty.stacked_sql(program, terms, multipliers, multipliers, 'part'), 'facts.multiplier');
 END
 $$;
 COMMENT ON FUNCTION _loyalty.folded_sql(name, int) IS 'what is left of the parts of an entry, and by what it is multiplied, as SQL for verify()';
@@ -136,14 +136,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT CASE WHEN bonus THEN format('(%s)', given) ELSE format('((%s) * %s)', given, factor) END $$;
 COMMENT ON FUNCTION _loyalty.share_sql(boolean, text, text) IS 'what a rule gives to an entry, multiplied unless it is a bonus, as SQL for verify()';
 
--- What an entry under some terms is worth before rounding, as SQL over "metrics": its awards, or what its parts come to, at its tier; without what rules
+-- What an entry under some terms is worth before rounding, as SQL over "facts": its awards, or what its parts come to, at its tier; without what rules
 -- with limits or wallets give, which is rounded already.
 CREATE FUNCTION _loyalty.worth_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'metrics.awards * metrics.multiplier'
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'facts.awards * facts.multiplier'
 	            ELSE (SELECT format('(SELECT (%s) * %s + (%s) FROM %s)',
 	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE NOT g.bonus AND NOT g.apart), '0'), f.factor,
 	                                coalesce(string_agg(format('coalesce(%s, 0)', g.given), ' + ' ORDER BY g.place) FILTER (WHERE g.bonus AND NOT g.apart), '0'), f.source)
@@ -159,8 +159,8 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT concat_ws(' - ', 'metrics.order_points', 'coalesce(metrics.forgiven, 0)',
-	                 string_agg(format('coalesce(metrics.apart[%s], 0)', r.award), ' - ' ORDER BY r.award) FILTER (WHERE r.apart))
+	SELECT concat_ws(' - ', 'facts.order_points', 'coalesce(facts.forgiven, 0)',
+	                 string_agg(format('coalesce(facts.apart[%s], 0)', r.award), ' - ' ORDER BY r.award) FILTER (WHERE r.apart))
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;
 COMMENT ON FUNCTION _loyalty.rounded_points_sql(name, int) IS 'the points of an entry that come of rounding what worth_sql() says, as SQL for verify()';
@@ -175,8 +175,8 @@ DECLARE
 	items text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT string_agg(format('SELECT metrics.customer, metrics.order_key, metrics.revision, metrics.entry, %%L::text AS rule, metrics.apart[%%s] AS gives, CASE WHEN metrics.parts IS NOT NULL THEN (SELECT %%s FROM (SELECT %%s AS points FROM %%s OFFSET 0) AS worth) END AS would
-		                            FROM e metrics WHERE metrics.terms = %%s AND metrics.tracked_table > 0',
+		SELECT string_agg(format('SELECT facts.customer, facts.order_key, facts.revision, facts.entry, %%L::text AS rule, facts.apart[%%s] AS gives, CASE WHEN facts.parts IS NOT NULL THEN (SELECT %%s FROM (SELECT %%s AS points FROM %%s OFFSET 0) AS worth) END AS would
+		                            FROM e facts WHERE facts.terms = %%s AND facts.tracked_table > 0',
 		                         r.name, g.award, _loyalty.rounded_sql('worth.points', t.rounding, t.points_scale), _loyalty.share_sql(g.bonus, g.given, f.factor), f.source, t.version), ' UNION ALL ')
 		  FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.given_sql($1, t.version) g CROSS JOIN LATERAL _loyalty.folded_sql($1, t.version) f
 		  JOIN %1$I.terms_rule r ON r.version = t.version AND r.award = g.award
@@ -194,7 +194,7 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.verify_apart(name, int[], boolean, boolean) IS 'the part of verify() that looks at what rules give into wallets of their own';
 
--- What rules with a budget give is there where they give something, and is no more than that, rounded; as SQL over "metrics".
+-- What rules with a budget give is there where they give something, and is no more than that, rounded; as SQL over "facts".
 CREATE FUNCTION _loyalty.allotted_fits_sql(program name, terms int)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -204,17 +204,17 @@ DECLARE
 	result text;
 BEGIN
 	EXECUTE format($sql$
-		SELECT CASE WHEN count(r.budget) = 0 THEN 'metrics.allotted IS NULL'
-		            ELSE concat_ws(' AND ', string_agg(CASE WHEN r.budget IS NULL THEN format('metrics.allotted[%%s] IS NULL', r.award)
-		                                                    ELSE format('(metrics.parts[%%1$s] IS NULL) = (metrics.allotted[%%1$s] IS NULL) AND (metrics.allotted[%%1$s] <= %%2$s) IS NOT FALSE', r.award,
-		                                                                _loyalty.rounded_sql(format('metrics.parts[%%s]', r.award), t.rounding, t.points_scale)) END, ' AND ' ORDER BY r.award)) END
+		SELECT CASE WHEN count(r.budget) = 0 THEN 'facts.allotted IS NULL'
+		            ELSE concat_ws(' AND ', string_agg(CASE WHEN r.budget IS NULL THEN format('facts.allotted[%%s] IS NULL', r.award)
+		                                                    ELSE format('(facts.parts[%%1$s] IS NULL) = (facts.allotted[%%1$s] IS NULL) AND (facts.allotted[%%1$s] <= %%2$s) IS NOT FALSE', r.award,
+		                                                                _loyalty.rounded_sql(format('facts.parts[%%s]', r.award), t.rounding, t.points_scale)) END, ' AND ' ORDER BY r.award)) END
 		  FROM %1$I.terms_rule r JOIN %1$I.terms t ON t.version = r.version WHERE r.version = $1 $sql$, program) INTO result USING terms;
 	RETURN result;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.allotted_fits_sql(name, int) IS 'the condition that an entry fits the budgets of the rules of its terms, as SQL for verify()';
 
--- Rules of a campaign give something only where the campaign holds, which is so within its window alone; as SQL over "metrics".
+-- Rules of a campaign give something only where the campaign holds, which is so within its window alone; as SQL over "facts".
 CREATE FUNCTION _loyalty.gates_fit_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
@@ -223,27 +223,27 @@ SET timezone = 'UTC'
 SET datestyle = 'ISO, MDY'
 AS $$
 	-- of who was erased, an order keeps what it was worth, wherever it goes
-	SELECT coalesce('((metrics.member ? '''') IS TRUE OR (' || string_agg(CASE WHEN r.gate IS NOT NULL THEN format('(metrics.parts[%s] IS NULL OR metrics.parts[%s] IS NOT NULL)', r.award, r.gate)
-	                                ELSE format('(metrics.parts[%s] IS NULL OR (metrics.parts[%1$s] = 0 AND (metrics.at >= %2$L::timestamptz) IS NOT FALSE AND (metrics.at < %3$L::timestamptz) IS NOT FALSE))',
+	SELECT coalesce('((facts.member ? '''') IS TRUE OR (' || string_agg(CASE WHEN r.gate IS NOT NULL THEN format('(facts.parts[%s] IS NULL OR facts.parts[%s] IS NOT NULL)', r.award, r.gate)
+	                                ELSE format('(facts.parts[%s] IS NULL OR (facts.parts[%1$s] = 0 AND (facts.at >= %2$L::timestamptz) IS NOT FALSE AND (facts.at < %3$L::timestamptz) IS NOT FALSE))',
 	                                            r.award, r.starts, r.ends) END, ' AND ' ORDER BY r.award) || '))', 'true')
 	  FROM _loyalty.stacked_rules(program, terms) r WHERE r.gate IS NOT NULL OR r.is_campaign
 $$;
 COMMENT ON FUNCTION _loyalty.gates_fit_sql(name, int) IS 'the condition that an entry fits the campaigns of its terms, as SQL for verify()';
 
--- Does an entry not fit the rules of its terms, as SQL over "metrics"?
+-- Does an entry not fit the rules of its terms, as SQL over "facts"?
 CREATE FUNCTION _loyalty.misfit_sql(program name, terms int)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(metrics.parts, metrics.held_rules, metrics.rooms, metrics.apart, metrics.allotted) > 0'
-	            ELSE format('(metrics.held_rules <@ %L::int[] AND (metrics.parts IS NOT NULL) = metrics.counts AND coalesce(cardinality(metrics.parts), %s) = %2$s AND metrics.awards = 0 AND %3$s AND %4$s AND %5$s) IS NOT TRUE',
+	SELECT CASE WHEN NOT _loyalty.terms_fold(program, terms) THEN 'num_nonnulls(facts.parts, facts.held_rules, facts.rooms, facts.apart, facts.allotted) > 0'
+	            ELSE format('(facts.held_rules <@ %L::int[] AND (facts.parts IS NOT NULL) = facts.counts AND coalesce(cardinality(facts.parts), %s) = %2$s AND facts.awards = 0 AND %3$s AND %4$s AND %5$s) IS NOT TRUE',
 	                        coalesce(array_agg(r.award) FILTER (WHERE r.for_members), '{}'), count(*),
-	                        CASE WHEN NOT bool_or(r.apart) THEN 'num_nonnulls(metrics.rooms, metrics.apart) = 0'
-	                             ELSE format('(metrics.parts IS NOT NULL) = (metrics.apart IS NOT NULL) AND %3$s
-	                                          AND coalesce(cardinality(metrics.rooms), %1$s) = %1$s AND coalesce(cardinality(metrics.apart), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
-	                                         count(*), string_agg(concat(CASE WHEN r.member_limit IS NULL THEN format(', metrics.rooms[%s]', r.award) END, CASE WHEN NOT r.apart THEN format(', metrics.apart[%s]', r.award) END), ''),
-	                                         CASE WHEN count(r.member_limit) = 0 THEN 'metrics.rooms IS NULL' ELSE '(metrics.parts IS NULL OR metrics.rooms IS NOT NULL)' END) END,
+	                        CASE WHEN NOT bool_or(r.apart) THEN 'num_nonnulls(facts.rooms, facts.apart) = 0'
+	                             ELSE format('(facts.parts IS NOT NULL) = (facts.apart IS NOT NULL) AND %3$s
+	                                          AND coalesce(cardinality(facts.rooms), %1$s) = %1$s AND coalesce(cardinality(facts.apart), %1$s) = %1$s AND num_nonnulls(NULL%2$s) = 0',
+	                                         count(*), string_agg(concat(CASE WHEN r.member_limit IS NULL THEN format(', facts.rooms[%s]', r.award) END, CASE WHEN NOT r.apart THEN format(', facts.apart[%s]', r.award) END), ''),
+	                                         CASE WHEN count(r.member_limit) = 0 THEN 'facts.rooms IS NULL' ELSE '(facts.parts IS NULL OR facts.rooms IS NOT NULL)' END) END,
 	                        _loyalty.allotted_fits_sql(program, terms), _loyalty.gates_fit_sql(program, terms)) END
 	  FROM _loyalty.stacked_rules(program, terms) r
 $$;

@@ -12,8 +12,8 @@
 --   refunds_<table>         key, order_key, counts, amount
 --   archived_<table>        customer, key, order_key, at, counts, amount, currency, rate, available_at, awards, row_table, row_id, parts, member (null): of
 --                           orders that left a table with refunds, and have no row; less what was refunded since
---   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "metrics"
---   for_members_<terms>     rule_1 ... (of earning rules that are for some members), over the type "member_metrics"
+--   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "facts"
+--   for_members_<terms>     rule_1 ... (of earning rules that are for some members), over the type "rule_facts"
 --
 -- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
 -- computed once for each order, whoever asks for it how often.
@@ -1134,7 +1134,7 @@ AS $$
 BEGIN
 	IF cardinality(conditions) > 0 AND array_position(conditions, NULL) IS NULL THEN
 		PERFORM _loyalty.make_view(program, _loyalty.view_name('tiers', terms),
-			format('SELECT %s FROM (SELECT (NULL::%I.metrics).*) AS metrics',
+			format('SELECT %s FROM (SELECT (NULL::%I.facts).*) AS facts',
 			       (SELECT string_agg(format('(%s) AS tier_%s', c, n), ', ' ORDER BY n) FROM unnest(conditions) WITH ORDINALITY x (c, n)), program),
 			format('conditions of the tiers under version %s of the terms, from the highest rank down', terms));
 	END IF;
@@ -1185,7 +1185,7 @@ BEGIN
 	                           FROM (SELECT version AS terms, name, row_number() OVER (PARTITION BY version ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
 	                          CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', t.terms), NULL, format(''tier_%%s'', t.n), false) e
 	                          CROSS JOIN LATERAL _loyalty.parse_expression(e.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''qualifies of a tier'',
-	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p GROUP BY terms', program, format('%I.metrics', program)) USING program
+	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p GROUP BY terms', program, format('%I.facts', program)) USING program
 	LOOP
 		PERFORM _loyalty.make_tiers_view(program, v.terms, v.conditions);
 		expected := expected || _loyalty.view_name('tiers', v.terms);

@@ -107,12 +107,12 @@ SET ROLE regress_loyalty_mallory;
 CREATE TEMP TABLE program (x int);
 CREATE TEMP TABLE terms AS SELECT 1 AS version, 0 AS points_scale, 'floor' AS rounding, 'UTC' AS time_zone;
 CREATE TEMP TABLE terms_tier AS SELECT 1 AS version, 'x' AS name, 1 AS rank, 'length(orders) > 0' AS qualifies, 1.0 AS multiplier;
-CREATE TEMP TABLE metrics (spend numeric, orders text, c numeric, d interval, e timestamptz, f timestamptz);
+CREATE TEMP TABLE facts (spend numeric, orders text, c numeric, d interval, e timestamptz, f timestamptz);
 \set VERBOSITY sqlstate
 SELECT _loyalty.tier_for('t_hostile.orders', 1, 1, 4096, 1, NULL, NULL, NULL, now(), NULL);
 SELECT _loyalty.tier_for('pg_temp.program', 1, 1, 4096, 1, NULL, NULL, NULL, now(), NULL);
 \set VERBOSITY default
-DROP TABLE metrics, program, terms, terms_tier;
+DROP TABLE facts, program, terms, terms_tier;
 -- nothing of a program can be probed by who may not read it
 SELECT * FROM loyalty.verify('club');
 SELECT * FROM _loyalty.post_batch('club', NULL, 1);
@@ -141,11 +141,11 @@ ALTER TYPE club.purchase ALTER ATTRIBUTE at TYPE text;
 INSERT INTO t_hostile.orders VALUES (2, 1, '2024-03-01', 10);
 ROLLBACK;
 BEGIN;
-ALTER TYPE club.metrics DROP ATTRIBUTE orders, ADD ATTRIBUTE orders text;
+ALTER TYPE club.facts DROP ATTRIBUTE orders, ADD ATTRIBUTE orders text;
 ROLLBACK;
 BEGIN;
 DROP VIEW club.tiers_3, club.tiers_4;
-ALTER TYPE club.metrics DROP ATTRIBUTE orders, ADD ATTRIBUTE orders text;
+ALTER TYPE club.facts DROP ATTRIBUTE orders, ADD ATTRIBUTE orders text;
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK;
 BEGIN;
@@ -244,13 +244,13 @@ ROLLBACK;
 BEGIN;
 SET LOCAL loyalty.tracking = 'on';	-- as the extension itself makes views
 DROP VIEW :tiers;
-CREATE VIEW :tiers AS SELECT 'true' AS tier_1 FROM (SELECT (NULL::club.metrics).*) metrics;
+CREATE VIEW :tiers AS SELECT 'true' AS tier_1 FROM (SELECT (NULL::club.facts).*) facts;
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK;
 BEGIN;
 SET LOCAL loyalty.tracking = 'on';	-- as the extension itself makes views
 DROP VIEW :tiers;
-CREATE VIEW :tiers AS SELECT (SELECT count(*) > 0 FROM club.journal) AS tier_1 FROM (SELECT (NULL::club.metrics).*) metrics;
+CREATE VIEW :tiers AS SELECT (SELECT count(*) > 0 FROM club.journal) AS tier_1 FROM (SELECT (NULL::club.facts).*) facts;
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK;
 \set VERBOSITY default

@@ -79,10 +79,10 @@ SELECT violation, order_key, detail FROM t_verify.plant($$UPDATE club.program SE
 -- before Gold; it fails before their last orders, and the fourth customer has none
 CALL loyalty.post('club');
 SELECT * FROM loyalty.verify('club');
-SELECT violation, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.tiers_3 AS SELECT 100 / (metrics.orders - 4) > 1000 OR metrics.orders >= 2 AS tier_1 FROM (SELECT (NULL::club.metrics).*) metrics$$);
+SELECT violation, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.tiers_3 AS SELECT 100 / (facts.orders - 4) > 1000 OR facts.orders >= 2 AS tier_1 FROM (SELECT (NULL::club.facts).*) facts$$);
 -- before the first orders, and for the customer without; then third and fourth orders
 -- should not have been Gold
-SELECT violation, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.tiers_3 AS SELECT 100 / metrics.orders < 30 AS tier_1 FROM (SELECT (NULL::club.metrics).*) metrics$$);
+SELECT violation, detail FROM t_verify.plant($$CREATE OR REPLACE VIEW club.tiers_3 AS SELECT 100 / facts.orders < 30 AS tier_1 FROM (SELECT (NULL::club.facts).*) facts$$);
 
 SELECT * FROM loyalty.verify('club');
 

@@ -141,8 +141,8 @@ accrual_begin(MemoryContext context)
 	Accrual    *accrual = MemoryContextAllocZero(context, sizeof(Accrual));
 
 	accrual->context = context;
-	accrual->metrics.spend = number_zero();
-	accrual->metrics.points_earned = number_zero();
+	accrual->facts.spend = number_zero();
+	accrual->facts.points_earned = number_zero();
 	accrual->points = number_zero();
 	return accrual;
 }
@@ -154,15 +154,15 @@ void
 accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_earned,
 					const Bounds *bounds)
 {
-	Metrics    *metrics = &accrual->metrics;
+	Facts	   *facts = &accrual->facts;
 	MemoryContext old = MemoryContextSwitchTo(accrual->context);
 
-	metrics->spend = copy_numeric(spend);
-	metrics->orders = orders;
-	metrics->points_earned = copy_numeric(points_earned);
-	metrics->has_orders = bounds->any;
-	metrics->first_order_at = bounds->first;
-	metrics->last_order_at = bounds->last;
+	facts->spend = copy_numeric(spend);
+	facts->orders = orders;
+	facts->points_earned = copy_numeric(points_earned);
+	facts->has_orders = bounds->any;
+	facts->first_order_at = bounds->first;
+	facts->last_order_at = bounds->last;
 	accrual->others = *bounds;
 	MemoryContextSwitchTo(old);
 }
@@ -366,7 +366,7 @@ accrual_needs_bounds(Accrual *accrual)
 static void
 update_bounds(Accrual *accrual)
 {
-	Metrics    *metrics = &accrual->metrics;
+	Facts	   *facts = &accrual->facts;
 	Bounds		bounds = expected_bounds(accrual);
 
 	if (accrual->others.any)
@@ -374,9 +374,9 @@ update_bounds(Accrual *accrual)
 		bounds_extend(&bounds, accrual->others.first);
 		bounds_extend(&bounds, accrual->others.last);
 	}
-	metrics->has_orders = bounds.any;
-	metrics->first_order_at = bounds.first;
-	metrics->last_order_at = bounds.last;
+	facts->has_orders = bounds.any;
+	facts->first_order_at = bounds.first;
+	facts->last_order_at = bounds.last;
 }
 
 /* What an entry makes of its order and of the account. */
@@ -456,7 +456,7 @@ static bool
 compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 			 const StandingOrder *order, const StandingOrder *from, Datum returned, Step *step)
 {
-	Metrics    *metrics = &accrual->metrics;
+	Facts	   *facts = &accrual->facts;
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool fits = true;
 
@@ -465,8 +465,8 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		compute_order_points(terms, entry, from, order_worth(accrual, terms, entry, order, from, step), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
 		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
-		step->spend = DirectFunctionCall2(numeric_add, metrics->spend, step->amount_change);
-		step->points_earned = DirectFunctionCall2(numeric_add, metrics->points_earned,
+		step->spend = DirectFunctionCall2(numeric_add, facts->spend, step->amount_change);
+		step->points_earned = DirectFunctionCall2(numeric_add, facts->points_earned,
 												  step->points_change);
 		step->points = DirectFunctionCall2(numeric_add, accrual->points, step->points_change);
 		if (returned != (Datum) 0)
@@ -494,7 +494,7 @@ static void
 begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 			StandingOrder *order)
 {
-	Metrics    *metrics = &accrual->metrics;
+	Facts	   *facts = &accrual->facts;
 	Tier	   *tier;
 
 	order->terms = terms->id;
@@ -507,15 +507,15 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		order->held_rules = copy_or_none(entry->held.rules);
 		return;
 	}
-	metrics->at = entry->at;
-	metrics->tenure = entry->joined.is_known && terms->uses_tenure ?
+	facts->at = entry->at;
+	facts->tenure = entry->joined.is_known && terms->uses_tenure ?
 		tenure_between(entry->joined.at, entry->at, terms->zone) : NULL;
-	tier = terms_tier(terms, metrics);
+	tier = terms_tier(terms, facts);
 	order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
 		tier->multiplier;
 	order->tier = tier == NULL ? NULL : tier->name;
 	if (terms_fold(terms))
-		order->held_rules = terms_rules_held(terms, metrics, order->tier);
+		order->held_rules = terms_rules_held(terms, facts, order->tier);
 }
 
 /* Memory for what the next entry makes, which takes the place of what the last but one made. */
@@ -796,12 +796,12 @@ step_histories(Accrual *accrual, const Terms *terms, const RecordedEntry *entry,
 
 /*
  * Add an entry: if it counts, fills the fields of the latest entry, which stay until the
- * next one is added, and moves the metrics on; else leaves everything as it was.
+ * next one is added, and moves the facts on; else leaves everything as it was.
  */
 Verdict
 accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 {
-	Metrics    *metrics = &accrual->metrics;
+	Facts	   *facts = &accrual->facts;
 	StandingOrder once = {0};
 	StandingOrder *expected = find_order(accrual, entry->recorded_for, entry->tracked_table, entry->order_key);
 	StandingOrder *order = expected ? expected : &once;
@@ -863,9 +863,9 @@ accrual_add(Accrual *accrual, Terms *terms, const RecordedEntry *entry)
 		keep_order(accrual, order, entry, begins);
 	else if (entry->counts && !entry->is_event)
 		bounds_extend(&accrual->others, entry->at);
-	metrics->spend = step.spend;
-	metrics->points_earned = step.points_earned;
-	metrics->orders += accrual->orders_change;
+	facts->spend = step.spend;
+	facts->points_earned = step.points_earned;
+	facts->orders += accrual->orders_change;
 	update_bounds(accrual);
 	MemoryContextSwitchTo(old);
 	return VERDICT_COUNTS;

@@ -109,7 +109,7 @@ typedef struct Accrual
 	MemoryContext context;
 	MemoryContext steps[2];		/* what this entry and the one before it made */
 	bool		is_read;		/* a revision that a snapshot does not show is no gap */
-	Metrics		metrics;		/* after the latest entry; tenure and moment before it */
+	Facts		facts;			/* after the latest entry; tenure and moment before it */
 	Datum		points;			/* numeric: all points after the latest entry */
 	Datum		between;		/* numeric: those of orders between the two entries by
 								 * which they get other keys, which are not in "points";

@@ -57,14 +57,14 @@ static const Column entry_columns[] = {
 
 StaticAssertDecl(lengthof(entry_columns) == LEDGER_COLUMNS, "columns of the ledger");
 
-static const Column metrics_columns[] = {
+static const Column fact_columns[] = {
 	{"spend", NUMERICOID, true}, {"orders", INT8OID, true}, {"points_earned", NUMERICOID, true},
 	{"tenure", INTERVALOID, true}, {"first_order_at", TIMESTAMPTZOID, true},
 	{"last_order_at", TIMESTAMPTZOID, true}, {"today", DATEOID, true}, {"at", TIMESTAMPTZOID, true},
 	{"tier", TEXTOID, true}
 };
 
-StaticAssertDecl(lengthof(metrics_columns) == MEMBER_METRICS_COLUMNS, "fields of the type member_metrics");
+StaticAssertDecl(lengthof(fact_columns) == RULE_FACT_COLUMNS, "fields of the type rule_facts");
 
 /* What is read without a look for nulls can't be null. */
 static void
@@ -216,12 +216,12 @@ layout_check_purchase(Relation rel, Oid customer_type)
 }
 
 /*
- * The type "metrics", which tiers see, or "member_metrics", which earning rules see.
+ * The type "facts", which tiers see, or "rule_facts", which earning rules see.
  */
 void
-layout_check_metrics(Relation rel, bool of_rules)
+layout_check_facts(Relation rel, bool of_rules)
 {
-	check_columns(rel, metrics_columns, of_rules ? MEMBER_METRICS_COLUMNS : METRICS_COLUMNS, InvalidOid);
+	check_columns(rel, fact_columns, of_rules ? RULE_FACT_COLUMNS : FACT_COLUMNS, InvalidOid);
 }
 
 /*
@@ -280,7 +280,7 @@ Oid
 layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
-		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "metrics", "member_metrics", "purchase",
+		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "facts", "rule_facts", "purchase",
 	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet", "merged", "campaign"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;

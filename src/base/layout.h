@@ -63,20 +63,20 @@ enum
 	LEDGER_COLUMNS
 };
 
-/* Fields of the types "metrics" and "member_metrics", in this order. */
+/* Fields of the types "facts" and "rule_facts", in this order. */
 enum
 {
-	METRICS_SPEND = 0,
-	METRICS_ORDERS,
-	METRICS_POINTS_EARNED,
-	METRICS_TENURE,
-	METRICS_FIRST_ORDER_AT,
-	METRICS_LAST_ORDER_AT,
-	METRICS_TODAY,
-	METRICS_AT,
-	METRICS_COLUMNS,
-	METRICS_TIER = METRICS_COLUMNS, /* of "member_metrics" alone */
-	MEMBER_METRICS_COLUMNS
+	FACT_SPEND = 0,
+	FACT_ORDERS,
+	FACT_POINTS_EARNED,
+	FACT_TENURE,
+	FACT_FIRST_ORDER_AT,
+	FACT_LAST_ORDER_AT,
+	FACT_TODAY,
+	FACT_AT,
+	FACT_COLUMNS,
+	FACT_TIER = FACT_COLUMNS,	/* of "rule_facts" alone */
+	RULE_FACT_COLUMNS
 };
 
 /* The primary key of both tables is their first columns, in order. */
@@ -87,7 +87,7 @@ extern Oid	layout_histories_type(void);
 extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);
-extern void layout_check_metrics(Relation rel, bool of_rules);
+extern void layout_check_facts(Relation rel, bool of_rules);
 extern List *layout_customer_tables(Oid schema);
 extern Oid	layout_check_owner(Oid schema);
 

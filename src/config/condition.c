@@ -2,8 +2,8 @@
  * condition.c: conditions over what a customer had at a moment, of tiers and of earning
  * rules.
  *
- * Each is a column of a view of its version of the terms, over the type "metrics", or
- * "member_metrics", which has the tier, too.  It runs with the rights of the program's owner.
+ * Each is a column of a view of its version of the terms, over the type "facts", or
+ * "rule_facts", which has the tier, too.  It runs with the rights of the program's owner.
  */
 #include "postgres.h"
 
@@ -35,60 +35,60 @@ void
 condition_load(Terms *terms, Condition *condition, const Definition *definition, const char *column)
 {
 	Node	   *expr = definition_expression(definition, NULL, column);
-	Index		metrics = definition_row(definition, condition->of_tier ? "metrics" : "member_metrics");
+	Index		facts = definition_row(definition, condition->of_tier ? "facts" : "rule_facts");
 	Bitmapset  *used = NULL;
 
-	if (expr == NULL || metrics == 0 || exprType(expr) != BOOLOID ||
-		!expression_is_over(expr, 0, metrics))
+	if (expr == NULL || facts == 0 || exprType(expr) != BOOLOID ||
+		!expression_is_over(expr, 0, facts))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("view \"%s\" does not have the condition of the %s",
 						get_rel_name(definition->view), condition_label(condition)),
 				 condition->of_tier ? errhint("Update the tier in the table \"terms_tier\" of the program.") :
 				 errhint("Update the rule in the table \"terms_rule\" of the program.")));
-	pull_varattnos(expr, metrics, &used);
-	terms->uses_tenure |= bms_is_member(METRICS_TENURE + 1 - FirstLowInvalidHeapAttributeNumber, used);
-	condition->expression = expression_compile(expr, 0, NULL, NULL, metrics);
+	pull_varattnos(expr, facts, &used);
+	terms->uses_tenure |= bms_is_member(FACT_TENURE + 1 - FirstLowInvalidHeapAttributeNumber, used);
+	condition->expression = expression_compile(expr, 0, NULL, NULL, facts);
 	terms->user_functions |= condition->expression.user_functions;
 	terms->needs_settings |= condition->expression.needs_settings;
 }
 
-/* Put the metrics, and the tier if it has one, into a slot of their composite type. */
+/* Put the facts, and the tier if it has one, into a slot of their composite type. */
 static void
-fill_metrics(Terms *terms, const Metrics *metrics, const char *tier, TupleTableSlot *slot)
+fill_facts(Terms *terms, const Facts *facts, const char *tier, TupleTableSlot *slot)
 {
 	Datum	   *values = slot->tts_values;
 	bool	   *isnull = slot->tts_isnull;
 	DateADT		today = 0;
 
-	Assert(slot->tts_tupleDescriptor->natts >= METRICS_COLUMNS);
+	Assert(slot->tts_tupleDescriptor->natts >= FACT_COLUMNS);
 	ExecClearTuple(slot);
-	memset(isnull, false, METRICS_COLUMNS * sizeof(bool));
-	values[METRICS_SPEND] = metrics->spend;
-	values[METRICS_ORDERS] = Int64GetDatum(metrics->orders);
-	values[METRICS_POINTS_EARNED] = metrics->points_earned;
-	values[METRICS_TENURE] = IntervalPGetDatum(metrics->tenure);
-	isnull[METRICS_TENURE] = metrics->tenure == NULL;
-	values[METRICS_FIRST_ORDER_AT] = TimestampTzGetDatum(metrics->first_order_at);
-	values[METRICS_LAST_ORDER_AT] = TimestampTzGetDatum(metrics->last_order_at);
-	isnull[METRICS_FIRST_ORDER_AT] = isnull[METRICS_LAST_ORDER_AT] = !metrics->has_orders;
-	isnull[METRICS_TODAY] = !tenure_local_date(metrics->at, terms->zone, &today);
-	values[METRICS_TODAY] = DateADTGetDatum(today);
-	values[METRICS_AT] = TimestampTzGetDatum(metrics->at);
-	if (slot->tts_tupleDescriptor->natts >= MEMBER_METRICS_COLUMNS)
+	memset(isnull, false, FACT_COLUMNS * sizeof(bool));
+	values[FACT_SPEND] = facts->spend;
+	values[FACT_ORDERS] = Int64GetDatum(facts->orders);
+	values[FACT_POINTS_EARNED] = facts->points_earned;
+	values[FACT_TENURE] = IntervalPGetDatum(facts->tenure);
+	isnull[FACT_TENURE] = facts->tenure == NULL;
+	values[FACT_FIRST_ORDER_AT] = TimestampTzGetDatum(facts->first_order_at);
+	values[FACT_LAST_ORDER_AT] = TimestampTzGetDatum(facts->last_order_at);
+	isnull[FACT_FIRST_ORDER_AT] = isnull[FACT_LAST_ORDER_AT] = !facts->has_orders;
+	isnull[FACT_TODAY] = !tenure_local_date(facts->at, terms->zone, &today);
+	values[FACT_TODAY] = DateADTGetDatum(today);
+	values[FACT_AT] = TimestampTzGetDatum(facts->at);
+	if (slot->tts_tupleDescriptor->natts >= RULE_FACT_COLUMNS)
 	{
-		isnull[METRICS_TIER] = tier == NULL;
-		values[METRICS_TIER] = tier == NULL ? (Datum) 0 : CStringGetTextDatum(tier);
+		isnull[FACT_TIER] = tier == NULL;
+		values[FACT_TIER] = tier == NULL ? (Datum) 0 : CStringGetTextDatum(tier);
 	}
 	ExecStoreVirtualTuple(slot);
 }
 
 /*
- * Begin to evaluate conditions over metrics, and the tier or NULL, as the owner of the
+ * Begin to evaluate conditions over facts, and the tier or NULL, as the owner of the
  * program.  The context has the slot for them as its inner row.
  */
 void
-condition_begin(ConditionScope *scope, Terms *terms, ExprContext *econtext, const Metrics *metrics, const char *tier)
+condition_begin(ConditionScope *scope, Terms *terms, ExprContext *econtext, const Facts *facts, const char *tier)
 {
 	scope->terms = terms;
 	scope->econtext = econtext;
@@ -101,7 +101,7 @@ condition_begin(ConditionScope *scope, Terms *terms, ExprContext *econtext, cons
 		scope->slot = MakeSingleTupleTableSlot(scope->slot->tts_tupleDescriptor, &TTSOpsVirtual);
 		scope->econtext->ecxt_innertuple = scope->slot;
 	}
-	fill_metrics(terms, metrics, tier, scope->slot);
+	fill_facts(terms, facts, tier, scope->slot);
 	owner_enter(&scope->owner, terms->owner, terms->needs_settings, terms->time_zone);
 }
 

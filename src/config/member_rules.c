@@ -36,17 +36,17 @@ terms_fold(const Terms *terms)
 
 /* The slot, and the context, in which conditions of rules are evaluated. */
 static void
-prepare_metrics(Terms *terms, Oid schema_oid)
+prepare_facts(Terms *terms, Oid schema_oid)
 {
 	Relation	rel;
 	MemoryContext old;
 
-	terms->member_metrics_relid = program_relation(schema_oid, "member_metrics");
-	rel = relation_open(terms->member_metrics_relid, AccessShareLock);
-	layout_check_metrics(rel, true);
+	terms->rule_facts_relid = program_relation(schema_oid, "rule_facts");
+	rel = relation_open(terms->rule_facts_relid, AccessShareLock);
+	layout_check_facts(rel, true);
 	old = MemoryContextSwitchTo(terms->context);
-	terms->member_econtext = CreateStandaloneExprContext();
-	terms->member_econtext->ecxt_innertuple =
+	terms->rule_econtext = CreateStandaloneExprContext();
+	terms->rule_econtext->ecxt_innertuple =
 		MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)), &TTSOpsVirtual);
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
@@ -67,7 +67,7 @@ load_conditions(Terms *terms, Oid schema_oid, const char *schema)
 				 errmsg("loyalty program \"%s\" has no view of the conditions of its earning rules under its terms %d", schema, terms->id),
 				 errhint("SELECT * FROM loyalty.verify(%s) tells which condition to correct in the table \"terms_rule\".",
 						 quote_literal_cstr(schema))));
-	prepare_metrics(terms, schema_oid);
+	prepare_facts(terms, schema_oid);
 	terms->member_view = view;
 	definition = definition_open(view);
 	for (uint64 i = 0; i < count; i++)
@@ -106,12 +106,12 @@ member_rules_load(Terms *terms, Oid schema_oid, const char *schema)
 }
 
 /*
- * The rules that are for a customer who has these metrics, and this tier or NULL, as an
+ * The rules that are for a customer who has these facts, and this tier or NULL, as an
  * int[] of the numbers of their awards, in the current memory context.  Rules that are for
  * all are not among them.
  */
 Datum
-terms_rules_held(Terms *terms, const Metrics *metrics, const char *tier)
+terms_rules_held(Terms *terms, const Facts *facts, const char *tier)
 {
 	Datum	   *held = palloc(list_length(terms->member_rules) * sizeof(Datum));
 	int			count = 0;
@@ -120,7 +120,7 @@ terms_rules_held(Terms *terms, const Metrics *metrics, const char *tier)
 
 	if (terms->member_rules != NIL)
 	{
-		condition_begin(&scope, terms, terms->member_econtext, metrics, tier);
+		condition_begin(&scope, terms, terms->rule_econtext, facts, tier);
 		foreach(lc, terms->member_rules)
 		{
 			MemberRule *rule = (MemberRule *) lfirst(lc);

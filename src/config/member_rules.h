@@ -8,6 +8,6 @@
 
 extern void member_rules_load(Terms *terms, Oid schema_oid, const char *schema);
 extern bool terms_fold(const Terms *terms);
-extern Datum terms_rules_held(Terms *terms, const Metrics *metrics, const char *tier);
+extern Datum terms_rules_held(Terms *terms, const Facts *facts, const char *tier);
 
 #endif							/* LOYALTY_MEMBER_RULES_H */

@@ -59,8 +59,8 @@ mark_terms(Datum arg, Oid relid)
 		Terms	   *terms = (Terms *) lfirst(lc);
 
 		if (!OidIsValid(relid) || relid == terms->program ||
-			relid == terms->metrics_relid || relid == terms->view ||
-			relid == terms->member_metrics_relid || relid == terms->member_view)
+			relid == terms->facts_relid || relid == terms->view ||
+			relid == terms->rule_facts_relid || relid == terms->member_view)
 			terms->valid = false;
 	}
 }
@@ -302,15 +302,15 @@ load_terms(Oid program, int32 id)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("relation with OID %u is no loyalty program", program)));
-	terms->metrics_relid = program_relation(schema_oid, "metrics");
+	terms->facts_relid = program_relation(schema_oid, "facts");
 	terms->owner = layout_check_owner(schema_oid);
-	rel = relation_open(terms->metrics_relid, AccessShareLock);
-	layout_check_metrics(rel, false);
+	rel = relation_open(terms->facts_relid, AccessShareLock);
+	layout_check_facts(rel, false);
 	old = MemoryContextSwitchTo(context);
 	terms->econtext = CreateStandaloneExprContext();
-	terms->metrics = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
-											  &TTSOpsVirtual);
-	terms->econtext->ecxt_innertuple = terms->metrics;
+	terms->facts = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+											&TTSOpsVirtual);
+	terms->econtext->ecxt_innertuple = terms->facts;
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 
@@ -334,9 +334,9 @@ load_terms(Oid program, int32 id)
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
-	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->metrics_relid) &&
+	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->facts_relid) &&
 		!watch_saw(since, terms->view) &&
-		(terms->member_rules == NIL || (!watch_saw(since, terms->member_view) && !watch_saw(since, terms->member_metrics_relid)));
+		(terms->member_rules == NIL || (!watch_saw(since, terms->member_view) && !watch_saw(since, terms->rule_facts_relid)));
 	return terms;
 }
 
@@ -435,7 +435,7 @@ terms_if_possible(Oid program, int32 id)
  * The highest tier whose condition holds, or NULL.
  */
 Tier *
-terms_tier(Terms *terms, const Metrics *metrics)
+terms_tier(Terms *terms, const Facts *facts)
 {
 	Tier	   *found = NULL;
 	ListCell   *lc;
@@ -443,7 +443,7 @@ terms_tier(Terms *terms, const Metrics *metrics)
 
 	if (terms->tiers == NIL)
 		return NULL;
-	condition_begin(&scope, terms, terms->econtext, metrics, NULL);
+	condition_begin(&scope, terms, terms->econtext, facts, NULL);
 	foreach(lc, terms->tiers)
 	{
 		Tier	   *tier = (Tier *) lfirst(lc);
@@ -460,16 +460,16 @@ terms_tier(Terms *terms, const Metrics *metrics)
 
 /*
  * The name of the highest tier whose condition holds, as text, or NULL; the tenure in the
- * metrics is filled in, if the customer's joining is known and some tier asks for it.
+ * facts is filled in, if the customer's joining is known and some tier asks for it.
  */
 text *
-terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joined)
+terms_tier_name(Terms *terms, Facts *facts, bool has_joined, TimestampTz joined)
 {
 	Tier	   *tier;
 
-	metrics->tenure = has_joined && terms->uses_tenure ?
-		tenure_between(joined, metrics->at, terms->zone) : NULL;
-	tier = terms_tier(terms, metrics);
+	facts->tenure = has_joined && terms->uses_tenure ?
+		tenure_between(joined, facts->at, terms->zone) : NULL;
+	tier = terms_tier(terms, facts);
 	return tier == NULL ? NULL : cstring_to_text(tier->name);
 }
 
@@ -509,7 +509,7 @@ PG_FUNCTION_INFO_V1(loyalty_tier_for);
 Datum
 loyalty_tier_for(PG_FUNCTION_ARGS)
 {
-	Metrics		metrics = {0};
+	Facts		facts = {0};
 	Terms	   *terms;
 	text	   *tier;
 
@@ -518,17 +518,17 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
 	terms_check_reader(terms, PG_ARGISNULL(9) ? NULL : PG_GETARG_UUID_P(9));
-	metrics.spend = PG_GETARG_DATUM(2);
-	metrics.orders = PG_GETARG_INT64(3);
-	metrics.points_earned = PG_GETARG_DATUM(4);
-	metrics.at = PG_GETARG_TIMESTAMPTZ(8);
-	metrics.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
-	if (metrics.has_orders)
+	facts.spend = PG_GETARG_DATUM(2);
+	facts.orders = PG_GETARG_INT64(3);
+	facts.points_earned = PG_GETARG_DATUM(4);
+	facts.at = PG_GETARG_TIMESTAMPTZ(8);
+	facts.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
+	if (facts.has_orders)
 	{
-		metrics.first_order_at = PG_GETARG_TIMESTAMPTZ(6);
-		metrics.last_order_at = PG_GETARG_TIMESTAMPTZ(7);
+		facts.first_order_at = PG_GETARG_TIMESTAMPTZ(6);
+		facts.last_order_at = PG_GETARG_TIMESTAMPTZ(7);
 	}
-	tier = terms_tier_name(terms, &metrics, !PG_ARGISNULL(5), PG_ARGISNULL(5) ? 0 : PG_GETARG_TIMESTAMPTZ(5));
+	tier = terms_tier_name(terms, &facts, !PG_ARGISNULL(5), PG_ARGISNULL(5) ? 0 : PG_GETARG_TIMESTAMPTZ(5));
 	if (tier == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(tier);

@@ -60,7 +60,7 @@ typedef struct Wallet Wallet;
 typedef struct Terms
 {
 	Oid			program;		/* relation "program" of the program */
-	Oid			metrics_relid;
+	Oid			facts_relid;
 	Oid			view;			/* that has the conditions of the tiers, if there are any */
 	int32		id;
 	bool		valid;
@@ -80,8 +80,8 @@ typedef struct Terms
 	Stacking   *stacking;		/* NULL: points of rules are just added up */
 	List	   *member_rules;	/* of MemberRule * */
 	Oid			member_view;	/* that has their conditions, if there are any */
-	Oid			member_metrics_relid;
-	ExprContext *member_econtext;	/* with a slot for what they are about */
+	Oid			rule_facts_relid;
+	ExprContext *rule_econtext; /* with a slot for what they are about */
 	Wallet	   *wallet;			/* of orders; NULL: their points neither wait nor expire */
 	List	   *wallets;		/* of Wallet *: all, in the order in which points are
 								 * taken from them */
@@ -94,11 +94,11 @@ typedef struct Terms
 	bool		user_functions;
 	bool		needs_settings;
 	ExprContext *econtext;		/* with the slot below as inner row */
-	TupleTableSlot *metrics;
+	TupleTableSlot *facts;
 } Terms;
 
 /* What tiers are decided by. */
-typedef struct Metrics
+typedef struct Facts
 {
 	Datum		spend;			/* numeric */
 	int64		orders;
@@ -108,13 +108,13 @@ typedef struct Metrics
 	TimestampTz first_order_at;
 	TimestampTz last_order_at;
 	TimestampTz at;				/* the moment that is asked: "today" is its day */
-} Metrics;
+} Facts;
 
 extern Terms *terms_find(Oid program, int32 id);
 extern Terms *terms_if_possible(Oid program, int32 id);
 extern void terms_check_reader(Terms *terms, const pg_uuid_t * reader);
-extern Tier *terms_tier(Terms *terms, const Metrics *metrics);
-extern text *terms_tier_name(Terms *terms, Metrics *metrics, bool has_joined, TimestampTz joined);
+extern Tier *terms_tier(Terms *terms, const Facts *facts);
+extern text *terms_tier_name(Terms *terms, Facts *facts, bool has_joined, TimestampTz joined);
 extern Datum terms_round(Terms *terms, Datum points);
 
 extern void terms_note_posted(Oid schema, List *versions);

@@ -49,7 +49,7 @@
 /*
  * What is written, and the rows whose columns it may name.  The row of the table is
  * called "new", or otherwise by its name, and may be written plainly.  The facts are
- * a composite type of the program (purchase or metrics), whose fields come before
+ * a composite type of the program (purchase or facts), whose fields come before
  * columns of the same name.
  */
 typedef struct Scope

@@ -632,16 +632,16 @@ post_customer(Poster *poster, Account *account)
 
 	MemoryContextSwitchTo(poster->context);
 	account->posted = accrual->number;
-	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.spend));
-	account->orders = accrual->metrics.orders;
-	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->metrics.points_earned));
+	account->spend = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->facts.spend));
+	account->orders = accrual->facts.orders;
+	account->points_earned = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->facts.points_earned));
 	account->points = PointerGetDatum(PG_DETOAST_DATUM_COPY(accrual->points));
 	if (accrual->has_lots)
 		account->lots = LotsGetDatum(accrual_lots(accrual));
 	account->histories = histories_row(accrual->histories, poster->histories);
-	account->bounds.any = accrual->metrics.has_orders;
-	account->bounds.first = accrual->metrics.first_order_at;
-	account->bounds.last = accrual->metrics.last_order_at;
+	account->bounds.any = accrual->facts.has_orders;
+	account->bounds.first = accrual->facts.first_order_at;
+	account->bounds.last = accrual->facts.last_order_at;
 	MemoryContextSwitchTo(old);
 
 	poster->entry_count = 0;

@@ -105,18 +105,18 @@ tier_of_row(Oid program, HeapTuple row, TupleDesc desc, TimestampTz at)
 	};
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS];
-	Metrics		metrics = {0};
+	Facts		facts = {0};
 
 	for (int i = 0; i < COLUMNS; i++)
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	metrics.spend = values[SPEND];
-	metrics.orders = DatumGetInt64(values[ORDERS]);
-	metrics.points_earned = values[POINTS];
-	metrics.has_orders = !nulls[FIRST] && !nulls[LAST];
-	metrics.first_order_at = metrics.has_orders ? DatumGetTimestampTz(values[FIRST]) : 0;
-	metrics.last_order_at = metrics.has_orders ? DatumGetTimestampTz(values[LAST]) : 0;
-	metrics.at = at;
-	return terms_tier_name(terms_find(program, DatumGetInt32(values[TERMS])), &metrics, !nulls[JOINED],
+	facts.spend = values[SPEND];
+	facts.orders = DatumGetInt64(values[ORDERS]);
+	facts.points_earned = values[POINTS];
+	facts.has_orders = !nulls[FIRST] && !nulls[LAST];
+	facts.first_order_at = facts.has_orders ? DatumGetTimestampTz(values[FIRST]) : 0;
+	facts.last_order_at = facts.has_orders ? DatumGetTimestampTz(values[LAST]) : 0;
+	facts.at = at;
+	return terms_tier_name(terms_find(program, DatumGetInt32(values[TERMS])), &facts, !nulls[JOINED],
 						   nulls[JOINED] ? 0 : DatumGetTimestampTz(values[JOINED]));
 }
 

@@ -183,19 +183,19 @@ may_have_entries(KnownJournal *journal, Oid program, const PostedAccount *accoun
 static Datum
 state_row(const Accrual *accrual, TupleDesc desc)
 {
-	const Metrics *metrics = &accrual->metrics;
+	const Facts *facts = &accrual->facts;
 	Datum		values[7];
 	bool		nulls[7] = {false};
 	Lots	   *lots = accrual_lots(accrual);
 
 	Assert(desc->natts == lengthof(values));
 	values[0] = accrual->points;
-	values[1] = metrics->spend;
-	values[2] = Int64GetDatum(metrics->orders);
-	values[3] = metrics->points_earned;
-	values[4] = TimestampTzGetDatum(metrics->first_order_at);
-	values[5] = TimestampTzGetDatum(metrics->last_order_at);
-	nulls[4] = nulls[5] = !metrics->has_orders;
+	values[1] = facts->spend;
+	values[2] = Int64GetDatum(facts->orders);
+	values[3] = facts->points_earned;
+	values[4] = TimestampTzGetDatum(facts->first_order_at);
+	values[5] = TimestampTzGetDatum(facts->last_order_at);
+	nulls[4] = nulls[5] = !facts->has_orders;
 	values[6] = LotsGetDatum(lots);
 	nulls[6] = lots == NULL;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));

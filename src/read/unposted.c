@@ -174,7 +174,7 @@ make_returned(TupleDesc desc, List *list)
 static Datum
 make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 {
-	const Metrics *metrics = &accrual->metrics;
+	const Facts *facts = &accrual->facts;
 	Datum		values[18];
 	bool		nulls[18] = {false};
 
@@ -185,12 +185,12 @@ make_accrual(TupleDesc desc, TupleDesc returned, const Accrual *accrual)
 	values[3] = Int32GetDatum(accrual->orders_change);
 	values[4] = accrual->amount_change;
 	values[5] = accrual->points_change;
-	values[6] = metrics->spend;
-	values[7] = Int64GetDatum(metrics->orders);
-	values[8] = metrics->points_earned;
-	values[9] = TimestampTzGetDatum(metrics->first_order_at);
-	values[10] = TimestampTzGetDatum(metrics->last_order_at);
-	nulls[9] = nulls[10] = !metrics->has_orders;
+	values[6] = facts->spend;
+	values[7] = Int64GetDatum(facts->orders);
+	values[8] = facts->points_earned;
+	values[9] = TimestampTzGetDatum(facts->first_order_at);
+	values[10] = TimestampTzGetDatum(facts->last_order_at);
+	nulls[9] = nulls[10] = !facts->has_orders;
 	values[11] = Int64GetDatum(accrual->number);
 	values[12] = LotsGetDatum(accrual->lots);
 	nulls[12] = accrual->lots == NULL;

@@ -1,5 +1,5 @@
 -- kind: type
-CREATE TYPE @schema@.metrics AS (
+CREATE TYPE @schema@.facts AS (
 	spend numeric, orders bigint, points_earned numeric, tenure interval,
 	first_order_at timestamptz, last_order_at timestamptz, today date, at timestamptz);
-COMMENT ON TYPE @schema@.metrics IS 'what tiers know of a customer at a moment';
+COMMENT ON TYPE @schema@.facts IS 'what tiers know of a customer at a moment';
