@@ -27,10 +27,18 @@ CREATE TYPE _loyalty.state_as_of AS (
 	first_order_at timestamptz,
 	last_order_at timestamptz,
 	joined_at timestamptz,
-	terms int
+	terms int,
+	purchases loyalty.history,
+	events _loyalty.event_history[]
 );
 COMMENT ON TYPE _loyalty.state_as_of IS
-'what a customer had at a moment: all points, expired ones included, open holds, lots and facts; how many entries are known; and the terms in force. Result of _loyalty.states_as_of';
+'what a customer had at a moment: all points, expired ones included, open holds, lots and facts; how many entries are known; the terms in force; and the histories, if conditions of these ask for them. Result of _loyalty.states_as_of';
+
+CREATE FUNCTION _loyalty.uses_histories(program regclass, terms int)
+RETURNS boolean
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'loyalty_uses_histories';
+COMMENT ON FUNCTION _loyalty.uses_histories(regclass, int) IS 'do conditions of these terms ask for the histories of customers?';
 
 CREATE TYPE loyalty.member AS (
 	tier text,
@@ -98,7 +106,7 @@ COMMENT ON FUNCTION _loyalty.keys_as_of(regclass, anyelement, timestamptz) IS
 
 -- The same entries count as in the view "movements" of a program.  The moment "at" of a
 -- state is one that lots can be asked about, if it is infinite.
-CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at timestamptz, known_at timestamptz)
+CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at timestamptz, known_at timestamptz, with_histories boolean DEFAULT false)
 RETURNS SETOF _loyalty.state_as_of
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -110,8 +118,9 @@ DECLARE
 	is_of_one CONSTANT boolean := customer IS NOT NULL;
 	keys CONSTANT text := '_loyalty.keys_as_of($5, $1, least($2, $3))';
 	any_merged boolean;
+	histories boolean;
 BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM %I.merged)', program) INTO any_merged;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.merged), _loyalty.uses_histories($1, (SELECT max(t.version) FROM %1$I.terms t WHERE t.since <= $2)) OR $3', program) INTO any_merged, histories USING settings, known_at, with_histories;
 	RETURN QUERY EXECUTE format($sql$
 		WITH %6$s known AS (
 			SELECT e.*, first_value(e.at) OVER (PARTITION BY e.customer, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
@@ -129,12 +138,12 @@ BEGIN
 		       coalesce(sum(c.orders_change) FILTER (WHERE c.is_counted), 0),
 		       coalesce(sum(c.points_change) FILTER (WHERE c.is_counted AND c.tracked_table > 0), 0),
 		       min(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts AND c.event IS NULL), max(c.ordered_at) FILTER (WHERE c.is_newest AND c.counts AND c.event IS NULL),
-		       %4$s, (SELECT max(t.version) FROM %1$I.terms t WHERE t.since <= $3)
-		  FROM (SELECT c.*, coalesce(c.is_newest AND c.kind = 'hold', false) AS is_open,
+		       %4$s, (SELECT max(t.version) FROM %1$I.terms t WHERE t.since <= $3), %7$s
+		  FROM (SELECT c.*, %8$s coalesce(c.is_newest AND c.kind = 'hold', false) AS is_open,
 		               coalesce(c.is_newest AND c.kind = 'hold' AND c.until <= $4, false) AS is_given_back
 		          FROM counted c) c
 		 %5$s $sql$,
-		program, 'customer, tracked_table, order_key, revision, moved, at, recorded_at, counts, amount_change, orders_change, points_change, lots, event',
+		program, 'customer, tracked_table, order_key, revision, moved, at, recorded_at, counts, amount, terms, amount_change, orders_change, points_change, lots, event',
 		CASE WHEN any_merged AND is_of_one THEN format('e.customer %s ANY (ARRAY(SELECT unnest(%s)))', eq, keys) WHEN is_of_one THEN format('e.customer %s $1', eq) ELSE 'true' END,
 		CASE WHEN is_of_one THEN format('(SELECT c.joined_at FROM %I.customer c WHERE c.customer %s %s)', program, eq, CASE WHEN any_merged THEN format('(%s)[1]', keys) ELSE '$1' END) ELSE 'NULL::timestamptz' END,
 		CASE WHEN is_of_one THEN '' WHEN any_merged THEN format('LEFT JOIN survivor s ON s.customer %s c.customer GROUP BY coalesce(s.survivor, c.customer)', eq)
@@ -146,11 +155,16 @@ BEGIN
 				SELECT m.customer, m.merged_into FROM merge m
 				UNION ALL
 				SELECT s.customer, m.merged_into FROM step s JOIN merge m ON m.customer %2$s s.survivor),
-			survivor AS MATERIALIZED (SELECT s.* FROM step s WHERE NOT EXISTS (SELECT FROM merge m WHERE m.customer %2$s s.survivor)), $sql$, program, eq) END)
+			survivor AS MATERIALIZED (SELECT s.* FROM step s WHERE NOT EXISTS (SELECT FROM merge m WHERE m.customer %2$s s.survivor)), $sql$, program, eq) END,
+		CASE WHEN histories THEN 'loyalty.sum(c.day) FILTER (WHERE c.event IS NULL), _loyalty.sum_events(ARRAY[ROW(c.event, c.day)::_loyalty.event_history]) FILTER (WHERE c.event IS NOT NULL AND c.day IS NOT NULL)'
+		     ELSE 'NULL::loyalty.history, NULL::_loyalty.event_history[]' END,
+		-- moments outside of these have no day, as in src/account/histories.c
+		CASE WHEN histories THEN format($sql$ CASE WHEN c.is_newest AND c.counts AND c.ordered_at >= '4714-11-25 00:00:00+00 BC' AND c.ordered_at < '294276-12-31 00:00:00+00'
+			THEN loyalty.history_of((c.ordered_at AT TIME ZONE (SELECT t.time_zone FROM %I.terms t WHERE t.version = c.terms))::date, CASE WHEN scale(c.amount) > 12 THEN round(c.amount, 12) ELSE c.amount END) END AS day, $sql$, program) END)
 		USING customer, at, known_at, least(greatest(at, '4713-01-02 BC'), '294276-12-30'), settings;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.states_as_of(regclass, anyelement, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION _loyalty.states_as_of(regclass, anyelement, timestamptz, timestamptz, boolean) IS
 'what customers had at a moment, by what was known at another one: one, who may have no entries, or for null all that have some; by the tables that the caller may read';
 
 CREATE FUNCTION _loyalty.state_at(program regclass, customer anyelement, at timestamptz, known_at timestamptz)

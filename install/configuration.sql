@@ -289,7 +289,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	corrigible text[] := CASE tg_table_name WHEN 'terms_rule' THEN '{points,multiplier,applies_when,for_members}' WHEN 'terms_tier' THEN '{qualifies}' ELSE '{}' END;
+	corrigible text[] := CASE tg_table_name WHEN 'terms_rule' THEN '{points,multiplier,applies_when,for_members}' WHEN 'terms_tier' THEN '{qualifies}' WHEN 'terms_metric' THEN '{expression}' ELSE '{}' END;
 BEGIN
 	IF pg_trigger_depth() > 1 OR NOT _loyalty.is_written_by_hand(tg_table_schema) THEN
 		RETURN NEW;
@@ -297,7 +297,7 @@ BEGIN
 	IF tg_op = 'INSERT' THEN
 		RAISE EXCEPTION 'rows of table "%" cannot be inserted directly', tg_table_name
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-			      HINT = 'Change the tables earning_rule, tier and wallet, or points_scale and rounding in program: that makes new terms.';
+			      HINT = 'Change the tables earning_rule, tier, metric and wallet, or points_scale and rounding in program: that makes new terms.';
 	END IF;
 	-- points stay points, and a multiplier a multiplier; and what is for some stays so.  What stands for a campaign gives nothing
 	IF (to_jsonb(NEW) ->> 'is_campaign')::boolean THEN
@@ -308,7 +308,7 @@ BEGIN
 		RAISE EXCEPTION 'a version of the terms cannot be changed'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'The orders that were recorded under it keep it.',
-			      HINT = 'Only expressions of rules and tiers can be corrected in it. Change the tables earning_rule, tier and wallet, or points_scale and rounding in program, for orders to come.';
+			      HINT = 'Only expressions of rules, tiers and metrics can be corrected in it. Change the tables earning_rule, tier, metric and wallet, or points_scale and rounding in program, for orders to come.';
 	END IF;
 	RETURN NEW;
 END
@@ -512,20 +512,22 @@ COMMENT ON FUNCTION _loyalty.check_earning_rule() IS
 'trigger: check the expressions of an earning rule for every tracked table, and store them with every name qualified';
 
 -- The condition of a tier, as SQL with every name qualified.
-CREATE FUNCTION _loyalty.parse_tier(program name, tier text, qualifies text, search_path text, warn boolean)
+CREATE FUNCTION _loyalty.parse_tier(program name, tier text, qualifies text, search_path text, warn boolean, terms int DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	zone text;
+	newest int;
 BEGIN
-	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	EXECUTE format('SELECT time_zone, terms FROM %I.program', program) INTO zone, newest;
 	RETURN (SELECT p.expression FROM _loyalty.parse_expression(qualifies, NULL, NULL, format('%I.facts', program)::regclass, 'boolean',
-	                                                          format('qualifies of the tier "%s"', tier), NULL, NULL, zone, search_path, warn) p);
+	                                                          format('qualifies of the tier "%s"', tier), NULL, NULL, zone, search_path, warn,
+	                                                          parts => _loyalty.condition_parts(program, coalesce(terms, newest))) p);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.parse_tier(name, text, text, text, boolean) IS 'check the condition of a tier, and return it with every name qualified';
+COMMENT ON FUNCTION _loyalty.parse_tier(name, text, text, text, boolean, int) IS 'check the condition of a tier, under the terms in force or others, and return it with every name qualified';
 
 CREATE FUNCTION _loyalty.check_tier()
 RETURNS trigger
@@ -633,6 +635,10 @@ BEGIN
 		  FROM %1$I.terms_rule r JOIN %1$I.program p ON p.terms = r.version
 		 WHERE r.name = e.name AND r.per = e.per AND r.event IS NOT DISTINCT FROM e.event AND (r.for_members IS NULL) = (e.for_members IS NULL)
 		   AND (r.points, r.multiplier, r.applies_when, r.for_members) IS DISTINCT FROM (e.points, e.multiplier, e.applies_when, e.for_members)
+		$sql$ WHEN 'terms_metric' THEN $sql$
+		UPDATE %1$I.metric e SET expression = r.expression
+		  FROM %1$I.terms_metric r JOIN %1$I.program p ON p.terms = r.version
+		 WHERE r.name = e.name AND r.expression <> e.expression
 		$sql$ ELSE $sql$
 		UPDATE %1$I.tier e SET qualifies = r.qualifies
 		  FROM %1$I.terms_tier r JOIN %1$I.program p ON p.terms = r.version
@@ -640,7 +646,7 @@ BEGIN
 		$sql$ END, program);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.carry_corrections(name, name) IS 'bring rules and campaigns, or tiers, up to what was corrected in the terms in force';
+COMMENT ON FUNCTION _loyalty.carry_corrections(name, name) IS 'bring rules and campaigns, or tiers, or metrics, up to what was corrected in the terms in force';
 
 CREATE FUNCTION _loyalty.correct_rule()
 RETURNS trigger
@@ -679,7 +685,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN _loyalty.parse_tier(program, tier, qualifies, 'pg_catalog, pg_temp', false);
+	RETURN _loyalty.parse_tier(program, tier, qualifies, 'pg_catalog, pg_temp', false, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF SQLSTATE = '42501' THEN
 		RAISE;
@@ -841,7 +847,7 @@ RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM unnest('{customer, members, former_members}'::text[]) v WHERE to_regclass(format('%I.%I', program, v)) IS NULL)
+	SELECT EXISTS (SELECT FROM unnest('{customer, members, former_members, member_facts, metrics, customer_rows}'::text[]) v WHERE to_regclass(format('%I.%I', program, v)) IS NULL)
 $$;
 COMMENT ON FUNCTION _loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
 
@@ -875,13 +881,15 @@ BEGIN
 		IF (NEW.customers, NEW.customer_key) IS DISTINCT FROM (OLD.customers, OLD.customer_key) THEN
 			PERFORM _loyalty.renew_member_joins(tg_table_schema, NEW.customers, OLD.customers);
 		END IF;
+		PERFORM _loyalty.make_customer_rows(tg_table_schema, NEW.terms);
 		IF _loyalty.lacks_customers(tg_table_schema) THEN
-			FOR lost IN SELECT v FROM unnest('{members, former_members}'::text[]) v WHERE to_regclass(format('%I.%I', tg_table_schema, v)) IS NULL
+			FOR lost IN SELECT v FROM unnest('{members, former_members, member_facts}'::text[]) v WHERE to_regclass(format('%I.%I', tg_table_schema, v)) IS NULL
 			LOOP
 				PERFORM _loyalty.make_object(tg_table_schema, lost);
 				RAISE NOTICE 'the view "%" of loyalty program "%" is made again', lost, tg_table_schema
 					USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
 			END LOOP;
+			PERFORM _loyalty.make_metrics(tg_table_schema, NEW.terms);
 		END IF;
 	END IF;
 	RETURN NULL;
@@ -1107,9 +1115,11 @@ BEGIN
 			END LOOP;
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('tiers', unused));
 			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('for_members', unused));
+			EXECUTE format('DROP VIEW IF EXISTS %I.%I', program, _loyalty.view_name('metrics', unused));
 			EXECUTE format('UPDATE %I.tracked_table SET definition = definition #- ARRAY[''awards'', $1::text] #- ARRAY[''member'', $1::text] WHERE definition -> ''awards'' ? $1::text', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_rule WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_tier WHERE version = $1', program) USING unused;
+			EXECUTE format('DELETE FROM %I.terms_metric WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms_wallet WHERE version = $1', program) USING unused;
 			EXECUTE format('DELETE FROM %I.terms WHERE version = $1', program) USING unused;
 		EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
@@ -1176,6 +1186,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_unit, limit_period, budget, event, campaign, wallet'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
+	       (name 'metric', name 'terms_metric', 'name, expression'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
 COMMENT ON FUNCTION _loyalty.terms_parts() IS 'the tables of settings that terms are made of, with the table that has each version of them, and the columns that both have';
@@ -1266,6 +1277,9 @@ BEGIN
 		SELECT $1, name, rank, qualifies, multiplier FROM %1$I.tier
 		$sql$, tg_table_schema) USING version;
 	PERFORM _loyalty.pin_wallets(tg_table_schema, version);
+	PERFORM _loyalty.pin_metrics(tg_table_schema, version);
+	PERFORM _loyalty.require_metrics(tg_table_schema, before, version);
+	PERFORM _loyalty.make_next_metrics(tg_table_schema, before, version);
 
 	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'', ''events'') ORDER BY 1', tg_table_schema)
 	LOOP
@@ -1282,7 +1296,9 @@ BEGIN
 		         WHERE t.version = $3) x
 		$sql$, tg_table_schema) USING tg_table_schema, before, version;
 	PERFORM _loyalty.make_next_for_members(tg_table_schema, before, version);
+	PERFORM _loyalty.require_no_customer_row(tg_table_schema, version);
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
+	PERFORM _loyalty.renew_metrics(tg_table_schema) WHERE tg_table_name = 'metric';
 	PERFORM _loyalty.refresh_texts(tg_table_schema);
 	PERFORM _loyalty.remove_unused_terms(tg_table_schema);
 	RETURN NULL;

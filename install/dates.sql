@@ -26,10 +26,12 @@ DECLARE
 	customers CONSTANT regclass := _loyalty.customer_table(program);
 	what CONSTANT text := format('%s of the date rule "%s"', "column", rule);
 	zone text;
+	newest int;
 BEGIN
-	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	EXECUTE format('SELECT time_zone, terms FROM %I.program', program) INTO zone, newest;
 	IF "column" = 'for_members' THEN
-		RETURN (SELECT p.expression FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean', what, NULL, NULL, zone, search_path, warn) p);
+		RETURN (SELECT p.expression FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean', what, NULL, NULL, zone, search_path, warn,
+		                                                                    parts => _loyalty.condition_parts(program, newest)) p);
 	ELSIF customers IS NULL THEN
 		RAISE EXCEPTION 'the customer table of loyalty program "%" does not exist', program
 			USING ERRCODE = 'undefined_table', DETAIL = format('%s is about its rows.', _loyalty.as_sentence(what)),
@@ -423,16 +425,18 @@ AS $$
 DECLARE
 	condition text;
 	zone text;
+	newest int;
 	result boolean;
 BEGIN
-	EXECUTE format('SELECT r.for_members, p.time_zone FROM %1$I.date_rule r, %1$I.program p WHERE r.name = $1', program) INTO condition, zone USING rule;
+	EXECUTE format('SELECT r.for_members, p.time_zone, p.terms FROM %1$I.date_rule r, %1$I.program p WHERE r.name = $1', program) INTO condition, zone, newest USING rule;
 	PERFORM set_config('TimeZone', zone, true);
 	EXECUTE format($sql$
 		SELECT (%2$s) FROM (
 			SELECT s.spend, s.orders, s.points_earned, _loyalty.tenure(s.joined_at, $2, p.time_zone) AS tenure, s.first_order_at, s.last_order_at, ($2 AT TIME ZONE p.time_zone)::date AS today, $2 AS at,
-			       _loyalty.tier_for($3, s.terms, s.spend, s.orders, s.points_earned, s.joined_at, s.first_order_at, s.last_order_at, $2, p.reader) AS tier
-			  FROM %1$I.program p CROSS JOIN _loyalty.states_as_of($3, $1, $2, 'infinity') s) AS rule_facts
-		$sql$, program, _loyalty.parse_date_rule(program, rule, condition, 'for_members', NULL, 'pg_catalog, pg_temp', false))
+			       s.joined_at, coalesce(s.purchases, '{}') AS purchases, coalesce(s.events, '{}') AS events, (SELECT r.customer_row FROM %1$I.customer_rows r WHERE r.customer %4$s $1) AS customer_row,
+			       _loyalty.tier_for($3, s.terms, s.spend, s.orders, s.points_earned, s.joined_at, s.first_order_at, s.last_order_at, $2, p.reader, s.purchases, s.events, NULL) AS tier
+			  FROM %1$I.program p CROSS JOIN _loyalty.states_as_of($3, $1, $2, 'infinity', true) s) AS facts%3$s
+		$sql$, program, _loyalty.parse_date_rule(program, rule, condition, 'for_members', NULL, 'pg_catalog, pg_temp', false), _loyalty.parts_sql(program, newest), _loyalty.customer_equality(program))
 	   INTO result USING customer, at, format('%I.program', program)::regclass;
 	RETURN coalesce(result, false);
 END

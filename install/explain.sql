@@ -589,11 +589,12 @@ BEGIN
 		  FROM (SELECT p.terms, _loyalty.tier_for($1, p.terms, coalesce((j.state).spend, a.spend, 0), coalesce((j.state).orders, a.orders, 0), coalesce((j.state).points_earned, a.points_earned, 0),
 		                                          (SELECT c.joined_at FROM %1$I.customer c WHERE c.customer %2$s k.own),
 		                                          CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END,
-		                                          CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END, $3, p.reader) AS tier
+		                                          CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END, $3, p.reader,
+		                                          coalesce((j.state).purchases, a.purchases), coalesce((j.state).events, a.events), NULL) AS tier
 		          FROM %1$I.program p
 		         CROSS JOIN (SELECT $2 AS own, coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $2), $2) AS customer) k
 		          LEFT JOIN %1$I.account a ON a.customer %2$s k.customer
-		         CROSS JOIN LATERAL (SELECT _loyalty.state_of($1, p.terms, k.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots, p.reader, a.merged) AS state OFFSET 0) j) x
+		         CROSS JOIN LATERAL (SELECT _loyalty.state_of($1, p.terms, k.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots, p.reader, a.merged, a.purchases, a.events) AS state OFFSET 0) j) x
 		  JOIN %1$I.terms_tier t ON t.version = x.terms AND t.name = x.tier
 		$sql$, program, _loyalty.customer_equality(program)) INTO tier, multiplier USING settings, customer, at;
 	multiplier := coalesce(multiplier, 1);
@@ -615,12 +616,14 @@ BEGIN
 		  FROM %1$I.program p
 		 CROSS JOIN (SELECT $2 AS own, coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %2$s $2), $2) AS customer) k
 		  LEFT JOIN %1$I.account a ON a.customer %2$s k.customer
-		 CROSS JOIN LATERAL (SELECT _loyalty.state_of($1, p.terms, k.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots, p.reader, a.merged) AS state OFFSET 0) j
+		 CROSS JOIN LATERAL (SELECT _loyalty.state_of($1, p.terms, k.customer, a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots, p.reader, a.merged, a.purchases, a.events) AS state OFFSET 0) j
 		 CROSS JOIN LATERAL (SELECT ROW(coalesce((j.state).spend, a.spend, 0), coalesce((j.state).orders, a.orders, 0), coalesce((j.state).points_earned, a.points_earned, 0),
 		                                _loyalty.tenure((SELECT c.joined_at FROM %1$I.customer c WHERE c.customer %2$s k.own), $3, p.time_zone),
 		                                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END, CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END,
-		                                CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date END, $3, $4)::%1$I.rule_facts AS facts) x
-		 CROSS JOIN LATERAL (SELECT array_agg(c.award) AS awards, array_agg(c.rule) AS rules, array_agg(c.expression) AS conditions FROM _loyalty.member_conditions($5, p.terms) c) c
+		                                CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date END, $3,
+		                                (SELECT c.joined_at FROM %1$I.customer c WHERE c.customer %2$s k.own), coalesce((j.state).purchases, a.purchases, loyalty.during(loyalty.history_of('2000-01-01', 0), NULL, '2000-01-01')),
+		                                coalesce((j.state).events, a.events, '{}'), NULL, $4)::%1$I.rule_facts AS facts) x
+		 CROSS JOIN LATERAL (SELECT array_agg(c.award) AS awards, array_agg(c.rule) AS rules, array_agg(c.expression) AS conditions FROM _loyalty.member_conditions($5, p.terms, true) c) c
 		 CROSS JOIN LATERAL _loyalty.try_rules(x.facts, c.awards, c.rules, c.conditions) r
 		$sql$, program, _loyalty.customer_equality(program)) INTO held USING settings, customer, at, tier, program;
 	RETURN held;

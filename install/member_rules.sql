@@ -61,23 +61,25 @@ $$;
 COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, bonuses, limits per member, or wallets of rules, so that its rules stack when entries are folded?';
 
 -- The condition of a rule, as SQL with every name qualified.
-CREATE FUNCTION _loyalty.parse_for_members(program name, rule text, condition text, search_path text, warn boolean)
+CREATE FUNCTION _loyalty.parse_for_members(program name, rule text, condition text, search_path text, warn boolean, terms int DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	zone text;
+	newest int;
 BEGIN
-	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	EXECUTE format('SELECT time_zone, terms FROM %I.program', program) INTO zone, newest;
 	RETURN (SELECT p.expression FROM _loyalty.parse_expression(condition, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean',
-	                                                          format('for_members of the %s', _loyalty.rule_label(rule)), NULL, NULL, zone, search_path, warn) p);
+	                                                          format('for_members of the %s', _loyalty.rule_label(rule)), NULL, NULL, zone, search_path, warn,
+	                                                          parts => _loyalty.condition_parts(program, coalesce(terms, newest))) p);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.parse_for_members(name, text, text, text, boolean) IS 'check the condition by which an earning rule is for a member, and return it with every name qualified';
+COMMENT ON FUNCTION _loyalty.parse_for_members(name, text, text, text, boolean, int) IS 'check the condition by which an earning rule is for a member, under the terms in force or others, and return it with every name qualified';
 
 -- The conditions of the rules of one version of the terms, as its view has them.
-CREATE FUNCTION _loyalty.member_conditions(program name, terms int)
+CREATE FUNCTION _loyalty.member_conditions(program name, terms int, flat boolean DEFAULT false)
 RETURNS TABLE (award int, rule text, expression text, columns text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -85,12 +87,12 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT r.award, r.name, v.expression, v.columns
 	                               FROM %I.terms_rule r
-	                              CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''for_members'', $2), NULL, format(''rule_%%s'', r.award), false) v
-	                              WHERE r.version = $2 AND r.for_members IS NOT NULL ORDER BY r.award', program) USING program, terms;
+	                              CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''for_members'', $2), NULL, format(''rule_%%s'', r.award), false, $3) v
+	                              WHERE r.version = $2 AND r.for_members IS NOT NULL ORDER BY r.award', program) USING program, terms, flat;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.member_conditions(name, int) IS
-'the conditions by which the earning rules of one version of the terms are for a member, as SQL, with the columns that they use';
+COMMENT ON FUNCTION _loyalty.member_conditions(name, int, boolean) IS
+'the conditions by which the earning rules of one version of the terms are for a member, as SQL, with the columns that they use; flat: over facts alone';
 
 -- The condition of a rule as it is now.
 CREATE FUNCTION _loyalty.present_for_members(program name, terms int, rule text)
@@ -110,7 +112,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN _loyalty.parse_for_members(program, rule, condition, 'pg_catalog, pg_temp', false);
+	RETURN _loyalty.parse_for_members(program, rule, condition, 'pg_catalog, pg_temp', false, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF SQLSTATE = '42501' THEN
 		RAISE;
@@ -134,8 +136,8 @@ AS $$
 BEGIN
 	IF cardinality(conditions) > 0 AND array_position(conditions, NULL) IS NULL THEN
 		PERFORM _loyalty.make_view(program, _loyalty.view_name('for_members', terms),
-			format('SELECT %s FROM (SELECT (NULL::%I.rule_facts).*) AS rule_facts',
-			       (SELECT string_agg(format('(%s) AS rule_%s', c, a), ', ' ORDER BY a) FROM unnest(awards, conditions) x (a, c)), program),
+			format('SELECT %s FROM %s', (SELECT string_agg(format('(%s) AS rule_%s', c, a), ', ' ORDER BY a) FROM unnest(awards, conditions) x (a, c)),
+			       _loyalty.facts_sql(program, terms, 'rule_facts')),
 			format('for whom earning rules are under version %s of the terms', terms));
 	END IF;
 END
@@ -192,7 +194,7 @@ BEGIN
 	FOR v IN EXECUTE format('SELECT t.version, array_agg(c.award ORDER BY c.award) AS awards, array_agg(p.expression ORDER BY c.award) AS conditions
 	                           FROM %1$I.terms t CROSS JOIN LATERAL _loyalty.member_conditions($1, t.version) c
 	                          CROSS JOIN LATERAL _loyalty.parse_expression(c.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''for_members of an earning rule'',
-	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p
+	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false, parts => _loyalty.condition_parts($1, t.version)) p
 	                          WHERE _loyalty.view_of($1, ''for_members'', t.version) IS NOT NULL
 	                          GROUP BY t.version', program, format('%I.rule_facts', program)) USING program
 	LOOP
@@ -238,7 +240,7 @@ DECLARE
 BEGIN
 	FOR r IN EXECUTE format('SELECT name, for_members FROM %I.terms_rule WHERE version = $1 AND for_members IS NOT NULL ORDER BY award', program) USING terms
 	LOOP
-		PERFORM _loyalty.parse_for_members(program, r.name, r.for_members, 'pg_catalog, pg_temp', false);
+		PERFORM _loyalty.parse_for_members(program, r.name, r.for_members, 'pg_catalog, pg_temp', false, terms);
 	END LOOP;
 	RETURN format('UPDATE %I.terms_rule SET for_members = for_members WHERE version = %s', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN

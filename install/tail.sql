@@ -9,7 +9,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA loyalty, _loyalty FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tier_for TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.accrual_of TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.state_of TO PUBLIC;
-GRANT EXECUTE ON ROUTINE _loyalty.histories_of, _loyalty.add_histories, _loyalty.add_event_histories TO PUBLIC;
+GRANT EXECUTE ON ROUTINE _loyalty.histories_of, _loyalty.add_histories, _loyalty.add_event_histories, _loyalty.sum_events, _loyalty.uses_histories, _loyalty.metric_value TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.released(regclass, int, anyelement, uuid) TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.spendable_lots TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.points_by_rules TO PUBLIC;

@@ -10,14 +10,18 @@ AS 'MODULE_PATHNAME', 'loyalty_tenure';
 COMMENT ON FUNCTION _loyalty.tenure(timestamptz, timestamptz, text) IS
 'calendar years, months and days (at most 29) from the local day of joining to that of the moment asked';
 
+-- Histories of accounts.  What changes them is added to them, by posting and by whoever reads.
+CREATE TYPE _loyalty.event_history AS (event text COLLATE "C", history loyalty.history);
+COMMENT ON TYPE _loyalty.event_history IS 'the history of the events of one kind: part of the column "events" of accounts';
+
 CREATE FUNCTION _loyalty.tier_for(program regclass, terms int, spend numeric, orders bigint,
                                  points_earned numeric, joined_at timestamptz,
                                  first_order_at timestamptz, last_order_at timestamptz,
-                                 at timestamptz, reader uuid)
+                                 at timestamptz, reader uuid, purchases loyalty.history DEFAULT NULL, events _loyalty.event_history[] DEFAULT NULL, customer_row jsonb DEFAULT NULL)
 RETURNS text
 LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_tier_for';
-COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid) IS
+COMMENT ON FUNCTION _loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid, loyalty.history, _loyalty.event_history[], jsonb) IS
 'highest tier whose condition holds for these facts, or null; program is the table "program" of a program';
 
 CREATE TYPE _loyalty.returned AS (
@@ -56,11 +60,12 @@ CREATE TYPE _loyalty.accrual AS (
 COMMENT ON TYPE _loyalty.accrual IS 'what one entry makes of an order, and of the account up to then: result of _loyalty.accrual_of';
 
 CREATE FUNCTION _loyalty.accrual_of(program regclass, account anyelement, customer anyelement, tracked_table int, order_key text, revision int, terms int,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray)
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray,
+	purchases loyalty.history DEFAULT NULL, events _loyalty.event_history[] DEFAULT NULL)
 RETURNS _loyalty.accrual
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100
 AS 'MODULE_PATHNAME', 'loyalty_accrual_of';
-COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, anyelement, int, text, int, int, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
+COMMENT ON FUNCTION _loyalty.accrual_of(regclass, anyelement, anyelement, int, text, int, int, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray, loyalty.history, _loyalty.event_history[]) IS
 'what posting will make of an entry of the journal that is recorded for a customer, given the account as it is posted and who was merged into it; null if it will leave it out';
 
 CREATE TYPE _loyalty.account_state AS (
@@ -70,14 +75,12 @@ CREATE TYPE _loyalty.account_state AS (
 	points_earned numeric,
 	first_order_at timestamptz,
 	last_order_at timestamptz,
-	lots loyalty.lots
+	lots loyalty.lots,
+	purchases loyalty.history,
+	events _loyalty.event_history[]
 );
 COMMENT ON TYPE _loyalty.account_state IS
-'what entries that are not posted make of an account: its sums and lots afterwards; result of _loyalty.state_of';
-
--- Histories of accounts.  What changes them is added to them, by posting and by whoever reads.
-CREATE TYPE _loyalty.event_history AS (event text COLLATE "C", history loyalty.history);
-COMMENT ON TYPE _loyalty.event_history IS 'the history of the events of one kind: part of the column "events" of accounts';
+'what entries that are not posted make of an account: its sums and lots afterwards, and its histories if conditions ask for them; result of _loyalty.state_of';
 
 CREATE TYPE _loyalty.account_histories AS (purchases loyalty.history, events _loyalty.event_history[]);
 COMMENT ON TYPE _loyalty.account_histories IS 'what entries change of the histories of an account; result of _loyalty.histories_of';
@@ -95,24 +98,35 @@ AS 'MODULE_PATHNAME', 'loyalty_add_event_histories';
 COMMENT ON FUNCTION _loyalty.add_event_histories(_loyalty.event_history[], _loyalty.event_history[]) IS
 'the sum of histories of events for each kind, without those that are empty; null: none is left';
 
+CREATE AGGREGATE _loyalty.sum_events(_loyalty.event_history[]) (SFUNC = _loyalty.add_event_histories, STYPE = _loyalty.event_history[], COMBINEFUNC = _loyalty.add_event_histories, PARALLEL = SAFE);
+COMMENT ON AGGREGATE _loyalty.sum_events(_loyalty.event_history[]) IS 'the sum of histories of events for each kind; null: none is left';
+
+CREATE FUNCTION _loyalty.event_history(events _loyalty.event_history[], kind text)
+RETURNS loyalty.history
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'loyalty_event_history';
+COMMENT ON FUNCTION _loyalty.event_history(_loyalty.event_history[], text) IS 'the history of the events of one kind, empty if there were none';
+
 CREATE TYPE _loyalty.released AS (points numeric, lots loyalty.lots);
 COMMENT ON TYPE _loyalty.released IS 'what holds of a customer give back that have timed out, and those of the points that expire';
 
 -- What it costs is mostly spared: no query should be compiled for it.
 CREATE FUNCTION _loyalty.state_of(program regclass, terms int, customer anyelement,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray)
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray,
+	purchases loyalty.history DEFAULT NULL, events _loyalty.event_history[] DEFAULT NULL)
 RETURNS _loyalty.account_state
 LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_state_of';
-COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
+COMMENT ON FUNCTION _loyalty.state_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray, loyalty.history, _loyalty.event_history[]) IS
 'what the entries of one customer, and of who was merged into this one, in the journal make of the account as it is posted; null without entries';
 
 CREATE FUNCTION _loyalty.histories_of(program regclass, terms int, customer anyelement,
-	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray)
+	spend numeric, orders bigint, points_earned numeric, first_order_at timestamptz, last_order_at timestamptz, points numeric, lots loyalty.lots, reader uuid, merged anyarray,
+	purchases loyalty.history DEFAULT NULL, events _loyalty.event_history[] DEFAULT NULL)
 RETURNS _loyalty.account_histories
 LANGUAGE c STABLE PARALLEL UNSAFE COST 10
 AS 'MODULE_PATHNAME', 'loyalty_histories_of';
-COMMENT ON FUNCTION _loyalty.histories_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray) IS
+COMMENT ON FUNCTION _loyalty.histories_of(regclass, int, anyelement, numeric, bigint, numeric, timestamptz, timestamptz, numeric, loyalty.lots, uuid, anyarray, loyalty.history, _loyalty.event_history[]) IS
 'what the same entries as those of _loyalty.state_of change of the histories of the account; null if they change nothing';
 
 CREATE FUNCTION _loyalty.released(program regclass, terms int, customer anyelement, reader uuid)

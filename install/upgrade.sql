@@ -325,7 +325,7 @@ BEGIN
 			          FROM %1$I.ledger l GROUP BY 1) a
 			  LEFT JOIN %1$I.merged m ON m.customer %2$s a.customer
 			  -- of orders and holds, what is newest says how they are, and whose they are by now
-			  LEFT JOIN (SELECT coalesce(k.survivor, l.customer) AS customer, min(l.at) FILTER (WHERE l.counts) AS first, max(l.at) FILTER (WHERE l.counts) AS last,
+			  LEFT JOIN (SELECT coalesce(k.survivor, l.customer) AS customer, min(l.at) FILTER (WHERE l.counts AND l.event IS NULL) AS first, max(l.at) FILTER (WHERE l.counts AND l.event IS NULL) AS last,
 			                    -sum(l.points_change) FILTER (WHERE l.kind = 'hold') AS held, min(l.until) FILTER (WHERE l.kind = 'hold' AND isfinite(l.until)) AS until
 			               FROM %1$I.ledger l LEFT JOIN %1$I.merged k ON k.customer %2$s l.customer
 			              WHERE NOT EXISTS (SELECT FROM %1$I.ledger n WHERE n.customer %2$s l.customer AND n.tracked_table = l.tracked_table
@@ -359,7 +359,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.fill_again(name, text[]) IS
-'put into tables of a program that were lost, and are made again, what others know of them: merges, accounts, open holds, earning rules, campaigns, tiers and wallets';
+'put into tables of a program that were lost, and are made again, what others know of them: merges, accounts, open holds, earning rules, campaigns, tiers, metrics and wallets';
 
 -- The histories of all accounts, out of the newest entry of each order and event.
 CREATE FUNCTION _loyalty.fill_histories(program name)
@@ -421,6 +421,8 @@ BEGIN
 	END IF;
 	IF is_older THEN
 		PERFORM _loyalty.renew_definitions(program);
+	ELSIF _loyalty.lacks_metrics(program) THEN
+		PERFORM _loyalty.renew_metrics(program);
 	END IF;
 	BEGIN
 		PERFORM _loyalty.replace_objects(program, is_older, template_values);
@@ -428,6 +430,9 @@ BEGIN
 		-- as the key of the customers, another column is called now
 		PERFORM _loyalty.replace_objects(program, is_older, template_values || '{"key": "customer"}');
 	END;
+	IF _loyalty.lacks_metrics(program) THEN
+		PERFORM _loyalty.renew_metrics(program);
+	END IF;
 	PERFORM _loyalty.give_again(program, given);
 	PERFORM _loyalty.comment_program(program);
 	IF is_older THEN
@@ -493,7 +498,7 @@ BEGIN
 	PERFORM _loyalty.refuse_nested('upgrade_program');
 	PERFORM _loyalty.require_existing(program);
 	present := _loyalty.present_layout(program);
-	IF present = _loyalty.layout() AND NOT EXISTS (SELECT FROM _loyalty.missing_objects(program)) THEN
+	IF present = _loyalty.layout() AND NOT EXISTS (SELECT FROM _loyalty.missing_objects(program)) AND NOT _loyalty.lacks_metrics(program) THEN
 		RETURN;
 	END IF;
 	PERFORM _loyalty.lock_to_upgrade(program);

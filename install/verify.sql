@@ -98,7 +98,7 @@ DECLARE
 BEGIN
 	FOR t IN EXECUTE format('SELECT name, qualifies FROM %I.terms_tier WHERE version = $1 ORDER BY rank', program) USING terms
 	LOOP
-		PERFORM _loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false);
+		PERFORM _loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false, terms);
 	END LOOP;
 	RETURN format('UPDATE %I.terms_tier SET qualifies = qualifies WHERE version = %s', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
@@ -452,12 +452,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	missing text[];
-	of_customers CONSTANT text[] := '{customer, members, former_members}';
+	of_customers CONSTANT text[] := '{customer, members, former_members, member_facts, metrics, customer_rows}';
 	surveyed jsonb;
 	dated boolean;
 	versions int[];
 	lost int[];
 	lost_rules int[];
+	lost_metrics int[];
 	repeated boolean;
 	s record;
 	arguments text;
@@ -466,7 +467,7 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	SELECT coalesce(array_agg(x.r ORDER BY x.n), '{}') INTO missing
 	  FROM (SELECT t.object::text, t.ordinal FROM _loyalty.templates() t WHERE t.kind IN ('table', 'view')
-	        UNION ALL SELECT 'customer', 0) x (r, n)
+	        UNION ALL VALUES ('customer', 0), ('metrics', 0), ('customer_rows', 0)) x (r, n)
 	 WHERE to_regclass(format('%I.%I', program, x.r)) IS NULL;
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text,
@@ -509,9 +510,14 @@ BEGIN
 	   INTO lost USING program;
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_rule WHERE for_members IS NOT NULL AND _loyalty.view_is_lost($1, ''for_members'', version)', program)
 	   INTO lost_rules USING program;
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_metric WHERE _loyalty.view_is_lost($1, ''metrics'', version)', program)
+	   INTO lost_metrics USING program;
 	RETURN QUERY
 	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_tiers(program, t))
 	  FROM unnest(lost) t
+	UNION ALL
+	SELECT 'metrics have no view', NULL, NULL, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_metrics(program, t))
+	  FROM unnest(lost_metrics) t
 	UNION ALL
 	SELECT 'conditions of earning rules have no view', NULL, NULL, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_for_members(program, t))
 	  FROM unnest(lost_rules) t;

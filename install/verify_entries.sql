@@ -76,7 +76,7 @@ BEGIN
 	LOOP
 		SELECT string_agg(format('WHEN (%s) THEN %L', c.expression, c.tier), ' ' ORDER BY c.n) AS cases,
 		       array_agg(c.tier ORDER BY c.n) AS names, array_agg(c.expression ORDER BY c.n) AS conditions
-		  INTO t FROM _loyalty.tier_conditions(program, v) c;
+		  INTO t FROM _loyalty.tier_conditions(program, v, true) c;
 		plain := plain || coalesce('CASE ' || t.cases || ' END', 'NULL::text');
 		names := names || format('%L::text[]', coalesce(t.names, '{}'));
 		conditions := conditions || format('%L::text[]', coalesce(t.conditions, '{}'));
@@ -86,7 +86,7 @@ BEGIN
 		              wanted, _loyalty.by_terms(versions, plain));
 	END IF;
 	RETURN format('CROSS JOIN LATERAL _loyalty.try_tiers(ROW(facts.spend, facts.orders, facts.points_earned, facts.tenure, facts.first_order_at,
-	                                                        facts.last_order_at, facts.today, facts.at)::%I.facts, CASE WHEN %s THEN %s ELSE ''{}'' END, %s) AS held',
+	                                                        facts.last_order_at, facts.today, facts.at, facts.joined_at, facts.purchases, facts.events, NULL)::%I.facts, CASE WHEN %s THEN %s ELSE ''{}'' END, %s) AS held',
 	              program, wanted, _loyalty.by_terms(versions, names), _loyalty.by_terms(versions, conditions));
 END
 $$;
@@ -195,7 +195,7 @@ AS $$
 		chain AS MATERIALIZED (
 			SELECT x.*, row_number() OVER w AS n, lag(x.amount, 1, 0::numeric) OVER w AS amount_before,
 			       lag(x.order_points, 1, 0::numeric) OVER w AS points_before, lag((x.counts AND x.event IS NULL)::int, 1, 0) OVER w AS counts_before,
-			       lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before, lag(x.entry) OVER w AS entry_before,
+			       lag(x.counts, 1, false) OVER w AS counted_before, lag(x.terms) OVER w AS terms_before, lag(x.currency) OVER w AS currency_before, lag(x.rate) OVER w AS rate_before, lag(x.entry) OVER w AS entry_before,
 			       lag(x.recorded_at) OVER w AS recorded_before, lag(x.at) OVER w AS at_before,
 			       lead(x.entry) OVER w AS until, lead(x.posted) OVER w AS next_posted,
 			       first_value(x.terms) OVER s AS first_terms, first_value(x.tier) OVER s AS first_tier,
@@ -239,9 +239,23 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.merged_bounds_sql(name) IS 'the times of the first and last order of accounts that customers were merged into, and of these customers, as SQL for verify()';
 
+-- What an entry takes off and adds to the history of its kind, as SQL over an entry "e", the terms "t" that it is of, and the entry
+-- before it in "c", of the terms "tb".
+CREATE FUNCTION _loyalty.history_change_sql(repeated boolean)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('coalesce(%s, %s)%s', x.added, x.none, CASE WHEN repeated THEN format(' OPERATOR(loyalty.-) coalesce(%s, %s)', x.taken, x.none) ELSE '' END)
+	  FROM (SELECT format(d.day, 'e.counts', 'e.at', 't', 'e.amount') AS added, format(d.day, 'c.counted_before', 'c.at_before', 'tb', 'c.amount_before') AS taken, quote_literal('{}') || '::loyalty.history' AS none
+	          FROM (VALUES ('CASE WHEN e.tracked_table > 0 AND %1$s AND %2$s >= ''4714-11-25 00:00:00+00 BC'' AND %2$s < ''294276-12-31 00:00:00+00''
+	                              THEN loyalty.history_of((%2$s AT TIME ZONE %3$s.time_zone)::date, CASE WHEN scale(%4$s) > 12 THEN round(%4$s, 12) ELSE %4$s END) END')) d (day)) x
+$$;
+COMMENT ON FUNCTION _loyalty.history_change_sql(boolean) IS 'what an entry changes of the history of its kind, as SQL for verify()';
+
 -- Each entry with the sums up to it, as SQL.  Times of the first and last order come from
--- orders that come once, here, and from the others in "bounds" and "ends".
-CREATE FUNCTION _loyalty.steps_sql(program name, unposted boolean, repeated boolean, exact_bounds boolean)
+-- orders that come once, here, and from the others in "bounds" and "ends".  With histories, those before it.
+CREATE FUNCTION _loyalty.steps_sql(program name, unposted boolean, repeated boolean, exact_bounds boolean, histories boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -254,8 +268,8 @@ AS $$
 			       sum(e.amount_change) OVER w AS spend_after, sum(e.orders_change) OVER w AS orders_after, sum(e.points_change) OVER w AS points_after,
 			       %9$s AS earned_after,
 			       min(e.at) FILTER (WHERE e.counts AND e.event IS NULL %2$s) OVER w AS first_after, max(e.at) FILTER (WHERE e.counts AND e.event IS NULL %2$s) OVER w AS last_after,
-			       max(e.recorded_at) OVER w AS newest %3$s
-			  FROM e %4$s %5$s
+			       max(e.recorded_at) OVER w AS newest %3$s, %10$s
+			  FROM e %4$s %5$s %11$s
 			WINDOW w AS (PARTITION BY e.customer ORDER BY e.entry ROWS UNBOUNDED PRECEDING)
 			       %6$s) $sql$,
 		CASE WHEN repeated THEN 'OR coalesce(c.of_other_terms, false)' END,
@@ -273,11 +287,15 @@ AS $$
 		CASE WHEN exact_bounds THEN ', before AS (PARTITION BY e.customer ORDER BY e.entry ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)' END,
 		CASE WHEN unposted THEN place ELSE 'NULL::record' END, CASE WHEN unposted THEN format('lag(%s) OVER w', place) ELSE 'NULL::record' END,
 		-- a merge says how much of what it passes on was earned
-		CASE WHEN merged THEN 'sum(CASE WHEN e.tracked_table > 0 THEN e.points_change ELSE e.awards END) OVER w' ELSE 'sum(e.points_change) FILTER (WHERE e.tracked_table > 0) OVER w' END)
+		CASE WHEN merged THEN 'sum(CASE WHEN e.tracked_table > 0 THEN e.points_change ELSE e.awards END) OVER w' ELSE 'sum(e.points_change) FILTER (WHERE e.tracked_table > 0) OVER w' END,
+		CASE WHEN histories THEN format('loyalty.sum(CASE WHEN e.event IS NULL THEN %1$s END) OVER before AS purchases,
+		                                 _loyalty.sum_events(CASE WHEN e.event IS NOT NULL THEN ARRAY[ROW(e.event, %1$s)::_loyalty.event_history] END) OVER before AS events', _loyalty.history_change_sql(repeated))
+		     ELSE 'NULL::loyalty.history AS purchases, NULL::_loyalty.event_history[] AS events' END,
+		CASE WHEN histories THEN format('JOIN %1$I.terms t ON t.version = e.terms OR (e.terms = 0 AND t.version = (SELECT p.terms FROM %1$I.program p))', program) || CASE WHEN repeated THEN format(' LEFT JOIN %I.terms tb ON tb.version = c.terms_before', program) ELSE '' END END)
 	  FROM _loyalty.customer_equality(program) eq, _loyalty.has_merged(program) merged,
 	       (VALUES ('CASE WHEN NOT e.posted AND e.tracked_table > 0 THEN ROW(e.recorded_at, e.at, e.tracked_table, e.order_key, e.revision) END')) p (place)
 $$;
-COMMENT ON FUNCTION _loyalty.steps_sql(name, boolean, boolean, boolean) IS 'each entry with the sums of those up to it, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.steps_sql(name, boolean, boolean, boolean, boolean) IS 'each entry with the sums of those up to it, as SQL for verify()';
 
 -- The entries that are wrong by those before them, by columns that say in what, and the last
 -- posted and the last of all of each customer, as SQL.
@@ -313,7 +331,9 @@ BEGIN
 				       facts.held_rules, %7$s AS expected_rules, %8$s AS failed_rules, %9$s AS rule_errors, %10$s AS wrong_rules,
 				       facts.entry <> facts.number AS wrong_number, facts.place < facts.place_before AS wrong_place,
 				       facts.begins AND %1$s AND ((NOT facts.brought AND facts.tier IS DISTINCT FROM held.tier) OR facts.multiplier <> %2$s) AS wrong_tier
-				  FROM (SELECT s.*, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
+				  FROM (SELECT s.customer, s.order_key, s.at, s.terms, s.joined_at, s.tier, s.multiplier, s.held_rules, s.entry, s.orders_change, s.amount_change, s.points_change, s.posted, s.begins, s.tracked_table, s.brought,
+				               s.number, s.next_posted, s.place, s.place_before, s.spend_after, s.orders_after, s.points_after, s.earned_after, s.first_after, s.last_after, s.newest,
+				               coalesce(s.purchases, '{}') AS purchases, coalesce(s.events, '{}') AS events, s.spend_after - s.amount_change AS spend, s.orders_after - s.orders_change AS orders,
 				               coalesce(s.earned_after, 0) - CASE WHEN s.tracked_table <= 0 THEN 0 ELSE s.points_change END AS points_earned, %3$s AS tenure, s.first_before AS first_order_at,
 				               s.last_before AS last_order_at, CASE WHEN isfinite(s.at) THEN (s.at AT TIME ZONE %4$s)::date END AS today
 				          FROM steps s) facts
@@ -513,7 +533,7 @@ $$;
 COMMENT ON FUNCTION _loyalty.wrong_accounts_sql(name, boolean, boolean) IS 'accounts that are not the fold of their ledger, as SQL for verify()';
 
 -- What readers see is the sum of the entries, and the tier is that of the sum.
-CREATE FUNCTION _loyalty.members_sql(program name, terms int, time_zone text, amount_scale int, repeated boolean, dated boolean, guarded boolean, without_large boolean)
+CREATE FUNCTION _loyalty.members_sql(program name, terms int, time_zone text, amount_scale int, repeated boolean, dated boolean, guarded boolean, without_large boolean, histories boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -525,13 +545,13 @@ AS $$
 				       (facts.said_points, facts.said_spend, facts.said_orders, facts.said_first, facts.said_last)
 				       IS DISTINCT FROM (facts.points, round(facts.spend, %12$s), facts.orders, facts.first_order_at, facts.last_order_at) AS differs
 				  FROM (SELECT m.*, coalesce(t.spend_after, 0) AS spend, coalesce(t.orders_after, 0) AS orders, coalesce(t.points_after, 0) + coalesce(r.points, 0) %13$s AS points, coalesce(t.earned_after, 0) AS points_earned,
-				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at
+				               %8$s AS first_order_at, %9$s AS last_order_at, %5$s AS tenure, (now() AT TIME ZONE %4$L)::date AS today, now() AS at, %15$s
 				          FROM (SELECT %2$I AS customer, tier, points AS said_points, lifetime_value AS said_spend, orders AS said_orders, first_order_at AS said_first,
 				                       last_order_at AS said_last, joined_at FROM %1$I.members
 				                UNION ALL
 				                SELECT %2$I, tier, points, lifetime_value, orders, first_order_at, last_order_at, joined_at FROM %1$I.former_members) m
 				          LEFT JOIN told t ON t.customer %3$s m.customer AND t.next_posted IS NULL
-				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %14$s %10$s %11$s) facts
+				          LEFT JOIN (SELECT customer, sum(points) AS points FROM %1$I.held WHERE until <= now() GROUP BY customer) r ON r.customer %3$s m.customer %14$s %10$s %16$s %11$s) facts
 				 %6$s %7$s) m
 			 WHERE differs OR failed IS NOT NULL OR tier IS DISTINCT FROM expected) $sql$,
 		program, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1),
@@ -549,9 +569,14 @@ AS $$
 		CASE WHEN dated THEN format('LEFT JOIN (SELECT x.customer, loyalty.sum(x.lots) AS lots
 		                                          FROM (SELECT coalesce(account, customer) AS customer, lots FROM %1$I.ledger WHERE lots IS NOT NULL UNION ALL SELECT account, lots FROM %1$I.unposted WHERE lots IS NOT NULL
 		                                                UNION ALL SELECT customer, lots FROM %1$I.held WHERE lots IS NOT NULL AND until <= now()) x
-		                                         GROUP BY x.customer) d ON d.customer %2$s m.customer', program, _loyalty.customer_equality(program)) END)
+		                                         GROUP BY x.customer) d ON d.customer %2$s m.customer', program, _loyalty.customer_equality(program)) END,
+		CASE WHEN histories THEN $sql$coalesce(h.purchases, '{}') AS purchases, coalesce(h.events, '{}') AS events$sql$ ELSE 'NULL::loyalty.history AS purchases, NULL::_loyalty.event_history[] AS events' END,
+		CASE WHEN histories THEN format('LEFT JOIN (SELECT y.%2$I AS customer, loyalty.sum(y.history) FILTER (WHERE y.event IS NULL) AS purchases,
+		                                                 array_agg(ROW(y.event, y.history)::_loyalty.event_history ORDER BY y.event) FILTER (WHERE y.event IS NOT NULL) AS events
+		                                            FROM %1$I.histories y GROUP BY 1) h ON h.customer %3$s m.customer', program,
+		                                (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.histories', program)::regclass AND a.attnum = 1), _loyalty.customer_equality(program)) END)
 $$;
-COMMENT ON FUNCTION _loyalty.members_sql(name, int, text, int, boolean, boolean, boolean, boolean) IS 'members that are not what their entries make of them, as SQL for verify()';
+COMMENT ON FUNCTION _loyalty.members_sql(name, int, text, int, boolean, boolean, boolean, boolean, boolean) IS 'members that are not what their entries make of them, as SQL for verify()';
 
 CREATE FUNCTION _loyalty.wrong_members_sql(guarded boolean)
 RETURNS text
@@ -630,17 +655,20 @@ AS $$
 DECLARE
 	p record;
 	exact_bounds boolean;
+	histories boolean;
 	readable boolean := lost = '{}';	-- what is not posted is not, without the tiers
 BEGIN
 	EXECUTE format('SELECT terms, time_zone, amount_scale FROM %I.program', program) INTO p;
 	with_members := with_members AND readable AND NOT _loyalty.lacks_customers(program);
-	exact_bounds := EXISTS (SELECT FROM unnest(versions) v CROSS JOIN LATERAL (SELECT t.columns FROM _loyalty.tier_conditions(program, v) t UNION ALL SELECT m.columns FROM _loyalty.member_conditions(program, v) m) c
-	                         WHERE v <> ALL (lost) AND c.columns && '{facts.first_order_at,facts.last_order_at,rule_facts.first_order_at,rule_facts.last_order_at}'::text[]);
+	SELECT coalesce(bool_or(c.columns && '{facts.first_order_at,facts.last_order_at,facts.purchases,facts.events}'), false), coalesce(bool_or(c.columns && '{facts.purchases,facts.events}'), false)
+	  INTO exact_bounds, histories
+	  FROM unnest(versions) v CROSS JOIN LATERAL (SELECT t.columns FROM _loyalty.tier_conditions(program, v, true) t UNION ALL SELECT m.columns FROM _loyalty.member_conditions(program, v, true) m) c
+	 WHERE v <> ALL (lost);
 	RETURN QUERY EXECUTE format('WITH %s %s, %s %s, %s %s %s UNION ALL %s %s UNION ALL %s %s %s',
 		_loyalty.entries_sql(program, readable, without_large), CASE WHEN repeated THEN _loyalty.chain_sql(program) END,
-		_loyalty.steps_sql(program, unposted, repeated, exact_bounds), CASE WHEN _loyalty.has_merged(program) THEN _loyalty.merged_bounds_sql(program) END,
+		_loyalty.steps_sql(program, unposted, repeated, exact_bounds, histories), CASE WHEN _loyalty.has_merged(program) THEN _loyalty.merged_bounds_sql(program) END,
 		_loyalty.told_sql(program, versions, lost, guarded, exact_bounds),
-		CASE WHEN with_members THEN ', ' || _loyalty.members_sql(program, p.terms, p.time_zone, p.amount_scale, repeated, dated, guarded, without_large) END,
+		CASE WHEN with_members THEN ', ' || _loyalty.members_sql(program, p.terms, p.time_zone, p.amount_scale, repeated, dated, guarded, without_large, histories) END,
 		_loyalty.wrong_alone_sql(program, versions, 'u', without_large), _loyalty.wrong_entries_sql(guarded, without_large), CASE WHEN repeated THEN _loyalty.wrong_chain_sql() END,
 		_loyalty.wrong_accounts_sql(program, repeated, without_large), CASE WHEN readable THEN ' UNION ALL ' || _loyalty.left_out_sql(program) END,
 		CASE WHEN with_members THEN ' UNION ALL ' || _loyalty.wrong_members_sql(guarded) END)

@@ -14,7 +14,7 @@ BEGIN
 	held_rules := '{}';
 	FOR i IN 1 .. coalesce(cardinality(awards), 0) LOOP
 		BEGIN
-			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS rule_facts', conditions[i]) INTO holds USING facts;
+			EXECUTE format('SELECT (%s) FROM (SELECT ($1).*) AS facts', conditions[i]) INTO holds USING facts;
 			IF holds THEN
 				held_rules := held_rules || awards[i];
 			END IF;
@@ -48,18 +48,17 @@ BEGIN
 	LOOP
 		SELECT string_agg(format('CASE WHEN (%s) THEN %s END', c.expression, c.award), ', ' ORDER BY c.award) AS cases,
 		       array_agg(c.award ORDER BY c.award) AS awards, array_agg(c.rule ORDER BY c.award) AS rules, array_agg(c.expression ORDER BY c.award) AS conditions
-		  INTO r FROM _loyalty.member_conditions(program, v) c;
+		  INTO r FROM _loyalty.member_conditions(program, v, true) c;
 		plain := plain || format('array_remove(ARRAY[%s]::int[], NULL)', coalesce(r.cases, ''));
 		awards := awards || format('%L::int[]', coalesce(r.awards, '{}'));
 		rules := rules || format('%L::text[]', coalesce(r.rules, '{}'));
 		conditions := conditions || format('%L::text[]', coalesce(r.conditions, '{}'));
 	END LOOP;
 	IF NOT guarded THEN
-		RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN %s THEN %s END AS held_rules, NULL::text[] AS failed, NULL::text[] AS errors
-		                                      FROM (SELECT facts.spend, facts.orders, facts.points_earned, facts.tenure, facts.first_order_at, facts.last_order_at, facts.today, facts.at, facts.tier) AS rule_facts) AS ruled', wanted, _loyalty.by_terms(versions, plain));
+		RETURN format('CROSS JOIN LATERAL (SELECT CASE WHEN %s THEN %s END AS held_rules, NULL::text[] AS failed, NULL::text[] AS errors) AS ruled', wanted, _loyalty.by_terms(versions, plain));
 	END IF;
 	RETURN format('CROSS JOIN LATERAL _loyalty.try_rules(ROW(facts.spend, facts.orders, facts.points_earned, facts.tenure, facts.first_order_at,
-	                                                        facts.last_order_at, facts.today, facts.at, facts.tier)::%I.rule_facts, CASE WHEN %s THEN %s ELSE ''{}'' END, %s, %s) AS ruled',
+	                                                        facts.last_order_at, facts.today, facts.at, facts.joined_at, facts.purchases, facts.events, NULL, facts.tier)::%I.rule_facts, CASE WHEN %s THEN %s ELSE ''{}'' END, %s, %s) AS ruled',
 	              program, wanted, _loyalty.by_terms(versions, awards), _loyalty.by_terms(versions, rules), _loyalty.by_terms(versions, conditions));
 END
 $$;

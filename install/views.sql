@@ -14,24 +14,25 @@
 --                           orders that left a table with refunds, and have no row; less what was refunded since
 --   tiers_<terms>           tier_1 ... (from the highest rank down), over the type "facts"
 --   for_members_<terms>     rule_1 ... (of earning rules that are for some members), over the type "rule_facts"
+--   metrics_<terms>         metric_1 ... (in the order of their numbers), over the type "facts"
 --
 -- OFFSET 0 keeps a part of a view from being pulled up, so that what an expression says is
 -- computed once for each order, whoever asks for it how often.
 
 CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
                                          what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false, built_in boolean DEFAULT false,
-                                         member regclass DEFAULT NULL, line_facts regclass DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
+                                         member regclass DEFAULT NULL, line_facts regclass DEFAULT NULL, parts text[] DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
-COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass, regclass) IS
+COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass, regclass, text[]) IS
 'check an SQL expression over a table row, a line, a composite type and the row of a customer, and return it with every name qualified and local times in the time zone';
 
-CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean,
+CREATE FUNCTION _loyalty.view_expression(view regclass, inside text, "column" text, guarded boolean, flat boolean DEFAULT false,
                                         OUT expression text, OUT uses text[], OUT type regtype, OUT collation oid, OUT columns text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_view_expression';
-COMMENT ON FUNCTION _loyalty.view_expression(regclass, text, text, boolean) IS
-'the expression of a column of a view, or of a part of its FROM clause, as SQL, with the names of what it uses; guarded: what it says for an order that counts';
+COMMENT ON FUNCTION _loyalty.view_expression(regclass, text, text, boolean, boolean) IS
+'the expression of a column of a view, or of a part of its FROM clause, as SQL, with the names of what it uses; guarded: what it says for an order that counts; flat: over facts alone';
 
 CREATE FUNCTION _loyalty.key_columns(view regclass)
 RETURNS int[]
@@ -571,6 +572,7 @@ BEGIN
 		EXECUTE format('UPDATE %I.tier SET qualifies = $1 WHERE name = $2', program) USING r.expression, r.name;
 	END LOOP;
 	PERFORM _loyalty.refresh_for_members(program, newest);
+	PERFORM _loyalty.refresh_metrics(program, newest);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.refresh_texts(name) IS 'bring the texts of rules and tiers up to what the views say, after renames';
@@ -608,7 +610,8 @@ BEGIN
 		               ('award', 'points by the rule of this number in terms_rule, or its factor'),
 		               ('value', 'the same, of a rule in force, counted in steps, limited and rounded as the rule says; points of lines multiplied by what multiplies these'),
 		               ('tier', 'condition of the tier of this number, from the highest rank down'),
-		               ('rule', 'for whom the rule of this number in terms_rule is'),
+		               ('rule', 'for whom the rule of this number in terms_rule is'), ('metric', 'the metric of this number in terms_metric'),
+		               ('customer_row', 'the columns of the customer''s row that metrics use'),
 		               ('member', 'the columns of the customer''s row that rules use, as they were when the order was first recorded'),
 		               ('parts', 'what each rule gives, by its number in terms_rule, where rules stack when entries are folded; null elsewhere')) s (name, text)
 		    ON s.name = regexp_replace(a.attname, '_[0-9]+$', '')
@@ -1109,7 +1112,7 @@ COMMENT ON FUNCTION _loyalty.define_orders(name, int, jsonb, int) IS
 'make the view of a table of orders under the terms in force, or others, from what was written';
 
 -- The conditions of the tiers of one version of the terms, from the highest rank down.
-CREATE FUNCTION _loyalty.tier_conditions(program name, terms int)
+CREATE FUNCTION _loyalty.tier_conditions(program name, terms int, flat boolean DEFAULT false)
 RETURNS TABLE (n bigint, tier text, expression text, columns text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1117,12 +1120,12 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT t.n, t.name, v.expression, v.columns
 	                               FROM (SELECT name, row_number() OVER (ORDER BY rank DESC) AS n FROM %I.terms_tier WHERE version = $2) t
-	                              CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false) v
-	                              ORDER BY t.n', program) USING program, terms;
+	                              CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', $2), NULL, format(''tier_%%s'', t.n), false, $3) v
+	                              ORDER BY t.n', program) USING program, terms, flat;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.tier_conditions(name, int) IS
-'the conditions of the tiers of one version of the terms as SQL, from the highest rank down, with the columns that they use';
+COMMENT ON FUNCTION _loyalty.tier_conditions(name, int, boolean) IS
+'the conditions of the tiers of one version of the terms as SQL, from the highest rank down, with the columns that they use; flat: over facts alone';
 
 -- The view of the tiers of one version of the terms; none without tiers, or where the
 -- condition of one is null.
@@ -1134,8 +1137,8 @@ AS $$
 BEGIN
 	IF cardinality(conditions) > 0 AND array_position(conditions, NULL) IS NULL THEN
 		PERFORM _loyalty.make_view(program, _loyalty.view_name('tiers', terms),
-			format('SELECT %s FROM (SELECT (NULL::%I.facts).*) AS facts',
-			       (SELECT string_agg(format('(%s) AS tier_%s', c, n), ', ' ORDER BY n) FROM unnest(conditions) WITH ORDINALITY x (c, n)), program),
+			format('SELECT %s FROM %s', (SELECT string_agg(format('(%s) AS tier_%s', c, n), ', ' ORDER BY n) FROM unnest(conditions) WITH ORDINALITY x (c, n)),
+			       _loyalty.facts_sql(program, terms, 'facts')),
 			format('conditions of the tiers under version %s of the terms, from the highest rank down', terms));
 	END IF;
 END
@@ -1181,16 +1184,18 @@ BEGIN
 		PERFORM _loyalty.make_identity_view(program, s.tracked_table, _loyalty.reparsed(program, s.tracked_table, _loyalty.definition_of(program, s.tracked_table, s.newest)));
 		expected := expected || _loyalty.view_name(s.kind, s.tracked_table) || _loyalty.view_name('archived', s.tracked_table);
 	END LOOP;
+	expected := expected || _loyalty.renew_metric_views(program);
 	FOR v IN EXECUTE format('SELECT terms, array_agg(p.expression ORDER BY t.n) AS conditions
 	                           FROM (SELECT version AS terms, name, row_number() OVER (PARTITION BY version ORDER BY rank DESC) AS n FROM %1$I.terms_tier) t
 	                          CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, ''tiers'', t.terms), NULL, format(''tier_%%s'', t.n), false) e
 	                          CROSS JOIN LATERAL _loyalty.parse_expression(e.expression, NULL, NULL, %2$L::regclass, ''boolean'', ''qualifies of a tier'',
-	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false) p GROUP BY terms', program, format('%I.facts', program)) USING program
+	                                     NULL, NULL, NULL, ''pg_catalog, pg_temp'', false, parts => _loyalty.condition_parts($1, t.terms)) p GROUP BY terms', program, format('%I.facts', program)) USING program
 	LOOP
 		PERFORM _loyalty.make_tiers_view(program, v.terms, v.conditions);
 		expected := expected || _loyalty.view_name('tiers', v.terms);
 	END LOOP;
 	expected := expected || _loyalty.renew_for_members(program);
+	PERFORM _loyalty.renew_metrics(program);
 	SELECT c.relname INTO stranger FROM pg_class c
 	 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind = 'v' AND _loyalty.is_definition(c.relname) AND c.relname <> ALL (expected)
 	 LIMIT 1;
@@ -1201,4 +1206,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_views(name, boolean) IS
-'make all views of tracked tables and tiers anew, from expressions that are checked once more';
+'make all views of tracked tables, tiers and metrics anew, from expressions that are checked once more';

@@ -211,7 +211,7 @@ INSERT INTO t_upgrade.orders VALUES (7, 1, '2020-04-01', 7);
 ROLLBACK;
 -- what views called before says what to do
 BEGIN;
-SELECT _loyalty.retire('_loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid)');
+SELECT _loyalty.retire('_loyalty.tier_for(regclass, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid, loyalty.history, _loyalty.event_history[], jsonb)');
 SELECT tier FROM club.members WHERE customer_id = 1;
 ROLLBACK;
 BEGIN;

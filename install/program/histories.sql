@@ -10,7 +10,7 @@ SELECT s.customer AS @key@, s.event, s.history
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.histories_of(@settings@::regclass, p.terms, c.customer,
                                                           a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
-                                                          a.points, a.lots, p.reader, a.merged) AS changes
+                                                          a.points, a.lots, p.reader, a.merged, a.purchases, a.events) AS changes
                              OFFSET 0) j
          CROSS JOIN LATERAL (SELECT NULL::text COLLATE "C" AS event, _loyalty.add_histories(a.purchases, (j.changes).purchases) AS history
                              UNION ALL

@@ -6,7 +6,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $fn$
 	SELECT ROW(_loyalty.tier_for(@settings@::regclass, s.terms, s.spend, s.orders, s.points_earned,
-	                             s.joined_at, s.first_order_at, s.last_order_at, $2, p.reader),
+	                             s.joined_at, s.first_order_at, s.last_order_at, $2, p.reader, s.purchases, s.events, NULL),
 	           (CASE WHEN s.lots IS NULL THEN s.points ELSE s.points - loyalty.total(s.lots) + loyalty.available(_loyalty.redeemable_lots(s.lots, @status@), s.at) END)::numeric(38, @points_scale@),
 	           s.spend::numeric(38, @amount_scale@), s.orders, s.first_order_at, s.last_order_at, s.joined_at, _loyalty.tenure(s.joined_at, $2, p.time_zone),
 	           (s.spend / nullif(s.orders, 0))::numeric(38, @amount_scale@), s.held::numeric(38, @points_scale@),

@@ -8,7 +8,7 @@
 CREATE OR REPLACE VIEW @schema@.members AS
 SELECT s.customer AS @key@,
        _loyalty.tier_for(@settings@::regclass, s.terms, s.spend, s.orders, s.points_earned,
-                         s.joined_at, s.first_order_at, s.last_order_at, now(), s.reader) AS tier,
+                         s.joined_at, s.first_order_at, s.last_order_at, now(), s.reader, s.purchases, s.events, NULL) AS tier,
        (CASE WHEN s.lots IS NULL THEN s.points ELSE s.points - loyalty.total(s.lots) + loyalty.available(_loyalty.spendable_lots(s.lots, @settings@::regclass, s.terms, s.reader), now()) END)::numeric(38, @points_scale@) AS points,
        s.spend::numeric(38, @amount_scale@) AS lifetime_value, s.orders,
        s.first_order_at, s.last_order_at, s.joined_at,
@@ -24,13 +24,14 @@ SELECT s.customer AS @key@,
                coalesce((j.state).spend, a.spend, 0) AS spend,
                coalesce((j.state).orders, a.orders, 0) AS orders,
                CASE WHEN j.state IS NULL THEN a.first_order_at ELSE (j.state).first_order_at END AS first_order_at,
-               CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at
+               CASE WHEN j.state IS NULL THEN a.last_order_at ELSE (j.state).last_order_at END AS last_order_at,
+               coalesce((j.state).purchases, a.purchases) AS purchases, coalesce((j.state).events, a.events) AS events
           FROM (SELECT terms, reader, time_zone FROM @schema@.program WHERE true OR EXISTS (SELECT FROM @schema@.journal, @schema@.ledger, @schema@.held) LIMIT 1) p
          CROSS JOIN @schema@.customer c
           LEFT JOIN @schema@.account a ON a.customer @eq@ c.customer
          CROSS JOIN LATERAL (SELECT _loyalty.state_of(@settings@::regclass, p.terms, c.customer,
                                                       a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at,
-                                                      a.points, a.lots, p.reader, a.merged) AS state,
+                                                      a.points, a.lots, p.reader, a.merged, a.purchases, a.events) AS state,
                                     CASE WHEN a.next_release <= now() THEN _loyalty.released(@settings@::regclass, p.terms, c.customer, p.reader) END AS released
                              OFFSET 0) j
          WHERE a.merged_into IS NULL) s;

@@ -10,7 +10,7 @@ SELECT e.customer AS @key@, e.tracked_table, e.order_key, e.at AS ordered_at, e.
                      LEFT JOIN @schema@.account a ON a.customer @eq@ k.customer
                     CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, k.customer, e.customer, e.tracked_table, e.order_key, e.revision, e.terms,
                                                            a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
-                                                           (SELECT p.reader FROM @schema@.program p), a.merged) f) END)::numeric(38, @points_scale@) AS points,
+                                                           (SELECT p.reader FROM @schema@.program p), a.merged, a.purchases, a.events) f) END)::numeric(38, @points_scale@) AS points,
        e.posted, e.event
   FROM (SELECT customer, tracked_table, order_key, revision, at, terms, counts, amount, order_points, true AS posted, event FROM @schema@.ledger
         UNION ALL

@@ -9,7 +9,7 @@ CREATE TABLE @schema@.tier (
 		CHECK (multiplier >= 0 AND multiplier < 1000000)
 );
 COMMENT ON TABLE @schema@.tier IS 'tiers: the one of highest rank that qualifies is held';
-COMMENT ON COLUMN @schema@.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, first_order_at, last_order_at, today, at';
+COMMENT ON COLUMN @schema@.tier.qualifies IS 'SQL condition over spend, orders, points_earned, tenure, joined_at, first_order_at, last_order_at, today, at, purchases, kinds of events and metrics';
 COMMENT ON COLUMN @schema@.tier.multiplier IS 'multiplies the points of an order that is made while the tier is held';
 
 CREATE TRIGGER check_values BEFORE INSERT OR UPDATE ON @schema@.tier

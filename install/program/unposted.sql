@@ -14,7 +14,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
-                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
+                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged, a.purchases, a.events) f
  WHERE f.number IS NOT NULL AND a.merged_into IS NULL
 UNION ALL
 SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at, j.terms, j.counts,
@@ -27,7 +27,7 @@ SELECT j.customer, j.tracked_table, j.order_key, j.revision, j.at, j.recorded_at
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
-                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
+                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged, a.purchases, a.events) f
  WHERE f.number IS NOT NULL
 -- what comes back of points that orders were paid with, where some terms say so
 UNION ALL
@@ -40,7 +40,7 @@ SELECT CASE WHEN r.payer = 0 THEN j.customer ELSE a.merged[r.payer] END AS custo
   LEFT JOIN @schema@.account a ON a.customer @eq@ j.customer
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, j.customer, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
-                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
+                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged, a.purchases, a.events) f
  CROSS JOIN LATERAL unnest(f.returned) r
  WHERE (SELECT bool_or(t.returns_paid_points <> 'never') FROM @schema@.terms t) AND f.number IS NOT NULL AND a.merged_into IS NULL
 UNION ALL
@@ -54,7 +54,7 @@ SELECT CASE WHEN r.payer = 0 THEN m.survivor ELSE a.merged[r.payer] END AS custo
   JOIN @schema@.account a ON a.customer @eq@ m.survivor
  CROSS JOIN LATERAL _loyalty.accrual_of(@settings@::regclass, m.survivor, j.customer, j.tracked_table, j.order_key, j.revision, j.terms,
                                         a.spend, a.orders, a.points_earned, a.first_order_at, a.last_order_at, a.points, a.lots,
-                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged) f
+                                        (SELECT p.reader FROM @schema@.program p WHERE true OR EXISTS (SELECT FROM @schema@.ledger)), a.merged, a.purchases, a.events) f
  CROSS JOIN LATERAL unnest(f.returned) r
  WHERE (SELECT bool_or(t.returns_paid_points <> 'never') FROM @schema@.terms t) AND f.number IS NOT NULL;
 COMMENT ON VIEW @schema@.unposted IS 'journal entries with what posting will make of them, and the entries by which points come back that orders were paid with';

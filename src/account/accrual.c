@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "accrual.h"
 #include "dated.h"
+#include "layout.h"
 #include "member_limits.h"
 #include "member_rules.h"
 #include "number.h"
@@ -179,6 +180,15 @@ accrual_set_points(Accrual *accrual, Datum points, Datum lots)
 	accrual->posted_lots = lots == (Datum) 0 ? lots : PointerGetDatum(PG_DETOAST_DATUM_COPY(lots));
 	accrual->has_lots = lots != (Datum) 0;
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The histories of the account, each (Datum) 0 for none, which conditions ask for.
+ */
+void
+accrual_set_histories(Accrual *accrual, Datum purchases, Datum events)
+{
+	accrual->known = histories_of(accrual->context, purchases, events);
 }
 
 /*
@@ -508,8 +518,13 @@ begin_order(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 		return;
 	}
 	facts->at = entry->at;
-	facts->tenure = entry->joined.is_known && terms->uses_tenure ?
-		tenure_between(entry->joined.at, entry->at, terms->zone) : NULL;
+	terms_set_joined(terms, facts, entry->joined.is_known, entry->joined.at);
+	if (terms->uses_histories)
+	{
+		Assert(accrual->known != NULL);
+		facts->purchases = histories_purchases(accrual->known);
+		facts->events = histories_events(accrual->known, layout_event_type());
+	}
 	tier = terms_tier(terms, facts);
 	order->multiplier = tier == NULL ? DirectFunctionCall1(int4_numeric, Int32GetDatum(1)) :
 		tier->multiplier;
@@ -784,14 +799,19 @@ set_latest(Accrual *accrual, const RecordedEntry *entry, const StandingOrder *or
 static void
 step_histories(Accrual *accrual, const Terms *terms, const RecordedEntry *entry, const StandingOrder *order, int32 terms_before)
 {
-	if (accrual->histories == NULL)
-		return;
-	if (order->counts)
-		histories_count(accrual->histories, entry->event,
-						terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
-						order->at, order->amount, -1);
-	if (entry->counts)
-		histories_count(accrual->histories, entry->event, terms, entry->at, entry->amount, 1);
+	Histories  *both[] = {accrual->known, accrual->histories};
+
+	for (int i = 0; i < lengthof(both); i++)
+	{
+		if (both[i] == NULL)
+			continue;
+		if (order->counts)
+			histories_count(both[i], entry->event,
+							terms_before == terms->id ? terms : terms_find(terms->program, terms_before),
+							order->at, order->amount, -1);
+		if (entry->counts)
+			histories_count(both[i], entry->event, terms, entry->at, entry->amount, 1);
+	}
 }
 
 /*

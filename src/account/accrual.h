@@ -128,6 +128,8 @@ typedef struct Accrual
 	pairingheap *last;
 	Bounds		others;			/* of all other orders */
 
+	Histories  *known;			/* those of the account after the latest entry; NULL:
+								 * no condition asks */
 	Histories  *histories;		/* what entries changed of those of the account; NULL:
 								 * nobody asks */
 
@@ -159,6 +161,7 @@ extern Accrual *accrual_begin(MemoryContext context);
 extern void accrual_set_account(Accrual *accrual, Datum spend, int64 orders, Datum points_earned,
 								const Bounds *bounds);
 extern void accrual_set_points(Accrual *accrual, Datum points, Datum lots);
+extern void accrual_set_histories(Accrual *accrual, Datum purchases, Datum events);
 extern bool accrual_needs_expired(const Accrual *accrual);
 extern Lots *accrual_lots(const Accrual *accrual);
 extern bool accrual_expect(Accrual *accrual, int recorded_for, int32 tracked_table, const text *order_key);

@@ -239,6 +239,79 @@ add_events(Histories *histories, ArrayType *stored)
 	}
 }
 
+/*
+ * The histories of an account: of its orders, and of events, or (Datum) 0 for none.
+ */
+Histories *
+histories_of(MemoryContext context, Datum purchases, Datum events)
+{
+	Histories  *histories = histories_begin(context);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	if (purchases != (Datum) 0)
+		histories->purchases = history_decode(PG_DETOAST_DATUM_PACKED(purchases));
+	if (events != (Datum) 0)
+		add_events(histories, DatumGetArrayTypeP(events));
+	MemoryContextSwitchTo(old);
+	return histories;
+}
+
+/*
+ * The history of orders, which may be empty.
+ */
+Datum
+histories_purchases(const Histories *histories)
+{
+	Datum		result = encode_history(histories->purchases);
+
+	return result != (Datum) 0 ? result : PointerGetDatum(history_encode(history_new(0)));
+}
+
+/*
+ * The histories of events, of which there may be none, as an array of the type "event_history".
+ */
+Datum
+histories_events(const Histories *histories, Oid type)
+{
+	Datum		result = encode_events(histories->events, type);
+
+	return result != (Datum) 0 ? result : PointerGetDatum(construct_empty_array(type));
+}
+
+PG_FUNCTION_INFO_V1(loyalty_event_history);
+
+/*
+ * event_history(events event_history[], kind text) returns history
+ *
+ * That of a kind of events, empty if there were none.
+ */
+Datum
+loyalty_event_history(PG_FUNCTION_ARGS)
+{
+	text	   *kind;
+	ArrayType  *events;
+	Datum	   *rows;
+	int			count;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	events = PG_GETARG_ARRAYTYPE_P(0);
+	kind = PG_GETARG_TEXT_PP(1);
+	deconstruct_array(events, ARR_ELEMTYPE(events), -1, false, TYPALIGN_DOUBLE, &rows, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		HeapTupleHeader row = DatumGetHeapTupleHeader(rows[i]);
+		bool		no_event;
+		bool		no_days;
+		Datum		event = GetAttributeByNum(row, EVENT_KIND + 1, &no_event);
+		Datum		days = GetAttributeByNum(row, EVENT_DAYS + 1, &no_days);
+
+		if (!no_event && !no_days && compare_events(DatumGetTextPP(event), kind) == 0)
+			PG_RETURN_DATUM(days);
+	}
+	PG_RETURN_POINTER(history_encode(history_new(0)));
+}
+
 PG_FUNCTION_INFO_V1(loyalty_add_event_histories);
 
 /*

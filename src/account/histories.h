@@ -28,6 +28,9 @@ typedef struct Histories
 extern Histories *histories_begin(MemoryContext context);
 extern void histories_count(Histories *histories, const text *event, const Terms *terms,
 							TimestampTz at, Datum amount, int sign);
+extern Histories *histories_of(MemoryContext context, Datum purchases, Datum events);
+extern Datum histories_purchases(const Histories *histories);
+extern Datum histories_events(const Histories *histories, Oid type);
 extern Datum histories_row(Histories *histories, TupleDesc desc);
 
 #endif							/* LOYALTY_HISTORIES_H */

@@ -36,6 +36,10 @@ typedef struct Column
 /* Stands for the type of the column "customer", which comes first, without domains: these may refuse nulls. */
 #define CUSTOMER_TYPE ((Oid) 2)
 
+/* Stand for the types loyalty.history and _loyalty.event_history[]. */
+#define HISTORY_TYPE ((Oid) 3)
+#define EVENTS_TYPE ((Oid) 4)
+
 /* The columns of the journal, and those that the ledger has behind them. */
 static const Column entry_columns[] = {
 	{"customer", InvalidOid}, {"tracked_table", INT4OID}, {"order_key", TEXTOID},
@@ -61,7 +65,8 @@ static const Column fact_columns[] = {
 	{"spend", NUMERICOID, true}, {"orders", INT8OID, true}, {"points_earned", NUMERICOID, true},
 	{"tenure", INTERVALOID, true}, {"first_order_at", TIMESTAMPTZOID, true},
 	{"last_order_at", TIMESTAMPTZOID, true}, {"today", DATEOID, true}, {"at", TIMESTAMPTZOID, true},
-	{"tier", TEXTOID, true}
+	{"joined_at", TIMESTAMPTZOID, true}, {"purchases", HISTORY_TYPE, true}, {"events", EVENTS_TYPE, true},
+	{"customer_row", JSONBOID, true}, {"tier", TEXTOID, true}
 };
 
 StaticAssertDecl(lengthof(fact_columns) == RULE_FACT_COLUMNS, "fields of the type rule_facts");
@@ -115,6 +120,34 @@ layout_histories_type(void)
 	return own_type("_loyalty", "account_histories");
 }
 
+/*
+ * The history of events of one kind, of which an account has an array.
+ */
+Oid
+layout_event_type(void)
+{
+	return own_type("_loyalty", "event_history");
+}
+
+/* The type of a column, or what may be of any type. */
+static Oid
+column_type(const Column *column, TupleDesc desc, Oid any_type)
+{
+	switch (column->type)
+	{
+		case LOTS_TYPE:
+			return layout_lots_type();
+		case CUSTOMER_TYPE:
+			return getBaseType(TupleDescAttr(desc, 0)->atttypid);
+		case HISTORY_TYPE:
+			return own_type("loyalty", "history");
+		case EVENTS_TYPE:
+			return get_array_type(layout_event_type());
+		default:
+			return OidIsValid(column->type) ? column->type : any_type;
+	}
+}
+
 static void
 check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 {
@@ -124,9 +157,7 @@ check_columns(Relation rel, const Column *columns, int count, Oid any_type)
 	Assert(CheckRelationLockedByMe(rel, AccessShareLock, true));
 	for (int i = 0; i < count; i++)
 	{
-		Oid			type = columns[i].type == LOTS_TYPE ? layout_lots_type() :
-		columns[i].type == CUSTOMER_TYPE ? getBaseType(TupleDescAttr(desc, 0)->atttypid) :
-		OidIsValid(columns[i].type) ? columns[i].type : any_type;
+		Oid			type = column_type(&columns[i], desc, any_type);
 
 		if (i >= desc->natts || TupleDescAttr(desc, i)->attisdropped ||
 			strcmp(NameStr(TupleDescAttr(desc, i)->attname), columns[i].name) != 0 ||
@@ -281,7 +312,8 @@ layout_check_owner(Oid schema)
 {
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
 		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "facts", "rule_facts", "purchase",
-	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet", "merged", "campaign"};
+	"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet", "merged", "campaign",
+	"metric", "terms_metric"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

@@ -74,6 +74,10 @@ enum
 	FACT_LAST_ORDER_AT,
 	FACT_TODAY,
 	FACT_AT,
+	FACT_JOINED_AT,
+	FACT_PURCHASES,
+	FACT_EVENTS,
+	FACT_CUSTOMER_ROW,
 	FACT_COLUMNS,
 	FACT_TIER = FACT_COLUMNS,	/* of "rule_facts" alone */
 	RULE_FACT_COLUMNS
@@ -84,6 +88,7 @@ enum
 
 extern Oid	layout_lots_type(void);
 extern Oid	layout_histories_type(void);
+extern Oid	layout_event_type(void);
 extern Oid	layout_primary_key(Relation rel);
 extern void layout_check_entries(Relation rel, bool ledger, LOCKMODE lock);
 extern void layout_check_purchase(Relation rel, Oid customer_type);

@@ -1,9 +1,10 @@
 /*
  * condition.c: conditions over what a customer had at a moment, of tiers and of earning
- * rules.
+ * rules, and metrics.
  *
  * Each is a column of a view of its version of the terms, over the type "facts", or
- * "rule_facts", which has the tier, too.  It runs with the rights of the program's owner.
+ * "rule_facts", which has the tier, too.  Histories of events and metrics are parts of that view
+ * which are computed from the facts.  It runs with the rights of the program's owner.
  */
 #include "postgres.h"
 
@@ -25,29 +26,49 @@
 static const char *
 condition_label(const Condition *condition)
 {
-	return condition->of_tier ? psprintf("tier \"%s\"", condition->name) : condition->name;
+	return condition->kind == CONDITION_OF_TIER ? psprintf("tier \"%s\"", condition->name) :
+		condition->kind == CONDITION_IS_METRIC ? psprintf("metric \"%s\"", condition->name) : condition->name;
+}
+
+/* Does an expression use a field of the facts?  used: the fields, from pull_varattnos(). */
+static bool
+uses_field(Bitmapset *used, int field)
+{
+	return bms_is_member(field + 1 - FirstLowInvalidHeapAttributeNumber, used);
 }
 
 /*
- * Compile a condition, which is a column of a view; in the memory of the terms.
+ * Compile a condition, which is a column of a view; in the memory of the terms.  A metric whose view says something else
+ * has no expression: it stops nobody but who asks for it.
  */
 void
 condition_load(Terms *terms, Condition *condition, const Definition *definition, const char *column)
 {
 	Node	   *expr = definition_expression(definition, NULL, column);
-	Index		facts = definition_row(definition, condition->of_tier ? "facts" : "rule_facts");
+	Index		facts = definition_row(definition, "facts");
 	Bitmapset  *used = NULL;
 
-	if (expr == NULL || facts == 0 || exprType(expr) != BOOLOID ||
+	if (expr != NULL && facts != 0)
+		expr = definition_flatten(definition, expr, facts);
+	if (expr == NULL || facts == 0 || (condition->kind != CONDITION_IS_METRIC && exprType(expr) != BOOLOID) ||
 		!expression_is_over(expr, 0, facts))
+	{
+		if (condition->kind == CONDITION_IS_METRIC)
+			return;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("view \"%s\" does not have the condition of the %s",
 						get_rel_name(definition->view), condition_label(condition)),
-				 condition->of_tier ? errhint("Update the tier in the table \"terms_tier\" of the program.") :
+				 condition->kind == CONDITION_OF_TIER ? errhint("Update the tier in the table \"terms_tier\" of the program.") :
 				 errhint("Update the rule in the table \"terms_rule\" of the program.")));
+	}
 	pull_varattnos(expr, facts, &used);
-	terms->uses_tenure |= bms_is_member(FACT_TENURE + 1 - FirstLowInvalidHeapAttributeNumber, used);
+	terms->uses_tenure |= uses_field(used, FACT_TENURE);
+	if (condition->kind == CONDITION_IS_METRIC)
+		terms->metrics_use_histories |= uses_field(used, FACT_PURCHASES) || uses_field(used, FACT_EVENTS);
+	else
+		terms->uses_histories |= uses_field(used, FACT_PURCHASES) || uses_field(used, FACT_EVENTS);
+	condition->type = exprType(expr);
 	condition->expression = expression_compile(expr, 0, NULL, NULL, facts);
 	terms->user_functions |= condition->expression.user_functions;
 	terms->needs_settings |= condition->expression.needs_settings;
@@ -63,7 +84,7 @@ fill_facts(Terms *terms, const Facts *facts, const char *tier, TupleTableSlot *s
 
 	Assert(slot->tts_tupleDescriptor->natts >= FACT_COLUMNS);
 	ExecClearTuple(slot);
-	memset(isnull, false, FACT_COLUMNS * sizeof(bool));
+	memset(isnull, false, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	values[FACT_SPEND] = facts->spend;
 	values[FACT_ORDERS] = Int64GetDatum(facts->orders);
 	values[FACT_POINTS_EARNED] = facts->points_earned;
@@ -75,6 +96,12 @@ fill_facts(Terms *terms, const Facts *facts, const char *tier, TupleTableSlot *s
 	isnull[FACT_TODAY] = !tenure_local_date(facts->at, terms->zone, &today);
 	values[FACT_TODAY] = DateADTGetDatum(today);
 	values[FACT_AT] = TimestampTzGetDatum(facts->at);
+	values[FACT_JOINED_AT] = TimestampTzGetDatum(facts->joined_at);
+	isnull[FACT_JOINED_AT] = !facts->has_joined;
+	values[FACT_PURCHASES] = facts->purchases == (Datum) 0 ? terms->no_history : facts->purchases;
+	values[FACT_EVENTS] = facts->events == (Datum) 0 ? terms->no_events : facts->events;
+	values[FACT_CUSTOMER_ROW] = facts->customer_row;
+	isnull[FACT_CUSTOMER_ROW] = facts->customer_row == (Datum) 0;
 	if (slot->tts_tupleDescriptor->natts >= RULE_FACT_COLUMNS)
 	{
 		isnull[FACT_TIER] = tier == NULL;
@@ -121,26 +148,26 @@ typedef struct Evaluation
 {
 	Condition  *condition;
 	ExprContext *econtext;
-	bool		holds;
+	Datum		value;
+	bool		isnull;
 } Evaluation;
 
 static void
 evaluate_condition(void *arg)
 {
 	Evaluation *evaluation = (Evaluation *) arg;
-	bool		isnull;
-	Datum		value = expression_evaluate(&evaluation->condition->expression, evaluation->econtext, &isnull);
 
-	evaluation->holds = !isnull && DatumGetBool(value);
+	evaluation->value = expression_evaluate(&evaluation->condition->expression, evaluation->econtext,
+											&evaluation->isnull);
 }
 
 /*
- * Does a condition hold?  One that raises an error for a member does not hold for that
- * member: it must not stop posting, or reads of others.  The log has it once per session,
- * and verify() tells of it.
+ * The value of a condition or a metric, until the next one is asked for.  One that raises an error for a member
+ * is null for that member: it must not stop posting, or reads of others.  The log has it once
+ * per session, and verify() tells of it.
  */
-bool
-condition_holds(ConditionScope *scope, Condition *condition)
+Datum
+condition_value(ConditionScope *scope, Condition *condition, bool *isnull)
 {
 	Evaluation	evaluation = {.condition = condition,.econtext = scope->econtext};
 	ErrorData  *error;
@@ -149,20 +176,38 @@ condition_holds(ConditionScope *scope, Condition *condition)
 	if (!condition->expression.may_raise)
 	{
 		evaluate_condition(&evaluation);
-		return evaluation.holds;
+		*isnull = evaluation.isnull;
+		return evaluation.value;
 	}
 	/* this concerns the evaluation that led here, not the member */
 	expression_refuse_recursion(&condition->expression);
 	error = protect(evaluate_condition, &evaluation);
 	if (error == NULL)
-		return evaluation.holds;
+	{
+		*isnull = evaluation.isnull;
+		return evaluation.value;
+	}
 	if (!condition->told)
 		ereport(LOG_SERVER_ONLY,
 				(errcode(error->sqlerrcode),
-				 errmsg("the condition of the %s of loyalty program \"%s\" failed and does not hold: %s",
+				 errmsg(condition->kind == CONDITION_IS_METRIC ? "the %s of loyalty program \"%s\" failed and is null: %s" :
+						"the condition of the %s of loyalty program \"%s\" failed and does not hold: %s",
 						condition_label(condition),
 						get_namespace_name(get_rel_namespace(scope->terms->program)), error->message)));
 	condition->told = true;
 	FreeErrorData(error);
-	return false;
+	*isnull = true;
+	return (Datum) 0;
+}
+
+/*
+ * Does a condition hold?  One that raises an error does not.
+ */
+bool
+condition_holds(ConditionScope *scope, Condition *condition)
+{
+	bool		isnull;
+	Datum		value = condition_value(scope, condition, &isnull);
+
+	return !isnull && DatumGetBool(value);
 }

@@ -19,6 +19,7 @@ typedef struct ConditionScope
 
 extern void condition_load(Terms *terms, Condition *condition, const Definition *definition, const char *column);
 extern void condition_begin(ConditionScope *scope, Terms *terms, ExprContext *econtext, const Facts *facts, const char *tier);
+extern Datum condition_value(ConditionScope *scope, Condition *condition, bool *isnull);
 extern bool condition_holds(ConditionScope *scope, Condition *condition);
 extern void condition_end(ConditionScope *scope);
 

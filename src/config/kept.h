@@ -18,6 +18,7 @@ typedef enum KeptPlan
 	KEPT_BALANCE_OF_ALL,		/* the same questions, of all keys of an account */
 	KEPT_TIER_OF_ALL,
 	KEPT_KEYS,
+	KEPT_TIER_BY_STATE,			/* with the histories */
 	KEPT_MERGED,
 	KEPT_LAST_READ = KEPT_MERGED,	/* those behind it write, or lock */
 	KEPT_LOCK_ACCOUNT,

@@ -76,6 +76,7 @@ load_conditions(Terms *terms, Oid schema_oid, const char *schema)
 		MemberRule *rule = palloc0(sizeof(MemberRule));
 
 		rule->award = pg_strtoint32(SPI_getvalue(result->vals[i], result->tupdesc, 1));
+		rule->condition.kind = CONDITION_OF_RULE;
 		rule->condition.name = SPI_getvalue(result->vals[i], result->tupdesc, 2);
 		condition_load(terms, &rule->condition, &definition, psprintf("rule_%d", rule->award));
 		terms->member_rules = lappend(terms->member_rules, rule);

@@ -35,8 +35,10 @@
 
 #include "condition.h"
 #include "definition.h"
+#include "history.h"
 #include "layout.h"
 #include "member_rules.h"
+#include "metrics.h"
 #include "owner.h"
 #include "program.h"
 #include "protect.h"
@@ -60,7 +62,7 @@ mark_terms(Datum arg, Oid relid)
 
 		if (!OidIsValid(relid) || relid == terms->program ||
 			relid == terms->facts_relid || relid == terms->view ||
-			relid == terms->rule_facts_relid || relid == terms->member_view)
+			relid == terms->rule_facts_relid || relid == terms->member_view || relid == terms->metrics_view)
 			terms->valid = false;
 	}
 }
@@ -257,7 +259,7 @@ load_tiers(Terms *terms, Oid schema_oid, const char *schema)
 		tier->name = MemoryContextStrdup(terms->context, terms_value(schema, i, 1));
 		old = MemoryContextSwitchTo(terms->context);
 		tier->multiplier = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(result->vals[i], result->tupdesc, 2, &isnull)));
-		tier->condition.of_tier = true;
+		tier->condition.kind = CONDITION_OF_TIER;
 		tier->condition.name = tier->name;
 		condition_load(terms, &tier->condition, &definition, psprintf("tier_%d", (int) i + 1));
 		terms->tiers = lappend(terms->tiers, tier);
@@ -275,6 +277,8 @@ free_conditions(void *arg)
 		expression_free(&((Tier *) lfirst(lc))->condition.expression);
 	foreach(lc, ((Terms *) arg)->member_rules)
 		expression_free(&((MemberRule *) lfirst(lc))->condition.expression);
+	foreach(lc, ((Terms *) arg)->metrics)
+		expression_free(&((Condition *) lfirst(lc))->expression);
 }
 
 /* Read and compile one version of the terms. */
@@ -311,6 +315,8 @@ load_terms(Oid program, int32 id)
 	terms->facts = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
 											&TTSOpsVirtual);
 	terms->econtext->ecxt_innertuple = terms->facts;
+	terms->no_history = PointerGetDatum(history_encode(history_new(0)));
+	terms->no_events = PointerGetDatum(construct_empty_array(layout_event_type()));
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
 
@@ -329,13 +335,14 @@ load_terms(Oid program, int32 id)
 	load_settings(terms, schema);
 	settings_time_zone(terms->time_zone);
 	load_tiers(terms, schema_oid, schema);
+	metrics_load(terms, schema_oid, schema);
 	member_rules_load(terms, schema_oid, schema);
 	wallet_load(terms, schema);
 	PopActiveSnapshot();
 	SPI_finish();
 	owner_leave(&scope);
 	terms->valid = !watch_saw(since, program) && !watch_saw(since, terms->facts_relid) &&
-		!watch_saw(since, terms->view) &&
+		!watch_saw(since, terms->view) && !watch_saw(since, terms->metrics_view) &&
 		(terms->member_rules == NIL || (!watch_saw(since, terms->member_view) && !watch_saw(since, terms->rule_facts_relid)));
 	return terms;
 }
@@ -354,6 +361,11 @@ conditions_are_valid(const Terms *terms)
 	foreach(lc, terms->member_rules)
 	{
 		if (!expression_is_valid(&((MemberRule *) lfirst(lc))->condition.expression))
+			return false;
+	}
+	foreach(lc, terms->metrics)
+	{
+		if (!expression_is_valid(&((Condition *) lfirst(lc))->expression))
 			return false;
 	}
 	return true;
@@ -459,6 +471,19 @@ terms_tier(Terms *terms, const Facts *facts)
 }
 
 /*
+ * Since when the customer whose facts these are is one, and so the tenure, if it is known
+ * and some condition asks for it.
+ */
+void
+terms_set_joined(Terms *terms, Facts *facts, bool has_joined, TimestampTz joined)
+{
+	facts->has_joined = has_joined;
+	facts->joined_at = joined;
+	facts->tenure = has_joined && terms->uses_tenure ?
+		tenure_between(joined, facts->at, terms->zone) : NULL;
+}
+
+/*
  * The name of the highest tier whose condition holds, as text, or NULL; the tenure in the
  * facts is filled in, if the customer's joining is known and some tier asks for it.
  */
@@ -467,8 +492,7 @@ terms_tier_name(Terms *terms, Facts *facts, bool has_joined, TimestampTz joined)
 {
 	Tier	   *tier;
 
-	facts->tenure = has_joined && terms->uses_tenure ?
-		tenure_between(joined, facts->at, terms->zone) : NULL;
+	terms_set_joined(terms, facts, has_joined, joined);
 	tier = terms_tier(terms, facts);
 	return tier == NULL ? NULL : cstring_to_text(tier->name);
 }
@@ -498,38 +522,103 @@ terms_note_posted(Oid schema, List *versions)
 		elog(ERROR, "could not note terms of posted entries");
 }
 
+/*
+ * Facts from the arguments of a function, which are spend, orders, points_earned, joined_at,
+ * first_order_at, last_order_at, at, reader, purchases, events, and customer_row, from the
+ * one of this number on; for conditions of terms that the caller may read.  False: nothing is known.
+ */
+static bool
+read_facts(FunctionCallInfo fcinfo, int first, Terms *terms, Facts *facts)
+{
+	enum
+	{
+		SPEND, ORDERS, EARNED, JOINED, FIRST, LAST, AT, READER, PURCHASES, EVENTS, ROW
+	};
+
+	terms_check_reader(terms, PG_ARGISNULL(first + READER) ? NULL : PG_GETARG_UUID_P(first + READER));
+	if (PG_ARGISNULL(first + SPEND) || PG_ARGISNULL(first + ORDERS) || PG_ARGISNULL(first + EARNED) || PG_ARGISNULL(first + AT))
+		return false;
+	facts->spend = PG_GETARG_DATUM(first + SPEND);
+	facts->orders = PG_GETARG_INT64(first + ORDERS);
+	facts->points_earned = PG_GETARG_DATUM(first + EARNED);
+	facts->at = PG_GETARG_TIMESTAMPTZ(first + AT);
+	facts->has_orders = !PG_ARGISNULL(first + FIRST) && !PG_ARGISNULL(first + LAST);
+	if (facts->has_orders)
+	{
+		facts->first_order_at = PG_GETARG_TIMESTAMPTZ(first + FIRST);
+		facts->last_order_at = PG_GETARG_TIMESTAMPTZ(first + LAST);
+	}
+	facts->purchases = PG_ARGISNULL(first + PURCHASES) ? (Datum) 0 : PG_GETARG_DATUM(first + PURCHASES);
+	facts->events = PG_ARGISNULL(first + EVENTS) ? (Datum) 0 : PG_GETARG_DATUM(first + EVENTS);
+	facts->customer_row = PG_ARGISNULL(first + ROW) ? (Datum) 0 : PG_GETARG_DATUM(first + ROW);
+	terms_set_joined(terms, facts, !PG_ARGISNULL(first + JOINED), PG_ARGISNULL(first + JOINED) ? 0 : PG_GETARG_TIMESTAMPTZ(first + JOINED));
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_metric_value);
+
+/*
+ * metric_value(program regclass, terms int, number int, spend numeric, orders bigint,
+ *              points_earned numeric, joined_at timestamptz, first_order_at timestamptz,
+ *              last_order_at timestamptz, at timestamptz, reader uuid, purchases loyalty.history,
+ *              events _loyalty.event_history[], customer_row jsonb, type anyelement) returns anyelement
+ *
+ * A metric of a customer of whom these facts are known; null if it fails.
+ */
+Datum
+loyalty_metric_value(PG_FUNCTION_ARGS)
+{
+	Facts		facts = {0};
+	Terms	   *terms;
+	Datum		value;
+	bool		isnull;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
+	if (!read_facts(fcinfo, 3, terms, &facts))
+		PG_RETURN_NULL();
+	value = metrics_value(terms, &facts, PG_GETARG_INT32(2), get_fn_expr_argtype(fcinfo->flinfo, 14), &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(value);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_uses_histories);
+
+/*
+ * uses_histories(program regclass, terms int) returns boolean
+ *
+ * Do conditions of these terms ask for the histories of customers?  They are in views that everybody who reads the
+ * program may see.
+ */
+Datum
+loyalty_uses_histories(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1))->uses_histories);
+}
+
 PG_FUNCTION_INFO_V1(loyalty_tier_for);
 
 /*
  * tier_for(program regclass, terms int, spend numeric, orders bigint,
  *          points_earned numeric, joined_at timestamptz,
  *          first_order_at timestamptz, last_order_at timestamptz,
- *          at timestamptz, reader uuid) returns text
+ *          at timestamptz, reader uuid, purchases loyalty.history,
+ *          events _loyalty.event_history[], customer_row jsonb) returns text
  */
 Datum
 loyalty_tier_for(PG_FUNCTION_ARGS)
 {
 	Facts		facts = {0};
 	Terms	   *terms;
-	text	   *tier;
+	Tier	   *tier;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) ||
-		PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(8))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
-	terms_check_reader(terms, PG_ARGISNULL(9) ? NULL : PG_GETARG_UUID_P(9));
-	facts.spend = PG_GETARG_DATUM(2);
-	facts.orders = PG_GETARG_INT64(3);
-	facts.points_earned = PG_GETARG_DATUM(4);
-	facts.at = PG_GETARG_TIMESTAMPTZ(8);
-	facts.has_orders = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
-	if (facts.has_orders)
-	{
-		facts.first_order_at = PG_GETARG_TIMESTAMPTZ(6);
-		facts.last_order_at = PG_GETARG_TIMESTAMPTZ(7);
-	}
-	tier = terms_tier_name(terms, &facts, !PG_ARGISNULL(5), PG_ARGISNULL(5) ? 0 : PG_GETARG_TIMESTAMPTZ(5));
+	tier = read_facts(fcinfo, 2, terms, &facts) ? terms_tier(terms, &facts) : NULL;
 	if (tier == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(tier);
+	PG_RETURN_TEXT_P(cstring_to_text(tier->name));
 }

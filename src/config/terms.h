@@ -30,12 +30,21 @@ typedef enum ReturnsPaid
 	RETURNS_PROPORTIONAL		/* as much of them as of its amount */
 } ReturnsPaid;
 
-/* Of a tier or an earning rule: see condition.c. */
+/* Of a tier or an earning rule, or a metric: see condition.c. */
+typedef enum ConditionKind
+{
+	CONDITION_OF_TIER,
+	CONDITION_OF_RULE,
+	CONDITION_IS_METRIC			/* it has a value, of whatever type */
+} ConditionKind;
+
 typedef struct Condition
 {
-	bool		of_tier;
-	const char *name;			/* of the tier, or what errors call the rule */
+	ConditionKind kind;
+	const char *name;			/* of the tier or the metric, or what errors call the
+								 * rule */
 	Expression	expression;
+	Oid			type;
 	bool		told;			/* that it failed for somebody */
 } Condition;
 
@@ -90,7 +99,13 @@ typedef struct Terms
 	int			redeemables;
 	int32	   *status;			/* numbers of the others */
 	int			statuses;
-	bool		uses_tenure;	/* some tier does, or some rule */
+	List	   *metrics;		/* of Condition *, in the order of their numbers */
+	Oid			metrics_view;	/* that has them, if there are any */
+	bool		uses_tenure;	/* some tier does, or some rule, or some metric */
+	bool		uses_histories; /* some tier does, or some rule */
+	bool		metrics_use_histories;
+	Datum		no_history;		/* loyalty.history: an empty one */
+	Datum		no_events;		/* _loyalty.event_history[]: none */
 	bool		user_functions;
 	bool		needs_settings;
 	ExprContext *econtext;		/* with the slot below as inner row */
@@ -108,6 +123,11 @@ typedef struct Facts
 	TimestampTz first_order_at;
 	TimestampTz last_order_at;
 	TimestampTz at;				/* the moment that is asked: "today" is its day */
+	bool		has_joined;		/* the one below is set */
+	TimestampTz joined_at;
+	Datum		purchases;		/* loyalty.history; (Datum) 0: none, or nobody asks */
+	Datum		events;			/* _loyalty.event_history[]; the same */
+	Datum		customer_row;	/* jsonb: what is asked for of it; (Datum) 0: nothing */
 } Facts;
 
 extern Terms *terms_find(Oid program, int32 id);
@@ -115,6 +135,7 @@ extern Terms *terms_if_possible(Oid program, int32 id);
 extern void terms_check_reader(Terms *terms, const pg_uuid_t * reader);
 extern Tier *terms_tier(Terms *terms, const Facts *facts);
 extern text *terms_tier_name(Terms *terms, Facts *facts, bool has_joined, TimestampTz joined);
+extern void terms_set_joined(Terms *terms, Facts *facts, bool has_joined, TimestampTz joined);
 extern Datum terms_round(Terms *terms, Datum points);
 
 extern void terms_note_posted(Oid schema, List *versions);

@@ -148,6 +148,74 @@ definition_expression(const Definition *definition, const char *inside, const ch
 	return NULL;
 }
 
+/* What stands for the columns of a part of a view that reads nothing itself. */
+typedef struct PartColumns
+{
+	Index		part;
+	List	   *columns;		/* of TargetEntry * */
+} PartColumns;
+
+/*
+ * What a part of a view computes from the facts, one for each column, in a copy; NIL if it reads something.  The part
+ * "member" reads the table of the customers only to follow what its columns are called: see member_column().
+ */
+static List *
+part_columns(RangeTblEntry *rte)
+{
+	List	   *columns;
+	ListCell   *lc;
+	bool		is_member = rte->alias != NULL && strcmp(rte->alias->aliasname, "member") == 0;
+
+	if (rte->subquery->hasSubLinks || rte->subquery->setOperations != NULL ||
+		(rte->subquery->jointree->fromlist != NIL && !is_member))
+		return NIL;
+	columns = copyObject(rte->subquery->targetList);
+	IncrementVarSublevelsUp((Node *) columns, -1, 1);
+	if (is_member)
+		foreach(lc, columns)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (IsA(entry->expr, CaseExpr) && list_length(((CaseExpr *) entry->expr)->args) == 1)
+			entry->expr = linitial_node(CaseWhen, ((CaseExpr *) entry->expr)->args)->result;
+	}
+	return columns;
+}
+
+static Node *
+part_mutator(Node *node, void *context)
+{
+	PartColumns *part = (PartColumns *) context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) && ((Var *) node)->varno == part->part && ((Var *) node)->varlevelsup == 0 &&
+		((Var *) node)->varattno > 0 && ((Var *) node)->varattno <= list_length(part->columns))
+		return copyObject((Node *) list_nth_node(TargetEntry, part->columns, ((Var *) node)->varattno - 1)->expr);
+	return expression_tree_mutator(node, part_mutator, context);
+}
+
+/*
+ * An expression in which columns of parts of the view that read nothing themselves, but are
+ * computed from parts before them, are what they are computed from: so that it is over the
+ * part "base" alone, if that is the first.
+ */
+Node *
+definition_flatten(const Definition *definition, Node *expr, Index base)
+{
+	for (int number = list_length(definition->query->rtable); number > 0; number--)
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) list_nth(definition->query->rtable, number - 1);
+		PartColumns part = {.part = number};
+
+		if (number == base || rte->rtekind != RTE_SUBQUERY)
+			continue;
+		part.columns = part_columns(rte);
+		expr = part_mutator(expr, &part);
+	}
+	return expr;
+}
+
 /*
  * Has a view a column of this name and type?
  */
@@ -389,13 +457,14 @@ deparse_over(Node *expr, List *sources, List *names)
 }
 
 /*
- * view_expression(view regclass, inside text, column text, guarded boolean,
+ * view_expression(view regclass, inside text, column text, guarded boolean, flat boolean,
  *                 OUT expression text, OUT uses text[], OUT type regtype,
  *                 OUT collation oid, OUT columns text[])
  *
  * The expression of a column of a view, or of what the named part of it adds up; the
  * names of what it uses, its type, its collation, and the columns that it uses, as
- * "name.column".  Nulls if there is no such column.  With guarded, what stands within CASE WHEN ... THEN ... END.
+ * "name.column".  Nulls if there is no such column.  With guarded, what stands within CASE WHEN ... THEN ... END;
+ * flat: what it is computed from over the facts alone.
  */
 Datum
 loyalty_view_expression(PG_FUNCTION_ARGS)
@@ -417,6 +486,8 @@ loyalty_view_expression(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3))
 		expr = definition_guarded(expr);
+	if (expr != NULL && !PG_ARGISNULL(4) && PG_GETARG_BOOL(4))
+		expr = definition_flatten(&definition, expr, definition_row(&definition, "facts"));
 	if (expr != NULL)
 	{
 		List	   *from = sources(&definition, inside);

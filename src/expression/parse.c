@@ -26,6 +26,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
+#include "parser/analyze.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
@@ -68,6 +69,8 @@ typedef struct Scope
 	Oid			facts;			/* or InvalidOid */
 	Oid			line_facts;		/* what is known of the line besides its row, or
 								 * InvalidOid */
+	ArrayType  *parts;			/* names, each with a query whose columns may be named, as they are
+								 * computed of the facts; or NULL */
 	const char *time_zone;		/* of dates and local times, or NULL */
 	bool		warn;			/* of what is allowed, but hardly meant */
 	bool		any_settings;	/* it must give the same under whatever settings */
@@ -78,6 +81,7 @@ typedef struct Scope
 typedef struct Parsed
 {
 	char	   *text;			/* with every name qualified */
+	Oid			type;
 	bool		uses_row;
 	bool		uses_line;
 	bool		uses_facts;
@@ -367,6 +371,36 @@ only_expression(List *raw)
 	return NULL;				/* keep compiler quiet */
 }
 
+/* Add what a query of ours computes to what the expression may name. */
+static void
+add_part(ParseState *pstate, ParseContext *pc, const char *name, const char *query)
+{
+	ParseState *inner = make_parsestate(pstate);
+	RawStmt    *raw = linitial_node(RawStmt, loyalty_raw_parser(query));
+	Query	   *part;
+	ParseNamespaceItem *item;
+
+	inner->p_sourcetext = query;
+	part = transformStmt(inner, raw->stmt);
+	free_parsestate(inner);
+	item = addRangeTableEntryForSubquery(pstate, part, makeAlias(name, NIL), false, true);
+	addNSItemToQuery(pstate, item, false, true, true);
+	pc->names = lappend(pc->names, pstrdup(name));
+	pc->aliases = lappend(pc->aliases, pstrdup(name));
+}
+
+/* Add all of these. */
+static void
+add_parts(ParseState *pstate, ParseContext *pc, ArrayType *parts)
+{
+	Datum	   *texts;
+	int			count;
+
+	deconstruct_array(parts, TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &count);
+	for (int i = 0; i + 1 < count; i += 2)
+		add_part(pstate, pc, TextDatumGetCString(texts[i]), TextDatumGetCString(texts[i + 1]));
+}
+
 /* Add a relation to what the expression may name; returns its number. */
 static int
 add_relation(ParseState *pstate, ParseContext *pc, Relation rel, const char *name,
@@ -421,6 +455,9 @@ open_relations(ParseState *pstate, ParseContext *pc)
 
 		pc->facts = relation_open(scope->facts, AccessShareLock);
 		name = RelationGetRelationName(pc->facts);
+		/* what rules see of a customer is more than what tiers see, and is called the same */
+		if (strcmp(name, "rule_facts") == 0)
+			name = "facts";
 		pc->facts_varno = add_relation(pstate, pc, pc->facts, name, name, false);
 	}
 	if (OidIsValid(scope->line_facts))
@@ -431,6 +468,8 @@ open_relations(ParseState *pstate, ParseContext *pc)
 		name = RelationGetRelationName(pc->line_facts);
 		pc->line_facts_varno = add_relation(pstate, pc, pc->line_facts, name, name, false);
 	}
+	if (scope->parts != NULL)
+		add_parts(pstate, pc, scope->parts);
 	if (OidIsValid(scope->member) && mentions_member(scope->text))
 	{
 		trust_check_read(scope->member);
@@ -466,6 +505,18 @@ coerce(ParseState *pstate, const ParseContext *pc, Node *expr)
 
 	if (type == InvalidOid)
 		return expr;
+	if (type == ANYELEMENTOID)
+	{
+		if (source_type == UNKNOWNOID)
+			return coerce_to_target_type(pstate, expr, source_type, TEXTOID, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+		if (get_typtype(source_type) != TYPTYPE_PSEUDO && get_typtype(source_type) != TYPTYPE_COMPOSITE)
+			return expr;
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s cannot be of type %s", scope->what, format_type_be(source_type)),
+				 errhint("Write an expression that has one value, as a number or a text."),
+				 parser_errposition(pstate, exprLocation(expr))));
+	}
 	/* Order keys become text, whatever they are: that takes an explicit cast. */
 	coerced = coerce_to_target_type(pstate, expr, source_type, type, -1,
 									type == TEXTOID ? COERCION_EXPLICIT : COERCION_ASSIGNMENT,
@@ -680,6 +731,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
 	parsed->member_columns = pc->member == NULL ? NIL : member_columns(pstate, pc, coerced);
+	parsed->type = scope->type == ANYELEMENTOID ? exprType(coerced) : scope->type;
 	parsed->text = deparse_parsed(pstate, pc, expr, coerced);
 
 	/*
@@ -714,6 +766,19 @@ unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 }
 
 /*
+ * The search_path under which an expression is parsed.  One over what is known of a customer
+ * need not name the schema of the functions that ask histories.
+ */
+static const char *
+path_for(const Scope *scope, const char *search_path)
+{
+	if (search_path == NULL || search_path[0] == '\0' || !OidIsValid(scope->facts) ||
+		get_attnum(scope->facts, "purchases") == InvalidAttrNumber)
+		return search_path;
+	return psprintf("%s, loyalty", search_path);
+}
+
+/*
  * Parse what a user wrote, under the search_path given and the time zone of the
  * program; dates and intervals are read as the session has it.
  */
@@ -725,7 +790,7 @@ parse(const Scope *scope, const char *search_path)
 	ErrorContextCallback *outer = error_context_stack;
 	ErrorContextCallback callback = {.callback = parse_error_context,.arg = &pc};
 	Parsed		parsed;
-	int			nest = settings_begin_parsing(search_path, scope->time_zone);
+	int			nest = settings_begin_parsing(path_for(scope, search_path), scope->time_zone);
 
 	/* the writer need not see through which of our functions this came */
 	error_context_stack = &callback;
@@ -770,7 +835,7 @@ PG_FUNCTION_INFO_V1(loyalty_parse_expression);
  * parse_expression(expression text, row regclass, line regclass, facts regclass,
  *                  type regtype, what text, row_name text, alias text, time_zone text,
  *                  search_path text, warn boolean, any_settings boolean, built_in boolean,
- *                  member regclass, line_facts regclass, OUT expression text, OUT type regtype, OUT uses_row boolean,
+ *                  member regclass, line_facts regclass, parts text[], OUT expression text, OUT type regtype, OUT uses_row boolean,
  *                  OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
  *
  * Nulls for no expression.
@@ -780,7 +845,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 {
 	enum
 	{
-		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN, MEMBER, LINE_FACTS
+		EXPRESSION, ROW, LINE, FACTS, TYPE, WHAT, ROW_NAME, ALIAS, TIME_ZONE, SEARCH_PATH, WARN, ANY_SETTINGS, BUILT_IN, MEMBER, LINE_FACTS, PARTS
 	};
 	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
 	Parsed		parsed;
@@ -806,6 +871,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.facts = relation_argument(fcinfo, FACTS);
 		scope.line_facts = relation_argument(fcinfo, LINE_FACTS);
 		scope.member = PG_ARGISNULL(MEMBER) || get_rel_relkind(PG_GETARG_OID(MEMBER)) == '\0' ? InvalidOid : PG_GETARG_OID(MEMBER);
+		scope.parts = PG_ARGISNULL(PARTS) ? NULL : PG_GETARG_ARRAYTYPE_P(PARTS);
 		scope.lacks_row = !OidIsValid(scope.row) && !PG_ARGISNULL(ROW_NAME);
 		scope.row_name = PG_ARGISNULL(ROW_NAME) ? "new" : text_argument(fcinfo, ROW_NAME);
 		scope.alias = PG_ARGISNULL(ALIAS) ? scope.row_name : text_argument(fcinfo, ALIAS);
@@ -815,7 +881,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		scope.built_in = !PG_ARGISNULL(BUILT_IN) && PG_GETARG_BOOL(BUILT_IN);
 		parsed = parse(&scope, text_argument(fcinfo, SEARCH_PATH));
 		values[0] = CStringGetTextDatum(parsed.text);
-		values[1] = ObjectIdGetDatum(scope.type);
+		values[1] = ObjectIdGetDatum(parsed.type);
 		values[2] = BoolGetDatum(parsed.uses_row);
 		values[3] = BoolGetDatum(parsed.uses_line);
 		values[4] = BoolGetDatum(parsed.uses_facts);

@@ -99,6 +99,8 @@ typedef struct Account
 	Bounds		bounds;			/* of its orders */
 	Datum		points;
 	Datum		lots;			/* or (Datum) 0: there are none */
+	Datum		purchases;		/* its histories as they are posted, or (Datum) 0 */
+	Datum		events;
 	Datum		histories;		/* what is to be added to its histories, as a row of
 								 * theirs; or (Datum) 0: nothing */
 	bool		is_merged;		/* into another one, which has the entries now */
@@ -189,8 +191,8 @@ posting_customer_array(Posting *batch, Datum *customers, int count)
 static void
 read_account(Posting *batch, Account *account, HeapTuple row, TupleDesc desc)
 {
-	Datum		column[11];
-	bool		isnull[11];
+	Datum		column[13];
+	bool		isnull[13];
 
 	for (int c = 0; c < lengthof(column); c++)
 	{
@@ -211,6 +213,9 @@ read_account(Posting *batch, Account *account, HeapTuple row, TupleDesc desc)
 	account->bounds.last = isnull[7] ? 0 : DatumGetTimestampTz(column[7]);
 	account->lots = isnull[8] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(column[8]));
 	account->is_merged = !isnull[9];
+	/* long ones stay where they are until a condition asks for them */
+	account->purchases = isnull[11] ? (Datum) 0 : datumCopy(column[11], false, -1);
+	account->events = isnull[12] ? (Datum) 0 : datumCopy(column[12], false, -1);
 	account->keys = fold_keys(account->customer,
 							  isnull[10] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(column[10])),
 							  batch->key_type);
@@ -249,7 +254,7 @@ lock_accounts(Poster *poster)
 	appendStringInfo(&query,
 					 "SELECT a.customer, a.entries::pg_catalog.int8, a.spend::pg_catalog.numeric,"
 					 " a.orders::pg_catalog.int8, a.points_earned::pg_catalog.numeric, a.points::pg_catalog.numeric,"
-					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz, a.lots::loyalty.lots, a.merged_into, a.merged"
+					 " a.first_order_at::pg_catalog.timestamptz, a.last_order_at::pg_catalog.timestamptz, a.lots::loyalty.lots, a.merged_into, a.merged, a.purchases, a.events"
 					 " FROM %1$s.account a"
 					 " WHERE a.customer %2$s ANY ($1) AND a.customer %3$s $2 AND a.customer %4$s $3"
 					 " ORDER BY a.customer FOR NO KEY UPDATE OF a",
@@ -617,6 +622,8 @@ post_customer(Poster *poster, Account *account)
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
 	accrual->histories = histories_begin(poster->customer);
+	fold_know_histories(accrual, poster->batch->program_relid, NULL, poster->entries, poster->entry_count,
+						account->purchases, account->events);
 	if (fold_needs_posted(accrual, poster->batch->program_relid, poster->entries, poster->entry_count) || poster->closely)
 		fold_know_posted(accrual, poster->entries, poster->entry_count, poster->closely,
 						 &poster->ledger, poster->snapshot, &account->keys);

@@ -116,7 +116,7 @@ fold_keys(Datum customer, Datum merged, Oid type)
 /*
  * An account out of the arguments of a function: the customer, whose type is that of the
  * call, in a row spend, orders, points_earned, first_order_at, last_order_at, points and
- * lots, and who was merged into the customer.
+ * lots, and from "merged" on who was merged into the customer, and the histories if they are given.
  */
 void
 fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, int merged, PostedAccount *account)
@@ -135,6 +135,8 @@ fold_read_account(FunctionCallInfo fcinfo, int customer, int sums, int merged, P
 	account->bounds.last = account->bounds.any ? PG_GETARG_TIMESTAMPTZ(sums + 4) : 0;
 	account->points = PG_ARGISNULL(sums + 5) ? number_zero() : PG_GETARG_DATUM(sums + 5);
 	account->lots = PG_ARGISNULL(sums + 6) ? (Datum) 0 : PG_GETARG_DATUM(sums + 6);
+	account->purchases = PG_NARGS() <= merged + 1 || PG_ARGISNULL(merged + 1) ? (Datum) 0 : PG_GETARG_DATUM(merged + 1);
+	account->events = PG_NARGS() <= merged + 2 || PG_ARGISNULL(merged + 2) ? (Datum) 0 : PG_GETARG_DATUM(merged + 2);
 	account->keys = fold_keys(account->customer, PG_ARGISNULL(merged) ? (Datum) 0 : PG_GETARG_DATUM(merged),
 							  account->customer_type);
 }
@@ -175,6 +177,27 @@ fold_needs_posted(Accrual *accrual, Oid program, RecordedEntry **entries, int co
 		needs = needs || has_limits || entries[i]->revision > 1;
 	}
 	return needs || accrual_needs_expired(accrual);
+}
+
+/*
+ * Tell the fold the histories of the account as it is posted, each (Datum) 0 for none, if a
+ * condition asks for them: of the terms "asked", or NULL, or of those of an entry.
+ */
+void
+fold_know_histories(Accrual *accrual, Oid program, const Terms *asked, RecordedEntry **entries, int count,
+					Datum purchases, Datum events)
+{
+	bool		needs = asked != NULL && (asked->uses_histories || asked->metrics_use_histories);
+	const Terms *terms = asked;
+
+	for (int i = 0; i < count && !needs; i++)
+	{
+		if (terms == NULL || terms->id != entries[i]->terms)
+			terms = terms_find(program, entries[i]->terms);
+		needs = terms->uses_histories;
+	}
+	if (needs)
+		accrual_set_histories(accrual, purchases, events);
 }
 
 /* Tell the fold how an order is posted. */
@@ -479,10 +502,11 @@ fold_read_entries(Oid schema, const PostedAccount *account, int *count)
 
 /*
  * Begin to fold entries of a customer as the snapshot of the query shows them, which are
- * brought into order; in the current memory context.
+ * brought into order; in the current memory context.  asked: terms whose conditions are asked about the
+ * account afterwards, or NULL.
  */
 Accrual *
-fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entries, int count)
+fold_begin_read(Oid schema, const PostedAccount *account, const Terms *asked, RecordedEntry **entries, int count)
 {
 	Accrual    *accrual = accrual_begin(CurrentMemoryContext);
 	EntryTable	ledger;
@@ -492,6 +516,7 @@ fold_begin_read(Oid schema, const PostedAccount *account, RecordedEntry **entrie
 						&account->bounds);
 	accrual_set_points(accrual, account->points, account->lots);
 	fold_sort(entries, count);
+	fold_know_histories(accrual, program_relation(schema, "program"), asked, entries, count, account->purchases, account->events);
 	if (fold_needs_posted(accrual, program_relation(schema, "program"), entries, count))
 	{
 		entry_table_open(&ledger, program_relation(schema, "ledger"), AccessShareLock, NULL);

@@ -44,13 +44,13 @@
 /* What decides about the tier at a moment, of the entries of some customers. */
 #define TIER_AT(customers) \
 	"WITH e AS (SELECT * FROM %1$s.entries x WHERE x.%2$s %3$s " customers " AND x.effective_at OPERATOR(pg_catalog.<=) $2)," \
-	" o AS (SELECT DISTINCT ON (recorded_for, tracked_table, order_key) ordered_at, counts FROM e" \
+	" o AS (SELECT DISTINCT ON (recorded_for, tracked_table, order_key) ordered_at, counts, event FROM e" \
 	" ORDER BY recorded_for, tracked_table, order_key, revision DESC)" \
 	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e)," \
 	" (SELECT coalesce(pg_catalog.sum(orders_change), 0) FROM e)," \
 	" (SELECT coalesce(pg_catalog.sum(e.points), 0) FROM e WHERE e.tracked_table OPERATOR(pg_catalog.>) 0), c.joined_at," \
-	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts)," \
-	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts)" \
+	" (SELECT pg_catalog.min(ordered_at) FROM o WHERE counts AND event IS NULL)," \
+	" (SELECT pg_catalog.max(ordered_at) FROM o WHERE counts AND event IS NULL), NULL::loyalty.history, NULL::_loyalty.event_history[]" \
 	" FROM (SELECT m.joined_at FROM %1$s.members m WHERE m.%2$s %3$s %4$s" \
 	" UNION ALL SELECT m.joined_at FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s" \
 	" UNION ALL SELECT c.joined_at FROM %1$s.merged m LEFT JOIN %1$s.customer c ON c.customer %3$s m.customer WHERE m.customer %3$s %4$s) c" \
@@ -69,6 +69,8 @@ static const char *const questions[] = {
 	[KEPT_BALANCE_OF_ALL] = BALANCE_AT("ANY ($3)"),
 	[KEPT_TIER_OF_ALL] = TIER_AT("ANY ($3)"),
 	[KEPT_KEYS] = "SELECT k.keys, k.keys[1] AS %2$s FROM (SELECT _loyalty.keys_as_of($3, %4$s, $2) FROM %1$s.program) k (keys) WHERE k.keys[1] %3$s k.keys[1]",
+	[KEPT_TIER_BY_STATE] = "SELECT s.terms, s.spend, s.orders, s.points_earned, s.joined_at, s.first_order_at, s.last_order_at, s.purchases, s.events"
+	" FROM _loyalty.states_as_of($3, %4$s, $2, 'infinity') s WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY,
 	[KEPT_MERGED] = "SELECT m.survivor AS %2$s FROM %1$s.merged m WHERE m.customer %3$s %4$s"
 };
 
@@ -87,6 +89,7 @@ arguments_of(KeptPlan question)
 		case KEPT_BALANCE_OF_ALL:
 		case KEPT_TIER_OF_ALL:
 		case KEPT_KEYS:
+		case KEPT_TIER_BY_STATE:
 			return 3;
 		case KEPT_STATE_AT:
 			return ARGUMENTS;
@@ -101,7 +104,7 @@ tier_of_row(Oid program, HeapTuple row, TupleDesc desc, TimestampTz at)
 {
 	enum
 	{
-		TERMS, SPEND, ORDERS, POINTS, JOINED, FIRST, LAST, COLUMNS
+		TERMS, SPEND, ORDERS, POINTS, JOINED, FIRST, LAST, PURCHASES, EVENTS, COLUMNS
 	};
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS];
@@ -116,8 +119,32 @@ tier_of_row(Oid program, HeapTuple row, TupleDesc desc, TimestampTz at)
 	facts.first_order_at = facts.has_orders ? DatumGetTimestampTz(values[FIRST]) : 0;
 	facts.last_order_at = facts.has_orders ? DatumGetTimestampTz(values[LAST]) : 0;
 	facts.at = at;
+	facts.purchases = nulls[PURCHASES] ? (Datum) 0 : values[PURCHASES];
+	facts.events = nulls[EVENTS] ? (Datum) 0 : values[EVENTS];
 	return terms_tier_name(terms_find(program, DatumGetInt32(values[TERMS])), &facts, !nulls[JOINED],
 						   nulls[JOINED] ? 0 : DatumGetTimestampTz(values[JOINED]));
+}
+
+/*
+ * The tier, of the answer to the question for the tier.  If conditions ask for histories, that is asked for once
+ * more, with these, which takes a look at all entries.
+ */
+static text *
+tier_of_answer(KeptPlans *plans, Oid *types, Datum *values)
+{
+	Oid			state_types[3] = {types[0], TIMESTAMPTZOID, REGCLASSOID};
+	Datum		state_values[3] = {values[0], values[1], ObjectIdGetDatum(plans->program)};
+	bool		isnull;
+	int32		terms = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+
+	if (terms_find(plans->program, terms)->uses_histories)
+	{
+		kept_execute(plans, KEPT_TIER_BY_STATE, questions[KEPT_TIER_BY_STATE], arguments_of(KEPT_TIER_BY_STATE),
+					 state_types, state_values, SPI_OK_SELECT);
+		if (SPI_processed == 0)
+			return NULL;
+	}
+	return tier_of_row(plans->program, SPI_tuptable->vals[0], SPI_tuptable->tupdesc, DatumGetTimestampTz(values[1]));
 }
 
 /* Ask; the answer is in the context of the caller.  False: there is no row. */
@@ -133,8 +160,7 @@ ask(KeptPlans *plans, KeptPlan question, Oid *types, Datum *values, MemoryContex
 	*isnull = true;
 	if (found && (question == KEPT_TIER_AT || question == KEPT_TIER_OF_ALL))
 	{
-		text	   *tier = tier_of_row(plans->program, SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-									   DatumGetTimestampTz(values[1]));
+		text	   *tier = tier_of_answer(plans, types, values);
 
 		*isnull = tier == NULL;
 		if (tier != NULL)

@@ -179,13 +179,16 @@ may_have_entries(KnownJournal *journal, Oid program, const PostedAccount *accoun
 	return false;
 }
 
-/* The account after the entries that were added, as a row of the type "account_state". */
+/*
+ * The account after the entries that were added, as a row of the type "account_state"; with its
+ * histories if somebody asks for them.
+ */
 static Datum
 state_row(const Accrual *accrual, TupleDesc desc)
 {
 	const Facts *facts = &accrual->facts;
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	Datum		values[9] = {0};
+	bool		nulls[9] = {false};
 	Lots	   *lots = accrual_lots(accrual);
 
 	Assert(desc->natts == lengthof(values));
@@ -198,14 +201,21 @@ state_row(const Accrual *accrual, TupleDesc desc)
 	nulls[4] = nulls[5] = !facts->has_orders;
 	values[6] = LotsGetDatum(lots);
 	nulls[6] = lots == NULL;
+	nulls[7] = nulls[8] = accrual->known == NULL;
+	if (accrual->known != NULL)
+	{
+		values[7] = histories_purchases(accrual->known);
+		values[8] = histories_events(accrual->known, get_element_type(TupleDescAttr(desc, 8)->atttypid));
+	}
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 /* The entries of a customer, folded, as a row of what is asked for, or (Datum) 0: it is empty. */
 static Datum
-fold_state(Oid program, const PostedAccount *account, RecordedEntry **entries, int count, bool histories, TupleDesc desc)
+fold_state(const Terms *terms, const PostedAccount *account, RecordedEntry **entries, int count, bool histories, TupleDesc desc)
 {
-	Accrual    *accrual = fold_begin_read(get_rel_namespace(program), account, entries, count);
+	Oid			program = terms->program;
+	Accrual    *accrual = fold_begin_read(get_rel_namespace(program), account, histories ? NULL : terms, entries, count);
 
 	if (histories)
 		accrual->histories = histories_begin(CurrentMemoryContext);
@@ -249,7 +259,7 @@ fold_account(FunctionCallInfo fcinfo, bool histories)
 	old = MemoryContextSwitchTo(work);
 	entries = fold_read_entries(get_rel_namespace(program), &account, &count);
 	if (count > 0)
-		result = fold_state(program, &account, entries, count, histories, journal->desc);
+		result = fold_state(terms_find(program, PG_GETARG_INT32(1)), &account, entries, count, histories, journal->desc);
 	MemoryContextSwitchTo(old);
 	if (result != (Datum) 0)
 		result = datumCopy(result, false, -1);
@@ -265,11 +275,13 @@ PG_FUNCTION_INFO_V1(loyalty_state_of);
  * state_of(program regclass, terms int, customer anyelement,
  *          spend numeric, orders bigint, points_earned numeric,
  *          first_order_at timestamptz, last_order_at timestamptz, points numeric,
- *          lots loyalty.lots, reader uuid, merged anyarray) returns account_state
+ *          lots loyalty.lots, reader uuid, merged anyarray,
+ *          purchases loyalty.history, events event_history[]) returns account_state
  *
  * The points, the sums and the lots of the account after the entries of a customer in the
  * journal; null without entries.  program is the table "program" of a
- * program, and terms are any of it.  The arguments from spend to lots are the
+ * program, and terms are those whose conditions are asked about it: if they ask for histories, the
+ * result has them.  The arguments from spend to lots, and the last two, are the
  * account as it is posted, and null without one; merged: who was merged into the customer.
  * reader: see terms_check_reader().
  */

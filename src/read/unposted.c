@@ -234,7 +234,7 @@ fold_customer(Unposted *unposted, const PostedAccount *account)
 	RecordedEntry **entries = fold_read_entries(schema, account, &count);
 	Accrual    *accrual;
 
-	accrual = fold_begin_read(schema, account, entries, count);
+	accrual = fold_begin_read(schema, account, NULL, entries, count);
 	for (int i = 0; i < count; i++)
 	{
 		Terms	   *terms = terms_find(unposted->program, entries[i]->terms);

@@ -1,0 +1,508 @@
+-- Metrics --------------------------------------------------------------------------------
+--
+-- A metric is an SQL expression over what is known of a customer at a moment: sums, the history of orders and of each
+-- kind of events, and columns of the customer's row.  Those of a version of the terms are the columns metric_1 ... of the view
+-- metrics_<terms>, over the type "facts".  Conditions of tiers and of rules name metrics and kinds of events; their views compute
+-- these in parts of their own, "event", "member" and "metric", so that PostgreSQL keeps all of it right.
+--
+-- What users read is the view "metrics", with a column for each metric in force.
+
+CREATE FUNCTION _loyalty.metric_value(program regclass, terms int, number int, spend numeric, orders bigint, points_earned numeric, joined_at timestamptz,
+                                     first_order_at timestamptz, last_order_at timestamptz, at timestamptz, reader uuid, purchases loyalty.history, events _loyalty.event_history[], customer_row jsonb,
+                                     type anyelement)
+RETURNS anyelement
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10
+AS 'MODULE_PATHNAME', 'loyalty_metric_value';
+COMMENT ON FUNCTION _loyalty.metric_value(regclass, int, int, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid, loyalty.history, _loyalty.event_history[], jsonb, anyelement) IS
+'a metric, by its number under some terms, of a customer of whom these facts are known; null if it fails; the last argument is of no meaning but its type';
+
+-- The histories of the kinds of events that are known, as a part of a view: SQL for FROM, or null if there are none.
+CREATE FUNCTION _loyalty.event_part(program name)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT 'SELECT ' || string_agg(format('_loyalty.event_history(facts.events, %%L) AS %%I', k.event, k.event), ', ' ORDER BY k.event COLLATE "C")
+		  FROM (SELECT DISTINCT s.event FROM %I.tracked_table s WHERE s.event IS NOT NULL AND octet_length(s.event) < 64) k
+		$sql$, program) INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.event_part(name) IS 'the histories of each kind of events, out of the facts, as a query';
+
+-- The columns of the customer's row that expressions use, as a part of a view.  They are read from what the facts have of the row;
+-- the table is joined only so that PostgreSQL knows which columns these are, and what they are called.
+CREATE FUNCTION _loyalty.member_part(program name, columns text[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'SELECT ' || string_agg(format('CASE WHEN facts.customer_row ? %1$L::text THEN (facts.customer_row ->> %1$L)::%2$s ELSE person.%3$I END AS %3$I', a.attname, format_type(a.atttypid, a.atttypmod), a.attname), ', ' ORDER BY a.attname)
+	       || format(' FROM (SELECT 1) AS one LEFT JOIN %s AS person ON false', t.customers)
+	  FROM (SELECT _loyalty.customer_table(program) AS customers) t JOIN pg_attribute a ON a.attrelid = t.customers AND a.attname = ANY (columns) AND NOT a.attisdropped
+	 GROUP BY t.customers
+$$;
+COMMENT ON FUNCTION _loyalty.member_part(name, text[]) IS 'columns of the customer''s row, out of the facts, as a query';
+
+-- The metrics of a version of the terms, with their expressions as they are now, and their types.
+CREATE FUNCTION _loyalty.metrics_of(program name, terms int)
+RETURNS TABLE (number int, name text, expression text, type text, uses text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT m.number, m.name, v.expression, format_type(v.type, NULL), v.columns
+		  FROM %I.terms_metric m
+		 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'metrics', $2), NULL, format('metric_%%s', m.number), false) v
+		 WHERE m.version = $2 AND v.expression IS NOT NULL ORDER BY m.number $sql$, program) USING program, terms;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.metrics_of(name, int) IS 'the metrics of a version of the terms as SQL, with their types and the columns that they use; none whose view is lost';
+
+CREATE FUNCTION _loyalty.member_columns_of(uses text[])
+RETURNS text[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(DISTINCT substr(u, length('member.') + 1)), '{}') FROM unnest(uses) u WHERE u LIKE 'member.%'
+$$;
+COMMENT ON FUNCTION _loyalty.member_columns_of(text[]) IS 'the columns of the customer''s row among those that an expression uses';
+
+-- What conditions under some terms may name besides the facts: for the parser, kinds of events and metrics, of which only the type counts.
+CREATE FUNCTION _loyalty.condition_parts(program name, terms int)
+RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_cat(CASE WHEN e.part IS NOT NULL THEN ARRAY['event', e.part] END, CASE WHEN m.part IS NOT NULL THEN ARRAY['metric', m.part] END)
+	  FROM (SELECT _loyalty.event_part(program) AS part) e
+	 CROSS JOIN (SELECT 'SELECT ' || string_agg(format('NULL::%s AS %I', x.type, x.name), ', ' ORDER BY x.number) AS part FROM _loyalty.metrics_of(program, terms) x) m
+$$;
+COMMENT ON FUNCTION _loyalty.condition_parts(name, int) IS 'what conditions under some terms may name besides the facts, as names and queries for _loyalty.parse_expression';
+
+-- What is computed of a row of facts, behind it in FROM.
+CREATE FUNCTION _loyalty.parts_sql(program name, terms int)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(', LATERAL (' || _loyalty.event_part(program) || ') AS event', '')
+	       || coalesce(', LATERAL (' || _loyalty.member_part(program, m.columns) || ') AS member', '')
+	       || coalesce(', LATERAL (SELECT ' || m.list || ') AS metric', '')
+	  FROM (SELECT string_agg(format('(%s) AS %I', x.expression, x.name), ', ' ORDER BY x.number) AS list,
+	               (SELECT array_agg(c) FROM _loyalty.metrics_of(program, terms) y CROSS JOIN LATERAL unnest(_loyalty.member_columns_of(y.uses)) c) AS columns
+	          FROM _loyalty.metrics_of(program, terms) x) m
+$$;
+COMMENT ON FUNCTION _loyalty.parts_sql(name, int) IS 'histories of events and the metrics of some terms, of a row of facts, as SQL for FROM behind it';
+
+-- What the views of conditions read: a row of facts, of the type that is named, and what is computed of it.
+CREATE FUNCTION _loyalty.facts_sql(program name, terms int, facts name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('(SELECT (NULL::%I.%I).*) AS facts%s', program, facts, _loyalty.parts_sql(program, terms))
+$$;
+COMMENT ON FUNCTION _loyalty.facts_sql(name, int, name) IS 'a row of facts, with histories of events and the metrics of some terms, as SQL for FROM';
+
+-- A metric, as SQL with every name qualified, and its type.
+CREATE FUNCTION _loyalty.parse_metric(program name, metric text, INOUT expression text, search_path text, warn boolean, OUT type regtype, OUT member_columns text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	zone text;
+	event_part CONSTANT text := _loyalty.event_part(program);
+BEGIN
+	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	SELECT p.expression, p.type, p.member_columns INTO expression, type, member_columns
+	  FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.facts', program)::regclass, 'anyelement', format('the metric "%s"', metric), NULL, NULL, zone, search_path, warn,
+	                                 member => _loyalty.customer_table(program), parts => CASE WHEN event_part IS NOT NULL THEN ARRAY['event', event_part] END) p;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.parse_metric(name, text, text, text, boolean) IS 'check a metric, and return it with every name qualified, its type, and the columns of the customer''s row that it uses';
+
+CREATE FUNCTION _loyalty.check_metric()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	taken text;
+	version int;
+BEGIN
+	IF current_setting('check_function_bodies') = 'off' OR current_setting('loyalty.tracking', true) = 'on' OR NEW.name IS NULL OR NEW.expression IS NULL THEN
+		RETURN NEW;
+	END IF;
+	IF tg_table_name = 'metric' AND (NEW.name = '' OR octet_length(NEW.name) > 63) THEN
+		RAISE EXCEPTION 'the name of a metric must have from 1 to 63 bytes'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It has %s. The view "metrics" has a column of this name.', octet_length(NEW.name)), HINT = 'Give it another name.';
+	END IF;
+	SELECT 'of all customers' INTO taken FROM pg_attribute a
+	 WHERE a.attrelid IN (format('%I.rule_facts', tg_table_schema)::regclass, format('%I.member_facts', tg_table_schema)::regclass) AND a.attname = NEW.name AND a.attnum > 0;
+	IF taken IS NULL AND tg_op = 'INSERT' THEN
+		EXECUTE format('SELECT ''the history of events of this kind'' FROM %I.tracked_table s WHERE s.event = $1', tg_table_schema) INTO taken USING NEW.name;
+	END IF;
+	IF taken IS NOT NULL THEN
+		RAISE EXCEPTION 'a metric cannot be called "%"', NEW.name
+			USING ERRCODE = 'duplicate_object', DETAIL = format('Conditions know something %s by this name.', taken), HINT = 'Give it another name.';
+	END IF;
+	IF tg_op = 'UPDATE' AND NEW.name <> OLD.name AND NEW.expression = OLD.expression THEN
+		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
+		NEW.expression := coalesce((SELECT m.expression FROM _loyalty.metrics_of(tg_table_schema, version) m WHERE m.name = OLD.name), NEW.expression);
+	ELSIF tg_op = 'INSERT' OR NEW.expression <> OLD.expression THEN
+		NEW.expression := (SELECT p.expression FROM _loyalty.parse_metric(tg_table_schema, NEW.name, NEW.expression, current_setting('loyalty.search_path', true), true) p);
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.check_metric() IS 'trigger: check a metric, and store it with every name qualified';
+
+-- A metric of some terms, as written; null, with a warning, if it names what is gone: then these terms have no view of metrics.
+CREATE FUNCTION _loyalty.metric_of_terms(program name, terms int, metric text, expression text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT p.expression FROM _loyalty.parse_metric(program, metric, expression, 'pg_catalog, pg_temp', false) p);
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	IF SQLSTATE = '42501' THEN
+		RAISE;
+	END IF;
+	RAISE WARNING 'the metrics of terms % have no view: the metric "%" does not hold', terms, metric
+		USING DETAIL = format('%s It says %L.', _loyalty.as_sentence(SQLERRM), expression),
+		      HINT = format('Correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND name = %L.', program, terms, metric);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.metric_of_terms(name, int, text, text) IS 'a metric of some terms, as written; null, with a warning, if it does not hold any more';
+
+-- The view of the metrics of one version of the terms; none without metrics, or where one is null.
+CREATE FUNCTION _loyalty.make_metrics_view(program name, terms int, expressions text[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns text[];
+BEGIN
+	IF cardinality(expressions) > 0 AND array_position(expressions, NULL) IS NULL THEN
+		SELECT array_agg(DISTINCT c) INTO columns
+		  FROM unnest(expressions) e CROSS JOIN LATERAL _loyalty.parse_metric(program, 'metric', e, 'pg_catalog, pg_temp', false) p CROSS JOIN unnest(p.member_columns) c;
+		PERFORM _loyalty.make_view(program, _loyalty.view_name('metrics', terms),
+			format('SELECT %s FROM (SELECT (NULL::%I.facts).*) AS facts%s%s',
+			       (SELECT string_agg(format('(%s) AS metric_%s', e, n), ', ' ORDER BY n) FROM unnest(expressions) WITH ORDINALITY x (e, n)), program,
+			       coalesce(', LATERAL (' || _loyalty.event_part(program) || ') AS event', ''),
+			       coalesce(', LATERAL (' || _loyalty.member_part(program, columns) || ') AS member', '')),
+			format('metrics under version %s of the terms, in the order of their numbers', terms));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_metrics_view(name, int, text[]) IS 'make the view that has the metrics of one version of the terms';
+
+-- That view for new terms: a metric that did not change is what the view of the terms before says.
+CREATE FUNCTION _loyalty.make_next_metrics(program name, before int, version int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		SELECT _loyalty.make_metrics_view($1, $3, array_agg(coalesce(b.expression, _loyalty.metric_of_terms($1, $3, m.name, m.expression)) ORDER BY m.number))
+		  FROM %1$I.terms_metric m
+		  LEFT JOIN %1$I.terms_metric o ON o.version = $2 AND (o.name, o.expression) = (m.name, m.expression)
+		  LEFT JOIN _loyalty.metrics_of($1, $2) b ON b.name = o.name
+		 WHERE m.version = $3
+		$sql$, program) USING program, before, version;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_next_metrics(name, int, int) IS 'make the view of the metrics under new terms';
+
+CREATE FUNCTION _loyalty.pin_metrics(program name, version int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('INSERT INTO %1$I.terms_metric (version, number, name, expression) SELECT $1, row_number() OVER (ORDER BY name), name, expression FROM %1$I.metric', program) USING version;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.pin_metrics(name, int) IS 'put the metrics as they are into a version of the terms';
+
+-- The conditions of tiers and rules under some terms, with what they use.
+CREATE FUNCTION _loyalty.conditions_of(program name, terms int, flat boolean)
+RETURNS TABLE (label text, columns text[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('tier "%s"', t.tier), t.columns FROM _loyalty.tier_conditions(program, terms, flat) t
+	UNION ALL
+	SELECT _loyalty.rule_label(r.rule), r.columns FROM _loyalty.member_conditions(program, terms, flat) r
+$$;
+COMMENT ON FUNCTION _loyalty.conditions_of(name, int, boolean) IS 'the conditions of tiers and rules under some terms, with the columns that they use; flat: of the facts alone';
+
+-- A metric that conditions name cannot go.
+CREATE FUNCTION _loyalty.require_metrics(program name, before int, version int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone record;
+BEGIN
+	EXECUTE format($sql$
+		SELECT m.name, c.label
+		  FROM %1$I.terms_metric m JOIN _loyalty.conditions_of($1, $2, false) c ON 'metric.' || m.name = ANY (c.columns)
+		 WHERE m.version = $2 AND NOT EXISTS (SELECT FROM %1$I.terms_metric n WHERE n.version = $3 AND n.name = m.name) ORDER BY 1, 2 LIMIT 1
+		$sql$, program) INTO gone USING program, before, version;
+	IF gone.name IS NOT NULL THEN
+		RAISE EXCEPTION 'the metric "%" is used', gone.name
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The condition of the %s names it.', gone.label),
+			      HINT = 'Change what uses it first. A metric that is to be called otherwise can be inserted under its new name, and deleted under the old one in the end.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_metrics(name, int, int) IS 'an error if new terms lack a metric that conditions of the terms before name';
+
+-- What decided about an order must be known later, whatever became of the customer's row.
+CREATE FUNCTION _loyalty.require_no_customer_row(program name, version int)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT x.label FROM _loyalty.conditions_of(program, version, true) x WHERE x.columns && '{facts.customer_row}'
+	LOOP
+		RAISE EXCEPTION 'the condition of the % uses a metric that is of the customer''s row', c.label
+			USING ERRCODE = 'feature_not_supported', DETAIL = 'What an order is worth must be known later, whatever became of the row.',
+			      HINT = 'Write conditions over orders and events, which are kept. points, multiplier and applies_when of earning rules see the row, as member.';
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.require_no_customer_row(name, int) IS 'an error if a condition that decides what orders are worth is about the customer''s row';
+
+-- What metrics in force ask of the customer's row, in the view "customer_rows".
+CREATE FUNCTION _loyalty.make_customer_rows(program name, terms int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view CONSTANT regclass := _loyalty.view_of(program, 'metrics', terms);
+	keys CONSTANT jsonb := jsonb_object(coalesce(CASE WHEN view IS NOT NULL THEN nullif(_loyalty.member_keys(view), '{}') END, '{}'));
+	key_type text;
+	customer text;
+	list text;
+BEGIN
+	SELECT format_type(a.atttypid, a.atttypmod) || _loyalty.customer_collation(program) INTO key_type FROM pg_attribute a
+	 WHERE a.attrelid = format('%I.journal', program)::regclass AND a.attname = 'customer';
+	IF to_regclass(format('%I.customer', program)) IS NOT NULL THEN
+		customer := (SELECT v.expression FROM _loyalty.view_expression(format('%I.customer', program)::regclass, NULL, 'customer', false) v);
+	END IF;
+	-- the text of a moment is that of all sessions, as jsonb; of what has parts, jsonb knows other ones
+	SELECT string_agg(format('%L, %s', k.value, CASE WHEN t.typcategory IN ('A', 'C') OR t.typtype IN ('c', 'r', 'm') THEN format('(person.%I)::text', k.key) ELSE format('to_jsonb(person.%I)', k.key) END), ', ' ORDER BY k.key)
+	  INTO list
+	  FROM jsonb_each_text(keys) k JOIN pg_attribute a ON a.attrelid = _loyalty.customer_table(program) AND a.attname = k.key JOIN pg_type t ON t.oid = _loyalty.base_type(a.atttypid::regtype);
+	PERFORM _loyalty.make_view(program, 'customer_rows',
+		CASE WHEN list IS NULL OR customer IS NULL THEN format('SELECT NULL::%s AS customer, NULL::jsonb AS customer_row WHERE false', key_type)
+		     ELSE format('SELECT %s AS customer, jsonb_build_object(%s) AS customer_row FROM %s AS person', customer, list, _loyalty.customer_table(program)) END,
+		'what metrics ask of the rows of customers');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_customer_rows(name, int) IS 'make the view of what metrics in force ask of the rows of customers';
+
+-- The view "metrics", in which columns keep their places.  Who was granted something on it has it afterwards, too.
+CREATE FUNCTION _loyalty.make_metrics(program name, terms int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
+AS $$
+DECLARE
+	known CONSTANT regclass := to_regclass(format('%I.metrics', program));
+	key_column name;
+	given text[];
+	command text;
+BEGIN
+	IF to_regclass(format('%I.member_facts', program)) IS NULL THEN
+		RETURN;		-- lost with the table of the customers
+	END IF;
+	SELECT a.attname INTO key_column FROM pg_attribute a WHERE a.attrelid = format('%I.member_facts', program)::regclass AND a.attnum = 1;
+	SELECT array_agg(g.command) INTO given FROM _loyalty.given_by_others(program) g WHERE g.object = 'metrics' AND g.if_new;
+	PERFORM _loyalty.replace_object(program, 'metrics', 'view',
+		(SELECT format('CREATE OR REPLACE VIEW %1$I.metrics AS SELECT f.%2$I%3$s FROM %1$I.member_facts f', program, key_column,
+		               string_agg(format(', _loyalty.metric_value(%L::regclass, f.terms, %s, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(), f.reader, f.purchases, f.events, f.customer_row, NULL::%s) AS %I',
+		                                 format('%I.program', program), m.number, m.type, m.name), '' ORDER BY a.attnum, m.number))
+		   FROM _loyalty.metrics_of(program, terms) m LEFT JOIN pg_attribute a ON a.attrelid = known AND a.attname = m.name));
+	IF to_regclass(format('%I.metrics', program)) IS DISTINCT FROM known THEN
+		FOREACH command IN ARRAY coalesce(given, '{}')
+		LOOP
+			EXECUTE command;
+		END LOOP;
+	END IF;
+	PERFORM _loyalty.comment_metrics(program, key_column);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_metrics(name, int) IS 'make the view of the metrics in force';
+
+CREATE FUNCTION _loyalty.comment_metrics(program name, key_column name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	m record;
+BEGIN
+	EXECUTE format('COMMENT ON VIEW %I.metrics IS %L', program, 'the metrics of each customer, at this moment');
+	EXECUTE format('COMMENT ON COLUMN %I.metrics.%I IS %L', program, key_column, 'key of the customer');
+	FOR m IN EXECUTE format('SELECT m.name, coalesce(m.comment, format(''the metric "%%s"'', m.name)) AS comment FROM %1$I.metric m JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = m.name', program)
+	         USING format('%I.metrics', program)::regclass
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN %I.metrics.%I IS %L', program, m.name, m.comment);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.comment_metrics(name, name) IS 'comment on the view of the metrics in force, and on its columns';
+
+CREATE FUNCTION _loyalty.lacks_metrics(program name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT to_regclass(format('%I.metrics', program)) IS NULL OR to_regclass(format('%I.customer_rows', program)) IS NULL
+$$;
+COMMENT ON FUNCTION _loyalty.lacks_metrics(name) IS 'is a view lost that shows metrics, or what they ask of the rows of customers?';
+
+-- All that shows metrics in force.
+CREATE FUNCTION _loyalty.renew_metrics(program name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	newest int;
+BEGIN
+	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
+	PERFORM _loyalty.make_customer_rows(program, newest);
+	PERFORM _loyalty.make_metrics(program, newest);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.renew_metrics(name) IS 'make the views of the metrics in force anew';
+
+CREATE FUNCTION _loyalty.show_metrics()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF current_setting('check_function_bodies') <> 'off' AND to_regclass(format('%I.metrics', tg_table_schema)) IS NOT NULL THEN
+		PERFORM _loyalty.comment_metrics(tg_table_schema, a.attname) FROM pg_attribute a WHERE a.attrelid = format('%I.metrics', tg_table_schema)::regclass AND a.attnum = 1;
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.show_metrics() IS 'trigger: lets the view of the metrics say what its columns are';
+
+-- A metric of some terms was corrected: so are the conditions that name it.
+CREATE FUNCTION _loyalty.correct_metric()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF current_setting('loyalty.tracking', true) = 'on' THEN
+		RETURN NULL;		-- see _loyalty.refresh_texts()
+	END IF;
+	EXECUTE format('SELECT _loyalty.make_metrics_view($1, $2, array_agg(CASE WHEN m.name <> $3 AND x.expression IS NOT NULL THEN x.expression
+	                                                                     ELSE _loyalty.metric_of_terms($1, $2, m.name, m.expression) END ORDER BY m.number))
+	                  FROM %I.terms_metric m LEFT JOIN _loyalty.metrics_of($1, $2) x ON x.name = m.name WHERE m.version = $2', tg_table_schema)
+		USING tg_table_schema, NEW.version, NEW.name;
+	PERFORM _loyalty.renew_conditions(tg_table_schema, NEW.version);
+	PERFORM _loyalty.carry_corrections(tg_table_schema, tg_table_name);
+	PERFORM _loyalty.renew_metrics(tg_table_schema);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.correct_metric() IS 'trigger: makes the views of a version of the terms, one of whose metrics was corrected, anew';
+
+-- The views of conditions of some terms, as their metrics are now.
+CREATE FUNCTION _loyalty.renew_conditions(program name, terms int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _loyalty.make_tiers_view(program, terms, array_agg(t.expression ORDER BY t.n)) FROM _loyalty.tier_conditions(program, terms) t;
+	PERFORM _loyalty.make_for_members_view(program, terms, array_agg(r.award ORDER BY r.award), array_agg(r.expression ORDER BY r.award)) FROM _loyalty.member_conditions(program, terms) r;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.renew_conditions(name, int) IS 'make the views of the conditions of tiers and rules under some terms anew';
+
+-- What is shown of metrics, after renames.
+CREATE FUNCTION _loyalty.refresh_metrics(program name, newest int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	m record;
+BEGIN
+	FOR m IN EXECUTE format('SELECT t.name, x.expression FROM %I.terms_metric t JOIN _loyalty.metrics_of($1, $2) x ON x.name = t.name
+	                          WHERE t.version = $2 AND t.expression <> x.expression', program) USING program, newest
+	LOOP
+		EXECUTE format('UPDATE %I.terms_metric SET expression = $1 WHERE version = $2 AND name = $3', program) USING m.expression, newest, m.name;
+		EXECUTE format('UPDATE %I.metric SET expression = $1 WHERE name = $2', program) USING m.expression, m.name;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.refresh_metrics(name, int) IS 'bring metrics up to what the view of the terms in force says, after renames';
+
+-- All views of metrics anew, from expressions that are checked once more; their names.
+CREATE FUNCTION _loyalty.renew_metric_views(program name)
+RETURNS name[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v record;
+	made name[] := '{metrics, customer_rows}';
+BEGIN
+	FOR v IN EXECUTE format('SELECT t.version, array_agg(p.expression ORDER BY m.number) AS expressions
+	                           FROM %I.terms t CROSS JOIN LATERAL _loyalty.metrics_of($1, t.version) m
+	                          CROSS JOIN LATERAL _loyalty.parse_metric($1, m.name, m.expression, ''pg_catalog, pg_temp'', false) p GROUP BY t.version', program) USING program
+	LOOP
+		PERFORM _loyalty.make_metrics_view(program, v.version, v.expressions);
+		made := made || _loyalty.view_name('metrics', v.version);
+	END LOOP;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.renew_metric_views(name) IS 'make the views of metrics anew, from expressions that are checked once more; the names of all views of metrics';
+
+-- What helps if the view of the metrics under some terms is lost.
+CREATE FUNCTION _loyalty.how_to_mend_metrics(program name, terms int)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	m record;
+BEGIN
+	FOR m IN EXECUTE format('SELECT name, expression FROM %I.terms_metric WHERE version = $1 ORDER BY number', program) USING terms
+	LOOP
+		PERFORM _loyalty.parse_metric(program, m.name, m.expression, 'pg_catalog, pg_temp', false);
+	END LOOP;
+	RETURN format('UPDATE %I.terms_metric SET expression = expression WHERE version = %s', program, terms);
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+	RETURN format('the metric "%s" does not hold: %s; correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND name = %L', m.name, SQLERRM, program, terms, m.name);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.how_to_mend_metrics(name, int) IS 'what to do if the view of the metrics under some terms is lost';

@@ -1,0 +1,12 @@
+/*
+ * metrics.h: what users want to know of a customer, by name.
+ */
+#ifndef LOYALTY_METRICS_H
+#define LOYALTY_METRICS_H
+
+#include "terms.h"
+
+extern void metrics_load(Terms *terms, Oid schema_oid, const char *schema);
+extern Datum metrics_value(Terms *terms, const Facts *facts, int32 number, Oid type, bool *isnull);
+
+#endif							/* LOYALTY_METRICS_H */
