@@ -172,7 +172,7 @@ AS $$
 BEGIN
 	EXECUTE format($sql$
 		SELECT _loyalty.make_for_members_view($1, $2, array_agg(r.award ORDER BY r.award),
-		                                      array_agg(CASE WHEN r.name <> $3 AND c.expression IS NOT NULL THEN c.expression
+		                                      array_agg(CASE WHEN r.name IS DISTINCT FROM $3 AND c.expression IS NOT NULL THEN c.expression
 		                                                ELSE _loyalty.for_members_of_terms($1, $2, r.name, r.for_members) END ORDER BY r.award))
 		  FROM %1$I.terms_rule r LEFT JOIN _loyalty.member_conditions($1, $2) c ON c.award = r.award
 		 WHERE r.version = $2 AND r.for_members IS NOT NULL
@@ -238,13 +238,16 @@ AS $$
 DECLARE
 	r record;
 BEGIN
+	IF _loyalty.lacks_view_of_metrics(program, terms) THEN
+		RETURN 'its metrics have none, and are to be mended first';
+	END IF;
 	FOR r IN EXECUTE format('SELECT name, for_members FROM %I.terms_rule WHERE version = $1 AND for_members IS NOT NULL ORDER BY award', program) USING terms
 	LOOP
 		PERFORM _loyalty.parse_for_members(program, r.name, r.for_members, 'pg_catalog, pg_temp', false, terms);
 	END LOOP;
-	RETURN format('UPDATE %I.terms_rule SET for_members = for_members WHERE version = %s', program, terms);
+	RETURN format('UPDATE %I.terms_rule SET for_members = for_members WHERE version = %s, which makes it', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-	RETURN format('for_members of the %s does not hold: %s; correct it: UPDATE %I.terms_rule SET for_members = ''...'' WHERE version = %s AND name = %L',
+	RETURN format('for_members of the %s does not hold: %s; correct it: UPDATE %I.terms_rule SET for_members = ''...'' WHERE version = %s AND name = %L, which makes it',
 	              _loyalty.rule_label(r.name), SQLERRM, program, terms, r.name);
 END
 $$;

@@ -143,14 +143,14 @@ BEGIN
 		RAISE EXCEPTION 'the name of a metric must have from 1 to 63 bytes'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It has %s. The view "metrics" has a column of this name.', octet_length(NEW.name)), HINT = 'Give it another name.';
 	END IF;
-	SELECT 'of all customers' INTO taken FROM pg_attribute a
+	SELECT 'something of all customers' INTO taken FROM pg_attribute a
 	 WHERE a.attrelid IN (format('%I.rule_facts', tg_table_schema)::regclass, format('%I.member_facts', tg_table_schema)::regclass) AND a.attname = NEW.name AND a.attnum > 0;
 	IF taken IS NULL AND tg_op = 'INSERT' THEN
 		EXECUTE format('SELECT ''the history of events of this kind'' FROM %I.tracked_table s WHERE s.event = $1', tg_table_schema) INTO taken USING NEW.name;
 	END IF;
 	IF taken IS NOT NULL THEN
 		RAISE EXCEPTION 'a metric cannot be called "%"', NEW.name
-			USING ERRCODE = 'duplicate_object', DETAIL = format('Conditions know something %s by this name.', taken), HINT = 'Give it another name.';
+			USING ERRCODE = 'duplicate_object', DETAIL = format('Conditions know %s by this name.', taken), HINT = 'Give it another name.';
 	END IF;
 	IF tg_op = 'UPDATE' AND NEW.name <> OLD.name AND NEW.expression = OLD.expression THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
@@ -440,8 +440,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM _loyalty.make_tiers_view(program, terms, array_agg(t.expression ORDER BY t.n)) FROM _loyalty.tier_conditions(program, terms) t;
-	PERFORM _loyalty.make_for_members_view(program, terms, array_agg(r.award ORDER BY r.award), array_agg(r.expression ORDER BY r.award)) FROM _loyalty.member_conditions(program, terms) r;
+	EXECUTE format('SELECT _loyalty.make_tiers_view($1, $2, array_agg(coalesce(c.expression, _loyalty.tier_of_terms($1, $2, t.name, t.qualifies)) ORDER BY t.rank DESC))
+	                  FROM %I.terms_tier t LEFT JOIN _loyalty.tier_conditions($1, $2) c ON c.tier = t.name WHERE t.version = $2', program) USING program, terms;
+	PERFORM _loyalty.correct_for_members(program, terms, NULL);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_conditions(name, int) IS 'make the views of the conditions of tiers and rules under some terms anew';
@@ -487,6 +488,15 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_metric_views(name) IS 'make the views of metrics anew, from expressions that are checked once more; the names of all views of metrics';
 
+CREATE FUNCTION _loyalty.lacks_view_of_metrics(program name, terms int)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT _loyalty.answer(format('SELECT EXISTS (SELECT FROM %I.terms_metric WHERE version = $1)', program), terms)::boolean AND _loyalty.view_is_lost(program, 'metrics', terms)
+$$;
+COMMENT ON FUNCTION _loyalty.lacks_view_of_metrics(name, int) IS 'are there metrics under these terms, whose view is lost?';
+
 -- What helps if the view of the metrics under some terms is lost.
 CREATE FUNCTION _loyalty.how_to_mend_metrics(program name, terms int)
 RETURNS text
@@ -500,9 +510,9 @@ BEGIN
 	LOOP
 		PERFORM _loyalty.parse_metric(program, m.name, m.expression, 'pg_catalog, pg_temp', false);
 	END LOOP;
-	RETURN format('UPDATE %I.terms_metric SET expression = expression WHERE version = %s', program, terms);
+	RETURN format('UPDATE %I.terms_metric SET expression = expression WHERE version = %s, which makes it', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-	RETURN format('the metric "%s" does not hold: %s; correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND name = %L', m.name, SQLERRM, program, terms, m.name);
+	RETURN format('the metric "%s" does not hold: %s; correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND name = %L, which makes it', m.name, SQLERRM, program, terms, m.name);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.how_to_mend_metrics(name, int) IS 'what to do if the view of the metrics under some terms is lost';

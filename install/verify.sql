@@ -96,13 +96,16 @@ AS $$
 DECLARE
 	t record;
 BEGIN
+	IF _loyalty.lacks_view_of_metrics(program, terms) THEN
+		RETURN 'its metrics have none, and are to be mended first';
+	END IF;
 	FOR t IN EXECUTE format('SELECT name, qualifies FROM %I.terms_tier WHERE version = $1 ORDER BY rank', program) USING terms
 	LOOP
 		PERFORM _loyalty.parse_tier(program, t.name, t.qualifies, 'pg_catalog, pg_temp', false, terms);
 	END LOOP;
-	RETURN format('UPDATE %I.terms_tier SET qualifies = qualifies WHERE version = %s', program, terms);
+	RETURN format('UPDATE %I.terms_tier SET qualifies = qualifies WHERE version = %s, which makes it', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-	RETURN format('the condition of the tier "%s" does not hold: %s; correct it: UPDATE %I.terms_tier SET qualifies = ''...'' WHERE version = %s AND name = %L',
+	RETURN format('the condition of the tier "%s" does not hold: %s; correct it: UPDATE %I.terms_tier SET qualifies = ''...'' WHERE version = %s AND name = %L, which makes it',
 	              t.name, SQLERRM, program, terms, t.name);
 END
 $$;
@@ -513,13 +516,13 @@ BEGIN
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT version), ''{}'') FROM %I.terms_metric WHERE _loyalty.view_is_lost($1, ''metrics'', version)', program)
 	   INTO lost_metrics USING program;
 	RETURN QUERY
-	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_tiers(program, t))
+	SELECT 'tiers have no view'::text, NULL::text, NULL::text, format('terms %s; %s', t, _loyalty.how_to_mend_tiers(program, t))
 	  FROM unnest(lost) t
 	UNION ALL
-	SELECT 'metrics have no view', NULL, NULL, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_metrics(program, t))
+	SELECT 'metrics have no view', NULL, NULL, format('terms %s; %s', t, _loyalty.how_to_mend_metrics(program, t))
 	  FROM unnest(lost_metrics) t
 	UNION ALL
-	SELECT 'conditions of earning rules have no view', NULL, NULL, format('terms %s; %s, which makes it', t, _loyalty.how_to_mend_for_members(program, t))
+	SELECT 'conditions of earning rules have no view', NULL, NULL, format('terms %s; %s', t, _loyalty.how_to_mend_for_members(program, t))
 	  FROM unnest(lost_rules) t;
 	lost := ARRAY(SELECT x FROM unnest(lost || lost_rules) x GROUP BY x ORDER BY x);
 	RETURN QUERY SELECT * FROM _loyalty.verify_volatility(program);

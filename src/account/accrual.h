@@ -128,8 +128,8 @@ typedef struct Accrual
 	pairingheap *last;
 	Bounds		others;			/* of all other orders */
 
-	Histories  *known;			/* those of the account after the latest entry; NULL:
-								 * no condition asks */
+	Histories  *known;			/* those of the account after the latest entry; NULL: no
+								 * condition asks */
 	Histories  *histories;		/* what entries changed of those of the account; NULL:
 								 * nobody asks */
 

@@ -69,8 +69,8 @@ typedef struct Scope
 	Oid			facts;			/* or InvalidOid */
 	Oid			line_facts;		/* what is known of the line besides its row, or
 								 * InvalidOid */
-	ArrayType  *parts;			/* names, each with a query whose columns may be named, as they are
-								 * computed of the facts; or NULL */
+	ArrayType  *parts;			/* names, each with a query whose columns may be named,
+								 * as they are computed of the facts; or NULL */
 	const char *time_zone;		/* of dates and local times, or NULL */
 	bool		warn;			/* of what is allowed, but hardly meant */
 	bool		any_settings;	/* it must give the same under whatever settings */
@@ -455,7 +455,11 @@ open_relations(ParseState *pstate, ParseContext *pc)
 
 		pc->facts = relation_open(scope->facts, AccessShareLock);
 		name = RelationGetRelationName(pc->facts);
-		/* what rules see of a customer is more than what tiers see, and is called the same */
+
+		/*
+		 * what rules see of a customer is more than what tiers see, and is called the
+		 * same
+		 */
 		if (strcmp(name, "rule_facts") == 0)
 			name = "facts";
 		pc->facts_varno = add_relation(pstate, pc, pc->facts, name, name, false);
