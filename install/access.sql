@@ -54,7 +54,7 @@ BEGIN
 	FOR command IN
 		SELECT format('GRANT %s ON %s %I.%I TO %s', g.privileges, CASE t.kind WHEN 'function' THEN 'FUNCTION' ELSE 'TABLE' END, program, t.object, role)
 		  FROM (SELECT * FROM _loyalty.templates()
-		        UNION ALL SELECT NULL, v, 'view', v, 'SELECT', NULL, NULL, NULL FROM unnest('{customer, metrics}'::name[]) v) t
+		        UNION ALL SELECT NULL, v, 'view', v, 'SELECT', NULL, NULL, NULL FROM unnest('{customer, metrics, ratings}'::name[]) v) t
 		 CROSS JOIN LATERAL (VALUES (1, t.may_read, true), (2, t.may_operate, level IN ('operate', 'admin')), (3, t.may_admin, level = 'admin')) g (n, privileges, is_meant)
 		 WHERE g.is_meant AND g.privileges IS NOT NULL
 		 ORDER BY g.n, t.ordinal

@@ -95,8 +95,6 @@ BEGIN
 			(NULL, 'rank', 'the tier of highest rank that qualifies is held'),
 			(NULL, 'qualifies', 'SQL condition over spend, orders, points_earned, tenure, joined_at, first_order_at, last_order_at, today, at, purchases, kinds of events and metrics'),
 			('metric', 'name', 'name of the metric, and of its column in the view "metrics"'),
-			('terms_metric', 'name', 'name of the metric'),
-			('terms_metric', 'expression', 'SQL expression over what is known of a customer'),
 			(NULL, 'purchases', 'history of the orders that count'),
 			(NULL, 'events', 'histories of the events that count, one for each kind, which conditions know by the name of the kind'),
 			(NULL, 'customer_row', 'the columns of the customer''s row that metrics use, which they know as member'),

@@ -308,7 +308,7 @@ BEGIN
 		RAISE EXCEPTION 'a version of the terms cannot be changed'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      DETAIL = 'The orders that were recorded under it keep it.',
-			      HINT = 'Only expressions of rules, tiers and metrics can be corrected in it. Change the tables earning_rule, tier, metric and wallet, or points_scale and rounding in program, for orders to come.';
+			      HINT = 'Only expressions of rules, tiers, metrics and ratings can be corrected in it. Change the tables earning_rule, tier, metric, rating, rating_step and wallet, or points_scale and rounding in program, for orders to come.';
 	END IF;
 	RETURN NEW;
 END
@@ -636,9 +636,10 @@ BEGIN
 		 WHERE r.name = e.name AND r.per = e.per AND r.event IS NOT DISTINCT FROM e.event AND (r.for_members IS NULL) = (e.for_members IS NULL)
 		   AND (r.points, r.multiplier, r.applies_when, r.for_members) IS DISTINCT FROM (e.points, e.multiplier, e.applies_when, e.for_members)
 		$sql$ WHEN 'terms_metric' THEN $sql$
-		UPDATE %1$I.metric e SET expression = r.expression
-		  FROM %1$I.terms_metric r JOIN %1$I.program p ON p.terms = r.version
-		 WHERE r.name = e.name AND r.expression <> e.expression
+		WITH r AS (SELECT r.* FROM %1$I.terms_metric r JOIN %1$I.program p ON p.terms = r.version),
+		     grades AS (UPDATE %1$I.rating e SET qualifies = r.expression FROM r WHERE r.kind = 'grade' AND (r.rating, r.name) = (e.rating, e.grade) AND r.expression <> e.qualifies),
+		     steps AS (UPDATE %1$I.rating_step e SET condition = r.expression FROM r WHERE r.kind = 'step' AND (r.rating, r.name) = (e.rating, e.reason) AND r.expression <> e.condition)
+		UPDATE %1$I.metric e SET expression = r.expression FROM r WHERE r.kind = 'metric' AND r.name = e.name AND r.expression <> e.expression
 		$sql$ ELSE $sql$
 		UPDATE %1$I.tier e SET qualifies = r.qualifies
 		  FROM %1$I.terms_tier r JOIN %1$I.program p ON p.terms = r.version
@@ -847,7 +848,7 @@ RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM unnest('{customer, members, former_members, member_facts, metrics, customer_rows}'::text[]) v WHERE to_regclass(format('%I.%I', program, v)) IS NULL)
+	SELECT EXISTS (SELECT FROM unnest('{customer, members, former_members, member_facts, metrics, ratings, customer_rows}'::text[]) v WHERE to_regclass(format('%I.%I', program, v)) IS NULL)
 $$;
 COMMENT ON FUNCTION _loyalty.lacks_customers(name) IS 'is a view lost that tells who the customers of a program are?';
 
@@ -889,7 +890,7 @@ BEGIN
 				RAISE NOTICE 'the view "%" of loyalty program "%" is made again', lost, tg_table_schema
 					USING HINT = 'Rights that were granted on it, or on the view "customer", have to be granted again.';
 			END LOOP;
-			PERFORM _loyalty.make_metrics(tg_table_schema, NEW.terms);
+			PERFORM _loyalty.renew_metrics(tg_table_schema);
 		END IF;
 	END IF;
 	RETURN NULL;
@@ -1186,7 +1187,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	VALUES (name 'earning_rule', name 'terms_rule', 'name, points, multiplier, applies_when, per, starts, ends, minimum_order, every, gives, at_most, rounding, priority, stacking, stacking_group, for_members, bonus, member_limit, limit_unit, limit_period, budget, event, campaign, wallet'),
 	       (name 'tier', name 'terms_tier', 'name, rank, qualifies, multiplier'),
-	       (name 'metric', name 'terms_metric', 'name, expression'),
+	       (name 'metric', name 'terms_metric', 'kind, rating, name, expression, place, steps, bound'),
 	       (name 'wallet', name 'terms_wallet', 'wallet, name, available_after, expires, extended, redeem_order, redeemable')
 $$;
 COMMENT ON FUNCTION _loyalty.terms_parts() IS 'the tables of settings that terms are made of, with the table that has each version of them, and the columns that both have';
@@ -1200,7 +1201,8 @@ AS $$
 	SELECT string_agg(format('EXISTS ((SELECT %2$s FROM %3$s c EXCEPT SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s)
 		                          UNION ALL (SELECT %2$s FROM %1$I.%4$I r WHERE r.version = %5$s EXCEPT SELECT %2$s FROM %3$s c))',
 	                         program, p.columns || CASE WHEN s.rules THEN ', is_campaign' ELSE '' END,
-	                         CASE WHEN s.rules THEN format('(%s)', _loyalty.configured_rules_sql(program)) ELSE format('%I.%I', program, p.configured) END, p.pinned, version), ' OR ')
+	                         CASE WHEN s.rules THEN format('(%s)', _loyalty.configured_rules_sql(program)) WHEN p.configured = 'metric' THEN format('(%s)', _loyalty.configured_metrics_sql(program))
+	                              ELSE format('%I.%I', program, p.configured) END, p.pinned, version), ' OR ')
 	  FROM _loyalty.terms_parts() p CROSS JOIN LATERAL (SELECT p.configured = 'earning_rule') s (rules)
 $$;
 COMMENT ON FUNCTION _loyalty.terms_differ_sql(name, text) IS 'the condition that rules, tiers or wallets are not those of a version of the terms, as SQL';
@@ -1279,6 +1281,7 @@ BEGIN
 	PERFORM _loyalty.pin_wallets(tg_table_schema, version);
 	PERFORM _loyalty.pin_metrics(tg_table_schema, version);
 	PERFORM _loyalty.require_metrics(tg_table_schema, before, version);
+	PERFORM _loyalty.require_grades(tg_table_schema, version);
 	PERFORM _loyalty.make_next_metrics(tg_table_schema, before, version);
 
 	FOR src IN EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE active AND definition IS NULL AND kind IN (''orders'', ''credits'', ''events'') ORDER BY 1', tg_table_schema)
@@ -1298,7 +1301,7 @@ BEGIN
 	PERFORM _loyalty.make_next_for_members(tg_table_schema, before, version);
 	PERFORM _loyalty.require_no_customer_row(tg_table_schema, version);
 	EXECUTE format('UPDATE %I.program SET terms = $1', tg_table_schema) USING version;
-	PERFORM _loyalty.renew_metrics(tg_table_schema) WHERE tg_table_name = 'metric';
+	PERFORM _loyalty.renew_metrics(tg_table_schema) WHERE tg_table_name IN ('metric', 'rating', 'rating_step');
 	PERFORM _loyalty.refresh_texts(tg_table_schema);
 	PERFORM _loyalty.remove_unused_terms(tg_table_schema);
 	RETURN NULL;

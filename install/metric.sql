@@ -50,19 +50,19 @@ COMMENT ON FUNCTION _loyalty.member_part(name, text[]) IS 'columns of the custom
 
 -- The metrics of a version of the terms, with their expressions as they are now, and their types.
 CREATE FUNCTION _loyalty.metrics_of(program name, terms int)
-RETURNS TABLE (number int, name text, expression text, type text, uses text[])
+RETURNS TABLE (number int, kind text, rating text, name text, expression text, type text, uses text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		SELECT m.number, m.name, v.expression, format_type(v.type, NULL), v.columns
+		SELECT m.number, m.kind, m.rating, m.name, v.expression, format_type(v.type, NULL), v.columns
 		  FROM %I.terms_metric m
 		 CROSS JOIN LATERAL _loyalty.view_expression(_loyalty.view_of($1, 'metrics', $2), NULL, format('metric_%%s', m.number), false) v
 		 WHERE m.version = $2 AND v.expression IS NOT NULL ORDER BY m.number $sql$, program) USING program, terms;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.metrics_of(name, int) IS 'the metrics of a version of the terms as SQL, with their types and the columns that they use; none whose view is lost';
+COMMENT ON FUNCTION _loyalty.metrics_of(name, int) IS 'the metrics of a version of the terms, and the conditions of ratings, as SQL, with their types and the columns that they use; none whose view is lost';
 
 CREATE FUNCTION _loyalty.member_columns_of(uses text[])
 RETURNS text[]
@@ -81,7 +81,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT array_cat(CASE WHEN e.part IS NOT NULL THEN ARRAY['event', e.part] END, CASE WHEN m.part IS NOT NULL THEN ARRAY['metric', m.part] END)
 	  FROM (SELECT _loyalty.event_part(program) AS part) e
-	 CROSS JOIN (SELECT 'SELECT ' || string_agg(format('NULL::%s AS %I', x.type, x.name), ', ' ORDER BY x.number) AS part FROM _loyalty.metrics_of(program, terms) x) m
+	 CROSS JOIN (SELECT 'SELECT ' || string_agg(format('NULL::%s AS %I', x.type, x.name), ', ' ORDER BY x.number) AS part FROM _loyalty.metrics_of(program, terms) x WHERE x.kind = 'metric') m
 $$;
 COMMENT ON FUNCTION _loyalty.condition_parts(name, int) IS 'what conditions under some terms may name besides the facts, as names and queries for _loyalty.parse_expression';
 
@@ -95,8 +95,8 @@ AS $$
 	       || coalesce(', LATERAL (' || _loyalty.member_part(program, m.columns) || ') AS member', '')
 	       || coalesce(', LATERAL (SELECT ' || m.list || ') AS metric', '')
 	  FROM (SELECT string_agg(format('(%s) AS %I', x.expression, x.name), ', ' ORDER BY x.number) AS list,
-	               (SELECT array_agg(c) FROM _loyalty.metrics_of(program, terms) y CROSS JOIN LATERAL unnest(_loyalty.member_columns_of(y.uses)) c) AS columns
-	          FROM _loyalty.metrics_of(program, terms) x) m
+	               (SELECT array_agg(c) FROM _loyalty.metrics_of(program, terms) y CROSS JOIN LATERAL unnest(_loyalty.member_columns_of(y.uses)) c WHERE y.kind = 'metric') AS columns
+	          FROM _loyalty.metrics_of(program, terms) x WHERE x.kind = 'metric') m
 $$;
 COMMENT ON FUNCTION _loyalty.parts_sql(name, int) IS 'histories of events and the metrics of some terms, of a row of facts, as SQL for FROM behind it';
 
@@ -110,22 +110,52 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.facts_sql(name, int, name) IS 'a row of facts, with histories of events and the metrics of some terms, as SQL for FROM';
 
--- A metric, as SQL with every name qualified, and its type.
-CREATE FUNCTION _loyalty.parse_metric(program name, metric text, INOUT expression text, search_path text, warn boolean, OUT type regtype, OUT member_columns text[])
+-- What errors call a metric, or a condition of a rating.
+CREATE FUNCTION _loyalty.metric_label(kind text, rating text, name text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE kind WHEN 'metric' THEN format('metric "%s"', name) WHEN 'grade' THEN format('condition of the grade "%s" of the rating "%s"', name, rating)
+	       ELSE format('condition of the step "%s" of the rating "%s"', name, rating) END
+$$;
+COMMENT ON FUNCTION _loyalty.metric_label(text, text, text) IS 'what errors call a metric, or a condition of a rating';
+
+-- A metric, or a condition of a rating, as SQL with every name qualified, and its type.  Conditions name metrics of the terms.
+CREATE FUNCTION _loyalty.parse_metric(program name, kind text, rating text, metric text, INOUT expression text, search_path text, warn boolean, terms int DEFAULT NULL, OUT type regtype, OUT member_columns text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	zone text;
-	event_part CONSTANT text := _loyalty.event_part(program);
+	newest int;
+	parts text[];
 BEGIN
-	EXECUTE format('SELECT time_zone FROM %I.program', program) INTO zone;
+	EXECUTE format('SELECT time_zone, terms FROM %I.program', program) INTO zone, newest;
+	parts := _loyalty.condition_parts(program, coalesce(terms, newest));
+	IF kind = 'metric' THEN
+		parts := CASE WHEN parts[1] = 'event' THEN parts[1:2] END;
+	END IF;
 	SELECT p.expression, p.type, p.member_columns INTO expression, type, member_columns
-	  FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.facts', program)::regclass, 'anyelement', format('the metric "%s"', metric), NULL, NULL, zone, search_path, warn,
-	                                 member => _loyalty.customer_table(program), parts => CASE WHEN event_part IS NOT NULL THEN ARRAY['event', event_part] END) p;
+	  FROM _loyalty.parse_expression(expression, NULL, NULL, format('%I.facts', program)::regclass, CASE kind WHEN 'metric' THEN 'anyelement'::regtype ELSE 'boolean' END,
+	                                 'the ' || _loyalty.metric_label(kind, rating, metric), NULL, NULL, zone, search_path, warn,
+	                                 member => _loyalty.customer_table(program), parts => parts) p;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.parse_metric(name, text, text, text, boolean) IS 'check a metric, and return it with every name qualified, its type, and the columns of the customer''s row that it uses';
+COMMENT ON FUNCTION _loyalty.parse_metric(name, text, text, text, text, text, boolean, int) IS
+'check a metric, or a condition of a rating, and return it with every name qualified, its type, and the columns of the customer''s row that it uses';
+
+-- All that the terms have as metrics: these, and the conditions of ratings.
+CREATE FUNCTION _loyalty.configured_metrics_sql(program name)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$SELECT 'metric' AS kind, NULL::text AS rating, m.name, m.expression, NULL::int AS place, NULL::int AS steps, NULL::text AS bound FROM %1$I.metric m
+	                   UNION ALL SELECT 'grade', g.rating, g.grade, g.qualifies, g.rank, NULL, NULL FROM %1$I.rating g
+	                   UNION ALL SELECT 'step', s.rating, s.reason, s.condition, s.priority, s.steps, s.bound FROM %1$I.rating_step s$sql$, program)
+$$;
+COMMENT ON FUNCTION _loyalty.configured_metrics_sql(name) IS 'the metrics of a program and the conditions of its ratings, as the terms have them, as a query';
 
 CREATE FUNCTION _loyalty.check_metric()
 RETURNS trigger
@@ -144,7 +174,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It has %s. The view "metrics" has a column of this name.', octet_length(NEW.name)), HINT = 'Give it another name.';
 	END IF;
 	SELECT 'something of all customers' INTO taken FROM pg_attribute a
-	 WHERE a.attrelid IN (format('%I.rule_facts', tg_table_schema)::regclass, format('%I.member_facts', tg_table_schema)::regclass) AND a.attname = NEW.name AND a.attnum > 0;
+	 WHERE tg_table_name = 'metric' AND a.attrelid IN (format('%I.rule_facts', tg_table_schema)::regclass, format('%I.member_facts', tg_table_schema)::regclass) AND a.attname = NEW.name AND a.attnum > 0;
 	IF taken IS NULL AND tg_op = 'INSERT' THEN
 		EXECUTE format('SELECT ''the history of events of this kind'' FROM %I.tracked_table s WHERE s.event = $1', tg_table_schema) INTO taken USING NEW.name;
 	END IF;
@@ -154,72 +184,90 @@ BEGIN
 	END IF;
 	IF tg_op = 'UPDATE' AND NEW.name <> OLD.name AND NEW.expression = OLD.expression THEN
 		EXECUTE format('SELECT terms FROM %I.program', tg_table_schema) INTO version;
-		NEW.expression := coalesce((SELECT m.expression FROM _loyalty.metrics_of(tg_table_schema, version) m WHERE m.name = OLD.name), NEW.expression);
+		NEW.expression := coalesce((SELECT m.expression FROM _loyalty.metrics_of(tg_table_schema, version) m WHERE m.kind = 'metric' AND m.name = OLD.name), NEW.expression);
 	ELSIF tg_op = 'INSERT' OR NEW.expression <> OLD.expression THEN
-		NEW.expression := (SELECT p.expression FROM _loyalty.parse_metric(tg_table_schema, NEW.name, NEW.expression, current_setting('loyalty.search_path', true), true) p);
+		NEW.expression := (SELECT p.expression FROM _loyalty.parse_metric(tg_table_schema, coalesce(to_jsonb(NEW) ->> 'kind', 'metric'), to_jsonb(NEW) ->> 'rating', NEW.name, NEW.expression,
+		                                                                  current_setting('loyalty.search_path', true), true, (to_jsonb(NEW) ->> 'version')::int) p);
 	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.check_metric() IS 'trigger: check a metric, and store it with every name qualified';
 
--- A metric of some terms, as written; null, with a warning, if it names what is gone: then these terms have no view of metrics.
-CREATE FUNCTION _loyalty.metric_of_terms(program name, terms int, metric text, expression text)
+-- A metric of some terms, or a condition, as written; null, with a warning, if it names what is gone: then these terms have no view of metrics.
+CREATE FUNCTION _loyalty.metric_of_terms(program name, terms int, kind text, rating text, metric text, expression text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	number int;
 BEGIN
-	RETURN (SELECT p.expression FROM _loyalty.parse_metric(program, metric, expression, 'pg_catalog, pg_temp', false) p);
+	RETURN (SELECT p.expression FROM _loyalty.parse_metric(program, kind, rating, metric, expression, 'pg_catalog, pg_temp', false, terms) p);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 	IF SQLSTATE = '42501' THEN
 		RAISE;
 	END IF;
-	RAISE WARNING 'the metrics of terms % have no view: the metric "%" does not hold', terms, metric
+	EXECUTE format('SELECT m.number FROM %I.terms_metric m WHERE m.version = $1 AND m.kind = $2 AND m.rating IS NOT DISTINCT FROM $3 AND m.name = $4', program) INTO number USING terms, kind, rating, metric;
+	RAISE WARNING 'the metrics of terms % have no view: the % does not hold', terms, _loyalty.metric_label(kind, rating, metric)
 		USING DETAIL = format('%s It says %L.', _loyalty.as_sentence(SQLERRM), expression),
-		      HINT = format('Correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND name = %L.', program, terms, metric);
+		      HINT = format('Correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND number = %s.', program, terms, number);
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.metric_of_terms(name, int, text, text) IS 'a metric of some terms, as written; null, with a warning, if it does not hold any more';
+COMMENT ON FUNCTION _loyalty.metric_of_terms(name, int, text, text, text, text) IS 'a metric or condition of some terms, as written; null, with a warning, if it does not hold any more';
 
--- The view of the metrics of one version of the terms; none without metrics, or where one is null.
-CREATE FUNCTION _loyalty.make_metrics_view(program name, terms int, expressions text[])
+-- The view of the metrics of one version of the terms; none without metrics, or where one is null.  Conditions of ratings come
+-- behind the metrics that they name.
+CREATE FUNCTION _loyalty.make_metrics_view(program name, terms int, kinds text[], names text[], expressions text[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	columns text[];
+	metrics text;
 BEGIN
 	IF cardinality(expressions) > 0 AND array_position(expressions, NULL) IS NULL THEN
 		SELECT array_agg(DISTINCT c) INTO columns
-		  FROM unnest(expressions) e CROSS JOIN LATERAL _loyalty.parse_metric(program, 'metric', e, 'pg_catalog, pg_temp', false) p CROSS JOIN unnest(p.member_columns) c;
+		  FROM unnest(kinds, names, expressions) x (kind, name, expression)
+		 CROSS JOIN LATERAL _loyalty.parse_metric(program, x.kind, NULL, x.name, x.expression, 'pg_catalog, pg_temp', false, terms) p CROSS JOIN unnest(p.member_columns) c;
+		metrics := (SELECT 'SELECT ' || string_agg(format('(%s) AS %I', x.expression, x.name), ', ' ORDER BY n) FROM unnest(kinds, names, expressions) WITH ORDINALITY x (kind, name, expression, n) WHERE x.kind = 'metric');
 		PERFORM _loyalty.make_view(program, _loyalty.view_name('metrics', terms),
-			format('SELECT %s FROM (SELECT (NULL::%I.facts).*) AS facts%s%s',
+			format('SELECT %s FROM (SELECT (NULL::%I.facts).*) AS facts%s%s%s',
 			       (SELECT string_agg(format('(%s) AS metric_%s', e, n), ', ' ORDER BY n) FROM unnest(expressions) WITH ORDINALITY x (e, n)), program,
 			       coalesce(', LATERAL (' || _loyalty.event_part(program) || ') AS event', ''),
-			       coalesce(', LATERAL (' || _loyalty.member_part(program, columns) || ') AS member', '')),
-			format('metrics under version %s of the terms, in the order of their numbers', terms));
+			       coalesce(', LATERAL (' || _loyalty.member_part(program, columns) || ') AS member', ''),
+			       coalesce(', LATERAL (' || metrics || ') AS metric', '')),
+			format('metrics and conditions of ratings under version %s of the terms, in the order of their numbers', terms));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.make_metrics_view(name, int, text[]) IS 'make the view that has the metrics of one version of the terms';
+COMMENT ON FUNCTION _loyalty.make_metrics_view(name, int, text[], text[], text[]) IS 'make the view that has the metrics of one version of the terms, and the conditions of its ratings';
 
--- That view for new terms: a metric that did not change is what the view of the terms before says.
+-- That view for new terms: a metric that did not change is what the view of the terms before says.  Metrics come first, so that the conditions
+-- that name them can be checked.
 CREATE FUNCTION _loyalty.make_next_metrics(program name, before int, version int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	of_kind text;
 BEGIN
-	EXECUTE format($sql$
-		SELECT _loyalty.make_metrics_view($1, $3, array_agg(coalesce(b.expression, _loyalty.metric_of_terms($1, $3, m.name, m.expression)) ORDER BY m.number))
-		  FROM %1$I.terms_metric m
-		  LEFT JOIN %1$I.terms_metric o ON o.version = $2 AND (o.name, o.expression) = (m.name, m.expression)
-		  LEFT JOIN _loyalty.metrics_of($1, $2) b ON b.name = o.name
-		 WHERE m.version = $3
-		$sql$, program) USING program, before, version;
+	FOREACH of_kind IN ARRAY ARRAY['metric', NULL]
+	LOOP
+		EXECUTE format($sql$
+			SELECT _loyalty.make_metrics_view($1, $3, array_agg(m.kind ORDER BY m.number), array_agg(m.name ORDER BY m.number),
+			                                  array_agg(coalesce(b.expression, n.expression, _loyalty.metric_of_terms($1, $3, m.kind, m.rating, m.name, m.expression)) ORDER BY m.number))
+			  FROM %1$I.terms_metric m
+			  LEFT JOIN %1$I.terms_metric o ON o.version = $2 AND (o.kind, o.name, o.expression) = (m.kind, m.name, m.expression) AND o.rating IS NOT DISTINCT FROM m.rating
+			  LEFT JOIN _loyalty.metrics_of($1, $2) b ON b.number = o.number
+			  LEFT JOIN _loyalty.metrics_of($1, $3) n ON n.number = m.number
+			 WHERE m.version = $3 AND ($4 IS NULL OR m.kind = $4)
+			HAVING $4 IS NOT NULL OR bool_or(m.kind <> 'metric')
+			$sql$, program) USING program, before, version, of_kind;
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.make_next_metrics(name, int, int) IS 'make the view of the metrics under new terms';
@@ -230,10 +278,13 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('INSERT INTO %1$I.terms_metric (version, number, name, expression) SELECT $1, row_number() OVER (ORDER BY name), name, expression FROM %1$I.metric', program) USING version;
+	EXECUTE format($sql$
+		INSERT INTO %1$I.terms_metric (version, number, kind, rating, name, expression, place, steps, bound)
+		SELECT $1, row_number() OVER (ORDER BY c.kind <> 'metric', c.rating, c.kind, c.place DESC, c.name), c.kind, c.rating, c.name, c.expression, c.place, c.steps, c.bound FROM (%2$s) c
+		$sql$, program, _loyalty.configured_metrics_sql(program)) USING version;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.pin_metrics(name, int) IS 'put the metrics as they are into a version of the terms';
+COMMENT ON FUNCTION _loyalty.pin_metrics(name, int) IS 'put the metrics and ratings as they are into a version of the terms';
 
 -- The conditions of tiers and rules under some terms, with what they use.
 CREATE FUNCTION _loyalty.conditions_of(program name, terms int, flat boolean)
@@ -258,12 +309,17 @@ DECLARE
 BEGIN
 	EXECUTE format($sql$
 		SELECT m.name, c.label
-		  FROM %1$I.terms_metric m JOIN _loyalty.conditions_of($1, $2, false) c ON 'metric.' || m.name = ANY (c.columns)
-		 WHERE m.version = $2 AND NOT EXISTS (SELECT FROM %1$I.terms_metric n WHERE n.version = $3 AND n.name = m.name) ORDER BY 1, 2 LIMIT 1
+		  FROM %1$I.terms_metric m
+		  JOIN (SELECT c.label, c.columns FROM _loyalty.conditions_of($1, $2, false) c
+		        UNION ALL
+		        SELECT _loyalty.metric_label(x.kind, x.rating, x.name), x.uses FROM _loyalty.metrics_of($1, $2) x
+		         WHERE EXISTS (SELECT FROM %1$I.terms_metric n WHERE n.version = $3 AND (n.kind, n.name, n.expression) = (x.kind, x.name, x.expression) AND n.rating = x.rating)) c
+		    ON 'metric.' || m.name = ANY (c.columns)
+		 WHERE m.version = $2 AND m.kind = 'metric' AND NOT EXISTS (SELECT FROM %1$I.terms_metric n WHERE n.version = $3 AND n.kind = 'metric' AND n.name = m.name) ORDER BY 1, 2 LIMIT 1
 		$sql$, program) INTO gone USING program, before, version;
 	IF gone.name IS NOT NULL THEN
 		RAISE EXCEPTION 'the metric "%" is used', gone.name
-			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The condition of the %s names it.', gone.label),
+			USING ERRCODE = 'dependent_objects_still_exist', DETAIL = format('The %s names it.', CASE WHEN gone.label LIKE 'condition of %' THEN gone.label ELSE 'condition of the ' || gone.label END),
 			      HINT = 'Change what uses it first. A metric that is to be called otherwise can be inserted under its new name, and deleted under the old one in the end.';
 	END IF;
 END
@@ -319,15 +375,15 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.make_customer_rows(name, int) IS 'make the view of what metrics in force ask of the rows of customers';
 
--- The view "metrics", in which columns keep their places.  Who was granted something on it has it afterwards, too.
-CREATE FUNCTION _loyalty.make_metrics(program name, terms int)
+-- A view that shows something of each customer, out of "member_facts".  Who was granted something on it has it afterwards, too.
+CREATE FUNCTION _loyalty.make_shown(program name, view name, columns text, comment text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- see _loyalty.protect_tables()
 AS $$
 DECLARE
-	known CONSTANT regclass := to_regclass(format('%I.metrics', program));
+	known CONSTANT regclass := to_regclass(format('%I.%I', program, view));
 	key_column name;
 	given text[];
 	command text;
@@ -336,24 +392,39 @@ BEGIN
 		RETURN;		-- lost with the table of the customers
 	END IF;
 	SELECT a.attname INTO key_column FROM pg_attribute a WHERE a.attrelid = format('%I.member_facts', program)::regclass AND a.attnum = 1;
-	SELECT array_agg(g.command) INTO given FROM _loyalty.given_by_others(program) g WHERE g.object = 'metrics' AND g.if_new;
-	PERFORM _loyalty.replace_object(program, 'metrics', 'view',
-		(SELECT format('CREATE OR REPLACE VIEW %1$I.metrics AS SELECT f.%2$I%3$s FROM %1$I.member_facts f', program, key_column,
-		               string_agg(format(', _loyalty.metric_value(%L::regclass, f.terms, %s, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(), f.reader, f.purchases, f.events, f.customer_row, NULL::%s) AS %I',
-		                                 format('%I.program', program), m.number, m.type, m.name), '' ORDER BY a.attnum, m.number))
-		   FROM _loyalty.metrics_of(program, terms) m LEFT JOIN pg_attribute a ON a.attrelid = known AND a.attname = m.name));
-	IF to_regclass(format('%I.metrics', program)) IS DISTINCT FROM known THEN
+	SELECT array_agg(g.command) INTO given FROM _loyalty.given_by_others(program) g WHERE g.object = view AND g.if_new;
+	PERFORM _loyalty.replace_object(program, view, 'view', format('CREATE OR REPLACE VIEW %1$I.%2$I AS SELECT f.%3$I%4$s FROM %1$I.member_facts f', program, view, key_column, columns));
+	IF to_regclass(format('%I.%I', program, view)) IS DISTINCT FROM known THEN
 		FOREACH command IN ARRAY coalesce(given, '{}')
 		LOOP
 			EXECUTE command;
 		END LOOP;
 	END IF;
-	PERFORM _loyalty.comment_metrics(program, key_column);
+	EXECUTE format('COMMENT ON VIEW %I.%I IS %L', program, view, comment);
+	EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', program, view, key_column, 'key of the customer');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.make_shown(name, name, text, text) IS 'make a view that shows something of each customer, in place of one of its name';
+
+-- The view "metrics", in which columns keep their places.
+CREATE FUNCTION _loyalty.make_metrics(program name, terms int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	known CONSTANT regclass := to_regclass(format('%I.metrics', program));
+BEGIN
+	PERFORM _loyalty.make_shown(program, 'metrics',
+		(SELECT string_agg(format(', _loyalty.metric_value(%L::regclass, f.terms, %s, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(), f.reader, f.purchases, f.events, f.customer_row, NULL::%s) AS %I',
+		                          format('%I.program', program), m.number, m.type, m.name), '' ORDER BY a.attnum, m.number)
+		   FROM _loyalty.metrics_of(program, terms) m LEFT JOIN pg_attribute a ON a.attrelid = known AND a.attname = m.name WHERE m.kind = 'metric'),
+		'the metrics of each customer, at this moment');
 END
 $$;
 COMMENT ON FUNCTION _loyalty.make_metrics(name, int) IS 'make the view of the metrics in force';
 
-CREATE FUNCTION _loyalty.comment_metrics(program name, key_column name)
+CREATE FUNCTION _loyalty.comment_metrics(program name)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -361,23 +432,23 @@ AS $$
 DECLARE
 	m record;
 BEGIN
-	EXECUTE format('COMMENT ON VIEW %I.metrics IS %L', program, 'the metrics of each customer, at this moment');
-	EXECUTE format('COMMENT ON COLUMN %I.metrics.%I IS %L', program, key_column, 'key of the customer');
-	FOR m IN EXECUTE format('SELECT m.name, coalesce(m.comment, format(''the metric "%%s"'', m.name)) AS comment FROM %1$I.metric m JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = m.name', program)
-	         USING format('%I.metrics', program)::regclass
+	FOR m IN EXECUTE format('SELECT a.attrelid::regclass AS view, a.attname, m.text
+	                           FROM (SELECT %1$L::text AS schema, ''metrics'' AS view, m.name, coalesce(m.comment, format(''the metric "%%s"'', m.name)) AS text FROM %2$I.metric m
+	                                 UNION ALL SELECT %1$L, ''ratings'', g.rating, format(''the grade by the rating "%%s"'', g.rating) FROM %2$I.rating g GROUP BY g.rating) m
+	                           JOIN pg_attribute a ON a.attrelid = to_regclass(format(''%%I.%%I'', m.schema, m.view)) AND a.attname = m.name', program, program)
 	LOOP
-		EXECUTE format('COMMENT ON COLUMN %I.metrics.%I IS %L', program, m.name, m.comment);
+		EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', m.view, m.attname, m.text);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.comment_metrics(name, name) IS 'comment on the view of the metrics in force, and on its columns';
+COMMENT ON FUNCTION _loyalty.comment_metrics(name) IS 'comment on the columns of the views of metrics and ratings in force';
 
 CREATE FUNCTION _loyalty.lacks_metrics(program name)
 RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT to_regclass(format('%I.metrics', program)) IS NULL OR to_regclass(format('%I.customer_rows', program)) IS NULL
+	SELECT EXISTS (SELECT FROM unnest('{metrics, ratings, customer_rows}'::name[]) v WHERE to_regclass(format('%I.%I', program, v)) IS NULL)
 $$;
 COMMENT ON FUNCTION _loyalty.lacks_metrics(name) IS 'is a view lost that shows metrics, or what they ask of the rows of customers?';
 
@@ -393,6 +464,8 @@ BEGIN
 	EXECUTE format('SELECT terms FROM %I.program', program) INTO newest;
 	PERFORM _loyalty.make_customer_rows(program, newest);
 	PERFORM _loyalty.make_metrics(program, newest);
+	PERFORM _loyalty.make_ratings(program, newest);
+	PERFORM _loyalty.comment_metrics(program);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_metrics(name) IS 'make the views of the metrics in force anew';
@@ -403,13 +476,35 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF current_setting('check_function_bodies') <> 'off' AND to_regclass(format('%I.metrics', tg_table_schema)) IS NOT NULL THEN
-		PERFORM _loyalty.comment_metrics(tg_table_schema, a.attname) FROM pg_attribute a WHERE a.attrelid = format('%I.metrics', tg_table_schema)::regclass AND a.attnum = 1;
+	IF current_setting('check_function_bodies') <> 'off' THEN
+		PERFORM _loyalty.comment_metrics(tg_table_schema);
 	END IF;
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.show_metrics() IS 'trigger: lets the view of the metrics say what its columns are';
+
+-- The view of the metrics of some terms, one of which is read anew.
+CREATE FUNCTION _loyalty.remake_metrics(program name, terms int, anew int)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	of_kind text;
+	known CONSTANT jsonb := (SELECT coalesce(jsonb_object_agg(x.number, x.expression) FILTER (WHERE x.number <> anew), '{}') FROM _loyalty.metrics_of(program, terms) x);
+BEGIN
+	FOREACH of_kind IN ARRAY ARRAY['metric', NULL]
+	LOOP
+		EXECUTE format($sql$
+			SELECT _loyalty.make_metrics_view($1, $2, array_agg(m.kind ORDER BY m.number), array_agg(m.name ORDER BY m.number),
+			                                  array_agg(coalesce($4 ->> m.number::text, _loyalty.metric_of_terms($1, $2, m.kind, m.rating, m.name, m.expression)) ORDER BY m.number))
+			  FROM %I.terms_metric m WHERE m.version = $2 AND ($3 IS NULL OR m.kind = $3) HAVING $3 IS NOT NULL OR bool_or(m.kind <> 'metric')
+			$sql$, program) USING program, terms, of_kind, known;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.remake_metrics(name, int, int) IS 'make the view of the metrics of some terms anew, one of which was corrected';
 
 -- A metric of some terms was corrected: so are the conditions that name it.
 CREATE FUNCTION _loyalty.correct_metric()
@@ -421,10 +516,7 @@ BEGIN
 	IF current_setting('loyalty.tracking', true) = 'on' THEN
 		RETURN NULL;		-- see _loyalty.refresh_texts()
 	END IF;
-	EXECUTE format('SELECT _loyalty.make_metrics_view($1, $2, array_agg(CASE WHEN m.name <> $3 AND x.expression IS NOT NULL THEN x.expression
-	                                                                     ELSE _loyalty.metric_of_terms($1, $2, m.name, m.expression) END ORDER BY m.number))
-	                  FROM %I.terms_metric m LEFT JOIN _loyalty.metrics_of($1, $2) x ON x.name = m.name WHERE m.version = $2', tg_table_schema)
-		USING tg_table_schema, NEW.version, NEW.name;
+	PERFORM _loyalty.remake_metrics(tg_table_schema, NEW.version, NEW.number);
 	PERFORM _loyalty.renew_conditions(tg_table_schema, NEW.version);
 	PERFORM _loyalty.carry_corrections(tg_table_schema, tg_table_name);
 	PERFORM _loyalty.renew_metrics(tg_table_schema);
@@ -447,24 +539,39 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.renew_conditions(name, int) IS 'make the views of the conditions of tiers and rules under some terms anew';
 
--- What is shown of metrics, after renames.
+-- What is shown of metrics and ratings, after renames.
 CREATE FUNCTION _loyalty.refresh_metrics(program name, newest int)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	m record;
 BEGIN
-	FOR m IN EXECUTE format('SELECT t.name, x.expression FROM %I.terms_metric t JOIN _loyalty.metrics_of($1, $2) x ON x.name = t.name
-	                          WHERE t.version = $2 AND t.expression <> x.expression', program) USING program, newest
+	EXECUTE format('UPDATE %I.terms_metric t SET expression = x.expression FROM _loyalty.metrics_of($1, $2) x WHERE t.version = $2 AND x.number = t.number AND t.expression <> x.expression', program)
+		USING program, newest;
+	PERFORM _loyalty.carry_corrections(program, 'terms_metric');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.refresh_metrics(name, int) IS 'bring metrics and conditions of ratings up to what the view of the terms in force says, after renames';
+
+-- What the table of metrics, or of ratings, had that was lost, is in the terms.
+CREATE FUNCTION _loyalty.fill_metrics_again(program name, tables text[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT * FROM (VALUES ('metric', 'metric', 'name, expression', 'r.name, r.expression'),
+	                               ('rating', 'grade', 'rating, grade, rank, qualifies', 'r.rating, r.name, r.place, r.expression'),
+	                               ('rating_step', 'step', 'rating, reason, condition, steps, bound, priority', 'r.rating, r.name, r.expression, r.steps, r.bound, r.place')) x (relation, kind, columns, "values")
+	          WHERE x.relation = ANY (tables)
 	LOOP
-		EXECUTE format('UPDATE %I.terms_metric SET expression = $1 WHERE version = $2 AND name = $3', program) USING m.expression, newest, m.name;
-		EXECUTE format('UPDATE %I.metric SET expression = $1 WHERE name = $2', program) USING m.expression, m.name;
+		EXECUTE format('INSERT INTO %1$I.%2$I (%3$s) SELECT %4$s FROM %1$I.terms_metric r WHERE r.kind = %5$L AND r.version = (SELECT p.terms FROM %1$I.program p)', program, t.relation, t.columns, t.values, t.kind);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.refresh_metrics(name, int) IS 'bring metrics up to what the view of the terms in force says, after renames';
+COMMENT ON FUNCTION _loyalty.fill_metrics_again(name, text[]) IS 'put into tables of metrics and ratings that were lost what the terms in force say';
 
 -- All views of metrics anew, from expressions that are checked once more; their names.
 CREATE FUNCTION _loyalty.renew_metric_views(program name)
@@ -474,13 +581,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	v record;
-	made name[] := '{metrics, customer_rows}';
+	made name[] := '{metrics, customer_rows, ratings}';
 BEGIN
-	FOR v IN EXECUTE format('SELECT t.version, array_agg(p.expression ORDER BY m.number) AS expressions
+	FOR v IN EXECUTE format('SELECT t.version, array_agg(m.kind ORDER BY m.number) AS kinds, array_agg(m.name ORDER BY m.number) AS names, array_agg(p.expression ORDER BY m.number) AS expressions
 	                           FROM %I.terms t CROSS JOIN LATERAL _loyalty.metrics_of($1, t.version) m
-	                          CROSS JOIN LATERAL _loyalty.parse_metric($1, m.name, m.expression, ''pg_catalog, pg_temp'', false) p GROUP BY t.version', program) USING program
+	                          CROSS JOIN LATERAL _loyalty.parse_metric($1, m.kind, m.rating, m.name, m.expression, ''pg_catalog, pg_temp'', false, t.version) p GROUP BY t.version', program) USING program
 	LOOP
-		PERFORM _loyalty.make_metrics_view(program, v.version, v.expressions);
+		PERFORM _loyalty.make_metrics_view(program, v.version, v.kinds, v.names, v.expressions);
 		made := made || _loyalty.view_name('metrics', v.version);
 	END LOOP;
 	RETURN made;
@@ -506,13 +613,14 @@ AS $$
 DECLARE
 	m record;
 BEGIN
-	FOR m IN EXECUTE format('SELECT name, expression FROM %I.terms_metric WHERE version = $1 ORDER BY number', program) USING terms
+	FOR m IN EXECUTE format('SELECT kind, rating, name, expression, number FROM %I.terms_metric WHERE version = $1 ORDER BY number', program) USING terms
 	LOOP
-		PERFORM _loyalty.parse_metric(program, m.name, m.expression, 'pg_catalog, pg_temp', false);
+		PERFORM _loyalty.parse_metric(program, m.kind, m.rating, m.name, m.expression, 'pg_catalog, pg_temp', false, terms);
 	END LOOP;
 	RETURN format('UPDATE %I.terms_metric SET expression = expression WHERE version = %s, which makes it', program, terms);
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-	RETURN format('the metric "%s" does not hold: %s; correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND name = %L, which makes it', m.name, SQLERRM, program, terms, m.name);
+	RETURN format('the %s does not hold: %s; correct it: UPDATE %I.terms_metric SET expression = ''...'' WHERE version = %s AND number = %s, which makes it',
+	              _loyalty.metric_label(m.kind, m.rating, m.name), SQLERRM, program, terms, m.number);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.how_to_mend_metrics(name, int) IS 'what to do if the view of the metrics under some terms is lost';

@@ -338,7 +338,7 @@ BEGIN
 	PERFORM _loyalty.make_customer_view(name, customers, customer_key, joined_at, time_zone, search_path);
 	PERFORM _loyalty.make_customer_rows(name, 1);
 	PERFORM _loyalty.make_views_and_functions(template_values);
-	PERFORM _loyalty.make_metrics(name, 1);
+	PERFORM _loyalty.renew_metrics(name);
 	PERFORM _loyalty.comment_program(name);
 END
 $$;
@@ -464,7 +464,7 @@ RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers|for_members|metrics)_[0-9]+|metrics|customer_rows)$'
+	SELECT view ~ '^(orders_[0-9]+(_[0-9]+)?|(lines|refunds|archived|tiers|for_members|metrics)_[0-9]+|metrics|ratings|customer_rows)$'
 $$;
 COMMENT ON FUNCTION _loyalty.is_definition(name) IS
 'is this the name of a view that says what the rows of a tracked table mean, or what a tier, an earning rule or a metric takes of a customer?';

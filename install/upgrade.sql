@@ -345,10 +345,12 @@ BEGIN
 	END IF;
 	FOR part IN SELECT x.* FROM _loyalty.terms_parts() x WHERE x.configured = ANY (tables)
 	LOOP
+		CONTINUE WHEN part.configured = 'metric';
 		EXECUTE format('DELETE FROM %I.%I', program, part.configured);	-- a template may bring rows
 		EXECUTE format('INSERT INTO %1$I.%2$I (%4$s) SELECT %4$s FROM %1$I.%3$I r WHERE r.version = (SELECT p.terms FROM %1$I.program p)%5$s',
 		               program, part.configured, part.pinned, part.columns, CASE part.configured WHEN 'earning_rule' THEN ' AND NOT r.is_campaign' ELSE '' END);
 	END LOOP;
+	PERFORM _loyalty.fill_metrics_again(program, tables);
 	IF 'campaign' = ANY (tables) THEN
 		EXECUTE format($sql$
 			INSERT INTO %1$I.campaign (name, starts, ends, applies_when, for_members, budget)

@@ -455,7 +455,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	missing text[];
-	of_customers CONSTANT text[] := '{customer, members, former_members, member_facts, metrics, customer_rows}';
+	of_customers CONSTANT text[] := '{customer, members, former_members, member_facts, metrics, ratings, customer_rows}';
 	surveyed jsonb;
 	dated boolean;
 	versions int[];
@@ -470,7 +470,7 @@ BEGIN
 	-- a view goes if the customer table was dropped with CASCADE
 	SELECT coalesce(array_agg(x.r ORDER BY x.n), '{}') INTO missing
 	  FROM (SELECT t.object::text, t.ordinal FROM _loyalty.templates() t WHERE t.kind IN ('table', 'view')
-	        UNION ALL VALUES ('customer', 0), ('metrics', 0), ('customer_rows', 0)) x (r, n)
+	        UNION ALL VALUES ('customer', 0), ('metrics', 0), ('ratings', 0), ('customer_rows', 0)) x (r, n)
 	 WHERE to_regclass(format('%I.%I', program, x.r)) IS NULL;
 	RETURN QUERY
 	SELECT 'relation of the program is missing'::text, NULL::text, NULL::text,

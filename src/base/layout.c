@@ -313,7 +313,7 @@ layout_check_owner(Oid schema)
 	static const char *const names[] = {"program", "tracked_table", "terms", "terms_rule",
 		"terms_tier", "exchange_rate", "journal", "ledger", "account", "set_aside", "facts", "rule_facts", "purchase",
 		"archived", "kept", "earning_rule", "tier", "held", "posted_terms", "wallet", "terms_wallet", "merged", "campaign",
-	"metric", "terms_metric"};
+	"metric", "terms_metric", "rating", "rating_step"};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 

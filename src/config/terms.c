@@ -522,68 +522,6 @@ terms_note_posted(Oid schema, List *versions)
 		elog(ERROR, "could not note terms of posted entries");
 }
 
-/*
- * Facts from the arguments of a function, which are spend, orders, points_earned, joined_at,
- * first_order_at, last_order_at, at, reader, purchases, events, and customer_row, from the
- * one of this number on; for conditions of terms that the caller may read.  False: nothing is known.
- */
-static bool
-read_facts(FunctionCallInfo fcinfo, int first, Terms *terms, Facts *facts)
-{
-	enum
-	{
-		SPEND, ORDERS, EARNED, JOINED, FIRST, LAST, AT, READER, PURCHASES, EVENTS, ROW
-	};
-
-	terms_check_reader(terms, PG_ARGISNULL(first + READER) ? NULL : PG_GETARG_UUID_P(first + READER));
-	if (PG_ARGISNULL(first + SPEND) || PG_ARGISNULL(first + ORDERS) || PG_ARGISNULL(first + EARNED) || PG_ARGISNULL(first + AT))
-		return false;
-	facts->spend = PG_GETARG_DATUM(first + SPEND);
-	facts->orders = PG_GETARG_INT64(first + ORDERS);
-	facts->points_earned = PG_GETARG_DATUM(first + EARNED);
-	facts->at = PG_GETARG_TIMESTAMPTZ(first + AT);
-	facts->has_orders = !PG_ARGISNULL(first + FIRST) && !PG_ARGISNULL(first + LAST);
-	if (facts->has_orders)
-	{
-		facts->first_order_at = PG_GETARG_TIMESTAMPTZ(first + FIRST);
-		facts->last_order_at = PG_GETARG_TIMESTAMPTZ(first + LAST);
-	}
-	facts->purchases = PG_ARGISNULL(first + PURCHASES) ? (Datum) 0 : PG_GETARG_DATUM(first + PURCHASES);
-	facts->events = PG_ARGISNULL(first + EVENTS) ? (Datum) 0 : PG_GETARG_DATUM(first + EVENTS);
-	facts->customer_row = PG_ARGISNULL(first + ROW) ? (Datum) 0 : PG_GETARG_DATUM(first + ROW);
-	terms_set_joined(terms, facts, !PG_ARGISNULL(first + JOINED), PG_ARGISNULL(first + JOINED) ? 0 : PG_GETARG_TIMESTAMPTZ(first + JOINED));
-	return true;
-}
-
-PG_FUNCTION_INFO_V1(loyalty_metric_value);
-
-/*
- * metric_value(program regclass, terms int, number int, spend numeric, orders bigint,
- *              points_earned numeric, joined_at timestamptz, first_order_at timestamptz,
- *              last_order_at timestamptz, at timestamptz, reader uuid, purchases loyalty.history,
- *              events _loyalty.event_history[], customer_row jsonb, type anyelement) returns anyelement
- *
- * A metric of a customer of whom these facts are known; null if it fails.
- */
-Datum
-loyalty_metric_value(PG_FUNCTION_ARGS)
-{
-	Facts		facts = {0};
-	Terms	   *terms;
-	Datum		value;
-	bool		isnull;
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		PG_RETURN_NULL();
-	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
-	if (!read_facts(fcinfo, 3, terms, &facts))
-		PG_RETURN_NULL();
-	value = metrics_value(terms, &facts, PG_GETARG_INT32(2), get_fn_expr_argtype(fcinfo->flinfo, 14), &isnull);
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(value);
-}
-
 PG_FUNCTION_INFO_V1(loyalty_uses_histories);
 
 /*
@@ -617,7 +555,7 @@ loyalty_tier_for(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
-	tier = read_facts(fcinfo, 2, terms, &facts) ? terms_tier(terms, &facts) : NULL;
+	tier = metrics_read_facts(fcinfo, 2, terms, &facts) ? terms_tier(terms, &facts) : NULL;
 	if (tier == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(tier->name));

@@ -100,6 +100,7 @@ typedef struct Terms
 	int32	   *status;			/* numbers of the others */
 	int			statuses;
 	List	   *metrics;		/* of Condition *, in the order of their numbers */
+	List	   *ratings;		/* of RatingCondition *: see ratings.c */
 	Oid			metrics_view;	/* that has them, if there are any */
 	bool		uses_tenure;	/* some tier does, or some rule, or some metric */
 	bool		uses_histories; /* some tier does, or some rule */
