@@ -77,7 +77,7 @@ ALTER TABLE club.exchange_rate ALTER COLUMN rate TYPE numeric;
 INSERT INTO t_breaking.sales VALUES (1, 1, DEFAULT, 10, NULL), (2, 1, DEFAULT, 10, 'CHF');
 SELECT order_key, points, rate FROM club.entries WHERE tracked_table = 2 ORDER BY 1;
 BEGIN;
-DROP VIEW club.members, club.former_members, club.order_points, club.entries, club.unposted, club.recorded_orders, club.histories CASCADE;
+DROP VIEW club.members, club.former_members, club.order_points, club.entries, club.unposted, club.recorded_orders, club.histories, club.member_facts CASCADE;
 ALTER TABLE club.account ALTER COLUMN points_earned TYPE bigint, ALTER COLUMN spend TYPE text;
 CALL loyalty.post('club');
 ROLLBACK;
