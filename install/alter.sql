@@ -22,12 +22,17 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	s record;
-	nothing text[] := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
+	nothing text[];
 	parsed jsonb;
 	known int;
 	needed text;
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
+	-- an event without an amount has 0
+	IF s.kind = 'events' AND given ->> 'amount' = '' THEN
+		given := given || '{"amount": "0"}';
+	END IF;
+	nothing := ARRAY(SELECT key FROM jsonb_each_text(given) WHERE value = '');
 	-- a refund is nothing but its amount
 	SELECT n INTO needed FROM unnest(nothing) n WHERE n NOT IN ('amount', 'currency', 'available_at', 'discount', 'discount_scale') OR s.kind = 'refunds' ORDER BY n LIMIT 1;
 	IF needed IS NOT NULL THEN
@@ -35,7 +40,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 			      HINT = CASE WHEN needed = 'counts' THEN 'What always counts is counts_when => ''true''.'
 			                  WHEN s.kind = 'refunds' THEN format('What is left out stays. For the orders to go without these refunds, call loyalty.untrack(%L, %L).', program, s.relation)
-			                  WHEN s.kind = 'events' THEN 'What is left out stays. Only available_at can be taken away with an empty text.'
+			                  WHEN s.kind = 'events' THEN 'What is left out stays. Only an amount or available_at can be taken away with an empty text.'
 			                  WHEN s.kind = 'lines' THEN 'What is left out stays. Only line_amount can be taken away with an empty text.'
 			                  ELSE 'What is left out stays. Only an amount, a currency, available_at or an order_discount can be taken away with an empty text.' END;
 	END IF;
@@ -87,9 +92,9 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT s.*, p.terms AS newest FROM %1$I.tracked_table s CROSS JOIN %1$I.program p WHERE tracked_table = $1', program) INTO s USING tracked_table;
 	EXECUTE format('SELECT tracked_table FROM %I.tracked_table WHERE of_tracked_table = $1 AND kind = ''lines'' AND active', program) INTO lines USING tracked_table;
-	IF s.kind = 'events' AND given ?| '{amount,currency}' THEN
-		RAISE EXCEPTION 'table "%" has events, which have no % of their own', s.relation, CASE WHEN given ? 'amount' THEN 'amount' ELSE 'currency' END
-			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Their kind is "%s".', s.event), HINT = 'Leave it out: earning rules say what an event gives.';
+	IF s.kind = 'events' AND given ? 'currency' THEN
+		RAISE EXCEPTION 'table "%" has events, which have no currency', s.relation
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Their kind is "%s".', s.event), HINT = 'Leave it out: the amount of an event is no money.';
 	END IF;
 	d := _loyalty.changed_definition(program, tracked_table, given, search_path);
 	IF d ->> 'amount' IS NULL AND lines IS NULL THEN
@@ -291,6 +296,7 @@ CREATE FUNCTION loyalty.alter_events(
 	"table" regclass,
 	customer text DEFAULT NULL,
 	at text DEFAULT NULL,
+	amount text DEFAULT NULL,
 	counts_when text DEFAULT NULL,
 	event_key text DEFAULT NULL,
 	available_at text DEFAULT NULL,
@@ -306,12 +312,12 @@ BEGIN
 	PERFORM _loyalty.begin_command('alter_events', program, '{kind,table}', ARRAY[kind IS NULL, "table" IS NULL]);
 	src := _loyalty.require_tracked_table(program, "table", kind);
 	RETURN _loyalty.alter_table(program, src,
-		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'counts', counts_when, 'key', event_key, 'available_at', available_at)),
+		jsonb_strip_nulls(jsonb_build_object('customer', customer, 'at', at, 'amount', amount, 'counts', counts_when, 'key', event_key, 'available_at', available_at)),
 		'{}', search_path, key_is_unique);
 END
 $$;
-COMMENT ON FUNCTION loyalty.alter_events(name, text, regclass, text, text, text, text, text, boolean, text) IS
-'change what is known of the events of a kind in a tracked table, and record how they stand by that; what is null stays, and without available_at, which an empty text takes away, the wallet says when points are available; returns the number of entries';
+COMMENT ON FUNCTION loyalty.alter_events(name, text, regclass, text, text, text, text, text, text, boolean, text) IS
+'change what is known of the events of a kind in a tracked table, and record how they stand by that; what is null stays, an empty amount is 0, and without available_at, which an empty text takes away, the wallet says when points are available; returns the number of entries';
 
 -- Whoever names the table of the orders, or of their lines, is told which one has the refunds.
 CREATE FUNCTION _loyalty.require_no_orders(program name, "table" regclass)

@@ -352,9 +352,9 @@ BEGIN
 		RAISE EXCEPTION 'the % is for events, which have no lines', what
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Its event is "%s", and per is "line".', event), HINT = 'Leave per => ''order'', or set event to null.';
 	ELSIF minimum_order IS NOT NULL THEN
-		RAISE EXCEPTION 'the % is for events, which are worth nothing', what
+		RAISE EXCEPTION 'the % is for events, which are no orders', what
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Its event is "%s", and minimum_order is %s.', event, minimum_order),
-			      HINT = 'Set minimum_order to null, and say in applies_when for which events the rule is.';
+			      HINT = 'Set minimum_order to null, and say in applies_when for which events the rule is, as in amount >= 3.';
 	END IF;
 END
 $$;

@@ -78,7 +78,8 @@ COMMENT ON FUNCTION _loyalty.member_columns(name, int, int, jsonb) IS 'the colum
 -- How the columns of the customer's row are found that rules use, as SQL for FROM behind the purchase, and what an order keeps of them.
 -- What it keeps, by its newest entry or of those that are being recorded, comes before what the row says now; what it does not keep
 -- is as the row says.  A column is kept as text, under the name that it had when a rule named it first.  Of a customer who was erased,
--- orders keep what they were worth instead, without a name: what is left of it after refunds is in proportion.  Nulls if rules use none.
+-- orders keep what they were worth instead, without a name: what is left of it after refunds is in proportion.  Events have no refunds:
+-- they keep all of it, whatever becomes of their amount.  Nulls if rules use none.
 CREATE FUNCTION _loyalty.member_join(program name, tracked_table int, terms int, key text, awards jsonb, member_keys text[], is_simulated boolean,
                                      OUT joins text, OUT kept text, OUT erased text, OUT erased_parts text)
 LANGUAGE plpgsql STABLE
@@ -117,7 +118,7 @@ BEGIN
 		        LEFT JOIN %1$I.terms_rule AS r ON r.version = %2$s AND r.award = p.award ORDER BY p.award) ELSE %%s END$sql$, program, terms);
 	joins := format($sql$
 		CROSS JOIN LATERAL (SELECT %1$s AS columns OFFSET 0) AS pinned
-		CROSS JOIN LATERAL (SELECT (pinned.columns -> '' ->> 'amount')::numeric AS amount, (pinned.columns -> '' ->> 'awards')::numeric AS awards OFFSET 0) AS erased
+		CROSS JOIN LATERAL (SELECT %7$s AS amount, (pinned.columns -> '' ->> 'awards')::numeric AS awards OFFSET 0) AS erased
 		CROSS JOIN LATERAL (SELECT %2$s FROM (SELECT 1) AS one
 		  LEFT JOIN %3$s AS person ON purchase.counts AND (pinned.columns ?& %4$L::text[] OR pinned.columns ? '') IS NOT TRUE AND (%5$s) %6$s purchase.customer OFFSET 0) AS member $sql$,
 		CASE WHEN is_simulated THEN quote_literal('{}') || '::jsonb'
@@ -129,7 +130,8 @@ BEGIN
 			         SELECT j.revision, j.member FROM %1$I.journal j
 			          WHERE j.customer %2$s purchase.customer AND j.tracked_table = %4$s AND j.order_key = ((%3$s)::text COLLATE "C")) e
 			  ORDER BY e.revision DESC LIMIT 1))$sql$, program, eq, key, tracked_table) END,
-		list, customers, names, customer, eq);
+		list, customers, names, customer, eq,
+		CASE WHEN _loyalty.is_for_table(program, tracked_table, NULL) THEN $sql$(pinned.columns -> '' ->> 'amount')::numeric$sql$ ELSE 'purchase.amount' END);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.member_join(name, int, int, text, jsonb, text[], boolean) IS

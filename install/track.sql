@@ -663,13 +663,14 @@ $$;
 COMMENT ON FUNCTION loyalty.track_orders(name, regclass, text, text, text, text, text, boolean, regclass, text, text, text, text, text, text, boolean, text) IS
 'track a table of orders, with their lines if they have any: from now on, and with backfill for the past, its orders earn; returns the number of orders backfilled';
 
--- Events are recorded as orders are that are worth nothing, and that count as none.
+-- Events are recorded as orders are, with an amount that is no money.  They count as none, and nothing was spent for them.
 CREATE FUNCTION loyalty.track_events(
 	program name,
 	kind text,
 	"table" regclass,
 	customer text,
 	at text,
+	amount text DEFAULT NULL,
 	counts_when text DEFAULT 'true',
 	event_key text DEFAULT NULL,
 	backfill boolean DEFAULT true,
@@ -694,7 +695,7 @@ BEGIN
 	PERFORM _loyalty.lock_tracked_tables(program, '{}', ARRAY["table"]);
 	src := _loyalty.add_tracked_table(program, "table", 'events', kind);
 	PERFORM _loyalty.as_owner(program, 'SELECT _loyalty.define_tracked_table($1::name, $2::int, $3::jsonb, $4, $5::boolean)', program::text, src::text,
-		jsonb_build_object('customer', customer, 'at', at, 'amount', '0', 'counts', counts_when, 'key', event_key, 'available_at', available_at)::text,
+		jsonb_build_object('customer', customer, 'at', at, 'amount', coalesce(amount, '0'), 'counts', counts_when, 'key', event_key, 'available_at', available_at)::text,
 		search_path, key_is_unique::text);
 	IF NOT backfill THEN
 		RETURN 0;
@@ -702,8 +703,8 @@ BEGIN
 	RETURN loyalty.backfill(program, "table", kind);
 END
 $$;
-COMMENT ON FUNCTION loyalty.track_events(name, text, regclass, text, text, text, text, boolean, text, boolean, text) IS
-'track a table of events of a kind, such as reviews or referrals: from now on, and with backfill for the past, they earn by the rules for events of this kind, and count as no orders; returns the number of events backfilled';
+COMMENT ON FUNCTION loyalty.track_events(name, text, regclass, text, text, text, text, text, boolean, text, boolean, text) IS
+'track a table of events of a kind, such as reviews or referrals: from now on, and with backfill for the past, they earn by the rules for events of this kind, and count as no orders; an amount, by default 0, is known to these rules and to histories, and is no money; returns the number of events backfilled';
 
 -- Some tables have refunds as numbers below zero, with which orders would be worth more.  That may be meant, of a charge,
 -- so it is told when the table is tracked; a refund that cannot be computed is told of elsewhere.

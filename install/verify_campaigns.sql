@@ -75,7 +75,7 @@ BEGIN
 			 ORDER BY x.customer, x.tracked_table, x.order_key, x.revision DESC),
 		response AS (
 			SELECT g.campaign, count(DISTINCT g.account) AS members, count(*) FILTER (WHERE g.event IS NULL) AS orders, count(*) FILTER (WHERE g.event IS NOT NULL) AS events,
-			       sum(g.amount) AS revenue, sum(g.points) AS points
+			       sum(g.amount) FILTER (WHERE g.event IS NULL) AS revenue, sum(g.points) AS points
 			  FROM (%3$s) g WHERE g.points <> 0 GROUP BY g.campaign)
 		SELECT 'what came of a campaign is not what orders have by it'::text, NULL::text, NULL::text,
 		       format('campaign "%%s": %%s members, %%s orders, %%s events, revenue %%s, points %%s; should be %%s, %%s, %%s, %%s, %%s', coalesce(c.campaign, r.campaign),

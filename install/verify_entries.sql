@@ -374,22 +374,20 @@ BEGIN
 		SELECT k.violation, facts.customer::text, facts.order_key::text, k.detail
 		  FROM %1$s facts
 		 CROSS JOIN LATERAL (VALUES
-			(facts.revision = 1 AND (facts.amount_change <> facts.amount OR facts.points_change <> facts.order_points OR facts.orders_change <> (facts.counts AND facts.event IS NULL)::int),
+			(facts.revision = 1 AND (facts.amount_change <> CASE WHEN facts.event IS NULL THEN facts.amount ELSE 0 END OR facts.points_change <> facts.order_points OR facts.orders_change <> (facts.counts AND facts.event IS NULL)::int),
 			 'entries of an order do not add up',
 			 format('revision %%s (entry %%s): amount %%s by %%s, points %%s by %%s', facts.revision, facts.entry, facts.amount, facts.amount_change,
 			        facts.order_points, facts.points_change)),
 			(NOT facts.counts AND (facts.amount <> 0 OR facts.awards <> 0), 'an order that does not count is worth something',
 			 format('revision %%s (entry %%s): amount %%s, awards %%s', facts.revision, facts.entry, facts.amount, facts.awards)),
-			(facts.event IS NOT NULL AND facts.amount <> 0, 'an event has an amount', format('revision %%s (entry %%s): amount %%s', facts.revision, facts.entry, facts.amount)),
 			(%2$s, CASE WHEN facts.parts IS NULL THEN 'points are not awards times multiplier' ELSE 'points are not what the earning rules come to' END,
 			 format('%%s * %%s gives %%s', coalesce(facts.parts::text, facts.awards::text), facts.multiplier, facts.order_points)),
 			(%5$s, 'entry does not fit the earning rules of its terms', format('revision %%s (entry %%s): parts %%s, rules held %%s', facts.revision, facts.entry, facts.parts, facts.held_rules) || coalesce(format(', of budgets %%s', facts.allotted), '')),
 			(facts.recorded_at < %3$s, 'entry was recorded before its terms', format('at %%s, under terms %%s', facts.recorded_at, facts.terms)),
 			(facts.recorded_at > $1, 'entry was recorded in the future', format('at %%s', facts.recorded_at))) k (wrong, violation, detail)
-		 WHERE ((facts.revision = 1 AND (facts.amount_change <> facts.amount OR facts.points_change <> facts.order_points
+		 WHERE ((facts.revision = 1 AND (facts.amount_change <> CASE WHEN facts.event IS NULL THEN facts.amount ELSE 0 END OR facts.points_change <> facts.order_points
 		                                   OR facts.orders_change <> (facts.counts AND facts.event IS NULL)::int))
 		        OR (NOT facts.counts AND (facts.amount <> 0 OR facts.awards <> 0))
-		        OR (facts.event IS NOT NULL AND facts.amount <> 0)
 		        OR %2$s OR %5$s OR facts.recorded_at < %3$s OR facts.recorded_at > $1) AND k.wrong AND facts.tracked_table > 0 %4$s $sql$,
 		source, _loyalty.by_terms(versions, roundings), _loyalty.by_terms(versions, since),
 		CASE WHEN without_large THEN 'AND ' || _loyalty.not_large_sql(program, 'facts') END, _loyalty.by_terms(versions, misfits));
@@ -440,7 +438,7 @@ AS $$
 	SELECT $sql$
 		UNION ALL
 		SELECT CASE WHEN c.revision <> c.n THEN 'revisions of an order have a gap'
-		            WHEN c.amount_change <> c.amount - c.amount_before OR c.points_change <> c.order_points - c.points_before
+		            WHEN c.amount_change <> CASE WHEN c.event IS NULL THEN c.amount - c.amount_before ELSE 0 END OR c.points_change <> c.order_points - c.points_before
 		                 OR c.orders_change <> (c.counts AND c.event IS NULL)::int - c.counts_before THEN 'entries of an order do not add up'
 		            WHEN (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		                 OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules OR (c.first_member IS NOT NULL AND (c.member @> c.first_member OR c.member ? '') IS NOT TRUE) THEN 'terms of an order have changed'
@@ -450,7 +448,7 @@ AS $$
 		       format('revision %s (entry %s): amount %s by %s, points %s by %s', c.revision, c.entry, c.amount, c.amount_change, c.order_points, c.points_change)
 		  FROM chain c
 		 WHERE (c.n > 1 OR c.revision > 1)
-		   AND (c.revision <> c.n OR c.amount_change <> c.amount - c.amount_before
+		   AND (c.revision <> c.n OR c.amount_change <> CASE WHEN c.event IS NULL THEN c.amount - c.amount_before ELSE 0 END
 		        OR c.points_change <> c.order_points - c.points_before OR c.orders_change <> (c.counts AND c.event IS NULL)::int - c.counts_before
 		        OR (c.terms <> c.first_terms AND c.tracked_table > 0) OR c.multiplier <> c.first_multiplier OR c.tier IS DISTINCT FROM c.first_tier
 		        OR c.joined_at IS DISTINCT FROM c.first_joined_at OR c.moved <> c.first_moved OR c.held_rules IS DISTINCT FROM c.first_held_rules OR (c.first_member IS NOT NULL AND (c.member @> c.first_member OR c.member ? '') IS NOT TRUE)

@@ -189,7 +189,7 @@ ALTER TABLE t_events.customers ADD COLUMN friend int;
 INSERT INTO t_events.customers VALUES (5, NULL, '2024-06-01', 4);
 SELECT violation, detail FROM loyalty.verify('club');
 SELECT loyalty.track_events('club', 'referral', 't_events.customers', customer => 'referred_by', at => 'created_at');
-SELECT loyalty.resume('club', 't_events.customers', kind => 'referral', amount => '1');
+SELECT loyalty.resume('club', 't_events.customers', kind => 'referral', currency => '''EUR''');
 SELECT loyalty.resume('club', 't_events.customers', kind => 'referral', customer => 'coalesce(referred_by, friend)');
 SELECT id, event, points FROM club.entries WHERE order_key = '5' AND event IS NOT NULL ORDER BY 1, 2;	-- 4: 100, 5: 200
 :verify

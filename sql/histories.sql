@@ -11,7 +11,7 @@ CREATE TABLE customers (id int PRIMARY KEY, created_at timestamptz);
 CREATE TABLE orders (id int PRIMARY KEY, customer_id int, at timestamptz, total numeric,
                      paid boolean DEFAULT true);
 CREATE TABLE refunds (id int PRIMARY KEY, order_id int, amount numeric);
-CREATE TABLE visits (id int PRIMARY KEY, customer_id int, at timestamptz, what text);
+CREATE TABLE visits (id int PRIMARY KEY, customer_id int, at timestamptz, what text, minutes numeric DEFAULT 0);
 INSERT INTO customers SELECT n, '2024-01-01' FROM generate_series(1, 9) n;
 SELECT loyalty.create_program('club', 't_histories.customers', time_zone => 'Europe/Berlin');
 INSERT INTO club.earning_rule (name, points) VALUES ('base', 'amount');
@@ -20,7 +20,7 @@ SELECT loyalty.track_orders('club', 'orders', customer => 'customer_id', at => '
 SELECT loyalty.track_refunds('club', 'refunds', order_key => 'order_id', amount => 'amount', orders => 'orders');
 SELECT loyalty.track_events('club', 'visit', 'visits', customer => 'customer_id', at => 'at',
                             counts_when => $$what = 'visit'$$);
-SELECT loyalty.track_events('club', 'call', 'visits', customer => 'customer_id', at => 'at',
+SELECT loyalty.track_events('club', 'call', 'visits', customer => 'customer_id', at => 'at', amount => 'minutes',
                             counts_when => $$what = 'call'$$);
 \set verify 'SELECT * FROM loyalty.verify(''club'');'
 \set show 'SELECT * FROM club.histories ORDER BY id, event NULLS FIRST;'
@@ -89,18 +89,23 @@ SELECT * FROM club.histories WHERE id IN (2, 3) ORDER BY 1;
 :verify
 :post
 
--- 5. Events, of two kinds in one table, have a history each, without an amount.  23:30 UTC is the next day in Berlin.
-INSERT INTO visits VALUES (1, 4, '2024-05-01 23:30+00', 'visit'), (2, 4, '2024-05-02', 'call'),
-  (3, 4, '2024-05-02', 'visit'), (4, 5, '2024-05-03', 'call');
-SELECT * FROM club.histories WHERE id IN (4, 5) ORDER BY id, event;	-- 4: call 1, visit 2 on 2 May; 5: call on 3 May
+-- 5. Events, of two kinds in one table, have a history each: visits without an amount, calls with their minutes.  23:30 UTC is the next day in Berlin.
+INSERT INTO visits VALUES (1, 4, '2024-05-01 23:30+00', 'visit', 90), (2, 4, '2024-05-02', 'call', 12.5),
+  (3, 4, '2024-05-02', 'visit', 30), (4, 5, '2024-05-03', 'call', 7);
+SELECT * FROM club.histories WHERE id IN (4, 5) ORDER BY id, event;	-- 4: call 1 12.5, visit 2 0 on 2 May; 5: call on 3 May 7
 :verify
 :post
 SELECT customer, purchases, events FROM club.account WHERE customer IN (4, 5) ORDER BY 1;
-UPDATE visits SET what = 'call' WHERE id = 3;			-- call 2, visit 1
-UPDATE visits SET customer_id = 4, at = '2024-04-30' WHERE id = 4;	-- and a call on 30 April; 5 has nothing
+UPDATE visits SET what = 'call' WHERE id = 3;			-- call 2 42.5, visit 1 0
+UPDATE visits SET customer_id = 4, at = '2024-04-30' WHERE id = 4;	-- and a call on 30 April of 7; 5 has nothing
 SELECT * FROM club.histories WHERE id IN (4, 5) ORDER BY id, event;
 :verify
 :post
+UPDATE visits SET minutes = -2.5 WHERE id = 2;			-- less than nothing: 2 May has 27.5
+SELECT * FROM club.histories WHERE id = 4 AND event = 'call';
+:verify
+:post
+SELECT loyalty.total(history), loyalty.total(history, since => date '2024-05-01') AS may FROM club.histories WHERE id = 4 AND event = 'call';	-- 34.5; 27.5
 DELETE FROM visits WHERE what = 'call';				-- one kind is left
 SELECT * FROM club.histories WHERE id IN (4, 5) ORDER BY id, event;
 INSERT INTO orders VALUES (40, 4, '2024-05-05', 3);		-- with orders
@@ -137,15 +142,18 @@ SELECT loyalty.drop_program('zoned', force => true);
 
 -- 7. Who is merged passes on all, and what comes later for either key is of the survivor.  6: {2024-06-01 2 18}; 7 gets
 -- 2024-06-01 1 2 and a visit that day, of which the merge makes {2024-06-01 3 20}; then 100 for 6 on 2 June,
--- and 200 for 7 on the 3rd, and order 9 (8) goes: {2024-06-01 2 12, 2024-06-02 1 100, 2024-06-03 1 200}.
+-- and 200 for 7 on the 3rd, and order 9 (8) goes: {2024-06-01 2 12, 2024-06-02 1 100, 2024-06-03 1 200}.  Calls of 3 minutes of 7 and
+-- of 4.5 of 6 are two of 7.5; then 6 calls for one more on 2 June.
 INSERT INTO orders VALUES (9, 6, '2024-06-01 12:00+00', 8), (10, 6, '2024-06-01 13:00+00', 10);
 INSERT INTO orders VALUES (11, 7, '2024-06-01 12:00+00', 2);
-INSERT INTO visits VALUES (11, 7, '2024-06-01 12:00+00', 'visit'), (12, 6, '2024-06-01 12:00+00', 'visit');
+INSERT INTO visits VALUES (11, 7, '2024-06-01 12:00+00', 'visit', 5), (12, 6, '2024-06-01 12:00+00', 'visit', 5),
+  (13, 7, '2024-06-01 12:00+00', 'call', 3), (14, 6, '2024-06-01 12:00+00', 'call', 4.5);
 SELECT count(*) FROM club.merge(6, 7, 'm1');
 :verify
 SELECT * FROM club.histories WHERE id IN (6, 7) ORDER BY id, event NULLS FIRST;
 SELECT customer, purchases, events FROM club.account WHERE customer IN (6, 7) ORDER BY 1;
 INSERT INTO orders VALUES (12, 6, '2024-06-02 12:00+00', 100), (13, 7, '2024-06-03 12:00+00', 200);
+INSERT INTO visits VALUES (15, 6, '2024-06-02 12:00+00', 'call', 1);
 DELETE FROM orders WHERE id = 9;
 SELECT * FROM club.histories WHERE id IN (6, 7) ORDER BY id, event NULLS FIRST;
 :verify
@@ -209,7 +217,7 @@ CREATE FUNCTION differing() RETURNS TABLE (customer int, event text, shown loyal
 	             FROM orders o LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM refunds GROUP BY 1) r ON r.order_id = o.id
 	            WHERE o.paid AND o.customer_id > 100 AND (r.amount IS NULL OR o.total - r.amount > 0)
 	           UNION ALL
-	           SELECT customer_id, what, (at AT TIME ZONE 'Europe/Berlin')::date, 0 FROM visits WHERE customer_id > 100),
+	           SELECT customer_id, what, (at AT TIME ZONE 'Europe/Berlin')::date, CASE what WHEN 'call' THEN minutes ELSE 0 END FROM visits WHERE customer_id > 100),
 	d AS (SELECT customer_id, event, string_agg(format('%s %s %s', day, times, trim_scale(amount)), ', ' ORDER BY day) AS days
 	        FROM (SELECT customer_id, event, day, count(*) AS times, sum(amount) AS amount FROM n GROUP BY 1, 2, 3) x GROUP BY 1, 2)
 	SELECT coalesce(h.id, d.customer_id), coalesce(h.event, d.event), h.history, d.days
@@ -242,8 +250,8 @@ BEGIN
 		WHEN 7 THEN
 			INSERT INTO refunds SELECT i, id, CASE WHEN random() < 0.3 THEN total ELSE round(total / 3, 2) END FROM orders WHERE id = k AND total > 0;
 		WHEN 8 THEN
-			INSERT INTO visits VALUES (k, 101 + trunc(random() * 10), moment, CASE WHEN random() < 0.5 THEN 'visit' ELSE 'call' END)
-			    ON CONFLICT (id) DO UPDATE SET what = excluded.what, at = excluded.at, customer_id = excluded.customer_id;
+			INSERT INTO visits VALUES (k, 101 + trunc(random() * 10), moment, CASE WHEN random() < 0.5 THEN 'visit' ELSE 'call' END, round((random() * 100)::numeric, 3) - 30)
+			    ON CONFLICT (id) DO UPDATE SET what = excluded.what, at = excluded.at, customer_id = excluded.customer_id, minutes = excluded.minutes;
 		WHEN 9 THEN
 			UPDATE orders SET id = k + 100 WHERE id = k AND NOT EXISTS (SELECT FROM orders WHERE id = k + 100) AND NOT EXISTS (SELECT FROM refunds WHERE order_id = k);
 		ELSE
@@ -283,7 +291,9 @@ SELECT * FROM plant($$UPDATE club.account SET purchases = purchases OPERATOR(loy
 SELECT * FROM plant($$UPDATE club.account SET purchases = '{2024-05-06 1 3}' WHERE customer = 4$$);
 SELECT * FROM plant($$UPDATE club.account SET purchases = NULL WHERE customer = 4$$);
 SELECT * FROM plant($$UPDATE club.account SET purchases = '{2024-05-06 1 3}' WHERE customer = 6$$);
--- events: of another kind, none, twice, not in order, and what is empty
+-- events: with an amount that they have not, and with another one, of another kind, none, twice, not in order, and what is empty
+SELECT * FROM plant($$UPDATE club.account SET events = ARRAY[ROW('visit', '{2024-05-02 1 5}')::_loyalty.event_history] WHERE customer = 4$$);
+SELECT * FROM plant($$UPDATE club.account SET events[1] = ROW('call', (events[1]).history OPERATOR(loyalty.+) '{2024-06-01 0 0.5}')::_loyalty.event_history WHERE customer = 7$$);
 SELECT * FROM plant($$UPDATE club.account SET events = ARRAY[ROW('call', (events[1]).history)::_loyalty.event_history] WHERE customer = 4$$);
 SELECT * FROM plant($$UPDATE club.account SET events = NULL WHERE customer = 4$$);
 SELECT * FROM plant($$UPDATE club.account SET events = events || events WHERE customer = 4$$);

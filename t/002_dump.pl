@@ -36,7 +36,7 @@ SELECT loyalty.track_orders('club', 'shop.baskets', customer => 'customer_id', a
                             available_at => $$CASE WHEN money IS NULL THEN at + interval '200 years' END$$);
 SELECT loyalty.track_refunds('club', 'shop.returns', order_key => 'basket_id', amount => 'amount', orders => 'shop.baskets', customer => 'customer_id', at => 'at');
 CREATE TABLE shop.reviews (review_id bigint PRIMARY KEY, customer_id bigint, at timestamptz, stars int);
-SELECT loyalty.track_events('club', 'review', 'shop.reviews', customer => 'customer_id', at => 'at', counts_when => 'stars > 0');
+SELECT loyalty.track_events('club', 'review', 'shop.reviews', customer => 'customer_id', at => 'at', amount => 'stars - 0.5', counts_when => 'stars > 0');
 SELECT loyalty.track_events('club', 'their "best"', 'shop.reviews', customer => 'customer_id', at => 'at', counts_when => 'stars = 5');
 INSERT INTO club.earning_rule (name, points, event) VALUES ('a review', '3 * stars', 'review'), ('the best ones', '7', 'their "best"');
 INSERT INTO shop.reviews SELECT i, 1 + i % 30, timestamptz '2019-06-01' + i * interval '1 day', i % 6 FROM generate_series(1, 70) i;

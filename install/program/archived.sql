@@ -15,7 +15,7 @@ CREATE TABLE @schema@.archived (
 	PRIMARY KEY (tracked_table, order_key)
 );
 COMMENT ON TABLE @schema@.archived IS 'orders that have left their table and keep their points, as they were then; written by loyalty.reconcile';
-COMMENT ON COLUMN @schema@.archived.amount IS 'what the order was worth, less refunds, in the currency of the program';
+COMMENT ON COLUMN @schema@.archived.amount IS 'what the order was worth, less refunds, in the currency of the program; of an event, its amount';
 COMMENT ON COLUMN @schema@.archived.terms IS 'the version of the terms that the parts are of';
 COMMENT ON COLUMN @schema@.archived.refunded IS 'what was refunded of it by then, in its own currency';
 

@@ -12,7 +12,7 @@ SELECT coalesce(c.name, r.campaign) AS campaign, c.starts, c.ends,
              ELSE coalesce(r.points, 0) * v.amount / nullif(v.points, 0) END)::numeric(38, @amount_scale@) AS cost
   FROM @schema@.campaign c
   FULL JOIN (SELECT d.campaign, count(DISTINCT d.account) AS members, count(*) FILTER (WHERE d.event IS NULL) AS orders,
-                    count(*) FILTER (WHERE d.event IS NOT NULL) AS events, sum(d.amount) AS revenue, sum(d.points) AS points
+                    count(*) FILTER (WHERE d.event IS NOT NULL) AS events, sum(d.amount) FILTER (WHERE d.event IS NULL) AS revenue, sum(d.points) AS points
                FROM (SELECT k.campaign, e.event, e.amount,
                             coalesce((SELECT m.survivor FROM @schema@.merged m WHERE m.customer @eq@ e.customer), e.customer) AS account,
                             _loyalty.points_by_rules(@settings@::regclass, e.terms, k.awards, e.parts, e.held_rules, e.multiplier, e.rooms, e.apart, e.allotted,

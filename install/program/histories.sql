@@ -18,4 +18,4 @@ SELECT s.customer AS @key@, s.event, s.history
          WHERE a.merged_into IS NULL AND h.history IS NOT NULL) s;
 COMMENT ON VIEW @schema@.histories IS 'what each customer bought on which day, and the same of each kind of events, at this moment';
 COMMENT ON COLUMN @schema@.histories.event IS 'the kind of the events; null: orders';
-COMMENT ON COLUMN @schema@.histories.history IS 'for each day, in the time zone of the terms of the orders, how many of them count, and their amount in the currency of the program; 0 of events';
+COMMENT ON COLUMN @schema@.histories.history IS 'for each day, in the time zone of the terms of the orders, how many of them count, and their amount: of orders in the currency of the program, of events in the unit of their amount';

@@ -26,7 +26,7 @@ SELECT e.customer AS @key@,
               ELSE 0 END AS points,
        e.tracked_table = 0 AND coalesce(o.kind, e.kind) NOT IN ('grant', 'adjustment', 'transfer', 'merge', 'merged') AS spends,
        e.redeemable AS lots, e.tracked_table, e.order_key, e.revision, CASE WHEN e.tracked_table > 0 THEN e.amount_change ELSE 0 END AS amount_change,
-       CASE WHEN e.tracked_table > 0 THEN e.amount ELSE 0 END AS amount, CASE WHEN e.tracked_table > 0 THEN e.order_points - e.status_points ELSE 0 END AS order_points
+       CASE WHEN e.tracked_table > 0 AND e.event IS NULL THEN e.amount ELSE 0 END AS amount, CASE WHEN e.tracked_table > 0 THEN e.order_points - e.status_points ELSE 0 END AS order_points
   FROM (SELECT e.*, e.points_change - CASE WHEN e.lots IS NULL THEN 0 ELSE loyalty.total(e.lots) - loyalty.total(e.redeemable) END AS spendable
   FROM (SELECT e.*, CASE WHEN e.lots IS NOT NULL THEN _loyalty.redeemable_lots(e.lots, @status@) END AS redeemable,
                -- what rules of the order give into wallets of status points
@@ -34,15 +34,15 @@ SELECT e.customer AS @key@,
                     ELSE (SELECT coalesce(sum(e.apart[r.award]), 0) FROM @schema@.terms_rule r JOIN @schema@.terms_wallet w ON w.version = r.version AND w.name = r.wallet AND NOT w.redeemable WHERE r.version = e.terms) END AS status_points,
                first_value(e.at) OVER (PARTITION BY e.customer, e.recorded_for, e.tracked_table, e.order_key ORDER BY e.revision DESC) AS ordered_at
           FROM (SELECT customer, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots, terms, apart,
-                       kind, reverses, counterpart IS NOT NULL AS is_transfer, customer AS recorded_for, counterpart FROM @schema@.ledger WHERE tracked_table >= 0 AND account IS NULL
+                       kind, event, reverses, counterpart IS NOT NULL AS is_transfer, customer AS recorded_for, counterpart FROM @schema@.ledger WHERE tracked_table >= 0 AND account IS NULL
                 UNION ALL
                 SELECT a.customer, l.tracked_table, l.order_key, l.revision, l.moved, l.at, l.recorded_at, l.amount, l.amount_change, l.order_points, l.points_change, l.lots, l.terms, l.apart,
-                       l.kind, l.reverses, l.counterpart IS NOT NULL, l.customer, l.counterpart
+                       l.kind, l.event, l.reverses, l.counterpart IS NOT NULL, l.customer, l.counterpart
                   FROM @schema@.account a CROSS JOIN LATERAL unnest(a.merged) k (customer) JOIN @schema@.ledger l ON l.customer @eq@ k.customer AND l.account @eq@ a.customer
                  WHERE a.merged IS NOT NULL AND l.tracked_table >= 0
                 UNION ALL
                 SELECT account, tracked_table, order_key, revision, moved, at, recorded_at, amount, amount_change, order_points, points_change, lots, terms, apart,
-                       kind, NULL::text COLLATE "C" AS reverses, false AS is_transfer, customer, NULL AS counterpart FROM @schema@.unposted) e) e) e
+                       kind, event, NULL::text COLLATE "C" AS reverses, false AS is_transfer, customer, NULL AS counterpart FROM @schema@.unposted) e) e) e
  CROSS JOIN LATERAL (SELECT CASE e.kind WHEN 'merge' THEN e.counterpart ELSE e.customer END AS customer) p
   LEFT JOIN @schema@.ledger o ON o.customer @eq@ e.recorded_for AND o.tracked_table = 0 AND o.order_key = e.reverses AND o.revision = 1
 UNION ALL
@@ -57,5 +57,5 @@ COMMENT ON COLUMN @schema@.movements.points IS 'by how much it changes the point
 COMMENT ON COLUMN @schema@.movements.spends IS 'is it of a call that spends points, or takes back one that did? What is not, is issued, or taken back of that; what changes hands is both';
 COMMENT ON COLUMN @schema@.movements.lots IS 'what it does to the dated points of the customer that are not held, nor status points; null: nothing';
 COMMENT ON COLUMN @schema@.movements.order_key IS 'key of the order, as text; of a call, its reference';
-COMMENT ON COLUMN @schema@.movements.amount IS 'what the order is worth from this revision on; of a call, 0';
+COMMENT ON COLUMN @schema@.movements.amount IS 'what the order is worth from this revision on; of an event or a call, 0';
 COMMENT ON COLUMN @schema@.movements.order_points IS 'what the order earns from this revision on, without status points; of a call, 0';

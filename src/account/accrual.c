@@ -474,7 +474,9 @@ compute_step(Accrual *accrual, Terms *terms, const RecordedEntry *entry,
 	{
 		compute_order_points(terms, entry, from, order_worth(accrual, terms, entry, order, from, step), step);
 		step->points_change = DirectFunctionCall2(numeric_sub, step->order_points, order->order_points);
-		step->amount_change = DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
+		/* the amount of an event is no money, and nothing was spent */
+		step->amount_change = entry->is_event ? number_zero() :
+			DirectFunctionCall2(numeric_sub, entry->amount, order->amount);
 		step->spend = DirectFunctionCall2(numeric_add, facts->spend, step->amount_change);
 		step->points_earned = DirectFunctionCall2(numeric_add, facts->points_earned,
 												  step->points_change);
