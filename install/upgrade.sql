@@ -429,7 +429,8 @@ BEGIN
 	BEGIN
 		PERFORM _loyalty.replace_objects(program, is_older, template_values);
 	EXCEPTION WHEN duplicate_column THEN
-		-- as the key of the customers, another column is called now
+		-- as the key of the customers, another column is called now; what shows metrics is made again below
+		EXECUTE format('DROP VIEW IF EXISTS %1$I.metrics, %1$I.ratings', program);
 		PERFORM _loyalty.replace_objects(program, is_older, template_values || '{"key": "customer"}');
 	END;
 	IF _loyalty.lacks_metrics(program) THEN

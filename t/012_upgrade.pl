@@ -82,7 +82,7 @@ my $update = <<"SQL" . join "\n", map { s/^CREATE FUNCTION/CREATE OR REPLACE FUN
 DO \$do\$
 BEGIN
 	EXECUTE (SELECT format('CREATE FUNCTION _loyalty.tier_for(%s, reason text) RETURNS %s LANGUAGE c STABLE AS %L, %L',
-	                       pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), p.probin, p.prosrc)
+	                       pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid), p.probin, p.prosrc)
 	           FROM pg_proc p WHERE p.oid = '_loyalty.tier_for'::regproc);
 END
 \$do\$;
