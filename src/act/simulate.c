@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "accrual.h"
 #include "authorize.h"
+#include "fold.h"
 #include "member_limits.h"
 #include "number.h"
 #include "result.h"
@@ -76,6 +77,7 @@ read_order(TupleDesc desc, Datum order)
 	entry->parts = nulls[MADE_PARTS] ? (Datum) 0 : values[MADE_PARTS];
 	entry->available = field_moment(values, nulls, MADE_AVAILABLE_AT);
 	entry->is_event = !nulls[MADE_EVENT];
+	entry->event = entry->is_event ? DatumGetTextPP(values[MADE_EVENT]) : NULL;
 	entry->joined = field_moment(values, nulls, MADE_JOINED_AT);
 	return entry;
 }
@@ -140,6 +142,7 @@ loyalty_fold_orders(PG_FUNCTION_ARGS)
 		entries[i] = read_order(order, orders[i]);
 		(void) limits_expect(accrual, terms_find(program, entries[i]->terms), entries[i]->at);
 	}
+	fold_know_histories(accrual, program, NULL, entries, count, (Datum) 0, (Datum) 0);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
