@@ -613,7 +613,7 @@ AS $$
 DECLARE
 	m record;
 BEGIN
-	FOR m IN EXECUTE format('SELECT kind, rating, name, expression, number FROM %I.terms_metric WHERE version = $1 ORDER BY number', program) USING terms
+	FOR m IN EXECUTE format('SELECT kind, rating, name, expression, number FROM %I.terms_metric WHERE version = $1 AND kind = ''metric'' ORDER BY number', program) USING terms
 	LOOP
 		PERFORM _loyalty.parse_metric(program, m.kind, m.rating, m.name, m.expression, 'pg_catalog, pg_temp', false, terms);
 	END LOOP;

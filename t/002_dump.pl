@@ -82,6 +82,9 @@ INSERT INTO shop.basket_lines SELECT 200 + i, 90 + i, i FROM generate_series(1, 
 INSERT INTO club.budget VALUES ('fireworks', 100);
 INSERT INTO club.campaign (name, starts, ends, applies_when, cost_per_point, budget, comment) VALUES ('new "year"', '2024-12-31', '2025-01-02', 'amount <> 7', 0.02, 'fireworks', 'it''s over');
 INSERT INTO club.earning_rule (name, points, bonus, campaign) VALUES ('new year', '9', true, 'new "year"');
+INSERT INTO club.metric VALUES ('this "year"', $$total(purchases, '2021-01-01', '2022-01-01')$$, 'it''s said'), ('key', 'member.customer_id', NULL);
+INSERT INTO club.rating (rating, grade, rank, qualifies) VALUES ('value', 'A', 2, 'key > 5 AND orders > 1'), ('value', 'B', 1, 'true');
+INSERT INTO club.rating_step (rating, reason, condition, steps) VALUES ('value', 'seven', 'key = 7', -1);
 INSERT INTO shop.orders SELECT i, 1 + i % 30, timestamptz '2024-12-30' + i % 4 * interval '1 day', i % 47 FROM generate_series(951, 970) i;
 DELETE FROM club.earning_rule WHERE name = 'new year';
 ALTER TABLE shop.customers RENAME country TO land;
@@ -107,6 +110,7 @@ my %state = (
 	as_of => q(SELECT i, m.*, l.* FROM generate_series(1, 30) i CROSS JOIN LATERAL club.member_at(i, '2021-06-15') m CROSS JOIN club.liability_at('2021-06-15', 'infinity', 0.01) l ORDER BY 1),
 	rules => 'SELECT * FROM club.terms_rule ORDER BY 1, 2',
 	campaigns => 'SELECT c.*, r.applies_when, r.comment, b.points AS of, b.given FROM club.campaigns c JOIN club.campaign r ON r.name = c.campaign JOIN club.budget b ON b.name = r.budget ORDER BY 1',
+	metrics => 'SELECT * FROM club.metrics JOIN club.ratings USING (customer_id) JOIN club.metric ON true ORDER BY 1, name',
 	cards => 'SELECT c.*, p.card_prefix, p.card_length FROM club.member_card c, club.program p ORDER BY card',
 	rewards => 'SELECT * FROM club.reward w LEFT JOIN club.reward_price p ON p.reward = w.name LEFT JOIN club.reward_stock s ON s.reward = w.name ORDER BY 1',
 	redemptions => 'SELECT * FROM club.reward_redemption ORDER BY 1, 2',
@@ -180,7 +184,7 @@ check('disabled', 'data-only, triggers disabled');
 # table by table, what is built on the others first
 run_ok('schema restore', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('backwards'), '-f', "$dir/schema.sql");
 for my $table (qw(club.date_grant club.date_rule club.voucher_entry club.voucher club.voucher_batch club.reward_redemption club.reward_stock club.reward_price club.reward club.conversion
-	club.terms_tier club.terms_rule club.terms_wallet club.tier club.earning_rule club.budget club.campaign club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
+	club.terms_tier club.terms_metric club.metric club.rating club.rating_step club.terms_rule club.terms_wallet club.tier club.earning_rule club.budget club.campaign club.wallet club.held club.archived club.kept club.tracked_table club.exchange_rate club.program club.terms
 	club.member_card club.account club.ledger club.journal shop.customers shop.orders
 	shop.reviews shop.former shop.returns shop.basket_lines shop.baskets))
 {

@@ -513,8 +513,11 @@ coerce(ParseState *pstate, const ParseContext *pc, Node *expr)
 	{
 		if (source_type == UNKNOWNOID)
 			return coerce_to_target_type(pstate, expr, source_type, TEXTOID, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
-		if (get_typtype(source_type) != TYPTYPE_PSEUDO && get_typtype(source_type) != TYPTYPE_COMPOSITE)
-			return expr;
+		/* a domain may refuse nulls, which a value that fails is */
+		type = getBaseType(source_type);
+		if (get_typtype(type) != TYPTYPE_PSEUDO && get_typtype(type) != TYPTYPE_COMPOSITE)
+			return type == source_type ? expr :
+				coerce_to_target_type(pstate, expr, source_type, type, -1, COERCION_IMPLICIT, COERCE_EXPLICIT_CAST, -1);
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("%s cannot be of type %s", scope->what, format_type_be(source_type)),
