@@ -62,6 +62,14 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.rules_of_order(name, int, jsonb, numeric[], int[]) IS 'each rule of a version of the terms, with what it says of an order, whether it counts there, and why not';
 
+-- Multipliers that are added come to no less than 0 together, so one that would take them below that changes less.
+CREATE FUNCTION _loyalty.factor_step(added numeric, multiplier numeric)
+RETURNS numeric
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT greatest(added + multiplier - 1, 0) - greatest(added, 0) $$;
+COMMENT ON FUNCTION _loyalty.factor_step(numeric, numeric) IS 'by how much a multiplier that is added changes the factor, where those before it come to so much';
+
 -- From nothing to what the rows of an order say, before the tier; the last row has the sum alone.
 CREATE FUNCTION _loyalty.explain_rules(program name, terms int, said jsonb)
 RETURNS SETOF loyalty.explanation
@@ -72,6 +80,7 @@ DECLARE
 	awards CONSTANT numeric := said ->> 'awards';
 	total numeric := 0;
 	base numeric;
+	added numeric := 1;
 
 	e loyalty.explanation;
 	r record;
@@ -85,8 +94,9 @@ BEGIN
 			base := total;
 		END IF;
 		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
-			e.points := CASE WHEN r.what = 'points' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
+			e.points := CASE WHEN r.what = 'points' THEN r.points WHEN r.is_added THEN base * _loyalty.factor_step(added, r.points) ELSE total * (r.points - 1) END;
 			total := total + e.points;
+			added := added + CASE WHEN r.is_added THEN r.points - 1 ELSE 0 END;
 		END IF;
 		RETURN NEXT e;
 	END LOOP;
@@ -333,7 +343,7 @@ BEGIN
 			base := total;
 		END IF;
 		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
-			e.points := CASE WHEN r.what <> 'multiplier' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
+			e.points := CASE WHEN r.what <> 'multiplier' THEN r.points WHEN r.is_added THEN base * _loyalty.factor_step(added, r.points) ELSE total * (r.points - 1) END;
 			total := total + e.points;
 			factor := factor * CASE WHEN r.what = 'multiplier' AND NOT r.is_added THEN r.points ELSE 1 END;
 			added := added + CASE WHEN r.is_added THEN r.points - 1 ELSE 0 END;
@@ -341,16 +351,20 @@ BEGIN
 		RETURN NEXT e;
 	END LOOP;
 	free := total;
-	FOR r IN SELECT x.award, x.name, s.wallet, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
+	FOR r IN SELECT x.award, x.name, s.wallet, s.apart, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * greatest(added, 0) * multiplier END AS share
 	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
 	          WHERE (s.apart OR s.budget IS NOT NULL) AND x.status = 'counts' ORDER BY x.place
 	LOOP
 		worth := _loyalty.round_points(program, terms, r.share);
 		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(apart[r.award], _loyalty.limited_points(worth, rooms[r.award], r.limit_unit)) END;
 		free := free - r.share;
-		under_limits := under_limits + gives;
-		wallets := wallets || r.wallet;
-		lots := lots || gives;
+		IF r.apart THEN
+			under_limits := under_limits + gives;
+			wallets := wallets || r.wallet;
+			lots := lots || gives;
+		ELSE
+			free := free + gives;		-- rounded once more, with all that others give
+		END IF;
 		IF gives <> worth THEN
 			e := ROW(coalesce(e.step, 0) + 1, CASE WHEN r.has_budget THEN 'budget' ELSE 'limit' END, r.name, 'counts', gives, gives - r.share);
 			total := total + e.points;
