@@ -117,7 +117,7 @@ COMMENT ON FUNCTION _loyalty.failing_part_of_row(name, int, int, jsonb, text, te
 'what fails of a row that is not there, if it was an order under a version of the terms; null if that cannot be told';
 
 -- What a rule gives is asked for after steps, limits and rounding, which may let it come to less.  What rules come to
--- together can be too large where none is to blame.
+-- together can be too large where none is to blame, and none is where the amount or the time is not finite itself.
 CREATE FUNCTION _loyalty.uncountable_part(program name, terms int, said jsonb, OUT rule text, OUT points numeric)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -126,7 +126,8 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT _loyalty.rule_label(t.name), x.points
 		  FROM %I.terms_rule t CROSS JOIN LATERAL (SELECT coalesce($2 ->> format('value_%%s', t.award), $2 ->> format('award_%%s', t.award))::numeric AS points) x
-		 WHERE t.version = $1 AND NOT abs(x.points) < 1e20 ORDER BY t.award LIMIT 1 $sql$, program) INTO rule, points USING terms, said;
+		 WHERE t.version = $1 AND NOT abs(x.points) < 1e20 AND (abs(($2 ->> 'amount')::numeric) < 1e20) IS NOT FALSE AND isfinite(($2 ->> 'at')::timestamptz) IS NOT FALSE
+		 ORDER BY t.award LIMIT 1 $sql$, program) INTO rule, points USING terms, said;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.uncountable_part(name, int, jsonb) IS
