@@ -109,7 +109,7 @@ BEGIN
 	FOREACH p IN ARRAY '{floor,half_even,half_up,ceil}'::name[]
 	LOOP
 		place := place + 1000;
-		FOR i IN 1 .. 40
+		FOR i IN 1 .. 24
 		LOOP
 			total := (random() * 40 - 12)::int / 2.0 + CASE WHEN i % 3 = 0 THEN 0.25 ELSE 0 END;
 			SELECT * INTO x FROM t_bround.order_in(p, place + 100 + i, total, 1 + i % 9);
@@ -117,7 +117,7 @@ BEGIN
 				RAISE EXCEPTION '%, order % of %: simulated %, recorded %, explained %',
 					p, i, total, x.simulated, x.recorded, x.explained;
 			END IF;
-			IF i = 20 THEN
+			IF i = 12 THEN
 				EXECUTE format('CALL loyalty.post(%L)', p);
 			END IF;
 		END LOOP;
@@ -143,7 +143,7 @@ SELECT t_bround.rules($$
 $$);
 SELECT p AS program, v.* FROM unnest('{floor,half_even,half_up,ceil}'::name[]) p
  CROSS JOIN LATERAL loyalty.verify(p) v;
-SELECT count(*) AS orders FROM t_bround.orders;		-- 4 * 43
+SELECT count(*) AS orders FROM t_bround.orders;		-- 4 * 27
 
 SELECT loyalty.drop_program(p, force => true)
   FROM unnest('{floor,half_even,half_up,ceil}'::name[]) p;
