@@ -33,7 +33,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
-REGRESS += metrics ratings tier_examples earning_examples rerate stacking explain member_rules member_row discount limits budgets campaigns simulate events event_amounts dates
+REGRESS += metrics ratings tier_examples earning_examples rerate stacking explain member_rules member_row discount limits budgets campaigns simulate events event_amounts dates budget_rounding rule_values
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
 REGRESS += lots refunds refunds2 rekeyed rekeyed2 returned

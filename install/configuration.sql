@@ -415,6 +415,9 @@ BEGIN
 		RETURN NEW;		-- which the table refuses
 	END IF;
 	PERFORM _loyalty.require_short_name('an earning rule', NEW.name) WHERE tg_table_name = 'earning_rule';
+	IF tg_table_name = 'earning_rule' AND btrim(NEW.name) = '' THEN
+		RAISE EXCEPTION 'name of an earning rule must not be empty' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
 	PERFORM _loyalty.require_choice(format('per of the %s', label), NEW.per, 'order', 'line');
 	IF tg_op = 'UPDATE' AND NEW.stacking = OLD.stacking AND NEW.stacking IN ('add', 'multiply') AND (NEW.multiplier IS NULL) <> (OLD.multiplier IS NULL) THEN
 		NEW.stacking := NULL;		-- which was right for what it was before

@@ -18,7 +18,7 @@ COMMENT ON COLUMN loyalty.explanation.what IS
 'order, event, customer: what there is to say of it as a whole; points, line multiplier, multiplier, bonus: a rule; tier; limit: what the rule would give above its limit per member; rounding; lot: points of a wallet that wait or expire; lines that left: what was kept of lines that are deleted or archived; all rules: of an order whose row is gone, or whose rules used the row of a customer who was erased; forgiven: points that a refund was to take, and that were not there; difference: what is recorded is not what the rows say now';
 COMMENT ON COLUMN loyalty.explanation.name IS 'the rule, the tier, or the wallet of a lot';
 COMMENT ON COLUMN loyalty.explanation.status IS
-'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a lot: when its points become available, and expire, in the time zone of the program; of a rule: does not apply, not in force, order too small, not for this member, the same of the campaign that it belongs to, left out (an exclusive rule came before), or not the best (of its group)';
+'counts, or why not; of an order that does not count: why; of one that counts, though an expression fails for it by now: what; and of one that counts under terms without rules: that there is no rule; of a customer: not in the customer table, so no member; of a lot: when its points become available, and expire, in the time zone of the program; of a rule: does not apply, has no value (it applies, and its points or its multiplier are null), not in force, order too small, not for this member, the same of the campaign that it belongs to, left out (an exclusive rule came before), or not the best (of its group)';
 COMMENT ON COLUMN loyalty.explanation.value IS 'what the rule says: points, before steps, a limit and rounding of its own, or a factor; null of a multiplier of lines, which may say another for each; of a lot: its points';
 COMMENT ON COLUMN loyalty.explanation.points IS 'by how much the step changes the points';
 
@@ -37,12 +37,12 @@ BEGIN
 		WITH rules AS (
 			SELECT r.*, t.name, CASE WHEN r.bonus THEN 'bonus' WHEN NOT r.multiplies THEN 'points' WHEN r.per = 'line' THEN 'line multiplier' ELSE 'multiplier' END AS what,
 			       coalesce(($3 ->> format('award_%%s', r.award))::numeric, $5[r.award]) AS said, CASE WHEN $5 IS NOT NULL AND NOT (r.multiplies AND r.per = 'line') THEN $5[r.award] ELSE ($3 ->> format(CASE WHEN $4 OR (r.multiplies AND r.per = 'line') THEN 'award_%%s' ELSE 'value_%%s' END, r.award))::numeric END AS comes_to,
-			       ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount, coalesce(($3 ->> format('award_%%s', r.gate))::numeric, $5[r.gate]) AS gate_said
+			       ($3 ->> format('applies_%%s', r.award))::boolean AS applies, ($3 ->> 'at')::timestamptz AS at, ($3 ->> 'amount')::numeric AS amount, coalesce(($3 ->> format('award_%%s', r.gate))::numeric, $5[r.gate]) AS gate_said
 			  FROM _loyalty.stacked_rules($1, $2) r JOIN %I.terms_rule t ON t.version = $2 AND t.award = r.award
 			 WHERE (NOT (r.multiplies AND r.per = 'line') OR $3 ? format('award_%%s', r.award)) AND t.event IS NOT DISTINCT FROM $7 AND NOT r.is_campaign),
 		judged AS (
 			SELECT r.*, CASE WHEN r.at < r.gate_starts OR r.at >= r.gate_ends THEN 'campaign not in force' WHEN r.gate IS NOT NULL AND r.gate_said IS NULL THEN 'campaign does not apply'
-			                 WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN 'does not apply'
+			                 WHEN r.at < r.starts OR r.at >= r.ends THEN 'not in force' WHEN r.amount < r.minimum_order THEN 'order too small' WHEN r.said IS NULL THEN CASE WHEN r.applies THEN 'has no value' ELSE 'does not apply' END
 			                 WHEN r.gate_for_members AND r.gate <> ALL (coalesce($6, '{}')) THEN 'campaign not for this member'
 			                 WHEN r.for_members AND r.award <> ALL (coalesce($6, '{}')) THEN 'not for this member' END AS why
 			  FROM rules r),
@@ -62,6 +62,60 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.rules_of_order(name, int, jsonb, numeric[], int[]) IS 'each rule of a version of the terms, with what it says of an order, whether it counts there, and why not';
 
+-- The awards that are null for an order of which the view of its table says so much may be those of rules that apply, and whose points or
+-- multiplier are null: whether they apply is what this query tells, a jsonb with a boolean applies_n for each.  Null: there is nothing to ask.
+-- Of a rule per order that always applies it is known, and one that gives a number has a value.
+CREATE FUNCTION _loyalty.applying_sql(program name, tracked_table int, terms int, d jsonb, said jsonb, condition text, row_source text DEFAULT NULL, line_source text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	view CONSTANT regclass := _loyalty.view_of(program, 'orders', tracked_table, terms);
+	awards jsonb;
+	answers text;
+BEGIN
+	EXECUTE format($sql$
+		SELECT string_agg(format('%%L, v.award_%%s IS NOT NULL', 'applies_' || r.award, r.award), ', ') FILTER (WHERE x.is_asked),
+		       jsonb_agg(CASE WHEN x.is_asked THEN (SELECT format('CASE WHEN %%s THEN 1 ELSE NULL::numeric END', p.applies_when)
+		                                              FROM _loyalty.award_parts($1, CASE r.per WHEN 'line' THEN 'line_awards' END, format('award_%%s', r.award), 'tracked') p)
+		                      WHEN r.is_campaign THEN a.expression END ORDER BY r.award)
+		  FROM %I.terms_rule r JOIN _loyalty.awards_of($2, $3, $4) a ON a.award = r.award
+		 CROSS JOIN LATERAL (SELECT a.expression IS NOT NULL AND NOT r.is_campaign AND $5 ->> format('award_%%s', r.award) IS NULL AND coalesce(r.points, r.multiplier) !~ '^\s*[0-9.]+\s*$' AS is_asked) x
+		 WHERE r.version = $4 $sql$, program) INTO answers, awards USING view, program, tracked_table, terms, said;
+	RETURN format('SELECT jsonb_build_object(%s) FROM (%s) v%s', answers, _loyalty.orders_sql(program, tracked_table, terms, d, awards, row_source, line_source), condition);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.applying_sql(name, int, int, jsonb, jsonb, text, text, text) IS
+'whether rules apply whose awards are null for an order, as SQL over the rows of a tracked table or over another source; null if there is none';
+
+-- What the view of its table says of an order, with whether rules apply whose awards are null.
+CREATE FUNCTION _loyalty.with_applying(program name, tracked_table int, terms int, said jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	query CONSTANT text := _loyalty.applying_sql(program, tracked_table, terms, _loyalty.definition_of(program, tracked_table, terms), said,
+	                                             ' WHERE ' || _loyalty.is_order_sql(_loyalty.view_of(program, 'orders', tracked_table)));
+	applying jsonb;
+BEGIN
+	IF query IS NOT NULL THEN
+		EXECUTE query INTO applying USING said ->> 'order_key';
+	END IF;
+	RETURN said || coalesce(applying, '{}');
+END
+$$;
+COMMENT ON FUNCTION _loyalty.with_applying(name, int, int, jsonb) IS 'the row of an order in the view of its table, with whether rules apply that give nothing';
+
+-- Multipliers that are added come to no less than 0 together, so one that would take them below that changes less.
+CREATE FUNCTION _loyalty.factor_step(added numeric, multiplier numeric)
+RETURNS numeric
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT greatest(added + multiplier - 1, 0) - greatest(added, 0) $$;
+COMMENT ON FUNCTION _loyalty.factor_step(numeric, numeric) IS 'by how much a multiplier that is added changes the factor, where those before it come to so much';
+
 -- From nothing to what the rows of an order say, before the tier; the last row has the sum alone.
 CREATE FUNCTION _loyalty.explain_rules(program name, terms int, said jsonb)
 RETURNS SETOF loyalty.explanation
@@ -72,6 +126,7 @@ DECLARE
 	awards CONSTANT numeric := said ->> 'awards';
 	total numeric := 0;
 	base numeric;
+	added numeric := 1;
 
 	e loyalty.explanation;
 	r record;
@@ -85,8 +140,9 @@ BEGIN
 			base := total;
 		END IF;
 		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
-			e.points := CASE WHEN r.what = 'points' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
+			e.points := CASE WHEN r.what = 'points' THEN r.points WHEN r.is_added THEN base * _loyalty.factor_step(added, r.points) ELSE total * (r.points - 1) END;
 			total := total + e.points;
+			added := added + CASE WHEN r.is_added THEN r.points - 1 ELSE 0 END;
 		END IF;
 		RETURN NEXT e;
 	END LOOP;
@@ -333,7 +389,7 @@ BEGIN
 			base := total;
 		END IF;
 		IF r.status = 'counts' AND r.what <> 'line multiplier' THEN
-			e.points := CASE WHEN r.what <> 'multiplier' THEN r.points WHEN r.is_added THEN base * (r.points - 1) ELSE total * (r.points - 1) END;
+			e.points := CASE WHEN r.what <> 'multiplier' THEN r.points WHEN r.is_added THEN base * _loyalty.factor_step(added, r.points) ELSE total * (r.points - 1) END;
 			total := total + e.points;
 			factor := factor * CASE WHEN r.what = 'multiplier' AND NOT r.is_added THEN r.points ELSE 1 END;
 			added := added + CASE WHEN r.is_added THEN r.points - 1 ELSE 0 END;
@@ -341,16 +397,20 @@ BEGIN
 		RETURN NEXT e;
 	END LOOP;
 	free := total;
-	FOR r IN SELECT x.award, x.name, s.wallet, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * added * multiplier END AS share
+	FOR r IN SELECT x.award, x.name, s.wallet, s.apart, s.budget IS NOT NULL AS has_budget, s.limit_unit, x.points * CASE WHEN x.what = 'bonus' THEN 1 ELSE factor * greatest(added, 0) * multiplier END AS share
 	           FROM _loyalty.rules_of_order(program, terms, said, parts, held_rules) x JOIN _loyalty.stacked_rules(program, terms) s ON s.award = x.award
 	          WHERE (s.apart OR s.budget IS NOT NULL) AND x.status = 'counts' ORDER BY x.place
 	LOOP
 		worth := _loyalty.round_points(program, terms, r.share);
 		gives := CASE WHEN r.has_budget THEN coalesce(allotted[r.award], worth) ELSE coalesce(apart[r.award], _loyalty.limited_points(worth, rooms[r.award], r.limit_unit)) END;
 		free := free - r.share;
-		under_limits := under_limits + gives;
-		wallets := wallets || r.wallet;
-		lots := lots || gives;
+		IF r.apart THEN
+			under_limits := under_limits + gives;
+			wallets := wallets || r.wallet;
+			lots := lots || gives;
+		ELSE
+			free := free + gives;		-- rounded once more, with all that others give
+		END IF;
 		IF gives <> worth THEN
 			e := ROW(coalesce(e.step, 0) + 1, CASE WHEN r.has_budget THEN 'budget' ELSE 'limit' END, r.name, 'counts', gives, gives - r.share);
 			total := total + e.points;
@@ -391,7 +451,8 @@ RETURNS boolean
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(NOT isfinite((said ->> 'at')::timestamptz) OR x.amount - x.amount <> 0 OR x.awards - x.awards <> 0 OR abs(x.amount) >= 1e20 OR abs(x.awards) >= 1e20, false)
+	SELECT coalesce(NOT isfinite((said ->> 'at')::timestamptz) OR x.amount - x.amount <> 0 OR x.awards - x.awards <> 0 OR abs(x.amount) >= 1e20 OR abs(x.awards) >= 1e20
+	                OR EXISTS (SELECT FROM jsonb_array_elements_text(nullif(said -> 'parts', 'null')) p (part) WHERE NOT abs(p.part::numeric) < 1e20), false)
 	  FROM (SELECT (said ->> 'amount')::numeric AS amount, (said ->> 'awards')::numeric AS awards) x
 $$;
 COMMENT ON FUNCTION _loyalty.is_out_of_range(jsonb) IS 'is the time of an order infinite, or its amount, or what rules make of it, not finite or too large?';
@@ -432,7 +493,9 @@ BEGIN
 		RETURN 'does not count: ' || failure;
 	END IF;
 	IF said IS NULL OR (said ->> 'counts')::boolean THEN
-		RETURN CASE WHEN _loyalty.is_out_of_range(said) THEN 'does not count: its time or a number is not finite, or too large'
+		RETURN CASE WHEN _loyalty.is_out_of_range(said)
+		            THEN 'does not count: ' || coalesce((SELECT format('the %s comes to %s', u.rule, u.points) FROM _loyalty.uncountable_part(program, terms, said) u WHERE u.rule IS NOT NULL),
+		                                                'its time or a number is not finite, or too large')
 		            WHEN is_recorded THEN 'does not count' ELSE 'not recorded' END;
 	END IF;
 	d := _loyalty.definition_of(program, tracked_table, terms);
@@ -519,6 +582,9 @@ BEGIN
 	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer, o.event);
 	IF NOT o.is_archived THEN
 		SELECT * INTO said, failure FROM _loyalty.try_order(p.program, o.tracked_table, recorded.terms, order_key);
+	END IF;
+	IF (said ->> 'counts')::boolean THEN
+		said := _loyalty.with_applying(p.program, o.tracked_table, recorded.terms, said);
 	END IF;
 	IF failure IS NOT NULL THEN
 		e := ROW(1, CASE WHEN o.event IS NULL THEN 'order' ELSE 'event' END, NULL, failure, NULL, 0);
@@ -720,6 +786,7 @@ DECLARE
 	rooms numeric[];
 	parts numeric[];
 	d jsonb;
+	applying jsonb;
 	counts_when boolean;
 BEGIN
 	SELECT n.nspname AS program, format_type(_loyalty.base_type(_loyalty.customer_type(n.nspname)), -1) AS customer_type INTO STRICT p
@@ -749,13 +816,19 @@ BEGIN
 	said := said || jsonb_build_object('event', o.event);
 	IF _loyalty.is_out_of_range(said) THEN
 		RAISE EXCEPTION 'such an order would be refused'
-			USING ERRCODE = 'numeric_value_out_of_range', DETAIL = format('Its time is %s, its amount %s, and it has %s points before the multiplier of the tier.', said ->> 'at', said ->> 'amount', said ->> 'awards'),
+			USING ERRCODE = 'numeric_value_out_of_range', DETAIL = coalesce((SELECT format('The %s comes to %s.', u.rule, u.points) FROM _loyalty.uncountable_part(p.program, current_terms, said) u WHERE u.rule IS NOT NULL),
+				                format('Its time is %s, its amount %s, and it has %s points before the multiplier of the tier.', said ->> 'at', said ->> 'amount', said ->> 'awards')),
 			      HINT = 'Each must be finite, and numbers below 1e20.';
 	END IF;
 	IF (said ->> 'counts')::boolean IS NOT TRUE THEN
 		EXECUTE format('SELECT (%s) FROM (SELECT ($1::%s).*, 1::oid AS tableoid, NULL::tid AS ctid) AS tracked', d ->> 'counts', o.relation) INTO counts_when USING "order";
 		RETURN QUERY SELECT 1, CASE WHEN o.event IS NULL THEN 'order' ELSE 'event' END, NULL::text, _loyalty.why_not_counted(d, said, counts_when), NULL::numeric, 0::numeric;
 		RETURN;
+	END IF;
+	query := _loyalty.applying_sql(p.program, o.tracked_table, current_terms, d, said, '', row_source, line_source);
+	IF query IS NOT NULL THEN
+		EXECUTE query INTO applying USING "order", lines;
+		said := said || applying;
 	END IF;
 	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, current_terms, said ->> 'customer', o.event);
 	EXECUTE format('SELECT * FROM _loyalty.tier_of_order($1, $2, $3::%s, $4)', p.customer_type) INTO t USING settings, p.program, said ->> 'customer', (said ->> 'at')::timestamptz;

@@ -39,6 +39,17 @@ $$;
 COMMENT ON FUNCTION _loyalty.questions_of_rules(name, int, int, jsonb, text, text, text) IS
 'what can fail of what earning rules make of an order, each with a query that computes it alone, over the rows of a tracked table or of another source';
 
+-- Which row of a view of orders, called v, is that of the order with the key $1.
+CREATE FUNCTION _loyalty.is_order_sql(identity regclass)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('%s AND v.order_key = $1 COLLATE "C"', _loyalty.same_key('v.key', o.type, o.collation, _loyalty.key_of_text('$1', o.type, o.collation), o.type, o.collation))
+	  FROM _loyalty.view_expression(identity, NULL, 'key', false) o
+$$;
+COMMENT ON FUNCTION _loyalty.is_order_sql(regclass) IS 'the condition that a row of a view of orders, called v, is of the order with the key $1, as SQL';
+
 -- The questions, in their order, with $1 as the key: what is to blame if one fails, as SQL.
 CREATE FUNCTION _loyalty.questions_of_order(program name, tracked_table int, terms int)
 RETURNS TABLE (part text, query text)
@@ -74,7 +85,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	RETURN QUERY SELECT * FROM _loyalty.questions_of_rules(program, tracked_table, terms, d,
-		format(' WHERE %s AND v.order_key = $1 COLLATE "C"', _loyalty.same_key('v.key', o.type, o.collation, given, o.type, o.collation)));
+		' WHERE ' || _loyalty.is_order_sql(identity));
 END
 $$;
 COMMENT ON FUNCTION _loyalty.questions_of_order(name, int, int) IS 'what can fail of an order under a version of the terms, each with a query that computes it, of the order with the key $1';
@@ -104,6 +115,32 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.failing_part_of_row(name, int, int, jsonb, text, text, anyelement, anycompatiblearray) IS
 'what fails of a row that is not there, if it was an order under a version of the terms; null if that cannot be told';
+
+-- What a rule gives is asked for after steps, limits and rounding, which may let it come to less.  What rules come to
+-- together can be too large where none is to blame, and none is where the amount or the time is not finite itself.
+CREATE FUNCTION _loyalty.uncountable_part(program name, terms int, said jsonb, OUT rule text, OUT points numeric)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		SELECT _loyalty.rule_label(t.name), x.points
+		  FROM %I.terms_rule t CROSS JOIN LATERAL (SELECT coalesce($2 ->> format('value_%%s', t.award), $2 ->> format('award_%%s', t.award))::numeric AS points) x
+		 WHERE t.version = $1 AND NOT abs(x.points) < 1e20 AND (abs(($2 ->> 'amount')::numeric) < 1e20) IS NOT FALSE AND isfinite(($2 ->> 'at')::timestamptz) IS NOT FALSE
+		 ORDER BY t.award LIMIT 1 $sql$, program) INTO rule, points USING terms, said;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.uncountable_part(name, int, jsonb) IS
+'the first rule whose points, by what the view of a table says of an order, are not finite or too large, and what they are; nulls if there is none';
+
+CREATE FUNCTION _loyalty.uncountable_rule(program name, tracked_table int, terms int, order_key text, OUT rule text, OUT points numeric)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT u.rule, u.points FROM _loyalty.uncountable_part(program, terms, _loyalty.order_as_it_is(program, tracked_table, terms, order_key)) u
+$$;
+COMMENT ON FUNCTION _loyalty.uncountable_rule(name, int, int, text) IS
+'the first rule whose points of an order are not finite or too large under a version of the terms, and what they are; nulls if there is none';
 
 CREATE FUNCTION _loyalty.failing_part(program name, tracked_table int, terms int, order_key text, OUT part text, OUT error text)
 LANGUAGE plpgsql STABLE

@@ -9,7 +9,8 @@
 --
 -- They come in the order of their priority, the highest first, and of their names.  All other points
 -- are added up, and multiplied by all other multipliers one after the other, or by the sum
--- of what those that are added have above 1.
+-- of what those that are added have above 1.  A multiplier, and that sum, is at least 0, so that no order takes points
+-- away by it: a number below 0 is refused when the rule is written, and an expression that comes out below 0 counts as 0.
 --
 -- The view of a tracked table says all of this in SQL.  Where the trigger reads rows without the
 -- view, src/record/stacking.c does the same; verify() compares the one with the other.
@@ -186,6 +187,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.rounded_sql(text, text, int) IS 'points rounded to decimals, as SQL; null for rounding: as they are';
 
+-- By what is multiplied is at least 0.  What is not finite is refused, and comes to NaN, which is the greatest.
+CREATE FUNCTION _loyalty.factor_sql(factor text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('greatest(%1$s, 0 * %1$s)', factor) $$;
+COMMENT ON FUNCTION _loyalty.factor_sql(text) IS 'a factor that is at least 0, as SQL; null where it is null';
+
 -- Does a purchase lie within the window of a rule, and is it large enough?
 CREATE FUNCTION _loyalty.in_window_sql(starts timestamptz, ends timestamptz, minimum_order numeric)
 RETURNS text
@@ -237,13 +246,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH counting AS (
 		SELECT r.award, r.place, r.multiplies, r.stacking, r."group",
-		       CASE WHEN x.condition IS NULL THEN format('%I.value_%s', "values", r.award) ELSE format('CASE WHEN %s THEN %I.value_%s END', x.condition, "values", r.award) END AS value
+		       format(CASE WHEN x.condition IS NULL THEN '%2$s' ELSE 'CASE WHEN %1$s THEN %2$s END' END, x.condition, v.value) AS value
 		  FROM _loyalty.exclusions_sql(program, terms, awards, "values") x JOIN _loyalty.stacked_rules(program, terms) r ON r.award = x.award
+		 -- those of orders are so already
+		 CROSS JOIN LATERAL (SELECT CASE WHEN r.multiplies AND r.per = 'line' THEN _loyalty.factor_sql(format('%I.value_%s', "values", r.award)) ELSE format('%I.value_%s', "values", r.award) END) v (value)
 		 WHERE r.award = ANY (chosen)),
 	parts AS (
 		SELECT min(c.place) AS place, c.multiplies,
 		       CASE WHEN c.stacking = 'best_of' THEN format('coalesce(greatest(%s), %s)', string_agg(c.value, ', ' ORDER BY c.place), CASE WHEN c.multiplies THEN 1 ELSE 0 END)
-		            WHEN c.multiplies AND c.stacking = 'add' THEN format('(1 + %s)', string_agg(format('coalesce(%s - 1, 0)', c.value), ' + ' ORDER BY c.place))
+		            WHEN c.multiplies AND c.stacking = 'add' THEN _loyalty.factor_sql(format('(1 + %s)', string_agg(format('coalesce(%s - 1, 0)', c.value), ' + ' ORDER BY c.place)))
 		            ELSE string_agg(format('coalesce(%s, %s)', c.value, CASE WHEN c.multiplies THEN 1 ELSE 0 END), CASE WHEN c.multiplies THEN ' * ' ELSE ' + ' END ORDER BY c.place) END AS expression
 		  FROM counting c
 		 GROUP BY c.multiplies, c.stacking, CASE WHEN c.stacking = 'best_of' THEN c."group" END)
@@ -295,7 +306,7 @@ BEGIN
 		  FROM rules r)
 	SELECT string_agg(format('CASE WHEN %s THEN %s END AS gain_%s', g.condition, g.gain, g.award), ', ' ORDER BY g.place),
 	       string_agg(format('%s AS value_%s',
-	                         _loyalty.rounded_sql(CASE WHEN g.at_most IS NULL THEN format('gained.gain_%s', g.award)
+	                         _loyalty.rounded_sql(CASE WHEN g.multiplies THEN _loyalty.factor_sql(format('gained.gain_%s', g.award)) WHEN g.at_most IS NULL THEN format('gained.gain_%s', g.award)
 	                                                   -- what is not finite is refused, and not limited
 	                                                   ELSE format('(CASE WHEN gained.gain_%1$s > %2$s AND gained.gain_%1$s - gained.gain_%1$s = 0 THEN %2$s ELSE gained.gain_%1$s END)', g.award, g.at_most) END,
 	                                              g.rounding, g.points_scale), g.award), ', ' ORDER BY g.place),

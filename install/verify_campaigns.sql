@@ -31,20 +31,22 @@ AS $$
 DECLARE
 	campaigns text;
 BEGIN
-	EXECUTE format('SELECT string_agg(format(''(%%L::text, %%L::int[])'', c.campaign, c.awards), '', '') FROM (SELECT r.campaign, array_agg(r.award) AS awards FROM %I.terms_rule r
+	EXECUTE format('SELECT string_agg(format(''(%%L::text, %%L::int[], %%L::int[])'', c.campaign, c.awards, c.budgeted), '', '')
+	                  FROM (SELECT r.campaign, coalesce(array_agg(r.award) FILTER (WHERE r.budget IS NULL), ''{}'') AS awards, coalesce(array_agg(r.award) FILTER (WHERE r.budget IS NOT NULL), ''{}'') AS budgeted FROM %I.terms_rule r
 	                 WHERE r.version = $1 AND r.campaign IS NOT NULL AND NOT r.is_campaign GROUP BY 1) c', program) INTO campaigns USING terms;
 	RETURN (SELECT format($sql$
 		SELECT c.campaign, e.account, e.event, e.amount,
 		       f.free + coalesce((SELECT sum(e.apart[l.award]) FROM unnest(%1$L::int[]) l (award)), 0) - w.free
 		       - coalesce((SELECT sum(CASE WHEN l.by_times AND (w.would[l.n] <= 0 OR (e.apart[l.award] IS NOT DISTINCT FROM f.would[l.n] AND e.rooms[l.award] >= 1)) THEN w.would[l.n] WHEN l.by_times THEN 0
 		                                   ELSE least(w.would[l.n], CASE WHEN e.apart[l.award] < f.would[l.n] THEN e.apart[l.award] ELSE e.rooms[l.award] END) END)
-		                     FROM unnest(%1$L::int[], %6$L::boolean[]) WITH ORDINALITY l (award, by_times, n) WHERE w.would[l.n] IS NOT NULL), 0) AS points
-		  FROM entry e CROSS JOIN (VALUES %2$s) AS c (campaign, awards)
+		                     FROM unnest(%1$L::int[], %6$L::boolean[]) WITH ORDINALITY l (award, by_times, n) WHERE w.would[l.n] IS NOT NULL), 0)
+		       -- what budgets gave counts as they count it
+		       + coalesce((SELECT sum(e.allotted[b.award]) FROM unnest(c.budgeted) b (award)), 0) AS points
+		  FROM entry e CROSS JOIN (VALUES %2$s) AS c (campaign, awards, budgeted)
 		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would FROM (SELECT e.parts, e.allotted, e.held_rules, e.multiplier, e.awards) AS facts) AS f
 		 CROSS JOIN LATERAL (SELECT %3$s AS free, %4$s AS would
 		                       FROM (SELECT ARRAY(SELECT CASE WHEN p.award <> ALL (c.awards) THEN p.part END FROM unnest(e.parts) WITH ORDINALITY p (part, award) ORDER BY p.award) AS parts,
-		                                    ARRAY(SELECT CASE WHEN p.award <> ALL (c.awards) THEN p.part END FROM unnest(e.allotted) WITH ORDINALITY p (part, award) ORDER BY p.award) AS allotted,
-		                                    e.held_rules, e.multiplier, e.awards) AS facts) AS w
+		                                    e.allotted, e.held_rules, e.multiplier, e.awards) AS facts) AS w
 		 WHERE e.terms = %5$s AND e.counts $sql$, x.limits, campaigns, x.free, coalesce(x.would, 'NULL::numeric[]'), terms, x.by_times)
 	          FROM _loyalty.worths_sql(program, terms) x WHERE campaigns IS NOT NULL);
 END

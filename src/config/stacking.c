@@ -265,10 +265,22 @@ stacking_in_force(const Stacking *stacking, int award, TimestampTz at, Datum amo
 		(rule->minimum_order == (Datum) 0 || DatumGetBool(DirectFunctionCall2(numeric_ge, amount, rule->minimum_order)));
 }
 
-/* The points of a rule, counted in steps, limited and rounded. */
+/*
+ * By what is multiplied is at least 0, so that no order takes points away by it.  What is not finite
+ * is refused, and comes to NaN, which is the larger one.
+ */
+static Datum
+floor_factor(Datum factor)
+{
+	return DirectFunctionCall2(numeric_larger, factor, DirectFunctionCall2(numeric_mul, number_zero(), factor));
+}
+
+/* The points of a rule, counted in steps, limited and rounded; or by what it multiplies. */
 static Datum
 rule_points(const StackedRule *rule, Datum points)
 {
+	if (rule->multiplies)
+		return floor_factor(points);
 	if (rule->every != (Datum) 0)
 		points = DirectFunctionCall2(numeric_mul, DirectFunctionCall2(numeric_div_trunc, points, rule->every), rule->gives);
 	/* what is not finite is refused, and not limited */
@@ -358,7 +370,7 @@ multiply_all(const Stacking *stacking, const Datum *values, const bool *isnull)
 		else
 			product = DirectFunctionCall2(numeric_mul, product, values[rule->award]);
 	}
-	return DirectFunctionCall2(numeric_mul, product, sum);
+	return DirectFunctionCall2(numeric_mul, product, floor_factor(sum));
 }
 
 /*

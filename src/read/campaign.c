@@ -4,7 +4,8 @@
  * That is by how much the order would be worth less without them, by all that is recorded of it: what each rule
  * gives, which rules were for the customer, its tier, and what limits and budgets left.  So points that
  * other rules multiply count as they are multiplied, a multiplier counts as what it adds, and where a
- * rule takes the place of another one, the difference does.
+ * rule takes the place of another one, the difference does.  What a rule gives out of a budget counts as the
+ * budget counts it, which is not what rounding makes of it together with other points.
  */
 #include "postgres.h"
 
@@ -20,9 +21,12 @@
 #include "stacking.h"
 #include "terms.h"
 
-/* Parts of an order without those of some rules, an int[] of their numbers. */
+/*
+ * Parts of an order without those of some rules, an int[] of their numbers.  Those that have a budget are left in, and what
+ * they give of it is added to "from_budgets".
+ */
 static Datum
-without_rules(Datum parts, Datum awards)
+without_rules(Datum parts, Datum awards, const ByAward *allotted, Datum *from_budgets)
 {
 	ByAward		read = stacking_read(parts);
 	Datum	   *left_out;
@@ -30,8 +34,16 @@ without_rules(Datum parts, Datum awards)
 
 	deconstruct_array(DatumGetArrayTypeP(awards), INT4OID, sizeof(int32), true, TYPALIGN_INT, &left_out, NULL, &left_count);
 	for (int i = 0; i < left_count; i++)
-		if (DatumGetInt32(left_out[i]) >= 1 && DatumGetInt32(left_out[i]) <= read.count)
-			read.isnull[DatumGetInt32(left_out[i]) - 1] = true;
+	{
+		int			award = DatumGetInt32(left_out[i]) - 1;
+
+		if (award < 0 || award >= read.count)
+			continue;
+		if (stacking_value(allotted, award) != (Datum) 0)
+			*from_budgets = DirectFunctionCall2(numeric_add, *from_budgets, stacking_value(allotted, award));
+		else
+			read.isnull[award] = true;
+	}
 	return stacking_parts(read.values, read.isnull, read.count);
 }
 
@@ -125,6 +137,9 @@ loyalty_points_by_rules(PG_FUNCTION_ARGS)
 	Datum		held = argument_or_none(fcinfo, 4);
 	Datum		parts;
 	Datum		multiplier;
+	Datum		from_budgets = number_zero();
+	Datum		without;
+	ByAward		allotted;
 	Datum	   *rooms;
 	Terms	   *terms;
 
@@ -137,6 +152,9 @@ loyalty_points_by_rules(PG_FUNCTION_ARGS)
 	multiplier = PG_GETARG_DATUM(5);
 	parts = stacking_given(PG_GETARG_DATUM(3), argument_or_none(fcinfo, 8));
 	rooms = find_rooms(terms, parts, held, multiplier, argument_or_none(fcinfo, 6), argument_or_none(fcinfo, 7));
-	return DirectFunctionCall2(numeric_sub, worth_of(terms, parts, held, multiplier, rooms),
-							   worth_of(terms, without_rules(parts, PG_GETARG_DATUM(2)), held, multiplier, rooms));
+	allotted = stacking_read(argument_or_none(fcinfo, 8));
+	without = without_rules(parts, PG_GETARG_DATUM(2), &allotted, &from_budgets);
+	return DirectFunctionCall2(numeric_add, from_budgets,
+							   DirectFunctionCall2(numeric_sub, worth_of(terms, parts, held, multiplier, rooms),
+												   worth_of(terms, without, held, multiplier, rooms)));
 }

@@ -422,7 +422,7 @@ current_customers(TrackedTable *table, Datum *keys, int count, bool lock,
 /*
  * Fill an identified order from row i of the result of current_orders(), or of another
  * query with the same columns.  Returns false if it does not count for want of a rate
- * of its currency.
+ * of its currency.  Its values may be such as cannot be counted with: see current_check_finite().
  */
 bool
 current_read(TrackedTable *table, uint64 i, Order *order)
@@ -468,7 +468,6 @@ current_read(TrackedTable *table, uint64 i, Order *order)
 	order->allotted = (Datum) 0;
 	order->parts = isnull[PARTS] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[PARTS]));
 	order->member = isnull[MEMBER] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM(values[MEMBER]));
-	order_check_finite(table, order);
 	return true;
 }
 
@@ -597,9 +596,61 @@ failing_part(TrackedTable *table, const OrderPin *pin, RuleSet *set)
 	return part;
 }
 
+/*
+ * Find the rule whose points of an order cannot be counted with.
+ *
+ * ----------
+ *	SELECT u.rule, u.points FROM _loyalty.uncountable_rule(program, tracked_table, terms, $1[1]) AS u
+ * ----------
+ */
+static void
+find_blame(TrackedTable *table, Order *order, int32 terms, Blame *blame)
+{
+	OrderPin	pin = {.order_key = order->order_key};
+	OrderLookUp lookup = {.table = table,.pins = &pin,.count = 1};
+	SPITupleTable *outer_table = SPI_tuptable;
+	uint64		outer_processed = SPI_processed;
+	StringInfoData query;
+	ErrorData  *error;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT u.rule, u.points FROM _loyalty.uncountable_rule(%s::pg_catalog.name, %d, %d, ($1)[1]) AS u",
+					 quote_literal_cstr(table->program), table->tracked_table, terms);
+	lookup.plan = prepare_query(table, &query);
+	error = protect(look_up_orders, &lookup);
+	SPI_freeplan(lookup.plan);
+	if (error != NULL)
+		FreeErrorData(error);
+	else
+	{
+		if (SPI_processed > 0)
+		{
+			blame->rule = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+			blame->value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_tuptable = outer_table;
+	SPI_processed = outer_processed;
+}
+
+/*
+ * An order that was read by the view of a version of the terms, with a value that can't be counted with, is an
+ * error, or not counted.
+ */
+void
+current_check_finite(TrackedTable *table, Order *order, int32 terms)
+{
+	Blame		blame = {0};
+
+	if (order->counts && !order_points_are_countable(order))
+		find_blame(table, order, terms, &blame);
+	order_check_finite(table, order, &blame);
+}
+
 /* Give the orders that a look-up found to a sink. */
 static void
-give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
+give_orders(TrackedTable *table, int first, RuleSet *set, PinnedOrderSink sink, void *arg)
 {
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -610,6 +661,7 @@ give_orders(TrackedTable *table, int first, PinnedOrderSink sink, void *arg)
 		if (!current_identify(table, i, 1, &order))
 			continue;
 		(void) current_read(table, i, &order);
+		current_check_finite(table, &order, set->terms);
 		sink(arg, &order, first + (int) DatumGetInt64(asked) - 1);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -632,7 +684,7 @@ find_orders(TrackedTable *table, const OrderPin *pins, int first, int count, Rul
 	lookup.plan = set->orders;
 	error = try_look_up(&lookup);
 	if (error == NULL)
-		give_orders(table, first, sink, arg);
+		give_orders(table, first, set, sink, arg);
 	else if (count > 1)
 	{
 		for (int i = first; i < first + count; i++)

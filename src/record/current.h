@@ -35,6 +35,7 @@ typedef struct OrderPin
 
 extern bool current_identify(TrackedTable *table, uint64 i, int column, Order *order);
 extern bool current_read(TrackedTable *table, uint64 i, Order *order);
+extern void current_check_finite(TrackedTable *table, Order *order, int32 terms);
 extern void current_customers(TrackedTable *table, Datum *keys, int count,
 							  bool lock, TrackedTable *refunds, OrderSink sink, void *arg);
 extern bool current_without_lines(TrackedTable *table, const Datum *keys, int count, bool *without);

@@ -122,77 +122,95 @@ noun_of(const TrackedTable *table)
  */
 static void
 invalid_value(TrackedTable *table, int sqlstate, const char *what,
-			  const char *value, Datum order_key)
+			  const char *value, Datum order_key, const Blame *blame)
 {
+	char	   *detail;
 	bool		is_large = strspn(value, "-0123456789.") == strlen(value);
 	char	   *must = is_large ? psprintf("must have at most %d digits before the decimal point", VALUE_DIGITS) :
 	pstrdup("must be finite");
 
+	if (blame != NULL && blame->rule != NULL)
+		value = blame->value;
 	/* a value of 131,072 digits is not shown to its end */
 	if (strlen(value) > 60)
 		value = psprintf("%.57s...", value);
+	detail = blame != NULL && blame->rule != NULL ?
+		psprintf("The %s comes to %s for the %s \"%s\".", blame->rule, value, noun_of(table), TextDatumGetCString(order_key)) :
+		psprintf("The %s \"%s\" has the value %s.", noun_of(table), TextDatumGetCString(order_key), value);
 	if (table->skip_invalid)
 		ereport(LOG_SERVER_ONLY,
 				(errcode(sqlstate),
 				 errmsg("loyalty program \"%s\" skipped an %s: its %s %s",
 						table->program, noun_of(table), what, must),
-				 errdetail("The %s \"%s\" has the value %s.",
-						   noun_of(table), TextDatumGetCString(order_key), value)));
+				 errdetail_internal("%s", detail)));
 	else
 		ereport(ERROR,
 				(errcode(sqlstate),
 				 errmsg("the %s of an %s %s", what, noun_of(table), must),
-				 errdetail("The %s \"%s\" has the value %s.",
-						   noun_of(table), TextDatumGetCString(order_key), value),
+				 errdetail_internal("%s", detail),
 				 errhint("Correct the %s, or set on_invalid to 'skip' in the table \"program\" of the loyalty program \"%s\".",
 						 noun_of(table), table->program)));
 }
 
 /* Can it be counted with?  Else the views of the program could not show the sums. */
 static bool
-is_countable(TrackedTable *table, Datum value, const char *what, Datum order_key)
+is_countable(TrackedTable *table, Datum value, const char *what, Datum order_key, const Blame *blame)
 {
 	if (number_is_below(value, VALUE_DIGITS))
 		return true;
 	invalid_value(table, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what,
 				  DatumGetCString(DirectFunctionCall1(numeric_out, value)),
-				  order_key);
+				  order_key, blame);
 	return false;
 }
 
-/* Can all points be counted with that rules give? */
-static bool
-parts_are_countable(TrackedTable *table, Order *order)
+/* The points of an order that cannot be counted with, or (Datum) 0: all can. */
+static Datum
+find_uncountable(const Order *order)
 {
 	ByAward		parts = stacking_read(order->parts);
 
+	if (order->awards != (Datum) 0 && !number_is_below(order->awards, VALUE_DIGITS))
+		return order->awards;
 	for (int i = 0; i < parts.count; i++)
-		if (!parts.isnull[i] && !is_countable(table, parts.values[i], "points", order->order_key))
-			return false;
-	return true;
+		if (!parts.isnull[i] && !number_is_below(parts.values[i], VALUE_DIGITS))
+			return parts.values[i];
+	return (Datum) 0;
 }
 
 /*
- * An order with a value that can't be counted with is an error, or not counted.
+ * Can the points of an order be counted with?
+ */
+bool
+order_points_are_countable(const Order *order)
+{
+	return find_uncountable(order) == (Datum) 0;
+}
+
+/*
+ * An order with a value that can't be counted with is an error, or not counted.  blame: the rule whose
+ * points these are, or NULL.
  */
 void
-order_check_finite(TrackedTable *table, Order *order)
+order_check_finite(TrackedTable *table, Order *order, const Blame *blame)
 {
-	if (!is_countable(table, order->amount, "amount", order->order_key))
+	Datum		uncountable;
+
+	if (!is_countable(table, order->amount, "amount", order->order_key, NULL))
 		order_gone(order);
 	else if (TIMESTAMP_NOT_FINITE(order->at))
 	{
 		invalid_value(table, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "time",
 					  DatumGetCString(DirectFunctionCall1(timestamptz_out,
 														  TimestampTzGetDatum(order->at))),
-					  order->order_key);
+					  order->order_key, NULL);
 		order_gone(order);
 	}
-	else if (order->awards != (Datum) 0 &&
-			 !is_countable(table, order->awards, "points", order->order_key))
+	else if ((uncountable = find_uncountable(order)) != (Datum) 0)
+	{
+		(void) is_countable(table, uncountable, "points", order->order_key, blame);
 		order_gone(order);
-	else if (order->parts != (Datum) 0 && !parts_are_countable(table, order))
-		order_gone(order);
+	}
 }
 
 /*
@@ -247,6 +265,7 @@ typedef struct Evaluation
 	bool		found;			/* the answer: it is an order */
 	const char *rule;			/* what is being evaluated: a rule, */
 	const char *what;			/* or something else */
+	Blame		blame;			/* the first rule whose points cannot be counted with */
 } Evaluation;
 
 /* When are the points of the order available, if it says so itself? */
@@ -289,6 +308,16 @@ evaluate_columns(void *arg)
 		order->available = evaluate_available(evaluation);
 }
 
+/* These are the points of a rule. */
+static void
+blame_rule(Evaluation *evaluation, const Rule *rule, Datum points)
+{
+	if (evaluation->blame.rule != NULL || number_is_below(points, VALUE_DIGITS))
+		return;
+	evaluation->blame.rule = rule->name;
+	evaluation->blame.value = DatumGetCString(DirectFunctionCall1(numeric_out, points));
+}
+
 /* Points of an order by rules that do more than to add them up. */
 static void
 evaluate_stacking(Evaluation *evaluation)
@@ -311,6 +340,9 @@ evaluate_stacking(Evaluation *evaluation)
 		values[award] = evaluate(reader, &rule->award, evaluation->row, &isnull[award]);
 	}
 	stacking_count(set->stacking, values, isnull);
+	for (int award = 0; award < list_length(set->rules); award++)
+		if (!isnull[award])
+			blame_rule(evaluation, (Rule *) list_nth(set->rules, award), values[award]);
 	if (stacking_folds(set->stacking))
 		order->parts = stacking_parts(values, isnull, list_length(set->rules));
 	else
@@ -361,6 +393,7 @@ evaluate_rules(void *arg)
 		if (isnull)
 			continue;
 		old = MemoryContextSwitchTo(reader->econtext->ecxt_per_tuple_memory);
+		blame_rule(evaluation, rule, points);
 		order->awards = order->awards == number_zero() ? points :
 			DirectFunctionCall2(numeric_add, order->awards, points);
 		MemoryContextSwitchTo(old);
@@ -418,11 +451,13 @@ skip_order(Evaluation *evaluation, ErrorData *error)
 }
 
 static void
-check_points(TrackedTable *table, Order *order)
+check_points(Evaluation *evaluation)
 {
+	Order	   *order = evaluation->order;
+
 	order->no_points = false;
 	if ((order->awards != order->amount && order->awards != number_zero()) || order->parts != (Datum) 0)
-		order_check_finite(table, order);
+		order_check_finite(evaluation->reader->table, order, &evaluation->blame);
 }
 
 /* Whose order is a row, and which?  Without an order, only which. */
@@ -504,7 +539,7 @@ order_evaluate_points(OrderReader *reader, TupleTableSlot *row, Order *order, in
 	evaluation.rules = program_rules(reader->table, terms);
 	error = evaluate_guarded(evaluate_rules, &evaluation, evaluation.rules->may_raise);
 	if (error == NULL)
-		check_points(reader->table, order);
+		check_points(&evaluation);
 	else
 		skip_order(&evaluation, error);
 }
@@ -521,7 +556,7 @@ order_expect_points(OrderReader *reader, TupleTableSlot *row, Order *order)
 
 	evaluation.rules = program_rules(reader->table, reader->table->terms);
 	if (evaluate_guarded(evaluate_rules, &evaluation, evaluation.rules->may_raise) == NULL)
-		check_points(reader->table, order);
+		check_points(&evaluation);
 }
 
 /*
@@ -549,7 +584,7 @@ order_evaluate(OrderReader *reader, TupleTableSlot *row, Order *order)
 	}
 	order->amount = plain_value(reader, order->amount);
 	order->awards = order->parts = order->allotted = (Datum) 0;
-	order_check_finite(table, order);
+	order_check_finite(table, order, NULL);
 	if (!order->counts)
 		return;
 	order->awards = number_zero();

@@ -33,6 +33,13 @@ typedef struct Order
 								 * (Datum) 0 */
 } Order;
 
+/* The rule whose points cannot be counted with, and what they are. */
+typedef struct Blame
+{
+	const char *rule;			/* what errors call it; NULL: nobody knows */
+	const char *value;
+} Blame;
+
 /*
  * Evaluates expressions over rows.  Results live until the next
  * ResetExprContext().
@@ -56,6 +63,7 @@ extern void order_expect_points(OrderReader *reader, TupleTableSlot *row, Order 
 extern void order_failed(TrackedTable *table, const char *rule, const char *what,
 						 Datum order_key, ErrorData *error);
 extern void order_gone(Order *order);
-extern void order_check_finite(TrackedTable *table, Order *order);
+extern bool order_points_are_countable(const Order *order);
+extern void order_check_finite(TrackedTable *table, Order *order, const Blame *blame);
 
 #endif							/* LOYALTY_ORDER_H */

@@ -132,6 +132,8 @@ put_query(Recorder *recorder, BulkRead *bulk)
 				continue;
 			if (bulk->read && !current_read(root, i, &order))
 				bulk->without_rate++;
+			if (bulk->read)
+				current_check_finite(root, &order, root->terms);
 			if (bulk->dated)
 				order.at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
 			order.must_read = bulk->must_read;
