@@ -24,7 +24,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(dir $(firs
 EXTENSION_SQL = install/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SQL)
 
-REGRESS = program track lacking parallel trigger points types keys invalid mistakes verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned moments customer_keys settings definitions
+REGRESS = program track lacking parallel trigger points types keys invalid mistakes hints verify security rights hostile lines currency partition ddl store failing breaking standing moment pinned moments customer_keys settings definitions
 ISOLATION = record_rc record_rr record_ser post lines_rc lines_rr lines_ser reindex loading joined moved
 TAP_TESTS = 1
 REGRESS_OPTS = --inputdir=. --load-extension=loyalty

@@ -98,7 +98,9 @@ DECLARE
 	parsed text;
 	result text;
 BEGIN
+	-- the first error is told: that of the orders, unless none are tracked
 	FOR src IN SELECT t.* FROM unnest(events) k (event) CROSS JOIN LATERAL _loyalty.tables_of_rule(program, 'order', NULL, k.event) t
+	            ORDER BY t.relation IS NULL, NOT t.active, k.event IS NOT NULL, t.tracked_table
 	LOOP
 		BEGIN
 			SELECT p.applies_when INTO parsed FROM _loyalty.parse_rule(program, src.tracked_table, rule, '0', condition, 'order', 'new', path, false, is_written AND result IS NULL) p;
@@ -264,6 +266,13 @@ BEGIN
 	PERFORM _loyalty.tell_of_midnight(tg_table_schema, format('ends of the campaign "%s"', NEW.name), NEW.ends, OLD.ends);
 	IF tg_op = 'UPDATE' AND (NEW.for_members, NEW.budget) IS DISTINCT FROM (OLD.for_members, OLD.budget) THEN
 		PERFORM _loyalty.require_campaign_rules(tg_table_schema, NEW.name, NEW.for_members, NEW.budget);
+	END IF;
+	IF tg_op = 'UPDATE' AND (NEW.applies_when, NEW.for_members) IS DISTINCT FROM (OLD.applies_when, OLD.for_members) THEN
+		PERFORM _loyalty.refuse_outdated(tg_table_schema, x.what, x.stored, x.written, x.present)
+		   FROM (SELECT p.* FROM _loyalty.present_rules(tg_table_schema, _loyalty.answer(format('SELECT p.terms FROM %I.program p WHERE $1 IS NOT NULL', tg_table_schema), NEW.name)::int) p
+		          WHERE starts_with(p.name, _loyalty.gate_name(NEW.name, NULL)) ORDER BY p.name COLLATE "C" LIMIT 1) p
+		  CROSS JOIN LATERAL (VALUES ('applies_when', OLD.applies_when, NEW.applies_when, p.applies_when), ('for_members', OLD.for_members, NEW.for_members, p.for_members)) v (said, stored, written, present)
+		  CROSS JOIN LATERAL (SELECT format('%s of the campaign "%s"', v.said, NEW.name) AS what, v.stored, v.written, v.present) x;
 	END IF;
 	IF tg_op = 'INSERT' OR NEW.for_members IS DISTINCT FROM OLD.for_members THEN
 		NEW.for_members := CASE WHEN NEW.for_members IS NOT NULL THEN

@@ -445,6 +445,13 @@ BEGIN
 	END IF;
 	expression := coalesce(NEW.points, NEW.multiplier);
 	before := coalesce(OLD.points, OLD.multiplier);
+	IF tg_op = 'UPDATE' AND tg_table_name = 'earning_rule' AND (expression, NEW.applies_when, NEW.for_members) IS DISTINCT FROM (before, OLD.applies_when, OLD.for_members) THEN
+		PERFORM _loyalty.refuse_outdated(tg_table_schema, x.what, x.stored, x.written, x.present)
+		   FROM _loyalty.present_rules(tg_table_schema, _loyalty.answer(format('SELECT p.terms FROM %I.program p WHERE $1 IS NOT NULL', tg_table_schema), OLD.name)::int) p
+		  CROSS JOIN LATERAL (VALUES (what || ' of the ' || label, before, expression, p.points), ('applies_when of the ' || label, OLD.applies_when, NEW.applies_when, p.applies_when),
+		                             ('for_members of the ' || label, OLD.for_members, NEW.for_members, p.for_members)) x (what, stored, written, present)
+		  WHERE p.name = OLD.name;
+	END IF;
 	IF tg_op = 'UPDATE' AND (NEW.name, expression, NEW.applies_when, NEW.per, NEW.event) IS NOT DISTINCT FROM (OLD.name, before, OLD.applies_when, OLD.per, OLD.event) THEN
 		RETURN NEW;
 	END IF;
@@ -1269,6 +1276,8 @@ BEGIN
 		                WHERE t.version = $1) AND NOT (%2$s)
 		$sql$, tg_table_schema, _loyalty.terms_differ_sql(tg_table_schema, '$1')) INTO same USING before;
 	IF same THEN
+		-- what was renamed is shown from now on, though nothing else is to be done
+		PERFORM _loyalty.refresh_texts(tg_table_schema) WHERE pg_trigger_depth() = 1;
 		RETURN NULL;
 	END IF;
 	EXECUTE format('SELECT coalesce(max(version), 0) + 1 FROM %I.terms', tg_table_schema) INTO version;

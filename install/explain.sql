@@ -205,8 +205,9 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.order_as_recorded(name, int, text, text) IS 'the newest entry of an order of a customer, whose key is written as text';
 
--- The table that has an order, and whose it is.
-CREATE FUNCTION _loyalty.find_order(program name, order_key text, tracked regclass, INOUT event text, OUT tracked_table int, OUT customer text, OUT is_archived boolean)
+-- The table that has an order, and whose it is.  Of one that has no row that could be read, what is recorded is known: it is archived, or else
+-- it counts still, since its table is not tracked any more, or paused, or no trigger saw how the row went.
+CREATE FUNCTION _loyalty.find_order(program name, order_key text, tracked regclass, INOUT event text, OUT tracked_table int, OUT customer text, OUT gone text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -216,23 +217,27 @@ DECLARE
 	found_event text;
 	said jsonb;
 	whose text;
-	archived boolean;
+	why text;
+	by_record boolean;
+	kinds text[];
 BEGIN
 	IF tracked IS NOT NULL THEN
 		PERFORM _loyalty.require_tracks(program, tracked, '{orders,credits,events}');
 	END IF;
 	-- orders come before events, whose keys may be the same
-	FOR s IN EXECUTE format('SELECT t.tracked_table, t.relation, t.event FROM %I.tracked_table t WHERE t.kind IN (''orders'', ''credits'', ''events'') AND ($1 IS NULL OR t.relation = $1) AND ($2 IS NULL OR t.event = $2)
-	                         ORDER BY t.event IS NOT NULL, 1', program) USING tracked, event
+	FOR s IN EXECUTE format('SELECT t.tracked_table, t.relation, t.event, r.recorded, CASE WHEN NOT r.recorded THEN ''archived'' WHEN NOT t.active THEN ''not tracked any more'' WHEN t.definition IS NOT NULL THEN ''paused'' ELSE ''not in its table'' END AS why
+	                           FROM %I.tracked_table t CROSS JOIN (VALUES (false), (true)) r (recorded) WHERE t.kind IN (''orders'', ''credits'', ''events'') AND ($1 IS NULL OR t.relation = $1) AND ($2 IS NULL OR t.event = $2)
+	                         ORDER BY r.recorded, t.event IS NOT NULL, 1', program) USING tracked, event
 	LOOP
-		EXIT WHEN s.event IS NOT NULL AND found_in IS NOT NULL AND found_event IS NULL;
-		said := _loyalty.order_as_it_is(program, s.tracked_table, NULL, order_key);
-		archived := said IS NULL;
+		EXIT WHEN found_in IS NOT NULL AND ((s.recorded AND NOT by_record) OR (s.event IS NOT NULL AND found_event IS NULL));
+		said := CASE WHEN NOT s.recorded THEN _loyalty.order_as_it_is(program, s.tracked_table, NULL, order_key) END;
+		why := CASE WHEN said IS NULL THEN s.why END;
 		whose := said ->> 'customer';		-- maybe nobody's
-		IF archived THEN
-			EXECUTE format('SELECT a.customer::text FROM %I.archived a WHERE a.tracked_table = $1 AND a.order_key = $2', program) INTO whose USING s.tracked_table, order_key;
+		IF said IS NULL THEN
+			EXECUTE format(CASE WHEN s.recorded THEN 'SELECT r.customer::text FROM %I.recorded_orders r WHERE r.tracked_table = $1 AND r.order_key = $2 AND r.counts ORDER BY r.recorded_at DESC LIMIT 1'
+			               ELSE 'SELECT a.customer::text FROM %I.archived a WHERE a.tracked_table = $1 AND a.order_key = $2' END, program) INTO whose USING s.tracked_table, order_key;
 		END IF;
-		CONTINUE WHEN archived AND whose IS NULL;
+		CONTINUE WHEN said IS NULL AND whose IS NULL;
 		IF found_in IS NOT NULL AND found_event <> s.event THEN
 			RAISE EXCEPTION 'there are events "%" of several kinds', order_key
 				USING ERRCODE = 'ambiguous_parameter', DETAIL = format('They are "%s" and "%s".', found_event, s.event),
@@ -246,20 +251,25 @@ BEGIN
 		found_event := s.event;
 		tracked_table := s.tracked_table;
 		customer := whose;
-		is_archived := archived;
+		gone := why;
+		by_record := s.recorded;
 	END LOOP;
 	IF found_in IS NULL THEN
+		IF event IS NOT NULL THEN
+			EXECUTE format('SELECT array_agg(DISTINCT t.event) FROM %I.tracked_table t WHERE t.event IS NOT NULL', program) INTO kinds;
+		END IF;
 		RAISE EXCEPTION 'there is no % "%"', CASE WHEN event IS NULL THEN 'order' ELSE 'event' END, order_key
 			USING ERRCODE = 'no_data_found',
 			      DETAIL = CASE WHEN event IS NOT NULL THEN format('No table that loyalty program "%s" tracks has an event of the kind "%s" with this key.', program, event)
 			               WHEN tracked IS NULL THEN format('No table that loyalty program "%s" tracks has an order with this key.', program)
 			               ELSE format('Table "%s" has none with this key.', tracked) END,
-			      HINT = format('The key is the text that the column order_key of %I.order_points shows.', program);
+			      HINT = concat_ws(' ', format('The key is the text that the column order_key of %I.order_points shows.', program),
+			                       'Kinds of events are: ' || (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM unnest(kinds) k) || '.');
 	END IF;
 	event := found_event;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass, text) IS 'the number of the tracked table that has an order, or had it if it is archived, and its customer as text; else an error';
+COMMENT ON FUNCTION _loyalty.find_order(name, text, regclass, text) IS 'the number of the tracked table that has an order, or had it, and its customer as text, and why there is no row of it, or null if there is one; else an error';
 
 CREATE FUNCTION _loyalty.round_points(program name, terms int, points numeric)
 RETURNS numeric
@@ -580,7 +590,7 @@ BEGIN
 		RETURN;
 	END IF;
 	RETURN QUERY SELECT * FROM _loyalty.explain_remarks(p.program, recorded.terms, o.customer, o.event);
-	IF NOT o.is_archived THEN
+	IF o.gone IS NULL THEN
 		SELECT * INTO said, failure FROM _loyalty.try_order(p.program, o.tracked_table, recorded.terms, order_key);
 	END IF;
 	IF (said ->> 'counts')::boolean THEN
@@ -590,9 +600,9 @@ BEGIN
 		e := ROW(1, CASE WHEN o.event IS NULL THEN 'order' ELSE 'event' END, NULL, failure, NULL, 0);
 		RETURN NEXT e;
 	END IF;
-	IF recorded.parts IS NOT NULL AND (o.is_archived OR (said ->> 'counts')::boolean) THEN
+	IF recorded.parts IS NOT NULL AND (o.gone IS NOT NULL OR (said ->> 'counts')::boolean) THEN
 		FOR e IN SELECT * FROM _loyalty.explain_folded(p.program, recorded.terms, coalesce(said, jsonb_build_object('at', recorded.at, 'available_at', recorded.available_at)) || jsonb_build_object('event', o.event),
-		                                               CASE WHEN o.is_archived THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
+		                                               CASE WHEN o.gone IS NOT NULL THEN recorded.parts ELSE ARRAY(SELECT j.part::numeric FROM jsonb_array_elements_text(said -> 'parts') WITH ORDINALITY j (part, n) ORDER BY j.n) END,
 		                                               recorded.held_rules, recorded.tier, recorded.multiplier, recorded.apart, NULL, recorded.allotted)
 		LOOP
 			total := total + e.points;
@@ -610,8 +620,8 @@ BEGIN
 			RETURN NEXT e;
 		END LOOP;
 		worth := said ->> 'awards';
-	ELSIF o.is_archived THEN
-		e := ROW(1, 'all rules', NULL, 'archived', NULL, recorded.awards);
+	ELSIF o.gone IS NOT NULL THEN
+		e := ROW(1, 'all rules', NULL, o.gone, NULL, recorded.awards);
 		total := recorded.awards;
 		worth := recorded.awards;
 		RETURN NEXT e;

@@ -60,6 +60,28 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.terms_fold(name, int) IS 'has a version of the terms rules for some members, bonuses, limits per member, or wallets of rules, so that its rules stack when entries are folded?';
 
+-- A tier of another name is nobody's.
+CREATE FUNCTION _loyalty.tell_of_unknown_tiers(program name, rule text, tiers text[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	unknown text;
+	known text;
+BEGIN
+	EXECUTE format('SELECT n.tier FROM unnest($1) WITH ORDINALITY n (tier, place) WHERE NOT EXISTS (SELECT FROM %I.tier t WHERE t.name = n.tier) ORDER BY n.place LIMIT 1', program)
+	   INTO unknown USING tiers;
+	IF unknown IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT string_agg(format(''"%%s"'', t.name), '', '' ORDER BY t.rank) FROM %I.tier t', program) INTO known;
+	RAISE NOTICE 'for_members of the % names a tier that there is not', _loyalty.rule_label(rule)
+		USING DETAIL = format('It is "%s"; the tiers are: %s.', unknown, coalesce(known, 'none')), HINT = 'Write the tier as its name is, or make one of this name; until then, nobody has it.';
+END
+$$;
+COMMENT ON FUNCTION _loyalty.tell_of_unknown_tiers(name, text, text[]) IS 'a notice if for_members of an earning rule compares the tier with the name of none';
+
 -- The condition of a rule, as SQL with every name qualified.
 CREATE FUNCTION _loyalty.parse_for_members(program name, rule text, condition text, search_path text, warn boolean, terms int DEFAULT NULL)
 RETURNS text
@@ -69,11 +91,16 @@ AS $$
 DECLARE
 	zone text;
 	newest int;
+	parsed record;
 BEGIN
 	EXECUTE format('SELECT time_zone, terms FROM %I.program', program) INTO zone, newest;
-	RETURN (SELECT p.expression FROM _loyalty.parse_expression(condition, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean',
+	SELECT p.expression, p.tiers INTO parsed FROM _loyalty.parse_expression(condition, NULL, NULL, format('%I.rule_facts', program)::regclass, 'boolean',
 	                                                          format('for_members of the %s', _loyalty.rule_label(rule)), NULL, NULL, zone, search_path, warn,
-	                                                          parts => _loyalty.condition_parts(program, coalesce(terms, newest))) p);
+	                                                          parts => _loyalty.condition_parts(program, coalesce(terms, newest))) p;
+	IF warn THEN
+		PERFORM _loyalty.tell_of_unknown_tiers(program, rule, parsed.tiers);
+	END IF;
+	RETURN parsed.expression;
 END
 $$;
 COMMENT ON FUNCTION _loyalty.parse_for_members(name, text, text, text, boolean, int) IS 'check the condition by which an earning rule is for a member, under the terms in force or others, and return it with every name qualified';

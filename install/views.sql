@@ -21,7 +21,7 @@
 
 CREATE FUNCTION _loyalty.parse_expression(INOUT expression text, "row" regclass, line regclass, facts regclass, INOUT type regtype,
                                          what text, row_name text, alias text, time_zone text, search_path text, warn boolean, any_settings boolean DEFAULT false, built_in boolean DEFAULT false,
-                                         member regclass DEFAULT NULL, line_facts regclass DEFAULT NULL, parts text[] DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
+                                         member regclass DEFAULT NULL, line_facts regclass DEFAULT NULL, parts text[] DEFAULT NULL, OUT uses_row boolean, OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[], OUT tiers text[])
 LANGUAGE c STABLE
 AS 'MODULE_PATHNAME', 'loyalty_parse_expression';
 COMMENT ON FUNCTION _loyalty.parse_expression(text, regclass, regclass, regclass, regtype, text, text, text, text, text, boolean, boolean, boolean, regclass, regclass, text[]) IS
@@ -532,6 +532,47 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.present_tier(name, int, text) IS 'the condition of a tier as it is now, as SQL';
 
+-- What the earning rules of some terms say now, and the conditions of campaigns, which stand for rules, too: of several tables, as the first one
+-- has it.  Moments are written in the time zone of the program, as in the texts that are stored, whoever calls.
+CREATE FUNCTION _loyalty.present_rules(program name, terms int)
+RETURNS TABLE (name text, points text, applies_when text, for_members text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'			-- restored at the end
+AS $$
+BEGIN
+	PERFORM set_config('timezone', _loyalty.answer(format('SELECT p.time_zone FROM %I.program p WHERE $1 IS NOT NULL', program), program), true);
+	RETURN QUERY EXECUTE format($sql$
+		SELECT t.name, x.points, x.applies_when, c.expression
+		  FROM %1$I.terms_rule t
+		  LEFT JOIN (SELECT DISTINCT ON (r.name) r.name, p.points, p.applies_when
+		               FROM %1$I.terms_rule r CROSS JOIN %1$I.tracked_table s
+		              CROSS JOIN LATERAL _loyalty.present_rule($1, s.tracked_table, r.version, r.name, 'new') p
+		              WHERE r.version = $2 AND s.active AND s.kind IN ('orders', 'events') AND p.points IS NOT NULL
+		              ORDER BY r.name, s.tracked_table) x ON x.name = t.name
+		  LEFT JOIN _loyalty.member_conditions($1, $2) c ON c.award = t.award
+		 WHERE t.version = $2
+		$sql$, program) USING program, terms;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.present_rules(name, int) IS 'what the earning rules of some terms say now, whatever was renamed since they were written; nulls where no view tells it';
+
+-- Whoever adds to a text that is out of date writes names that are gone, or mean something else by now.
+CREATE FUNCTION _loyalty.refuse_outdated(program name, what text, stored text, written text, present text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF stored <> present AND stored <> written AND strpos(written, stored) > 0 THEN
+		RAISE EXCEPTION '% was made of a text that is out of date', what
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('Something was renamed since it was stored. It says %s now, and not %s.', present, stored),
+			      HINT = format('UPDATE %I.earning_rule SET name = name WHERE false brings all texts of the program up to date. Then repeat it.', program);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _loyalty.refuse_outdated(name, text, text, text, text) IS 'an error if an expression was made of its stored text, which is not what it says now';
+
 -- Rules and tiers are shown, and read for tables that are tracked later, as they are now.
 CREATE FUNCTION _loyalty.refresh_texts(program name)
 RETURNS void
@@ -548,12 +589,10 @@ BEGIN
 	EXECUTE format('SELECT terms, time_zone FROM %I.program', program) INTO newest, zone;
 	-- moments are written in the time zone of the program, whoever calls
 	PERFORM set_config('timezone', zone, true);
-	FOR r IN EXECUTE format('SELECT DISTINCT ON (t.name) t.name, p.points, p.applies_when, CASE WHEN t.is_campaign THEN t.campaign END AS campaign
-	                           FROM %1$I.terms_rule t CROSS JOIN %1$I.tracked_table s
-	                          CROSS JOIN LATERAL _loyalty.present_rule($1, s.tracked_table, t.version, t.name, ''new'') p
-	                          WHERE t.version = $2 AND s.active AND s.kind IN (''orders'', ''events'') AND p.points IS NOT NULL
-	                            AND (coalesce(t.points, t.multiplier), t.applies_when) <> (p.points, p.applies_when)
-	                          ORDER BY t.name, s.tracked_table', program) USING program, newest
+	FOR r IN EXECUTE format('SELECT t.name, p.points, p.applies_when, CASE WHEN t.is_campaign THEN t.campaign END AS campaign
+	                           FROM %1$I.terms_rule t JOIN _loyalty.present_rules($1, $2) p ON p.name = t.name
+	                          WHERE t.version = $2 AND (coalesce(t.points, t.multiplier), t.applies_when) <> (p.points, p.applies_when)
+	                          ORDER BY t.name', program) USING program, newest
 	LOOP
 		IF r.campaign IS NOT NULL THEN
 			PERFORM _loyalty.refresh_campaign(program, newest, r.campaign, 'applies_when', r.applies_when);

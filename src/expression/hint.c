@@ -125,6 +125,43 @@ hint_unknown_column(ParseState *pstate, ColumnRef *cref, Node *var, const char *
 	return NULL;				/* keep compiler quiet */
 }
 
+/*
+ * A plain name that several rows have is an error, whose hint says how to name each of them.
+ */
+void
+hint_ambiguous_column(ParseState *pstate, ColumnRef *cref)
+{
+	StringInfoData names;
+	const char *name;
+	int			count = 0;
+	ListCell   *lc;
+
+	if (list_length(cref->fields) != 1 || !IsA(linitial(cref->fields), String))
+		return;
+	name = strVal(linitial(cref->fields));
+	initStringInfo(&names);
+	foreach(lc, pstate->p_namespace)
+	{
+		ParseNamespaceItem *item = (ParseNamespaceItem *) lfirst(lc);
+		Alias	   *alias = item->p_rte->eref;
+		ListCell   *col;
+
+		foreach(col, alias->colnames)
+		{
+			if (!item->p_cols_visible || strcmp(strVal(lfirst(col)), name) != 0)
+				continue;
+			appendStringInfo(&names, "%s%s.%s", count++ == 0 ? "" : " or ", quote_identifier(alias->aliasname), quote_identifier(name));
+		}
+	}
+	if (count > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+				 errmsg("column reference \"%s\" is ambiguous", name),
+				 errhint("Say which one you mean: %s.", names.data),
+				 parser_errposition(pstate, cref->location)));
+	pfree(names.data);
+}
+
 /* Is there a row that has a column of this name? */
 static bool
 is_column(ParseState *pstate, const char *name)

@@ -86,6 +86,7 @@ typedef struct Parsed
 	bool		uses_line;
 	bool		uses_facts;
 	List	   *member_columns; /* what it uses of the customer's row */
+	List	   *tiers;			/* texts that it compares the tier with */
 } Parsed;
 
 /* What the parser callbacks need. */
@@ -181,7 +182,11 @@ facts_columnref(ParseState *pstate, ColumnRef *cref)
 	for (ParseState *inner = pstate; inner != pc->pstate; inner = inner->parentParseState)
 		levels++;
 	field = field_of_facts(pc->line_facts, pc->line_facts_varno, cref, levels);
-	return field != NULL ? field : field_of_facts(pc->facts, pc->facts_varno, cref, levels);
+	if (field == NULL)
+		field = field_of_facts(pc->facts, pc->facts_varno, cref, levels);
+	if (field == NULL && pstate == pc->pstate)
+		hint_ambiguous_column(pstate, cref);
+	return field;
 }
 
 /* What to look for in a parsed expression. */
@@ -336,6 +341,72 @@ check_tenure(ParseState *pstate, Node *expr, Relation facts, int facts_varno)
 	search.tenure = get_attnum(RelationGetRelid(facts), "tenure");
 	if (search.tenure != InvalidAttrNumber)
 		(void) tenure_walker(expr, &search);
+}
+
+/* A text, or the texts of a list. */
+static List *
+texts_of(Node *node, List *texts)
+{
+	ListCell   *lc;
+
+	if (IsA(node, Const) && ((Const *) node)->consttype == TEXTOID && !((Const *) node)->constisnull)
+		return lappend(texts, makeString(TextDatumGetCString(((Const *) node)->constvalue)));
+	if (IsA(node, ArrayExpr))
+	{
+		foreach(lc, ((ArrayExpr *) node)->elements)
+			texts = texts_of((Node *) lfirst(lc), texts);
+	}
+	return texts;
+}
+
+/* What to look for: the texts that the tier is compared with, as in tier = 'Gold' or tier IN ('Gold', 'Silver'). */
+typedef struct TierSearch
+{
+	int			facts_varno;
+	AttrNumber	tier;			/* the field of the facts */
+	List	   *texts;
+} TierSearch;
+
+static bool
+tier_walker(Node *node, void *context)
+{
+	TierSearch *search = (TierSearch *) context;
+	List	   *args = NIL;
+	bool		compares = false;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) || IsA(node, DistinctExpr))
+		args = ((OpExpr *) node)->args;
+	else if (IsA(node, ScalarArrayOpExpr))
+		args = ((ScalarArrayOpExpr *) node)->args;
+	foreach(lc, args)
+	{
+		Node	   *arg = (Node *) lfirst(lc);
+
+		compares |= IsA(arg, Var) && ((Var *) arg)->varno == search->facts_varno && ((Var *) arg)->varattno == search->tier;
+	}
+	if (compares && exprType(node) == BOOLOID)
+	{
+		foreach(lc, args)
+			search->texts = texts_of((Node *) lfirst(lc), search->texts);
+	}
+	return expression_tree_walker(node, tier_walker, context);
+}
+
+/* The texts that an expression compares the tier with. */
+static List *
+compared_tiers(const ParseContext *pc, Node *expr)
+{
+	TierSearch	search = {.facts_varno = pc->facts_varno};
+
+	if (pc->facts == NULL)
+		return NIL;
+	search.tier = get_attnum(RelationGetRelid(pc->facts), "tier");
+	if (search.tier != InvalidAttrNumber)
+		(void) tier_walker(expr, &search);
+	return search.texts;
 }
 
 /* The one expression of the raw statement, or an error. */
@@ -738,6 +809,7 @@ parse_in_scope(ParseState *pstate, ParseContext *pc, Parsed *parsed)
 	parsed->uses_line = bms_is_member(pc->line_varno, used);
 	parsed->uses_facts = bms_is_member(pc->facts_varno, used);
 	parsed->member_columns = pc->member == NULL ? NIL : member_columns(pstate, pc, coerced);
+	parsed->tiers = compared_tiers(pc, coerced);
 	parsed->type = scope->type == ANYELEMENTOID ? exprType(coerced) : scope->type;
 	parsed->text = deparse_parsed(pstate, pc, expr, coerced);
 
@@ -758,6 +830,13 @@ is_member_column(const ParseContext *pc, ColumnRef *cref)
 		get_attnum(pc->scope->member, strVal(linitial(cref->fields))) > 0;
 }
 
+/* Is a plain name written in double quotes, as a text may be by mistake? */
+static bool
+is_double_quoted(const ParseContext *pc, ColumnRef *cref)
+{
+	return list_length(cref->fields) == 1 && cref->location >= 0 && pc->pstate->p_sourcetext[cref->location] == '"';
+}
+
 /* A name that is not known, which may be a column of a table that is not tracked yet. */
 static Node *
 unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
@@ -769,7 +848,8 @@ unknown_column(ParseState *pstate, ColumnRef *cref, Node *var)
 							   pc->scope->built_in ? " That is the day of the order; nothing else of it is known here." :
 							   !OidIsValid(pc->scope->member) && list_length(cref->fields) == 2 && strcmp(strVal(linitial(cref->fields)), "member") == 0 ?
 							   " Only points, multiplier and applies_when of earning rules see the customer's row." :
-							   is_member_column(pc, cref) ? " The customer's row has it, too: write member and a dot before it." : "");
+							   is_member_column(pc, cref) ? " The customer's row has it, too: write member and a dot before it." :
+							   is_double_quoted(pc, cref) ? " A text is written in single quotes." : "");
 }
 
 /*
@@ -843,7 +923,7 @@ PG_FUNCTION_INFO_V1(loyalty_parse_expression);
  *                  type regtype, what text, row_name text, alias text, time_zone text,
  *                  search_path text, warn boolean, any_settings boolean, built_in boolean,
  *                  member regclass, line_facts regclass, parts text[], OUT expression text, OUT type regtype, OUT uses_row boolean,
- *                  OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[])
+ *                  OUT uses_line boolean, OUT uses_facts boolean, OUT member_columns text[], OUT tiers text[])
  *
  * Nulls for no expression.
  */
@@ -857,8 +937,8 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 	Scope		scope = {.text = text_argument(fcinfo, EXPRESSION),.what = text_argument(fcinfo, WHAT)};
 	Parsed		parsed;
 	TupleDesc	desc;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {true, true, true, true, true, true};
+	Datum		values[7] = {0};
+	bool		nulls[7] = {true, true, true, true, true, true, true};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "parse_expression must return a composite type");
@@ -893,6 +973,7 @@ loyalty_parse_expression(PG_FUNCTION_ARGS)
 		values[3] = BoolGetDatum(parsed.uses_line);
 		values[4] = BoolGetDatum(parsed.uses_facts);
 		values[5] = definition_names(parsed.member_columns);
+		values[6] = definition_names(parsed.tiers);
 		memset(nulls, false, sizeof(nulls));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
