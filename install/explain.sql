@@ -255,9 +255,7 @@ BEGIN
 		by_record := s.recorded;
 	END LOOP;
 	IF found_in IS NULL THEN
-		IF event IS NOT NULL THEN
-			EXECUTE format('SELECT array_agg(DISTINCT t.event) FROM %I.tracked_table t WHERE t.event IS NOT NULL', program) INTO kinds;
-		END IF;
+		EXECUTE format('SELECT array_agg(DISTINCT t.event) FROM %I.tracked_table t WHERE t.event IS NOT NULL HAVING $1 IS NOT NULL AND NOT bool_or(t.event = $1)', program) INTO kinds USING event;
 		RAISE EXCEPTION 'there is no % "%"', CASE WHEN event IS NULL THEN 'order' ELSE 'event' END, order_key
 			USING ERRCODE = 'no_data_found',
 			      DETAIL = CASE WHEN event IS NOT NULL THEN format('No table that loyalty program "%s" tracks has an event of the kind "%s" with this key.', program, event)
