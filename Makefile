@@ -33,7 +33,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
-REGRESS += metrics ratings tier_examples earning_examples rerate stacking explain member_rules member_row discount limits budgets campaigns simulate events event_amounts dates budget_rounding rule_values
+REGRESS += jit metrics ratings tier_examples earning_examples rerate stacking explain member_rules member_row discount limits budgets campaigns simulate events event_amounts dates budget_rounding rule_values
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
 REGRESS += lots refunds refunds2 rekeyed rekeyed2 returned
@@ -47,6 +47,12 @@ PG_CPPFLAGS = $(patsubst %/,-I%,$(wildcard $(srcdir)/src/*/))
 LAYOUT := $(shell sed -n '/^CREATE FUNCTION _loyalty.layout()/,/^COMMENT/s/^\tSELECT \([0-9]*\)$$/\1/p' $(dir $(firstword $(MAKEFILE_LIST)))install/upgrade.sql)
 PG_CPPFLAGS += -DLOYALTY_LAYOUT=$(LAYOUT)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+
+# Functions of ours are ours, whatever other libraries of the process call theirs: libedit, which comes with
+# PostgreSQL's compiler of queries, has a history_init, too.  Bitcode would look for them by name again.
+SHLIB_LINK += $(if $(filter linux freebsd netbsd openbsd,$(PORTNAME)),-Wl$(comma)-Bsymbolic)
+comma := ,
+override with_llvm = no
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
