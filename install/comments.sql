@@ -12,7 +12,7 @@ DECLARE
 	command text;
 BEGIN
 	FOR command IN
-		WITH relation AS (
+		WITH relation AS MATERIALIZED (
 			SELECT c.oid, c.relname, c.relkind FROM pg_class c
 			 WHERE c.relnamespace = to_regnamespace(quote_ident(program)) AND c.relkind IN ('r', 'v', 'c')),
 		-- relation is null where a column means the same in all
@@ -186,7 +186,7 @@ BEGIN
 		  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 		  JOIN said s ON coalesce(s.relation, r.relname) = r.relname
 		             AND s.name = CASE WHEN r.relkind = 'v' AND a.attnum = 1 THEN 'customer' ELSE a.attname END
-		 WHERE col_description(r.oid, a.attnum) IS NULL
+		 WHERE NOT EXISTS (SELECT FROM pg_description d WHERE d.classoid = 'pg_class'::regclass AND d.objoid = r.oid AND d.objsubid = a.attnum)
 		 ORDER BY r.oid, a.attnum, s.relation IS NULL
 	LOOP
 		EXECUTE command;

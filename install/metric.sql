@@ -392,7 +392,9 @@ BEGIN
 		RETURN;		-- lost with the table of the customers
 	END IF;
 	SELECT a.attname INTO key_column FROM pg_attribute a WHERE a.attrelid = format('%I.member_facts', program)::regclass AND a.attnum = 1;
-	SELECT array_agg(g.command) INTO given FROM _loyalty.given_by_others(program) g WHERE g.object = view AND g.if_new;
+	IF known IS NOT NULL THEN
+		SELECT array_agg(g.command) INTO given FROM _loyalty.given_by_others(program) g WHERE g.object = view AND g.if_new;
+	END IF;
 	PERFORM _loyalty.replace_object(program, view, 'view', format('CREATE OR REPLACE VIEW %1$I.%2$I AS SELECT f.%3$I%4$s FROM %1$I.member_facts f', program, view, key_column, columns));
 	IF to_regclass(format('%I.%I', program, view)) IS DISTINCT FROM known THEN
 		FOREACH command IN ARRAY coalesce(given, '{}')

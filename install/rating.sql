@@ -15,16 +15,26 @@ COMMENT ON FUNCTION _loyalty.rating_of(regclass, int, text, numeric, bigint, num
 CREATE TYPE loyalty.rating_explanation AS (
 	step text,
 	name text,
+	part int[],
 	condition text,
 	holds boolean,
+	value text,
+	wanted text,
+	distance numeric,
+	changes_on date,
 	grade text
 );
 COMMENT ON TYPE loyalty.rating_explanation IS 'one part of why a customer has a grade: result of the function explain_rating of a program';
 COMMENT ON COLUMN loyalty.rating_explanation.step IS 'grade: a grade that may qualify, from the highest on; step: what moves the rating, in the order in which that is done';
 COMMENT ON COLUMN loyalty.rating_explanation.name IS 'the grade, or the reason of the step';
+COMMENT ON COLUMN loyalty.rating_explanation.part IS 'which part of the condition: {} is all of it, {1} its first part, {1,2} of that the second one';
 COMMENT ON COLUMN loyalty.rating_explanation.condition IS 'SQL condition, as it is now';
 COMMENT ON COLUMN loyalty.rating_explanation.holds IS 'does it hold now? null: it is unknown, or fails';
-COMMENT ON COLUMN loyalty.rating_explanation.grade IS 'the grade from here on; null: none';
+COMMENT ON COLUMN loyalty.rating_explanation.value IS 'of a comparison: what is compared, as it is now';
+COMMENT ON COLUMN loyalty.rating_explanation.wanted IS 'of a comparison: with what it is compared';
+COMMENT ON COLUMN loyalty.rating_explanation.distance IS 'of a comparison: what is missing, as of a tier';
+COMMENT ON COLUMN loyalty.rating_explanation.changes_on IS 'the first day on which holds is otherwise if nothing happens until then; null: none of those that were looked at';
+COMMENT ON COLUMN loyalty.rating_explanation.grade IS 'the grade from here on; null: none, or a part';
 
 CREATE FUNCTION _loyalty.explain_rating(program regclass, terms int, rating text, spend numeric, orders bigint, points_earned numeric, joined_at timestamptz,
                                        first_order_at timestamptz, last_order_at timestamptz, at timestamptz, reader uuid, purchases loyalty.history, events _loyalty.event_history[], customer_row jsonb)
@@ -34,25 +44,26 @@ AS 'MODULE_PATHNAME', 'loyalty_explain_rating';
 COMMENT ON FUNCTION _loyalty.explain_rating(regclass, int, text, numeric, bigint, numeric, timestamptz, timestamptz, timestamptz, timestamptz, uuid, loyalty.history, _loyalty.event_history[], jsonb) IS
 'the conditions of a rating by their numbers, whether each holds, and the grade from there on';
 
-CREATE FUNCTION _loyalty.rating_explained(settings regclass, customer anyelement, rating text)
+CREATE FUNCTION _loyalty.rating_explained(settings regclass, customer anyelement, rating text, days int)
 RETURNS SETOF loyalty.rating_explanation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	program CONSTANT name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = settings);
+	p record;
 BEGIN
+	SELECT * INTO p FROM _loyalty.begin_call(settings, 'explain_rating');
 	RETURN QUERY EXECUTE format($sql$
-		SELECT m.kind, m.name, m.expression, e.holds, e.grade
+		SELECT m.kind, m.name, c.part, c.condition, c.holds, c.value, c.wanted, c.distance, c.changes_on, CASE WHEN c.part = '{}' THEN e.grade END
 		  FROM %1$I.member_facts f
-		 CROSS JOIN LATERAL _loyalty.explain_rating($1, f.terms, $3, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(), f.reader, f.purchases, f.events, f.customer_row) e
-		  JOIN _loyalty.metrics_of(%1$L, f.terms) m ON m.number = e.number
-		 WHERE f.%2$I %3$s $2 ORDER BY e.number $sql$, program,
-		(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.member_facts', program)::regclass AND a.attnum = 1), _loyalty.customer_equality(program))
-		USING settings, customer, rating;
+		 CROSS JOIN LATERAL _loyalty.explain_rating($2, f.terms, $3, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(), f.reader, f.purchases, f.events, f.customer_row) e
+		  JOIN %1$I.terms_metric m ON m.version = f.terms AND m.number = e.number
+		 CROSS JOIN LATERAL _loyalty.explain_condition($2, f.terms, 'metric', e.number, $4, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(), f.reader, f.purchases, f.events, f.customer_row) c
+		 WHERE %2$s ORDER BY e.number, c.part $sql$, p.program, _loyalty.is_member(settings, p.program, customer, p.is_customer, p.customer_type))
+		USING customer, settings, rating, days;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.rating_explained(regclass, anyelement, text) IS 'what the function explain_rating of a program does, for its owner';
+COMMENT ON FUNCTION _loyalty.rating_explained(regclass, anyelement, text, int) IS 'what the function explain_rating of a program does, for its owner';
 
 CREATE FUNCTION _loyalty.check_rating()
 RETURNS trigger

@@ -234,16 +234,21 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET loyalty.tracking = 'on'		-- prices are written by a function
 AS $$
+DECLARE
+	relation name;
 BEGIN
-	IF tg_op = 'DELETE' THEN
-		EXECUTE format('DELETE FROM %I.reward_price WHERE tier = $1', tg_table_schema) USING OLD.name;
-	ELSE
-		EXECUTE format('UPDATE %I.reward_price SET tier = $2 WHERE tier = $1 AND $1 <> $2', tg_table_schema) USING OLD.name, NEW.name;
-	END IF;
+	FOREACH relation IN ARRAY '{reward_price, benefit}'::name[]
+	LOOP
+		IF tg_op = 'DELETE' THEN
+			EXECUTE format('DELETE FROM %I.%I WHERE tier = $1', tg_table_schema, relation) USING OLD.name;
+		ELSE
+			EXECUTE format('UPDATE %I.%I SET tier = $2 WHERE tier = $1 AND $1 <> $2', tg_table_schema, relation) USING OLD.name, NEW.name;
+		END IF;
+	END LOOP;
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.follow_tier() IS 'trigger: prices of rewards follow the tier that they are for';
+COMMENT ON FUNCTION _loyalty.follow_tier() IS 'trigger: prices of rewards, and benefits, follow the tier that they are for';
 
 -- What a customer would have of a reward now.  Nobody changes it until the transaction ends.
 CREATE FUNCTION _loyalty.find_reward(settings regclass, program name, customer anyelement, reward text,

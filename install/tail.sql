@@ -24,7 +24,7 @@ GRANT EXECUTE ON ROUTINE _loyalty.equality_operator TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.tenure TO PUBLIC;
 GRANT EXECUTE ON ROUTINE _loyalty.moment_key TO PUBLIC;
 GRANT USAGE ON TYPE _loyalty.accrual, _loyalty.returned, _loyalty.account_state, _loyalty.event_history, _loyalty.account_histories, _loyalty.released, loyalty.receipt, loyalty.outcome, loyalty.balances, _loyalty.state_as_of, loyalty.member, loyalty.lots, loyalty.history TO PUBLIC;
-GRANT USAGE ON TYPE loyalty.quote, loyalty.reward_receipt, loyalty.reward_outcome, loyalty.reward_offer, loyalty.voucher_receipt, loyalty.voucher_outcome, loyalty.voucher_state, loyalty.explanation, loyalty.rating_explanation TO PUBLIC;
+GRANT USAGE ON TYPE loyalty.quote, loyalty.reward_receipt, loyalty.reward_outcome, loyalty.reward_offer, loyalty.voucher_receipt, loyalty.voucher_outcome, loyalty.voucher_state, loyalty.explanation, loyalty.tier_explanation, loyalty.rating_explanation, loyalty.customer_card TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.verify TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.backlog TO PUBLIC;
 GRANT EXECUTE ON ROUTINE loyalty.deferred_revenue TO PUBLIC;

@@ -16,6 +16,7 @@ AS $$
 		'keys_type', t.name || '[]' || c.clause,	-- for what holds several
 		'key_type', t.name,						-- what returns one
 		'key', quote_ident(key_column),			-- what views call the customer
+		'key_literal', quote_literal(key_column),
 		'eq', _loyalty.equality_operator(key_type::regtype),
 		-- the numbers of the wallets of status points, or null for none: see redeemable_lots()
 		'status', format('(SELECT array_agg(w.wallet) FROM %I.wallet w WHERE NOT w.redeemable)', program),

@@ -73,10 +73,13 @@ BEGIN
 		UNION ALL
 		SELECT 'price is of a reward or tier that does not exist', NULL, NULL, format('reward "%%s", tier "%%s"', q.reward, q.tier)
 		  FROM %1$I.reward_price q
-		 WHERE NOT EXISTS (SELECT FROM %1$I.reward w WHERE w.name = q.reward) OR NOT EXISTS (SELECT FROM %1$I.tier t WHERE t.name = q.tier) $sql$, program) USING program;
+		 WHERE NOT EXISTS (SELECT FROM %1$I.reward w WHERE w.name = q.reward) OR NOT EXISTS (SELECT FROM %1$I.tier t WHERE t.name = q.tier)
+		UNION ALL
+		SELECT 'benefit is of a tier that does not exist', NULL, NULL, format('benefit "%%s", tier "%%s"', b.benefit, b.tier)
+		  FROM %1$I.benefit b WHERE NOT EXISTS (SELECT FROM %1$I.tier t WHERE t.name = b.tier) $sql$, program) USING program;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.verify_redemptions(name) IS 'redemptions of rewards that are not what the ledger and their vouchers say, and stocks and limits that are exceeded';
+COMMENT ON FUNCTION _loyalty.verify_redemptions(name) IS 'redemptions of rewards that are not what the ledger and their vouchers say, stocks and limits that are exceeded, and prices and benefits of tiers that are not there';
 
 -- The sum that checks a code, as plain SQL: see src/type/code.c.
 CREATE FUNCTION _loyalty.code_check_sql(code text)

@@ -40,11 +40,11 @@ SELECT customer_id, value FROM club.ratings WHERE customer_id IN (2, 3, 5, 6) OR
 INSERT INTO outages VALUES (1, 1, now()), (2, 2, now()), (3, 3, now());
 INSERT INTO club.rating_step VALUES ('value', 'no outage', 'times(outage, today - 30) = 0', 2, 'B', -1);
 SELECT customer_id, value FROM club.ratings ORDER BY 1;
-SELECT * FROM club.explain_rating(3, 'value');
-SELECT * FROM club.explain_rating(5, 'value');
-SELECT * FROM club.explain_rating(7, 'value');
-SELECT * FROM club.explain_rating(99, 'value');
-SELECT * FROM club.explain_rating(1, 'valeu');
+SELECT step, name, part, condition, holds, value, wanted, distance, grade FROM club.explain_rating(3, 'value');
+SELECT step, name, part, condition, holds, value, wanted, distance, grade FROM club.explain_rating(5, 'value');
+SELECT step, name, part, condition, holds, value, wanted, distance, grade FROM club.explain_rating(7, 'value');
+SELECT step, name, part, condition, holds, value, wanted, distance, grade FROM club.explain_rating(99, 'value');
+SELECT step, name, part, condition, holds, value, wanted, distance, grade FROM club.explain_rating(1, 'valeu');
 SELECT * FROM loyalty.verify('club');
 
 -- several in one program, 1 to 5; rolled back, nothing is left of it; rights and places of columns

@@ -170,7 +170,6 @@ SELECT first_order_at, last_order_at, orders FROM club.members WHERE id = 5000;
 SELECT * FROM loyalty.verify('club');
 CALL loyalty.post('club');
 SELECT first_order_at, last_order_at, orders, lifetime_value FROM club.members WHERE id = 5000;
-SELECT * FROM loyalty.verify('club');
 -- all of them stop
 UPDATE orders SET paid = false WHERE customer = 5000;
 SELECT tier, points, lifetime_value, orders, first_order_at, last_order_at FROM club.members WHERE id = 5000;

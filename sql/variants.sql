@@ -19,12 +19,12 @@ SELECT p.proname AS function, c.proname IS NOT NULL AS by_card, t.proname IS NOT
   FROM pg_proc p
   LEFT JOIN pg_proc c ON c.pronamespace = p.pronamespace AND c.proname = p.proname || '_by_card'
   LEFT JOIN pg_proc t ON t.pronamespace = p.pronamespace AND t.proname = 'try_' || p.proname
- WHERE p.pronamespace = 'club'::regnamespace AND 'customer' = ANY (p.proargnames) AND p.proname NOT LIKE 'try\_%' ORDER BY 1;
+ WHERE p.pronamespace = 'club'::regnamespace AND 'customer' = ANY (p.proargnames[1:p.pronargs]) AND p.proname NOT LIKE 'try\_%' ORDER BY 1;
 -- the arguments are the same, but for the card in the place of the customer, as the first one
 SELECT p.proname AS not_alike, p.proargnames, v.proargnames
   FROM pg_proc p
   JOIN pg_proc v ON v.pronamespace = p.pronamespace AND v.proname IN (p.proname || '_by_card', 'try_' || p.proname, 'try_' || p.proname || '_by_card')
- WHERE p.pronamespace = 'club'::regnamespace AND 'customer' = ANY (p.proargnames)
+ WHERE p.pronamespace = 'club'::regnamespace AND 'customer' = ANY (p.proargnames[1:p.pronargs])
    AND p.proargnames[1:p.pronargs] <> v.proargnames[1:v.pronargs]
    AND array_prepend('card', array_remove(p.proargnames[1:p.pronargs], 'customer'))
        <> array_replace(array_replace(v.proargnames[1:v.pronargs], 'recipient_card', 'recipient'), 'survivor_card', 'survivor');

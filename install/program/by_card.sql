@@ -272,3 +272,42 @@ $fn$;
 REVOKE ALL ON FUNCTION @schema@.redeem_voucher_by_card(text, text, text, numeric, text) FROM PUBLIC;
 COMMENT ON FUNCTION @schema@.redeem_voucher_by_card(text, text, text, numeric, text) IS
 'spend what a voucher is worth by the customer whose card it is, like redeem_voucher';
+
+CREATE OR REPLACE FUNCTION @schema@.explain_tier_by_card(card text, days int DEFAULT 3653)
+RETURNS SETOF loyalty.tier_explanation
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN QUERY SELECT * FROM _loyalty.tier_explained(@settings@::regclass, @schema@.customer_of(card, replaced => true), days);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.explain_tier_by_card(text, int) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.explain_tier_by_card(text, int) IS
+'why the customer whose card it is has a tier, like explain_tier';
+
+CREATE OR REPLACE FUNCTION @schema@.explain_rating_by_card(card text, rating text, days int DEFAULT 3653)
+RETURNS SETOF loyalty.rating_explanation
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN QUERY SELECT * FROM _loyalty.rating_explained(@settings@::regclass, @schema@.customer_of(card, replaced => true), rating, days);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.explain_rating_by_card(text, text, int) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.explain_rating_by_card(text, text, int) IS
+'why the customer whose card it is has a grade, like explain_rating';
+
+CREATE OR REPLACE FUNCTION @schema@.price_for_by_card(card text, amount numeric)
+RETURNS numeric
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+BEGIN
+	RETURN _loyalty.price_for(@settings@::regclass, @schema@.customer_of(card, true), amount);
+END
+$fn$;
+REVOKE ALL ON FUNCTION @schema@.price_for_by_card(text, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION @schema@.price_for_by_card(text, numeric) IS
+'what an amount is for the customer whose card it is, like price_for';

@@ -18,4 +18,4 @@ CREATE TRIGGER new_terms AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @schema
 	FOR EACH STATEMENT EXECUTE FUNCTION _loyalty.configuration('new_terms');
 CREATE TRIGGER new_prices AFTER UPDATE OR DELETE ON @schema@.tier
 	FOR EACH ROW EXECUTE FUNCTION _loyalty.configuration('follow_tier');
-COMMENT ON TRIGGER new_prices ON @schema@.tier IS 'lets prices of rewards follow the tier that they are for';
+COMMENT ON TRIGGER new_prices ON @schema@.tier IS 'lets prices of rewards, and benefits, follow the tier that they are for';

@@ -73,6 +73,23 @@ tenure_local_date(TimestampTz moment, pg_tz *zone, DateADT *date)
 }
 
 /*
+ * The moment at which a local day begins; where a change of the clock skips midnight, the first
+ * one there is.  False if there is none.
+ */
+bool
+tenure_day_begins(DateADT date, pg_tz *zone, TimestampTz *moment)
+{
+	struct pg_tm tm = {0};
+	int			tz;
+
+	if (DATE_NOT_FINITE(date) || !IS_VALID_DATE(date))
+		return false;
+	j2date(date + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	tz = DetermineTimeZoneOffset(&tm, zone);
+	return tm2timestamp(&tm, 0, &tz, moment) == 0 && IS_VALID_TIMESTAMP(*moment);
+}
+
+/*
  * Returns NULL when either moment has no local day (it is infinite).
  */
 Interval *

@@ -439,22 +439,37 @@ used(Node *expr, List *sources, List **names, List **columns)
 	}
 }
 
-PG_FUNCTION_INFO_V1(loyalty_view_expression);
-
-/* The expression as text, with every name qualified. */
+/* The expression as text, with every name of a function qualified, and those of columns, too, if that is asked for. */
 static char *
-deparse_over(Node *expr, List *sources, List *names)
+deparse_over(Node *expr, List *sources, List *names, bool qualified)
 {
 	PlannedStmt *fake = makeNode(PlannedStmt);
 	int			nest = settings_begin(NULL);
 	char	   *text;
 
 	fake->rtable = sources;
-	text = deparse_expression(expr, deparse_context_for_plan_tree(fake, names), true, false);
+	text = deparse_expression(expr, deparse_context_for_plan_tree(fake, names), qualified, false);
 
 	settings_end(nest);
 	return text;
 }
+
+/*
+ * An expression of a view, or a part of one, as text for people: names are qualified where functions
+ * need it, and columns only where the customer's row is among what it is over.
+ */
+char *
+definition_text(const Definition *definition, Node *expr)
+{
+	List	   *from = sources(definition, NULL);
+	Index		member = definition_row(definition, "member");
+	bool		asks_row = member != 0 && bms_is_member(member, loyalty_pull_varnos(expr));
+
+	expr = through_member(definition, copyObject(expr), &from);
+	return deparse_over(expr, from, aliases(from), asks_row);
+}
+
+PG_FUNCTION_INFO_V1(loyalty_view_expression);
 
 /*
  * view_expression(view regclass, inside text, column text, guarded boolean, flat boolean,
@@ -496,7 +511,7 @@ loyalty_view_expression(PG_FUNCTION_ARGS)
 
 		expr = through_member(&definition, expr, &from);
 		used(expr, from, &names, &columns);
-		values[0] = CStringGetTextDatum(deparse_over(expr, from, aliases(from)));
+		values[0] = CStringGetTextDatum(deparse_over(expr, from, aliases(from), true));
 		values[1] = definition_names(names);
 		values[4] = definition_names(columns);
 		values[2] = ObjectIdGetDatum(exprType(expr));
@@ -546,8 +561,8 @@ loyalty_award_parts(PG_FUNCTION_ARGS)
 
 		if (row != 0)
 			lfirst(list_nth_cell(names, row - 1)) = text_to_cstring(PG_GETARG_TEXT_PP(3));
-		values[0] = CStringGetTextDatum(deparse_over(points, from, names));
-		values[1] = CStringGetTextDatum(deparse_over(applies_when, from, names));
+		values[0] = CStringGetTextDatum(deparse_over(points, from, names, true));
+		values[1] = CStringGetTextDatum(deparse_over(applies_when, from, names, true));
 		nulls[0] = nulls[1] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

@@ -20,6 +20,7 @@ extern Oid	definition_relation(const Definition *definition, const char *alias);
 extern Node *definition_expression(const Definition *definition, const char *inside,
 								   const char *column);
 extern Node *definition_flatten(const Definition *definition, Node *expr, Index base);
+extern char *definition_text(const Definition *definition, Node *expr);
 extern bool definition_has_column(const Definition *definition, const char *column, Oid type);
 extern bool definition_has_row_column(const Definition *definition, const char *column,
 									  AttrNumber number);
