@@ -80,6 +80,7 @@ AS $$
 		(0, 'reward', 'nobody', '{name, kind, description}'),
 		(0, 'reward_price', 'nobody', '{reward, tier}'),
 		(0, 'benefit', 'nobody', '{tier, benefit, description}'),
+		(0, 'write_back', 'nobody', '{shows}'),
 		(0, 'reward_redemption', 'nobody', '{reward, tier}'),
 		(0, 'reward_stock', 'nobody', '{reward}'),
 		(0, 'terms', 'nobody', '{rounding, time_zone, refunds_take, refund_shortfall, returns_paid_points}'),

@@ -128,7 +128,7 @@ COMMENT ON FUNCTION _loyalty.base_type(regtype) IS 'the type below all domains, 
 
 -- Types of extensions bring their own operators, which must be meant whatever
 -- the search_path is.
-CREATE FUNCTION _loyalty.equality_operator(type regtype)
+CREATE FUNCTION _loyalty.comparison_operator(type regtype, strategy int)
 RETURNS text
 LANGUAGE plpgsql STABLE		-- which keeps its plan, as calls ask this
 SET search_path = pg_catalog, pg_temp
@@ -145,16 +145,27 @@ BEGIN
 		   FROM pg_opclass c
 		   JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
 		   JOIN pg_amop x ON x.amopfamily = c.opcfamily AND x.amoplefttype = c.opcintype
-		                 AND x.amoprighttype = c.opcintype AND x.amopstrategy = 3
+		                 AND x.amoprighttype = c.opcintype AND x.amopstrategy = strategy
 		   JOIN pg_operator o ON o.oid = x.amopopr
 		   JOIN pg_namespace n ON n.oid = o.oprnamespace
 		  WHERE c.opcdefault
 		    AND c.opcintype IN (SELECT oid FROM base)
-		  LIMIT 1), 'OPERATOR(pg_catalog.=)'));
+		  LIMIT 1), CASE strategy WHEN 3 THEN 'OPERATOR(pg_catalog.=)' WHEN 5 THEN 'OPERATOR(pg_catalog.>)' END));
 END
 $$;
-COMMENT ON FUNCTION _loyalty.equality_operator(regtype) IS
-'equality of a type by its default btree operator class, as SQL that means it under every search_path';
+COMMENT ON FUNCTION _loyalty.comparison_operator(regtype, int) IS
+'the operator of a type by its default btree operator class that has a number there, 3 for equality and 5 for greater, as SQL that means it under every search_path';
+
+CREATE FUNCTION _loyalty.equality_operator(type regtype)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN _loyalty.comparison_operator(type, 3);
+END
+$$;
+COMMENT ON FUNCTION _loyalty.equality_operator(regtype) IS 'equality of a type by its default btree operator class, as SQL that means it under every search_path';
 
 CREATE FUNCTION _loyalty.customer_equality(program name)
 RETURNS text

@@ -564,7 +564,7 @@ BEGIN
 		RETURN QUERY SELECT v.* FROM unnest('{verify_lots, verify_wallets}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L, %L)', f, program, lost = '{}')]) v;
 	END IF;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_cards(%L)', program)]) v WHERE missing = '{}';
-	RETURN QUERY SELECT v.* FROM unnest('{verify_redemptions, verify_vouchers, verify_date_rules, verify_date_grants}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L)', f, program)]) v;
+	RETURN QUERY SELECT v.* FROM unnest('{verify_redemptions, verify_vouchers, verify_date_rules, verify_date_grants, verify_write_back}'::text[]) f CROSS JOIN LATERAL _loyalty.verify_part(ARRAY[format('%s(%L)', f, program)]) v;
 	RETURN QUERY SELECT v.* FROM _loyalty.verify_part(ARRAY[format('verify_customers(%L)', program)]) v WHERE missing = '{}';
 END
 $$;
