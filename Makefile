@@ -7,7 +7,7 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*/*.c)))
 # order is the order of creation.
 SQL_PARTS = install/head.sql install/ddl.sql install/lots.sql install/history.sql install/tier.sql install/as_of.sql install/campaign.sql install/configuration.sql \
 	install/stacking.sql install/views.sql install/discount.sql install/member_row.sql install/member_rules.sql install/metric.sql install/parts.sql install/rating.sql install/customer_card.sql install/ranking.sql install/budget.sql install/wallet.sql install/comments.sql install/template.sql install/loyalty--templates.sql install/program.sql install/lock.sql install/track.sql install/keep.sql \
-	install/alter.sql install/post.sql install/call.sql install/calling.sql install/try.sql install/card.sql install/erase.sql install/dates.sql install/maintain.sql install/accounting.sql install/conversion.sql install/voucher.sql install/reward.sql install/benefit.sql install/write_back.sql install/failing.sql install/explain.sql install/simulate.sql \
+	install/alter.sql install/post.sql install/call.sql install/calling.sql install/try.sql install/card.sql install/erase.sql install/dates.sql install/maintain.sql install/accounting.sql install/conversion.sql install/voucher.sql install/reward.sql install/benefit.sql install/tier_history.sql install/write_back.sql install/failing.sql install/explain.sql install/simulate.sql \
 	install/verify_orders.sql install/verify_rules.sql install/verify_limits.sql install/verify_campaigns.sql install/verify_entries.sql install/verify_histories.sql install/verify_calls.sql install/verify_merges.sql install/verify_lots.sql install/verify_wallets.sql install/verify_refunds.sql install/verify_cards.sql install/verify_rewards.sql install/verify_dates.sql install/verify.sql install/access.sql install/upgrade.sql install/tail.sql
 
 # What a program is made of, in the order of creation.
@@ -15,7 +15,7 @@ TEMPLATES = $(patsubst %,install/program/%.sql,tracked_table archived kept excha
 	terms terms_rule terms_tier terms_metric terms_wallet posted_terms purchase facts rule_facts journal ledger account merged held set_aside member_card \
 	conversion reward reward_price benefit write_back reward_stock reward_redemption voucher_batch voucher voucher_entry date_rule date_grant program \
 	unposted entries recorded_orders order_points member_facts members former_members histories lots wallet_balances unmatched_payments movements points_flow holdings liability liability_by_expiry breakage balance balances tier_at member_at lots_at liability_at redeem grant_points adjust reverse hold capture release transfer merge \
-	try card by_card try_by_card quote redeem_reward rewards_for issue_voucher issue_vouchers voucher_status redeem_voucher void_voucher voucher_campaigns campaigns erase explain explain_tier explain_rating price_for customer_card ranking simulate_order rules_at dates_due)
+	try card by_card try_by_card quote redeem_reward rewards_for issue_voucher issue_vouchers voucher_status redeem_voucher void_voucher voucher_campaigns campaigns erase explain explain_tier explain_rating price_for customer_card ranking tier_history simulate_order rules_at dates_due)
 # What brings programs of older layouts to each one since.
 UPGRADES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/install/program/upgrade/*.sql))
 
@@ -33,7 +33,7 @@ EXTRA_CLEAN = install/loyalty--*.sql tmp_check output_iso
 
 # tests written from what is promised rather than from the code
 REGRESS += names parsing order_keys lines_refunds session_settings index_use replay replay_terms clashes corrections corrected
-REGRESS += jit metrics ratings explain_tier customer_card ranking write_back tier_examples earning_examples rerate stacking explain member_rules member_row discount limits budgets campaigns simulate events event_amounts dates budget_rounding rule_values
+REGRESS += jit metrics ratings explain_tier customer_card ranking write_back tier_history tier_examples earning_examples rerate stacking explain member_rules member_row discount limits budgets campaigns simulate events event_amounts dates budget_rounding rule_values
 REGRESS += upgrade reads calls holds try cards
 REGRESS += rewards vouchers quote variants
 REGRESS += lots refunds refunds2 rekeyed rekeyed2 returned

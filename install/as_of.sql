@@ -106,7 +106,7 @@ COMMENT ON FUNCTION _loyalty.keys_as_of(regclass, anyelement, timestamptz) IS
 
 -- The same entries count as in the view "movements" of a program.  The moment "at" of a
 -- state is one that lots can be asked about, if it is infinite.
-CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at timestamptz, known_at timestamptz, with_histories boolean DEFAULT false)
+CREATE FUNCTION _loyalty.states_as_of(settings regclass, customer anyelement, at timestamptz, known_at timestamptz, with_histories boolean DEFAULT false, effective boolean DEFAULT false)
 RETURNS SETOF _loyalty.state_as_of
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -128,8 +128,7 @@ BEGIN
 			 WHERE e.recorded_at <= $3 AND %3$s),
 		counted AS (
 			SELECT k.*, max(k.revision) FILTER (WHERE k.is_counted) OVER (PARTITION BY k.customer, k.tracked_table, k.order_key) = k.revision AS is_newest
-			  FROM (SELECT k.*, CASE WHEN k.tracked_table <= 0 THEN k.at WHEN k.revision = 1 AND NOT k.moved THEN least(k.ordered_at, k.recorded_at)
-			                         ELSE k.recorded_at END <= $2 AS is_counted
+			  FROM (SELECT k.*, CASE WHEN k.tracked_table <= 0 THEN k.at WHEN k.revision = 1 AND NOT k.moved THEN %9$s ELSE %10$s END <= $2 AS is_counted
 			          FROM known k) k)
 		SELECT $4, count(*), coalesce(sum(c.points_change) FILTER (WHERE c.is_counted AND NOT c.is_given_back), 0),
 		       coalesce(-sum(c.points_change) FILTER (WHERE c.is_open AND NOT c.is_given_back), 0),
@@ -160,12 +159,13 @@ BEGIN
 		     ELSE 'NULL::loyalty.history, NULL::_loyalty.event_history[]' END,
 		-- moments outside of these have no day, as in src/account/histories.c
 		CASE WHEN histories THEN format($sql$ CASE WHEN c.is_newest AND c.counts AND c.ordered_at >= '4714-11-25 00:00:00+00 BC' AND c.ordered_at < '294276-12-31 00:00:00+00'
-			THEN loyalty.history_of((c.ordered_at AT TIME ZONE (SELECT t.time_zone FROM %I.terms t WHERE t.version = c.terms))::date, CASE WHEN scale(c.amount) > 12 THEN round(c.amount, 12) ELSE c.amount END) END AS day, $sql$, program) END)
+			THEN loyalty.history_of((c.ordered_at AT TIME ZONE (SELECT t.time_zone FROM %I.terms t WHERE t.version = c.terms))::date, CASE WHEN scale(c.amount) > 12 THEN round(c.amount, 12) ELSE c.amount END) END AS day, $sql$, program) END,
+		CASE WHEN effective THEN 'k.ordered_at' ELSE 'least(k.ordered_at, k.recorded_at)' END, CASE WHEN effective THEN 'greatest(k.recorded_at, k.ordered_at)' ELSE 'k.recorded_at' END)
 		USING customer, at, known_at, least(greatest(at, '4713-01-02 BC'), '294276-12-30'), settings;
 END
 $$;
-COMMENT ON FUNCTION _loyalty.states_as_of(regclass, anyelement, timestamptz, timestamptz, boolean) IS
-'what customers had at a moment, by what was known at another one: one, who may have no entries, or for null all that have some; by the tables that the caller may read';
+COMMENT ON FUNCTION _loyalty.states_as_of(regclass, anyelement, timestamptz, timestamptz, boolean, boolean) IS
+'what customers had at a moment, by what was known at another one: one, who may have no entries, or for null all that have some; by the tables that the caller may read. With effective, orders count from their own time on, as for balance() and tier_at(), and not from when they were recorded if that is before';
 
 CREATE FUNCTION _loyalty.state_at(program regclass, customer anyelement, at timestamptz, known_at timestamptz)
 RETURNS _loyalty.state_as_of

@@ -128,7 +128,7 @@ AS $$
 BEGIN
 	PERFORM _loyalty.make_objects('{view, function}', template_values);
 EXCEPTION WHEN duplicate_column THEN
-	PERFORM _loyalty.make_objects('{view, function}', template_values || '{"key": "customer"}');
+	PERFORM _loyalty.make_objects('{view, function}', template_values || '{"key": "customer", "key_literal": "''customer''"}');
 END
 $$;
 COMMENT ON FUNCTION _loyalty.make_views_and_functions(jsonb) IS 'make all views and functions of a program, from their templates';

@@ -64,6 +64,11 @@ condition_load(Terms *terms, Condition *condition, const Definition *definition,
 	}
 	pull_varattnos(expr, facts, &used);
 	terms->uses_tenure |= uses_field(used, FACT_TENURE);
+	if (condition->kind == CONDITION_OF_TIER)
+	{
+		terms->tiers_use_days |= uses_field(used, FACT_TENURE) || uses_field(used, FACT_TODAY);
+		terms->tiers_use_moments |= uses_field(used, FACT_AT);
+	}
 	if (condition->kind == CONDITION_IS_METRIC)
 		terms->metrics_use_histories |= uses_field(used, FACT_PURCHASES) || uses_field(used, FACT_EVENTS);
 	else

@@ -393,3 +393,117 @@ loyalty_explain_condition(PG_FUNCTION_ARGS)
 		put_part(&definition, (Part *) lfirst(lc), store, desc);
 	return (Datum) 0;
 }
+
+/* What tiers_between() looks at. */
+typedef struct Periods
+{
+	Terms	   *terms;
+	Facts		facts;			/* as of a moment */
+	MemoryContext scratch;		/* for one look */
+	const Tier *last;			/* the tier that was told last */
+	TimestampTz last_at;		/* a moment at which it was held */
+	Tuplestorestate *store;
+	TupleDesc	desc;
+} Periods;
+
+static void
+put_tier(const Periods *periods, const Tier *tier, TimestampTz at)
+{
+	Datum		values[2] = {TimestampTzGetDatum(at), (Datum) 0};
+	bool		nulls[2] = {false, tier == NULL};
+
+	if (tier != NULL)
+		values[1] = CStringGetTextDatum(tier->name);
+	tuplestore_putvalues(periods->store, periods->desc, values, nulls);
+}
+
+/* The tier for the facts at a moment. */
+static const Tier *
+tier_then(Periods *periods, TimestampTz at)
+{
+	MemoryContext old = MemoryContextSwitchTo(periods->scratch);
+	const Tier *tier;
+
+	MemoryContextReset(periods->scratch);
+	periods->facts.at = at;
+	terms_set_joined(periods->terms, &periods->facts, periods->facts.has_joined, periods->facts.joined_at);
+	tier = terms_tier(periods->terms, &periods->facts);
+	MemoryContextSwitchTo(old);
+	return tier;
+}
+
+/*
+ * Tell if another tier is held at a moment, the first one behind a day that was looked at.  If conditions ask
+ * for moments, it may be held since the middle of that day: the moment is found by halving the time.
+ */
+static void
+look_at_moment(Periods *periods, TimestampTz at)
+{
+	const Tier *tier = tier_then(periods, at);
+	TimestampTz before = periods->last_at;
+
+	while (tier != periods->last && periods->terms->tiers_use_moments && at - before > 1)
+	{
+		TimestampTz middle = before + (at - before) / 2;
+		const Tier *found = tier_then(periods, middle);
+
+		if (found == periods->last)
+			before = middle;
+		else
+		{
+			at = middle;
+			tier = found;
+		}
+	}
+	if (tier != periods->last)
+		put_tier(periods, tier, at);
+	periods->last = tier;
+	periods->last_at = at;
+}
+
+PG_FUNCTION_INFO_V1(loyalty_tiers_between);
+
+/*
+ * tiers_between(program regclass, terms int, spend numeric, orders bigint, points_earned numeric,
+ *               joined_at timestamptz, first_order_at timestamptz, last_order_at timestamptz,
+ *               since timestamptz, reader uuid, purchases loyalty.history,
+ *               events _loyalty.event_history[], customer_row jsonb, until timestamptz)
+ * returns setof (at timestamptz, tier text)
+ *
+ * The tier for these facts at a moment, and from then on whenever it is another one, before "until".  Of
+ * what comes and goes within one day, one change is found.
+ */
+Datum
+loyalty_tiers_between(PG_FUNCTION_ARGS)
+{
+	Periods		periods = {0};
+	TimestampTz until;
+	TimestampTz at;
+	DateADT		day;
+
+	periods.store = result_begin(fcinfo, &periods.desc);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(13))
+		return (Datum) 0;
+	until = PG_GETARG_TIMESTAMPTZ(13);
+	periods.terms = terms_find(PG_GETARG_OID(0), PG_GETARG_INT32(1));
+	if (!metrics_read_facts(fcinfo, 2, periods.terms, &periods.facts))
+		return (Datum) 0;
+	periods.scratch = AllocSetContextCreate(CurrentMemoryContext, "loyalty day", ALLOCSET_SMALL_SIZES);
+	periods.last_at = periods.facts.at;
+	periods.last = tier_then(&periods, periods.last_at);
+	put_tier(&periods, periods.last, periods.last_at);
+	if (!(periods.terms->tiers_use_days || periods.terms->tiers_use_moments) ||
+		!tenure_local_date(periods.last_at, periods.terms->zone, &day))
+		return (Datum) 0;
+	while (tenure_day_begins(++day, periods.terms->zone, &at) && at < until)
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* whatever was found in the middle of a day, it may be another one when it ends */
+		do
+			look_at_moment(&periods, at);
+		while (periods.last_at < at);
+	}
+	while (periods.terms->tiers_use_moments && periods.last_at < until - 1)
+		look_at_moment(&periods, until - 1);
+	return (Datum) 0;
+}

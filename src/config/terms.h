@@ -103,6 +103,8 @@ typedef struct Terms
 	List	   *ratings;		/* of RatingCondition *: see ratings.c */
 	Oid			metrics_view;	/* that has them, if there are any */
 	bool		uses_tenure;	/* some tier does, or some rule, or some metric */
+	bool		tiers_use_days; /* a tier may be lost, or reached, as days pass, */
+	bool		tiers_use_moments;	/* or in the middle of a day */
 	bool		uses_histories; /* some tier does, or some rule */
 	bool		metrics_use_histories;
 	Datum		no_history;		/* loyalty.history: an empty one */

@@ -34,16 +34,21 @@
 	" OR EXISTS (SELECT FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s)" \
 	" OR EXISTS (SELECT FROM %1$s.merged m WHERE m.customer %3$s %4$s)"
 
-/* The balance at a moment, of the entries of some customers. */
-#define BALANCE_AT(customers) \
+/* Entries of an account; and those that were recorded for some keys, of these as accounts of their own and of who has them now. */
+#define OF_ACCOUNT(entry) entry ".%2$s %3$s %4$s"
+#define OF_KEYS(entry) entry ".recorded_for %3$s ANY ($3) AND " entry ".%2$s %3$s ANY (ARRAY(SELECT coalesce((SELECT m.survivor FROM %1$s.merged m" \
+	" WHERE m.customer %3$s k.customer), k.customer) FROM pg_catalog.unnest($3) k (customer)) OPERATOR(pg_catalog.||) $3)"
+
+/* The balance at a moment, of some entries. */
+#define BALANCE_AT(entries) \
 	"SELECT CASE WHEN " IS_SOMEBODY \
 	" THEN (SELECT coalesce(pg_catalog.sum(e.points), 0) OPERATOR(pg_catalog.-) coalesce(loyalty.total(loyalty.sum(e.lots))" \
 	" OPERATOR(pg_catalog.-) loyalty.available(_loyalty.redeemable_lots(loyalty.sum(e.lots)," STATUS "), LEAST(GREATEST($2, '4713-01-02 BC'), '294276-12-30')), 0) FROM %1$s.entries e" \
-	" WHERE e.%2$s %3$s " customers " AND e.effective_at OPERATOR(pg_catalog.<=) $2) END"
+	" WHERE " entries " AND e.effective_at OPERATOR(pg_catalog.<=) $2) END"
 
-/* What decides about the tier at a moment, of the entries of some customers. */
-#define TIER_AT(customers) \
-	"WITH e AS (SELECT * FROM %1$s.entries x WHERE x.%2$s %3$s " customers " AND x.effective_at OPERATOR(pg_catalog.<=) $2)," \
+/* What decides about the tier at a moment, of some entries. */
+#define TIER_AT(entries) \
+	"WITH e AS (SELECT * FROM %1$s.entries x WHERE " entries " AND x.effective_at OPERATOR(pg_catalog.<=) $2)," \
 	" o AS (SELECT DISTINCT ON (recorded_for, tracked_table, order_key) ordered_at, counts, event FROM e" \
 	" ORDER BY recorded_for, tracked_table, order_key, revision DESC)" \
 	" SELECT p.terms, (SELECT coalesce(pg_catalog.sum(amount_change), 0) FROM e)," \
@@ -62,15 +67,15 @@ static const char *const questions[] = {
 	[KEPT_FORMER_BALANCE] = "SELECT m.points::pg_catalog.numeric FROM %1$s.former_members m WHERE m.%2$s %3$s %4$s",
 	[KEPT_BALANCES] = BALANCES("members"),
 	[KEPT_FORMER_BALANCES] = BALANCES("former_members"),
-	[KEPT_BALANCE_AT] = BALANCE_AT("%4$s"),
-	[KEPT_TIER_AT] = TIER_AT("%4$s"),
+	[KEPT_BALANCE_AT] = BALANCE_AT(OF_ACCOUNT("e")),
+	[KEPT_TIER_AT] = TIER_AT(OF_ACCOUNT("x")),
 	[KEPT_STATE_AT] = "SELECT s FROM _loyalty.states_as_of($4, %4$s, $2, $3) s"
 	" WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY,
-	[KEPT_BALANCE_OF_ALL] = BALANCE_AT("ANY ($3)"),
-	[KEPT_TIER_OF_ALL] = TIER_AT("ANY ($3)"),
+	[KEPT_BALANCE_OF_ALL] = BALANCE_AT(OF_KEYS("e")),
+	[KEPT_TIER_OF_ALL] = TIER_AT(OF_KEYS("x")),
 	[KEPT_KEYS] = "SELECT k.keys, k.keys[1] AS %2$s FROM (SELECT _loyalty.keys_as_of($3, %4$s, $2) FROM %1$s.program) k (keys) WHERE k.keys[1] %3$s k.keys[1]",
 	[KEPT_TIER_BY_STATE] = "SELECT s.terms, s.spend, s.orders, s.points_earned, s.joined_at, s.first_order_at, s.last_order_at, s.purchases, s.events"
-	" FROM _loyalty.states_as_of($3, %4$s, $2, 'infinity') s WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY,
+	" FROM _loyalty.states_as_of($3, %4$s, $2, 'infinity', effective => true) s WHERE s.entries OPERATOR(pg_catalog.>) 0 OR " IS_SOMEBODY,
 	[KEPT_MERGED] = "SELECT m.survivor AS %2$s FROM %1$s.merged m WHERE m.customer %3$s %4$s"
 };
 
