@@ -414,3 +414,54 @@ run_verify() {
 	timed "$statement"
 	note "verify_$VERIFIED" "$1" "$wall" s
 }
+
+# What other rules would have given to all orders, beside reading what they gave.
+case_simulate() {
+	local n; n=$(thousands "$ORDERS")
+	echo "   loading $n orders"
+	db postgres -c "CREATE DATABASE simulated TEMPLATE empty"
+	db simulated -f "$HERE/loyalty.sql" -c "SELECT setseed(0.5)" \
+		-c "INSERT INTO shop.orders SELECT * FROM bench.orders(1, $ORDERS, '2022-01-01')" >/dev/null
+	post simulated loyalty
+	interleaved run_simulate reading loyalty
+	row simulate "what-if over $n orders; reading their points" s value "" "" reading
+	row simulate_memory "memory of it" MB value "" "" reading
+	db postgres -c "DROP DATABASE run" -c "DROP DATABASE simulated"
+}
+run_simulate() {
+	fresh simulated
+	if [ "$1" = reading ]; then
+		timed "SELECT count(*), sum(points) FROM club.order_points"
+	else
+		db run -c "UPDATE club.earning_rule SET points = 'amount * 2'"
+		timed "SELECT count(*), sum(difference) FROM loyalty.simulate('club')"
+	fi
+	note simulate "$1" "$wall" s
+	note simulate_memory "$1" "$memory" MB
+}
+
+# The tier of a member with 1,000 orders by those of twelve months, beside one by all of them; and of all members.
+case_tiers() {
+	local by
+	for by in spend loyalty; do
+		echo "   loading $by"
+		db postgres -c "CREATE DATABASE tiers_$by TEMPLATE empty"
+		db "tiers_$by" -f "$HERE/loyalty.sql" -c "DELETE FROM club.tier"
+		[ "$by" = spend ] && db "tiers_$by" -c "INSERT INTO club.tier (name, rank, qualifies) VALUES ('Gold', 1, 'spend >= 5000')"
+		[ "$by" = spend ] || db "tiers_$by" -c "INSERT INTO club.tier (name, rank, qualifies) VALUES ('Gold', 1, 'total(purchases, today - interval ''1 year'') >= 5000')"
+		db "tiers_$by" -c "SELECT setseed(0.5)" \
+			-c "INSERT INTO shop.orders SELECT order_id, CASE WHEN order_id <= 1000 THEN 1 ELSE customer_id END, now() - order_id % 1000 * interval '1 day', amount, 'paid' FROM bench.orders(1, $ORDERS, '2022-01-01')" >/dev/null
+		post "tiers_$by" loyalty
+	done
+	interleaved run_tiers spend loyalty
+	row tiers_one "a member of 1,000 orders by 12 months; by all" ms value "<=" .1 spend
+	row tiers_all "all members; by all orders" s ratio "" "" spend
+	for by in spend loyalty; do db postgres -c "DROP DATABASE tiers_$by"; done
+}
+run_tiers() {
+	fresh "tiers_$1"
+	timed "DO 'BEGIN FOR i IN 1..10000 LOOP PERFORM tier FROM club.members WHERE customer_id = 1; END LOOP; END'"
+	note tiers_one "$1" "$(calc "$wall / 10")" ms
+	timed "SELECT count(tier) FROM club.members"
+	note tiers_all "$1" "$wall" s
+}

@@ -13,7 +13,7 @@ use LoyaltyNode;
 use Test::More;
 use IPC::Run ();
 
-my $seeds = $ENV{LOYALTY_SEEDS} || 30;
+my $seeds = $ENV{LOYALTY_SEEDS} || 20;
 my @seeds = defined $ENV{LOYALTY_SEED} ? ($ENV{LOYALTY_SEED}) : (map { int(rand(1_000_000_000)) } 1 .. $seeds);
 my $steps = 12;
 my $node = new_node('model');
