@@ -50,7 +50,9 @@ BEGIN
 		IF type IS NULL THEN
 			SELECT string_agg(format(', %s', m.name), '' ORDER BY m.name) INTO metrics FROM _loyalty.metrics_of(p.program, _loyalty.answer(format('SELECT terms FROM %I.program WHERE $1', p.program), true)::int) m WHERE m.kind = 'metric';
 			RAISE EXCEPTION 'loyalty program "%" has no metric "%"', p.program, left("by", 100)
-				USING ERRCODE = 'undefined_object', HINT = format('Members can be ranked by lifetime_value, orders, average_order, points%s.', metrics);
+				USING ERRCODE = 'undefined_object',
+				      DETAIL = CASE WHEN EXISTS (SELECT FROM _loyalty.shown_as(p.program, "by") s WHERE s.view = 'ratings') THEN 'It is a rating, whose grades are no numbers.' ELSE 'There is no number of this name for each member.' END,
+				      HINT = format('Members can be ranked by lifetime_value, orders, average_order, points%s.', metrics);
 		ELSIF (SELECT t.typcategory FROM pg_type t WHERE t.oid = type) <> 'N' OR type = 'money'::regtype OR type::text LIKE 'reg%' THEN
 			RAISE EXCEPTION 'the metric "%" is no number', "by"
 				USING ERRCODE = 'wrong_object_type', DETAIL = format('It is of type %s.', type), HINT = 'Make a metric that says how much it is, as a number.';

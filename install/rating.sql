@@ -51,8 +51,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	p record;
+	ratings text;
 BEGIN
 	SELECT * INTO p FROM _loyalty.begin_call(settings, 'explain_rating');
+	EXECUTE format('SELECT coalesce(string_agg(DISTINCT format(''"%%s"'', g.rating), '', ''), ''none'') FROM %1$I.rating g HAVING coalesce(bool_and(g.rating <> $1), true)', p.program) INTO ratings USING rating;
+	IF ratings IS NOT NULL THEN
+		RAISE EXCEPTION 'loyalty program "%" has no rating "%"', p.program, left(rating, 100)
+			USING ERRCODE = 'undefined_object', DETAIL = format('Its ratings are %s.', ratings), HINT = format('The table %I.rating has their grades.', p.program);
+	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT m.kind, m.name, c.part, c.condition, c.holds, c.value, c.wanted, c.distance, c.changes_on, CASE WHEN c.part = '{}' THEN e.grade END
 		  FROM %1$I.member_facts f

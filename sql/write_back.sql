@@ -71,6 +71,13 @@ INSERT INTO club.write_back VALUES ('checked', 'class');
 CALL loyalty.write_back('club');
 DELETE FROM club.write_back WHERE column_name = 'checked';
 SELECT * FROM loyalty.verify('club');
+-- the customer table itself may be tracked: an update records its events
+ALTER TABLE "Customers" ADD COLUMN friend varchar(10) COLLATE "C", ADD COLUMN met timestamptz DEFAULT '2026-01-01';
+SELECT loyalty.track_events('club', 'referral', 't_write_back."Customers"', customer => 'friend', at => 'met', counts_when => 'accountratingcode = 1');
+UPDATE "Customers" SET friend = 'cleo', accountratingcode = NULL WHERE "Key" = 'ann';
+CALL loyalty.write_back('club');
+SELECT "Key", event, loyalty.times(history) FROM club.histories WHERE event IS NOT NULL;
+SELECT * FROM loyalty.verify('club');
 -- what is renamed, or not there any more, is told
 ALTER TABLE "Customers" RENAME COLUMN worth TO value;
 SELECT violation, detail FROM loyalty.verify('club');

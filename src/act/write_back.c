@@ -89,8 +89,11 @@ loyalty_write_back_batch(PG_FUNCTION_ARGS)
 		Datum		arguments[2] = {PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
 
 		given[0] = PG_ARGISNULL(1) ? 'n' : ' ';
+		/* the customer table may have events, which its update records */
+		nested_begin_triggers();
 		if (SPI_execute_with_args(statement, 2, types, arguments, given, false, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not write back");
+		nested_end();
 		for (int i = 0; i < lengthof(values); i++)
 			values[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &nulls[i]);
 	}

@@ -49,6 +49,13 @@ suggest_name(Suggestion *suggestion, const char *name)
 	suggestion->nearest = name;
 }
 
+/* Is a field of the facts one that no expression should name? Its kinds of events, and the customer's row, are rows of their own. */
+static bool
+is_internal(const char *row, const char *column)
+{
+	return strcmp(row, "facts") == 0 && (strcmp(column, "events") == 0 || strcmp(column, "customer_row") == 0);
+}
+
 /* Add the columns of one row to a hint: "new (order_id, total)". */
 static void
 suggest_row(Suggestion *suggestion, const char *row, List *columns)
@@ -62,7 +69,7 @@ suggest_row(Suggestion *suggestion, const char *row, List *columns)
 	{
 		const char *name = strVal(lfirst(lc));
 
-		if (name[0] == '\0')	/* the column was dropped */
+		if (name[0] == '\0' || is_internal(row, name))	/* it was dropped */
 			continue;
 		suggest_name(suggestion, name);
 		if (++listed <= MAX_LISTED)
