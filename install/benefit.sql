@@ -33,10 +33,10 @@ DECLARE
 	discount numeric;
 BEGIN
 	SELECT * INTO p FROM _loyalty.begin_call(settings, 'price_for');
-	PERFORM _loyalty.require_customer(settings, p.program, customer);
 	PERFORM _loyalty.require_number('amount', amount, true, NULL, NULL);
-	EXECUTE format('SELECT max(b.discount) FROM %I.benefit b WHERE b.tier = _loyalty.tier_at($1, $2, now())', p.program) INTO discount USING settings, customer;
-	RETURN round(amount * (100 - coalesce(discount, 0)) / 100, p.amount_scale);
+	EXECUTE format('SELECT max(b.discount) FROM %1$I.benefit b WHERE b.tier = (SELECT f.tier FROM %1$I.members f WHERE %2$s)', p.program, _loyalty.is_member(settings, p.program, customer, p.is_customer, p.customer_type))
+	   INTO discount USING customer;
+	RETURN round(amount * (100 - coalesce(discount, 0)) * 0.01, p.amount_scale);
 END
 $$;
 COMMENT ON FUNCTION _loyalty.price_for(regclass, anyelement, numeric) IS 'what the function price_for of a program does, for its owner';

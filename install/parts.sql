@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _loyalty.is_member(regclass, name, anyelement, text, text) IS
-'a condition on the view member_facts, called f, for the customer $1, found by the index, or the one with whom he was merged; else an error (LY005) if nobody has the key';
+'a condition on the view member_facts or members, called f, for the customer $1, found by the index, or the one with whom he was merged; else an error (LY005) if nobody has the key';
 
 CREATE FUNCTION _loyalty.tier_explained(settings regclass, customer anyelement, days int)
 RETURNS SETOF loyalty.tier_explanation
@@ -57,6 +57,7 @@ DECLARE
 	p record;
 BEGIN
 	SELECT * INTO p FROM _loyalty.begin_call(settings, 'explain_tier');
+	PERFORM _loyalty.require_given('{days}', ARRAY[days IS NULL]);
 	RETURN QUERY EXECUTE format($sql$
 		SELECT t.name, t.name IS NOT DISTINCT FROM h.tier, e.part, e.condition, e.holds, e.value, e.wanted, e.distance, e.changes_on
 		  FROM %1$I.member_facts f

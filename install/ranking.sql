@@ -24,6 +24,10 @@ BEGIN
 		RAISE EXCEPTION 'top must be at least 1'
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', top), HINT = 'Leave it out to have all members.';
 	END IF;
+	IF "by" IN ('lifetime_value', 'orders', 'points', 'average_order') AND EXISTS (SELECT FROM _loyalty.shown_as(p.program, "by") s WHERE s.view = 'metrics') THEN
+		RAISE EXCEPTION '"%" means several things in loyalty program "%"', "by", p.program
+			USING ERRCODE = 'ambiguous_column', DETAIL = 'The view "members" has a column of this name, and there is a metric of it.', HINT = 'Give the metric another name.';
+	END IF;
 	eq := _loyalty.customer_equality(p.program);
 	SELECT a.attname INTO key FROM pg_attribute a WHERE a.attrelid = format('%I.member_facts', p.program)::regclass AND a.attnum = 1;
 	IF posted IS NOT NULL THEN
@@ -41,7 +45,7 @@ BEGIN
 				    AND (SELECT count(*) FROM (SELECT FROM %4$I.account a WHERE %7$s AND a.%5$I > 0 LIMIT %6$s) x) < %6$s)) $sql$,
 				source, key, eq, p.program, posted, top,
 				format('a.merged_into IS NULL AND EXISTS (SELECT FROM %1$I.customer c WHERE c.customer %2$s a.customer) AND NOT EXISTS (SELECT FROM waiting w WHERE w.customer %2$s a.customer)', p.program, eq));
-			total := format('(SELECT count(*) FROM %1$I.customer c) - (SELECT count(*) FROM %1$I.merged m JOIN %1$I.customer c ON c.customer %2$s m.customer)', p.program, eq);
+			total := format('(SELECT count(c.customer) FROM %1$I.customer c) - (SELECT count(*) FROM %1$I.merged m JOIN %1$I.customer c ON c.customer %2$s m.customer)', p.program, eq);
 		END IF;
 	ELSIF "by" IN ('points', 'average_order') THEN
 		source := format('SELECT m.%I AS customer, m.%I AS value FROM %I.members m', key, "by", p.program);
@@ -53,7 +57,7 @@ BEGIN
 				USING ERRCODE = 'undefined_object',
 				      DETAIL = CASE WHEN EXISTS (SELECT FROM _loyalty.shown_as(p.program, "by") s WHERE s.view = 'ratings') THEN 'It is a rating, whose grades are no numbers.' ELSE 'There is no number of this name for each member.' END,
 				      HINT = format('Members can be ranked by lifetime_value, orders, average_order, points%s.', metrics);
-		ELSIF (SELECT t.typcategory FROM pg_type t WHERE t.oid = type) <> 'N' OR type = 'money'::regtype OR type::text LIKE 'reg%' THEN
+		ELSIF _loyalty.base_type(type) NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype) THEN
 			RAISE EXCEPTION 'the metric "%" is no number', "by"
 				USING ERRCODE = 'wrong_object_type', DETAIL = format('It is of type %s.', type), HINT = 'Make a metric that says how much it is, as a number.';
 		END IF;
@@ -61,7 +65,7 @@ BEGIN
 	END IF;
 	RETURN format($sql$
 		SELECT r.customer, r.value, r.rank, round(100.0 * (r.total - r.rank + 1) / r.total, 2)
-		  FROM (SELECT s.customer, s.value, rank() OVER (ORDER BY s.value DESC) AS rank, %s AS total FROM (%s) s WHERE s.value IS NOT NULL) r
+		  FROM (SELECT s.customer, s.value, rank() OVER (ORDER BY s.value DESC) AS rank, %s AS total FROM (%s) s WHERE s.value IS NOT NULL AND s.customer IS NOT NULL) r
 		 %s ORDER BY r.rank, r.customer $sql$, total, source, 'WHERE r.rank <= ' || top);
 END
 $$;

@@ -54,6 +54,7 @@ DECLARE
 	ratings text;
 BEGIN
 	SELECT * INTO p FROM _loyalty.begin_call(settings, 'explain_rating');
+	PERFORM _loyalty.require_given('{days}', ARRAY[days IS NULL]);
 	EXECUTE format('SELECT coalesce(string_agg(DISTINCT format(''"%%s"'', g.rating), '', ''), ''none'') FROM %1$I.rating g HAVING coalesce(bool_and(g.rating <> $1), true)', p.program) INTO ratings USING rating;
 	IF ratings IS NOT NULL THEN
 		RAISE EXCEPTION 'loyalty program "%" has no rating "%"', p.program, left(rating, 100)

@@ -87,14 +87,15 @@ BEGIN
 			  FROM moment m
 			 CROSS JOIN LATERAL (SELECT min(s.ordered_at), max(s.ordered_at) FROM step s WHERE s.counts AND s.event IS NULL AND s.since <= m.since AND (s.until > m.since OR s.until IS NULL)) b (first_order_at, last_order_at)
 			UNION ALL
-			SELECT coalesce(c.joined_at, now()), 0, 0, 0, NULL, NULL, NULL, NULL FROM known c WHERE NOT EXISTS (SELECT FROM moment m WHERE m.since <= c.joined_at OR c.joined_at IS NULL)),
-		known AS (SELECT (SELECT c.joined_at FROM %1$I.customer c JOIN key k ON c.customer %4$s k.customer WHERE k.at = '-infinity') AS joined_at, (SELECT g.reader FROM %1$I.program g) AS reader),
+			SELECT coalesce(c.began_at, now()), 0, 0, 0, NULL, NULL, NULL, NULL FROM known c WHERE NOT EXISTS (SELECT FROM moment m WHERE m.since <= c.began_at OR c.began_at IS NULL)),
+		known AS (SELECT c.joined_at, CASE WHEN isfinite(c.joined_at) AND c.joined_at <= now() THEN c.joined_at END AS began_at, g.reader
+		            FROM %1$I.program g LEFT JOIN (SELECT c.joined_at FROM %1$I.customer c JOIN key k ON c.customer %4$s k.customer WHERE k.at = '-infinity') c ON true),
 		held AS (
 			SELECT t.at, t.tier, lag(t.tier) OVER (ORDER BY t.at) IS DISTINCT FROM t.tier OR row_number() OVER (ORDER BY t.at) = 1 AS begins
 			  FROM (SELECT s.*, lead(s.since) OVER (ORDER BY s.since) AS until FROM state s) s
 			 CROSS JOIN known k
 			 CROSS JOIN LATERAL _loyalty.tiers_between($2, $3, s.spend, s.orders, s.points_earned, k.joined_at, s.first_order_at, s.last_order_at, s.since, k.reader, s.purchases, s.events, NULL, coalesce(s.until, now())) t)
-		SELECT h.tier, CASE WHEN k.joined_at IS NOT NULL OR EXISTS (SELECT FROM moment) THEN h.at END, lead(h.at) OVER (ORDER BY h.at) FROM held h CROSS JOIN known k WHERE h.begins ORDER BY h.at $sql$,
+		SELECT h.tier, CASE WHEN k.began_at IS NOT NULL OR EXISTS (SELECT FROM moment) THEN h.at END, lead(h.at) OVER (ORDER BY h.at) FROM held h CROSS JOIN known k WHERE h.begins ORDER BY h.at $sql$,
 		p.program, p.is_customer, p.customer_type, eq,
 		-- moments outside of these have no day, as in src/account/histories.c
 		CASE WHEN histories THEN format($sql$ CASE WHEN r.counts AND r.ordered_at >= '4714-11-25 00:00:00+00 BC' AND r.ordered_at < '294276-12-31 00:00:00+00'
@@ -120,11 +121,12 @@ BEGIN
 	SELECT * INTO p FROM _loyalty.begin_call(settings, 'timeline');
 	PERFORM _loyalty.require_customer(settings, p.program, customer);
 	RETURN QUERY EXECUTE format($sql$
+		WITH period AS MATERIALIZED (SELECT t.*, row_number() OVER () AS n FROM _loyalty.tier_periods($2, $1) t)
 		SELECT x.at, x.kind, x.what, x.amount, x.points, x.balance, x.tier, x.reason
 		  FROM (SELECT e.effective_at AS at, e.kind, concat_ws(': ', e.event, e.order_key) AS what, e.amount_change AS amount, e.points, e.balance, e.tier, e.reason, 1 AS place, e.entry
 		          FROM %1$I.entries e WHERE e.%2$I %3$s coalesce((SELECT m.survivor FROM %1$I.merged m WHERE m.customer %4$s), $1::%5$s)
 		        UNION ALL
-		        SELECT t.since, 'tier', NULL, NULL, NULL, NULL, t.tier, NULL, 2, NULL FROM _loyalty.tier_periods($2, $1) t WHERE t.tier IS NOT NULL OR t.since > (SELECT min(b.since) FROM _loyalty.tier_periods($2, $1) b)) x
+		        SELECT t.since, 'tier', NULL, NULL, NULL, NULL, t.tier, NULL, 2, NULL FROM period t WHERE t.tier IS NOT NULL OR t.n > 1) x
 		 WHERE (x.at >= $3 OR $3 IS NULL) AND (x.at < $4 OR $4 IS NULL)
 		 ORDER BY x.at NULLS FIRST, x.place, x.entry NULLS LAST, x.what $sql$, p.program,
 		(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('%I.entries', p.program)::regclass AND a.attnum = 1), _loyalty.customer_equality(p.program), p.is_customer, p.customer_type)

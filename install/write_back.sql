@@ -18,45 +18,62 @@ AS $$
 $$;
 COMMENT ON FUNCTION _loyalty.shown_as(name, text) IS 'the views of a program that have a value of this name for each customer, and its type';
 
--- What is written into a column, as SQL, given what is shown: strings as they are, so that one which is too long is an error, and
--- all else as the column takes it, by way of text if it must be.
-CREATE FUNCTION _loyalty.written_value(value text, type regtype, column_type oid, column_typmod int, to_compare boolean)
+-- What is written into a column, as SQL, given what is shown: strings as they are, so that one which is too long is an error; moments
+-- as those of the program's time zone; and all else as the column takes it, by way of text if it must be.
+CREATE FUNCTION _loyalty.written_value(value text, type regtype, column_type oid, column_typmod int, time_zone text)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format(CASE WHEN t.typcategory = 'S' AND NOT to_compare THEN '%s::pg_catalog.text'
-	                   WHEN t.typcategory = 'S' THEN '%s::pg_catalog.text::' || format_type(t.oid, -1)
-	                   WHEN type IN ('text'::regtype, column_type::regtype) OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = type AND c.casttarget = _loyalty.base_type(column_type)) THEN '%s::%s'
+	SELECT format(CASE WHEN t.typcategory = 'S' THEN '%s::pg_catalog.text'
+	                   WHEN type = 'timestamptz'::regtype AND t.oid IN ('timestamp'::regtype, 'date'::regtype) THEN '(%s AT TIME ZONE ' || quote_literal(time_zone) || ')::%s'
+	                   WHEN type IN ('text'::regtype, column_type::regtype) OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = type AND c.casttarget = t.oid) THEN '%s::%s'
 	                   ELSE '%s::pg_catalog.text::%s' END, value, format_type(column_type, column_typmod))
 	  FROM pg_type t WHERE t.oid = _loyalty.base_type(column_type)
 $$;
-COMMENT ON FUNCTION _loyalty.written_value(text, regtype, oid, int, boolean) IS 'a value of a type as SQL, as a column of another type gets it, or would have it then, were it long enough';
+COMMENT ON FUNCTION _loyalty.written_value(text, regtype, oid, int, text) IS 'a value of a type as SQL, as a column of another type gets it';
+
+-- Is something else in a column than is to be there?  Strings are compared as they are, letter by letter.
+CREATE FUNCTION _loyalty.is_otherwise(present text, written text, column_type oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('((%1$s OPERATOR(pg_catalog.=) %2$s) IS NOT TRUE AND NOT (%1$s IS NULL AND %2$s IS NULL))',
+	              CASE WHEN t.typcategory = 'S' THEN format('(%s::pg_catalog.text COLLATE "C")', present) ELSE present END, written)
+	  FROM pg_type t WHERE t.oid = _loyalty.base_type(column_type) AND (t.typcategory = 'S' OR t.typnamespace = 'pg_catalog'::regnamespace)
+	 UNION ALL
+	SELECT format('((%1$s %3$s %2$s) IS NOT TRUE AND NOT (%1$s IS NULL AND %2$s IS NULL))', present, written, _loyalty.equality_operator(column_type::regtype))
+	  FROM pg_type t WHERE t.oid = _loyalty.base_type(column_type) AND NOT (t.typcategory = 'S' OR t.typnamespace = 'pg_catalog'::regnamespace)
+$$;
+COMMENT ON FUNCTION _loyalty.is_otherwise(text, text, oid) IS 'SQL that says whether a column of a type has another value than is to be written';
 
 -- One row for each column that is kept, with what is wrong with it, if anything is.
 CREATE FUNCTION _loyalty.written_columns(program name, customers regclass, columns name[], shows text[])
-RETURNS TABLE (name name, view name, shown text, written text, compared text, error text, detail text, hint text)
+RETURNS TABLE (name name, view name, shown text, written text, differs text, error text, detail text, hint text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT w.name, s.view, CASE WHEN s.view IS NOT NULL THEN format('%I.%I', s.view, w.shows) END,
-	       _loyalty.written_value(format('t.%I', w.name), s.type, a.atttypid, a.atttypmod, false),
-	       _loyalty.written_value(format('t.%I', w.name), s.type, a.atttypid, a.atttypmod, true),
+	       v.written, _loyalty.is_otherwise(format('c.%I', w.name), v.written, a.atttypid),
 	       CASE WHEN a.attname IS NULL THEN format('column "%s" of table "%s" does not exist', w.name, customers)
 	            WHEN k.key = w.name THEN format('column "%s" of table "%s" identifies a customer', w.name, customers)
 	            WHEN a.attgenerated <> '' OR a.attidentity = 'a' THEN format('column "%s" of table "%s" is generated', w.name, customers)
+	            WHEN _loyalty.base_type(a.atttypid) = '"char"'::regtype THEN format('column "%s" of table "%s" is of the type "char", which has one byte', w.name, customers)
 	            WHEN s.count IS NULL THEN format('loyalty program "%s" has no rating or metric "%s"', program, w.shows)
 	            WHEN s.count > 1 THEN format('"%s" means several things in loyalty program "%s"', w.shows, program) END,
 	       CASE WHEN s.count > 1 THEN format('It is in the views %s.', s.views) END,
-	       CASE WHEN a.attname IS NULL OR k.key = w.name OR a.attgenerated <> '' OR a.attidentity = 'a' THEN 'Name a column of the customer table that is there for it.'
+	       CASE WHEN a.attname IS NULL OR k.key = w.name OR a.attgenerated <> '' OR a.attidentity = 'a' OR _loyalty.base_type(a.atttypid) = '"char"'::regtype THEN 'Name a column of the customer table that is there for it.'
 	            WHEN s.count IS NULL THEN format('A column can show the tier, or what else the view %I.members has, a rating, or a metric.', program)
 	            WHEN s.count > 1 THEN 'Give the rating or the metric another name.' END
-	  FROM unnest(columns, shows) w (name, shows)
+	  FROM unnest(columns, shows) WITH ORDINALITY w (name, shows, n)
 	 CROSS JOIN LATERAL (SELECT substr(v.columns[1], length('person.') + 1) FROM _loyalty.view_expression(to_regclass(format('%I.customer', program)), NULL, 'customer', false) v) k (key)
 	  LEFT JOIN pg_attribute a ON a.attrelid = customers AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped
 	  LEFT JOIN LATERAL (SELECT min(x.view::text)::name AS view, min(x.type::oid)::regtype AS type, nullif(count(*), 0) AS count, string_agg(x.view, ', ' ORDER BY x.view) AS views FROM _loyalty.shown_as(program, w.shows) x) s ON true
+	 CROSS JOIN LATERAL (SELECT _loyalty.written_value('t.v' || w.n, s.type, a.atttypid, a.atttypmod, _loyalty.answer(format('SELECT time_zone FROM %I.program WHERE $1', program), true)) AS written) v
+	 ORDER BY w.n
 $$;
-COMMENT ON FUNCTION _loyalty.written_columns(name, regclass, name[], text[]) IS 'the columns of the customer table that are to be kept, with what is written into each, as SQL over "t", and what is wrong with it';
+COMMENT ON FUNCTION _loyalty.written_columns(name, regclass, name[], text[]) IS 'the columns of the customer table that are to be kept, with what is written into each, as SQL over "t", in which the first one is v1, with what is there, "c", and what is wrong with it';
 
 CREATE FUNCTION _loyalty.require_written(error text, detail text, hint text)
 RETURNS void
@@ -71,9 +88,10 @@ END
 $$;
 COMMENT ON FUNCTION _loyalty.require_written(text, text, text) IS 'an error if something is wrong with a column that is to be kept';
 
--- The statement for a batch of customers behind a key, $1 as text, of whom there are at most $2.
-CREATE FUNCTION _loyalty.write_back_sql(program name)
-RETURNS text
+-- Two statements.  The first one locks those of a batch of customers behind a key, $1 as text, of whom there are at most $2, where
+-- something else is to be there; the other one finds out what that is once more, of those that are locked, $1: whoever wrote
+-- before was committed then.
+CREATE FUNCTION _loyalty.write_back_sql(program name, OUT locks text, OUT writes text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,6 +107,7 @@ DECLARE
 	shown text := '';
 	sets text;
 	differs text;
+	found text;
 BEGIN
 	IF customers IS NULL THEN
 		RAISE EXCEPTION 'loyalty program "%" has no customer table', program
@@ -97,7 +116,7 @@ BEGIN
 	equal := _loyalty.customer_equality(program);
 	key := (SELECT substr(v.columns[1], length('person.') + 1) FROM _loyalty.view_expression(to_regclass(format('%I.customer', program)), NULL, 'customer', false) v);
 	SELECT a.attname INTO member_key FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1;
-	FOR w IN EXECUTE format('SELECT x.* FROM (SELECT array_agg(w.column_name ORDER BY w.column_name) AS columns, array_agg(w.shows ORDER BY w.column_name) AS shows FROM %I.write_back w) w
+	FOR w IN EXECUTE format('SELECT x.*, row_number() OVER () AS n FROM (SELECT array_agg(w.column_name ORDER BY w.column_name) AS columns, array_agg(w.shows ORDER BY w.column_name) AS shows FROM %I.write_back w) w
 	                          CROSS JOIN LATERAL _loyalty.written_columns($1, $2, w.columns, w.shows) x', program) USING program, customers
 	LOOP
 		PERFORM _loyalty.require_written(w.error, w.detail, w.hint);
@@ -106,23 +125,28 @@ BEGIN
 			sources := sources || format(' JOIN LATERAL (SELECT * FROM %1$I.%2$I v WHERE v.%3$I %4$s k.key OFFSET 0) AS %2$I ON true', program, w.view, member_key, equal);
 			views := views || w.view;
 		END IF;
-		shown := shown || format(', %s AS %I', w.shown, w.name);
+		shown := shown || format(', %s AS v%s', w.shown, w.n);
 		sets := concat_ws(', ', sets, format('%I = %s', w.name, w.written));
-		differs := concat_ws(' OR ', differs, format('c.%I IS DISTINCT FROM %s', w.name, w.compared));
+		differs := concat_ws(' OR ', differs, w.differs);
 	END LOOP;
 	IF sets IS NULL THEN
-		RETURN NULL;
+		RETURN;
 	END IF;
-	RETURN format($sql$
-		WITH keys AS MATERIALIZED (SELECT c.%1$I AS key FROM %2$s c WHERE ($1 IS NULL OR c.%1$I %3$s $1::%4$s) ORDER BY c.%1$I LIMIT $2),
-		t AS MATERIALIZED (SELECT k.key AS written_key%5$s FROM keys k%6$s),
-		locked AS MATERIALIZED (SELECT t.* FROM %2$s c JOIN t ON c.%1$I %7$s t.written_key WHERE %8$s FOR NO KEY UPDATE OF c SKIP LOCKED),
-		written AS (UPDATE %2$s c SET %9$s FROM locked t WHERE c.%1$I %7$s t.written_key RETURNING 1)
-		SELECT (SELECT k.key::pg_catalog.text FROM keys k ORDER BY k.key DESC LIMIT 1), (SELECT pg_catalog.count(*) FROM written), (SELECT pg_catalog.count(*) FROM keys) >= $2 $sql$,
-		key, customers, _loyalty.comparison_operator(_loyalty.customer_type(program), 5), key_type, shown, sources, equal, differs, sets);
+	found := format('t AS MATERIALIZED (SELECT k.key%s FROM keys k%s)', shown, sources);
+	locks := format($sql$
+		WITH keys AS MATERIALIZED (SELECT c.%1$I AS key FROM %2$s c WHERE c.%1$I IS NOT NULL AND ($1 IS NULL OR c.%1$I %3$s $1::%4$s) ORDER BY c.%1$I LIMIT $2),
+		%5$s,
+		locked AS MATERIALIZED (SELECT t.key FROM %2$s c JOIN t ON c.%1$I %6$s t.key WHERE %7$s FOR NO KEY UPDATE OF c SKIP LOCKED)
+		SELECT (SELECT k.key::pg_catalog.text FROM keys k ORDER BY k.key DESC LIMIT 1), (SELECT pg_catalog.count(*) FROM keys) OPERATOR(pg_catalog.>=) $2, (SELECT pg_catalog.array_agg(l.key) FROM locked l) $sql$,
+		key, customers, _loyalty.comparison_operator(_loyalty.customer_type(program), 5), key_type, found, equal, differs);
+	writes := format($sql$
+		WITH keys AS MATERIALIZED (SELECT k.key FROM pg_catalog.unnest($1) k (key)),
+		%1$s,
+		written AS (UPDATE %2$s c SET %3$s FROM t WHERE c.%4$I %5$s t.key AND (%6$s) RETURNING 1)
+		SELECT pg_catalog.count(*) FROM written $sql$, found, customers, sets, key, equal, differs);
 END
 $$;
-COMMENT ON FUNCTION _loyalty.write_back_sql(name) IS 'the statement that keeps columns of the customer table of a program for a batch of customers; null: there are none to keep';
+COMMENT ON FUNCTION _loyalty.write_back_sql(name) IS 'the statements that keep columns of the customer table of a program for a batch of customers; null: there are none to keep';
 
 CREATE FUNCTION _loyalty.write_back_batch(program name, after text, batch int, OUT last text, OUT done bigint, OUT more boolean)
 LANGUAGE c
@@ -152,8 +176,8 @@ BEGIN
 	PERFORM _loyalty.require_written(w.error, w.detail, w.hint);
 	-- the parser knows whether values can be compared, and become the type of the column: it is asked without a row
 	BEGIN
-		EXECUTE format('SELECT WHERE (SELECT c.%1$I IS DISTINCT FROM %2$s FROM (SELECT NULL::%3$s AS %1$I) c, (SELECT NULL::%4$s AS %1$I) t)', NEW.column_name, w.compared,
-			(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = NEW.column_name), (SELECT x.type FROM _loyalty.shown_as(tg_table_schema, NEW.shows) x));
+		EXECUTE format('SELECT WHERE (SELECT %1$s FROM (SELECT NULL::%2$s AS %3$I) c, (SELECT NULL::%4$s AS v1) t WHERE false)', w.differs,
+			(SELECT format_type(_loyalty.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = NEW.column_name), NEW.column_name, (SELECT x.type FROM _loyalty.shown_as(tg_table_schema, NEW.shows) x));
 	EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 		RAISE EXCEPTION '"%" cannot be written into column "%" of table "%"', NEW.shows, NEW.column_name, customers
 			USING ERRCODE = 'datatype_mismatch', DETAIL = _loyalty.as_sentence(SQLERRM), HINT = 'Take a column of the same type, or of text.';

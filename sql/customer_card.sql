@@ -67,6 +67,20 @@ UPDATE club.tier SET name = 'Silver star' WHERE name = 'Silver';
 DELETE FROM club.tier WHERE name = 'Gold';
 SELECT * FROM club.benefit;
 SELECT club.price_for(1, 100) AS silver_now;
+-- a metric called x, one of the name of a column of members, and a grade of the name of a reason
+BEGIN;
+INSERT INTO club.metric VALUES ('x', '4'), ('points', 'orders');
+INSERT INTO club.rating_step VALUES ('value', '3', 'true', -1, NULL, -1);
+SELECT (club.card(1)).metrics, (club.card(1)).why;
+SELECT * FROM club.ranking('points');
+ROLLBACK;
+-- large amounts are rounded once; an order that is dated in the future counts as for members; who left the customer table has no tier
+UPDATE club.benefit SET discount = 12.3;
+SELECT club.price_for(1, 1234567890124.35) AS once;
+INSERT INTO orders VALUES (7, 3, now() + interval '3 days', 100);
+SELECT club.price_for(3, 100) AS to_come, club.price_for(77, 100) AS former;
+DELETE FROM orders WHERE id = 7;
+UPDATE club.benefit SET discount = 5;
 -- what is broken is told
 ALTER TABLE club.benefit DISABLE TRIGGER USER;
 UPDATE club.benefit SET tier = 'gone';

@@ -35,6 +35,14 @@ SELECT at, kind, what, tier FROM club.timeline(1, since => '2021-06-01 10:00Z', 
 SELECT * FROM club.timeline(4);
 SELECT * FROM club.timeline(5);
 SELECT * FROM club.tier_history(1.5);
+-- who joined at no moment, or will join
+BEGIN;
+UPDATE customers SET joined = CASE id WHEN 2 THEN '-infinity'::timestamptz WHEN 4 THEN now() + interval '2 years' ELSE 'infinity' END WHERE id IN (2, 3, 4);
+DELETE FROM orders WHERE customer = 3;
+UPDATE club.tier SET qualifies = $$today >= '2015-06-15'$$ WHERE name = 'Silver';
+SELECT c.id, t.tier, t.since, t.until, m.tier AS members FROM customers c CROSS JOIN LATERAL club.tier_history(c.id) t JOIN club.members m ON m.id = c.id WHERE c.id IN (2, 4) ORDER BY 1;
+SELECT tier FROM club.tier_history(3) WHERE until IS NULL;
+ROLLBACK;
 -- by card, and merged: what 4 has bought counts for 2, of whom nothing was known, from the merge on
 SELECT club.issue_card(1, '79927398713');
 SELECT count(*) FROM club.timeline_by_card('79927398713') FULL JOIN club.timeline(1) t USING (at, kind, what) WHERE t.at IS NOT NULL AND what IS NOT NULL;

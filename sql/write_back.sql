@@ -112,12 +112,23 @@ GRANT INSERT ON updates TO regress_write_owner;
 TRUNCATE updates;
 CALL loyalty.write_back('club');
 SELECT * FROM updates ORDER BY 2;
--- a trigger cannot become who called
+-- a trigger cannot become who called, nor leave a setting behind that would outlive the call
 CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET ROLE NONE; RETURN NULL; END $$;
 UPDATE "Customers" SET accountratingcode = NULL;
 CALL loyalty.write_back('club');
 DROP TRIGGER note ON "Customers";
+CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'evil, pg_catalog', false), set_config('jit', 'off', false); RETURN NULL; END $$;
+CREATE TRIGGER note AFTER UPDATE ON "Customers" FOR EACH ROW EXECUTE FUNCTION note();
 CALL loyalty.write_back('club');
+SHOW search_path;
+SHOW jit;
+DROP TRIGGER note ON "Customers";
+-- nor can an operator of somebody else, which the search_path would find first
+CREATE FUNCTION never(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'somebody else''s code'; END $$;
+CREATE OPERATOR t_write_back.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = never);
+UPDATE "Customers" SET accountratingcode = NULL;
+CALL loyalty.write_back('club');
+DROP OPERATOR t_write_back.= (varchar, varchar);
 DROP OWNED BY regress_write_back;
 CALL loyalty.write_back('club', 0);
 CALL loyalty.write_back(NULL);
@@ -130,6 +141,28 @@ SET client_min_messages = error;
 DROP TABLE "Customers" CASCADE;
 CALL loyalty.write_back('club');
 SELECT loyalty.drop_program('club', force => true);
+
+-- Keys of all kinds, also where settings would write them otherwise, and rows without one; strings of which only the case is another
+-- one; a constraint that is deferred; columns whose names are used within; and domains
+CREATE TABLE odd (id float8 UNIQUE, since timestamptz, tier text, written_key text, key text, v1 text, strict text NOT NULL DEFAULT '', one "char", ref text);
+CREATE TABLE tiers (name text PRIMARY KEY);
+INSERT INTO tiers VALUES ('gold'), ('GOLD');
+ALTER TABLE odd ADD FOREIGN KEY (ref) REFERENCES tiers DEFERRABLE INITIALLY DEFERRED;
+INSERT INTO odd (id) SELECT i / 7.0 FROM generate_series(1, 30) i;
+INSERT INTO odd (id) SELECT NULL FROM generate_series(1, 30);
+SELECT loyalty.create_program('odd', customers => 't_write_back.odd', customer_key => 'id', joined_at => 'since', time_zone => 'UTC');
+INSERT INTO odd.tier (name, rank, qualifies) VALUES ('gold', 1, 'true');
+INSERT INTO odd.write_back VALUES ('one', 'tier');
+INSERT INTO odd.write_back VALUES ('tier', 'tier'), ('written_key', 'tier'), ('key', 'tier'), ('v1', 'orders'), ('strict', 'tier'), ('ref', 'tier');
+SET extra_float_digits = -14;
+CALL loyalty.write_back('odd', 2);
+CALL loyalty.write_back('odd', 2);
+RESET extra_float_digits;
+UPDATE odd.tier SET name = 'GOLD';
+CALL loyalty.write_back('odd');
+SELECT id IS NULL AS no_key, tier, written_key, key, v1, strict, ref, count(*) FROM odd GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1;
+SELECT count(*) AS all, (SELECT count(*) FROM odd.ranking('orders', 100)) AS first FROM odd.ranking('orders');
+SELECT loyalty.drop_program('odd', force => true);
 DROP OWNED BY regress_write_owner;
 DROP ROLE regress_write_back, regress_write_owner;
 DROP SCHEMA t_write_back CASCADE;

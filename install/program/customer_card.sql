@@ -17,7 +17,7 @@ BEGIN
 	       m.lifetime_value, m.orders, m.average_order, m.first_order_at, m.last_order_at,
 	       loyalty.last_day(f.purchases) + (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY g.days) FROM unnest(loyalty.gaps(f.purchases)) g (days)),
 	       (SELECT coalesce(jsonb_object_agg(e.event, loyalty.times(e.history)), '{}') FROM unnest(f.events) e),
-	       (SELECT to_jsonb(x) - @key_literal@ FROM @schema@.metrics x WHERE x.@key@ @eq@ m.@key@)
+	       (SELECT to_jsonb(x.*) - @key_literal@ FROM @schema@.metrics x WHERE x.@key@ @eq@ m.@key@)
 	  INTO answer
 	  FROM @schema@.members m
 	  JOIN @schema@.member_facts f ON f.@key@ @eq@ m.@key@
@@ -26,7 +26,7 @@ BEGIN
 	              coalesce(array_agg(g.line ORDER BY g.rating, g.number) FILTER (WHERE g.line IS NOT NULL), '{}') AS why
 	         FROM (SELECT n.rating, e.number, e.grade, e.number = max(e.number) OVER (PARTITION BY n.rating) AS is_last,
 	                      CASE WHEN t.kind = 'step' AND lag(e.grade) OVER (PARTITION BY n.rating ORDER BY e.number) <> e.grade THEN format('%s %s: %s', n.rating, e.grade, t.name)
-	                           WHEN e.holds AND t.name = e.grade THEN format('%s %s', n.rating, e.grade) END AS line
+	                           WHEN t.kind = 'grade' AND e.holds AND t.name = e.grade THEN format('%s %s', n.rating, e.grade) END AS line
 	                 FROM (SELECT DISTINCT t.rating FROM @schema@.terms_metric t WHERE t.version = f.terms AND t.rating IS NOT NULL) n
 	                CROSS JOIN LATERAL _loyalty.explain_rating(@settings@::regclass, f.terms, n.rating, f.spend, f.orders, f.points_earned, f.joined_at, f.first_order_at, f.last_order_at, now(),
 	                                                           f.reader, f.purchases, f.events, f.customer_row) e
