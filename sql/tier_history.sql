@@ -107,7 +107,7 @@ SELECT (sums.merge(4, 5, 'm2')).reference, (windows.merge(4, 5, 'm2')).reference
 CALL steps(20);
 SELECT * FROM wrong('sums');
 SELECT * FROM wrong('windows');
-SELECT count(DISTINCT t.tier) AS tiers, count(*) > 30 AS many FROM r_customers c CROSS JOIN LATERAL windows.tier_history(c.id) t;
+SELECT count(DISTINCT t.tier) > 1 AS tiers, count(*) > 30 AS many FROM r_customers c CROSS JOIN LATERAL windows.tier_history(c.id) t;
 SELECT * FROM loyalty.verify('sums');
 SELECT * FROM loyalty.verify('windows');
 SELECT loyalty.drop_program('sums', force => true), loyalty.drop_program('windows', force => true);
