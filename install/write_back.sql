@@ -2,7 +2,7 @@
 --
 -- CRM screens show columns.  loyalty.write_back() keeps such columns as the table "write_back" of a program says: it goes through
 -- the customers in batches, and writes where something else is to be there.  Triggers of the customer table run by that: with
--- the rights of the owner of the program, who named the table, and with the settings of the session, as by an UPDATE of his.  So
+-- the rights of the owner of the program, who named the table, and with the search_path of the session, as by an UPDATE of his.  So
 -- nobody may call it but the owner, and who may do all that he may (src/act/write_back.c).  A row that somebody else has locked
 -- is left for the next time, so that it never waits for another transaction while others wait for it.
 
@@ -17,6 +17,16 @@ AS $$
 	  JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', program, v.view)) AND a.attname = shows AND a.attnum > 1 AND NOT a.attisdropped
 $$;
 COMMENT ON FUNCTION _loyalty.shown_as(name, text) IS 'the views of a program that have a value of this name for each customer, and its type';
+
+-- The alias of the table in the view of the customers is "person".
+CREATE FUNCTION _loyalty.present_key(program name)
+RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT substr(v.columns[1], length('person.') + 1)::name FROM _loyalty.view_expression(to_regclass(format('%I.customer', program)), NULL, 'customer', false) v
+$$;
+COMMENT ON FUNCTION _loyalty.present_key(name) IS 'the column of the customer table that identifies a customer, as it is called now';
 
 -- What is written into a column, as SQL, given what is shown: strings as they are, so that one which is too long is an error; moments
 -- as those of the program's time zone; and all else as the column takes it, by way of text if it must be.
@@ -39,12 +49,10 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('((%1$s OPERATOR(pg_catalog.=) %2$s) IS NOT TRUE AND NOT (%1$s IS NULL AND %2$s IS NULL))',
-	              CASE WHEN t.typcategory = 'S' THEN format('(%s::pg_catalog.text COLLATE "C")', present) ELSE present END, written)
-	  FROM pg_type t WHERE t.oid = _loyalty.base_type(column_type) AND (t.typcategory = 'S' OR t.typnamespace = 'pg_catalog'::regnamespace)
-	 UNION ALL
-	SELECT format('((%1$s %3$s %2$s) IS NOT TRUE AND NOT (%1$s IS NULL AND %2$s IS NULL))', present, written, _loyalty.equality_operator(column_type::regtype))
-	  FROM pg_type t WHERE t.oid = _loyalty.base_type(column_type) AND NOT (t.typcategory = 'S' OR t.typnamespace = 'pg_catalog'::regnamespace)
+	SELECT format('((%1$s %3$s %2$s) IS NOT TRUE AND NOT (%1$s IS NULL AND %2$s IS NULL))',
+	              CASE WHEN t.typcategory = 'S' THEN format('(%s::pg_catalog.text COLLATE "C")', present) ELSE present END, written,
+	              CASE WHEN t.typcategory = 'S' OR t.typnamespace = 'pg_catalog'::regnamespace THEN 'OPERATOR(pg_catalog.=)' ELSE _loyalty.equality_operator(column_type::regtype) END)
+	  FROM pg_type t WHERE t.oid = _loyalty.base_type(column_type)
 $$;
 COMMENT ON FUNCTION _loyalty.is_otherwise(text, text, oid) IS 'SQL that says whether a column of a type has another value than is to be written';
 
@@ -67,7 +75,7 @@ AS $$
 	            WHEN s.count IS NULL THEN format('A column can show the tier, or what else the view %I.members has, a rating, or a metric.', program)
 	            WHEN s.count > 1 THEN 'Give the rating or the metric another name.' END
 	  FROM unnest(columns, shows) WITH ORDINALITY w (name, shows, n)
-	 CROSS JOIN LATERAL (SELECT substr(v.columns[1], length('person.') + 1) FROM _loyalty.view_expression(to_regclass(format('%I.customer', program)), NULL, 'customer', false) v) k (key)
+	 CROSS JOIN _loyalty.present_key(program) k (key)
 	  LEFT JOIN pg_attribute a ON a.attrelid = customers AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped
 	  LEFT JOIN LATERAL (SELECT min(x.view::text)::name AS view, min(x.type::oid)::regtype AS type, nullif(count(*), 0) AS count, string_agg(x.view, ', ' ORDER BY x.view) AS views FROM _loyalty.shown_as(program, w.shows) x) s ON true
 	 CROSS JOIN LATERAL (SELECT _loyalty.written_value('t.v' || w.n, s.type, a.atttypid, a.atttypmod, _loyalty.answer(format('SELECT time_zone FROM %I.program WHERE $1', program), true)) AS written) v
@@ -114,7 +122,7 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('SELECT * FROM loyalty.verify(%L) tells how to name one.', program);
 	END IF;
 	equal := _loyalty.customer_equality(program);
-	key := (SELECT substr(v.columns[1], length('person.') + 1) FROM _loyalty.view_expression(to_regclass(format('%I.customer', program)), NULL, 'customer', false) v);
+	key := _loyalty.present_key(program);
 	SELECT a.attname INTO member_key FROM pg_attribute a WHERE a.attrelid = format('%I.members', program)::regclass AND a.attnum = 1;
 	FOR w IN EXECUTE format('SELECT x.*, row_number() OVER () AS n FROM (SELECT array_agg(w.column_name ORDER BY w.column_name) AS columns, array_agg(w.shows ORDER BY w.column_name) AS shows FROM %I.write_back w) w
 	                          CROSS JOIN LATERAL _loyalty.written_columns($1, $2, w.columns, w.shows) x', program) USING program, customers
@@ -152,7 +160,7 @@ CREATE FUNCTION _loyalty.write_back_batch(program name, after text, batch int, O
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'loyalty_write_back_batch';
 COMMENT ON FUNCTION _loyalty.write_back_batch(name, text, int) IS
-'write tiers, ratings and metrics of the next customers behind a key into the columns of the customer table that are to show them, as the owner of the program and with the settings of the caller, who must be allowed to be the owner';
+'write tiers, ratings and metrics of the next customers behind a key into the columns of the customer table that are to show them, as the owner of the program and with the search_path of the caller, who must be allowed to be the owner';
 
 CREATE PROCEDURE loyalty.write_back(program name, batch int DEFAULT 1000)
 LANGUAGE c

@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
-#include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -22,6 +21,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -30,14 +30,35 @@
 
 #include "compat.h"
 #include "condition.h"
+#include "definition.h"
 #include "layout.h"
 #include "metrics.h"
-#include "parts.h"
 #include "result.h"
 #include "tenure.h"
 
 /* Longer ahead than this nobody plans. */
 #define MAX_DAYS_AHEAD 36525
+
+/* What a condition says, or a part of it, of the customer whose facts are asked about. */
+typedef struct Part
+{
+	List	   *path;			/* int: the first part, of that the second, ...; NIL: the
+								 * whole condition */
+	Node	   *expr;			/* as the view says it */
+	Node	   *value_expr;		/* of a comparison: what is compared, and with what */
+	Node	   *wanted_expr;
+	Condition	whole;
+	Condition	value;			/* of a comparison; else without an expression */
+	Condition	wanted;
+	bool		timed;			/* may be otherwise on another day */
+	bool		holds;
+	bool		unknown;		/* it is null, or fails */
+	char	   *value_text;		/* NULL: none */
+	char	   *wanted_text;
+	Datum		distance;		/* numeric; (Datum) 0: none */
+	DateADT		changes_on;
+	bool		changes;		/* the day is known */
+} Part;
 
 /* Compiled expressions live outside of the memory that the parts are in, but go with it. */
 static void
@@ -134,8 +155,8 @@ take_apart(List **parts, const Definition *definition, Node *expr, List *path, c
  * each part before what that consists of in turn.  In the current memory context, which lets go of
  * what is compiled.  NIL if the view has no such condition.
  */
-List *
-parts_of_condition(Terms *terms, const Definition *definition, const char *column)
+static List *
+parts_of_condition(const Definition *definition, const char *column)
 {
 	Node	   *expr = definition_expression(definition, NULL, column);
 	Index		facts = definition_row(definition, "facts");
@@ -236,7 +257,7 @@ side_text(Condition *side, ConditionScope *scope)
 /*
  * How things stand with each part, by the facts.
  */
-void
+static void
 parts_ask(Terms *terms, List *parts, const Facts *facts)
 {
 	ConditionScope scope;
@@ -284,7 +305,7 @@ look_at_day(Part *part, ConditionScope *scope, DateADT today, DateADT day, Memor
  * Find the first of so many days to come on which a part, of which parts_ask() knows how things stand
  * now, says something else.
  */
-void
+static void
 parts_look_ahead(Terms *terms, List *parts, const Facts *facts, int32 days)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -387,7 +408,7 @@ loyalty_explain_condition(PG_FUNCTION_ARGS)
 	if (!metrics_read_facts(fcinfo, 5, terms, &facts) || !OidIsValid(is_tier ? terms->view : terms->metrics_view))
 		return (Datum) 0;
 	definition = definition_open(is_tier ? terms->view : terms->metrics_view);
-	parts = parts_of_condition(terms, &definition, psprintf("%s_%d", is_tier ? "tier" : "metric", PG_GETARG_INT32(3)));
+	parts = parts_of_condition(&definition, psprintf("%s_%d", is_tier ? "tier" : "metric", PG_GETARG_INT32(3)));
 	parts_ask(terms, parts, &facts);
 	parts_look_ahead(terms, parts, &facts, PG_GETARG_INT32(4));
 	foreach(lc, parts)
